@@ -1,0 +1,73 @@
+# `make help` lists the targets. Each can be run alone, and again.
+SHELL := /usr/bin/env bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
+
+##
+
+.PHONY: quickstart
+quickstart: ## build, and apply examples/quickstart to the Docker Engine here (or to one of its own)
+	@scripts/quickstart.sh up
+
+.PHONY: quickstart-down
+quickstart-down: ## undo quickstart
+	@scripts/quickstart.sh down
+
+.PHONY: fleet-up
+fleet-up: ## three Docker hosts with agents, a Kubernetes API server, a controller: all on this machine
+	@scripts/fleet.sh up
+
+.PHONY: fleet-down
+fleet-down: ## end everything that fleet-up started
+	@scripts/fleet.sh down
+
+##
+
+.PHONY: test
+test: deps tools lint build unit e2e doc ## everything below, in this order; what CI runs
+	@echo "make test: all passed"
+
+.PHONY: deps
+deps: ## install the Debian packages that tests need (root or sudo)
+	e2e/tools/deps.sh
+
+.PHONY: tools
+tools: ## build Kubernetes and the newest Docker Engine from Go modules, once per version
+	e2e/tools/build.sh kubernetes
+	e2e/tools/build.sh engine
+
+.PHONY: lint
+lint: ## formatting and clippy, warnings are errors
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+
+.PHONY: build
+build: ## everything, debug profile
+	cargo build --locked --workspace
+
+.PHONY: unit
+unit: ## unit, property and wire tests: no engine, no root
+	cargo test --locked --workspace --exclude dockfleet-e2e
+
+.PHONY: e2e
+e2e: ## tests on real Docker Engines and a real API server (root or sudo)
+	scripts/e2e.sh
+
+.PHONY: doc
+doc: ## API documentation, warnings are errors
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
+
+##
+
+.PHONY: generate
+generate: ## write crds/manifests from the types
+	cargo run --locked -p dockfleet -- crds --dir crds/manifests
+
+.PHONY: fmt
+fmt: ## format the code
+	cargo fmt --all

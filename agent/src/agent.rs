@@ -1,0 +1,333 @@
+//! The agent of one host: one task that is woken by its assignment, its engine and time, and makes
+//! the same pass whatever woke it.
+
+mod assigned;
+
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dockfleet_crds::host::EngineFacts;
+use dockfleet_crds::{EntryStatus, HostAssignment};
+use futures::{Stream, StreamExt};
+use kube::core::DeserializeGuard;
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Api, Client};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use self::assigned::Hearing;
+use crate::effect::Effects;
+use crate::engine::{Endpoint, Engine, EngineError, Happening};
+use crate::host::{self, HostView, Standing};
+use crate::journal::{Journal, JournalError};
+use crate::pass::{self, PassReport, Work};
+use crate::report::{AssignmentReport, Report, Reporter};
+use crate::retry::{Backoff, around};
+
+/// Events can be lost, so the engine is looked at this often without one.
+const RELIST: Duration = Duration::from_secs(300);
+const RELIST_SHARE: f64 = 0.2;
+const FIRST_RETRY: Duration = Duration::from_secs(1);
+const LAST_RETRY: Duration = Duration::from_secs(300);
+/// Events come in swarms: one look is made when the first has settled, and not again too soon.
+const SETTLE: Duration = Duration::from_millis(200);
+const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
+/// What happened while the stream of events was being opened is seen by one more look.
+const AFTER_OPENING: Duration = Duration::from_secs(2);
+/// How long the last report may take when the agent stops.
+const LAST_REPORT: Duration = Duration::from_secs(5);
+
+/// What an agent works with.
+#[derive(Clone)]
+pub struct AgentConfig {
+    /// The API server of its fleet.
+    pub client: Client,
+    /// Namespace of its DockerHost.
+    pub namespace: String,
+    /// Name of its DockerHost.
+    pub host: String,
+    /// Its engine.
+    pub endpoint: Endpoint,
+    /// Folder of its journal.
+    pub state_dir: PathBuf,
+    /// Called after every change of the outside world.
+    pub effects: Effects,
+}
+
+impl std::fmt::Debug for AgentConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AgentConfig")
+            .field("namespace", &self.namespace)
+            .field("host", &self.host)
+            .field("endpoint", &self.endpoint)
+            .field("state_dir", &self.state_dir)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why an agent cannot run at all.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    /// Without a journal nothing may be done.
+    #[error("the agent cannot work without its journal")]
+    Journal(#[from] JournalError),
+}
+
+/// Runs the agent of one host until `shutdown`, and then finishes the step it is at. It goes on
+/// without its API server, and waits for its engine; an error only where its journal cannot be used.
+pub async fn run(config: AgentConfig, shutdown: CancellationToken) -> Result<(), AgentError> {
+    let journal = Journal::open(&config.state_dir)?;
+    let (reports, receiver) = watch::channel(None);
+    let reporter = Reporter::new(
+        config.client.clone(),
+        &config.namespace,
+        config.host.clone(),
+        config.effects.clone(),
+    );
+    let mut reporter = tokio::spawn(reporter.run(receiver));
+    let assignments: Api<DeserializeGuard<HostAssignment>> =
+        Api::namespaced(config.client, &config.namespace);
+    let told = watcher::watch_object(assignments, &config.host).default_backoff();
+    let agent = Agent {
+        endpoint: config.endpoint,
+        effects: config.effects,
+        hearing: Hearing::default(),
+        journal,
+        engine: None,
+        facts: None,
+        events: None,
+        engine_trouble: None,
+        journal_trouble: None,
+        statuses: None,
+        waiting: 0,
+        backoff: Backoff::new(FIRST_RETRY, LAST_RETRY),
+        listening: Backoff::new(FIRST_RETRY, LAST_RETRY),
+        reports,
+    };
+    agent.run(std::pin::pin!(told), &shutdown).await;
+    // The agent is gone and its end of the channel with it: the reporter writes the last and ends.
+    if tokio::time::timeout(LAST_REPORT, &mut reporter).await.is_err() {
+        reporter.abort();
+    }
+    Ok(())
+}
+
+type Told = Result<Option<DeserializeGuard<HostAssignment>>, watcher::Error>;
+type Events = Pin<Box<dyn Stream<Item = Result<Happening, EngineError>> + Send>>;
+
+struct Agent {
+    endpoint: Endpoint,
+    effects: Effects,
+    hearing: Hearing,
+    journal: Journal,
+    /// Nothing while the engine has to be asked again what it is.
+    engine: Option<Engine>,
+    facts: Option<EngineFacts>,
+    events: Option<Events>,
+    engine_trouble: Option<String>,
+    journal_trouble: Option<String>,
+    /// Nothing before the first pass: what was reported earlier stands until then.
+    statuses: Option<Vec<EntryStatus>>,
+    /// Entries that wait until containers let go of something.
+    waiting: usize,
+    backoff: Backoff,
+    /// The same for the stream of events.
+    listening: Backoff,
+    reports: watch::Sender<Option<Arc<Report>>>,
+}
+
+impl Agent {
+    async fn run(
+        mut self,
+        mut told: Pin<&mut impl Stream<Item = Told>>,
+        shutdown: &CancellationToken,
+    ) {
+        let mut due = Instant::now();
+        let mut regular = due;
+        let mut earliest = due;
+        loop {
+            tokio::select! {
+                biased;
+                () = shutdown.cancelled() => break,
+                Some(told) = told.next() => {
+                    if self.hearing.hear(told, self.journal.assignment()) {
+                        self.backoff.reset();
+                        due = Instant::now();
+                    } else {
+                        self.publish();
+                    }
+                }
+                happening = next(&mut self.events) => match happening {
+                    Some(Ok(Happening::Release)) if self.waiting == 0 => {}
+                    Some(Ok(happening)) => {
+                        tracing::debug!(?happening, "woken by the engine");
+                        due = due.min((Instant::now() + SETTLE).max(earliest));
+                    }
+                    Some(Err(_)) | None => {
+                        // The engine may have been restarted, and be another version.
+                        self.events = None;
+                        self.engine = None;
+                        due = regular.min(Instant::now() + self.listening.next());
+                    }
+                },
+                () = sleep_until(due) => {
+                    let listened = self.events.is_some();
+                    let wait = self.pass(shutdown).await;
+                    let now = Instant::now();
+                    earliest = now + BETWEEN_LOOKS;
+                    regular = now + wait;
+                    let opened = !listened && self.events.is_some();
+                    due = if opened { regular.min(now + AFTER_OPENING) } else { regular };
+                }
+            }
+        }
+        tracing::info!("stopped");
+    }
+
+    /// Makes one pass and returns how long to wait for the next one.
+    async fn pass(&mut self, shutdown: &CancellationToken) -> Duration {
+        self.accept();
+        let engine = match self.engine.take() {
+            Some(engine) => engine,
+            None => match shutdown.run_until_cancelled(Engine::connect(&self.endpoint)).await {
+                Some(Ok(engine)) => engine,
+                Some(Err(err)) => return self.engine_is_away(&err),
+                None => return RELIST,
+            },
+        };
+        self.engine_is_there(&engine);
+        // A far connection can die without a word; one to a socket beside us ends with the engine.
+        let far = !matches!(self.endpoint, Endpoint::Unix(_));
+        let listens = self.events.is_some();
+        if listens {
+            self.listening.reset();
+        }
+        if !listens || far {
+            self.events = Some(Box::pin(engine.events()));
+        }
+        let (ledger, entries) = self.journal.split();
+        let work = Work { engine: &engine, entries, effects: &self.effects, stop: shutdown };
+        let report = work.enforce(ledger, &mut |_| {}).await;
+        let wait = self.learn(report, engine);
+        self.publish();
+        wait
+    }
+
+    /// Makes a newly heard assignment durable; nothing is done by one that is not.
+    fn accept(&mut self) {
+        self.journal_trouble = None;
+        let Some(snapshot) = self.hearing.pending.take() else { return };
+        let (generation, entries) = (snapshot.generation, snapshot.entries.len());
+        match self.journal.set_assignment(&snapshot, &self.effects) {
+            Ok(()) => tracing::info!(generation, entries, "assignment accepted"),
+            Err(err) => {
+                let error = pass::sentence(&err);
+                tracing::error!(%error, "the assignment is not durable, and is not acted by");
+                self.journal_trouble = Some(error);
+                self.hearing.pending = Some(snapshot);
+            }
+        }
+    }
+
+    fn engine_is_there(&mut self, engine: &Engine) {
+        if self.facts.as_ref() != Some(engine.facts()) || self.engine_trouble.is_some() {
+            let facts = engine.facts();
+            tracing::info!(version = facts.version, api = facts.api_version, "the engine answers");
+        }
+        self.engine_trouble = None;
+        self.facts = Some(engine.facts().clone());
+    }
+
+    fn engine_is_away(&mut self, err: &EngineError) -> Duration {
+        let error = err.sentence();
+        if self.engine_trouble.is_none() {
+            tracing::warn!(error, endpoint = %self.endpoint, "the engine cannot be asked");
+        } else {
+            tracing::debug!(error, "the engine still cannot be asked");
+        }
+        self.engine_trouble = Some(error);
+        self.events = None;
+        let (ledger, entries) = self.journal.split();
+        self.statuses = Some(pass::unknown(entries, ledger.records()));
+        self.publish();
+        self.backoff.next()
+    }
+
+    /// Takes in what a pass found and returns how long to wait for the next one.
+    fn learn(&mut self, report: PassReport, engine: Engine) -> Duration {
+        tracing::debug!(
+            calls = report.engine_calls,
+            changed = report.changed,
+            unfinished = report.unfinished,
+            waiting = report.waiting,
+            "pass done"
+        );
+        self.statuses = Some(report.statuses);
+        self.waiting = report.waiting;
+        if let Some(err) = &report.journal_failure {
+            self.journal_trouble = Some(pass::sentence(err));
+        }
+        match report.engine_failures.first() {
+            None => self.engine = Some(engine),
+            Some(err) => {
+                let error = err.sentence();
+                tracing::warn!(error, "the engine cannot be looked at");
+                self.engine_trouble = Some(error);
+            }
+        }
+        if report.unfinished > 0 || self.journal_trouble.is_some() {
+            return self.backoff.next();
+        }
+        self.backoff.reset();
+        around(RELIST, RELIST_SHARE)
+    }
+
+    fn publish(&mut self) {
+        let Some(statuses) = &self.statuses else { return };
+        let entries = self.journal.assignment().map_or(&[][..], |s| &s.entries);
+        let report = Report {
+            host: HostView {
+                engine: self.facts.clone(),
+                counts: host::counts(entries, statuses),
+                standing: self.standing(),
+            },
+            assignment: self.journal.assignment().map(|s| AssignmentReport {
+                uid: s.uid.clone(),
+                generation: s.generation,
+                entries: statuses.clone(),
+            }),
+        };
+        self.reports.send_if_modified(|last| {
+            if last.as_deref() == Some(&report) {
+                return false;
+            }
+            *last = Some(Arc::new(report));
+            true
+        });
+    }
+
+    fn standing(&self) -> Standing {
+        if let Some(why) = &self.hearing.foreign {
+            Standing::ForeignHub(why.clone())
+        } else if let Some(why) = &self.journal_trouble {
+            Standing::JournalFailed(why.clone())
+        } else if let Some(why) = &self.engine_trouble {
+            Standing::EngineUnreachable(why.clone())
+        } else if let Some(why) = &self.hearing.unreadable {
+            Standing::InvalidAssignment(why.clone())
+        } else {
+            Standing::Ready
+        }
+    }
+}
+
+/// Returns the next event, and never without a stream of them.
+async fn next(events: &mut Option<Events>) -> Option<Result<Happening, EngineError>> {
+    match events {
+        Some(events) => events.next().await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,160 @@
+//! What an agent makes of what it hears of its assignment. Only an assignment of its own cluster that
+//! is no older than the one it knows changes anything; silence, absence and errors change nothing.
+
+use dockfleet_crds::HostAssignment;
+
+use super::Told;
+use crate::journal::Snapshot;
+use crate::pass::sentence;
+
+/// What was last heard.
+#[derive(Debug, Default)]
+pub(super) struct Hearing {
+    /// A new assignment that is not durable yet.
+    pub(super) pending: Option<Snapshot>,
+    /// Another cluster speaks: why it is not obeyed.
+    pub(super) foreign: Option<String>,
+    /// The assignment cannot be read: why.
+    pub(super) unreadable: Option<String>,
+    silent: bool,
+    absent: bool,
+}
+
+impl Hearing {
+    /// Takes in what the watch says, and returns whether there is a new assignment.
+    pub(super) fn hear(&mut self, told: Told, known: Option<&Snapshot>) -> bool {
+        let object = match told {
+            Ok(object) => object,
+            Err(err) => {
+                let error = sentence(&err);
+                if self.silent {
+                    tracing::debug!(error, "the API server still cannot be watched");
+                } else {
+                    tracing::warn!(error, "the API server cannot be watched; the last assignment holds");
+                }
+                self.silent = true;
+                return false;
+            }
+        };
+        if self.silent {
+            tracing::info!("the API server is watched again");
+        }
+        self.silent = false;
+        let Some(object) = object else {
+            if !self.absent {
+                tracing::info!("there is no assignment; the last one holds");
+            }
+            self.absent = true;
+            return false;
+        };
+        self.absent = false;
+        match object.0 {
+            Ok(assignment) => self.read(assignment, known),
+            Err(err) => {
+                tracing::warn!(error = %err.error, "the assignment cannot be read; the last one holds");
+                self.unreadable = Some(err.error);
+                false
+            }
+        }
+    }
+
+    fn read(&mut self, assignment: HostAssignment, known: Option<&Snapshot>) -> bool {
+        self.unreadable = None;
+        self.foreign = None;
+        let told = Snapshot {
+            hub: assignment.spec.hub,
+            uid: assignment.metadata.uid.unwrap_or_default(),
+            generation: assignment.metadata.generation.unwrap_or_default(),
+            entries: assignment.spec.entries,
+        };
+        // What is not durable yet is known all the same.
+        match judge(&told, self.pending.as_ref().or(known)) {
+            Judgement::Same => return false,
+            Judgement::New => {}
+            Judgement::Older { known } => {
+                tracing::warn!(
+                    generation = told.generation,
+                    known,
+                    "an older assignment than the known one is ignored"
+                );
+                return false;
+            }
+            Judgement::Foreign { known } => {
+                let why = format!(
+                    "an assignment of hub {} is ignored: this agent obeys hub {known}; to hand the \
+                     host over, move the agent's journal away",
+                    told.hub
+                );
+                tracing::warn!(hub = told.hub, known, "an assignment of another hub is ignored");
+                self.foreign = Some(why);
+                return false;
+            }
+        }
+        self.pending = Some(told);
+        true
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Judgement {
+    New,
+    Same,
+    Older { known: i64 },
+    Foreign { known: String },
+}
+
+/// Invariant 6.
+fn judge(told: &Snapshot, known: Option<&Snapshot>) -> Judgement {
+    let Some(known) = known else { return Judgement::New };
+    if !known.hub.is_empty() && known.hub != told.hub {
+        return Judgement::Foreign { known: known.hub.clone() };
+    }
+    if known.uid == told.uid && told.generation < known.generation {
+        return Judgement::Older { known: known.generation };
+    }
+    if known == told { Judgement::Same } else { Judgement::New }
+}
+
+#[cfg(test)]
+mod tests {
+    use dockfleet_crds::Entry;
+
+    use super::{Judgement, judge};
+    use crate::journal::Snapshot;
+
+    fn snapshot(hub: &str, uid: &str, generation: i64) -> Snapshot {
+        Snapshot { hub: hub.into(), uid: uid.into(), generation, entries: Vec::new() }
+    }
+
+    #[test]
+    fn the_first_assignment_is_obeyed() {
+        assert_eq!(judge(&snapshot("a", "1", 1), None), Judgement::New);
+        // A journal from before there was a hub.
+        assert_eq!(judge(&snapshot("a", "1", 1), Some(&snapshot("", "", 0))), Judgement::New);
+    }
+
+    #[test]
+    fn an_older_generation_of_the_same_object_is_ignored() {
+        let known = snapshot("a", "1", 5);
+        assert_eq!(judge(&snapshot("a", "1", 4), Some(&known)), Judgement::Older { known: 5 });
+        assert_eq!(judge(&snapshot("a", "1", 5), Some(&known)), Judgement::Same);
+        assert_eq!(judge(&snapshot("a", "1", 6), Some(&known)), Judgement::New);
+        // Deleted and made anew: generations start over.
+        assert_eq!(judge(&snapshot("a", "2", 1), Some(&known)), Judgement::New);
+    }
+
+    #[test]
+    fn another_hub_is_ignored_whatever_its_generation() {
+        let known = snapshot("a", "1", 5);
+        let foreign = Judgement::Foreign { known: "a".into() };
+        assert_eq!(judge(&snapshot("b", "1", 6), Some(&known)), foreign);
+        assert_eq!(judge(&snapshot("", "2", 9), Some(&known)), foreign);
+    }
+
+    #[test]
+    fn a_restored_server_that_comes_by_the_same_generation_again_is_obeyed() {
+        let known = snapshot("a", "1", 5);
+        let other = Snapshot { entries: vec![Entry::default()], ..known.clone() };
+        assert_eq!(judge(&other, Some(&known)), Judgement::New);
+    }
+}

@@ -1,0 +1,71 @@
+//! What happens on an engine, as far as it can matter to an entry.
+
+use std::collections::HashMap;
+
+use bollard::models::{EventMessage, EventMessageTypeEnum};
+use bollard::query_parameters::EventsOptionsBuilder;
+use futures::{Stream, StreamExt, future};
+
+use super::error::Call;
+use super::{Engine, EngineError};
+
+/// Something that happened on an engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Happening {
+    /// A network or a volume came or went.
+    Object,
+    /// A container let go of something: only what waits for that has to look.
+    Release,
+}
+
+impl Engine {
+    /// Returns what happens on the engine from now on. The stream ends with the connection, and may
+    /// be silent for ever on one that is dead: whoever listens opens it again now and then.
+    pub fn events(&self) -> impl Stream<Item = Result<Happening, EngineError>> + Send + use<> {
+        self.calls.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let filters = HashMap::from([
+            ("type", vec!["network", "volume", "container"]),
+            ("event", vec!["create", "destroy", "remove", "disconnect", "die"]),
+        ]);
+        let options = EventsOptionsBuilder::default().filters(&filters).build();
+        self.docker.events(Some(options)).filter_map(|event| {
+            future::ready(match event {
+                Ok(event) => happening(&event).map(Ok),
+                Err(err) => Some(Err(EngineError::of(Call::Events, &err))),
+            })
+        })
+    }
+}
+
+fn happening(event: &EventMessage) -> Option<Happening> {
+    let action = event.action.as_deref().unwrap_or_default();
+    match (event.typ?, action) {
+        (
+            EventMessageTypeEnum::NETWORK | EventMessageTypeEnum::VOLUME,
+            "create" | "destroy" | "remove",
+        ) => Some(Happening::Object),
+        (EventMessageTypeEnum::NETWORK, "disconnect")
+        | (EventMessageTypeEnum::CONTAINER, "die" | "destroy") => Some(Happening::Release),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{Happening, happening};
+
+    #[test]
+    fn only_what_can_matter_is_told() {
+        let told = |typ: &str, action: &str| {
+            happening(&serde_json::from_value(json!({"Type": typ, "Action": action})).unwrap())
+        };
+        assert_eq!(told("network", "destroy"), Some(Happening::Object));
+        assert_eq!(told("volume", "create"), Some(Happening::Object));
+        assert_eq!(told("network", "disconnect"), Some(Happening::Release));
+        assert_eq!(told("container", "die"), Some(Happening::Release));
+        assert_eq!(told("container", "create"), None);
+        assert_eq!(told("network", "connect"), None);
+    }
+}

@@ -1,0 +1,136 @@
+//! What an agent says of its host.
+
+use std::collections::BTreeSet;
+
+use dockfleet_crds::condition::{self, Truth, Verdict};
+use dockfleet_crds::host::{DockerHostStatus, EngineFacts, EntryCounts};
+use dockfleet_crds::{Entry, EntryState, EntryStatus, Intent};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+/// How a host stands, but for the time since when.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct HostView {
+    /// What the engine said of itself when it last could be asked.
+    pub(crate) engine: Option<EngineFacts>,
+    pub(crate) counts: EntryCounts,
+    pub(crate) standing: Standing,
+}
+
+/// Whether an agent can do its work, and if not, why in a sentence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// It can.
+    Ready,
+    /// Another cluster wants the host; the one that was first is obeyed.
+    ForeignHub(String),
+    /// The journal cannot be written, so nothing is done.
+    JournalFailed(String),
+    /// The engine cannot be asked.
+    EngineUnreachable(String),
+    /// The assignment cannot be read; the last one is obeyed.
+    InvalidAssignment(String),
+}
+
+impl Standing {
+    fn verdict(&self) -> Verdict {
+        let (status, reason, message) = match self {
+            Self::Ready => (Truth::True, "Ready", ""),
+            Self::ForeignHub(m) => (Truth::False, "ForeignHub", m.as_str()),
+            Self::JournalFailed(m) => (Truth::False, "JournalFailed", m.as_str()),
+            Self::EngineUnreachable(m) => (Truth::False, "EngineUnreachable", m.as_str()),
+            Self::InvalidAssignment(m) => (Truth::False, "InvalidAssignment", m.as_str()),
+        };
+        Verdict::new(condition::READY, status, reason, message)
+    }
+}
+
+impl HostView {
+    /// Returns the status to be written after `before`: conditions keep the time since when they
+    /// hold, and an engine that is away is still what it was.
+    pub(crate) fn status(&self, before: &DockerHostStatus, now: &Time) -> DockerHostStatus {
+        DockerHostStatus {
+            observed_generation: None,
+            engine: self.engine.clone().or_else(|| before.engine.clone()),
+            entries: self.counts,
+            conditions: condition::merge(
+                &before.conditions,
+                &[self.standing.verdict()],
+                None,
+                now,
+            ),
+        }
+    }
+}
+
+/// Counts the entries that a host must have by how they stand.
+pub(crate) fn counts(entries: &[Entry], statuses: &[EntryStatus]) -> EntryCounts {
+    let wanted: BTreeSet<&str> = entries
+        .iter()
+        .filter(|e| e.intent == Intent::Present)
+        .map(|e| e.uid.as_str())
+        .collect();
+    let mut counts = EntryCounts {
+        // An assignment has at most 256 entries.
+        desired: i32::try_from(wanted.len()).unwrap_or(i32::MAX),
+        ..EntryCounts::default()
+    };
+    for status in statuses.iter().filter(|s| wanted.contains(s.uid.as_str())) {
+        match status.state {
+            EntryState::Ready => counts.ready += 1,
+            EntryState::Drifted => counts.drifted += 1,
+            EntryState::Failed => counts.failed += 1,
+            EntryState::Pending | EntryState::Gone => {}
+        }
+    }
+    counts
+}
+
+#[cfg(test)]
+mod tests {
+    use dockfleet_crds::host::{DockerHostStatus, EngineFacts, EntryCounts};
+    use dockfleet_crds::{Entry, EntryState, EntryStatus, Intent};
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+    use k8s_openapi::jiff::Timestamp;
+
+    use super::{HostView, Standing, counts};
+
+    fn at(second: i64) -> Time {
+        Time(Timestamp::from_second(second).unwrap())
+    }
+
+    fn view(standing: Standing, engine: Option<EngineFacts>) -> HostView {
+        HostView { engine, counts: EntryCounts::default(), standing }
+    }
+
+    #[test]
+    fn a_condition_keeps_its_time_and_an_absent_engine_its_facts() {
+        let facts = EngineFacts { version: "29.1".into(), ..EngineFacts::default() };
+        let first = view(Standing::Ready, Some(facts.clone()))
+            .status(&DockerHostStatus::default(), &at(1));
+        let same = view(Standing::Ready, Some(facts.clone())).status(&first, &at(2));
+        assert_eq!(same, first);
+        let away = view(Standing::EngineUnreachable("no answer".into()), None).status(&first, &at(3));
+        assert_eq!(away.engine, Some(facts));
+        assert_eq!(away.conditions[0].reason, "EngineUnreachable");
+        assert_eq!(away.conditions[0].last_transition_time, at(3));
+    }
+
+    #[test]
+    fn only_what_the_host_must_have_is_counted() {
+        let entry = |uid: &str, intent| Entry { uid: uid.into(), intent, ..Entry::default() };
+        let told = |uid: &str, state| EntryStatus { uid: uid.into(), state, ..EntryStatus::default() };
+        let entries = [
+            entry("1", Intent::Present),
+            entry("2", Intent::Present),
+            entry("3", Intent::Absent),
+        ];
+        let statuses = [
+            told("1", EntryState::Ready),
+            told("2", EntryState::Failed),
+            told("3", EntryState::Failed),
+            told("stray", EntryState::Pending),
+        ];
+        let expected = EntryCounts { desired: 2, ready: 1, drifted: 0, failed: 1 };
+        assert_eq!(counts(&entries, &statuses), expected);
+    }
+}

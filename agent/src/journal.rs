@@ -1,0 +1,335 @@
+//! The durable record of what an agent owns, what it was about to do, and what it was last told.
+//!
+//! A journal that is not there is a new one; a journal that is there and cannot be read is an error:
+//! an agent that forgot what it owns would take its own objects for strangers'.
+
+mod lock;
+mod schema;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use dockfleet_crds::Entry;
+use dockfleet_planner::plan::{JournalChange, Records};
+use dockfleet_planner::record::Record;
+use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+
+use self::lock::Lock;
+use crate::effect::{Effect, Effects};
+
+const FILE: &str = "journal.db";
+const LOG: &str = "journal.db-wal";
+/// Nobody but a reader of `dockfleet journal` shares the file, and for an instant.
+const BUSY: Duration = Duration::from_secs(5);
+
+/// Why a journal cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// Its folder or file cannot be used.
+    #[error("cannot use {path}")]
+    Io {
+        /// The folder or file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Another process holds it.
+    #[error("{path} is held by the agent with process id {pid}; one host has one agent")]
+    Held {
+        /// The folder of the journal.
+        path: PathBuf,
+        /// Process id of the holder, or `unknown`.
+        pid: String,
+    },
+    /// There is none, and it was not to be made.
+    #[error("there is no journal in {0}")]
+    Absent(PathBuf),
+    /// It cannot be read.
+    #[error(
+        "the journal {path} cannot be read ({why}); nothing is changed on the host until it is \
+         restored or moved away"
+    )]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A newer agent wrote it.
+    #[error("the journal {path} has version {version}, and this agent knows {known}; use a newer agent")]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        version: i64,
+        /// The newest version that is known.
+        known: i64,
+    },
+    /// It cannot be written.
+    #[error("the journal cannot be written")]
+    Write(#[source] rusqlite::Error),
+}
+
+/// The assignment that was last accepted.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Snapshot {
+    /// The cluster that wrote it.
+    pub hub: String,
+    /// UID of the HostAssignment.
+    pub uid: String,
+    /// Its generation.
+    pub generation: i64,
+    /// Its entries.
+    pub entries: Vec<Entry>,
+}
+
+/// The journal of one host.
+#[derive(Debug)]
+pub struct Journal {
+    ledger: Ledger,
+    assignment: Option<Snapshot>,
+    /// Held for as long as the journal may be written.
+    _lock: Option<Lock>,
+}
+
+/// The part of a journal that a pass reads and writes.
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    connection: Connection,
+    records: Records,
+}
+
+impl Journal {
+    /// Opens the journal in a folder for the one agent that may write it; the folder and the journal
+    /// are made where they are not there.
+    pub fn open(dir: &Path) -> Result<Self, JournalError> {
+        lock::make_folder(dir)?;
+        let lock = Lock::take(dir)?;
+        let path = dir.join(FILE);
+        if !exists(&path)? {
+            // SQLite would put the log of the lost file into a new one.
+            if exists(&dir.join(LOG))? {
+                let why = "it is gone, and its log is there".to_owned();
+                return Err(JournalError::Corrupt { path, why });
+            }
+            schema::create(&path)?;
+        }
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let mut connection = connect(&path, flags)?;
+        schema::prepare(&connection).map_err(|err| corrupt(&path, &err))?;
+        schema::migrate(&mut connection, &path)?;
+        Self::load(connection, &path, Some(lock))
+    }
+
+    /// Opens the journal in a folder to look at it, also while an agent holds it. Every write is an
+    /// error.
+    pub fn read_only(dir: &Path) -> Result<Self, JournalError> {
+        let path = dir.join(FILE);
+        if !exists(&path)? {
+            return Err(JournalError::Absent(dir.to_owned()));
+        }
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = connect(&path, flags)?;
+        schema::check_version(&connection, &path)?;
+        Self::load(connection, &path, None)
+    }
+
+    fn load(
+        connection: Connection,
+        path: &Path,
+        lock: Option<Lock>,
+    ) -> Result<Self, JournalError> {
+        let (records, assignment) = read(&connection, path)?;
+        Ok(Self { ledger: Ledger { connection, records }, assignment, _lock: lock })
+    }
+
+    /// Returns every record, by the UID of its resource.
+    pub fn records(&self) -> &Records {
+        &self.ledger.records
+    }
+
+    /// Returns the assignment that was last accepted.
+    pub fn assignment(&self) -> Option<&Snapshot> {
+        self.assignment.as_ref()
+    }
+
+    /// Makes changes durable, all of them or none; each comes with the UID of its entry.
+    pub fn write(
+        &mut self,
+        changes: &[(&str, &JournalChange)],
+        effects: &Effects,
+    ) -> Result<(), JournalError> {
+        self.ledger.write(changes, effects)
+    }
+
+    /// Makes an accepted assignment durable.
+    pub fn set_assignment(
+        &mut self,
+        snapshot: &Snapshot,
+        effects: &Effects,
+    ) -> Result<(), JournalError> {
+        self.accept(snapshot.clone(), effects)
+    }
+
+    /// Makes an accepted assignment durable without a copy of it.
+    pub(crate) fn accept(
+        &mut self,
+        snapshot: Snapshot,
+        effects: &Effects,
+    ) -> Result<(), JournalError> {
+        let entries = serde_json::to_string(&snapshot.entries)
+            .map_err(|err| JournalError::Write(rusqlite::Error::ToSqlConversionFailure(err.into())))?;
+        self.ledger
+            .connection
+            .execute(
+                "INSERT INTO assignment (id, hub, uid, generation, entries) VALUES (1, ?1, ?2, ?3, ?4)
+                 ON CONFLICT (id) DO UPDATE SET
+                   hub = ?1, uid = ?2, generation = ?3, entries = ?4",
+                params![snapshot.hub, snapshot.uid, snapshot.generation, entries],
+            )
+            .map_err(JournalError::Write)?;
+        self.assignment = Some(snapshot);
+        effects.happened(Effect::JournalWrite);
+        Ok(())
+    }
+
+    /// Returns the ledger for a pass over the entries of the accepted assignment.
+    pub(crate) fn split(&mut self) -> (&mut Ledger, &[Entry]) {
+        let entries = self.assignment.as_ref().map_or(&[][..], |s| &s.entries);
+        (&mut self.ledger, entries)
+    }
+
+    pub(crate) fn ledger(&mut self) -> &mut Ledger {
+        &mut self.ledger
+    }
+}
+
+impl Ledger {
+    pub(crate) fn records(&self) -> &Records {
+        &self.records
+    }
+
+    pub(crate) fn write(
+        &mut self,
+        changes: &[(&str, &JournalChange)],
+        effects: &Effects,
+    ) -> Result<(), JournalError> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        self.commit(changes).map_err(JournalError::Write)?;
+        // What is in memory follows what is durable, never the other way round.
+        for (uid, change) in changes {
+            match change {
+                JournalChange::Keep => {}
+                JournalChange::Put { record, instead_of } => {
+                    if let Some(other) = instead_of {
+                        self.records.remove(other);
+                    }
+                    self.records.insert(record.uid.clone(), record.clone());
+                }
+                JournalChange::Forget => {
+                    self.records.remove(*uid);
+                }
+            }
+        }
+        effects.happened(Effect::JournalWrite);
+        Ok(())
+    }
+
+    fn commit(&mut self, changes: &[(&str, &JournalChange)]) -> rusqlite::Result<()> {
+        let transaction = self.connection.transaction()?;
+        {
+            let mut put = transaction
+                .prepare_cached("INSERT OR REPLACE INTO record (uid, body) VALUES (?1, ?2)")?;
+            let mut forget = transaction.prepare_cached("DELETE FROM record WHERE uid = ?1")?;
+            for (uid, change) in changes {
+                match change {
+                    JournalChange::Keep => {}
+                    JournalChange::Put { record, instead_of } => {
+                        if let Some(other) = instead_of {
+                            forget.execute([other])?;
+                        }
+                        let body = serde_json::to_string(record)
+                            .map_err(|err| rusqlite::Error::ToSqlConversionFailure(err.into()))?;
+                        put.execute([&record.uid, &body])?;
+                    }
+                    JournalChange::Forget => {
+                        forget.execute([uid])?;
+                    }
+                }
+            }
+        }
+        transaction.commit()
+    }
+}
+
+fn exists(path: &Path) -> Result<bool, JournalError> {
+    path.try_exists().map_err(|source| JournalError::Io { path: path.to_owned(), source })
+}
+
+fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, JournalError> {
+    let open = || {
+        // SQLite takes an empty file for an empty database. We never leave one, so it was cut off.
+        if std::fs::metadata(path).is_ok_and(|m| m.len() == 0) {
+            return Err(rusqlite::Error::InvalidQuery);
+        }
+        let connection = Connection::open_with_flags(path, flags)?;
+        connection.busy_timeout(BUSY)?;
+        Ok(connection)
+    };
+    open().map_err(|err| match err {
+        rusqlite::Error::InvalidQuery => {
+            JournalError::Corrupt { path: path.to_owned(), why: "it is empty".to_owned() }
+        }
+        err => corrupt(path, &err),
+    })
+}
+
+fn read(
+    connection: &Connection,
+    path: &Path,
+) -> Result<(Records, Option<Snapshot>), JournalError> {
+    let bad = |why: String| JournalError::Corrupt { path: path.to_owned(), why };
+    let sql = |err: rusqlite::Error| corrupt(path, &err);
+    let check: String =
+        connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(sql)?;
+    if check != "ok" {
+        return Err(bad(check));
+    }
+    let mut records = BTreeMap::new();
+    let mut statement = connection.prepare("SELECT uid, body FROM record").map_err(sql)?;
+    let rows = statement
+        .query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))
+        .map_err(sql)?;
+    for row in rows {
+        let (uid, body) = row.map_err(sql)?;
+        let record: Record =
+            serde_json::from_str(&body).map_err(|err| bad(format!("record {uid}: {err}")))?;
+        records.insert(uid, record);
+    }
+    let row = connection
+        .query_row("SELECT hub, uid, generation, entries FROM assignment", [], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get::<_, String>(3)?))
+        })
+        .optional()
+        .map_err(sql)?;
+    let assignment = match row {
+        None => None,
+        Some((hub, uid, generation, entries)) => {
+            let entries = serde_json::from_str(&entries)
+                .map_err(|err| bad(format!("assignment: line {}", err.line())))?;
+            Some(Snapshot { hub, uid, generation, entries })
+        }
+    };
+    Ok((records, assignment))
+}
+
+fn corrupt(path: &Path, err: &rusqlite::Error) -> JournalError {
+    JournalError::Corrupt { path: path.to_owned(), why: err.to_string() }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,61 @@
+//! One agent a journal.
+
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+
+use super::JournalError;
+
+const FILE: &str = "lock";
+
+/// The right to write a journal, until it is dropped or its process ends.
+#[derive(Debug)]
+pub(super) struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    /// Takes the lock of a folder, or says who holds it.
+    pub(super) fn take(dir: &Path) -> Result<Self, JournalError> {
+        let path = dir.join(FILE);
+        let io = |source| JournalError::Io { path: path.clone(), source };
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path)
+            .map_err(io)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(JournalError::Held { path: dir.to_owned(), pid: holder(&mut file) });
+            }
+            Err(TryLockError::Error(source)) => return Err(io(source)),
+        }
+        file.set_len(0).map_err(io)?;
+        file.write_all(std::process::id().to_string().as_bytes()).map_err(io)?;
+        Ok(Self { _file: file })
+    }
+}
+
+fn holder(file: &mut File) -> String {
+    let mut pid = String::new();
+    // A process id has at most 10 digits; whatever else stands there is not one.
+    let read = file.take(16).read_to_string(&mut pid);
+    match read {
+        Ok(_) if pid.bytes().all(|b| b.is_ascii_digit()) && !pid.is_empty() => pid,
+        _ => "unknown".to_owned(),
+    }
+}
+
+/// Makes the folder of a journal for its owner alone: entries may say more than others should know.
+pub(super) fn make_folder(dir: &Path) -> Result<(), JournalError> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .map_err(|source| JournalError::Io { path: dir.to_owned(), source })
+}

@@ -1,0 +1,87 @@
+//! The tables of a journal and how they came to be.
+
+use std::fs::{File, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use rusqlite::Connection;
+
+use super::{JournalError, corrupt};
+
+/// The steps from one version to the next; the version of a journal is the number of steps it has
+/// taken. A step that was released never changes.
+const STEPS: [&str; 1] = ["
+    CREATE TABLE record (
+        uid TEXT PRIMARY KEY NOT NULL,
+        body TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE assignment (
+        id INTEGER PRIMARY KEY CHECK (id = 1),
+        hub TEXT NOT NULL,
+        uid TEXT NOT NULL,
+        generation INTEGER NOT NULL,
+        entries TEXT NOT NULL
+    ) STRICT;
+"];
+
+/// Makes a new journal. It gets its name when it is whole, so that a crash leaves none or a good one.
+pub(super) fn create(path: &Path) -> Result<(), JournalError> {
+    let io = |source| JournalError::Io { path: path.to_owned(), source };
+    let draft = path.with_extension("new");
+    for leftover in [draft.clone(), draft.with_extension("new-journal")] {
+        match std::fs::remove_file(&leftover) {
+            Ok(()) => {}
+            Err(err) if err.kind() == std::io::ErrorKind::NotFound => {}
+            Err(err) => return Err(io(err)),
+        }
+    }
+    {
+        let mut connection = Connection::open(&draft).map_err(JournalError::Write)?;
+        std::fs::set_permissions(&draft, Permissions::from_mode(0o600)).map_err(io)?;
+        connection
+            .execute_batch("CREATE TABLE schema (version INTEGER NOT NULL) STRICT; INSERT INTO schema VALUES (0);")
+            .map_err(JournalError::Write)?;
+        migrate(&mut connection, &draft)?;
+    }
+    std::fs::rename(&draft, path).map_err(io)?;
+    // The name is as durable as its folder.
+    let folder = path.parent().unwrap_or(path);
+    File::open(folder).and_then(|f| f.sync_all()).map_err(io)
+}
+
+/// Makes every commit durable before it returns, and keeps SQLite's own memory small.
+pub(super) fn prepare(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch(
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -128;",
+    )
+}
+
+/// Takes the steps that a journal has not taken yet, all or none.
+pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), JournalError> {
+    let version = check_version(connection, path)?;
+    let taken = usize::try_from(version).unwrap_or_default();
+    if taken == STEPS.len() {
+        return Ok(());
+    }
+    let transaction = connection.transaction().map_err(JournalError::Write)?;
+    for step in STEPS.iter().skip(taken) {
+        transaction.execute_batch(step).map_err(JournalError::Write)?;
+    }
+    transaction.execute("UPDATE schema SET version = ?1", [known()]).map_err(JournalError::Write)?;
+    transaction.commit().map_err(JournalError::Write)
+}
+
+/// Returns the version of a journal that is not newer than this agent.
+pub(super) fn check_version(connection: &Connection, path: &Path) -> Result<i64, JournalError> {
+    let version: i64 = connection
+        .query_row("SELECT version FROM schema", [], |row| row.get(0))
+        .map_err(|err| corrupt(path, &err))?;
+    if version > known() {
+        return Err(JournalError::Newer { path: path.to_owned(), version, known: known() });
+    }
+    Ok(version)
+}
+
+fn known() -> i64 {
+    i64::try_from(STEPS.len()).unwrap_or(i64::MAX)
+}

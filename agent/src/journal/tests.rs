@@ -1,0 +1,125 @@
+use std::fs;
+
+use dockfleet_crds::Entry;
+use dockfleet_planner::plan::JournalChange;
+use dockfleet_planner::record::{Record, Stage};
+
+use super::{Journal, JournalError, Snapshot};
+use crate::effect::Effects;
+
+fn record(uid: &str, stage: Stage) -> Record {
+    let entry = Entry { uid: uid.to_owned(), name: "n".to_owned(), ..Entry::default() };
+    Record::new(&entry, "object", stage, Some(format!("id-{uid}")))
+}
+
+fn put(record: Record) -> JournalChange {
+    JournalChange::Put { record, instead_of: None }
+}
+
+fn write(journal: &mut Journal, changes: &[(&str, &JournalChange)]) {
+    journal.write(changes, &Effects::default()).unwrap();
+}
+
+#[test]
+fn what_was_written_is_there_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let snapshot = Snapshot {
+        hub: "hub".to_owned(),
+        uid: "u".to_owned(),
+        generation: 7,
+        entries: vec![Entry { uid: "1".to_owned(), ..Entry::default() }],
+    };
+    let before = {
+        let mut journal = Journal::open(dir.path()).unwrap();
+        let (one, two) = (put(record("1", Stage::Creating)), put(record("2", Stage::Owned)));
+        write(&mut journal, &[("1", &one), ("2", &two)]);
+        write(&mut journal, &[("2", &JournalChange::Forget)]);
+        journal.set_assignment(&snapshot, &Effects::default()).unwrap();
+        journal.records().clone()
+    };
+    let journal = Journal::open(dir.path()).unwrap();
+    assert_eq!(journal.records(), &before);
+    assert_eq!(journal.assignment(), Some(&snapshot));
+}
+
+#[test]
+fn a_record_takes_the_place_of_another() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut journal = Journal::open(dir.path()).unwrap();
+    write(&mut journal, &[("old", &put(record("old", Stage::Retained)))]);
+    let change =
+        JournalChange::Put { record: record("new", Stage::Owned), instead_of: Some("old".into()) };
+    write(&mut journal, &[("new", &change)]);
+    drop(journal);
+    let journal = Journal::open(dir.path()).unwrap();
+    assert_eq!(journal.records().keys().collect::<Vec<_>>(), ["new"]);
+}
+
+#[test]
+fn a_second_agent_is_told_who_holds_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let _first = Journal::open(dir.path()).unwrap();
+    let second = Journal::open(dir.path()).unwrap_err();
+    let pid = std::process::id().to_string();
+    assert!(matches!(&second, JournalError::Held { pid: p, .. } if *p == pid), "{second}");
+}
+
+#[test]
+fn it_can_be_looked_at_while_it_is_held_and_not_be_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut agent = Journal::open(dir.path()).unwrap();
+    write(&mut agent, &[("1", &put(record("1", Stage::Owned)))]);
+    let mut reader = Journal::read_only(dir.path()).unwrap();
+    assert_eq!(reader.records(), agent.records());
+    let change = put(record("2", Stage::Owned));
+    let refused = reader.write(&[("2", &change)], &Effects::default());
+    assert!(matches!(refused, Err(JournalError::Write(_))));
+    assert_eq!(reader.records(), agent.records());
+}
+
+#[test]
+fn an_absent_journal_is_new_and_an_unreadable_one_is_an_error() {
+    let dir = tempfile::tempdir().unwrap();
+    assert!(matches!(Journal::read_only(dir.path()), Err(JournalError::Absent(_))));
+    drop(Journal::open(dir.path()).unwrap());
+    let file = dir.path().join("journal.db");
+    for bad in [&b""[..], b"not a database at all, but long enough to have a header of one"] {
+        fs::write(&file, bad).unwrap();
+        let refused = Journal::open(dir.path()).unwrap_err();
+        assert!(matches!(refused, JournalError::Corrupt { .. }), "{refused}");
+        assert_eq!(fs::read(&file).unwrap(), bad, "an unreadable journal stays as it is");
+    }
+}
+
+#[test]
+fn a_record_of_unknown_form_is_an_error() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(Journal::open(dir.path()).unwrap());
+    let connection = rusqlite::Connection::open(dir.path().join("journal.db")).unwrap();
+    connection.execute("INSERT INTO record VALUES ('1', '{}')", []).unwrap();
+    drop(connection);
+    assert!(matches!(Journal::open(dir.path()), Err(JournalError::Corrupt { .. })));
+}
+
+#[test]
+fn a_newer_journal_is_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(Journal::open(dir.path()).unwrap());
+    let connection = rusqlite::Connection::open(dir.path().join("journal.db")).unwrap();
+    connection.execute("UPDATE schema SET version = 99", []).unwrap();
+    drop(connection);
+    let refused = Journal::open(dir.path()).unwrap_err();
+    assert!(matches!(refused, JournalError::Newer { version: 99, .. }), "{refused}");
+}
+
+#[test]
+fn only_its_owner_can_read_it() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("state/of/agent");
+    let _journal = Journal::open(&folder).unwrap();
+    let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&folder), 0o700);
+    assert_eq!(mode(&folder.join("journal.db")), 0o600);
+    assert_eq!(mode(&folder.join("journal.db-wal")), 0o600);
+}

@@ -1,0 +1,21 @@
+//! Makes one Docker Engine as its assignment says, and keeps it so.
+//!
+//! A [`pass`] looks at the engine ([`engine`]), lets the planner decide, writes what it is about to do
+//! into the [`journal`], does it, and looks again. [`run`] repeats that for the agent of a fleet:
+//! whenever the assignment changes, something happens on the engine, or time has passed.
+//!
+//! This crate never decides what is to be done: that is the planner's. It never removes or replaces an
+//! object without a durable permission, takes no silence, error or missing object for one, never
+//! removes by force, and never touches an object that neither the journal nor its own label calls
+//! ours. It never writes the spec of anything in Kubernetes, and it never creates its own DockerHost.
+
+mod agent;
+pub mod effect;
+pub mod engine;
+mod host;
+pub mod journal;
+pub mod pass;
+mod report;
+mod retry;
+
+pub use agent::{AgentConfig, AgentError, run};

@@ -1,0 +1,230 @@
+//! One pass: look at the engine, plan, write the journal, act, look again.
+//!
+//! A pass is level-triggered: it does what is left to do, whatever happened before. Agents of a fleet
+//! and the commands of a single machine run the same one.
+
+mod progress;
+mod step;
+
+use std::collections::BTreeMap;
+
+use dockfleet_crds::{Entry, EntryState, EntryStatus, Reason};
+use dockfleet_planner::capability::ApiVersion;
+use dockfleet_planner::observed::Observed;
+use dockfleet_planner::plan::{
+    JournalChange, Planned, Records, Step, Surroundings, bounded, plan, statuses,
+};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+pub use self::progress::{Doing, Progress};
+use crate::effect::Effects;
+use crate::engine::{Engine, EngineError};
+use crate::journal::{Journal, JournalError, Ledger};
+
+/// How often a pass acts before it leaves the rest to the next one: once for what is to be done, once
+/// for what that made possible, and once more for what somebody else did meanwhile.
+const ROUNDS: usize = 3;
+
+/// What a pass did and how everything stands after it.
+#[derive(Debug, Default)]
+pub struct PassReport {
+    /// How each entry stands, and what the journal holds beside them, by UID.
+    pub statuses: Vec<EntryStatus>,
+    /// Calls made to the engine.
+    pub engine_calls: u64,
+    /// Objects made, replaced or removed.
+    pub changed: usize,
+    /// Steps that failed or are left, so that another pass is due soon.
+    pub unfinished: usize,
+    /// Entries that wait until no container uses their object.
+    pub waiting: usize,
+    /// Why the engine's lists could not be read at the end.
+    pub engine_failures: Vec<EngineError>,
+    /// Why the journal could not be written; nothing was done after that.
+    pub journal_failure: Option<JournalError>,
+}
+
+/// Makes an engine as the entries say, as far as it can be done now.
+pub async fn pass(
+    engine: &Engine,
+    journal: &mut Journal,
+    entries: &[Entry],
+    effects: &Effects,
+    progress: &mut dyn FnMut(&Progress),
+) -> PassReport {
+    let never = CancellationToken::new();
+    let work = Work { engine, entries, effects, stop: &never };
+    work.enforce(journal.ledger(), progress).await
+}
+
+/// Returns what a pass would do first, and does nothing. An error when neither list can be read.
+pub async fn preview(
+    engine: &Engine,
+    journal: &Journal,
+    entries: &[Entry],
+) -> Result<Vec<Planned>, EngineError> {
+    let records = journal.records();
+    let mut seen = engine.observe().await;
+    if seen.observed.networks.is_none() && seen.observed.volumes.is_none() {
+        if let Some(err) = seen.failures.pop() {
+            return Err(err);
+        }
+    }
+    let nonce = nonce();
+    let around = Surroundings { api: engine.api(), nonce: &nonce };
+    Ok(plan(entries, &seen.observed, records, &around))
+}
+
+/// Returns how entries stand when the engine cannot be asked at all.
+pub(crate) fn unknown(entries: &[Entry], records: &Records) -> Vec<EntryStatus> {
+    // What is not known needs neither a version nor an identity.
+    let around = Surroundings { api: ApiVersion(0, 0), nonce: "" };
+    statuses(&plan(entries, &Observed::default(), records, &around), records)
+}
+
+/// Returns a text that no other pass has.
+fn nonce() -> String {
+    Uuid::new_v4().simple().to_string()
+}
+
+/// What a pass works with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Work<'a> {
+    pub(crate) engine: &'a Engine,
+    pub(crate) entries: &'a [Entry],
+    pub(crate) effects: &'a Effects,
+    /// Ends the pass after the step that is being done.
+    pub(crate) stop: &'a CancellationToken,
+}
+
+/// Steps of this pass that failed, by the UID of the entry.
+type Failures = BTreeMap<String, EngineError>;
+
+impl Work<'_> {
+    pub(crate) async fn enforce(
+        self,
+        ledger: &mut Ledger,
+        progress: &mut dyn FnMut(&Progress),
+    ) -> PassReport {
+        let calls_before = self.engine.calls();
+        let nonce = nonce();
+        let around = Surroundings { api: self.engine.api(), nonce: &nonce };
+        let mut failures = Failures::new();
+        let mut report = PassReport::default();
+        let mut round = 0;
+        let planned = loop {
+            let seen = self.engine.observe().await;
+            report.engine_failures = seen.failures;
+            let planned = plan(self.entries, &seen.observed, ledger.records(), &around);
+            let may_act = round < ROUNDS && !self.stop.is_cancelled();
+            let to_do: Vec<&Planned> =
+                planned.iter().filter(|p| may_act && is_due(p, &failures)).collect();
+            let changes: Vec<(&str, &JournalChange)> = planned
+                .iter()
+                // An intent without its act would say that something was about to happen.
+                .filter(|p| p.step == Step::None || (may_act && is_due(p, &failures)))
+                .filter(|p| p.journal != JournalChange::Keep)
+                .map(|p| (p.status.uid.as_str(), &p.journal))
+                .collect();
+            // Invariant 5: the intent of every step is durable before the first of them.
+            if let Err(err) = ledger.write(&changes, self.effects) {
+                tracing::error!(error = %sentence(&err), "nothing is changed");
+                report.journal_failure = Some(err);
+                break planned;
+            }
+            let mut looks_again = false;
+            for planned in to_do {
+                if self.stop.is_cancelled() {
+                    break;
+                }
+                let Some(entry) = self.entries.iter().find(|e| e.uid == planned.status.uid) else {
+                    continue;
+                };
+                let (touched, result) = self.step(entry, planned, progress).await;
+                looks_again |= touched;
+                match result {
+                    Ok(()) => report.changed += 1,
+                    Err(err) => {
+                        failures.insert(entry.uid.clone(), err);
+                    }
+                }
+            }
+            if !looks_again {
+                break planned;
+            }
+            round += 1;
+        };
+        report.finish(planned, &failures, ledger.records());
+        report.engine_calls = self.engine.calls() - calls_before;
+        report
+    }
+}
+
+fn is_due(planned: &Planned, failures: &Failures) -> bool {
+    planned.step != Step::None && !failures.contains_key(&planned.status.uid)
+}
+
+impl PassReport {
+    /// Says how everything stands: as it was last seen, and where a step is left, why (invariant 12).
+    fn finish(&mut self, mut planned: Vec<Planned>, failures: &Failures, records: &Records) {
+        for p in &mut planned {
+            let idle = p.step == Step::None;
+            if let (Some(err), false) = (&self.journal_failure, idle && p.journal == JournalChange::Keep)
+            {
+                p.status.state = EntryState::Failed;
+                p.status.reason = Some(Reason::JournalFailed);
+                p.status.message = bounded(format!("nothing was done: {}", sentence(err)));
+                self.unfinished += 1;
+                continue;
+            }
+            if idle {
+                continue;
+            }
+            let failure = failures.get(&p.status.uid);
+            if let Some(err) = failure {
+                judge(p, err);
+            }
+            match failure {
+                Some(EngineError::InUse(_)) => self.waiting += 1,
+                _ => self.unfinished += 1,
+            }
+        }
+        self.unfinished += self.engine_failures.len();
+        self.statuses = statuses(&planned, records);
+    }
+}
+
+/// Puts the failure of an entry's step into its status.
+fn judge(planned: &mut Planned, err: &EngineError) {
+    let status = &mut planned.status;
+    let (state, reason) = match (err, &planned.step) {
+        (EngineError::InUse(_), Step::Replace { .. }) => (EntryState::Drifted, Reason::InUse),
+        (EngineError::InUse(_), _) => (EntryState::Pending, Reason::InUse),
+        // The object goes while it is being looked for: the next pass sees what is left.
+        (EngineError::NotFound(_), _) => return,
+        (EngineError::AlreadyExists(_), _) => (EntryState::Failed, Reason::Conflict),
+        (EngineError::Refused(_) | EngineError::TooOld { .. }, _) => {
+            (EntryState::Failed, Reason::EngineRefused)
+        }
+        (EngineError::Unreachable { .. }, _) => (EntryState::Failed, Reason::EngineUnreachable),
+    };
+    let message = match err {
+        EngineError::InUse(_) => format!("{err}; {}", status.message),
+        _ => err.sentence(),
+    };
+    status.state = state;
+    status.reason = Some(reason);
+    status.message = bounded(message);
+}
+
+/// Returns an error with all that caused it.
+pub(crate) fn sentence(err: &dyn std::error::Error) -> String {
+    let mut text = err.to_string();
+    let mut source = err.source();
+    while let Some(err) = source {
+        text = format!("{text}: {err}");
+        source = err.source();
+    }
+    text
+}

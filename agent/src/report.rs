@@ -1,0 +1,198 @@
+//! Writes what an agent has to say to the API server, apart from its work: a slow or absent server
+//! holds up nothing on the host.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dockfleet_crds::assignment::HostAssignmentStatus;
+use dockfleet_crds::host::DockerHostStatus;
+use dockfleet_crds::{DockerHost, EntryStatus, GROUP, HostAssignment, VERSION};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::api::{Patch, PatchParams};
+use kube::{Api, Client};
+use serde::Serialize;
+use serde_json::json;
+use tokio::sync::watch;
+
+use crate::effect::{Effect, Effects};
+use crate::host::HostView;
+use crate::retry::Backoff;
+
+/// The name under which an agent owns fields.
+const FIELD_MANAGER: &str = "dockfleet-agent";
+/// A call that takes longer is made anew: connections through a VPN die without a word.
+const CALL: Duration = Duration::from_secs(30);
+const FIRST_RETRY: Duration = Duration::from_secs(1);
+/// A fleet whose server was away comes back within this time, not all at once.
+const LAST_RETRY: Duration = Duration::from_secs(300);
+
+/// All that there is to say.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Report {
+    pub(crate) host: HostView,
+    /// Nothing before there was an assignment.
+    pub(crate) assignment: Option<AssignmentReport>,
+}
+
+/// What became of an assignment.
+#[derive(Debug, PartialEq)]
+pub(crate) struct AssignmentReport {
+    /// UID of the HostAssignment, so that another one of the same name is not written to.
+    pub(crate) uid: String,
+    pub(crate) generation: i64,
+    pub(crate) entries: Vec<EntryStatus>,
+}
+
+/// What can go wrong with a report.
+#[derive(Debug, thiserror::Error)]
+enum ReportError {
+    #[error("the API server did not answer within {} s", CALL.as_secs())]
+    Timeout,
+    #[error("the API server refused")]
+    Api(#[source] Box<kube::Error>),
+}
+
+/// Writes reports, the newest only, each until it is written or a newer one has come.
+pub(crate) struct Reporter {
+    hosts: Api<DockerHost>,
+    assignments: Api<HostAssignment>,
+    name: String,
+    effects: Effects,
+    /// The status of the host as it was last read or written.
+    host: Option<DockerHostStatus>,
+    /// The same of the assignment, with its UID.
+    assignment: Option<(String, HostAssignmentStatus)>,
+}
+
+impl Reporter {
+    pub(crate) fn new(client: Client, namespace: &str, name: String, effects: Effects) -> Self {
+        Self {
+            hosts: Api::namespaced(client.clone(), namespace),
+            assignments: Api::namespaced(client, namespace),
+            name,
+            effects,
+            host: None,
+            assignment: None,
+        }
+    }
+
+    /// Writes what comes, until nothing more can come; then the last of it once more if it has to.
+    pub(crate) async fn run(mut self, mut reports: watch::Receiver<Option<Arc<Report>>>) {
+        let mut backoff = Backoff::new(FIRST_RETRY, LAST_RETRY);
+        let mut open = true;
+        let mut failing = false;
+        while open {
+            open = reports.changed().await.is_ok();
+            loop {
+                let Some(report) = reports.borrow_and_update().clone() else { break };
+                match self.write(&report).await {
+                    Ok(()) => {
+                        if failing {
+                            tracing::info!("reports reach the API server again");
+                        }
+                        failing = false;
+                        backoff.reset();
+                        break;
+                    }
+                    Err(err) if failing => {
+                        tracing::debug!(error = %crate::pass::sentence(&err), "report failed again");
+                    }
+                    Err(err) => {
+                        failing = true;
+                        tracing::warn!(error = %crate::pass::sentence(&err), "report failed, and is retried");
+                    }
+                }
+                if !open {
+                    break;
+                }
+                let closed = async { while reports.changed().await.is_ok() {} };
+                if tokio::time::timeout(backoff.next(), closed).await.is_ok() {
+                    open = false;
+                }
+            }
+        }
+    }
+
+    async fn write(&mut self, report: &Report) -> Result<(), ReportError> {
+        // One that fails keeps nothing of the other back.
+        let host = self.write_host(&report.host).await;
+        if let Some(assignment) = &report.assignment {
+            self.write_assignment(assignment).await?;
+        }
+        host
+    }
+
+    async fn write_host(&mut self, view: &HostView) -> Result<(), ReportError> {
+        let before = match self.host.take() {
+            Some(status) => status,
+            None => {
+                let found = call(self.hosts.get(&self.name)).await?;
+                found.status.unwrap_or_default()
+            }
+        };
+        let now = Time(jiff::Timestamp::now());
+        let status = view.status(&before, &now);
+        if status == before {
+            self.host = Some(status);
+            return Ok(());
+        }
+        let patch = patch("DockerHost", &json!({"name": self.name}), &status);
+        call(self.hosts.patch_status(&self.name, &params(), &patch)).await?;
+        self.effects.happened(Effect::ApiWrite);
+        self.host = Some(status);
+        Ok(())
+    }
+
+    async fn write_assignment(&mut self, report: &AssignmentReport) -> Result<(), ReportError> {
+        let before = match self.assignment.take() {
+            Some((uid, status)) if uid == report.uid => status,
+            _ => {
+                let found = call(self.assignments.get(&self.name)).await?;
+                found.status.unwrap_or_default()
+            }
+        };
+        let unchanged = before.observed_generation == Some(report.generation)
+            && before.entries == report.entries;
+        let status = if unchanged {
+            before
+        } else {
+            let status = HostAssignmentStatus {
+                observed_generation: Some(report.generation),
+                entries: report.entries.clone(),
+            };
+            let metadata = json!({"name": self.name, "uid": report.uid});
+            let patch = patch("HostAssignment", &metadata, &status);
+            call(self.assignments.patch_status(&self.name, &params(), &patch)).await?;
+            self.effects.happened(Effect::ApiWrite);
+            status
+        };
+        self.assignment = Some((report.uid.clone(), status));
+        Ok(())
+    }
+}
+
+fn params() -> PatchParams {
+    // Nobody else has business in these fields.
+    PatchParams::apply(FIELD_MANAGER).force()
+}
+
+fn patch(
+    kind: &str,
+    metadata: &serde_json::Value,
+    status: &impl Serialize,
+) -> Patch<serde_json::Value> {
+    Patch::Apply(json!({
+        "apiVersion": format!("{GROUP}/{VERSION}"),
+        "kind": kind,
+        "metadata": metadata,
+        "status": status,
+    }))
+}
+
+async fn call<T>(answer: impl Future<Output = kube::Result<T>>) -> Result<T, ReportError> {
+    match tokio::time::timeout(CALL, answer).await {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(err)) => Err(ReportError::Api(Box::new(err))),
+        Err(_) => Err(ReportError::Timeout),
+    }
+}

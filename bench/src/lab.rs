@@ -1,0 +1,85 @@
+//! What every measurement works with: engines, the program, and a place for files.
+
+use std::io::{self, Write as _};
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use dockfleet_e2e::{Dockfleet, Engine, Fleet, Generation};
+use serde_json::Value;
+
+use crate::run::{self, Finished};
+use crate::scratch::Scratch;
+
+/// How long a program may take for one pass; Ansible takes half a minute for 40 objects.
+pub(crate) const LIMIT: Duration = Duration::from_secs(600);
+
+/// What every measurement works with.
+#[derive(Debug)]
+pub(crate) struct Lab {
+    pub(crate) scratch: Scratch,
+    pub(crate) dockfleet: Dockfleet,
+    /// Pairs taken of each comparison.
+    pub(crate) repetitions: u32,
+}
+
+impl Lab {
+    pub(crate) fn open(repetitions: u32) -> Result<Self> {
+        let dockfleet = Dockfleet::find().context(
+            "the release build of dockfleet is missing: run `cargo build --release -p dockfleet`",
+        )?;
+        Ok(Self {
+            scratch: Scratch::new()?,
+            dockfleet,
+            repetitions,
+        })
+    }
+
+    /// Starts an engine without any object, on a host of its own.
+    pub(crate) fn engine(&self, generation: Generation) -> Result<Engine> {
+        Engine::start(&Fleet::new()?.host("bench")?, generation)
+    }
+
+    /// Makes the command that has `manifests` applied, with its notes in the folder `state`.
+    pub(crate) fn apply_command(
+        &self,
+        docker_host: &str,
+        manifests: &Path,
+        state: &Path,
+    ) -> Command {
+        let mut command = self.dockfleet.command(["apply", "--filename"]);
+        command
+            .arg(manifests)
+            .arg("--state-dir")
+            .arg(state)
+            .env("DOCKER_HOST", docker_host);
+        command
+    }
+
+    /// Runs `dockfleet apply`, which succeeds only when everything is ready.
+    pub(crate) fn apply(
+        &self,
+        docker_host: &str,
+        manifests: &Path,
+        state: &Path,
+    ) -> Result<Finished> {
+        run::timed(
+            &mut self.apply_command(docker_host, manifests, state),
+            LIMIT,
+        )
+    }
+}
+
+/// Gives the engine's version for a table.
+pub(crate) fn version(engine: &Engine) -> Result<String> {
+    let version = engine.get("/version")?;
+    let version = version.get("Version").and_then(Value::as_str);
+    Ok(version.context("the engine told no version")?.to_owned())
+}
+
+/// Tells how far the measurements are; the result alone goes to the standard output.
+pub(crate) fn say(text: &str) {
+    // A closed standard error leaves nobody to tell.
+    let _ = writeln!(io::stderr(), "bench: {text}");
+}

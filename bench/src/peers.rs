@@ -1,0 +1,106 @@
+//! Some objects, made and then found unchanged, against Ansible and docker compose.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use dockfleet_e2e::Generation;
+
+use crate::lab::{LIMIT, Lab, say, version};
+use crate::peer::Peer;
+use crate::report::{Comparison, Goal, Report};
+use crate::run::timed;
+use crate::sample::{Sample, median};
+use crate::wanted::Wanted;
+
+const WANTED: Wanted = Wanted(20);
+
+/// What one program took, once for each repetition.
+#[derive(Debug, Default)]
+struct Times {
+    create: Vec<Duration>,
+    unchanged: Vec<Duration>,
+}
+
+pub(crate) fn measure(lab: &Lab, report: &mut Report) -> Result<()> {
+    let dockfleet = Peer::dockfleet(lab, WANTED)?;
+    let ansible = Peer::ansible(lab, WANTED)?;
+    let compose = Peer::compose(lab, WANTED)?;
+    for generation in Generation::ALL {
+        let (mut ours, mut theirs, mut composed) = Default::default();
+        let repetitions = lab.repetitions.div_ceil(2);
+        let mut name = String::new();
+        for number in 1..=repetitions {
+            for (peer, times) in [
+                (&dockfleet, &mut ours),
+                (&ansible, &mut theirs),
+                (&compose, &mut composed),
+            ] {
+                say(&format!(
+                    "{generation:?}: 20 networks and 20 volumes by {}, {number} of {repetitions}",
+                    peer.name
+                ));
+                name = both(lab, generation, peer, times).with_context(|| peer.name.clone())?;
+            }
+        }
+        add(report, &name, &ours, &ansible.name, &theirs, [8.0, 100.0].map(Goal::AtLeast))?;
+        add(report, &name, &ours, &compose.name, &composed, [Goal::None; 2])?;
+    }
+    Ok(())
+}
+
+/// Times one program on a new engine, and gives the engine's version.
+fn both(lab: &Lab, generation: Generation, peer: &Peer, times: &mut Times) -> Result<String> {
+    let engine = lab.engine(generation)?;
+    let state = lab.scratch.folder()?;
+    let pass = || -> Result<Duration> {
+        let mut command = peer.command(lab, &engine.docker_host(), &state)?;
+        Ok(timed(&mut command, LIMIT)?.wall)
+    };
+    times.create.push(pass()?);
+    let before = WANTED.check(&engine)?;
+    let passes = (0..peer.passes)
+        .map(|_| pass())
+        .collect::<Result<Vec<_>>>()?;
+    times.unchanged.push(median(&passes)?);
+    ensure!(
+        WANTED.check(&engine)? == before,
+        "a pass without changes changed something"
+    );
+    version(&engine)
+}
+
+fn add(
+    report: &mut Report,
+    engine: &str,
+    ours: &Times,
+    name: &str,
+    theirs: &Times,
+    goals: [Goal; 2],
+) -> Result<()> {
+    let [create, unchanged] = goals;
+    for (what, ours, theirs, goal) in [
+        (
+            "create 20 networks + 20 volumes",
+            &ours.create,
+            &theirs.create,
+            create,
+        ),
+        (
+            "no change, 20 networks + 20 volumes",
+            &ours.unchanged,
+            &theirs.unchanged,
+            unchanged,
+        ),
+    ] {
+        report.compare(&Comparison {
+            what,
+            engine,
+            ours: &Sample::of_durations(ours)?,
+            other_name: name,
+            other: &Sample::of_durations(theirs)?,
+            ratio: &Sample::of_ratios(theirs, ours)?,
+            goal,
+        });
+    }
+    Ok(())
+}

@@ -1,0 +1,72 @@
+//! The folder of one run: manifests, journals and sockets.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use anyhow::{Context as _, Result};
+
+/// What the folder's name starts with; the id of its process follows.
+const PREFIX: &str = "dockfleet-bench-";
+
+/// A folder below the system's temporary folder that is removed on drop.
+#[derive(Debug)]
+pub(crate) struct Scratch {
+    path: PathBuf,
+    next: AtomicU32,
+}
+
+impl Scratch {
+    /// Makes the folder, and removes those of runs that were killed.
+    pub(crate) fn new() -> Result<Self> {
+        sweep();
+        let path = env::temp_dir().join(format!("{PREFIX}{}", process::id()));
+        fs::create_dir(&path).with_context(|| format!("could not make {}", path.display()))?;
+        Ok(Self {
+            path,
+            next: AtomicU32::new(0),
+        })
+    }
+
+    /// Gives a path in it that was not given before; the name is short, because sockets need that.
+    pub(crate) fn path(&self, ending: &str) -> PathBuf {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        self.path.join(format!("{number}{ending}"))
+    }
+
+    /// Writes a new file and gives its path.
+    pub(crate) fn write(&self, ending: &str, text: &str) -> Result<PathBuf> {
+        let path = self.path(ending);
+        fs::write(&path, text).with_context(|| format!("could not write {}", path.display()))?;
+        Ok(path)
+    }
+
+    /// Makes a new folder and gives its path.
+    pub(crate) fn folder(&self) -> Result<PathBuf> {
+        let path = self.path("");
+        fs::create_dir(&path).with_context(|| format!("could not make {}", path.display()))?;
+        Ok(path)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // What is left is removed by the next run.
+        let _ = fs::remove_dir_all(&self.path);
+    }
+}
+
+fn sweep() {
+    let Ok(entries) = fs::read_dir(env::temp_dir()) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let pid = name.to_str().and_then(|name| name.strip_prefix(PREFIX));
+        if pid.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}

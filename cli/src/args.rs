@@ -1,0 +1,193 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Networks and volumes of many Docker hosts, the way YAML says they should be.
+#[derive(Debug, Parser)]
+#[command(name = "dockfleet", version, about, disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    /// What is logged to standard error: error, warn, info, debug, trace, or a filter such as
+    /// `dockfleet_agent=debug`. Default: info for controller and agent, else warn.
+    #[arg(long, global = true, env = "DOCKFLEET_LOG", value_name = "FILTER")]
+    pub(crate) log: Option<String>,
+    /// How it is logged; json when standard error is not a terminal.
+    #[arg(
+        long,
+        global = true,
+        env = "DOCKFLEET_LOG_FORMAT",
+        value_name = "FORMAT"
+    )]
+    pub(crate) log_format: Option<LogFormat>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make hosts as files say, without Kubernetes.
+    Apply(ApplyArgs),
+    /// Show what apply would change, field by field. Exits with 2 when there is something.
+    Diff(DiffArgs),
+    /// Show how what was applied stands on the hosts now.
+    Get(GetArgs),
+    /// Let go of what files say, each by its deletionPolicy.
+    Delete(DeleteArgs),
+    /// Show what the journal of a host holds, also while an agent runs.
+    Journal(JournalArgs),
+    /// Run the controller of a fleet in a Kubernetes cluster.
+    Controller(ControllerArgs),
+    /// Run the agent of one host.
+    Agent(AgentArgs),
+    /// Print the CRDs, to be piped to `kubectl apply --server-side -f -`.
+    Crds(CrdsArgs),
+}
+
+/// Files and where their state is kept.
+#[derive(Args, Debug)]
+pub(crate) struct FileArgs {
+    /// File, folder or - for standard input; YAML with several documents, or JSON.
+    #[arg(short = 'f', long = "filename", required = true, value_name = "PATH")]
+    pub(crate) files: Vec<String>,
+    /// Read folders with all folders below them.
+    #[arg(short = 'R', long)]
+    pub(crate) recursive: bool,
+    #[command(flatten)]
+    pub(crate) state: StateArgs,
+}
+
+/// Where journals are kept.
+#[derive(Args, Debug)]
+pub(crate) struct StateArgs {
+    /// Folder of the journals, one folder a host. Default: /var/lib/dockfleet/standalone for root,
+    /// else dockfleet in the folder for state of your home (`$XDG_STATE_HOME`).
+    #[arg(long, env = "DOCKFLEET_STATE_DIR", value_name = "DIR")]
+    pub(crate) state_dir: Option<PathBuf>,
+}
+
+/// How results are printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    #[default]
+    Table,
+    Wide,
+    Json,
+    Yaml,
+}
+
+#[derive(Args, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
+pub(crate) struct ApplyArgs {
+    #[command(flatten)]
+    pub(crate) files: FileArgs,
+    /// Format of the result.
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(crate) output: Output,
+    /// Show what would be done, and do nothing.
+    #[arg(long, conflicts_with = "watch")]
+    pub(crate) dry_run: bool,
+    /// Let go of what was applied before and is not in the files any more; asks first.
+    #[arg(long)]
+    pub(crate) prune: bool,
+    /// Prune without asking.
+    #[arg(short = 'y', long, requires = "prune")]
+    pub(crate) yes: bool,
+    /// Go on: repair drift, and follow changes of the files, until interrupted.
+    #[arg(short, long)]
+    pub(crate) watch: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct DiffArgs {
+    #[command(flatten)]
+    pub(crate) files: FileArgs,
+    /// Format of the result.
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(crate) output: Output,
+    /// Show what apply --prune would let go of, too.
+    #[arg(long)]
+    pub(crate) prune: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct GetArgs {
+    /// Files with the DockerHosts to ask; the local engine when left out.
+    #[arg(short = 'f', long = "filename", value_name = "PATH")]
+    pub(crate) files: Vec<String>,
+    /// Read folders with all folders below them.
+    #[arg(short = 'R', long)]
+    pub(crate) recursive: bool,
+    #[command(flatten)]
+    pub(crate) state: StateArgs,
+    /// Format of the result.
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(crate) output: Output,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct DeleteArgs {
+    #[command(flatten)]
+    pub(crate) files: FileArgs,
+    /// Format of the result.
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(crate) output: Output,
+    /// Show what would be done, and do nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct JournalArgs {
+    /// Folder of one journal: an agent's --state-dir, or a host's folder below that of apply.
+    #[arg(value_name = "DIR", default_value = AGENT_STATE_DIR)]
+    pub(crate) dir: PathBuf,
+    /// Format of the result.
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(crate) output: Output,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ControllerArgs {
+    /// Namespace of the DockerHosts.
+    #[arg(long, env = "DOCKFLEET_NAMESPACE", default_value = dockfleet_crds::DEFAULT_FLEET_NAMESPACE)]
+    pub(crate) namespace: String,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct AgentArgs {
+    /// Name of the DockerHost that this agent serves.
+    #[arg(long, env = "DOCKFLEET_HOST", value_name = "NAME")]
+    pub(crate) host: String,
+    /// Namespace of the DockerHost.
+    #[arg(long, env = "DOCKFLEET_NAMESPACE", default_value = dockfleet_crds::DEFAULT_FLEET_NAMESPACE)]
+    pub(crate) namespace: String,
+    /// Folder of the journal.
+    #[arg(long, env = "DOCKFLEET_STATE_DIR", value_name = "DIR", default_value = AGENT_STATE_DIR)]
+    pub(crate) state_dir: PathBuf,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct CrdsArgs {
+    /// Write one file for each into this folder instead.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+}
+
+const AGENT_STATE_DIR: &str = "/var/lib/dockfleet/agent";
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,35 @@
+//! One file a command.
+
+//TMP pub(crate) mod agent;
+pub(crate) mod apply;
+//TMP pub(crate) mod controller;
+pub(crate) mod crds;
+pub(crate) mod delete;
+pub(crate) mod diff;
+pub(crate) mod get;
+pub(crate) mod journal;
+
+use tokio_util::sync::CancellationToken;
+
+/// Returns a token that is cancelled by SIGINT or SIGTERM; a second signal ends the process.
+fn shutdown() -> anyhow::Result<CancellationToken> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let token = CancellationToken::new();
+    let stop = token.clone();
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            if stop.is_cancelled() {
+                // The person asked twice and does not want to wait.
+                std::process::exit(130);
+            }
+            stop.cancel();
+        }
+    });
+    Ok(token)
+}

@@ -1,0 +1,23 @@
+//! `dockfleet crds`
+
+use anyhow::Context;
+use dockfleet_crds::manifests;
+
+use crate::args::CrdsArgs;
+use crate::exit::Exit;
+
+/// Prints the CRDs, or writes them into a folder.
+pub(crate) fn run(args: &CrdsArgs) -> anyhow::Result<Exit> {
+    for (file, crd) in manifests::all() {
+        let text = manifests::yaml(&crd)?;
+        match &args.dir {
+            Some(dir) => {
+                let path = dir.join(file);
+                std::fs::write(&path, text)
+                    .with_context(|| format!("cannot write {}", path.display()))?;
+            }
+            None => anstream::print!("---\n{text}"),
+        }
+    }
+    Ok(Exit::Ready)
+}

@@ -1,0 +1,26 @@
+//! `dockfleet delete`
+
+use dockfleet_planner::assignment::Fate;
+
+use super::{apply, diff};
+use crate::args::DeleteArgs;
+use crate::exit::Exit;
+use crate::standalone::{self, Goal};
+
+/// Lets go of what the files say, each by its deletionPolicy.
+pub(crate) async fn run(args: DeleteArgs) -> anyhow::Result<Exit> {
+    let Some(files) = standalone::load(&args.files) else {
+        return Ok(Exit::BadInput);
+    };
+    let goal = Goal {
+        fate: Fate::Deleted,
+        prune: false,
+    };
+    if args.dry_run {
+        diff::show(&files, goal, args.output).await?;
+        return Ok(Exit::Ready);
+    }
+    let summary = apply::apply(&files, goal).await;
+    summary.print(args.output)?;
+    Ok(summary.exit())
+}

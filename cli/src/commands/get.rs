@@ -1,0 +1,32 @@
+//! `dockfleet get`
+
+use crate::args::{FileArgs, GetArgs};
+use crate::exit::Exit;
+use crate::standalone::{self, HostReport, Work};
+
+/// Shows how everything that was applied stands now.
+pub(crate) async fn run(args: GetArgs) -> anyhow::Result<Exit> {
+    let files = if args.files.is_empty() {
+        standalone::local(&args.state)?
+    } else {
+        let files = FileArgs {
+            files: args.files,
+            recursive: args.recursive,
+            state: args.state,
+        };
+        let Some(files) = standalone::load(&files) else {
+            return Ok(Exit::BadInput);
+        };
+        files
+    };
+    let summary = standalone::gather(files.targets.iter().map(|target| {
+        let work = async {
+            let rows = Work::begin(target).await?.standing().await?;
+            Ok(HostReport { rows, changed: 0 })
+        };
+        (target.name().to_owned(), work)
+    }))
+    .await;
+    summary.print(args.output)?;
+    Ok(summary.exit())
+}

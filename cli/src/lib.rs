@@ -1,0 +1,3 @@
+//! The `dockfleet` command: what its subcommands share.
+
+pub mod manifest;

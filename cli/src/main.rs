@@ -1,0 +1,77 @@
+//! `dockfleet`: controller, agent, and the commands for one person with a few Docker hosts.
+
+mod args;
+mod commands;
+mod exit;
+mod logging;
+mod result;
+mod standalone;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+
+use args::{Cli, Command};
+use exit::Exit;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(err) => {
+            let asked_for = matches!(
+                err.kind(),
+                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+            );
+            // A closed standard error leaves nobody to tell.
+            let _ = err.print();
+            return if asked_for {
+                Exit::Ready
+            } else {
+                Exit::BadInput
+            }
+            .into();
+        }
+    };
+    let default = match cli.command {
+        // What kube and its HTTP client say at info is of no use to an operator.
+        Command::Controller(_) | Command::Agent(_) => {
+            "warn,dockfleet_agent=info,dockfleet_controller=info"
+        }
+        _ => "error",
+    };
+    if let Err(err) = logging::init(cli.log.as_deref().unwrap_or(default), cli.log_format) {
+        anstream::eprintln!("error: --log: {err}");
+        return Exit::BadInput.into();
+    }
+    match run(cli.command) {
+        Ok(exit) => exit.into(),
+        Err(err) => {
+            anstream::eprintln!("error: {err:#}");
+            Exit::Failed.into()
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<Exit> {
+    let runtime = match command {
+        Command::Controller(_) => tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()?,
+        // One thread keeps the agent small, and files against a few hosts need no more.
+        _ => tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?,
+    };
+    runtime.block_on(async {
+        match command {
+            Command::Apply(args) => commands::apply::run(args).await,
+            Command::Diff(args) => commands::diff::run(args).await,
+            Command::Get(args) => commands::get::run(args).await,
+            Command::Delete(args) => commands::delete::run(args).await,
+            Command::Journal(args) => commands::journal::run(&args),
+            Command::Controller(_) | Command::Agent(_) => anyhow::bail!("TMP"),
+            Command::Crds(args) => commands::crds::run(&args),
+        }
+    })
+}

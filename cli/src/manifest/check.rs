@@ -1,0 +1,210 @@
+//! Checks documents and types them.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use dockfleet_crds::validation::{api_version, validate, with_defaults};
+use dockfleet_crds::{DockerHost, DockerNetwork, DockerVolume};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::{Document, ManifestError};
+
+/// The kinds that people write.
+const KINDS: [&str; 3] = ["DockerHost", "DockerNetwork", "DockerVolume"];
+
+/// What manifests hold, each list in the order of the documents.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Resources {
+    /// Networks, each with its namespace.
+    pub networks: Vec<DockerNetwork>,
+    /// Volumes, each with its namespace.
+    pub volumes: Vec<DockerVolume>,
+    /// Hosts, each with its namespace and with `certPath` as seen from the working folder.
+    pub hosts: Vec<DockerHost>,
+    /// Labels of the namespaces that have a document of their own, by name.
+    pub namespaces: BTreeMap<String, BTreeMap<String, String>>,
+}
+
+/// Checks documents as an API server would and returns the resources in them.
+///
+/// # Errors
+/// Every mistake in every document, not only the first.
+pub fn check(documents: &[Document]) -> Result<Resources, Vec<ManifestError>> {
+    let mut resources = Resources::default();
+    let mut errors = Vec::new();
+    let mut seen: BTreeMap<[String; 3], &Document> = BTreeMap::new();
+    for document in documents {
+        let found = one(document, &mut resources);
+        let sound = found.is_empty();
+        errors.extend(found);
+        if !sound {
+            continue;
+        }
+        let key = [
+            text(document, "/kind"),
+            namespace(document),
+            text(document, "/metadata/name"),
+        ];
+        if let Some(first) = seen.get(&key) {
+            let message = format!(
+                "this resource is also in {}:{}; keep one of them",
+                first.source,
+                first.line_of("metadata.name")
+            );
+            errors.push(mistake(document, "metadata.name", message));
+        } else {
+            seen.insert(key, document);
+        }
+    }
+    if errors.is_empty() {
+        Ok(resources)
+    } else {
+        Err(errors)
+    }
+}
+
+/// Adds one document to the resources, or says what is wrong with it.
+fn one(document: &Document, resources: &mut Resources) -> Vec<ManifestError> {
+    let (kind, version) = (text(document, "/kind"), text(document, "/apiVersion"));
+    let known = version == api_version();
+    match kind.as_str() {
+        _ if !document.value.is_object() => {
+            let message = "a resource is wanted: apiVersion, kind, metadata and spec";
+            vec![mistake(document, "", message.to_owned())]
+        }
+        _ if version.is_empty() => vec![mistake(
+            document,
+            "apiVersion",
+            "apiVersion not set".to_owned(),
+        )],
+        "" => vec![mistake(document, "kind", "kind not set".to_owned())],
+        "Namespace" if version == "v1" => add_namespace(document, resources),
+        "HostAssignment" if known => {
+            let message =
+                "a HostAssignment is written by the controller only; remove it from the files";
+            vec![mistake(document, "kind", message.to_owned())]
+        }
+        "DockerHost" if known => add(document, |mut host: DockerHost| {
+            from_the_working_folder(&mut host, &document.source);
+            resources.hosts.push(host);
+        }),
+        "DockerNetwork" if known => add(document, |network| resources.networks.push(network)),
+        "DockerVolume" if known => add(document, |volume| resources.volumes.push(volume)),
+        _ => {
+            let field = if KINDS.contains(&kind.as_str()) {
+                "apiVersion"
+            } else {
+                "kind"
+            };
+            let message = format!(
+                "no matches for kind \"{kind}\" in version \"{version}\"; known are {} in version \"{}\" and \
+                 Namespace in version \"v1\"",
+                KINDS.join(", "),
+                api_version(),
+            );
+            vec![mistake(document, field, message)]
+        }
+    }
+}
+
+/// Checks a document and hands on what it says, with the schema's defaults and its namespace.
+fn add<K: DeserializeOwned>(document: &Document, keep: impl FnOnce(K)) -> Vec<ManifestError> {
+    let kind = text(document, "/kind");
+    let mut errors = validate(&kind, &document.value, None);
+    if !errors.is_empty() {
+        errors.sort_by_key(|error| document.line_of(&error.path));
+        return errors
+            .into_iter()
+            .map(|e| mistake(document, &e.path, e.to_string()))
+            .collect();
+    }
+    let mut value = with_defaults(&kind, &document.value);
+    if let Some(fields) = value.as_object_mut() {
+        // As an API server does it: a status is not the user's to set.
+        fields.remove("status");
+    }
+    if let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) {
+        metadata.insert("namespace".to_owned(), namespace(document).into());
+    }
+    match serde_json::from_value(value) {
+        Ok(resource) => keep(resource),
+        Err(error) => return vec![mistake(document, "", error.to_string())],
+    }
+    Vec::new()
+}
+
+/// Of a namespace only the labels matter: `allowedNamespaces` of a host may select by them.
+fn add_namespace(document: &Document, resources: &mut Resources) -> Vec<ManifestError> {
+    let name = text(document, "/metadata/name");
+    if name.is_empty() {
+        let message = "metadata.name: Required value: name or generateName is required".to_owned();
+        return vec![mistake(document, "metadata.name", message)];
+    }
+    let labels = document
+        .value
+        .pointer("/metadata/labels")
+        .unwrap_or(&Value::Null);
+    match serde_json::from_value::<Option<BTreeMap<String, String>>>(labels.clone()) {
+        Ok(labels) => {
+            resources
+                .namespaces
+                .insert(name, labels.unwrap_or_default());
+            Vec::new()
+        }
+        Err(error) => vec![mistake(
+            document,
+            "metadata.labels",
+            format!("metadata.labels: {error}"),
+        )],
+    }
+}
+
+/// `certPath` is relative to the file that names it; nobody knows that file later.
+fn from_the_working_folder(host: &mut DockerHost, file: &str) {
+    let direct = host
+        .spec
+        .connection
+        .as_mut()
+        .and_then(|c| c.direct.as_mut());
+    if let (Some(path), Some(folder)) = (
+        direct.and_then(|d| d.cert_path.as_mut()),
+        Path::new(file).parent(),
+    ) {
+        *path = folder.join(&*path).display().to_string();
+    }
+}
+
+/// Namespaces are in no namespace; everything else is in `default` unless it says otherwise.
+fn namespace(document: &Document) -> String {
+    let named = text(document, "/metadata/namespace");
+    match text(document, "/kind").as_str() {
+        "Namespace" => String::new(),
+        _ if named.is_empty() => "default".to_owned(),
+        _ => named,
+    }
+}
+
+fn text(document: &Document, pointer: &str) -> String {
+    document
+        .value
+        .pointer(pointer)
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .to_owned()
+}
+
+fn mistake(document: &Document, path: &str, message: String) -> ManifestError {
+    let shown = |pointer, otherwise: &str| {
+        Some(text(document, pointer))
+            .filter(|t| !t.is_empty())
+            .unwrap_or_else(|| otherwise.to_owned())
+    };
+    let name = shown("/metadata/name", "(no name)");
+    ManifestError::Invalid {
+        file: document.source.clone(),
+        line: document.line_of(path),
+        resource: format!("{}/{name}", shown("/kind", "(no kind)")),
+        message,
+    }
+}

@@ -1,0 +1,183 @@
+//! What a command says at its end: one line for each resource on each host.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+
+use anstyle::{AnsiColor, Style};
+use dockfleet_crds::assignment::Kind;
+use dockfleet_crds::{Entry, EntryState, EntryStatus, FieldDiff, Reason};
+use serde::Serialize;
+use tabwriter::TabWriter;
+
+use crate::args::Output;
+use crate::exit::Exit;
+
+/// One resource on one host.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Row {
+    pub(crate) host: String,
+    pub(crate) kind: Kind,
+    pub(crate) namespace: String,
+    pub(crate) name: String,
+    /// Name of the network or volume on the host.
+    pub(crate) object: String,
+    pub(crate) state: EntryState,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) reason: Option<Reason>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) id: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) diff: Vec<FieldDiff>,
+}
+
+/// A host that could not be worked on at all.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct HostFailure {
+    pub(crate) host: String,
+    pub(crate) message: String,
+}
+
+/// The result of a command over all hosts.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(crate) struct Summary {
+    /// Changes made on engines.
+    pub(crate) changed: usize,
+    pub(crate) results: Vec<Row>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) failures: Vec<HostFailure>,
+}
+
+impl Row {
+    pub(crate) fn new(host: &str, entry: &Entry, object: &str, status: &EntryStatus) -> Self {
+        Self {
+            host: host.to_owned(),
+            kind: entry.kind,
+            namespace: entry.namespace.clone(),
+            name: entry.name.clone(),
+            object: object.to_owned(),
+            state: status.state,
+            reason: status.reason,
+            message: status.message.clone(),
+            id: status.id.clone(),
+            diff: status.diff.clone(),
+        }
+    }
+
+    /// Returns the one word of the STATUS column.
+    fn word(&self) -> &'static str {
+        match (self.state, self.reason) {
+            (EntryState::Ready, _) => "Ready",
+            (_, Some(reason)) => reason.as_str(),
+            (EntryState::Pending, None) => "Pending",
+            (EntryState::Drifted, None) => "Drifted",
+            (EntryState::Failed, None) => "Failed",
+            (EntryState::Gone, None) => "Gone",
+        }
+    }
+
+    fn style(&self) -> Style {
+        let color = match self.state {
+            EntryState::Ready | EntryState::Gone => AnsiColor::Green,
+            EntryState::Pending | EntryState::Drifted => AnsiColor::Yellow,
+            EntryState::Failed => AnsiColor::Red,
+        };
+        color.on_default()
+    }
+}
+
+impl Summary {
+    /// Prints the result.
+    ///
+    /// # Errors
+    /// Where it cannot be put into the format.
+    pub(crate) fn print(&self, output: Output) -> anyhow::Result<()> {
+        match output {
+            Output::Json => anstream::println!("{}", serde_json::to_string_pretty(self)?),
+            Output::Yaml => anstream::print!("{}", serde_saphyr::to_string(self)?),
+            Output::Table => anstream::print!("{}", self.table(false)?),
+            Output::Wide => anstream::print!("{}", self.table(true)?),
+        }
+        Ok(())
+    }
+
+    fn table(&self, wide: bool) -> anyhow::Result<String> {
+        let mut table = TabWriter::new(Vec::new()).padding(3).ansi(true);
+        if !self.results.is_empty() {
+            let more = if wide { "\tOBJECT\tID" } else { "" };
+            writeln!(table, "HOST\tKIND\tNAME\tSTATUS{more}\tMESSAGE")?;
+        }
+        for row in &self.results {
+            let style = row.style();
+            write!(
+                table,
+                "{}\t{}\t{}/{}\t{style}{}{style:#}",
+                row.host,
+                row.kind.as_str(),
+                row.namespace,
+                row.name,
+                row.word(),
+            )?;
+            if wide {
+                let id: String = row.id.as_deref().unwrap_or("-").chars().take(12).collect();
+                write!(table, "\t{}\t{id}", row.object)?;
+            }
+            writeln!(table, "\t{}", row.message)?;
+        }
+        table.flush()?;
+        let bytes = table.into_inner().map_err(|err| anyhow::anyhow!("{err}"))?;
+        let mut text: String = String::from_utf8(bytes)?
+            .lines()
+            .fold(String::new(), |text, line| text + line.trim_end() + "\n");
+        for failure in &self.failures {
+            let style = AnsiColor::Red.on_default();
+            writeln!(
+                text,
+                "{style}host {}: {}{style:#}",
+                failure.host, failure.message
+            )?;
+        }
+        writeln!(text, "{}", self.sentence())?;
+        Ok(text)
+    }
+
+    /// Returns the last line: how it went, in a few words.
+    fn sentence(&self) -> String {
+        let count = |f: fn(&Row) -> bool| self.results.iter().filter(|r| f(r)).count();
+        let parts = [
+            (count(|r| r.state == EntryState::Ready), "ready"),
+            (count(|r| r.state == EntryState::Pending), "pending"),
+            (count(|r| r.state == EntryState::Drifted), "drifted"),
+            (count(|r| r.state == EntryState::Failed), "failed"),
+            (count(|r| r.reason == Some(Reason::Removed)), "removed"),
+            (count(|r| r.reason == Some(Reason::Retained)), "retained"),
+            (self.failures.len(), "hosts not reached"),
+        ];
+        let mut words: Vec<String> = parts
+            .iter()
+            .filter(|(n, _)| *n > 0)
+            .map(|(n, what)| format!("{n} {what}"))
+            .collect();
+        if words.is_empty() {
+            words.push("nothing here".to_owned());
+        }
+        let changed = match self.changed {
+            0 => "nothing changed".to_owned(),
+            1 => "1 change made".to_owned(),
+            n => format!("{n} changes made"),
+        };
+        format!("{}; {changed}", words.join(", "))
+    }
+
+    /// Returns how a command with this result ends.
+    pub(crate) fn exit(&self) -> Exit {
+        let fine = |row: &Row| matches!(row.state, EntryState::Ready | EntryState::Gone);
+        if self.failures.is_empty() && self.results.iter().all(fine) {
+            Exit::Ready
+        } else {
+            Exit::Failed
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! What the files say: resources with UIDs, and the hosts that they go to.
+
+use std::path::PathBuf;
+
+use dockfleet::manifest::{self, ManifestError, Resources};
+use dockfleet_crds::{DockerNetwork, DockerVolume};
+use dockfleet_planner::assignment::Fate;
+use dockfleet_planner::options;
+use dockfleet_planner::resource::Resource;
+use dockfleet_planner::select::NamespaceLabels;
+
+use super::identity::uid;
+use super::target::Target;
+use crate::args::{FileArgs, StateArgs};
+
+/// All that the files say.
+#[derive(Debug)]
+pub(crate) struct Files {
+    pub(crate) networks: Vec<DockerNetwork>,
+    pub(crate) volumes: Vec<DockerVolume>,
+    pub(crate) namespaces: NamespaceLabels,
+    pub(crate) targets: Vec<Target>,
+}
+
+/// Reads and checks files. Nothing is touched before all of them are right: problems are printed, each
+/// with file, line, object and field, and there is no result.
+pub(crate) fn load(args: &FileArgs) -> Option<Files> {
+    match read(args) {
+        Ok(files) => {
+            files.warn();
+            Some(files)
+        }
+        Err(problems) => {
+            for problem in &problems {
+                anstream::eprintln!("error: {problem}");
+            }
+            None
+        }
+    }
+}
+
+/// Returns no resources, and the local engine as the only host.
+pub(crate) fn local(state: &StateArgs) -> anyhow::Result<Files> {
+    let targets = vec![Target::local(state)?];
+    Ok(Files {
+        networks: Vec::new(),
+        volumes: Vec::new(),
+        namespaces: NamespaceLabels::new(),
+        targets,
+    })
+}
+
+/// Reads and checks files without printing.
+///
+/// # Errors
+/// Everything that is wrong with them, in their order.
+pub(crate) fn read(args: &FileArgs) -> Result<Files, Vec<String>> {
+    let words = |errors: Vec<ManifestError>| -> Vec<String> {
+        errors.iter().map(ToString::to_string).collect()
+    };
+    let paths: Vec<PathBuf> = args.files.iter().map(PathBuf::from).collect();
+    let documents = manifest::load(&paths, args.recursive).map_err(words)?;
+    let Resources {
+        mut networks,
+        mut volumes,
+        hosts,
+        namespaces,
+    } = manifest::check(&documents).map_err(words)?;
+    for network in &mut networks {
+        identify("DockerNetwork", &mut network.metadata);
+    }
+    for volume in &mut volumes {
+        identify("DockerVolume", &mut volume.metadata);
+    }
+    let mut problems = Vec::new();
+    let mut targets = Vec::new();
+    for host in hosts {
+        match Target::named(host, &args.state) {
+            Ok(target) => targets.push(target),
+            Err(err) => problems.push(format!("{err:#}")),
+        }
+    }
+    if targets.is_empty() && problems.is_empty() {
+        match Target::local(&args.state) {
+            Ok(target) => targets.push(target),
+            Err(err) => problems.push(format!("{err:#}")),
+        }
+    }
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    targets.sort_by(|a, b| a.name().cmp(b.name()));
+    let mut files = Files {
+        networks,
+        volumes,
+        namespaces,
+        targets,
+    };
+    files.know_every_namespace();
+    Ok(files)
+}
+
+fn identify(kind: &str, metadata: &mut kube::core::ObjectMeta) {
+    let namespace = metadata.namespace.clone().unwrap_or_default();
+    let name = metadata.name.clone().unwrap_or_default();
+    metadata.uid = Some(uid(kind, &namespace, &name));
+}
+
+impl Files {
+    /// Returns every resource, all with the same fate.
+    pub(crate) fn resources(&self, fate: Fate) -> Vec<(Resource<'_>, Fate)> {
+        let networks = self.networks.iter().map(Resource::Network);
+        let volumes = self.volumes.iter().map(Resource::Volume);
+        networks.chain(volumes).map(|r| (r, fate)).collect()
+    }
+
+    /// A namespace without a document has no labels, which is not the same as not known.
+    fn know_every_namespace(&mut self) {
+        let names: Vec<String> = self
+            .resources(Fate::Live)
+            .iter()
+            .map(|(r, _)| r.namespace().to_owned())
+            .collect();
+        for name in names {
+            self.namespaces.entry(name).or_default();
+        }
+    }
+
+    /// Says what is most likely not meant, on standard error.
+    fn warn(&self) {
+        for network in &self.networks {
+            let resource = Resource::Network(network);
+            for warning in options::warnings(&network.spec) {
+                warn(resource, &warning);
+            }
+        }
+        for (resource, _) in self.resources(Fate::Live) {
+            use dockfleet_planner::select::{Selection, selection};
+            let selected =
+                |t: &Target| selection(resource, &t.host, &self.namespaces) != Selection::No;
+            if !self.targets.iter().any(selected) {
+                warn(resource, "selects none of the hosts");
+            }
+        }
+    }
+}
+
+fn warn(resource: Resource<'_>, message: &str) {
+    let (kind, namespace, name) = (
+        resource.kind().as_str(),
+        resource.namespace(),
+        resource.name(),
+    );
+    anstream::eprintln!("warning: {kind} {namespace}/{name}: {message}");
+}

@@ -1,0 +1,57 @@
+//! Where journals are kept.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use sha2::{Digest, Sha256};
+
+use crate::args::StateArgs;
+
+/// Returns the folder of all journals: the one that was named, the system's for root, or the one for
+/// state in the person's home, as the XDG base directory specification has it.
+pub(super) fn root(args: &StateArgs) -> anyhow::Result<PathBuf> {
+    if let Some(dir) = &args.state_dir {
+        return Ok(dir.clone());
+    }
+    if is_root() {
+        return Ok(PathBuf::from("/var/lib/dockfleet/standalone"));
+    }
+    let set = |name: &str| {
+        std::env::var_os(name)
+            .filter(|v| !v.is_empty())
+            .map(PathBuf::from)
+    };
+    let state = set("XDG_STATE_HOME").or_else(|| set("HOME").map(|home| home.join(".local/state")));
+    Ok(state
+        .context("no folder for the journal; set HOME or --state-dir")?
+        .join("dockfleet"))
+}
+
+/// Returns the folder of one host's journal. It hangs on the endpoint too: another engine under the
+/// same name is another host, and its journal another one.
+pub(super) fn of_host(root: &Path, host: &str, endpoint: &str) -> PathBuf {
+    let digest = Sha256::digest(endpoint);
+    let short: String = digest.iter().take(4).map(|b| format!("{b:02x}")).collect();
+    root.join(format!("{host}-{short}"))
+}
+
+fn is_root() -> bool {
+    use std::os::unix::fs::MetadataExt;
+    // The owner of our own process, without a call into libc.
+    std::fs::metadata("/proc/self").is_ok_and(|m| m.uid() == 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::of_host;
+
+    #[test]
+    fn another_endpoint_is_another_journal() {
+        let root = Path::new("/state");
+        let a = of_host(root, "h1", "unix:///var/run/docker.sock");
+        assert_eq!(a, of_host(root, "h1", "unix:///var/run/docker.sock"));
+        assert_ne!(a, of_host(root, "h1", "tcp://10.0.0.1:2376"));
+    }
+}

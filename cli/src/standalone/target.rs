@@ -1,0 +1,80 @@
+//! The hosts that a command works on.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, bail};
+use dockfleet_agent::engine::{Endpoint, Engine};
+use dockfleet_agent::journal::Journal;
+use dockfleet_crds::DockerHost;
+use dockfleet_crds::host::NamespacesFrom;
+
+use super::state;
+use crate::args::StateArgs;
+
+/// Name of the engine beside the command, when no DockerHost is in the files.
+const LOCAL_HOST: &str = "local";
+
+/// One host and the way to it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Target {
+    pub(crate) host: DockerHost,
+    endpoint: Endpoint,
+    journal: PathBuf,
+}
+
+impl Target {
+    /// Returns the engine that the Docker CLI would use, open to every namespace.
+    pub(super) fn local(args: &StateArgs) -> anyhow::Result<Self> {
+        let mut host = DockerHost::default();
+        host.metadata.name = Some(LOCAL_HOST.to_owned());
+        host.spec.allowed_namespaces.from = NamespacesFrom::All;
+        Self::new(host, Endpoint::from_env()?, args)
+    }
+
+    /// Returns the host of a file.
+    pub(super) fn named(host: DockerHost, args: &StateArgs) -> anyhow::Result<Self> {
+        let name = host.metadata.name.as_deref().unwrap_or_default();
+        let Some(direct) = host
+            .spec
+            .connection
+            .as_ref()
+            .and_then(|c| c.direct.as_ref())
+        else {
+            bail!(
+                "DockerHost {name}: spec.connection.direct is missing; without a cluster a host is \
+                 reached by its endpoint, such as unix:///var/run/docker.sock"
+            );
+        };
+        let certs = direct.cert_path.as_ref().map(PathBuf::from);
+        let endpoint = Endpoint::parse(&direct.endpoint, certs)
+            .with_context(|| format!("DockerHost {name}: spec.connection.direct.endpoint"))?;
+        Self::new(host, endpoint, args)
+    }
+
+    fn new(host: DockerHost, endpoint: Endpoint, args: &StateArgs) -> anyhow::Result<Self> {
+        let name = host.metadata.name.as_deref().unwrap_or_default();
+        let journal = state::of_host(&state::root(args)?, name, &endpoint.to_string());
+        Ok(Self {
+            host,
+            endpoint,
+            journal,
+        })
+    }
+
+    /// Returns the name of the host.
+    pub(crate) fn name(&self) -> &str {
+        self.host.metadata.name.as_deref().unwrap_or_default()
+    }
+
+    /// Connects to the engine.
+    pub(crate) async fn connect(&self) -> anyhow::Result<Engine> {
+        Engine::connect(&self.endpoint)
+            .await
+            .with_context(|| format!("no Docker Engine answers at {}", self.endpoint))
+    }
+
+    /// Opens the journal for one process alone.
+    pub(crate) fn open_journal(&self) -> anyhow::Result<Journal> {
+        Ok(Journal::open(&self.journal)?)
+    }
+}

@@ -1,0 +1,328 @@
+//! The work on one host: its assignment from files, then the agent's own pass.
+
+use std::collections::BTreeSet;
+
+use dockfleet_agent::effect::Effects;
+use dockfleet_agent::engine::Engine;
+use dockfleet_agent::journal::{Journal, Snapshot};
+use dockfleet_agent::pass::{self, Progress};
+use dockfleet_crds::{Entry, EntryState, EntryStatus, Intent};
+use dockfleet_planner::assignment::{Assigned, Fate, Input, assign};
+use dockfleet_planner::desired::{Desired, Tombstone};
+use dockfleet_planner::plan::{JournalChange, Planned, Step};
+use dockfleet_planner::render;
+use serde::Serialize;
+
+use super::{Files, Target};
+use crate::result::Row;
+
+/// The hub of assignments that come from files.
+const HUB: &str = "files";
+
+/// What a command wants of the files' resources.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Goal {
+    /// Whether the resources are to be there or to go.
+    pub(crate) fate: Fate,
+    /// Whether to let go of what the files do not speak of.
+    pub(crate) prune: bool,
+}
+
+/// One host with its engine and journal.
+#[derive(Debug)]
+pub(crate) struct Work {
+    target: Target,
+    engine: Engine,
+    journal: Journal,
+}
+
+/// What became of one host.
+#[derive(Debug, Default)]
+pub(crate) struct HostReport {
+    pub(crate) rows: Vec<Row>,
+    /// Changes made on the engine.
+    pub(crate) changed: usize,
+}
+
+/// One change that would be made.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Change {
+    #[serde(flatten)]
+    pub(crate) row: Row,
+    /// In one word: create, replace, remove, adopt or retain; empty where nothing would be done.
+    pub(crate) action: &'static str,
+}
+
+impl Work {
+    /// Connects to the host and opens its journal.
+    pub(crate) async fn begin(target: &Target) -> anyhow::Result<Self> {
+        let journal = target.open_journal()?;
+        let engine = target.connect().await?;
+        Ok(Self {
+            target: target.clone(),
+            engine,
+            journal,
+        })
+    }
+
+    /// Makes the host as the files say.
+    pub(crate) async fn apply(
+        &mut self,
+        files: &Files,
+        goal: Goal,
+        progress: &mut dyn FnMut(&Progress),
+    ) -> anyhow::Result<HostReport> {
+        let (assigned, concerned) = self.assignment(files, goal, &self.known());
+        self.remember(&assigned.entries)?;
+        let entries = concerned_only(&assigned.entries, &concerned);
+        let report = pass::pass(
+            &self.engine,
+            &mut self.journal,
+            &entries,
+            &Effects::default(),
+            progress,
+        )
+        .await;
+        // Tombstones that are done leave the assignment.
+        let gone: BTreeSet<&str> = report
+            .statuses
+            .iter()
+            .filter(|s| s.state == EntryState::Gone)
+            .map(|s| s.uid.as_str())
+            .collect();
+        let left: Vec<Entry> = assigned
+            .entries
+            .iter()
+            .filter(|e| e.intent == Intent::Present || !gone.contains(e.uid.as_str()))
+            .cloned()
+            .collect();
+        self.remember(&left)?;
+        let rows = self.rows(&entries, &report.statuses, &assigned, files);
+        Ok(HostReport {
+            rows,
+            changed: report.changed,
+        })
+    }
+
+    /// Returns what [`Self::apply`] would do.
+    pub(crate) async fn preview(&self, files: &Files, goal: Goal) -> anyhow::Result<Vec<Change>> {
+        let (assigned, concerned) = self.assignment(files, goal, &self.known());
+        let entries = concerned_only(&assigned.entries, &concerned);
+        let planned = pass::preview(&self.engine, &self.journal, &entries).await?;
+        let mut changes: Vec<Change> = Vec::new();
+        for p in &planned {
+            let Some(entry) = entries.iter().find(|e| e.uid == p.status.uid) else {
+                continue;
+            };
+            changes.push(Change {
+                row: self.row(entry, &p.status),
+                action: action(p),
+            });
+        }
+        changes.extend(
+            self.refused(&assigned, files)
+                .into_iter()
+                .map(|row| Change { row, action: "" }),
+        );
+        changes.sort_by(|a, b| sort_key(&a.row).cmp(&sort_key(&b.row)));
+        Ok(changes)
+    }
+
+    /// Returns how everything that was ever applied stands.
+    pub(crate) async fn standing(&self) -> anyhow::Result<Vec<Row>> {
+        let entries = self.previous();
+        let planned = pass::preview(&self.engine, &self.journal, &entries).await?;
+        let statuses: Vec<EntryStatus> = planned.into_iter().map(|p| p.status).collect();
+        let mut rows: Vec<Row> = entries
+            .iter()
+            .filter_map(|e| Some(self.row(e, statuses.iter().find(|s| s.uid == e.uid)?)))
+            .collect();
+        rows.sort_by(|a, b| sort_key(a).cmp(&sort_key(b)));
+        Ok(rows)
+    }
+
+    /// Returns what was applied before and is not in the files, as lines for a person.
+    pub(crate) fn prunable(&self, files: &Files) -> Vec<String> {
+        let known: BTreeSet<String> = uids(files);
+        self.previous()
+            .iter()
+            .filter(|e| !known.contains(&e.uid))
+            .map(|e| {
+                let what = Desired::of(e)
+                    .map_or_else(|_| "?".to_owned(), |d| format!("{:?}", d.deletion()));
+                format!(
+                    "{} {} {}/{} ({what})",
+                    self.target.name(),
+                    e.kind.as_str(),
+                    e.namespace,
+                    e.name
+                )
+            })
+            .collect()
+    }
+
+    fn previous(&self) -> Vec<Entry> {
+        self.journal
+            .assignment()
+            .map(|s| s.entries.clone())
+            .unwrap_or_default()
+    }
+
+    /// Returns what the journal knows of identities, in the form of an agent's report.
+    fn known(&self) -> Vec<EntryStatus> {
+        let known = self.journal.records().values();
+        known
+            .map(|r| EntryStatus {
+                uid: r.uid.clone(),
+                id: r.id.clone(),
+                ..EntryStatus::default()
+            })
+            .collect()
+    }
+
+    /// Works out the host's assignment, and which of its entries this command is about: kubectl's
+    /// users expect that `apply -f` touches what is in the files and nothing else.
+    fn assignment(
+        &self,
+        files: &Files,
+        goal: Goal,
+        statuses: &[EntryStatus],
+    ) -> (Assigned, BTreeSet<String>) {
+        let previous = self.previous();
+        let resources = files.resources(goal.fate);
+        let mut assigned = assign(&Input {
+            host: &self.target.host,
+            resources: &resources,
+            namespaces: &files.namespaces,
+            previous: &previous,
+            statuses,
+        });
+        let mut concerned = uids(files);
+        if goal.prune {
+            for entry in &mut assigned.entries {
+                if concerned.contains(&entry.uid) {
+                    continue;
+                }
+                concerned.insert(entry.uid.clone());
+                prune(entry, statuses);
+            }
+        }
+        (assigned, concerned)
+    }
+
+    fn remember(&mut self, entries: &[Entry]) -> anyhow::Result<()> {
+        if self.previous() == entries {
+            return Ok(());
+        }
+        let snapshot = Snapshot {
+            hub: HUB.to_owned(),
+            uid: String::new(),
+            generation: 0,
+            entries: entries.to_vec(),
+        };
+        Ok(self
+            .journal
+            .set_assignment(&snapshot, &Effects::default())?)
+    }
+
+    fn rows(
+        &self,
+        entries: &[Entry],
+        statuses: &[EntryStatus],
+        assigned: &Assigned,
+        files: &Files,
+    ) -> Vec<Row> {
+        let mut rows: Vec<Row> = entries
+            .iter()
+            .filter_map(|e| Some(self.row(e, statuses.iter().find(|s| s.uid == e.uid)?)))
+            .collect();
+        rows.extend(self.refused(assigned, files));
+        rows.sort_by(|a, b| sort_key(a).cmp(&sort_key(b)));
+        rows
+    }
+
+    fn row(&self, entry: &Entry, status: &EntryStatus) -> Row {
+        let object = Desired::of(entry)
+            .map(|d| d.name().to_owned())
+            .unwrap_or_default();
+        Row::new(self.target.name(), entry, &object, status)
+    }
+
+    /// Returns a row for each resource that selects the host and cannot have it.
+    fn refused(&self, assigned: &Assigned, files: &Files) -> Vec<Row> {
+        let resources = files.resources(Fate::Live);
+        let refused = resources
+            .iter()
+            .filter_map(|(r, _)| Some((r, assigned.refused.get(r.uid())?)));
+        refused
+            .map(|(resource, refusal)| Row {
+                host: self.target.name().to_owned(),
+                kind: resource.kind(),
+                namespace: resource.namespace().to_owned(),
+                name: resource.name().to_owned(),
+                object: resource.object_name().to_owned(),
+                state: EntryState::Failed,
+                reason: Some(refusal.reason),
+                message: refusal.message.clone(),
+                id: None,
+                diff: Vec::new(),
+            })
+            .collect()
+    }
+}
+
+fn uids(files: &Files) -> BTreeSet<String> {
+    files
+        .resources(Fate::Live)
+        .iter()
+        .map(|(r, _)| r.uid().to_owned())
+        .collect()
+}
+
+fn concerned_only(entries: &[Entry], concerned: &BTreeSet<String>) -> Vec<Entry> {
+    entries
+        .iter()
+        .filter(|e| concerned.contains(&e.uid))
+        .cloned()
+        .collect()
+}
+
+/// Turns the entry of a resource that is in no file any more into a tombstone by its own policy.
+fn prune(entry: &mut Entry, statuses: &[EntryStatus]) {
+    if entry.intent == Intent::Absent {
+        return;
+    }
+    let Ok(desired) = Desired::of(entry) else {
+        // What cannot be read cannot be let go of by its policy; it stays.
+        return;
+    };
+    let tombstone = Tombstone {
+        name: desired.name().to_owned(),
+        policy: desired.deletion(),
+    };
+    let id = statuses
+        .iter()
+        .find(|s| s.uid == entry.uid)
+        .and_then(|s| s.id.clone());
+    *entry = render::tombstone(entry, &tombstone, id);
+}
+
+fn sort_key(row: &Row) -> (&str, &'static str, &str, &str) {
+    (&row.host, row.kind.as_str(), &row.namespace, &row.name)
+}
+
+fn action(planned: &Planned) -> &'static str {
+    use dockfleet_planner::record::Stage;
+    match (&planned.step, &planned.journal) {
+        (Step::Create { .. }, _) => "create",
+        (Step::Replace { .. }, _) => "replace",
+        (Step::Remove { .. }, _) => "remove",
+        (Step::None, JournalChange::Put { record, .. }) => match record.stage {
+            Stage::Retained => "retain",
+            Stage::Owned if record.adopted => "adopt",
+            Stage::Creating | Stage::Owned | Stage::Replacing | Stage::Removing => "",
+        },
+        (Step::None, JournalChange::Keep | JournalChange::Forget) => "",
+    }
+}

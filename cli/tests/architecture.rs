@@ -1,0 +1,124 @@
+//! Holds the direction of dependencies: crds ← planner ← {controller, agent} ← cli.
+//!
+//! Only what a manifest names counts. Features that another crate of the workspace switches on in a
+//! shared dependency do not: no code can use a crate that its manifest does not name.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
+
+use serde_json::Value;
+
+/// What each crate of the workspace may depend on in the workspace.
+const INSIDE: [(&str, &[&str]); 5] = [
+    ("dockfleet-crds", &[]),
+    ("dockfleet-planner", &["dockfleet-crds"]),
+    ("dockfleet-controller", &["dockfleet-crds", "dockfleet-planner"]),
+    ("dockfleet-agent", &["dockfleet-crds", "dockfleet-planner"]),
+    (
+        "dockfleet",
+        &[
+            "dockfleet-agent",
+            "dockfleet-controller",
+            "dockfleet-crds",
+            "dockfleet-planner",
+        ],
+    ),
+];
+
+/// What a crate must not name: the planner does no I/O, asks no clock and draws no random number.
+const FORBIDDEN: [(&str, &[&str]); 2] = [
+    (
+        "dockfleet-planner",
+        &[
+            "bollard",
+            "chrono",
+            "futures",
+            "getrandom",
+            "hyper",
+            "kube",
+            "kube-client",
+            "kube-runtime",
+            "rand",
+            "reqwest",
+            "rusqlite",
+            "tokio",
+            "tokio-util",
+            "uuid",
+        ],
+    ),
+    (
+        "dockfleet-crds",
+        &[
+            "bollard",
+            "kube-client",
+            "kube-runtime",
+            "rand",
+            "rusqlite",
+            "tokio",
+            "uuid",
+        ],
+    ),
+];
+
+/// The names that each crate of the workspace depends on, without those of tests.
+fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(cargo)
+        .args(["metadata", "--format-version=1", "--no-deps", "--offline"])
+        .arg("--manifest-path")
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"))
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let text = |value: &Value, field: &str| value[field].as_str().unwrap().to_owned();
+    metadata["packages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|package| {
+            let all = package["dependencies"].as_array().unwrap();
+            let normal = all.iter().filter(|d| d["kind"].is_null());
+            (
+                text(package, "name"),
+                normal.map(|d| text(d, "name")).collect(),
+            )
+        })
+        .collect()
+}
+
+#[test]
+fn crates_depend_in_one_direction() {
+    let all = dependencies();
+    for (name, allowed) in INSIDE {
+        let inside: BTreeSet<&str> = all[name]
+            .iter()
+            .map(String::as_str)
+            .filter(|d| d.starts_with("dockfleet"))
+            .collect();
+        let allowed: BTreeSet<&str> = allowed.iter().copied().collect();
+        let more: Vec<_> = inside.difference(&allowed).collect();
+        assert!(more.is_empty(), "{name} depends on {more:?}");
+    }
+}
+
+#[test]
+fn pure_crates_name_nothing_that_acts() {
+    let all = dependencies();
+    for (name, forbidden) in FORBIDDEN {
+        let found: Vec<_> = forbidden.iter().filter(|f| all[name].contains(**f)).collect();
+        assert!(found.is_empty(), "{name} depends on {found:?}");
+    }
+}
+
+#[test]
+fn the_agent_alone_knows_the_engine() {
+    for (name, dependencies) in dependencies() {
+        let knows = dependencies.contains("bollard");
+        assert_eq!(knows, name == "dockfleet-agent", "{name} and bollard");
+    }
+}

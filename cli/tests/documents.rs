@@ -1,0 +1,136 @@
+//! The reference pages name everything there is: a field, reason, option or flag that is added has to be
+//! written down, and one that is gone has to go.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use dockfleet_crds::manifests;
+use serde_json::Value;
+
+/// What every Kubernetes object has, and people need no explanation of here.
+const COMMON: [&str; 12] = [
+    "apiVersion",
+    "kind",
+    "metadata",
+    "spec",
+    "status",
+    "matchLabels",
+    "matchExpressions",
+    "key",
+    "operator",
+    "values",
+    "lastTransitionTime",
+    "type",
+];
+
+fn page(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(name);
+    fs::read_to_string(&path).unwrap_or_else(|err| panic!("{}: {err}", path.display()))
+}
+
+/// The words in backticks.
+fn code(page: &str) -> BTreeSet<&str> {
+    page.lines()
+        .flat_map(|line| line.split('`').skip(1).step_by(2))
+        .flat_map(|code| code.split(|c: char| !c.is_ascii_alphanumeric() && !"_-.".contains(c)))
+        .flat_map(|word| word.split('.').chain([word]))
+        .filter(|word| !word.is_empty())
+        .collect()
+}
+
+/// Collects the names of all fields of a schema, and the values of all its enums.
+fn names(schema: &Value, fields: &mut BTreeSet<String>) {
+    for (name, inner) in schema["properties"].as_object().into_iter().flatten() {
+        fields.insert(name.clone());
+        names(inner, fields);
+    }
+    for value in schema["enum"].as_array().into_iter().flatten() {
+        fields.extend(value.as_str().map(str::to_owned));
+    }
+    for inner in ["items", "additionalProperties"] {
+        if schema[inner].is_object() {
+            names(&schema[inner], fields);
+        }
+    }
+}
+
+#[test]
+fn every_field_and_reason_is_described() {
+    let text = page("docs/resources.md");
+    let described = code(&text);
+    let mut missing = Vec::new();
+    for (file, crd) in manifests::all() {
+        // Entries of an assignment are between controller and agent.
+        if file == "hostassignments.yaml" {
+            continue;
+        }
+        let crd = serde_json::to_value(crd).unwrap();
+        let mut fields = BTreeSet::new();
+        names(&crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"], &mut fields);
+        missing.extend(
+            fields
+                .into_iter()
+                .filter(|f| !COMMON.contains(&f.as_str()) && !described.contains(f.as_str()))
+                .map(|f| format!("{file}: {f}")),
+        );
+    }
+    assert!(missing.is_empty(), "not in docs/resources.md: {missing:#?}");
+}
+
+#[test]
+fn every_option_and_capability_is_described() {
+    use dockfleet_planner::capability::CAPABILITIES;
+    let text = page("docs/options.md");
+    let described = code(&text);
+    for capability in &CAPABILITIES {
+        assert!(described.contains(capability.name), "{} is not in docs/options.md", capability.name);
+        let row = text
+            .lines()
+            .find(|line| line.starts_with(&format!("| `{}` |", capability.name)))
+            .unwrap_or_default();
+        let wanted = format!("| {} | {} |", capability.engine, capability.since);
+        assert!(row.contains(&wanted), "{row} should say {wanted}");
+    }
+    // The keys are named once in the code, in the planner.
+    let keys = page("planner/src/options.rs");
+    for key in keys.split('"').skip(1).step_by(2).filter(|k| k.starts_with("com.docker.")) {
+        assert!(described.contains(key), "{key} is not in docs/options.md");
+    }
+}
+
+/// The words of `dockfleet ... --help` that begin with two dashes, and its subcommands.
+fn help(args: &[&str]) -> (BTreeSet<String>, Vec<String>) {
+    let output = Command::new(env!("CARGO_BIN_EXE_dockfleet")).args(args).arg("--help").output().unwrap();
+    assert!(output.status.success(), "dockfleet {args:?} --help");
+    let text = String::from_utf8(output.stdout).unwrap();
+    let flags = text
+        .split(|c: char| !c.is_ascii_lowercase() && c != '-')
+        .filter(|word| word.len() > 2 && word.starts_with("--"))
+        .map(str::to_owned)
+        .collect();
+    let commands = text
+        .lines()
+        .skip_while(|line| *line != "Commands:")
+        .skip(1)
+        .take_while(|line| !line.is_empty())
+        .filter_map(|line| line.split_whitespace().next().map(str::to_owned))
+        .collect();
+    (flags, commands)
+}
+
+#[test]
+fn every_command_and_flag_is_described() {
+    let text = page("docs/cli.md");
+    let described = code(&text);
+    let (_, commands) = help(&[]);
+    assert!(commands.len() > 4, "{commands:?}");
+    for command in &commands {
+        assert!(text.contains(&format!("`dockfleet {command}")), "{command} is not in docs/cli.md");
+        let (flags, _) = help(&[command]);
+        for flag in flags.iter().filter(|f| !["--help", "--version"].contains(&f.as_str())) {
+            assert!(described.contains(flag.as_str()), "{flag} of {command} is not in docs/cli.md");
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! Every manifest that people are given to copy is right: those in `examples/`, and those in the
+//! documents.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use dockfleet::manifest::{self, Document, ManifestError};
+
+fn project() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+fn documents() -> Vec<PathBuf> {
+    let pages = fs::read_dir(project().join("docs")).unwrap();
+    let pages = pages.map(|page| page.unwrap().path());
+    let mut all: Vec<PathBuf> = pages
+        .chain(["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"].map(|f| project().join(f)))
+        .filter(|path| path.extension().is_some_and(|e| e == "md"))
+        .collect();
+    all.sort();
+    all
+}
+
+/// The ```yaml blocks of a page, with the line that each begins at.
+fn blocks(page: &str) -> Vec<(usize, String)> {
+    let mut blocks = Vec::new();
+    let mut open: Option<(usize, String)> = None;
+    for (number, line) in (1..).zip(page.lines()) {
+        match (&mut open, line.trim_start()) {
+            (None, "```yaml") => open = Some((number + 1, String::new())),
+            (Some(_), "```") => blocks.extend(open.take()),
+            (Some((_, text)), _) => {
+                text.push_str(line);
+                text.push('\n');
+            }
+            (None, _) => {}
+        }
+    }
+    blocks
+}
+
+/// Returns how many resources are in the documents.
+fn check(documents: &[Document]) -> Result<usize, Vec<ManifestError>> {
+    let found = manifest::check(documents)?;
+    Ok(found.networks.len() + found.volumes.len() + found.hosts.len() + found.namespaces.len())
+}
+
+fn in_words(errors: &[ManifestError]) -> String {
+    let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    lines.join("\n")
+}
+
+#[test]
+fn every_example_is_right() {
+    let folders = fs::read_dir(project().join("examples")).unwrap();
+    let folders: Vec<PathBuf> = folders.map(|f| f.unwrap().path()).collect();
+    assert!(!folders.is_empty());
+    for folder in folders {
+        let documents = manifest::load(std::slice::from_ref(&folder), true)
+            .unwrap_or_else(|errors| panic!("{}", in_words(&errors)));
+        let count = check(&documents).unwrap_or_else(|errors| panic!("{}", in_words(&errors)));
+        assert_eq!(count, documents.len(), "{}", folder.display());
+    }
+}
+
+#[test]
+fn every_manifest_in_the_documents_is_right() {
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("block.yaml");
+    let mut count = 0;
+    for page in documents() {
+        for (line, text) in blocks(&fs::read_to_string(&page).unwrap()) {
+            fs::write(&file, text).unwrap();
+            let found = manifest::load(std::slice::from_ref(&file), false).and_then(|d| check(&d));
+            count += found.unwrap_or_else(|errors| {
+                panic!("{}, block at line {line}: {}", page.display(), in_words(&errors))
+            });
+        }
+    }
+    assert!(count > 0, "no manifest was found in the documents");
+}

@@ -1,0 +1,86 @@
+//! What can go wrong, for the controller as a whole and for one call.
+
+use std::error::Error;
+
+use kube::core::Status;
+
+/// Why a controller cannot start or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum ControllerError {
+    /// The API server does not know the resources.
+    #[error(
+        "the API server does not serve {}; install the CRDs with `dockfleet crds | kubectl apply \
+         --server-side -f -` or `kubectl apply --server-side -f crds/manifests/`",
+        .missing.join(", ")
+    )]
+    NotInstalled {
+        /// The resources that are not served.
+        missing: Vec<String>,
+    },
+    /// The API server was asked in vain.
+    #[error("could not {doing}")]
+    Call {
+        /// What the call was for.
+        doing: &'static str,
+        /// Why it failed.
+        source: CallError,
+    },
+    /// The cluster has no identity that an agent could know it by.
+    #[error("namespace kube-system has no UID, so this cluster has no identity for its agents")]
+    NoHub,
+    /// A part of the controller ended by itself.
+    #[error("{part} ended unexpectedly")]
+    Ended {
+        /// The part.
+        part: &'static str,
+        /// The end of its task, where it is known.
+        #[source]
+        source: Option<tokio::task::JoinError>,
+    },
+}
+
+/// Why one call of the API server failed.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// There was no answer in time; the call may or may not have been carried out.
+    #[error("the API server did not answer within {0} s")]
+    Timeout(u64),
+    /// The API server refused.
+    #[error("the API server refused: {}", .0.message)]
+    Refused(Box<Status>),
+    /// The call did not get through, or its answer could not be read.
+    #[error("the API server could not be asked")]
+    Failed(#[source] Box<kube::Error>),
+}
+
+impl From<kube::Error> for CallError {
+    fn from(err: kube::Error) -> Self {
+        match err {
+            kube::Error::Api(status) => Self::Refused(status),
+            other => Self::Failed(Box::new(other)),
+        }
+    }
+}
+
+impl CallError {
+    /// Whether the object that was written is not there.
+    pub(crate) fn is_not_found(&self) -> bool {
+        matches!(self, Self::Refused(status) if status.is_not_found())
+    }
+
+    /// Whether somebody else wrote the object first.
+    pub(crate) fn is_conflict(&self) -> bool {
+        matches!(self, Self::Refused(status) if status.is_conflict())
+    }
+}
+
+/// Returns an error with everything it came from, for a log.
+pub(crate) fn chain(err: &dyn Error) -> String {
+    let mut text = err.to_string();
+    let mut next = err.source();
+    while let Some(source) = next {
+        text = format!("{text}: {source}");
+        next = source.source();
+    }
+    text
+}

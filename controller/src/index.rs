@@ -1,0 +1,200 @@
+//! Everything the controller knows, and what is to be looked at again after a change.
+//!
+//! The index is synchronous and asks nobody: objects come in through [`Index::take_in`] and the
+//! answers to what it asked for, and what comes out are the dirty keys of [`Index::take_dirty`] and,
+//! for one key at a time, what is to be done about it. A change makes dirty only what depends on it:
+//!
+//! - an edit of a resource: the hosts it selects or is on, and itself;
+//! - a report of an agent: the resources whose entries it speaks differently of;
+//! - a host's labels or `allowedNamespaces`: that host, and the resources that select it;
+//! - a namespace's labels: the hosts that ask for them, of the resources in it.
+
+mod assignments;
+mod changes;
+mod host_work;
+mod hosts;
+mod parent_work;
+mod resources;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use dockfleet_crds::{DockerHost, HostAssignment};
+use dockfleet_planner::assignment::{Fate, Refusal};
+use dockfleet_planner::select::{NamespaceLabels, Selection, selection};
+
+use crate::parent::{Parent, ParentName};
+
+pub(crate) use changes::{Change, Seen, Watched};
+pub(crate) use host_work::{HostCall, HostWork};
+pub(crate) use parent_work::{ParentWork, Step};
+
+/// UID of a resource.
+pub(crate) type Uid = String;
+
+/// Everything the controller knows.
+#[derive(Debug)]
+pub(crate) struct Index {
+    /// Identity of this cluster, which every assignment carries.
+    hub: String,
+    parents: BTreeMap<Uid, ParentState>,
+    uids: BTreeMap<ParentName, Uid>,
+    hosts: BTreeMap<String, HostState>,
+    /// Hosts whose assignment has an entry of a resource, known or not.
+    holders: BTreeMap<Uid, BTreeSet<String>>,
+    namespaces: NamespaceLabels,
+    relists: changes::Relists,
+    dirty: Dirty,
+}
+
+/// A resource and what was found out about it.
+#[derive(Debug)]
+struct ParentState {
+    object: Parent,
+    /// What its deletion means for hosts, once that is known.
+    fate: Option<Fate>,
+    /// Hosts it names or selects, whether they allow it or not.
+    selected: BTreeSet<String>,
+}
+
+/// A host, its assignment, and what was found out about both.
+#[derive(Debug, Default)]
+struct HostState {
+    host: Option<DockerHost>,
+    assignment: Option<HostAssignment>,
+    /// The last reading of one of the two made no sense; what was known of it stays, and nothing
+    /// is written that follows from it.
+    unreadable: BTreeSet<Watched>,
+    /// A write failed, and may have been carried out nevertheless: nothing is decided before the
+    /// assignment was read.
+    uncertain: bool,
+    /// Resources that name or select the host.
+    selected_by: BTreeSet<Uid>,
+    /// Resources that cannot have the host.
+    refused: BTreeMap<Uid, Refusal>,
+    /// Resources that hold a name on the host that others ask for.
+    contested: BTreeMap<Uid, String>,
+    /// Resources that changed since the host's entries were last worked out.
+    awaiting: BTreeSet<Uid>,
+    /// Resources whose entries differ in the write under way.
+    in_flight: BTreeSet<Uid>,
+}
+
+/// What is to be looked at again.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Dirty {
+    /// Hosts whose entries are to be worked out again.
+    pub(crate) hosts: BTreeSet<String>,
+    /// Resources that somebody waits for.
+    pub(crate) now: BTreeSet<Uid>,
+    /// Resources whose status may have changed.
+    pub(crate) soon: BTreeSet<Uid>,
+}
+
+impl Index {
+    /// Makes an index that knows nothing but the cluster's identity.
+    pub(crate) fn new(hub: String) -> Self {
+        Self {
+            hub,
+            parents: BTreeMap::new(),
+            uids: BTreeMap::new(),
+            hosts: BTreeMap::new(),
+            holders: BTreeMap::new(),
+            namespaces: NamespaceLabels::new(),
+            relists: changes::Relists::default(),
+            dirty: Dirty::default(),
+        }
+    }
+
+    /// Returns what is to be looked at again, and forgets it.
+    pub(crate) fn take_dirty(&mut self) -> Dirty {
+        std::mem::take(&mut self.dirty)
+    }
+
+    /// Returns the numbers of resources, hosts and namespaces.
+    pub(crate) fn sizes(&self) -> (usize, usize, usize) {
+        (self.parents.len(), self.hosts.len(), self.namespaces.len())
+    }
+
+    /// Returns the hosts that a resource selects or is on, by name.
+    fn concerned(&self, uid: &str) -> BTreeSet<String> {
+        let selected = self.parents.get(uid).map(|p| &p.selected);
+        selected.into_iter().chain(self.holders.get(uid)).flatten().cloned().collect()
+    }
+
+    /// Returns what is to be known of a resource's future when a host's entries are worked out;
+    /// nothing while it is not to be considered.
+    fn admitted(&self, parent: &ParentState, host: &DockerHost) -> Option<Fate> {
+        if parent.object.is_deleting() {
+            return parent.fate;
+        }
+        // No entry comes to be before there is something that keeps the resource until it is gone.
+        let comes = selection(parent.object.resource(), host, &self.namespaces) == Selection::Yes;
+        (parent.object.has_finalizer() || !comes).then_some(Fate::Live)
+    }
+
+    /// Notes that a resource changed for hosts, and has those looked at where it is considered.
+    fn expect(&mut self, uid: &str, hosts: &BTreeSet<String>) {
+        for name in hosts {
+            if let Some(state) = self.hosts.get_mut(name) {
+                state.awaiting.insert(uid.to_owned());
+            }
+            let considered = match (self.parents.get(uid), self.host(name)) {
+                (Some(parent), Some(host)) => self.admitted(parent, host).is_some(),
+                (None, Some(_)) => true,
+                (_, None) => false,
+            };
+            if considered {
+                self.dirty.hosts.insert(name.clone());
+            }
+        }
+    }
+
+    /// Has a resource's status looked at again: at once where somebody waits for it, and otherwise
+    /// together with what else comes.
+    fn touch(&mut self, uid: &str) {
+        let Some(parent) = self.parents.get(uid) else { return };
+        let now = if parent.object.is_deleting() {
+            parent.object.has_finalizer() && (parent.fate.is_none() || self.is_released(uid))
+        } else {
+            !parent.object.was_visited() || self.lacks_finalizer(parent)
+        };
+        if now {
+            self.dirty.now.insert(uid.to_owned());
+        } else {
+            self.dirty.soon.insert(uid.to_owned());
+        }
+    }
+
+    /// Returns a host that may be written to: it is known, and stays.
+    fn host(&self, name: &str) -> Option<&DockerHost> {
+        self.hosts.get(name)?.host()
+    }
+}
+
+impl HostState {
+    /// Returns the host, if it is known and stays. What was assigned to one that goes is left to
+    /// it: that an administrator removes a host is no permission to remove anything on it.
+    fn host(&self) -> Option<&DockerHost> {
+        self.host.as_ref().filter(|h| h.metadata.deletion_timestamp.is_none())
+    }
+
+    /// Whether nothing is known of it.
+    fn is_empty(&self) -> bool {
+        self.host.is_none() && self.assignment.is_none() && self.unreadable.is_empty()
+    }
+
+    /// Whether what a resource has on the host is still to be worked out or written.
+    fn is_unsettled(&self, uid: &str) -> bool {
+        self.awaiting.contains(uid) || self.in_flight.contains(uid)
+    }
+}
+
+/// Returns the UIDs under which two lists differ.
+fn differing<T: PartialEq>(before: &[T], after: &[T], uid: impl Fn(&T) -> &Uid) -> BTreeSet<Uid> {
+    let by_uid = |all| -> BTreeMap<&Uid, &T> { <[T]>::iter(all).map(|x| (uid(x), x)).collect() };
+    let (before, after) = (by_uid(before), by_uid(after));
+    let all = before.keys().chain(after.keys()).copied();
+    all.filter(|uid| before.get(uid) != after.get(uid)).cloned().collect()
+}

@@ -1,0 +1,120 @@
+//! Assignments: what is known to be written, and what agents report.
+
+use std::collections::BTreeSet;
+
+use dockfleet_crds::{Entry, EntryStatus, HostAssignment, Intent};
+
+use super::{HostState, Index, Uid, Watched, differing};
+use crate::object::{Source, supersedes};
+
+impl Index {
+    /// Takes in an assignment.
+    pub(crate) fn apply_assignment(&mut self, mut new: HostAssignment, source: &Source) {
+        new.metadata.managed_fields = None;
+        // Everything here and in the planner goes by UID; who wrote it need not have.
+        new.spec.entries.sort_by(|a, b| a.uid.cmp(&b.uid));
+        if let Some(status) = &mut new.status {
+            status.entries.sort_by(|a, b| a.uid.cmp(&b.uid));
+        }
+        let name = new.metadata.name.clone().unwrap_or_default();
+        let state = self.hosts.entry(name.clone()).or_default();
+        if let Some(known) = &state.assignment
+            && !supersedes(&known.metadata, &new.metadata, source)
+        {
+            return;
+        }
+        let was_unreadable = state.unreadable.remove(&Watched::Assignments);
+        let before = state.assignment.replace(new);
+        let new = state.assignment.as_ref();
+        let touched = differing_uids(before.as_ref(), new);
+        // The agent has more to say of a permission to let go: it may be done.
+        let let_go = touched.iter().any(|uid| state.entry(uid).is_some_and(|e| e.intent == Intent::Absent));
+        // Somebody else wrote what only the controller writes.
+        let rewritten = before.as_ref().map(|b| &b.spec) != new.map(|n| &n.spec);
+        let foreign = rewritten && *source == Source::Watched;
+        if let_go || foreign || was_unreadable {
+            self.dirty.hosts.insert(name.clone());
+        }
+        if rewritten {
+            self.hold(&name, before.as_ref());
+        }
+        self.touch_all(&touched);
+    }
+
+    /// Forgets an assignment, unless another one has its name by now.
+    pub(crate) fn delete_assignment(&mut self, name: &str, uid: Option<&str>) {
+        let Some(state) = self.hosts.get_mut(name) else { return };
+        state.unreadable.remove(&Watched::Assignments);
+        if let Some(known) = &state.assignment
+            && uid.is_some()
+            && known.metadata.uid.as_deref() != uid
+        {
+            return;
+        }
+        let before = state.assignment.take();
+        if state.host().is_some() {
+            self.dirty.hosts.insert(name.to_owned());
+        }
+        self.hold(name, before.as_ref());
+        self.tidy(name);
+        self.touch_all(&differing_uids(before.as_ref(), None));
+    }
+
+    /// Keeps the hosts by the resources that are on them.
+    fn hold(&mut self, name: &str, before: Option<&HostAssignment>) {
+        for entry in before.iter().flat_map(|a| &a.spec.entries) {
+            if let Some(holders) = self.holders.get_mut(&entry.uid) {
+                holders.remove(name);
+                if holders.is_empty() {
+                    self.holders.remove(&entry.uid);
+                }
+            }
+        }
+        let now = self.hosts.get(name).and_then(|s| s.assignment.as_ref());
+        for entry in now.iter().flat_map(|a| &a.spec.entries) {
+            self.holders.entry(entry.uid.clone()).or_default().insert(name.to_owned());
+        }
+    }
+}
+
+impl HostState {
+    /// Returns the entry of a resource.
+    pub(super) fn entry(&self, uid: &str) -> Option<&Entry> {
+        let entries = self.entries();
+        let at = entries.binary_search_by(|e| e.uid.as_str().cmp(uid)).ok()?;
+        entries.get(at)
+    }
+
+    /// Returns what the agent last said of a resource.
+    pub(super) fn told(&self, uid: &str) -> Option<&EntryStatus> {
+        let statuses = self.statuses();
+        let at = statuses.binary_search_by(|s| s.uid.as_str().cmp(uid)).ok()?;
+        statuses.get(at)
+    }
+
+    /// Returns every entry, by UID.
+    pub(super) fn entries(&self) -> &[Entry] {
+        entries(self.assignment.as_ref())
+    }
+
+    /// Returns all that the agent last said, by UID.
+    pub(super) fn statuses(&self) -> &[EntryStatus] {
+        statuses(self.assignment.as_ref())
+    }
+}
+
+/// Returns the resources of which two readings of an assignment say different things.
+fn differing_uids(a: Option<&HostAssignment>, b: Option<&HostAssignment>) -> BTreeSet<Uid> {
+    let mut uids = differing(entries(a), entries(b), |e| &e.uid);
+    uids.append(&mut differing(statuses(a), statuses(b), |s| &s.uid));
+    uids
+}
+
+fn entries(assignment: Option<&HostAssignment>) -> &[Entry] {
+    assignment.map_or(&[], |a| &a.spec.entries)
+}
+
+fn statuses(assignment: Option<&HostAssignment>) -> &[EntryStatus] {
+    let status = assignment.and_then(|a| a.status.as_ref());
+    status.map_or(&[], |s| &s.entries)
+}

@@ -1,0 +1,271 @@
+//! What the watches bring, lists included: what vanished while nobody watched is found at the end
+//! of a list.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use dockfleet_crds::assignment::Kind;
+use dockfleet_crds::{DockerHost, DockerNetwork, DockerVolume, HostAssignment};
+use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::core::PartialObjectMeta;
+
+use super::Index;
+use crate::object::{Name, Source};
+use crate::parent::{Parent, ParentName};
+
+/// The kinds of object that are watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Watched {
+    /// DockerNetworks of all namespaces.
+    Networks,
+    /// DockerVolumes of all namespaces.
+    Volumes,
+    /// DockerHosts of the fleet.
+    Hosts,
+    /// HostAssignments of the fleet.
+    Assignments,
+    /// Metadata of namespaces.
+    Namespaces,
+}
+
+impl Watched {
+    /// Every kind.
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Networks, Self::Volumes, Self::Hosts, Self::Assignments, Self::Namespaces];
+}
+
+/// A change of one object that a watch saw.
+#[derive(Clone, Debug)]
+pub(crate) enum Change {
+    /// Of a DockerNetwork.
+    Network(Seen<DockerNetwork>),
+    /// Of a DockerVolume.
+    Volume(Seen<DockerVolume>),
+    /// Of a DockerHost.
+    Host(Seen<DockerHost>),
+    /// Of a HostAssignment.
+    Assignment(Seen<HostAssignment>),
+    /// Of a namespace.
+    Namespace(Seen<PartialObjectMeta<Namespace>>),
+}
+
+/// What a watch says.
+#[derive(Clone, Debug)]
+pub(crate) enum Seen<K> {
+    /// A list of all objects begins.
+    ListBegins,
+    /// An object of the list.
+    Listed(Box<K>),
+    /// The list is complete.
+    ListEnds,
+    /// An object was made or changed.
+    Applied(Box<K>),
+    /// An object is gone.
+    Deleted(ObjectMeta),
+    /// An object, of the list or changed, cannot be read.
+    Unreadable(ObjectMeta),
+}
+
+/// For each list under way, the objects it has not named yet, with the version they had.
+#[derive(Debug, Default)]
+pub(super) struct Relists(BTreeMap<Watched, BTreeMap<Name, Option<String>>>);
+
+/// An object that the index takes in.
+trait Indexed: Sized {
+    /// Its kind.
+    const WATCHED: Watched;
+    /// Returns its metadata.
+    fn meta(&self) -> &ObjectMeta;
+    /// Returns the names of all that are known, with their versions.
+    fn known(index: &Index) -> BTreeMap<Name, Option<String>>;
+    /// Takes it in.
+    fn apply(self, index: &mut Index, source: &Source);
+    /// Forgets one.
+    fn delete(index: &mut Index, name: &Name, uid: Option<&str>);
+    /// Notes that one cannot be read; what is known of it stays.
+    fn unreadable(_index: &mut Index, _name: &Name) {}
+}
+
+impl Index {
+    /// Takes in a change, and returns its kind where it completes a list.
+    pub(crate) fn take_in(&mut self, change: Change) -> Option<Watched> {
+        match change {
+            Change::Network(seen) => self.see(seen),
+            Change::Volume(seen) => self.see(seen),
+            Change::Host(seen) => self.see(seen),
+            Change::Assignment(seen) => self.see(seen),
+            Change::Namespace(seen) => self.see(seen),
+        }
+    }
+
+    fn see<K: Indexed>(&mut self, seen: Seen<K>) -> Option<Watched> {
+        let unnamed = self.relists.0.entry(K::WATCHED).or_default();
+        match seen {
+            Seen::ListBegins => {
+                let known = K::known(self);
+                self.relists.0.insert(K::WATCHED, known);
+            }
+            Seen::Listed(object) => {
+                // What was known when the list began is older than the list, whatever the numbers.
+                let asked_with = unnamed.remove(&Name::of(object.meta())).flatten();
+                object.apply(self, &Source::Answered { asked_with });
+            }
+            Seen::ListEnds => {
+                for name in std::mem::take(unnamed).into_keys() {
+                    K::delete(self, &name, None);
+                }
+                return Some(K::WATCHED);
+            }
+            Seen::Applied(object) => object.apply(self, &Source::Watched),
+            Seen::Deleted(meta) => K::delete(self, &Name::of(&meta), meta.uid.as_deref()),
+            Seen::Unreadable(meta) => {
+                let name = Name::of(&meta);
+                unnamed.remove(&name);
+                K::unreadable(self, &name);
+            }
+        }
+        None
+    }
+
+    fn known_parents(&self, kind: Kind) -> BTreeMap<Name, Option<String>> {
+        let parents = self.parents.values().map(|p| &p.object);
+        parents.filter(|p| p.resource().kind() == kind).map(|p| version(p.metadata())).collect()
+    }
+}
+
+fn version(meta: &ObjectMeta) -> (Name, Option<String>) {
+    (Name::of(meta), meta.resource_version.clone())
+}
+
+impl Indexed for DockerNetwork {
+    const WATCHED: Watched = Watched::Networks;
+
+    fn meta(&self) -> &ObjectMeta {
+        &self.metadata
+    }
+
+    fn known(index: &Index) -> BTreeMap<Name, Option<String>> {
+        index.known_parents(Kind::DockerNetwork)
+    }
+
+    fn apply(self, index: &mut Index, source: &Source) {
+        index.apply_parent(Parent::Network(self), source);
+    }
+
+    fn delete(index: &mut Index, name: &Name, uid: Option<&str>) {
+        index.delete_parent(&ParentName::new(Kind::DockerNetwork, name), uid);
+    }
+}
+
+impl Indexed for DockerVolume {
+    const WATCHED: Watched = Watched::Volumes;
+
+    fn meta(&self) -> &ObjectMeta {
+        &self.metadata
+    }
+
+    fn known(index: &Index) -> BTreeMap<Name, Option<String>> {
+        index.known_parents(Kind::DockerVolume)
+    }
+
+    fn apply(self, index: &mut Index, source: &Source) {
+        index.apply_parent(Parent::Volume(self), source);
+    }
+
+    fn delete(index: &mut Index, name: &Name, uid: Option<&str>) {
+        index.delete_parent(&ParentName::new(Kind::DockerVolume, name), uid);
+    }
+}
+
+impl Indexed for DockerHost {
+    const WATCHED: Watched = Watched::Hosts;
+
+    fn meta(&self) -> &ObjectMeta {
+        &self.metadata
+    }
+
+    fn known(index: &Index) -> BTreeMap<Name, Option<String>> {
+        index.hosts.values().filter_map(|s| s.host.as_ref()).map(|h| version(&h.metadata)).collect()
+    }
+
+    fn apply(self, index: &mut Index, _source: &Source) {
+        // Nothing here writes hosts, so a watch is never behind what is known.
+        index.apply_host(self);
+    }
+
+    fn delete(index: &mut Index, name: &Name, _uid: Option<&str>) {
+        index.delete_host(&name.name);
+    }
+
+    fn unreadable(index: &mut Index, name: &Name) {
+        index.mark_unreadable(&name.name, Self::WATCHED);
+    }
+}
+
+impl Indexed for HostAssignment {
+    const WATCHED: Watched = Watched::Assignments;
+
+    fn meta(&self) -> &ObjectMeta {
+        &self.metadata
+    }
+
+    fn known(index: &Index) -> BTreeMap<Name, Option<String>> {
+        let assignments = index.hosts.values().filter_map(|s| s.assignment.as_ref());
+        assignments.map(|a| version(&a.metadata)).collect()
+    }
+
+    fn apply(self, index: &mut Index, source: &Source) {
+        index.apply_assignment(self, source);
+    }
+
+    fn delete(index: &mut Index, name: &Name, uid: Option<&str>) {
+        index.delete_assignment(&name.name, uid);
+    }
+
+    fn unreadable(index: &mut Index, name: &Name) {
+        index.mark_unreadable(&name.name, Self::WATCHED);
+    }
+}
+
+impl Indexed for PartialObjectMeta<Namespace> {
+    const WATCHED: Watched = Watched::Namespaces;
+
+    fn meta(&self) -> &ObjectMeta {
+        &self.metadata
+    }
+
+    fn known(index: &Index) -> BTreeMap<Name, Option<String>> {
+        let name = |name: &String| Name { name: name.clone(), ..Name::default() };
+        index.namespaces.keys().map(|n| (name(n), None)).collect()
+    }
+
+    fn apply(self, index: &mut Index, _source: &Source) {
+        let labels = self.metadata.labels.unwrap_or_default();
+        index.apply_namespace(&self.metadata.name.unwrap_or_default(), Some(labels));
+    }
+
+    fn delete(index: &mut Index, name: &Name, _uid: Option<&str>) {
+        index.apply_namespace(&name.name, None);
+    }
+}
+
+impl Index {
+    fn mark_unreadable(&mut self, host: &str, what: Watched) {
+        let state = self.hosts.entry(host.to_owned()).or_default();
+        state.unreadable.insert(what);
+    }
+
+    /// Forgets hosts of which nothing is known any more.
+    pub(super) fn tidy(&mut self, host: &str) {
+        if self.hosts.get(host).is_some_and(super::HostState::is_empty) {
+            self.hosts.remove(host);
+        }
+    }
+
+    /// Has resources' statuses looked at again.
+    pub(super) fn touch_all(&mut self, uids: &BTreeSet<super::Uid>) {
+        for uid in uids {
+            self.touch(uid);
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! What is to be done about one host: its entries are worked out, and written where they differ.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use dockfleet_crds::assignment::HostAssignmentSpec;
+use dockfleet_crds::{DockerHost, HostAssignment, Intent};
+use dockfleet_planner::assignment::{Assigned, Fate, Input, assign};
+use dockfleet_planner::resource::Resource;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use kube::Resource as _;
+
+use super::{HostState, Index, Uid, Watched, differing};
+use crate::object::Source;
+
+/// What is to be done about one host.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct HostWork {
+    /// The call.
+    pub(crate) call: HostCall,
+    /// The version of the assignment that is known.
+    pub(crate) asked_with: Option<String>,
+}
+
+/// A call about one host.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum HostCall {
+    /// Read its assignment: a write failed, and may have been carried out nevertheless.
+    Look,
+    /// Write its assignment.
+    Write(Box<HostAssignment>),
+}
+
+impl Index {
+    /// Works out what is to be done about a host, if anything.
+    pub(crate) fn host_work(&mut self, name: &str) -> Option<HostWork> {
+        let state = self.hosts.get(name)?;
+        let host = state.host()?;
+        if !state.unreadable.is_empty() {
+            return None;
+        }
+        let asked_with = self.known_version(name);
+        if state.uncertain {
+            return Some(HostWork { call: HostCall::Look, asked_with });
+        }
+        let (assigned, passed_over) = self.assigned(state, host);
+        let written = state.assignment.as_ref();
+        let wanted = assignment(host, written, &self.hub, &assigned);
+        let as_wanted = written.is_some_and(|a| is_as_wanted(a, &wanted));
+        let touched = self.note(name, assigned, &passed_over, &wanted);
+        self.touch_all(&touched);
+        (!as_wanted).then(|| HostWork { call: HostCall::Write(Box::new(wanted)), asked_with })
+    }
+
+    fn known_version(&self, name: &str) -> Option<String> {
+        let assignment = self.hosts.get(name)?.assignment.as_ref()?;
+        assignment.metadata.resource_version.clone()
+    }
+
+    /// Works out a host's entries; returns with them the resources that are not considered yet.
+    fn assigned(&self, state: &HostState, host: &DockerHost) -> (Assigned, BTreeSet<Uid>) {
+        let mut passed_over = BTreeSet::new();
+        let mut resources: Vec<(Resource<'_>, Fate)> = Vec::new();
+        let entries = state.entries().iter().map(|e| &e.uid);
+        let candidates: BTreeSet<&Uid> = entries.chain(&state.selected_by).collect();
+        for uid in candidates {
+            let Some(parent) = self.parents.get(uid) else { continue };
+            match self.admitted(parent, host) {
+                Some(fate) => resources.push((parent.object.resource(), fate)),
+                None => {
+                    passed_over.insert(uid.clone());
+                }
+            }
+        }
+        let assigned = assign(&Input {
+            host,
+            resources: &resources,
+            namespaces: &self.namespaces,
+            previous: state.entries(),
+            statuses: state.statuses(),
+        });
+        (assigned, passed_over)
+    }
+
+    /// Notes what was worked out, and returns the resources that it says something new to.
+    fn note(
+        &mut self,
+        name: &str,
+        assigned: Assigned,
+        passed_over: &BTreeSet<Uid>,
+        wanted: &HostAssignment,
+    ) -> BTreeSet<Uid> {
+        let Some(state) = self.hosts.get_mut(name) else { return BTreeSet::new() };
+        let mut touched = changed(&state.refused, &assigned.refused);
+        touched.append(&mut changed(&state.contested, &assigned.contested));
+        state.refused = assigned.refused;
+        state.contested = assigned.contested;
+        state.in_flight = differing(state.entries(), &wanted.spec.entries, |e| &e.uid);
+        let (waiting, mut settled): (BTreeSet<Uid>, BTreeSet<Uid>) = std::mem::take(&mut state.awaiting)
+            .into_iter()
+            .partition(|uid| passed_over.contains(uid));
+        state.awaiting = waiting;
+        settled.retain(|uid| !state.in_flight.contains(uid));
+        touched.append(&mut settled);
+        touched
+    }
+
+    /// Takes in the assignment that was written.
+    pub(crate) fn host_written(
+        &mut self,
+        name: &str,
+        asked_with: Option<String>,
+        written: HostAssignment,
+    ) {
+        self.apply_assignment(written, &Source::Answered { asked_with });
+        if let Some(state) = self.hosts.get_mut(name) {
+            let settled = std::mem::take(&mut state.in_flight);
+            self.touch_all(&settled);
+        }
+    }
+
+    /// Takes in the assignment that was looked up.
+    pub(crate) fn host_seen(
+        &mut self,
+        name: &str,
+        asked_with: Option<String>,
+        seen: Option<HostAssignment>,
+    ) {
+        match seen {
+            Some(seen) => self.apply_assignment(seen, &Source::Answered { asked_with }),
+            None if self.known_version(name) == asked_with => self.delete_assignment(name, None),
+            // It was made since.
+            None => {}
+        }
+        if let Some(state) = self.hosts.get_mut(name) {
+            state.uncertain = false;
+            self.dirty.hosts.insert(name.to_owned());
+        }
+    }
+
+    /// Notes that a write failed, and may have been carried out nevertheless.
+    pub(crate) fn host_failed(&mut self, name: &str) {
+        if let Some(state) = self.hosts.get_mut(name) {
+            state.awaiting.append(&mut state.in_flight);
+            state.uncertain = true;
+        }
+    }
+
+    /// Whether every host knows that it may let go of a resource, as far as it can be told.
+    pub(super) fn is_released(&self, uid: &str) -> bool {
+        let selected = self.parents.get(uid).map(|p| &p.selected);
+        let mut concerned = selected.into_iter().chain(self.holders.get(uid)).flatten();
+        concerned.all(|name| {
+            let Some(state) = self.hosts.get(name) else { return true };
+            if state.host().is_none() && !state.unreadable.contains(&Watched::Hosts) {
+                return true;
+            }
+            let told = state.entry(uid).is_none_or(|e| e.intent == Intent::Absent);
+            told && !state.is_unsettled(uid)
+        })
+    }
+}
+
+/// Makes the object to write.
+fn assignment(
+    host: &DockerHost,
+    written: Option<&HostAssignment>,
+    hub: &str,
+    assigned: &Assigned,
+) -> HostAssignment {
+    HostAssignment {
+        metadata: ObjectMeta {
+            name: host.metadata.name.clone(),
+            namespace: host.metadata.namespace.clone(),
+            owner_references: owner(host).map(|o| vec![o]),
+            // A write that follows from an old reading is refused: it could take back what somebody
+            // else wrote since.
+            uid: written.and_then(|a| a.metadata.uid.clone()),
+            resource_version: written.and_then(|a| a.metadata.resource_version.clone()),
+            ..ObjectMeta::default()
+        },
+        spec: HostAssignmentSpec { hub: hub.to_owned(), entries: assigned.entries.clone() },
+        status: None,
+    }
+}
+
+/// Refers to a host as the owner of its assignment: it goes with it, and does not hold it back.
+fn owner(host: &DockerHost) -> Option<OwnerReference> {
+    host.owner_ref(&())
+}
+
+fn is_as_wanted(written: &HostAssignment, wanted: &HostAssignment) -> bool {
+    let owners = |of: &HostAssignment| -> Vec<String> {
+        of.metadata.owner_references.iter().flatten().map(|o| o.uid.clone()).collect()
+    };
+    written.spec == wanted.spec && owners(wanted).iter().all(|o| owners(written).contains(o))
+}
+
+fn changed<T: PartialEq>(before: &BTreeMap<Uid, T>, after: &BTreeMap<Uid, T>) -> BTreeSet<Uid> {
+    let all = before.keys().chain(after.keys());
+    all.filter(|uid| before.get(*uid) != after.get(*uid)).cloned().collect()
+}

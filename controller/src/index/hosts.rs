@@ -1,0 +1,72 @@
+//! Hosts: how they come, change and go.
+
+use std::collections::BTreeSet;
+
+use dockfleet_crds::DockerHost;
+use dockfleet_planner::select::{Selection, selection};
+
+use super::{Index, Uid, Watched};
+
+impl Index {
+    /// Takes in a host.
+    pub(super) fn apply_host(&mut self, mut host: DockerHost) {
+        host.metadata.managed_fields = None;
+        let name = host.metadata.name.clone().unwrap_or_default();
+        let state = self.hosts.entry(name.clone()).or_default();
+        let was_unreadable = state.unreadable.remove(&Watched::Hosts);
+        let same = state.host.as_ref().is_some_and(|h| is_same_to_resources(h, &host));
+        state.host = Some(host);
+        if !same || was_unreadable {
+            self.reselect(&name);
+        }
+    }
+
+    /// Forgets a host.
+    pub(super) fn delete_host(&mut self, name: &str) {
+        let Some(state) = self.hosts.get_mut(name) else { return };
+        state.host = None;
+        state.unreadable.remove(&Watched::Hosts);
+        self.reselect(name);
+        self.tidy(name);
+    }
+
+    /// Works out which resources select a host, after it changed.
+    fn reselect(&mut self, name: &str) {
+        let Some(state) = self.hosts.get_mut(name) else { return };
+        let mut selected_by: BTreeSet<Uid> = BTreeSet::new();
+        for (uid, parent) in &mut self.parents {
+            let names = state.host().is_some_and(|h| {
+                selection(parent.object.resource(), h, &self.namespaces) != Selection::No
+            });
+            if names {
+                selected_by.insert(uid.clone());
+                parent.selected.insert(name.to_owned());
+            } else {
+                parent.selected.remove(name);
+            }
+        }
+        // What a resource is on this host may hang on the host's labels even where it was selected
+        // before and still is: overrides have selectors too.
+        let mut concerned = std::mem::replace(&mut state.selected_by, selected_by);
+        concerned.extend(state.selected_by.iter().cloned());
+        let entries = state.assignment.iter().flat_map(|a| &a.spec.entries);
+        concerned.extend(entries.map(|e| e.uid.clone()));
+        if state.host().is_some() {
+            state.awaiting.extend(concerned.iter().cloned());
+            self.dirty.hosts.insert(name.to_owned());
+        } else {
+            state.awaiting.clear();
+            state.refused.clear();
+            state.contested.clear();
+        }
+        self.touch_all(&concerned);
+    }
+}
+
+/// Whether nothing of a host changed that matters to a resource.
+fn is_same_to_resources(a: &DockerHost, b: &DockerHost) -> bool {
+    a.metadata.uid == b.metadata.uid
+        && a.metadata.labels == b.metadata.labels
+        && a.metadata.deletion_timestamp.is_some() == b.metadata.deletion_timestamp.is_some()
+        && a.spec.allowed_namespaces == b.spec.allowed_namespaces
+}

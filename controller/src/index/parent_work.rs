@@ -1,0 +1,141 @@
+//! What is to be done about one resource: its finalizer, its fate, its status.
+
+use std::collections::BTreeSet;
+
+use dockfleet_crds::condition;
+use dockfleet_crds::{Intent, ResourceStatus};
+use dockfleet_planner::aggregate::{HostView, Notes, aggregate};
+use dockfleet_planner::select::{Selection, selection};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::{Index, ParentState};
+use crate::notice::{self, Notice, Warning};
+use crate::object::Source;
+use crate::parent::Parent;
+
+/// How many hosts with a contested name are told of in a sentence each.
+const MAX_CONTESTED: usize = 3;
+
+/// What is to be done about one resource.
+#[derive(Clone, Debug)]
+pub(crate) struct ParentWork {
+    /// The resource as it is known.
+    pub(crate) parent: Parent,
+    /// The calls, one after the other; one that fails does not keep the others from being made.
+    pub(crate) steps: Vec<Step>,
+}
+
+/// One call about a resource.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Step {
+    /// Find out what its deletion means for its hosts.
+    DecideFate,
+    /// Keep it from going before its hosts are told.
+    AddFinalizer,
+    /// Let it go.
+    RemoveFinalizer,
+    /// Write its status, and tell of what is new in it.
+    WriteStatus(Box<ResourceStatus>, Vec<Notice>),
+}
+
+impl Index {
+    /// Works out what is to be done about a resource, if anything.
+    pub(crate) fn parent_work(&self, uid: &str, now: &Time) -> Option<ParentWork> {
+        let parent = self.parents.get(uid)?;
+        let mut steps = Vec::new();
+        match (parent.object.is_deleting(), parent.object.has_finalizer()) {
+            // Its going is somebody else's business.
+            (true, false) => {}
+            (true, true) if parent.fate.is_none() => steps.push(Step::DecideFate),
+            (true, true) if self.is_released(uid) => steps.push(Step::RemoveFinalizer),
+            (true | false, true) => steps.extend(self.status_step(uid, parent, now)),
+            (false, false) => {
+                steps.extend(self.status_step(uid, parent, now));
+                steps.extend(self.lacks_finalizer(parent).then_some(Step::AddFinalizer));
+            }
+        }
+        let parent = parent.object.clone();
+        (!steps.is_empty()).then_some(ParentWork { parent, steps })
+    }
+
+    /// Takes in a resource that was written.
+    pub(crate) fn parent_written(&mut self, asked_with: Option<String>, written: Parent) {
+        self.apply_parent(written, &Source::Answered { asked_with });
+    }
+
+    /// Whether a resource that stays goes to a host and has nothing to keep it.
+    pub(super) fn lacks_finalizer(&self, parent: &ParentState) -> bool {
+        let comes = |host: &String| {
+            self.host(host).is_some_and(|h| {
+                selection(parent.object.resource(), h, &self.namespaces) == Selection::Yes
+            })
+        };
+        !parent.object.is_deleting()
+            && !parent.object.has_finalizer()
+            && parent.selected.iter().any(comes)
+    }
+
+    fn status_step(&self, uid: &str, parent: &ParentState, now: &Time) -> Option<Step> {
+        let resource = parent.object.resource();
+        let contests = self.contests(uid);
+        let options = parent.object.option_warnings();
+        // One event for all hosts on which a name is contested; the condition has more of them.
+        let contested = contests.first().map(|text| Warning::new("Contested", text));
+        let unknown = options.iter().map(|text| Warning::new("UnknownOption", text));
+        let warnings: Vec<Warning> = unknown.chain(contested).collect();
+        let notes = Notes {
+            deleting: parent.object.is_deleting(),
+            suspended: resource.policies().suspend,
+            warnings: options.into_iter().chain(contests).collect(),
+        };
+        let concerned = self.concerned(uid);
+        let views = concerned.iter().filter_map(|host| self.view(host, uid, parent));
+        let sum = aggregate(views, &notes);
+        let old = resource.status();
+        let conditions = old.map_or(&[][..], |s| &s.conditions);
+        let generation = resource.metadata().generation;
+        let status = ResourceStatus {
+            observed_generation: generation,
+            hosts: sum.hosts,
+            failing: sum.failing,
+            conditions: condition::merge(conditions, &sum.conditions, generation, now),
+        };
+        if old == Some(&status) {
+            return None;
+        }
+        let notices = notice::transitions(old, &status, &warnings);
+        Some(Step::WriteStatus(Box::new(status), notices))
+    }
+
+    /// Returns how a host stands towards a resource; nothing where it has nothing to do with it.
+    fn view<'a>(&'a self, name: &'a str, uid: &str, parent: &ParentState) -> Option<HostView<'a>> {
+        let state = self.hosts.get(name)?;
+        state.host()?;
+        let (entry, told) = (state.entry(uid), state.told(uid));
+        let known = HostView { host: name, entry, told, refused: None };
+        if parent.object.is_deleting() {
+            return entry.is_some().then_some(known);
+        }
+        let selected = parent.selected.contains(name);
+        if state.is_unsettled(uid) && entry.is_none_or(|e| e.intent == Intent::Present) {
+            // What the host has is not what the resource says now, and so its report is not either.
+            let unknown = HostView { host: name, entry: None, told: None, refused: None };
+            return selected.then_some(unknown);
+        }
+        Some(HostView { refused: state.refused.get(uid), ..known })
+    }
+
+    /// Returns on which hosts others ask for a resource's name, in sentences.
+    fn contests(&self, uid: &str) -> Vec<String> {
+        let concerned: BTreeSet<String> = self.concerned(uid);
+        let hosts = concerned.iter().filter_map(|host| self.hosts.get(host));
+        let mut all: Vec<String> =
+            hosts.filter_map(|state| state.contested.get(uid)).cloned().collect();
+        let more = all.len().saturating_sub(MAX_CONTESTED);
+        if more > 0 {
+            all.truncate(MAX_CONTESTED);
+            all.push(format!("and the same on {more} more hosts"));
+        }
+        all
+    }
+}

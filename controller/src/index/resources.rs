@@ -1,0 +1,142 @@
+//! Resources: how they come, change and go.
+
+use std::collections::BTreeSet;
+
+use dockfleet_planner::assignment::Fate;
+use dockfleet_planner::select::{Selection, selection};
+
+use super::{Index, ParentState, Uid};
+use crate::object::{Source, supersedes};
+use crate::parent::{Parent, ParentName};
+
+impl Index {
+    /// Takes in a resource.
+    pub(crate) fn apply_parent(&mut self, mut object: Parent, source: &Source) {
+        // Nobody here reads them, and they are half of an object.
+        object.metadata_mut().managed_fields = None;
+        let uid = object.resource().uid().to_owned();
+        let name = object.name();
+        if let Some(known) = self.uids.get(&name).and_then(|uid| self.parents.get(uid)) {
+            if !supersedes(known.object.metadata(), object.metadata(), source) {
+                return;
+            }
+            if known.object.resource().uid() != uid {
+                // It was deleted and made again between two looks.
+                self.delete_parent(&name, None);
+            }
+        }
+        self.uids.insert(name, uid.clone());
+        let before = self.parents.remove(&uid);
+        let finalizer_came = object.has_finalizer()
+            && before.as_ref().is_some_and(|b| !b.object.has_finalizer());
+        let finalizer_went = !object.has_finalizer()
+            && before.as_ref().is_some_and(|b| b.object.has_finalizer());
+        // A deletion is a new generation too.
+        let changed = before
+            .as_ref()
+            .is_none_or(|b| b.object.metadata().generation != object.metadata().generation);
+        let (fate, selected) = before.map(|b| (b.fate, b.selected)).unwrap_or_default();
+        self.parents.insert(uid.clone(), ParentState { object, fate, selected });
+        if changed {
+            let mut concerned = self.concerned(&uid);
+            self.select(&uid);
+            concerned.append(&mut self.concerned(&uid));
+            self.expect(&uid, &concerned);
+            self.dirty.now.insert(uid);
+        } else if finalizer_came {
+            let concerned = self.concerned(&uid);
+            self.expect(&uid, &concerned);
+        } else if finalizer_went {
+            self.touch(&uid);
+        }
+    }
+
+    /// Forgets a resource, unless another one has its name by now. Its entries stay as they are:
+    /// that it is not there permits nothing.
+    pub(crate) fn delete_parent(&mut self, name: &ParentName, uid: Option<&str>) {
+        let Some(known) = self.uids.get(name).cloned() else { return };
+        if uid.is_some_and(|uid| uid != known) {
+            return;
+        }
+        let concerned = self.concerned(&known);
+        self.uids.remove(name);
+        self.parents.remove(&known);
+        for host in &concerned {
+            if let Some(state) = self.hosts.get_mut(host) {
+                state.selected_by.remove(&known);
+                state.awaiting.remove(&known);
+                state.refused.remove(&known);
+                // Another resource waits for the name.
+                if state.contested.remove(&known).is_some() {
+                    self.dirty.hosts.insert(host.clone());
+                }
+            }
+        }
+    }
+
+    /// Notes what a resource's deletion means for its hosts.
+    pub(crate) fn set_fate(&mut self, uid: &str, fate: Fate) {
+        let Some(parent) = self.parents.get_mut(uid) else { return };
+        parent.fate = Some(fate);
+        let concerned = self.concerned(uid);
+        self.expect(uid, &concerned);
+        self.dirty.now.insert(uid.to_owned());
+    }
+
+    /// Takes in a namespace's labels, or that there is no such namespace.
+    pub(super) fn apply_namespace(
+        &mut self,
+        name: &str,
+        labels: Option<std::collections::BTreeMap<String, String>>,
+    ) {
+        let before = match &labels {
+            Some(labels) => self.namespaces.insert(name.to_owned(), labels.clone()),
+            None => self.namespaces.remove(name),
+        };
+        if before == labels {
+            return;
+        }
+        use dockfleet_crds::host::NamespacesFrom;
+        for uid in self.parents_in(name) {
+            let asking = |host: &String| {
+                self.host(host)
+                    .is_some_and(|h| h.spec.allowed_namespaces.from == NamespacesFrom::Selector)
+            };
+            let hosts: BTreeSet<String> =
+                self.concerned(&uid).into_iter().filter(asking).collect();
+            if !hosts.is_empty() {
+                self.expect(&uid, &hosts);
+                self.touch(&uid);
+            }
+        }
+    }
+
+    /// Works out which hosts a resource selects.
+    fn select(&mut self, uid: &str) {
+        let Some(parent) = self.parents.get_mut(uid) else { return };
+        let resource = parent.object.resource();
+        let mut selected = BTreeSet::new();
+        for (name, state) in &mut self.hosts {
+            let names = state
+                .host()
+                .is_some_and(|h| selection(resource, h, &self.namespaces) != Selection::No);
+            if names {
+                selected.insert(name.clone());
+                state.selected_by.insert(uid.to_owned());
+            } else {
+                state.selected_by.remove(uid);
+            }
+        }
+        parent.selected = selected;
+    }
+
+    fn parents_in(&self, namespace: &str) -> Vec<Uid> {
+        let first = ParentName {
+            namespace: namespace.to_owned(),
+            kind: dockfleet_crds::assignment::Kind::default(),
+            name: String::new(),
+        };
+        let all = self.uids.range(first..);
+        all.take_while(|(name, _)| name.namespace == namespace).map(|(_, uid)| uid.clone()).collect()
+    }
+}

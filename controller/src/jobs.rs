@@ -1,0 +1,104 @@
+//! The calls of the API server: what the index asks for, and what came of it.
+//!
+//! A job holds everything it needs and decides nothing. Every call ends in time.
+
+mod fate;
+mod host;
+mod parent;
+
+use std::time::Duration;
+
+use dockfleet_crds::HostAssignment;
+use dockfleet_planner::assignment::Fate;
+use kube::runtime::events::{Recorder, Reporter};
+use kube::{Client, api::PatchParams};
+use tracing::debug;
+
+use crate::FIELD_MANAGER;
+use crate::error::{CallError, chain};
+use crate::index::Uid;
+use crate::notice::Notice;
+use crate::parent::Parent;
+
+/// How long a call may take, the client's own repetitions included.
+const CALL_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What jobs need beside their work.
+#[derive(Clone)]
+pub(crate) struct Context {
+    client: Client,
+    recorder: Recorder,
+    fleet_namespace: String,
+}
+
+/// What is worked on.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Key {
+    /// A host, by name.
+    Host(String),
+    /// A resource, by UID.
+    Parent(Uid),
+}
+
+/// What came of a job.
+#[derive(Debug)]
+pub(crate) struct Done {
+    /// What was worked on.
+    pub(crate) key: Key,
+    /// What the API server answered, in order.
+    pub(crate) learned: Vec<Learned>,
+    /// What failed, if anything.
+    pub(crate) failed: Option<CallError>,
+}
+
+/// An answer of the API server.
+#[derive(Debug)]
+pub(crate) enum Learned {
+    /// An assignment was written.
+    Written { host: String, asked_with: Option<String>, assignment: Box<HostAssignment> },
+    /// An assignment, or that there is none, was looked up.
+    Looked { host: String, asked_with: Option<String>, assignment: Option<Box<HostAssignment>> },
+    /// A resource was written.
+    Parent { asked_with: Option<String>, parent: Box<Parent> },
+    /// It was found out what a deletion means for hosts.
+    Fate { uid: Uid, fate: Fate },
+}
+
+impl Context {
+    /// Makes the context of all jobs.
+    pub(crate) fn new(client: Client, fleet_namespace: String) -> Self {
+        let reporter = Reporter { controller: FIELD_MANAGER.to_owned(), instance: None };
+        let recorder = Recorder::new(client.clone(), reporter);
+        Self { client, recorder, fleet_namespace }
+    }
+
+    /// Publishes notices. They are for people: one that is not published changes nothing, so that
+    /// it cannot be is no failure.
+    async fn tell(&self, parent: &Parent, notices: &[Notice]) {
+        let reference = parent.reference();
+        for notice in notices {
+            let event = notice.event();
+            if let Err(err) = in_time(self.recorder.publish(&event, &reference)).await {
+                debug!(reason = notice.reason, error = chain(&err), "could not publish an event");
+            }
+        }
+    }
+}
+
+/// Returns the parameters of a server-side apply.
+fn apply() -> PatchParams {
+    PatchParams::apply(FIELD_MANAGER).force()
+}
+
+/// Waits for a call no longer than it may take.
+pub(crate) async fn in_time<T>(
+    call: impl Future<Output = kube::Result<T>>,
+) -> Result<T, CallError> {
+    match tokio::time::timeout(CALL_TIMEOUT, call).await {
+        Ok(answer) => answer.map_err(CallError::from),
+        Err(_) => Err(CallError::Timeout(CALL_TIMEOUT.as_secs())),
+    }
+}
+
+pub(crate) use host::work_on_host;
+pub(crate) use parent::work_on_parent;

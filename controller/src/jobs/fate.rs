@@ -1,0 +1,75 @@
+//! What a resource's deletion means for its hosts.
+//!
+//! A resource that goes because its namespace or its CRD goes was not deleted by anybody who asked
+//! for a change on a host, so that nothing may be removed there. This is asked of the API server and
+//! not of a cache, which may not know yet that the namespace goes.
+
+use dockfleet_crds::{DockerNetwork, DockerVolume};
+use dockfleet_planner::assignment::Fate;
+use dockfleet_planner::resource::Resource;
+use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::{Api, CustomResourceExt as _};
+
+use super::{Context, in_time};
+use crate::error::CallError;
+use crate::notice::Notice;
+use crate::parent::Parent;
+
+/// Asks what a resource's deletion means for its hosts. That an answer is missing means nothing.
+pub(super) async fn decide(ctx: &Context, parent: &Parent) -> Result<(Fate, Notice), CallError> {
+    let (fate, notice) = match swept_away(ctx, parent).await? {
+        Some(why) => {
+            let note = format!("{why}: nothing is removed on any host");
+            (Fate::SweptAway, Notice::normal("Retained", note))
+        }
+        None => {
+            let note = "hosts are told to let go of it by its deletionPolicy";
+            (Fate::Deleted, Notice::normal("Deleting", note))
+        }
+    };
+    Ok((fate, notice))
+}
+
+/// Returns what takes a resource with it, if anything does.
+async fn swept_away(ctx: &Context, parent: &Parent) -> Result<Option<String>, CallError> {
+    let resource = parent.resource();
+    let name = resource.namespace();
+    let namespaces: Api<Namespace> = Api::all(ctx.client.clone());
+    if in_time(namespaces.get_opt(name)).await?.is_none_or(|ns| is_namespace_going(&ns)) {
+        return Ok(Some(format!("namespace {name} is going away")));
+    }
+    let crd = match resource {
+        Resource::Network(_) => DockerNetwork::crd_name(),
+        Resource::Volume(_) => DockerVolume::crd_name(),
+    };
+    let crds: Api<CustomResourceDefinition> = Api::all(ctx.client.clone());
+    let crd = in_time(crds.get_metadata_opt(crd)).await?;
+    if crd.is_none_or(|crd| crd.metadata.deletion_timestamp.is_some()) {
+        return Ok(Some(format!("the CRD of kind {} is going away", resource.kind().as_str())));
+    }
+    Ok(None)
+}
+
+fn is_namespace_going(namespace: &Namespace) -> bool {
+    let phase = namespace.status.as_ref().and_then(|s| s.phase.as_deref());
+    namespace.metadata.deletion_timestamp.is_some() || phase == Some("Terminating")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_namespace_goes_once_it_says_so_in_either_way() {
+        let namespace = |value| serde_json::from_value::<Namespace>(value).unwrap();
+        let active = json!({ "metadata": { "name": "a" }, "status": { "phase": "Active" } });
+        assert!(!is_namespace_going(&namespace(active)));
+        let going = json!({ "metadata": { "name": "a" }, "status": { "phase": "Terminating" } });
+        assert!(is_namespace_going(&namespace(going)));
+        let marked =
+            json!({ "metadata": { "name": "a", "deletionTimestamp": "2026-01-01T00:00:00Z" } });
+        assert!(is_namespace_going(&namespace(marked)));
+    }
+}

@@ -1,0 +1,39 @@
+//! Calls about one host: its assignment is written, or looked up.
+
+use dockfleet_crds::HostAssignment;
+use kube::Api;
+use kube::api::Patch;
+use tracing::info;
+
+use super::{Context, Done, Key, Learned, apply, in_time};
+use crate::index::{HostCall, HostWork};
+
+/// Does what is to be done about a host.
+pub(crate) async fn work_on_host(ctx: Context, host: String, work: HostWork) -> Done {
+    let api: Api<HostAssignment> = Api::namespaced(ctx.client.clone(), &ctx.fleet_namespace);
+    let HostWork { call, asked_with } = work;
+    let answer = match call {
+        HostCall::Write(assignment) => {
+            let params = apply();
+            let patch = Patch::Apply(&*assignment);
+            in_time(api.patch(&host, &params, &patch)).await.map(|written| {
+                info!(
+                    entries = written.spec.entries.len(),
+                    generation = written.metadata.generation,
+                    "assigned"
+                );
+                let assignment = Box::new(written);
+                Learned::Written { host: host.clone(), asked_with, assignment }
+            })
+        }
+        HostCall::Look => in_time(api.get_opt(&host)).await.map(|seen| {
+            let assignment = seen.map(Box::new);
+            Learned::Looked { host: host.clone(), asked_with, assignment }
+        }),
+    };
+    let key = Key::Host(host);
+    match answer {
+        Ok(learned) => Done { key, learned: vec![learned], failed: None },
+        Err(err) => Done { key, learned: Vec::new(), failed: Some(err) },
+    }
+}

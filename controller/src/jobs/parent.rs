@@ -1,0 +1,215 @@
+//! Calls about one resource: its finalizer, its fate, its status.
+
+use std::fmt::Debug;
+
+use dockfleet_crds::{DockerNetwork, DockerVolume, ResourceStatus};
+use dockfleet_planner::resource::Resource;
+use kube::api::{Patch, PatchParams};
+use kube::core::NamespaceResourceScope;
+use kube::{Api, Client};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use tracing::{debug, info};
+
+use super::{Context, Done, Key, Learned, apply, fate, in_time};
+use crate::error::CallError;
+use crate::index::{ParentWork, Step};
+use crate::parent::{FINALIZER, Parent};
+
+/// How a resource is written.
+enum Write {
+    /// Its finalizer, by a JSON patch that holds only for what is known.
+    Finalizer(Value),
+    /// Its status, by a server-side apply.
+    Status(Value),
+}
+
+/// Does what is to be done about a resource.
+pub(crate) async fn work_on_parent(ctx: Context, work: ParentWork) -> Done {
+    let ParentWork { mut parent, steps } = work;
+    let key = Key::Parent(parent.resource().uid().to_owned());
+    let mut learned = Vec::new();
+    let mut failed = None;
+    for step in steps {
+        let asked_with = parent.metadata().resource_version.clone();
+        match work_on_step(&ctx, &parent, step).await {
+            Ok(answer) => {
+                if let Answer::Written(written) = &answer {
+                    parent = (**written).clone();
+                }
+                learned.push(answer.learned(&parent, asked_with));
+            }
+            // It is gone; the watch will say so.
+            Err(err) if err.is_not_found() => debug!("gone before it was written"),
+            Err(err) => failed = Some(err),
+        }
+    }
+    Done { key, learned, failed }
+}
+
+/// What came of one step.
+enum Answer {
+    Written(Box<Parent>),
+    Fate(dockfleet_planner::assignment::Fate),
+}
+
+impl Answer {
+    fn learned(self, parent: &Parent, asked_with: Option<String>) -> Learned {
+        match self {
+            Self::Written(parent) => Learned::Parent { asked_with, parent },
+            Self::Fate(fate) => Learned::Fate { uid: parent.resource().uid().to_owned(), fate },
+        }
+    }
+}
+
+async fn work_on_step(ctx: &Context, parent: &Parent, step: Step) -> Result<Answer, CallError> {
+    match step {
+        Step::DecideFate => {
+            let (fate, notice) = fate::decide(ctx, parent).await?;
+            info!(?fate, "deletion begins");
+            ctx.tell(parent, &[notice]).await;
+            Ok(Answer::Fate(fate))
+        }
+        Step::AddFinalizer => {
+            write(&ctx.client, parent, Write::Finalizer(finalizer_added(parent))).await
+        }
+        Step::RemoveFinalizer => {
+            let answer =
+                write(&ctx.client, parent, Write::Finalizer(finalizer_removed(parent))).await?;
+            info!("let go");
+            Ok(answer)
+        }
+        Step::WriteStatus(status, notices) => {
+            let answer =
+                write(&ctx.client, parent, Write::Status(status_object(parent, &status))).await?;
+            ctx.tell(parent, &notices).await;
+            Ok(answer)
+        }
+    }
+}
+
+/// Returns the patch that adds the finalizer to what is known of a resource.
+fn finalizer_added(parent: &Parent) -> Value {
+    let meta = parent.metadata();
+    let same = json!({ "op": "test", "path": "/metadata/uid", "value": meta.uid });
+    match &meta.finalizers {
+        Some(others) => json!([
+            same,
+            { "op": "test", "path": "/metadata/finalizers", "value": others },
+            { "op": "add", "path": "/metadata/finalizers/-", "value": FINALIZER },
+        ]),
+        None => json!([
+            same,
+            { "op": "test", "path": "/metadata/finalizers", "value": null },
+            { "op": "add", "path": "/metadata/finalizers", "value": [FINALIZER] },
+        ]),
+    }
+}
+
+/// Returns the patch that takes the finalizer away, and nobody else's.
+fn finalizer_removed(parent: &Parent) -> Value {
+    let meta = parent.metadata();
+    let at = meta.finalizers.iter().flatten().position(|f| f == FINALIZER).unwrap_or_default();
+    let path = format!("/metadata/finalizers/{at}");
+    json!([
+        { "op": "test", "path": "/metadata/uid", "value": meta.uid },
+        { "op": "test", "path": path, "value": FINALIZER },
+        { "op": "remove", "path": path },
+    ])
+}
+
+/// Returns what is applied to the status; the UID keeps it from a resource made anew.
+fn status_object(parent: &Parent, status: &ResourceStatus) -> Value {
+    let resource = parent.resource();
+    json!({
+        "apiVersion": format!("{}/{}", dockfleet_crds::GROUP, dockfleet_crds::VERSION),
+        "kind": resource.kind().as_str(),
+        "metadata": {
+            "namespace": resource.namespace(),
+            "name": resource.name(),
+            "uid": resource.uid(),
+        },
+        "status": status,
+    })
+}
+
+async fn write(client: &Client, parent: &Parent, write: Write) -> Result<Answer, CallError> {
+    let (namespace, name) = (parent.resource().namespace(), parent.resource().name());
+    let written = match parent.resource() {
+        Resource::Network(_) => {
+            Parent::Network(write_as::<DockerNetwork>(client, namespace, name, write).await?)
+        }
+        Resource::Volume(_) => {
+            Parent::Volume(write_as::<DockerVolume>(client, namespace, name, write).await?)
+        }
+    };
+    Ok(Answer::Written(Box::new(written)))
+}
+
+async fn write_as<K>(
+    client: &Client,
+    namespace: &str,
+    name: &str,
+    write: Write,
+) -> Result<K, CallError>
+where
+    K: kube::Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
+    K: Clone + Debug + DeserializeOwned,
+{
+    let api: Api<K> = Api::namespaced(client.clone(), namespace);
+    match write {
+        Write::Finalizer(patch) => {
+            let patch = serde_json::from_value(patch).map_err(kube::Error::SerdeError)?;
+            let params = PatchParams { field_manager: apply().field_manager, ..PatchParams::default() };
+            in_time(api.patch(name, &params, &Patch::Json::<()>(patch))).await
+        }
+        Write::Status(object) => {
+            in_time(api.patch_status(name, &apply(), &Patch::Apply(object))).await
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn network(finalizers: Option<&[&str]>) -> Parent {
+        let mut network = DockerNetwork::default();
+        network.metadata.uid = Some("u1".to_owned());
+        network.metadata.finalizers =
+            finalizers.map(|all| all.iter().map(|f| (*f).to_owned()).collect());
+        Parent::Network(network)
+    }
+
+    #[test]
+    fn the_finalizer_is_added_to_what_is_known() {
+        assert_eq!(
+            finalizer_added(&network(None)),
+            json!([
+                { "op": "test", "path": "/metadata/uid", "value": "u1" },
+                { "op": "test", "path": "/metadata/finalizers", "value": null },
+                { "op": "add", "path": "/metadata/finalizers", "value": ["dockfleet.io/hosts"] },
+            ])
+        );
+        assert_eq!(
+            finalizer_added(&network(Some(&["a.io/b"]))),
+            json!([
+                { "op": "test", "path": "/metadata/uid", "value": "u1" },
+                { "op": "test", "path": "/metadata/finalizers", "value": ["a.io/b"] },
+                { "op": "add", "path": "/metadata/finalizers/-", "value": "dockfleet.io/hosts" },
+            ])
+        );
+    }
+
+    #[test]
+    fn only_our_finalizer_is_removed() {
+        assert_eq!(
+            finalizer_removed(&network(Some(&["a.io/b", FINALIZER]))),
+            json!([
+                { "op": "test", "path": "/metadata/uid", "value": "u1" },
+                { "op": "test", "path": "/metadata/finalizers/1", "value": "dockfleet.io/hosts" },
+                { "op": "remove", "path": "/metadata/finalizers/1" },
+            ])
+        );
+    }
+}

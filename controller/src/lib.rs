@@ -1,0 +1,50 @@
+//! The controller of Dockfleet: says what each host must have, and adds up what the hosts report.
+//!
+//! # Objects
+//!
+//! ```text
+//! DockerNetwork ┐ selects                         owns
+//! DockerVolume  ┴────────▶ DockerHost ──────────────────────────▶ HostAssignment
+//!       ▲                  (labels, allowedNamespaces)             spec: entries    ◀ this crate
+//!       │                                                          status: entries  ◀ the agent
+//!       └────────── status: counters, ≤ 10 failing hosts, conditions ◀ this crate ◀──┘
+//! Namespace (labels) ──▶ which resources a host allows
+//! ```
+//!
+//! # Shape
+//!
+//! Watches (`watches`) feed one in-memory `index`, which is synchronous, holds no client, and knows
+//! after each change which hosts and which resources are to be looked at again. One loop (`run`)
+//! owns it, takes those out of a `queue`, and lets `jobs` do what the index asks for: one
+//! server-side apply, patch or read each. What the API server answers goes back into the index, so
+//! that the next decision is made with what was written and not with what a watch says late.
+//! Every decision about content is the planner's.
+//!
+//! # What this crate never does
+//!
+//! - It never writes the status of an assignment or of a host, nor the spec of a resource.
+//! - It never takes absence for a permission: a resource that is not seen leaves its entries as they
+//!   are. Only a deletion that was seen, of a resource whose namespace and CRD stay, becomes a
+//!   tombstone that may remove something.
+//! - It never decides before every cache is filled, nor on a read that failed.
+//! - It never waits for a host: a resource is gone once the permission to let go of it is written.
+//! - It never passes over the fleet on a timer: what a change costs depends on what it touches.
+
+mod config;
+mod error;
+mod index;
+mod jobs;
+mod notice;
+mod object;
+mod parent;
+mod queue;
+mod run;
+mod startup;
+mod watches;
+
+pub use config::ControllerConfig;
+pub use error::{CallError, ControllerError};
+pub use run::run;
+
+/// The field manager of everything this crate writes.
+const FIELD_MANAGER: &str = "dockfleet-controller";

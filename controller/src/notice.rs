@@ -1,0 +1,188 @@
+//! What a person is told by an event: what is new in a status, once.
+//!
+//! A status is compared with the one it replaces, which the API server keeps: a controller that
+//! starts again repeats nothing.
+
+use std::collections::BTreeSet;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
+use dockfleet_crds::condition;
+use dockfleet_crds::{Reason, ResourceStatus};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::runtime::events::{Event, EventType};
+
+/// The most characters the API server takes in an event's sentence.
+const MAX_NOTE: usize = 1024;
+
+/// Something that is worth an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Notice {
+    /// Whether somebody should look at it.
+    pub(crate) type_: EventType,
+    /// In one word.
+    pub(crate) reason: String,
+    /// In a sentence.
+    pub(crate) note: String,
+}
+
+/// A sentence for the person who wrote a resource.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Warning {
+    /// In one word.
+    pub(crate) reason: &'static str,
+    /// In a sentence.
+    pub(crate) text: String,
+}
+
+impl Warning {
+    /// Makes a warning.
+    pub(crate) fn new(reason: &'static str, text: &str) -> Self {
+        Self { reason, text: text.to_owned() }
+    }
+}
+
+impl Notice {
+    /// Makes a notice that all is well.
+    pub(crate) fn normal(reason: &str, note: impl Into<String>) -> Self {
+        Self { type_: EventType::Normal, reason: reason.to_owned(), note: note.into() }
+    }
+
+    /// Makes a notice that somebody should look at.
+    pub(crate) fn warning(reason: &str, note: impl Into<String>) -> Self {
+        Self { type_: EventType::Warning, reason: reason.to_owned(), note: note.into() }
+    }
+
+    /// Returns the event to publish.
+    pub(crate) fn event(&self) -> Event {
+        // The recorder takes two events for one, and keeps the first one's sentence, unless their
+        // actions differ.
+        let mut hash = DefaultHasher::new();
+        self.note.hash(&mut hash);
+        Event {
+            type_: self.type_,
+            reason: self.reason.clone(),
+            note: Some(self.note.chars().take(MAX_NOTE).collect()),
+            action: format!("{}-{:08x}", self.reason, hash.finish() >> 32),
+            secondary: None,
+        }
+    }
+}
+
+/// Returns what is new in a status.
+pub(crate) fn transitions(
+    old: Option<&ResourceStatus>,
+    new: &ResourceStatus,
+    warnings: &[Warning],
+) -> Vec<Notice> {
+    let mut notices = Vec::new();
+    let said = condition_of(old, condition::ACCEPTED).map_or("", |c| c.message.as_str());
+    let fresh = warnings.iter().filter(|w| !said.contains(&w.text));
+    notices.extend(fresh.map(|w| Notice::warning(w.reason, &*w.text)));
+
+    let before = condition_of(old, condition::READY).map(|c| c.reason.as_str());
+    let after = condition_of(Some(new), condition::READY);
+    let reason = after.map(|c| c.reason.as_str());
+    let desired = old.map_or(0, |s| s.hosts.desired);
+    if reason != Some("Deleting") && new.hosts.desired > 0 && new.hosts.desired != desired {
+        let count = new.hosts.desired;
+        let hosts = if count == 1 { "host" } else { "hosts" };
+        notices.push(Notice::normal("Assigned", format!("goes to {count} {hosts}")));
+    }
+    notices.extend(failures(old, new));
+    if let Some(ready) = after
+        && matches!(ready.reason.as_str(), "Ready" | "NoHosts")
+        && before != reason
+    {
+        notices.push(Notice::normal(&ready.reason, &*ready.message));
+    }
+    notices
+}
+
+/// Returns one notice for each reason for which hosts fail now and none did before, however many.
+fn failures(old: Option<&ResourceStatus>, new: &ResourceStatus) -> Vec<Notice> {
+    let mut seen: BTreeSet<Reason> =
+        old.into_iter().flat_map(|s| &s.failing).map(|f| f.reason).collect();
+    let mut notices = Vec::new();
+    for failing in &new.failing {
+        if seen.insert(failing.reason) {
+            let note = if failing.message.is_empty() {
+                failing.host.clone()
+            } else {
+                format!("{}: {}", failing.host, failing.message)
+            };
+            notices.push(Notice::warning(failing.reason.as_str(), note));
+        }
+    }
+    notices
+}
+
+fn condition_of<'a>(status: Option<&'a ResourceStatus>, type_: &str) -> Option<&'a Condition> {
+    status?.conditions.iter().find(|c| c.type_ == type_)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dockfleet_crds::condition::{Truth, Verdict, merge};
+    use dockfleet_crds::status::{FailingHost, HostCounts};
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+    use k8s_openapi::jiff::Timestamp;
+
+    fn status(desired: i32, ready: (Truth, &str), failing: &[(&str, Reason)]) -> ResourceStatus {
+        let verdict = Verdict::new(condition::READY, ready.0, ready.1, "some text");
+        ResourceStatus {
+            observed_generation: Some(1),
+            hosts: HostCounts { desired, ..HostCounts::default() },
+            failing: failing
+                .iter()
+                .map(|(host, reason)| FailingHost {
+                    host: (*host).to_owned(),
+                    reason: *reason,
+                    message: "it said no".to_owned(),
+                })
+                .collect(),
+            conditions: merge(&[], &[verdict], Some(1), &Time(Timestamp::UNIX_EPOCH)),
+        }
+    }
+
+    #[test]
+    fn the_first_status_says_where_a_resource_goes() {
+        let new = status(3, (Truth::Unknown, "Progressing"), &[]);
+        assert_eq!(
+            transitions(None, &new, &[]),
+            [Notice::normal("Assigned", "goes to 3 hosts")]
+        );
+        assert_eq!(transitions(Some(&new), &new, &[]), []);
+    }
+
+    #[test]
+    fn a_thousand_hosts_with_one_trouble_are_one_notice() {
+        let old = status(3, (Truth::Unknown, "Progressing"), &[]);
+        let all = [("a", Reason::Conflict), ("b", Reason::Conflict), ("c", Reason::InUse)];
+        let new = status(3, (Truth::False, "Conflict"), &all);
+        assert_eq!(
+            transitions(Some(&old), &new, &[]),
+            [
+                Notice::warning("Conflict", "a: it said no"),
+                Notice::warning("InUse", "c: it said no"),
+            ]
+        );
+        let fewer = status(3, (Truth::False, "Conflict"), &all[1..]);
+        assert_eq!(transitions(Some(&new), &fewer, &[]), []);
+    }
+
+    #[test]
+    fn being_ready_is_told_once() {
+        let old = status(3, (Truth::Unknown, "Progressing"), &[]);
+        let new = status(3, (Truth::True, "Ready"), &[]);
+        assert_eq!(transitions(Some(&old), &new, &[]), [Notice::normal("Ready", "some text")]);
+        assert_eq!(transitions(Some(&new), &new, &[]), []);
+    }
+
+    #[test]
+    fn events_with_different_sentences_are_different_events() {
+        let three = Notice::normal("Assigned", "goes to 3 hosts").event();
+        let four = Notice::normal("Assigned", "goes to 4 hosts").event();
+        assert_ne!(three.action, four.action);
+    }
+}

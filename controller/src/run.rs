@@ -1,0 +1,246 @@
+//! The loop that owns the index.
+
+use std::collections::BTreeSet;
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::time::Duration;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff::Timestamp;
+use tokio::sync::mpsc;
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument as _, debug, info, info_span, warn};
+
+use crate::config::ControllerConfig;
+use crate::error::{CallError, ControllerError, chain};
+use crate::index::{Change, Index, Watched};
+use crate::jobs::{Context, Done, Key, Learned, work_on_host, work_on_parent};
+use crate::queue::{FIRST_RETRY, Queue};
+use crate::{startup, watches};
+
+/// The most assignments that are written at the same time. One costs the API server some 10 ms of a
+/// core, so that more would only wait there.
+const HOST_JOBS: usize = 16;
+/// The most resources that are worked on at the same time; a few, so that many edits leave the API
+/// server time for the hosts.
+const PARENT_JOBS: usize = 4;
+/// Changes that wait for the loop: a page of a list. When it is full the watches wait.
+const CHANGES: usize = 512;
+/// How long what is under way may take when the controller is to stop.
+const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Runs a controller until `shutdown`, or until it cannot go on.
+pub async fn run(
+    config: ControllerConfig,
+    shutdown: CancellationToken,
+) -> Result<(), ControllerError> {
+    let start = async {
+        startup::check_resources(&config.client).await?;
+        startup::hub(&config.client).await
+    };
+    let hub = tokio::select! {
+        hub = start => hub?,
+        () = shutdown.cancelled() => return Ok(()),
+    };
+    info!(hub, fleet = config.fleet_namespace, "controller starts");
+    let (sender, mut changes) = mpsc::channel(CHANGES);
+    let mut watches = watches::start(&config.client, &config.fleet_namespace, &sender);
+    let mut controller = Controller::new(config, hub);
+    loop {
+        controller.start_jobs();
+        let due = controller.due();
+        tokio::select! {
+            () = shutdown.cancelled() => break,
+            ended = watches.join_next() => {
+                let source = ended.and_then(Result::err);
+                return Err(ControllerError::Ended { part: "a watch", source });
+            }
+            Some(done) = controller.jobs.join_next() => controller.finish(done)?,
+            Some(change) = changes.recv() => {
+                controller.take_in(change);
+                // What is there already is one change: a list is not worked on item by item.
+                while let Ok(change) = changes.try_recv() {
+                    controller.take_in(change);
+                }
+            }
+            () = sleep_until(due) => {}
+        }
+    }
+    drop(watches);
+    controller.stop().await
+}
+
+/// The index and what is being done about it.
+struct Controller {
+    context: Context,
+    debounce: Duration,
+    index: Index,
+    hosts: Queue<String>,
+    parents: Queue<String>,
+    jobs: JoinSet<Done>,
+    /// Kinds of which no list was complete yet.
+    unfilled: BTreeSet<Watched>,
+}
+
+impl Controller {
+    fn new(config: ControllerConfig, hub: String) -> Self {
+        Self {
+            context: Context::new(config.client, config.fleet_namespace),
+            debounce: config.debounce,
+            index: Index::new(hub),
+            hosts: Queue::new(),
+            parents: Queue::new(),
+            jobs: JoinSet::new(),
+            unfilled: Watched::ALL.into_iter().collect(),
+        }
+    }
+
+    fn take_in(&mut self, change: Change) {
+        let Some(listed) = self.index.take_in(change) else { return };
+        if self.unfilled.remove(&listed) && self.unfilled.is_empty() {
+            let (resources, hosts, namespaces) = self.index.sizes();
+            info!(resources, hosts, namespaces, "caches are filled");
+        }
+    }
+
+    /// Starts what is due, as much of it as may run at the same time.
+    fn start_jobs(&mut self) {
+        // What is not there yet looks like what is gone.
+        if !self.unfilled.is_empty() {
+            return;
+        }
+        let now = Instant::now();
+        loop {
+            self.enqueue_dirty(now);
+            if self.hosts.busy() < HOST_JOBS
+                && let Some(name) = self.hosts.take(now)
+            {
+                self.start_host(name);
+            } else if self.parents.busy() < PARENT_JOBS
+                && let Some(uid) = self.parents.take(now)
+            {
+                self.start_parent(uid);
+            } else {
+                return;
+            }
+        }
+    }
+
+    fn start_host(&mut self, name: String) {
+        let Some(work) = self.index.host_work(&name) else {
+            self.hosts.succeeded(&name);
+            return;
+        };
+        let span = info_span!("host", host = name);
+        self.jobs.spawn(work_on_host(self.context.clone(), name, work).instrument(span));
+    }
+
+    fn start_parent(&mut self, uid: String) {
+        let Some(work) = self.index.parent_work(&uid, &Time(Timestamp::now())) else {
+            self.parents.succeeded(&uid);
+            return;
+        };
+        let resource = work.parent.resource();
+        let span = info_span!(
+            "resource",
+            kind = resource.kind().as_str(),
+            namespace = resource.namespace(),
+            name = resource.name()
+        );
+        self.jobs.spawn(work_on_parent(self.context.clone(), work).instrument(span));
+    }
+
+    fn enqueue_dirty(&mut self, now: Instant) {
+        let dirty = self.index.take_dirty();
+        for host in dirty.hosts {
+            self.hosts.add(host, now);
+        }
+        for uid in dirty.now {
+            self.parents.add(uid, now);
+        }
+        for uid in dirty.soon {
+            self.parents.add(uid, now + self.debounce);
+        }
+    }
+
+    /// Returns when there is something to start again, if it is known.
+    fn due(&self) -> Option<Instant> {
+        if !self.unfilled.is_empty() {
+            return None;
+        }
+        let hosts = self.hosts.next().filter(|_| self.hosts.busy() < HOST_JOBS);
+        let parents = self.parents.next().filter(|_| self.parents.busy() < PARENT_JOBS);
+        hosts.into_iter().chain(parents).min()
+    }
+
+    fn finish(&mut self, done: Result<Done, JoinError>) -> Result<(), ControllerError> {
+        let done = done
+            .map_err(|source| ControllerError::Ended { part: "a job", source: Some(source) })?;
+        let Done { key, learned, failed } = done;
+        let looked = learned.iter().any(|l| matches!(l, Learned::Looked { .. }));
+        for learned in learned {
+            match learned {
+                Learned::Written { host, asked_with, assignment } => {
+                    self.index.host_written(&host, asked_with, *assignment);
+                }
+                Learned::Looked { host, asked_with, assignment } => {
+                    self.index.host_seen(&host, asked_with, assignment.map(|a| *a));
+                }
+                Learned::Parent { asked_with, parent } => {
+                    self.index.parent_written(asked_with, *parent);
+                }
+                Learned::Fate { uid, fate } => self.index.set_fate(&uid, fate),
+            }
+        }
+        match (key, failed) {
+            (Key::Host(name), None) if looked => self.hosts.progressed(&name),
+            (Key::Host(name), None) => self.hosts.succeeded(&name),
+            (Key::Host(name), Some(err)) => {
+                self.index.host_failed(&name);
+                let now = Instant::now();
+                let delay = self.hosts.failed(&name, now, random());
+                if err.is_conflict() && delay < 2 * FIRST_RETRY {
+                    // Somebody, as a rule its agent, wrote it since it was read: it is read again at
+                    // once, unless that was so the last time too.
+                    debug!(host = name, "assignment changed meanwhile");
+                    self.hosts.add(name, now);
+                } else {
+                    report("host", &name, &err, delay);
+                }
+            }
+            (Key::Parent(uid), None) => self.parents.succeeded(&uid),
+            (Key::Parent(uid), Some(err)) => {
+                let delay = self.parents.failed(&uid, Instant::now(), random());
+                report("resource", &uid, &err, delay);
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets what is under way come to its end, and starts nothing more.
+    async fn stop(mut self) -> Result<(), ControllerError> {
+        info!(under_way = self.jobs.len(), "controller stops");
+        let end = async { while self.jobs.join_next().await.is_some() {} };
+        if tokio::time::timeout(STOP_TIMEOUT, end).await.is_err() {
+            warn!(under_way = self.jobs.len(), "gave up on what was still under way");
+        }
+        Ok(())
+    }
+}
+
+fn report(what: &'static str, which: &str, err: &CallError, delay: Duration) {
+    warn!(what, which, error = chain(err), retry_in_s = delay.as_secs(), "call failed");
+}
+
+async fn sleep_until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Returns a number that nobody can foresee, for jitter.
+fn random() -> u64 {
+    RandomState::new().build_hasher().finish()
+}

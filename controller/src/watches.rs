@@ -1,0 +1,82 @@
+//! The watches of the API server, as changes for the index.
+
+use std::fmt::Debug;
+
+use futures::StreamExt as _;
+use kube::api::PartialObjectMeta;
+use kube::core::DeserializeGuard;
+use kube::runtime::watcher::{Config, Event, watcher};
+use kube::runtime::WatchStreamExt as _;
+use kube::{Api, Client, Resource};
+use serde::de::DeserializeOwned;
+use tokio::sync::mpsc::Sender;
+use tokio::task::JoinSet;
+use tracing::warn;
+
+use crate::error::chain;
+use crate::index::{Change, Seen};
+use crate::object::Name;
+
+/// Starts every watch. What they see goes to `changes`; a full queue holds them back, and with them
+/// the API server's stream, which is what it is there for.
+pub(crate) fn start(client: &Client, fleet_namespace: &str, changes: &Sender<Change>) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    let fleet = fleet_namespace;
+    tasks.spawn(watch(Api::all(client.clone()), changes.clone(), Change::Network));
+    tasks.spawn(watch(Api::all(client.clone()), changes.clone(), Change::Volume));
+    tasks.spawn(watch(Api::namespaced(client.clone(), fleet), changes.clone(), Change::Host));
+    tasks.spawn(watch(Api::namespaced(client.clone(), fleet), changes.clone(), Change::Assignment));
+    let namespaces: Api<DeserializeGuard<PartialObjectMeta<_>>> = Api::all(client.clone());
+    tasks.spawn(watch(namespaces, changes.clone(), Change::Namespace));
+    tasks
+}
+
+async fn watch<K>(
+    api: Api<DeserializeGuard<K>>,
+    changes: Sender<Change>,
+    change: fn(Seen<K>) -> Change,
+) where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static,
+{
+    let mut events = Box::pin(watcher(api, Config::default()).default_backoff());
+    while let Some(event) = events.next().await {
+        let seen = match event {
+            Ok(event) => read(event),
+            Err(err) => {
+                warn!(kind = %K::kind(&()), error = chain(&err), "watch interrupted");
+                continue;
+            }
+        };
+        if changes.send(change(seen)).await.is_err() {
+            return;
+        }
+    }
+}
+
+fn read<K: Resource<DynamicType = ()>>(event: Event<DeserializeGuard<K>>) -> Seen<K> {
+    match event {
+        Event::Init => Seen::ListBegins,
+        Event::InitDone => Seen::ListEnds,
+        Event::InitApply(object) => readable(object, Seen::Listed),
+        Event::Apply(object) => readable(object, Seen::Applied),
+        Event::Delete(object) => Seen::Deleted(object.meta().clone()),
+    }
+}
+
+fn readable<K: Resource<DynamicType = ()>>(
+    object: DeserializeGuard<K>,
+    seen: fn(Box<K>) -> Seen<K>,
+) -> Seen<K> {
+    match object.0 {
+        Ok(object) => seen(Box::new(object)),
+        Err(invalid) => {
+            warn!(
+                kind = %K::kind(&()),
+                object = %Name::of(&invalid.metadata),
+                error = invalid.error,
+                "ignored an object that cannot be read"
+            );
+            Seen::Unreadable(invalid.metadata)
+        }
+    }
+}

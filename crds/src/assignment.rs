@@ -1,0 +1,305 @@
+//! HostAssignment: everything one host must have, and what its agent says of it.
+//!
+//! One writer each: the controller writes the spec, the host's agent the status. Both lists are
+//! atomic and what an entry renders to is one opaque object, because the API server's price of an
+//! object is its size and the number of fields it has to track.
+
+use kube::CustomResource;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::rule::opaque_object;
+
+/// Most characters of a message in an entry's status.
+pub const MAX_MESSAGE: usize = 256;
+/// Most field differences in an entry's status.
+pub const MAX_DIFF: usize = 5;
+
+/// Spec of a HostAssignment.
+#[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[kube(
+    group = "dockfleet.io",
+    version = "v1alpha1",
+    kind = "HostAssignment",
+    namespaced,
+    status = "HostAssignmentStatus",
+    shortname = "hassign",
+    category = "dockfleet",
+    derive = "Default",
+    derive = "PartialEq",
+    doc = "Everything one host must have. Written by the controller and the host's agent only.",
+    printcolumn(
+        name = "Generation",
+        type_ = "integer",
+        json_path = ".metadata.generation"
+    ),
+    printcolumn(
+        name = "Observed",
+        type_ = "integer",
+        json_path = ".status.observedGeneration"
+    ),
+    printcolumn(
+        name = "Age",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp"
+    )
+)]
+#[serde(rename_all = "camelCase")]
+pub struct HostAssignmentSpec {
+    /// Identity of the cluster that wrote this; an agent obeys one cluster only.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub hub: String,
+    /// What the host must have or must let go of, by UID.
+    #[serde(default)]
+    #[schemars(length(max = 256), extend("x-kubernetes-list-type" = "atomic"))]
+    pub entries: Vec<Entry>,
+}
+
+/// One resource rendered for one host.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Entry {
+    /// UID of the resource.
+    pub uid: String,
+    /// Kind of the resource.
+    pub kind: Kind,
+    /// Namespace of the resource.
+    pub namespace: String,
+    /// Name of the resource.
+    pub name: String,
+    /// Hash of what this entry asks for.
+    pub revision: String,
+    /// `Absent` makes this a tombstone: the permission to let go of what the entry was.
+    #[serde(default, skip_serializing_if = "Intent::is_present")]
+    pub intent: Intent,
+    /// Docker identity that a tombstone is for, where the agent had reported one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// What the host must have, in the planner's form.
+    #[schemars(transform = opaque_object)]
+    pub spec: Map<String, Value>,
+}
+
+/// The kinds of resource that become entries.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+)]
+pub enum Kind {
+    /// A DockerNetwork.
+    #[default]
+    DockerNetwork,
+    /// A DockerVolume.
+    DockerVolume,
+}
+
+impl Kind {
+    /// Returns the kind as it stands in a manifest.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::DockerNetwork => "DockerNetwork",
+            Self::DockerVolume => "DockerVolume",
+        }
+    }
+
+    /// Returns what the engine calls such an object.
+    pub fn object(self) -> &'static str {
+        match self {
+            Self::DockerNetwork => "network",
+            Self::DockerVolume => "volume",
+        }
+    }
+}
+
+/// Whether the host must have the entry or let go of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Intent {
+    /// The host must have it.
+    #[default]
+    Present,
+    /// The host must let go of it: remove or retain it, as the entry's spec says.
+    Absent,
+}
+
+impl Intent {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde calls")]
+    fn is_present(&self) -> bool {
+        *self == Self::Present
+    }
+}
+
+/// Status of a HostAssignment.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HostAssignmentStatus {
+    /// Generation of the spec that this status speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// What became of each entry, by UID.
+    #[serde(default)]
+    #[schemars(length(max = 512), extend("x-kubernetes-list-type" = "atomic"))]
+    pub entries: Vec<EntryStatus>,
+}
+
+/// What became of one entry on one host.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EntryStatus {
+    /// UID of the resource.
+    pub uid: String,
+    /// Revision of the entry that this speaks of.
+    pub revision: String,
+    /// How it stands.
+    pub state: EntryState,
+    /// Why it is not ready, in one word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+    /// Why it is not ready, in a sentence.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub message: String,
+    /// Docker identity of the object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// Fields in which the object differs, at most five.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub diff: Vec<FieldDiff>,
+}
+
+/// How an entry stands on a host.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum EntryState {
+    /// As the entry says.
+    Ready,
+    /// Being worked on, or waiting for something that ends by itself.
+    #[default]
+    Pending,
+    /// Different from the entry, and left so by policy.
+    Drifted,
+    /// Cannot be made so.
+    Failed,
+    /// A tombstone that is done: the object is removed, or retained and let go of.
+    Gone,
+}
+
+/// Why an entry is not ready: a closed set, fit for labels of metrics and for `kubectl wait`.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+pub enum Reason {
+    /// The engine or the API server is being asked.
+    Progressing,
+    /// An object of that name exists and is not ours, or two resources claim one name.
+    Conflict,
+    /// The object differs from the entry.
+    Drifted,
+    /// The object is not there, and policy says to leave it so.
+    Missing,
+    /// A volume that was ready is gone with its data.
+    Lost,
+    /// The engine is too old for a field.
+    Unsupported,
+    /// The object has to go or to be replaced, and containers use it.
+    InUse,
+    /// The entry itself cannot be read or rendered.
+    Invalid,
+    /// The engine refused.
+    EngineRefused,
+    /// The engine could not be asked, or did not answer.
+    EngineUnreachable,
+    /// The journal could not be written; nothing was done.
+    JournalFailed,
+    /// Changes are suspended.
+    Suspended,
+    /// The host does not allow resources from this namespace.
+    NotAllowed,
+    /// The host has more entries than one assignment holds.
+    TooManyEntries,
+    /// A tombstone is done and the object is removed.
+    Removed,
+    /// A tombstone is done and the object stays.
+    Retained,
+    /// The object is in the journal but in no entry: kept, and nobody asks for it.
+    Unassigned,
+}
+
+impl Reason {
+    /// Whether the agent goes on trying, so that the state may end without anybody's doing.
+    pub fn ends_by_itself(self) -> bool {
+        match self {
+            Self::Progressing
+            | Self::InUse
+            | Self::EngineRefused
+            | Self::EngineUnreachable
+            | Self::JournalFailed => true,
+            Self::Conflict
+            | Self::Drifted
+            | Self::Missing
+            | Self::Lost
+            | Self::Unsupported
+            | Self::Invalid
+            | Self::Suspended
+            | Self::NotAllowed
+            | Self::TooManyEntries
+            | Self::Removed
+            | Self::Retained
+            | Self::Unassigned => false,
+        }
+    }
+
+    /// Returns the reason as it stands in a status.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Progressing => "Progressing",
+            Self::Conflict => "Conflict",
+            Self::Drifted => "Drifted",
+            Self::Missing => "Missing",
+            Self::Lost => "Lost",
+            Self::Unsupported => "Unsupported",
+            Self::InUse => "InUse",
+            Self::Invalid => "Invalid",
+            Self::EngineRefused => "EngineRefused",
+            Self::EngineUnreachable => "EngineUnreachable",
+            Self::JournalFailed => "JournalFailed",
+            Self::Suspended => "Suspended",
+            Self::NotAllowed => "NotAllowed",
+            Self::TooManyEntries => "TooManyEntries",
+            Self::Removed => "Removed",
+            Self::Retained => "Retained",
+            Self::Unassigned => "Unassigned",
+        }
+    }
+}
+
+/// One field in which an object differs from what is wanted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FieldDiff {
+    /// The field, in the words of the resource, such as `ipam.config[0].subnet`.
+    pub field: String,
+    /// What the resource says.
+    pub want: String,
+    /// What the engine has; empty where it has nothing.
+    pub have: String,
+}
+
+impl std::fmt::Display for FieldDiff {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let have = if self.have.is_empty() {
+            "nothing"
+        } else {
+            &self.have
+        };
+        write!(f, "{}: want {}, have {have}", self.field, self.want)
+    }
+}

@@ -1,0 +1,92 @@
+//! Conditions by the conventions of the Kubernetes API: typed names, stable transition times.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+
+/// Is the resource as its spec says, on every host? `Unknown` while that is being worked on.
+pub const READY: &str = "Ready";
+/// Present and `True` only while work is going on.
+pub const RECONCILING: &str = "Reconciling";
+/// Present and `True` only when nothing will change until somebody acts.
+pub const STALLED: &str = "Stalled";
+/// May the resource go to the hosts it selects?
+pub const ACCEPTED: &str = "Accepted";
+
+/// The three values of a condition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Truth {
+    /// `True`.
+    True,
+    /// `False`.
+    False,
+    /// `Unknown`.
+    Unknown,
+}
+
+impl Truth {
+    /// Returns the value as it stands in a condition.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::True => "True",
+            Self::False => "False",
+            Self::Unknown => "Unknown",
+        }
+    }
+}
+
+/// A condition without the time it came about, which [`merge`] fills in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// One of this module's names.
+    pub type_: &'static str,
+    /// Its value.
+    pub status: Truth,
+    /// One word in CamelCase.
+    pub reason: String,
+    /// A sentence for a person.
+    pub message: String,
+}
+
+impl Verdict {
+    /// Makes a condition without a time.
+    pub fn new(
+        type_: &'static str,
+        status: Truth,
+        reason: impl Into<String>,
+        message: impl Into<String>,
+    ) -> Self {
+        Self {
+            type_,
+            status,
+            reason: reason.into(),
+            message: message.into(),
+        }
+    }
+}
+
+/// Gives each verdict its transition time: the old one where the value did not change, else `now`.
+///
+/// Conditions that are not among the verdicts are dropped: an abnormal condition is present only
+/// while it is true.
+pub fn merge(
+    old: &[Condition],
+    new: &[Verdict],
+    generation: Option<i64>,
+    now: &Time,
+) -> Vec<Condition> {
+    new.iter()
+        .map(|v| {
+            let before = old
+                .iter()
+                .find(|c| c.type_ == v.type_ && c.status == v.status.as_str());
+            Condition {
+                type_: v.type_.to_owned(),
+                status: v.status.as_str().to_owned(),
+                reason: v.reason.clone(),
+                message: v.message.clone(),
+                observed_generation: generation,
+                last_transition_time: before
+                    .map_or_else(|| now.clone(), |c| c.last_transition_time.clone()),
+            }
+        })
+        .collect()
+}

@@ -1,0 +1,228 @@
+//! DockerHost: one Docker Engine of the fleet.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, LabelSelector};
+use kube::CustomResource;
+use schemars::{JsonSchema, Schema};
+use serde::{Deserialize, Serialize};
+
+use crate::rule::Rule;
+use crate::validation::attributes::{plain_options, rules_at, selector};
+
+/// Spec of a DockerHost. Its labels are what the selectors of resources see.
+#[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[kube(
+    group = "dockfleet.io",
+    version = "v1alpha1",
+    kind = "DockerHost",
+    namespaced,
+    status = "DockerHostStatus",
+    shortname = "dhost",
+    category = "dockfleet",
+    derive = "Default",
+    derive = "PartialEq",
+    doc = "One Docker Engine of the fleet. Creating it accepts the host.",
+    printcolumn(
+        name = "Engine",
+        type_ = "string",
+        json_path = ".status.engine.version"
+    ),
+    printcolumn(
+        name = "Entries",
+        type_ = "integer",
+        json_path = ".status.entries.desired"
+    ),
+    printcolumn(name = "Ready", type_ = "integer", json_path = ".status.entries.ready"),
+    printcolumn(
+        name = "Failed",
+        type_ = "integer",
+        json_path = ".status.entries.failed"
+    ),
+    printcolumn(
+        name = "Status",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].reason"
+    ),
+    printcolumn(
+        name = "Age",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp"
+    ),
+    printcolumn(
+        name = "API",
+        type_ = "string",
+        json_path = ".status.engine.apiVersion",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].message",
+        priority = 1
+    )
+)]
+#[serde(rename_all = "camelCase")]
+#[schemars(transform = plain_options)]
+pub struct DockerHostSpec {
+    /// Namespaces whose resources may go to this host; only the host's own when left out.
+    #[serde(default)]
+    pub allowed_namespaces: AllowedNamespaces,
+    /// How the engine is reached; by the agent beside it when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connection: Option<Connection>,
+}
+
+/// Namespaces whose resources may go to a host.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(transform = allowed_rules)]
+pub struct AllowedNamespaces {
+    /// `Same` allows the host's own namespace, `All` every one, `Selector` those that `selector`
+    /// selects.
+    #[serde(default)]
+    pub from: NamespacesFrom,
+    /// Namespaces by their labels, with `from: Selector`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(transform = selector)]
+    pub selector: Option<LabelSelector>,
+}
+
+/// Which namespaces are allowed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum NamespacesFrom {
+    /// The host's own.
+    #[default]
+    Same,
+    /// Every one.
+    All,
+    /// Those a selector selects.
+    Selector,
+}
+
+/// How an engine is reached.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Connection {
+    /// By its address, from where `dockfleet apply` runs. A controller never uses it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub direct: Option<DirectConnection>,
+}
+
+/// The address of an engine, in the forms of `DOCKER_HOST`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(transform = direct_rules)]
+pub struct DirectConnection {
+    /// `unix:///var/run/docker.sock`, `tcp://host:2376` or `ssh://user@host`.
+    #[schemars(length(max = 1024))]
+    pub endpoint: String,
+    /// Folder with `ca.pem`, `cert.pem` and `key.pem` for a tcp endpoint with TLS, as
+    /// `DOCKER_CERT_PATH` has it; relative to the file that names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 4096))]
+    pub cert_path: Option<String>,
+}
+
+/// Status of a DockerHost, written by its agent.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DockerHostStatus {
+    /// Generation of the spec that this status speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// What the engine said of itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine: Option<EngineFacts>,
+    /// How many of the host's entries are in which state.
+    #[serde(default)]
+    pub entries: EntryCounts,
+    /// Ready, by the conventions of Kubernetes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    pub conditions: Vec<Condition>,
+}
+
+/// What an engine says of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EngineFacts {
+    /// Version of the engine, such as `29.1.0`.
+    pub version: String,
+    /// Newest API version it speaks, such as `1.52`.
+    pub api_version: String,
+    /// Operating system, such as `linux`.
+    pub os: String,
+    /// Processor architecture, such as `amd64`.
+    pub architecture: String,
+    /// What this engine can do, by the capability table: the features above the oldest supported
+    /// engine, such as `GatewayModeRouted`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub capabilities: Vec<String>,
+}
+
+/// Numbers of entries of one host by state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EntryCounts {
+    /// Entries the host must have.
+    #[serde(default)]
+    pub desired: i32,
+    /// Entries that are as they must be.
+    #[serde(default)]
+    pub ready: i32,
+    /// Entries that differ and stay so by policy.
+    #[serde(default)]
+    pub drifted: i32,
+    /// Entries that could not be made so.
+    #[serde(default)]
+    pub failed: i32,
+}
+
+impl DockerHostSpec {
+    /// Whether resources of `namespace`, which has `labels`, may go to a host in `own`.
+    pub fn allows(&self, own: &str, namespace: &str, labels: &BTreeMap<String, String>) -> bool {
+        match self.allowed_namespaces.from {
+            NamespacesFrom::Same => namespace == own,
+            NamespacesFrom::All => true,
+            // The selector is required with `Selector`; without one nothing is allowed.
+            NamespacesFrom::Selector => self
+                .allowed_namespaces
+                .selector
+                .as_ref()
+                .is_some_and(|s| crate::selector::matches(s, labels)),
+        }
+    }
+}
+
+fn allowed_rules(schema: &mut Schema) {
+    plain_options(schema);
+    rules_at(
+        schema,
+        ".selector",
+        &[Rule {
+            rule: "(self.from == 'Selector') == has(self.selector)",
+            message: "'selector belongs to from: Selector, but from is %s; set both or neither'.format([self.from])",
+        }],
+    );
+}
+
+fn direct_rules(schema: &mut Schema) {
+    plain_options(schema);
+    rules_at(
+        schema,
+        ".endpoint",
+        &[Rule {
+            rule: "self.endpoint.matches('^(unix:///.+|tcp://[^/]+:[0-9]+|ssh://[^/]+(/.*)?)$')",
+            message: "'endpoint %s has no known form; write unix:///path, tcp://host:port or ssh://user@host'.format([self.endpoint])",
+        }],
+    );
+    rules_at(
+        schema,
+        ".certPath",
+        &[Rule {
+            rule: "!has(self.certPath) || self.endpoint.startsWith('tcp://')",
+            message: "'certPath is set, but endpoint %s is not tcp://; remove it'.format([self.endpoint])",
+        }],
+    );
+}

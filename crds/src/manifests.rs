@@ -1,0 +1,54 @@
+//! The CRD manifests, generated from the types.
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::CustomResourceExt;
+
+use crate::assignment::HostAssignment;
+use crate::{DockerHost, DockerNetwork, DockerVolume};
+
+/// Returns every CRD, by file name.
+pub fn all() -> Vec<(&'static str, CustomResourceDefinition)> {
+    vec![
+        ("dockerhosts.yaml", DockerHost::crd()),
+        ("dockernetworks.yaml", DockerNetwork::crd()),
+        ("dockervolumes.yaml", DockerVolume::crd()),
+        ("hostassignments.yaml", HostAssignment::crd()),
+    ]
+}
+
+/// Returns a CRD as the YAML text of its file.
+///
+/// # Errors
+/// Where the type cannot be written as YAML, which a test rules out for all of [`all`].
+pub fn yaml(crd: &CustomResourceDefinition) -> Result<String, serde_saphyr::ser::Error> {
+    serde_saphyr::to_string(crd)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    /// `make generate` writes the files; this holds them to the types.
+    #[test]
+    fn the_committed_manifests_are_current() {
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests");
+        for (file, crd) in super::all() {
+            let committed = std::fs::read_to_string(dir.join(file)).unwrap_or_default();
+            assert_eq!(
+                committed,
+                super::yaml(&crd).unwrap(),
+                "crds/manifests/{file} is out of date; run `make generate`"
+            );
+        }
+    }
+
+    /// An API server refuses a schema without a type, and does not know unsigned formats.
+    #[test]
+    fn the_schemas_are_structural() {
+        for (file, crd) in super::all() {
+            let text = super::yaml(&crd).unwrap();
+            assert!(!text.contains("uint"), "{file} has an unsigned format");
+            assert!(!text.contains("oneOf"), "{file} has a oneOf");
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! Address management of a network.
+
+use std::collections::BTreeMap;
+
+use schemars::{JsonSchema, Schema};
+use serde::{Deserialize, Serialize};
+
+use super::bounded_map;
+use crate::rule::{self, Rule};
+use crate::validation::attributes::{plain_options, rules_at};
+
+/// Address management of a network.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Ipam {
+    /// IPAM driver; the engine's own (`default`) when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 128))]
+    pub driver: Option<String>,
+    /// Hands out addresses one after the other and reuses freed ones last
+    /// (`com.docker.network.ipam.serial`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub serial: Option<bool>,
+    /// Options of the IPAM driver as it takes them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(length(max = 64), transform = bounded_map)]
+    pub options: BTreeMap<String, String>,
+    /// Address blocks. Driver bridge takes one of each family, macvlan and ipvlan several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8), transform = disjoint)]
+    pub config: Vec<IpamConfig>,
+}
+
+/// One address block of a network.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(transform = config_rules)]
+pub struct IpamConfig {
+    /// Subnet in CIDR form, such as `10.20.0.0/24` or `fd00:20::/64`.
+    #[schemars(length(max = 49))]
+    pub subnet: String,
+    /// Part of the subnet that containers get addresses from, in CIDR form.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 49))]
+    pub ip_range: Option<String>,
+    /// Address of the gateway inside the subnet; the engine chooses one when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 45))]
+    pub gateway: Option<String>,
+    /// Addresses inside the subnet that no container gets, by a name of your choice.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(length(max = 32), transform = aux_addresses_map)]
+    pub aux_addresses: BTreeMap<String, String>,
+}
+
+/// Whether a value is a CIDR block. The API server refuses the leading zeros of `10.020.0.0/24`,
+/// kube-cel's `isCIDR` does not.
+macro_rules! is_block {
+    ($value:literal) => {
+        concat!(
+            "(isCIDR(",
+            $value,
+            ") && !",
+            $value,
+            ".matches('(^|[./])0[0-9]'))"
+        )
+    };
+}
+
+fn aux_addresses_map(schema: &mut Schema) {
+    bounded_map(schema);
+    schema.insert(
+        "additionalProperties".to_owned(),
+        serde_json::json!({"type": "string", "maxLength": 45}),
+    );
+}
+
+fn config_rules(schema: &mut Schema) {
+    plain_options(schema);
+    subnet_rules(schema);
+    ip_range_rules(schema);
+    gateway_rules(schema);
+    aux_addresses_rules(schema);
+}
+
+fn subnet_rules(schema: &mut Schema) {
+    rules_at(
+        schema,
+        ".subnet",
+        &[
+            Rule {
+                rule: is_block!("self.subnet"),
+                message: "'subnet %s is not a CIDR block; write an address and a prefix length, such as 10.20.0.0/24'.format([self.subnet])",
+            },
+            Rule {
+                rule: concat!(
+                    "!",
+                    is_block!("self.subnet"),
+                    " || cidr(self.subnet).masked() == cidr(self.subnet)"
+                ),
+                message: "'subnet %s has host bits set; write %s'.format([self.subnet, string(cidr(self.subnet).masked())])",
+            },
+        ],
+    );
+}
+
+fn ip_range_rules(schema: &mut Schema) {
+    rules_at(
+        schema,
+        ".ipRange",
+        &[
+            Rule {
+                rule: concat!("!has(self.ipRange) || ", is_block!("self.ipRange")),
+                message: "'ipRange %s is not a CIDR block; write an address and a prefix length, such as 10.20.0.128/25'.format([self.ipRange])",
+            },
+            Rule {
+                rule: concat!(
+                    "!has(self.ipRange) || !",
+                    is_block!("self.ipRange"),
+                    " || cidr(self.ipRange).masked() == cidr(self.ipRange)"
+                ),
+                message: "'ipRange %s has host bits set; write %s'.format([self.ipRange, string(cidr(self.ipRange).masked())])",
+            },
+            Rule {
+                rule: concat!(
+                    "!has(self.ipRange) || !",
+                    is_block!("self.ipRange"),
+                    " || !",
+                    is_block!("self.subnet"),
+                    " || cidr(self.subnet).containsCIDR(self.ipRange)"
+                ),
+                message: "'ipRange %s is not inside subnet %s; choose a part of it'.format([self.ipRange, self.subnet])",
+            },
+        ],
+    );
+}
+
+fn gateway_rules(schema: &mut Schema) {
+    rules_at(
+        schema,
+        ".gateway",
+        &[
+            Rule {
+                rule: "!has(self.gateway) || isIP(self.gateway)",
+                message: "'gateway %s is not an IP address; write one inside %s'.format([self.gateway, self.subnet])",
+            },
+            Rule {
+                rule: concat!(
+                    "!has(self.gateway) || !isIP(self.gateway) || !",
+                    is_block!("self.subnet"),
+                    " || cidr(self.subnet).containsIP(self.gateway)"
+                ),
+                message: "'gateway %s is not inside subnet %s; choose an address of it'.format([self.gateway, self.subnet])",
+            },
+        ],
+    );
+}
+
+fn aux_addresses_rules(schema: &mut Schema) {
+    rules_at(
+        schema,
+        ".auxAddresses",
+        &[
+            Rule {
+                rule: "!has(self.auxAddresses) || self.auxAddresses.all(k, isIP(self.auxAddresses[k]))",
+                message: "'auxAddresses has %s, which is not an IP address; write one inside %s'.format([self.auxAddresses.filter(k, !isIP(self.auxAddresses[k])).map(k, self.auxAddresses[k])[0], self.subnet])",
+            },
+            Rule {
+                rule: concat!(
+                    "!has(self.auxAddresses) || !",
+                    is_block!("self.subnet"),
+                    " || self.auxAddresses.all(k, !isIP(self.auxAddresses[k]) || cidr(self.subnet).containsIP(self.auxAddresses[k]))"
+                ),
+                message: "'auxAddresses has %s, which is not inside subnet %s; choose an address of it'.format([self.auxAddresses.filter(k, isIP(self.auxAddresses[k]) && !cidr(self.subnet).containsIP(self.auxAddresses[k])).map(k, self.auxAddresses[k])[0], self.subnet])",
+            },
+            Rule {
+                rule: "!has(self.auxAddresses) || !has(self.gateway) || !isIP(self.gateway) || self.auxAddresses.all(k, !isIP(self.auxAddresses[k]) || !(ip(self.auxAddresses[k]) == ip(self.gateway)))",
+                message: "'auxAddresses has %s, which is the gateway; remove it, since no container gets the gateway\\'s address'.format([self.gateway])",
+            },
+        ],
+    );
+}
+
+/// Two blocks of one network may not overlap: of two CIDR blocks that do, one contains the other.
+pub(super) fn disjoint(schema: &mut Schema) {
+    rule::add(
+        schema,
+        &[Rule {
+            rule: concat!(
+                "self.all(a, !",
+                is_block!("a.subnet"),
+                " || self.filter(b, ",
+                is_block!("b.subnet"),
+                " && cidr(a.subnet).containsCIDR(b.subnet)).size() <= 1)"
+            ),
+            message: concat!(
+                "'subnets %s and %s overlap; keep one or choose others'.format([self.map(a, ",
+                is_block!("a.subnet"),
+                " && self.filter(b, ",
+                is_block!("b.subnet"),
+                " && cidr(a.subnet).containsCIDR(b.subnet)).size() > 1, self.filter(b, ",
+                is_block!("b.subnet"),
+                " && cidr(a.subnet).containsCIDR(b.subnet))[0].subnet)[0], self.map(a, ",
+                is_block!("a.subnet"),
+                " && self.filter(b, ",
+                is_block!("b.subnet"),
+                " && cidr(a.subnet).containsCIDR(b.subnet)).size() > 1, self.filter(b, ",
+                is_block!("b.subnet"),
+                " && cidr(a.subnet).containsCIDR(b.subnet))[1].subnet)[0]])"
+            ),
+        }],
+    );
+}

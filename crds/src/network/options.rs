@@ -1,0 +1,280 @@
+//! Options of the built-in network drivers, one field for each key that the engine knows.
+//!
+//! The keys themselves are in the planner, which renders them; what a key needs of an engine is in
+//! the planner's capability table.
+
+use schemars::{JsonSchema, Schema};
+use serde::{Deserialize, Serialize};
+
+use crate::rule::{self, Rule};
+use crate::validation::attributes::{plain_options, rules_at};
+
+/// Options of the bridge driver.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(transform = bridge_rules)]
+pub struct BridgeOptions {
+    /// Largest packet in bytes, 68 to 65535 (`com.docker.network.driver.mtu`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 68, max = 65535))]
+    pub mtu: Option<i32>,
+    /// Prefix of the interface names inside containers in place of `eth`
+    /// (`com.docker.network.container_iface_prefix`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 12), transform = interface_prefix)]
+    pub container_interface_prefix: Option<String>,
+    /// Source address of IPv4 packets that leave the host (`com.docker.network.host_ipv4`).
+    #[serde(default, rename = "hostIPv4", skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 45))]
+    pub host_ipv4: Option<String>,
+    /// Source address of IPv6 packets that leave the host (`com.docker.network.host_ipv6`).
+    /// Needs Engine 25.0.
+    #[serde(default, rename = "hostIPv6", skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 45))]
+    pub host_ipv6: Option<String>,
+    /// Name of the Linux bridge on the host, at most 15 characters
+    /// (`com.docker.network.bridge.name`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 15), transform = interface)]
+    pub bridge_name: Option<String>,
+    /// Hides containers behind the host's address
+    /// (`com.docker.network.bridge.enable_ip_masquerade`).
+    #[serde(
+        default,
+        rename = "enableIPMasquerade",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub enable_ip_masquerade: Option<bool>,
+    /// Lets the network's containers talk to each other (`com.docker.network.bridge.enable_icc`).
+    #[serde(default, rename = "enableICC", skip_serializing_if = "Option::is_none")]
+    pub enable_icc: Option<bool>,
+    /// Host address that published ports bind to by default
+    /// (`com.docker.network.bridge.host_binding_ipv4`).
+    #[serde(
+        default,
+        rename = "hostBindingIPv4",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schemars(length(max = 45))]
+    pub host_binding_ipv4: Option<String>,
+    /// Gives the Linux bridge no IPv4 address (`com.docker.network.bridge.inhibit_ipv4`).
+    #[serde(
+        default,
+        rename = "inhibitIPv4",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub inhibit_ipv4: Option<bool>,
+    /// How IPv4 packets of containers pass the host
+    /// (`com.docker.network.bridge.gateway_mode_ipv4`). Needs Engine 27.0; `nat-unprotected` and
+    /// `isolated` need 28.0.
+    #[serde(
+        default,
+        rename = "gatewayModeIPv4",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub gateway_mode_ipv4: Option<GatewayMode>,
+    /// How IPv6 packets of containers pass the host
+    /// (`com.docker.network.bridge.gateway_mode_ipv6`). Needs Engine 27.0; `nat-unprotected` and
+    /// `isolated` need 28.0.
+    #[serde(
+        default,
+        rename = "gatewayModeIPv6",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub gateway_mode_ipv6: Option<GatewayMode>,
+    /// Host interfaces from which containers can be reached directly
+    /// (`com.docker.network.bridge.trusted_host_interfaces`). Needs Engine 28.2.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32), inner(length(min = 1, max = 15)), transform = trusted_interfaces)]
+    pub trusted_host_interfaces: Vec<String>,
+}
+
+/// How packets of containers pass the host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum GatewayMode {
+    /// Behind the host's address, published ports only.
+    Nat,
+    /// With their own addresses, published ports only.
+    Routed,
+    /// Behind the host's address, every port open to the host's network.
+    NatUnprotected,
+    /// No address on the host side; needs an internal network.
+    Isolated,
+}
+
+impl GatewayMode {
+    /// Returns the engine's word for the mode.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Nat => "nat",
+            Self::Routed => "routed",
+            Self::NatUnprotected => "nat-unprotected",
+            Self::Isolated => "isolated",
+        }
+    }
+}
+
+/// Options of the macvlan driver.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MacvlanOptions {
+    /// Host interface the network is on; `eth0.50` makes the VLAN interface where it is missing.
+    /// Without one the network is internal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 15), transform = interface)]
+    pub parent: Option<String>,
+    /// How containers on one parent see each other; the engine's default is `bridge`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<MacvlanMode>,
+}
+
+/// How containers on one macvlan parent see each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum MacvlanMode {
+    /// Directly.
+    Bridge,
+    /// Through the switch outside.
+    Vepa,
+    /// Not at all.
+    Private,
+    /// One container owns the parent.
+    Passthru,
+}
+
+impl MacvlanMode {
+    /// Returns the engine's word for the mode.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Bridge => "bridge",
+            Self::Vepa => "vepa",
+            Self::Private => "private",
+            Self::Passthru => "passthru",
+        }
+    }
+}
+
+/// Options of the ipvlan driver.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct IpvlanOptions {
+    /// Host interface the network is on; one ipvlan network per interface. Without one the network
+    /// is internal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 15), transform = interface)]
+    pub parent: Option<String>,
+    /// The layer at which packets are switched; the engine's default is `l2`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<IpvlanMode>,
+    /// How containers on one parent see each other; the engine's default is `bridge`. Needs
+    /// Engine 23.0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flag: Option<IpvlanFlag>,
+}
+
+/// The layer at which ipvlan switches packets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum IpvlanMode {
+    /// Ethernet.
+    L2,
+    /// IP routing.
+    L3,
+    /// IP routing with connection tracking.
+    L3s,
+}
+
+impl IpvlanMode {
+    /// Returns the engine's word for the mode.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::L2 => "l2",
+            Self::L3 => "l3",
+            Self::L3s => "l3s",
+        }
+    }
+}
+
+/// How containers on one ipvlan parent see each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum IpvlanFlag {
+    /// Directly.
+    Bridge,
+    /// Not at all.
+    Private,
+    /// Through the switch outside.
+    Vepa,
+}
+
+impl IpvlanFlag {
+    /// Returns the engine's word for the flag.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Bridge => "bridge",
+            Self::Private => "private",
+            Self::Vepa => "vepa",
+        }
+    }
+}
+
+/// The name of a Linux network interface, VLAN suffix included (`eth0.50`).
+pub(super) fn interface(schema: &mut Schema) {
+    rule::add(
+        schema,
+        &[Rule {
+            rule: "self.matches('^[^/\\\\s]*$') && !(self in ['.', '..'])",
+            message: "'an interface name has neither spaces nor slashes; write one such as eth0 or eth0.50'",
+        }],
+    );
+}
+
+fn interface_prefix(schema: &mut Schema) {
+    rule::add(
+        schema,
+        &[Rule {
+            rule: "self.matches('^[a-zA-Z][a-zA-Z0-9_-]*$')",
+            message: "'a prefix has letters, digits, _ and -, and starts with a letter, such as net'",
+        }],
+    );
+}
+
+fn trusted_interfaces(schema: &mut Schema) {
+    rule::add(
+        schema,
+        &[Rule {
+            // The engine takes them as one text, joined with colons.
+            rule: "self.all(i, i.matches('^[^/:\\\\s]*$'))",
+            message: "'%s is not the name of an interface; write one without spaces, slashes and colons, such as eth0'.format([self.filter(i, !i.matches('^[^/:\\\\s]*$'))[0]])",
+        }],
+    );
+}
+
+fn bridge_rules(schema: &mut Schema) {
+    plain_options(schema);
+    rules_at(
+        schema,
+        ".hostIPv4",
+        &[Rule {
+            rule: "!has(self.hostIPv4) || isIP(self.hostIPv4) && ip(self.hostIPv4).family() == 4",
+            message: "'hostIPv4 %s is not an IPv4 address; write one of the host, such as 192.0.2.10'.format([self.hostIPv4])",
+        }],
+    );
+    rules_at(
+        schema,
+        ".hostIPv6",
+        &[Rule {
+            rule: "!has(self.hostIPv6) || isIP(self.hostIPv6) && ip(self.hostIPv6).family() == 6",
+            message: "'hostIPv6 %s is not an IPv6 address; write one of the host, such as 2001:db8::10'.format([self.hostIPv6])",
+        }],
+    );
+    rules_at(
+        schema,
+        ".hostBindingIPv4",
+        &[Rule {
+            rule: "!has(self.hostBindingIPv4) || isIP(self.hostBindingIPv4) && ip(self.hostBindingIPv4).family() == 4",
+            message: "'hostBindingIPv4 %s is not an IPv4 address; write one of the host, such as 127.0.0.1'.format([self.hostBindingIPv4])",
+        }],
+    );
+}

@@ -1,0 +1,84 @@
+//! Checks a document against its CRD as an API server would, in the same words.
+//!
+//! The order is the API server's: unknown fields first, and only where there are none the types and
+//! limits of the schema together with the metadata, and only where the structure is right the CEL
+//! rules. What an API server alone can know (quotas, admission webhooks, what exists) is not
+//! checked, and an unchanged mistake of an older version is not forgiven as it forgives one.
+
+pub(crate) mod attributes;
+mod defaults;
+mod error;
+mod metadata;
+mod rules;
+mod schema;
+mod structure;
+mod unknown;
+
+use serde_json::Value;
+
+pub use error::FieldError;
+
+use crate::{GROUP, VERSION};
+
+/// Returns what is wrong with a document of `kind`; nothing where an API server would take it.
+///
+/// `old` is the document it replaces, for rules against changes.
+pub fn validate(kind: &str, object: &Value, old: Option<&Value>) -> Vec<FieldError> {
+    let text = |field: &str| {
+        object
+            .get(field)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+    };
+    let version = text("apiVersion");
+    let known = version == api_version() && text("kind") == kind;
+    let Some(schema) = schema::of(kind).filter(|_| known) else {
+        return vec![FieldError::no_match(text("kind"), version)];
+    };
+    let mut errors = metadata::undecodable(object);
+    if errors.is_empty() {
+        errors = unknown::fields(&schema.raw, object);
+    }
+    if !errors.is_empty() {
+        return errors;
+    }
+    let object = stored(&schema.raw, object);
+    errors.extend(metadata::check(&object));
+    errors.extend(structure::check(schema, &object));
+    if !errors.iter().any(FieldError::hides_rules) {
+        let old = old.map(|old| stored(&schema.raw, old));
+        errors.extend(rules::check(schema, &object, old.as_ref()));
+    }
+    errors
+}
+
+/// Returns the document with the defaults of its schema, as an API server would store it: a null in
+/// place of a field counts as a field that is left out.
+pub fn with_defaults(kind: &str, object: &Value) -> Value {
+    schema::of(kind).map_or_else(
+        || object.clone(),
+        |schema| defaults::fill(&schema.raw, object),
+    )
+}
+
+/// Returns the names of the kinds that have a schema, sorted.
+pub fn kinds() -> impl Iterator<Item = &'static str> {
+    schema::kinds()
+}
+
+/// Returns the API version of every kind.
+pub fn api_version() -> String {
+    format!("{GROUP}/{VERSION}")
+}
+
+/// The status of a document is not the user's to set; an API server drops it.
+fn stored(schema: &Value, object: &Value) -> Value {
+    let mut object = defaults::fill(schema, object);
+    if let Value::Object(fields) = &mut object {
+        fields.remove("status");
+    }
+    object
+}
+
+#[cfg(test)]
+mod tests;

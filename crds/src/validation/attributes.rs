@@ -1,0 +1,163 @@
+//! Schema attributes that the types of this crate share: rules at a field, plain optional fields,
+//! selectors that can be checked.
+
+use schemars::Schema;
+use schemars::transform::transform_subschemas;
+use serde_json::{Map, Value, json};
+
+use crate::rule::{self, Rule};
+
+/// Adds `rules` to the schema of an object; their errors name `field` of it, such as `.gateway`,
+/// which is where a person has to look.
+pub(crate) fn rules_at(schema: &mut Schema, field: &str, rules: &[Rule]) {
+    rule::add(schema, rules);
+    let list = schema
+        .get_mut("x-kubernetes-validations")
+        .and_then(Value::as_array_mut);
+    let Some(list) = list else { return };
+    let first = list.len().saturating_sub(rules.len());
+    for rule in list.iter_mut().skip(first).filter_map(Value::as_object_mut) {
+        rule.insert("fieldPath".to_owned(), json!(field));
+    }
+}
+
+/// Makes optional fields as plain as the others, in the whole schema.
+///
+/// schemars writes `Option<T>` as "a `T` or null" and keeps the field's own text apart from that of
+/// `T`, which then hides it in `kubectl explain`. Without the null an API server takes `field:` with
+/// nothing behind it for a field that is left out; with it, `has(self.field)` would be true in every
+/// rule.
+pub(crate) fn plain_options(schema: &mut Schema) {
+    if let Some(object) = schema.as_object_mut() {
+        if let Some(Value::Object(inner)) = only_branch(object) {
+            object.remove("anyOf");
+            for (key, value) in inner {
+                object.entry(key).or_insert(value);
+            }
+        }
+        if let Some(kept) = object.get("type").and_then(type_without_null) {
+            object.insert("type".to_owned(), kept);
+        }
+    }
+    transform_subschemas(&mut plain_options, schema);
+}
+
+/// Returns the branch of an `anyOf` whose only other branch is null.
+fn only_branch(object: &Map<String, Value>) -> Option<Value> {
+    let branches = object.get("anyOf")?.as_array()?;
+    let is_null = |branch: &&Value| branch.get("type").and_then(Value::as_str) == Some("null");
+    let mut others = branches.iter().filter(|b| !is_null(b));
+    match (others.next(), others.next()) {
+        (Some(branch), None) => Some(branch.clone()),
+        _ => None,
+    }
+}
+
+/// Returns the type that is left when a list of types loses its null.
+fn type_without_null(types: &Value) -> Option<Value> {
+    let mut others = types
+        .as_array()?
+        .iter()
+        .filter(|t| t.as_str() != Some("null"));
+    match (others.next(), others.next()) {
+        (Some(kept), None) => Some(kept.clone()),
+        _ => None,
+    }
+}
+
+/// Checks a label selector as the API server checks its own: it takes any schema for ours, and a
+/// term that it could not read would select nothing in silence.
+pub(crate) fn selector(schema: &mut Schema) {
+    plain_options(schema);
+    bound(
+        schema,
+        "/properties/matchLabels",
+        &json!({"maxProperties": 64}),
+    );
+    bound(
+        schema,
+        "/properties/matchLabels/additionalProperties",
+        &json!({"maxLength": 63}),
+    );
+    bound(
+        schema,
+        "/properties/matchExpressions",
+        &json!({"maxItems": 32}),
+    );
+    bound(
+        schema,
+        "/properties/matchExpressions/items/properties/key",
+        &json!({"maxLength": 317}),
+    );
+    bound(
+        schema,
+        "/properties/matchExpressions/items/properties/operator",
+        &json!({"enum": ["In", "NotIn", "Exists", "DoesNotExist"]}),
+    );
+    bound(
+        schema,
+        "/properties/matchExpressions/items/properties/values",
+        &json!({"maxItems": 100}),
+    );
+    bound(
+        schema,
+        "/properties/matchExpressions/items/properties/values/items",
+        &json!({"maxLength": 63}),
+    );
+    let Some(terms) = schema.pointer_mut("/properties/matchExpressions/items") else {
+        return;
+    };
+    let Ok(terms) = <&mut Schema>::try_from(terms) else {
+        return;
+    };
+    rules_at(
+        terms,
+        ".values",
+        &[
+            Rule {
+                rule: "!(self.operator in ['In', 'NotIn']) || has(self.values) && self.values.size() > 0",
+                message: "'operator %s compares %s with values, and there are none; add values or use Exists'.format([self.operator, self.key])",
+            },
+            Rule {
+                rule: "self.operator in ['In', 'NotIn'] || !has(self.values) || self.values.size() == 0",
+                message: "'operator %s of %s takes no values; remove them or use In'.format([self.operator, self.key])",
+            },
+        ],
+    );
+}
+
+/// Adds keywords to the schema at a place, where there is one.
+fn bound(schema: &mut Schema, pointer: &str, keywords: &Value) {
+    let place = schema.pointer_mut(pointer).and_then(Value::as_object_mut);
+    if let (Some(place), Some(keywords)) = (place, keywords.as_object()) {
+        place.extend(keywords.iter().map(|(k, v)| (k.clone(), v.clone())));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use schemars::json_schema;
+
+    use super::*;
+
+    #[test]
+    fn the_text_of_an_optional_field_wins() {
+        let mut schema = json_schema!({
+            "description": "The field.",
+            "anyOf": [{"type": "string", "enum": ["a"], "description": "The type."}, {"type": "null"}],
+        });
+        plain_options(&mut schema);
+        let want = json_schema!({"description": "The field.", "type": "string", "enum": ["a"]});
+        assert_eq!(schema, want);
+    }
+
+    #[test]
+    fn null_is_no_type_of_its_own() {
+        let mut schema = json_schema!({"properties": {"mtu": {"type": ["integer", "null"]}}});
+        plain_options(&mut schema);
+        assert_eq!(
+            schema,
+            json_schema!({"properties": {"mtu": {"type": "integer"}}})
+        );
+    }
+}

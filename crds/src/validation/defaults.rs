@@ -1,0 +1,73 @@
+//! Defaults of a schema, filled in as an API server does.
+
+use serde_json::{Map, Value};
+
+/// Returns `value` with the schema's defaults, and without the nulls that the schema does not know.
+pub(super) fn fill(schema: &Value, value: &Value) -> Value {
+    match value {
+        Value::Object(fields) => Value::Object(fill_object(schema, fields)),
+        Value::Array(items) => {
+            let schema = schema.get("items").unwrap_or(&Value::Null);
+            Value::Array(items.iter().map(|item| fill(schema, item)).collect())
+        }
+        scalar => scalar.clone(),
+    }
+}
+
+fn fill_object(schema: &Value, fields: &Map<String, Value>) -> Map<String, Value> {
+    let properties = schema.get("properties").and_then(Value::as_object);
+    let others = schema.get("additionalProperties");
+    let mut filled = Map::new();
+    for (name, value) in fields {
+        let Some(schema) = properties.and_then(|p| p.get(name)).or(others) else {
+            filled.insert(name.clone(), value.clone());
+            continue;
+        };
+        let nullable = schema
+            .get("nullable")
+            .and_then(Value::as_bool)
+            .unwrap_or_default();
+        if !value.is_null() || nullable {
+            filled.insert(name.clone(), fill(schema, value));
+        }
+    }
+    for (name, schema) in properties.into_iter().flatten() {
+        // A default has its own inner defaults already or gets them here, as an API server does it.
+        if let (false, Some(default)) = (filled.contains_key(name), schema.get("default")) {
+            filled.insert(name.clone(), fill(schema, default));
+        }
+    }
+    filled
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::fill;
+
+    #[test]
+    fn a_null_is_a_field_left_out() {
+        let schema = json!({"properties": {
+            "driver": {"type": "string", "default": "bridge"},
+            "bridge": {"type": "object"},
+            "note": {"type": "string", "nullable": true},
+        }});
+        let value =
+            json!({"driver": null, "bridge": null, "note": null, "metadata": {"uid": null}});
+        let want = json!({"driver": "bridge", "note": null, "metadata": {"uid": null}});
+        assert_eq!(fill(&schema, &value), want);
+    }
+
+    #[test]
+    fn defaults_reach_into_lists_and_maps() {
+        let inner = json!({"properties": {"on": {"default": true}}});
+        let schema = json!({"properties": {
+            "list": {"items": inner},
+            "map": {"additionalProperties": inner},
+        }});
+        let value = json!({"list": [{}], "map": {"a": {"on": false}, "b": {}}});
+        let want = json!({"list": [{"on": true}], "map": {"a": {"on": false}, "b": {"on": true}}});
+        assert_eq!(fill(&schema, &value), want);
+    }
+}

@@ -1,0 +1,372 @@
+use serde_json::{Value, json};
+
+use super::*;
+
+fn object(kind: &str, name: &str, spec: &Value) -> Value {
+    json!({"apiVersion": "dockfleet.io/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec})
+}
+
+fn errors(kind: &str, spec: &Value) -> Vec<String> {
+    let object = object(kind, "lab", spec);
+    validate(kind, &object, None)
+        .iter()
+        .map(ToString::to_string)
+        .collect()
+}
+
+/// A network with everything, as the guide shows it.
+fn network() -> Value {
+    json!({
+        "hostSelector": {"matchExpressions": [{"key": "tier", "operator": "In", "values": ["lab"]}]},
+        "hostNames": ["docker-01"],
+        "networkName": "cameras",
+        "driver": "macvlan",
+        "macvlan": {"parent": "eth0.50", "mode": "bridge"},
+        "options": {"com.example.key": "value"},
+        "labels": {"team": "lab", "0": "zero"},
+        "enableIPv6": true,
+        "ipam": {"config": [
+            {"subnet": "10.20.0.0/24", "ipRange": "10.20.0.128/25", "gateway": "10.20.0.1",
+             "auxAddresses": {"printer": "10.20.0.9"}},
+            {"subnet": "10.30.0.0/24"},
+            {"subnet": "fd00:20::/64", "gateway": "fd00:20::1"},
+        ]},
+        "hostOverrides": [{"hostNames": ["docker-02"], "parent": "eth1"}],
+    })
+}
+
+#[test]
+fn every_schema_and_every_rule_compiles() {
+    let kinds: Vec<_> = kinds().collect();
+    assert_eq!(
+        kinds,
+        [
+            "DockerHost",
+            "DockerNetwork",
+            "DockerVolume",
+            "HostAssignment"
+        ]
+    );
+    for kind in kinds {
+        let schema = schema::of(kind).unwrap();
+        assert!(
+            !schema.rules.has_errors(),
+            "{kind}: {:?}",
+            schema.rules.compilation_errors()
+        );
+    }
+}
+
+#[test]
+fn every_field_has_a_text_of_its_own() {
+    fn look(path: &str, schema: &Value, silent: &mut Vec<String>) {
+        for (name, field) in schema
+            .get("properties")
+            .and_then(Value::as_object)
+            .into_iter()
+            .flatten()
+        {
+            let path = format!("{path}.{name}");
+            if field.get("description").is_none() {
+                silent.push(path.clone());
+            }
+            look(&path, field, silent);
+            look(&path, field.get("items").unwrap_or(&Value::Null), silent);
+        }
+    }
+    let mut silent = Vec::new();
+    // Nobody asks `kubectl explain` for a HostAssignment, whose payload is opaque.
+    for kind in kinds().filter(|kind| *kind != "HostAssignment") {
+        look(kind, &schema::of(kind).unwrap().raw, &mut silent);
+    }
+    assert_eq!(silent, Vec::<String>::new());
+    let network = &schema::of("DockerNetwork").unwrap().raw;
+    let text = network
+        .pointer("/properties/spec/properties/bridge/properties/gatewayModeIPv4/description")
+        .and_then(Value::as_str);
+    assert!(text.unwrap().contains("gateway_mode_ipv4"), "{text:?}");
+}
+
+#[test]
+fn a_right_document_has_no_errors() {
+    assert_eq!(errors("DockerNetwork", &network()), Vec::<String>::new());
+    let volume = json!({"hostSelector": {}, "nfs": {
+        "server": "nfs.example.org", "path": "/export", "version": "4.2", "mountOptions": ["hard"],
+    }});
+    assert_eq!(errors("DockerVolume", &volume), Vec::<String>::new());
+    let host = json!({"allowedNamespaces": {"from": "All"}, "connection": {"direct": {
+        "endpoint": "tcp://docker-01:2376", "certPath": "certs",
+    }}});
+    assert_eq!(errors("DockerHost", &host), Vec::<String>::new());
+    let assignment = json!({"hub": "h", "entries": [{
+        "uid": "u", "kind": "DockerVolume", "namespace": "n", "name": "v", "revision": "r",
+        "spec": {"anything": ["goes"]},
+    }]});
+    assert_eq!(errors("HostAssignment", &assignment), Vec::<String>::new());
+}
+
+#[test]
+fn nothing_behind_a_field_is_a_field_left_out() {
+    let spec = json!({"hostSelector": {}, "driver": "macvlan", "bridge": null, "labels": null});
+    assert_eq!(errors("DockerNetwork", &spec), Vec::<String>::new());
+}
+
+#[test]
+fn unknown_fields_are_told_first_and_alone() {
+    let mut object = object(
+        "DockerNetwork",
+        "My_Net",
+        &json!({"drivr": "x", "ipam": {"subnet": 1}}),
+    );
+    object["metadata"]["lables"] = json!({});
+    object["status"] = json!({"stat": 1});
+    let errors: Vec<_> = validate("DockerNetwork", &object, None)
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    let unknown = [
+        "metadata.lables",
+        "spec.drivr",
+        "spec.ipam.subnet",
+        "status.stat",
+    ];
+    assert_eq!(
+        errors,
+        unknown.map(|path| format!("unknown field \"{path}\""))
+    );
+}
+
+#[test]
+fn rules_wait_for_the_structure() {
+    let spec = json!({"driver": "brigde", "ipam": {"config": [{"subnet": "10.0.0.1/24"}]}});
+    assert_eq!(
+        errors("DockerNetwork", &spec),
+        [
+            "spec.driver: Unsupported value: \"brigde\": supported values: \"bridge\", \"macvlan\", \"ipvlan\""
+        ],
+    );
+}
+
+#[test]
+fn limits_are_told_as_an_api_server_does() {
+    let spec = json!({
+        "hostSelector": {},
+        "bridge": {"mtu": 1450.5, "bridgeName": "br-production-backend", "enableICC": "yes"},
+        "labels": {"": 1},
+        "ipam": {"config": [{}, 1]},
+        "hostOverrides": {},
+    });
+    let mut told = errors("DockerNetwork", &spec);
+    told.sort();
+    assert_eq!(
+        told,
+        [
+            "spec.bridge.bridgeName: Too long: may not be more than 15 bytes",
+            "spec.bridge.enableICC: Invalid value: \"string\": spec.bridge.enableICC in body must be of type boolean: \
+         \"string\"",
+            "spec.bridge.mtu: Invalid value: \"float64\": spec.bridge.mtu in body must be of type int32: \"float64\"",
+            "spec.hostOverrides: Invalid value: \"object\": spec.hostOverrides in body must be of type array: \"object\"",
+            "spec.ipam.config[0].subnet: Required value",
+            "spec.ipam.config[1]: Invalid value: \"integer\": spec.ipam.config[1] in body must be of type object: \
+         \"integer\"",
+            "spec.labels.: Invalid value: \"integer\": spec.labels. in body must be of type string: \"integer\"",
+        ]
+    );
+    let many: Vec<_> = (0..9)
+        .map(|n| json!({"subnet": format!("10.{n}.0.0/24")}))
+        .collect();
+    assert_eq!(
+        errors(
+            "DockerNetwork",
+            &json!({"hostSelector": {}, "driver": "ipvlan", "ipam": {"config": many}})
+        ),
+        ["spec.ipam.config: Too many: 9: must have at most 8 items"],
+    );
+}
+
+#[test]
+fn a_rule_on_a_text_shows_the_text() {
+    assert_eq!(
+        errors(
+            "DockerVolume",
+            &json!({"hostSelector": {}, "tmpfs": {"size": "64MB"}})
+        ),
+        [
+            "spec.tmpfs.size: Invalid value: \"64MB\": a size is a whole number and at most one unit out of Ki, Mi, \
+             Gi, Ti, k, M, G, T, such as 10Gi"
+        ],
+    );
+}
+
+#[test]
+fn addresses_are_read_as_the_api_server_reads_them() {
+    let subnets = [
+        "10.020.0.0/24",
+        "10.20.0.0/024",
+        "::ffff:10.0.0.0/104",
+        "10.20.0.0",
+        "10.20.0.0/33",
+    ];
+    for subnet in subnets {
+        let spec = json!({"hostSelector": {}, "enableIPv6": true, "ipam": {"config": [{"subnet": subnet}]}});
+        let want = format!(
+            "spec.ipam.config[0].subnet: Invalid value: subnet {subnet} is not a CIDR block; write an address and a \
+             prefix length, such as 10.20.0.0/24"
+        );
+        assert_eq!(errors("DockerNetwork", &spec), [want]);
+    }
+}
+
+#[test]
+fn every_option_that_a_field_sets_may_not_be_repeated() {
+    let spec = json!({
+        "hostSelector": {}, "driver": "ipvlan", "ipvlan": {"parent": "eth0", "mode": "l2"},
+        "options": {"parent": "eth1", "ipvlan_flag": "vepa"},
+    });
+    assert_eq!(
+        errors("DockerNetwork", &spec),
+        [
+            "spec.options: Invalid value: options sets parent, which ipvlan.parent sets already; remove it from \
+             options"
+        ],
+    );
+}
+
+#[test]
+fn overrides_have_to_fit_the_network() {
+    let with = |block: Value| {
+        let spec = json!({"hostSelector": {}, "hostOverrides": [{"hostNames": ["a"], "ipamConfig": block}]});
+        errors("DockerNetwork", &spec)
+    };
+    assert_eq!(
+        with(json!([{"subnet": "10.1.0.0/24"}, {"subnet": "fd00::/64"}])),
+        [
+            "spec.hostOverrides: Invalid value: a host override has the IPv6 subnet fd00::/64, which the engine \
+             ignores unless it is switched on; set enableIPv6: true"
+        ],
+    );
+    assert_eq!(
+        with(json!([{"subnet": "10.1.0.0/16"}, {"subnet": "10.1.0.0/24"}])),
+        [
+            "spec.hostOverrides: Invalid value: driver bridge takes one subnet of each family, and a host override \
+             has more; keep one IPv4 and one IPv6 subnet",
+            "spec.hostOverrides[0].ipamConfig: Invalid value: subnets 10.1.0.0/16 and 10.1.0.0/24 overlap; keep one \
+             or choose others",
+        ],
+    );
+}
+
+#[test]
+fn a_selector_that_selects_nothing_in_silence_is_refused() {
+    let with = |term: Value| {
+        errors(
+            "DockerNetwork",
+            &json!({"hostSelector": {"matchExpressions": [term]}}),
+        )
+    };
+    assert_eq!(
+        with(json!({"key": "tier", "operator": "Near"})),
+        [
+            "spec.hostSelector.matchExpressions[0].operator: Unsupported value: \"Near\": supported values: \"In\", \
+             \"NotIn\", \"Exists\", \"DoesNotExist\""
+        ],
+    );
+    assert_eq!(
+        with(json!({"key": "tier", "operator": "In"})),
+        [
+            "spec.hostSelector.matchExpressions[0].values: Invalid value: operator In compares tier with values, and \
+             there are none; add values or use Exists"
+        ],
+    );
+    assert_eq!(
+        errors("DockerVolume", &json!({"hostNames": []})),
+        [
+            "spec: Invalid value: no host is selected; set hostNames, or hostSelector ({} selects every host)"
+        ],
+    );
+}
+
+#[test]
+fn a_name_on_the_host_cannot_change() {
+    let old = object(
+        "DockerNetwork",
+        "lab",
+        &json!({"hostSelector": {}, "networkName": "a"}),
+    );
+    let new = object(
+        "DockerNetwork",
+        "lab",
+        &json!({"hostSelector": {}, "networkName": "b"}),
+    );
+    let [error] = validate("DockerNetwork", &new, Some(&old))
+        .try_into()
+        .unwrap();
+    let want = "spec.networkName: Invalid value: networkName cannot change from a; delete the resource and create \
+                one with the new name";
+    assert_eq!(error.to_string(), want);
+    assert_eq!(validate("DockerNetwork", &old, Some(&old)), []);
+}
+
+#[test]
+fn metadata_is_checked_too() {
+    let told = |metadata: Value| {
+        let mut object = object("DockerNetwork", "lab", &json!({"hostSelector": {}}));
+        object["metadata"] = metadata;
+        validate("DockerNetwork", &object, None)
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        told(json!({})),
+        ["metadata.name: Required value: name or generateName is required"]
+    );
+    assert_eq!(
+        told(json!({"name": "a", "namespace": "a.b"})),
+        ["metadata.namespace: Invalid value: \"a.b\": must not contain dots"],
+    );
+    assert_eq!(
+        told(json!({"name": "a", "labels": {"tier": 1}})),
+        ["json: cannot unmarshal number into Go struct field ObjectMeta.labels of type string"],
+    );
+    let [error] = told(json!({"name": "a", "labels": {"tier": "a b"}}))
+        .try_into()
+        .unwrap();
+    assert!(
+        error.starts_with("metadata.labels: Invalid value: \"a b\": a valid label must be"),
+        "{error}"
+    );
+}
+
+#[test]
+fn defaults_are_those_of_an_api_server() {
+    let with = with_defaults(
+        "DockerNetwork",
+        &object("DockerNetwork", "lab", &json!({"driver": null})),
+    );
+    let want = json!({
+        "driver": "bridge", "updatePolicy": "Never", "driftPolicy": "Enforce", "adoptionPolicy": "Never",
+        "deletionPolicy": "Delete", "managementPolicy": "Manage",
+    });
+    assert_eq!(with["spec"], want);
+}
+
+#[test]
+fn another_kind_or_version_is_no_match() {
+    let told = |kind, object: &Value| {
+        validate(kind, object, None)
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+    };
+    let mut network = object("DockerNetwork", "lab", &network());
+    network["apiVersion"] = json!("dockfleet.io/v1");
+    assert_eq!(
+        told("DockerNetwork", &network),
+        ["no matches for kind \"DockerNetwork\" in version \"dockfleet.io/v1\""],
+    );
+    assert_eq!(
+        told("Pod", &json!({"kind": "Pod"})),
+        ["no matches for kind \"Pod\" in version \"\""]
+    );
+}

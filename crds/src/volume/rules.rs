@@ -1,0 +1,95 @@
+//! Rules over several fields of a volume, as far as no engine has to be asked.
+
+use schemars::Schema;
+
+use crate::rule::{self, Rule};
+use crate::validation::attributes::{plain_options, rules_at};
+
+/// Rules on the spec of a volume.
+pub(super) fn spec(schema: &mut Schema) {
+    plain_options(schema);
+    hosts(schema);
+    sources(schema);
+    options(schema);
+    rules_at(
+        schema,
+        ".volumeName",
+        &[Rule {
+            rule: "has(self.volumeName) == has(oldSelf.volumeName) && (!has(self.volumeName) || self.volumeName == oldSelf.volumeName)",
+            message: "'volumeName cannot change from %s; delete the resource and create one with the new name'.format([has(oldSelf.volumeName) ? oldSelf.volumeName : 'the default'])",
+        }],
+    );
+    rules_at(
+        schema,
+        ".labels",
+        &[Rule {
+            rule: "!has(self.labels) || !self.labels.exists(k, k.startsWith('io.dockfleet.'))",
+            message: "'label %s is one that Dockfleet sets; choose a key outside io.dockfleet.'.format([self.labels.filter(k, k.startsWith('io.dockfleet.'))[0]])",
+        }],
+    );
+}
+
+fn hosts(schema: &mut Schema) {
+    rule::add(
+        schema,
+        &[Rule {
+            rule: "has(self.hostSelector) || has(self.hostNames) && self.hostNames.size() > 0",
+            message: "'no host is selected; set hostNames, or hostSelector ({} selects every host)'",
+        }],
+    );
+}
+
+/// At most one source, and only with the driver that knows it.
+fn sources(schema: &mut Schema) {
+    rule::add(
+        schema,
+        &[
+            Rule {
+                rule: "[has(self.tmpfs), has(self.bind), has(self.nfs)].filter(s, s).size() <= 1",
+                message: "'%s are set together; keep one of them'.format([!has(self.tmpfs) ? 'bind and nfs' : !has(self.bind) ? 'tmpfs and nfs' : !has(self.nfs) ? 'tmpfs and bind' : 'tmpfs, bind and nfs'])",
+            },
+            Rule {
+                rule: "self.driver == 'local' || !(has(self.tmpfs) || has(self.bind) || has(self.nfs) || has(self.size))",
+                message: "'tmpfs, bind, nfs and size belong to driver local, but driver is %s; use options with this driver'.format([self.driver])",
+            },
+        ],
+    );
+    rules_at(
+        schema,
+        ".size",
+        &[Rule {
+            rule: "!has(self.size) || !(has(self.tmpfs) || has(self.bind) || has(self.nfs))",
+            message: "'size %s limits a volume on the host\\'s disk and cannot be joined with tmpfs, bind or nfs; for tmpfs set tmpfs.size'.format([self.size])",
+        }],
+    );
+}
+
+/// Raw options that a source sets, and those of driver local, which refuses what it does not know.
+fn options(schema: &mut Schema) {
+    rules_at(
+        schema,
+        ".options",
+        &[
+            Rule {
+                rule: "!has(self.options) || !(has(self.tmpfs) || has(self.bind) || has(self.nfs)) || !self.options.exists(k, k in ['type', 'o', 'device'])",
+                message: "'options sets %s, which the source sets itself; remove it from options'.format([self.options.filter(k, k in ['type', 'o', 'device'])[0]])",
+            },
+            Rule {
+                rule: "!has(self.options) || !has(self.size) || !('size' in self.options)",
+                message: "'options sets size = %s, which the field size sets already; remove it from options'.format([self.options['size']])",
+            },
+            Rule {
+                rule: "!has(self.options) || self.driver != 'local' || self.options.all(k, k in ['type', 'o', 'device', 'size'])",
+                message: "'driver local has no option %s; it knows type, o, device and size'.format([self.options.filter(k, !(k in ['type', 'o', 'device', 'size']))[0]])",
+            },
+            Rule {
+                rule: "!has(self.options) || self.driver != 'local' || ('type' in self.options) == ('device' in self.options)",
+                message: "'driver local takes the options type and device only together, and %s is missing; set both'.format(['type' in self.options ? 'device' : 'type'])",
+            },
+            Rule {
+                rule: "!has(self.options) || self.driver != 'local' || !('o' in self.options) || 'device' in self.options || 'type' in self.options",
+                message: "'driver local takes the option o = %s only with type and device; set them too'.format([self.options['o']])",
+            },
+        ],
+    );
+}

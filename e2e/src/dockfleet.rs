@@ -1,0 +1,96 @@
+//! The program under test, as cargo has built it.
+
+use std::env;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::host::Host;
+use crate::process::Process;
+use crate::program::{self, Output};
+
+/// How long a command that ends by itself may take.
+const LIMIT: Duration = Duration::from_secs(180);
+
+/// The `dockfleet` program.
+#[derive(Debug, Clone)]
+pub struct Dockfleet {
+    binary: PathBuf,
+}
+
+impl Dockfleet {
+    /// Finds the program: what `DOCKFLEET_BIN` names, or the one beside this test in cargo's target
+    /// folder.
+    pub fn find() -> Result<Self> {
+        let binary = match env::var_os("DOCKFLEET_BIN") {
+            Some(path) => PathBuf::from(path),
+            None => beside_this_test()?,
+        };
+        ensure!(
+            binary.is_file(),
+            "{} is not there: run `cargo build -p dockfleet` (with the same profile), or set DOCKFLEET_BIN",
+            binary.display()
+        );
+        Ok(Self { binary })
+    }
+
+    /// Gives the path of the program.
+    pub fn binary(&self) -> &Path {
+        &self.binary
+    }
+
+    /// Makes a command of it, to which a test adds environment variables.
+    pub fn command(&self, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
+        program::command(&self.binary, args)
+    }
+
+    /// Runs it on this machine to its end, for at most three minutes.
+    pub fn run(&self, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Result<Output> {
+        self.run_command(&self.command(args), None)
+    }
+
+    /// Runs a prepared command to its end, for at most three minutes, in the network of `host` if
+    /// one is given.
+    pub fn run_command(&self, command: &Command, host: Option<&Host>) -> Result<Output> {
+        program::run(&placed(command, host), LIMIT)
+    }
+
+    /// Starts it and leaves it running, in the network of `host` if one is given; its log goes with
+    /// the handle.
+    pub fn spawn(
+        &self,
+        args: impl IntoIterator<Item = impl AsRef<OsStr>>,
+        host: Option<&Host>,
+    ) -> Result<Process> {
+        self.spawn_command(&self.command(args), host)
+    }
+
+    /// Starts a prepared command and leaves it running, in the network of `host` if one is given.
+    pub fn spawn_command(&self, command: &Command, host: Option<&Host>) -> Result<Process> {
+        Process::start_alone(&placed(command, host))
+    }
+}
+
+fn placed(command: &Command, host: Option<&Host>) -> Command {
+    match host {
+        Some(host) => host.command(command),
+        None => program::behind(&["env"], command),
+    }
+}
+
+/// Test programs are in `target/PROFILE/deps`, the program itself in `target/PROFILE`.
+fn beside_this_test() -> Result<PathBuf> {
+    let test = env::current_exe().context("could not tell where this test is")?;
+    let folder = test.parent().context("this test is in no folder")?;
+    let profile = if folder.ends_with("deps") || folder.ends_with("examples") {
+        folder
+            .parent()
+            .context("this test is in no target folder")?
+    } else {
+        folder
+    };
+    Ok(profile.join("dockfleet"))
+}

@@ -1,0 +1,287 @@
+//! A Kubernetes control plane without nodes: etcd, the API server, and controllers when a test asks
+//! for them.
+
+mod credentials;
+mod servers;
+
+use std::ffi::OsStr;
+use std::fs;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::{Value, json};
+
+use crate::fleet::Fleet;
+use crate::owned::Folder;
+use crate::process::Process;
+use crate::program::{self, BuiltSet, Output};
+
+/// The administrator's kubeconfig in the control plane's folder.
+const KUBECONFIG: &str = "admin.kubeconfig";
+/// How long a server may take to end when it is asked to.
+const STOP: Duration = Duration::from_secs(60);
+/// How long one `kubectl` command may take.
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// A running control plane; nothing of it is left after drop.
+#[derive(Debug)]
+pub struct ControlPlane {
+    // The order of the fields is the order in which they go.
+    servers: Mutex<Servers>,
+    address: Ipv4Addr,
+    port: u16,
+    etcd_port: u16,
+    next_file: AtomicU32,
+    folder: Folder,
+    /// Keeps the bridge that the API server listens on.
+    _fleet: Option<Fleet>,
+}
+
+/// The servers that run; the order of the fields is the order in which they go.
+#[derive(Debug, Default)]
+struct Servers {
+    controllers: Option<Process>,
+    api: Option<Process>,
+    etcd: Option<Process>,
+}
+
+/// The state of a control plane at one moment, for [`ControlPlane::restore`]; it goes with the
+/// control plane.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    folder: PathBuf,
+}
+
+impl ControlPlane {
+    /// Starts a control plane that this machine and the hosts of `fleet` reach, and waits until it
+    /// is ready.
+    ///
+    /// It listens on the address of the fleet's bridge, so nothing outside this machine can reach
+    /// it.
+    pub fn start(fleet: &Fleet) -> Result<Self> {
+        Self::start_at(fleet.address(), Some(fleet.clone()))
+    }
+
+    /// Starts a control plane that this machine alone reaches, on 127.0.0.1, and waits until it is
+    /// ready.
+    pub fn start_on_loopback() -> Result<Self> {
+        Self::start_at(Ipv4Addr::LOCALHOST, None)
+    }
+
+    fn start_at(address: Ipv4Addr, fleet: Option<Fleet>) -> Result<Self> {
+        let folder = Folder::new()?;
+        let plane = Self {
+            servers: Mutex::default(),
+            address,
+            port: servers::free_port(address)?,
+            etcd_port: servers::free_port(Ipv4Addr::LOCALHOST)?,
+            next_file: AtomicU32::new(0),
+            folder,
+            _fleet: fleet,
+        };
+        let path = plane.folder.path();
+        credentials::write(path, address)?;
+        credentials::write_kubeconfig(path, KUBECONFIG, &plane.url(), &credentials::admin(path))?;
+        plane.start_again()?;
+        Ok(plane)
+    }
+
+    /// Starts what does not run of etcd and the API server, with the same data and address, and
+    /// waits until it is ready.
+    pub fn start_again(&self) -> Result<()> {
+        let mut servers = self.servers();
+        if !runs(servers.etcd.as_ref()) {
+            servers.etcd = Some(servers::start_etcd(&self.folder, self.etcd_port)?);
+        }
+        if !runs(servers.api.as_ref()) {
+            servers.api = Some(servers::start_api_server(
+                &self.folder,
+                self.address,
+                self.port,
+                self.etcd_port,
+            )?);
+        }
+        Ok(())
+    }
+
+    /// Ends the API server as an administrator does (SIGTERM); etcd goes on.
+    pub fn stop(&self) -> Result<()> {
+        let api = self.servers().api.take();
+        let api = api.context("the API server does not run")?;
+        api.terminate(STOP)?;
+        Ok(())
+    }
+
+    /// Kills the API server (SIGKILL); etcd goes on.
+    pub fn kill(&self) -> Result<()> {
+        let api = self.servers().api.take();
+        api.map(drop).context("the API server does not run")
+    }
+
+    /// Makes the API server hang (SIGSTOP): connections are accepted, nothing is answered.
+    pub fn pause(&self) -> Result<()> {
+        let servers = self.servers();
+        servers
+            .api
+            .as_ref()
+            .context("the API server does not run")?
+            .pause()
+    }
+
+    /// Lets a hanging API server go on.
+    pub fn resume(&self) -> Result<()> {
+        let servers = self.servers();
+        servers
+            .api
+            .as_ref()
+            .context("the API server does not run")?
+            .resume()
+    }
+
+    /// Starts these controllers of the controller manager in place of those it runs, without
+    /// waiting for them.
+    ///
+    /// Deleting a namespace takes `namespace-controller`, deleting dependents
+    /// `garbage-collector-controller`.
+    pub fn start_controllers(&self, controllers: &[&str]) -> Result<()> {
+        let mut servers = self.servers();
+        servers.controllers = None;
+        servers.controllers = Some(servers::start_controllers(&self.folder, controllers)?);
+        Ok(())
+    }
+
+    /// Keeps a copy of the current state; nothing is restarted.
+    pub fn snapshot(&self) -> Result<Snapshot> {
+        let servers = self.servers();
+        let etcd = servers.etcd.as_ref().context("etcd does not run")?;
+        let folder = self.new_file("snapshot");
+        // What a stopped process has written is what it would find after a crash, and it survives
+        // those.
+        etcd.pause()?;
+        let copied = copy(&self.data(), &folder);
+        etcd.resume()?;
+        copied?;
+        Ok(Snapshot { folder })
+    }
+
+    /// Sets the state back to `snapshot`, older resource versions included: kills both servers, and
+    /// starts them again.
+    pub fn restore(&self, snapshot: &Snapshot) -> Result<()> {
+        {
+            let mut servers = self.servers();
+            servers.api = None;
+            servers.etcd = None;
+            fs::remove_dir_all(self.data())?;
+            copy(&snapshot.folder, &self.data())?;
+        }
+        self.start_again()
+    }
+
+    /// Gives the API server's address, such as `https://10.99.7.1:18000`, which is the same for
+    /// this machine and hosts.
+    pub fn url(&self) -> String {
+        format!("https://{}:{}", self.address, self.port)
+    }
+
+    /// Gives the administrator's kubeconfig, for use on this machine.
+    pub fn kubeconfig(&self) -> PathBuf {
+        self.folder.file(KUBECONFIG)
+    }
+
+    /// Gives the administrator's kubeconfig, for use on the hosts of the fleet; on the loopback
+    /// address there are none.
+    pub fn kubeconfig_for_hosts(&self) -> Result<PathBuf> {
+        ensure!(
+            !self.address.is_loopback(),
+            "hosts cannot reach a control plane on the loopback address"
+        );
+        Ok(self.kubeconfig())
+    }
+
+    /// Writes a kubeconfig for whoever `token` belongs to, as `kubectl create token` prints it.
+    pub fn kubeconfig_with_token(&self, token: &str) -> Result<PathBuf> {
+        let path = self.new_file("token.kubeconfig");
+        let name = path
+            .file_name()
+            .and_then(OsStr::to_str)
+            .context("the path has no name")?;
+        let user = json!({ "token": token.trim() });
+        credentials::write_kubeconfig(self.folder.path(), name, &self.url(), &user)?;
+        Ok(path)
+    }
+
+    /// Runs `kubectl` as the administrator.
+    pub fn kubectl(&self, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Result<Output> {
+        let mut command =
+            program::command(program::built(BuiltSet::Kubernetes)?.join("kubectl"), args);
+        command
+            .env("KUBECONFIG", self.kubeconfig())
+            .env("KUBECACHEDIR", self.folder.file("kubectl-cache"));
+        program::run(&command, LIMIT)
+    }
+
+    /// Applies YAML as a user does (`kubectl apply -f`) and gives what it printed; a refusal is an
+    /// error with its text.
+    pub fn apply_yaml(&self, text: &str) -> Result<String> {
+        let file = self.new_file("apply.yaml");
+        fs::write(&file, text)?;
+        self.kubectl([OsStr::new("apply"), OsStr::new("-f"), file.as_os_str()])?
+            .ok()
+    }
+
+    /// Runs `kubectl get -o json` with these arguments.
+    pub fn get_json(&self, args: &[&str]) -> Result<Value> {
+        let printed = self
+            .kubectl([&["get", "-o", "json"], args].concat())?
+            .ok()?;
+        serde_json::from_str(&printed).context("kubectl printed no JSON")
+    }
+
+    /// Gives the end of each server's log.
+    pub fn log(&self) -> String {
+        let servers = self.servers();
+        let all = [&servers.etcd, &servers.api, &servers.controllers];
+        let logs: Vec<String> = all.into_iter().flatten().map(Process::log).collect();
+        logs.join("\n")
+    }
+
+    /// Gives the process id of the API server, for measurements.
+    pub fn api_server_pid(&self) -> Result<u32> {
+        let servers = self.servers();
+        Ok(servers
+            .api
+            .as_ref()
+            .context("the API server does not run")?
+            .pid())
+    }
+
+    fn data(&self) -> PathBuf {
+        self.folder.file("etcd")
+    }
+
+    fn new_file(&self, name: &str) -> PathBuf {
+        let number = self.next_file.fetch_add(1, Ordering::Relaxed);
+        self.folder.file(&format!("{number}-{name}"))
+    }
+
+    fn servers(&self) -> MutexGuard<'_, Servers> {
+        self.servers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn runs(server: Option<&Process>) -> bool {
+    server.is_some_and(Process::is_running)
+}
+
+/// Copies etcd's folder, most of which is a log of zeros that is written ahead of need.
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    let options = ["--archive", "--sparse=always"].map(OsStr::new);
+    let args = options
+        .into_iter()
+        .chain([from.as_os_str(), to.as_os_str()]);
+    program::tool("cp", args).map(drop)
+}

@@ -1,0 +1,154 @@
+//! The servers of a control plane: how each is started and when it is ready.
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::process;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::owned::Folder;
+use crate::process::Process;
+use crate::program::{self, BuiltSet, Output};
+use crate::wait::eventually;
+
+/// How long a server may take to be ready on a machine that is busy with other tests and builds.
+const START: Duration = Duration::from_secs(120);
+/// The ports that servers get. They lie below those that the kernel gives to outgoing connections:
+/// a client could be given the server's own port while the server is down, and would then be
+/// connected to itself.
+const PORTS: std::ops::Range<u16> = 18_000..30_000;
+
+/// Finds a port of `address` that nothing listens on.
+pub(super) fn free_port(address: Ipv4Addr) -> Result<u16> {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let count = u32::from(PORTS.end - PORTS.start);
+    // Every process begins elsewhere, so that two which choose at once choose differently.
+    let begin = process::id().wrapping_mul(97) % count;
+    for _ in 0..count {
+        let next = u32::from(NEXT.fetch_add(1, Ordering::Relaxed));
+        let offset = u16::try_from((begin + next) % count)?;
+        let port = PORTS.start + offset;
+        if TcpListener::bind((address, port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    bail!("no port of {address} is free")
+}
+
+/// Starts etcd on the loopback address and waits until it is healthy.
+pub(super) fn start_etcd(folder: &Folder, port: u16) -> Result<Process> {
+    let clients = format!("http://127.0.0.1:{port}");
+    let peers = format!("http://127.0.0.1:{}", free_port(Ipv4Addr::LOCALHOST)?);
+    let mut command = program::command(
+        program::built(BuiltSet::Kubernetes)?.join("etcd"),
+        ["--unsafe-no-fsync", "--log-level=warn", "--data-dir"],
+    );
+    command
+        .arg(folder.file("etcd"))
+        .args(["--listen-client-urls", &clients])
+        .args(["--advertise-client-urls", &clients])
+        .args(["--listen-peer-urls", &peers])
+        .args(["--initial-advertise-peer-urls", &peers])
+        .args(["--initial-cluster", &format!("default={peers}")]);
+    let process = Process::start(&command, &folder.file("etcd.log"))?;
+    let url = format!("{clients}/health");
+    when_ready("etcd", process, || curl(&[&url]))
+}
+
+/// Starts the API server and waits until it is ready, its post-start hooks included.
+pub(super) fn start_api_server(
+    folder: &Folder,
+    address: Ipv4Addr,
+    port: u16,
+    etcd: u16,
+) -> Result<Process> {
+    let file = |name: &str| folder.file(name).display().to_string();
+    let command = program::command(
+        program::built(BuiltSet::Kubernetes)?.join("kube-apiserver"),
+        [
+            format!("--etcd-servers=http://127.0.0.1:{etcd}"),
+            format!("--bind-address={address}"),
+            format!("--advertise-address={address}"),
+            format!("--secure-port={port}"),
+            format!("--tls-cert-file={}", file("server.crt")),
+            format!("--tls-private-key-file={}", file("server.key")),
+            format!("--client-ca-file={}", file("ca.crt")),
+            format!("--cert-dir={}", file("server")),
+            "--service-cluster-ip-range=10.0.0.0/24".to_owned(),
+            "--authorization-mode=RBAC".to_owned(),
+            "--service-account-issuer=https://kubernetes.default.svc".to_owned(),
+            format!("--service-account-key-file={}", file("accounts.pub")),
+            format!(
+                "--service-account-signing-key-file={}",
+                file("accounts.key")
+            ),
+            // Endpoints of this server are of no use without nodes, and keep it from ending
+            // quickly.
+            "--endpoint-reconciler-type=none".to_owned(),
+        ],
+    );
+    let process = Process::start(&command, &folder.file("kube-apiserver.log"))?;
+    let url = format!("https://{address}:{port}/readyz");
+    let (authority, certificate, key) = (file("ca.crt"), file("admin.crt"), file("admin.key"));
+    when_ready("kube-apiserver", process, || {
+        curl(&[
+            "--cacert",
+            &authority,
+            "--cert",
+            &certificate,
+            "--key",
+            &key,
+            &url,
+        ])
+    })
+}
+
+/// Starts the controller manager with these controllers only.
+pub(super) fn start_controllers(folder: &Folder, controllers: &[&str]) -> Result<Process> {
+    let mut command = program::command(
+        program::built(BuiltSet::Kubernetes)?.join("kube-controller-manager"),
+        ["--leader-elect=false", "--secure-port=0", "--kubeconfig"],
+    );
+    command
+        .arg(folder.file(super::KUBECONFIG))
+        .arg(format!("--controllers={}", controllers.join(",")))
+        .arg("--service-account-private-key-file")
+        .arg(folder.file("accounts.key"))
+        .arg("--root-ca-file")
+        .arg(folder.file("ca.crt"));
+    Process::start(&command, &folder.file("kube-controller-manager.log"))
+}
+
+/// Waits until `probe` succeeds, and fails at once when the process ends before.
+fn when_ready(what: &str, process: Process, probe: impl Fn() -> Result<Output>) -> Result<Process> {
+    let ended = eventually(what, START, || {
+        if let Some(status) = process.exit_status() {
+            return Ok(Some(status));
+        }
+        match probe() {
+            Ok(output) if output.success() => Ok(None),
+            Ok(output) => Err(format!("{}{}", output.stdout, output.stderr)),
+            Err(error) => Err(error.to_string()),
+        }
+    })
+    .with_context(|| process.log())?;
+    match ended {
+        None => Ok(process),
+        Some(status) => bail!("{what} ended ({status}):\n{}", process.log()),
+    }
+}
+
+fn curl(args: &[&str]) -> Result<Output> {
+    let common = [
+        "--silent",
+        "--show-error",
+        "--fail",
+        "--noproxy",
+        "*",
+        "--max-time",
+        "5",
+    ];
+    let command = program::command(program::require("curl")?, common.iter().chain(args));
+    program::run(&command, Duration::from_secs(10))
+}

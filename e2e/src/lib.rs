@@ -1,0 +1,40 @@
+//! The bench of Dockfleet's end-to-end tests: several Docker hosts and a Kubernetes control plane
+//! on one machine.
+//!
+//! Nothing here is simulated. A [`Fleet`] is a Linux bridge; a [`Host`] is a network namespace
+//! plugged into it, which a test can cut off and join again; an [`Engine`] is a Docker Engine of
+//! either generation on such a host, which a test can stop, kill, pause and start again; a
+//! [`ControlPlane`] is etcd with the real API server, which a test can stop, and set back to an
+//! older state; [`Dockfleet`] runs the project's own program, on a host or beside them.
+//!
+//! A test starts with `Fleet::new()`, takes hosts from it with `fleet.host("h1")`, starts an engine
+//! on each with `Engine::start(&host, Generation::Newest)`, fills it with
+//! `engine.import_busybox()`, runs the program with `Dockfleet::find()?.spawn(["agent"],
+//! Some(&host))`, and waits for what must become true with [`eventually`], the only way of waiting.
+//! When the handles go, in whatever order, so does everything they stand for. What a killed test
+//! process leaves behind is removed by the next one.
+//!
+//! Everything is synchronous, so that a test is a plain function. Tests need root. A program that
+//! is missing is an error which names the command that installs it; nothing is skipped in silence.
+//!
+//! This crate does not check anything about Dockfleet itself: that is what the tests do.
+
+mod dockfleet;
+mod engine;
+mod fleet;
+mod host;
+mod kubernetes;
+mod owned;
+mod process;
+mod program;
+mod wait;
+
+pub use dockfleet::Dockfleet;
+pub use engine::{Answer, Engine, Generation};
+pub use fleet::Fleet;
+pub use host::Host;
+pub use kubernetes::{ControlPlane, Snapshot};
+pub use owned::{Folder, sweep};
+pub use process::Process;
+pub use program::Output;
+pub use wait::eventually;

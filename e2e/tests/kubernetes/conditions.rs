@@ -1,0 +1,207 @@
+//! What the status of a resource says, in the words that kstatus, Flux and Argo CD read.
+
+use anyhow::{Context as _, Result};
+use dockfleet_e2e::Generation::{Debian20, Newest};
+use serde_json::Value;
+
+use crate::bench::{Bench, condition, network, ready_reason, volume};
+
+/// The conditions as `Type=Status Reason`, sorted by type.
+fn conditions(object: &Value) -> Vec<String> {
+    let all = object["status"]["conditions"].as_array();
+    let text = |v: &Value| v.as_str().unwrap_or_default().to_owned();
+    let mut lines: Vec<String> = all
+        .into_iter()
+        .flatten()
+        .map(|c| {
+            format!(
+                "{}={} {}",
+                text(&c["type"]),
+                text(&c["status"]),
+                text(&c["reason"])
+            )
+        })
+        .collect();
+    lines.sort();
+    lines
+}
+
+/// Every condition speaks of the present generation, as the status does.
+fn assert_current(object: &Value) {
+    let generation = &object["metadata"]["generation"];
+    assert_eq!(&object["status"]["observedGeneration"], generation);
+    for condition in object["status"]["conditions"]
+        .as_array()
+        .into_iter()
+        .flatten()
+    {
+        assert_eq!(&condition["observedGeneration"], generation, "{condition}");
+    }
+}
+
+#[test]
+fn conditions_follow_kstatus() -> Result<()> {
+    let bench = Bench::prepare(&[("h1", Newest, "{}")])?;
+    let [h1] = bench.hosts()?;
+    bench.start_controller()?;
+    let front = |more: &str| network("front", &format!("{{hostSelector: {{}}{more}}}"));
+
+    // Nobody is there to do it: in progress, told at once, and not a failure.
+    bench.apply(&front(""))?;
+    bench.until(
+        "dnet/front",
+        "{.status.conditions[?(@.type==\"Ready\")].status}=Unknown",
+    )?;
+    bench.until("dnet/front", "{.status.hosts.pending}=1")?;
+    let progressing = [
+        "Accepted=True Accepted",
+        "Ready=Unknown Progressing",
+        "Reconciling=True Progressing",
+    ];
+    let told = bench.get("dnet/front")?;
+    assert_eq!(conditions(&told), progressing);
+    assert_current(&told);
+
+    h1.start_agent()?;
+    bench.ready("dnet/front")?;
+    let told = bench.get("dnet/front")?;
+    assert_eq!(
+        conditions(&told),
+        ["Accepted=True Accepted", "Ready=True Ready"]
+    );
+    assert_current(&told);
+    let since = condition(&told, "Ready")["lastTransitionTime"].clone();
+
+    // An edit that an engine cannot follow: a failure that waits for somebody.
+    bench.apply(&front(", internal: true"))?;
+    bench.not_ready("dnet/front", "False", "Drifted")?;
+    let told = bench.get("dnet/front")?;
+    let stalled = [
+        "Accepted=True Accepted",
+        "Ready=False Drifted",
+        "Stalled=True Drifted",
+    ];
+    assert_eq!(conditions(&told), stalled);
+    assert_current(&told);
+    assert_eq!(told["metadata"]["generation"], 2);
+    assert_eq!(told["status"]["hosts"]["drifted"], 1);
+    let failing = &told["status"]["failing"][0];
+    assert_eq!(
+        (&failing["host"], &failing["reason"]),
+        (&"h1".into(), &"Drifted".into())
+    );
+    let message = condition(&told, "Ready")["message"].to_string();
+    assert!(
+        message.contains("internal: want true, have false"),
+        "{message}"
+    );
+    let accepted = condition(&told, "Accepted")["lastTransitionTime"].clone();
+    assert_eq!(
+        accepted,
+        since_of(&bench, "Accepted")?,
+        "what did not change keeps its time"
+    );
+
+    // In use: it ends by itself, so it is not stalled.
+    h1.engine.import_busybox()?;
+    h1.engine
+        .run_container("user", &["--network", "front"], &[])?;
+    bench.apply(&front(", internal: true, updatePolicy: WhenUnused"))?;
+    bench.until("dnet/front", &ready_reason("InUse"))?;
+    let told = bench.get("dnet/front")?;
+    assert_eq!(
+        conditions(&told)[1..],
+        ["Ready=False InUse", "Reconciling=True Progressing"]
+    );
+    assert!(
+        condition(&told, "Ready")["message"]
+            .to_string()
+            .contains("user"),
+        "{told}"
+    );
+    h1.engine.docker(["rm", "--force", "user"])?;
+    bench.ready("dnet/front")?;
+    assert_eq!(
+        h1.network("front")?.context("it is gone")?["Internal"],
+        true
+    );
+    assert_eq!(
+        conditions(&bench.get("dnet/front")?),
+        ["Accepted=True Accepted", "Ready=True Ready"]
+    );
+    assert!(since.is_string());
+
+    // On no host at all: nothing is wrong.
+    bench.apply(&network(
+        "nowhere",
+        "{hostSelector: {matchLabels: {site: nowhere}}}",
+    ))?;
+    bench.ready("dnet/nowhere")?;
+    assert_eq!(
+        conditions(&bench.get("dnet/nowhere")?)[1],
+        "Ready=True NoHosts"
+    );
+    Ok(())
+}
+
+fn since_of(bench: &Bench, type_: &str) -> Result<Value> {
+    Ok(condition(&bench.get("dnet/front")?, type_)["lastTransitionTime"].clone())
+}
+
+#[test]
+fn what_is_suspended_or_observed_is_not_touched() -> Result<()> {
+    let bench = Bench::start(&[("h1", Debian20, "{}"), ("h2", Newest, "{}")])?;
+    let hosts: [_; 2] = bench.hosts()?;
+    let front = |more: &str| {
+        network(
+            "front",
+            &format!("{{hostSelector: {{}}, updatePolicy: WhenUnused{more}}}"),
+        )
+    };
+
+    bench.apply(&front(", suspend: true"))?;
+    bench.not_ready("dnet/front", "Unknown", "Suspended")?;
+    for host in hosts {
+        assert!(host.network("front")?.is_none());
+    }
+    bench.apply(&front(""))?;
+    bench.ready("dnet/front")?;
+    let before = bench.objects()?;
+    bench.apply(&front(", internal: true, suspend: true"))?;
+    bench.not_ready("dnet/front", "False", "Suspended")?;
+    assert_eq!(bench.objects()?, before);
+    // Deleted while suspended: nothing is changed on any host.
+    bench.kubectl("delete dnet/front --timeout=60s")?;
+    for host in hosts {
+        bench.assigned(host, &[])?;
+    }
+    assert_eq!(bench.objects()?, before);
+
+    // To be looked at only: missing, then as somebody makes it.
+    let seen = "{hostSelector: {}, managementPolicy: Observe}";
+    bench.apply(&[network("seen", seen), volume("seen", seen)].concat())?;
+    for what in ["dnet/seen", "dvol/seen"] {
+        bench.not_ready(what, "False", "Missing")?;
+    }
+    assert_eq!(bench.objects()?, before);
+    for host in hosts {
+        host.engine.docker(["network", "create", "seen"])?;
+        host.engine.docker(["volume", "create", "seen"])?;
+    }
+    for what in ["dnet/seen", "dvol/seen"] {
+        bench.until(what, "{.status.hosts.ready}=2")?;
+        bench.ready(what)?;
+    }
+    let made = bench.objects()?;
+    bench.apply(&network(
+        "seen",
+        "{hostSelector: {}, managementPolicy: Observe, internal: true}",
+    ))?;
+    bench.not_ready("dnet/seen", "False", "Drifted")?;
+    bench.kubectl("delete dnet/seen dvol/seen --timeout=60s")?;
+    for host in hosts {
+        bench.assigned(host, &[])?;
+    }
+    assert_eq!(bench.objects()?, made);
+    Ok(())
+}

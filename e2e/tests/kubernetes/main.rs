@@ -1,0 +1,24 @@
+//! Dockfleet with Kubernetes, all of it real: `kubectl`, the API server, the controller, an agent
+//! beside each Docker Engine, and what is on the engines in the end.
+//!
+//! "Invariant N" is the numbered list of `ARCHITECTURE.md`.
+#![expect(
+    clippy::indexing_slicing,
+    reason = "a JSON value answers for a field it lacks with null"
+)]
+
+mod bench;
+mod conditions;
+mod conflict;
+mod crashes;
+mod deletion;
+mod drift;
+mod immutable;
+mod main_path;
+mod manifests;
+mod member;
+mod offline;
+mod partition;
+mod permission;
+mod replay;
+mod selection;

@@ -1,0 +1,75 @@
+//! Invariant 6: what a control plane says after it was set back is not taken for news.
+
+use anyhow::Result;
+use dockfleet_e2e::Generation::{Debian20, Newest};
+
+use crate::bench::{Bench, FLEET, log_says, network};
+
+/// Both hosts had let go of the network when the copy was taken, or were about to; then they were
+/// given it again. The copy still says that it has to go.
+#[test]
+fn an_older_assignment_is_ignored() -> Result<()> {
+    let bench = Bench::start(&[
+        ("h1", Debian20, "{site: berlin}"),
+        ("h2", Newest, "{site: berlin}"),
+    ])?;
+    let hosts: [_; 2] = bench.hosts()?;
+    bench.apply(&network(
+        "front",
+        "{hostSelector: {matchLabels: {site: berlin}}}",
+    ))?;
+    bench.ready("dnet/front")?;
+    let uid = bench.uid("dnet/front")?;
+    let before = bench.objects()?;
+    for host in hosts {
+        host.engine.import_busybox()?;
+        host.engine
+            .run_container("user", &["--network", "front"], &[])?;
+    }
+    bench.kubectl(&format!(
+        "label dhost --all -n {FLEET} --overwrite site=paris"
+    ))?;
+    for host in hosts {
+        bench.entry_with(host, &uid, "InUse")?;
+    }
+    let older = bench.plane.snapshot()?;
+
+    bench.kubectl(&format!(
+        "label dhost --all -n {FLEET} --overwrite site=berlin"
+    ))?;
+    bench.until("dnet/front", "{.status.hosts.ready}=2")?;
+    bench.ready("dnet/front")?;
+    for host in hosts {
+        host.engine.docker(["rm", "--force", "user"])?;
+    }
+    bench.kill_controller()?;
+    bench.plane.restore(&older)?;
+    for host in hosts {
+        assert_eq!(
+            bench.assignment(host)?["spec"]["entries"][0]["intent"],
+            "Absent"
+        );
+    }
+
+    // An agent that starts anew reads it first of all; one that runs finds it when its watch is
+    // back. Both repair by what they knew before, which shows that they have looked.
+    let [h1, _] = hosts;
+    h1.kill_agent()?;
+    h1.start_agent()?;
+    for host in hosts {
+        log_says(host, "older")?;
+    }
+    assert_eq!(bench.objects()?, before);
+
+    // The controller learns from the copy what it would: the fleet is led out of it by a new wish.
+    bench.start_controller()?;
+    bench.kubectl(&format!(
+        "label dhost --all -n {FLEET} --overwrite site=berlin"
+    ))?;
+    bench.everybody_goes_on("beacon")?;
+    bench.ready("dnet/front")?;
+    for host in hosts {
+        host.network_id("front")?;
+    }
+    Ok(())
+}

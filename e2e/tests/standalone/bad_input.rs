@@ -1,0 +1,184 @@
+//! Input that cannot be used: told with file and line, and nothing is touched.
+
+use anyhow::Result;
+use dockfleet_e2e::{Engine, Generation};
+
+use crate::desk::{Desk, SOON, on_each_engine, says, solo};
+use crate::{have, manifest};
+
+on_each_engine!(
+    one_broken_document_among_good_ones_stops_all,
+    every_form_of_input_is_read,
+    a_dry_run_changes_nothing,
+);
+
+fn untouched(engine: &Engine) -> Result<()> {
+    assert!(have::network_ids(engine)?.is_empty());
+    assert!(have::volume_names(engine)?.is_empty());
+    Ok(())
+}
+
+fn one_broken_document_among_good_ones_stops_all(engine: &Engine, desk: &Desk) -> Result<()> {
+    let good = manifest::network("good", "") + &manifest::volume("data", "");
+    desk.write("a-good.yaml", &good)?;
+    let cases = [
+        // What is wrong in one document, its line, and what is said of it.
+        ("mtoo: 1\nhostSelector: {}", 6, "unknown field \"spec.mtoo\""),
+        ("hostSelector: {}\ninternal: 'yes'", 7, "spec.internal"),
+        ("hostSelector: {}\ndriver: overlay2", 7, "overlay2"),
+        (
+            "hostSelector: {}\nipam:\n  config:\n  - subnet: 10.1.2.3/24",
+            9,
+            "write 10.1.2.0/24",
+        ),
+        ("hostSelector: {}\nbridge: {mtu: 9}\nmacvlan: {}", 8, "macvlan options are set"),
+        ("driver: bridge", 6, "no host is selected"),
+    ];
+    for (spec, line, message) in cases {
+        desk.write("b-bad.yaml", &manifest::document("DockerNetwork", "bad", spec))?;
+        for command in ["apply", "diff", "delete"] {
+            let output = desk.run(&[command, "-f", "."])?;
+            assert_eq!(output.code(), Some(3), "{spec}: {output:?}");
+            let place = format!("b-bad.yaml:{line}: DockerNetwork/bad: ");
+            says(&output.stderr, &[&place, message])?;
+            assert!(output.stdout.is_empty(), "{output:?}");
+        }
+    }
+    desk.write("b-bad.yaml", "kind: DockerNetwork\nspec: {\n")?;
+    let output = desk.run(&["apply", "-f", "."])?;
+    assert_eq!(output.code(), Some(3), "{output:?}");
+    says(&output.stderr, &["b-bad.yaml:"])?;
+    untouched(engine)?;
+    assert!(!desk.state_dir().exists(), "not even a journal was begun");
+
+    // Without it all is well.
+    desk.write("b-bad.yaml", &manifest::network("better", ""))?;
+    desk.report(&["apply", "-f", "."])?.all_ready()?;
+    assert!(have::has_network(engine, "good")?);
+    Ok(())
+}
+
+fn every_form_of_input_is_read(engine: &Engine, desk: &Desk) -> Result<()> {
+    let item = |kind: &str, name: &str| {
+        format!(
+            r#"{{"apiVersion": "dockfleet.io/v1alpha1", "kind": "{kind}",
+                "metadata": {{"name": "{name}"}}, "spec": {{"hostSelector": {{}}}}}}"#
+        )
+    };
+    desk.write("one.json", &item("DockerNetwork", "from-json"))?;
+    let list = format!(
+        r#"{{"apiVersion": "v1", "kind": "List", "items": [{}, {}]}}"#,
+        item("DockerNetwork", "from-list"),
+        item("DockerVolume", "from-list")
+    );
+    desk.write("list.yml", &list)?;
+    let several = manifest::network("first", "") + &manifest::network("second", "");
+    desk.write("several.yaml", &several)?;
+    desk.write("notes.txt", "not a manifest")?;
+    desk.write("inner/deep.yaml", &manifest::network("deep", ""))?;
+
+    let report = desk.report(&["apply", "-f", "."])?.all_ready()?;
+    assert_eq!(report.rows().len(), 5, "{report:?}");
+    assert!(!have::has_network(engine, "deep")?, "folders are not entered by themselves");
+    desk.report(&["apply", "-R", "-f", "."])?.all_ready()?;
+    assert!(have::has_network(engine, "deep")?);
+
+    desk.write("inner/piped.yaml", &manifest::network("piped", ""))?;
+    let piped = desk.run_shell("dockfleet apply -f - -f one.json < inner/piped.yaml")?;
+    assert_eq!(piped.code(), Some(0), "{piped:?}");
+    let all: Vec<_> = have::network_ids(engine)?.into_keys().collect();
+    assert_eq!(all, ["deep", "first", "from-json", "from-list", "piped", "second"]);
+    assert_eq!(have::volume_names(engine)?, ["from-list"]);
+    Ok(())
+}
+
+fn a_dry_run_changes_nothing(engine: &Engine, desk: &Desk) -> Result<()> {
+    let yaml = manifest::network("front", "bridge: {mtu: 1400}") + &manifest::volume("data", "");
+    let dry = desk.with(&yaml, &["apply", "--dry-run"])?;
+    assert_eq!(dry.code, Some(0));
+    for name in ["front", "data"] {
+        assert_eq!(dry.row(name)?["action"], "create");
+    }
+    untouched(engine)?;
+    desk.apply(&yaml)?.all_ready()?;
+    let before = have::everything(engine)?;
+    let changed = yaml.replace("mtu: 1400", "mtu: 1300").replace("DockerVolume", "DockerNetwork");
+    desk.with(&changed, &["apply", "--dry-run"])?;
+    assert_eq!(have::everything(engine)?, before);
+    desk.is_settled(&yaml)
+}
+
+#[test]
+fn what_cannot_be_read_is_named() -> Result<()> {
+    let engine = solo(Generation::Newest)?;
+    let desk = Desk::at(&engine)?;
+    desk.write("empty/notes.txt", "")?;
+    desk.write("twice.yaml", &(manifest::network("one", "") + &manifest::network("one", "")))?;
+    desk.write("other.yaml", "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\n")?;
+    desk.write(
+        "hub.yaml",
+        &manifest::document("HostAssignment", "h1", "entries: []"),
+    )?;
+    let no_way = manifest::document("DockerHost", "h1", "allowedNamespaces: {from: All}");
+    desk.write("no-way.yaml", &no_way)?;
+    for (path, parts) in [
+        ("missing.yaml", &["missing.yaml", "No such file"][..]),
+        ("empty", &["empty", "no manifest"]),
+        ("twice.yaml", &["twice.yaml:9:", "twice.yaml:4"]),
+        ("other.yaml", &["other.yaml:2:", "Pod"]),
+        ("hub.yaml", &["hub.yaml:3:", "HostAssignment"]),
+        ("no-way.yaml", &["no-way.yaml", "h1", "spec.connection.direct"]),
+    ] {
+        let output = desk.run(&["apply", "-f", path])?;
+        assert_eq!(output.code(), Some(3), "{path}: {output:?}");
+        says(&output.stderr, parts)?;
+    }
+    for line in [&["apply"][..], &["apply", "-f", "x", "-o", "xml"], &["frobnicate"]] {
+        let output = desk.run(line)?;
+        assert_eq!(output.code(), Some(3), "{line:?}: {output:?}");
+    }
+    untouched(&engine)
+}
+
+#[test]
+fn an_engine_that_does_not_answer_is_named() -> Result<()> {
+    for (docker_host, shown) in [
+        ("unix:///nowhere/docker.sock", "unix:///nowhere/docker.sock"),
+        ("tcp://127.0.0.1:1", "tcp://127.0.0.1:1"),
+    ] {
+        let desk = Desk::with_docker_host(docker_host)?;
+        for command in ["apply", "delete"] {
+            let report = desk.with(&manifest::network("front", ""), &[command])?.ended_with(1)?;
+            says(&report.failure("local")?, &["no Docker Engine answers at", shown])?;
+        }
+        let get = desk.run(&["get"])?;
+        assert_eq!(get.code(), Some(1), "{get:?}");
+        says(&get.stdout, &["no Docker Engine answers at", shown, "1 hosts not reached"])?;
+        let diff = desk.run(&["diff", "-f", "all.yaml"])?;
+        assert_eq!(diff.code(), Some(1), "{diff:?}");
+        says(&diff.stderr, &["no Docker Engine answers at", shown])?;
+    }
+    let desk = Desk::with_docker_host("nonsense")?;
+    desk.write("all.yaml", &manifest::network("front", ""))?;
+    let output = desk.run(&["apply", "-f", "all.yaml"])?;
+    assert_eq!(output.code(), Some(3), "{output:?}");
+    says(&output.stderr, &["nonsense"])
+}
+
+#[test]
+fn a_hint_is_given_where_no_host_is_selected() -> Result<()> {
+    let engine = solo(Generation::Newest)?;
+    let desk = Desk::at(&engine)?;
+    let elsewhere = manifest::document("DockerNetwork", "front", "hostNames: [h9]");
+    desk.write("all.yaml", &elsewhere)?;
+    let output = desk.run(&["apply", "-f", "all.yaml"])?;
+    says(&output.stderr, &["warning", "default/front", "selects none of the hosts"])?;
+    untouched(&engine)?;
+    // A watch of nothing can be ended like any other.
+    let watch = desk.watch(&elsewhere)?;
+    dockfleet_e2e::eventually("its first word", SOON, || {
+        says(&watch.log(), &["selects none"]).map_err(|e| e.to_string())
+    })?;
+    watch.terminate(SOON)?;
+    Ok(())
+}

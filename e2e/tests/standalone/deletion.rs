@@ -1,0 +1,170 @@
+//! Letting go: by policy, never while something uses it, and never of more than was named.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::Result;
+use dockfleet_e2e::Engine;
+
+use crate::desk::{Desk, on_each_engine, says, text};
+use crate::{have, manifest};
+
+on_each_engine!(
+    networks_go_and_volumes_stay_unless_told_otherwise,
+    a_network_in_use_stays_until_its_containers_are_gone,
+    a_volume_in_use_stays_until_its_containers_are_gone,
+    what_could_not_go_yet_can_be_kept_after_all,
+    a_retained_volume_is_taken_up_again_with_its_data,
+    a_deletion_of_other_files_touches_nothing,
+    what_is_gone_already_is_gone,
+);
+
+fn networks_go_and_volumes_stay_unless_told_otherwise(engine: &Engine, desk: &Desk) -> Result<()> {
+    let yaml = [
+        manifest::network("goes", ""),
+        manifest::network("stays", "deletionPolicy: Retain"),
+        manifest::volume("kept", ""),
+        manifest::volume("removed", "deletionPolicy: Delete"),
+    ]
+    .concat();
+    desk.apply(&yaml)?.all_ready()?;
+    let stays = have::network(engine, "stays")?;
+    let kept = have::volume(engine, "kept")?;
+
+    let dry = desk.with(&yaml, &["delete", "--dry-run"])?.ended_with(0)?;
+    for (name, action) in [
+        ("goes", "remove"),
+        ("stays", "retain"),
+        ("kept", "retain"),
+        ("removed", "remove"),
+    ] {
+        assert_eq!(dry.row(name)?["action"], action, "{name}");
+    }
+    assert_eq!(have::volume_names(engine)?, ["kept", "removed"], "a dry run");
+    assert!(have::has_network(engine, "goes")?, "a dry run");
+
+    let report = desk.delete(&yaml)?.ended_with(0)?;
+    assert_eq!(report.changed(), Some(2));
+    report.stands("goes", "Gone", "Removed")?;
+    report.stands("removed", "Gone", "Removed")?;
+    says(&report.stands("stays", "Gone", "Retained")?, &["stays on the host"])?;
+    says(&report.stands("kept", "Gone", "Retained")?, &["stays on the host"])?;
+    assert!(!have::has_network(engine, "goes")?);
+    assert_eq!(have::volume_names(engine)?, ["kept"]);
+    assert_eq!(have::network(engine, "stays")?, stays, "labels included");
+    assert_eq!(have::volume(engine, "kept")?, kept, "labels included");
+    assert_eq!(kept["Labels"]["io.dockfleet.name"], "kept");
+    Ok(())
+}
+
+/// Deletes `yaml` while containers `running` and `idle` use its only object, and after each of them
+/// is gone.
+fn goes_only_when_unused(
+    engine: &Engine,
+    desk: &Desk,
+    yaml: &str,
+    is_there: impl Fn() -> Result<bool>,
+) -> Result<()> {
+    for user in ["running", "idle"] {
+        for _ in 0..2 {
+            let report = desk.delete(yaml)?.ended_with(1)?;
+            assert_eq!(report.changed(), Some(0), "{user}");
+            let message = report.stands("used", "Pending", "InUse")?;
+            says(&message, &[user])?;
+            assert!(is_there()?, "{user} uses it");
+        }
+        engine.docker(["rm", "--force", user])?;
+    }
+    let report = desk.delete(yaml)?.ended_with(0)?;
+    assert_eq!(report.changed(), Some(1));
+    report.stands("used", "Gone", "Removed")?;
+    assert!(!is_there()?);
+    Ok(())
+}
+
+fn a_network_in_use_stays_until_its_containers_are_gone(
+    engine: &Engine,
+    desk: &Desk,
+) -> Result<()> {
+    let yaml = manifest::network("used", "");
+    desk.apply(&yaml)?.all_ready()?;
+    engine.import_busybox()?;
+    engine.run_container("running", &["--network", "used"], &[])?;
+    // The engine would let the network go from under this one, and it would never start again.
+    engine.docker(["create", "--network", "used", "--name", "idle", "busybox:local"])?;
+    goes_only_when_unused(engine, desk, &yaml, || have::has_network(engine, "used"))
+}
+
+fn a_volume_in_use_stays_until_its_containers_are_gone(
+    engine: &Engine,
+    desk: &Desk,
+) -> Result<()> {
+    let yaml = manifest::volume("used", "deletionPolicy: Delete");
+    desk.apply(&yaml)?.all_ready()?;
+    engine.import_busybox()?;
+    let mount = ["--network", "none", "-v", "used:/data"];
+    engine.run_container("running", &mount, &[])?;
+    let create = [&["create", "--name", "idle"], &mount[..], &["busybox:local"]].concat();
+    engine.docker(create)?;
+    goes_only_when_unused(engine, desk, &yaml, || have::has_volume(engine, "used"))
+}
+
+fn what_could_not_go_yet_can_be_kept_after_all(engine: &Engine, desk: &Desk) -> Result<()> {
+    let yaml = manifest::network("used", "");
+    desk.apply(&yaml)?.all_ready()?;
+    let id = have::network_id(engine, "used")?;
+    engine.import_busybox()?;
+    engine.run_container("running", &["--network", "used"], &[])?;
+    desk.delete(&yaml)?.ended_with(1)?;
+    desk.apply(&yaml)?.all_ready()?;
+    engine.docker(["rm", "--force", "running"])?;
+    desk.is_settled(&yaml)?;
+    assert_eq!(have::network_id(engine, "used")?, id, "the deletion is void");
+    Ok(())
+}
+
+fn a_retained_volume_is_taken_up_again_with_its_data(engine: &Engine, desk: &Desk) -> Result<()> {
+    let yaml = manifest::volume("data", "labels: {team: shop}");
+    desk.apply(&yaml)?.all_ready()?;
+    let before = have::volume(engine, "data")?;
+    let note = Path::new(&text(&before["Mountpoint"])).join("note");
+    fs::write(&note, "kept")?;
+    desk.delete(&yaml)?.ended_with(0)?;
+    let report = desk.apply(&yaml)?.all_ready()?;
+    assert_eq!(report.changed(), Some(0));
+    assert_eq!(have::volume(engine, "data")?, before);
+    assert_eq!(fs::read_to_string(note)?, "kept");
+    desk.is_settled(&yaml)?;
+
+    // It is ours as it was before: with the other policy it goes.
+    let yaml = manifest::volume("data", "labels: {team: shop}\ndeletionPolicy: Delete");
+    desk.apply(&yaml)?.all_ready()?;
+    desk.delete(&yaml)?.ended_with(0)?;
+    assert!(!have::has_volume(engine, "data")?);
+    Ok(())
+}
+
+fn a_deletion_of_other_files_touches_nothing(engine: &Engine, desk: &Desk) -> Result<()> {
+    let ours = manifest::network("ours", "") + &manifest::volume("data", "deletionPolicy: Delete");
+    desk.apply(&ours)?.all_ready()?;
+    let before = have::everything(engine)?;
+    let report = desk.delete(&manifest::network("other", ""))?;
+    assert_eq!(report.changed(), Some(0));
+    assert_eq!(have::everything(engine)?, before);
+    desk.is_settled(&ours)
+}
+
+fn what_is_gone_already_is_gone(engine: &Engine, desk: &Desk) -> Result<()> {
+    let yaml = manifest::network("front", "") + &manifest::volume("data", "deletionPolicy: Delete");
+    desk.apply(&yaml)?.all_ready()?;
+    have::remove(engine, "/networks/front")?;
+    have::remove(engine, "/volumes/data")?;
+    for _ in 0..2 {
+        let report = desk.delete(&yaml)?.ended_with(0)?;
+        assert_eq!(report.changed(), Some(0));
+    }
+    assert!(desk.report(&["get"])?.ended_with(0)?.rows().is_empty());
+    // The loss of the volume was accepted with its deletion: this is a new one.
+    desk.apply(&yaml)?.all_ready()?;
+    Ok(())
+}

@@ -1,0 +1,30 @@
+//! Dockfleet without Kubernetes: files on one side, real Docker Engines on the other.
+//!
+//! Every check looks at the engine itself, and at what the program says of it. The numbers in the
+//! comments are those of the invariants in ARCHITECTURE.md.
+#![expect(
+    clippy::indexing_slicing,
+    reason = "a JSON value answers for a field it lacks with null"
+)]
+
+mod certificates;
+mod desk;
+mod have;
+mod manifest;
+
+mod bad_input;
+mod conflict;
+mod connection;
+mod deletion;
+mod drift;
+mod journal;
+mod no_drift;
+mod observe;
+mod output;
+mod prune;
+mod restart;
+mod selection;
+mod traffic;
+mod typed_networks;
+mod typed_volumes;
+mod update;

@@ -1,0 +1,129 @@
+//! What is in no file any more: left alone, unless somebody says to prune and confirms it.
+
+use anyhow::Result;
+use dockfleet_e2e::Engine;
+
+use crate::desk::{Desk, on_each_engine, says};
+use crate::{have, manifest};
+
+on_each_engine!(
+    applying_other_files_touches_nothing_else,
+    prune_without_a_terminal_wants_a_yes,
+    prune_asks_at_a_terminal,
+    prune_lets_go_by_policy,
+    prune_keeps_what_is_in_use_and_what_is_not_ours,
+);
+
+fn first() -> String {
+    manifest::network("one", "")
+}
+
+/// What is in no file later.
+fn rest() -> String {
+    [
+        manifest::network("two", ""),
+        manifest::network("kept-net", "deletionPolicy: Retain"),
+        manifest::volume("data", ""),
+        manifest::volume("cache", "deletionPolicy: Delete"),
+    ]
+    .concat()
+}
+
+fn applied(desk: &Desk) -> Result<()> {
+    desk.apply(&(first() + &rest()))?.all_ready()?;
+    Ok(())
+}
+
+fn applying_other_files_touches_nothing_else(engine: &Engine, desk: &Desk) -> Result<()> {
+    applied(desk)?;
+    let before = have::everything(engine)?;
+    let report = desk.apply(&first())?.all_ready()?;
+    assert_eq!(report.rows().len(), 1);
+    assert_eq!(have::everything(engine)?, before);
+    // What was applied before is not forgotten.
+    let get = desk.report(&["get"])?.ended_with(0)?;
+    assert_eq!(get.rows().len(), 5);
+    desk.is_settled(&(first() + &rest()))
+}
+
+fn prune_without_a_terminal_wants_a_yes(engine: &Engine, desk: &Desk) -> Result<()> {
+    applied(desk)?;
+    let before = have::everything(engine)?;
+    let new = first() + &manifest::network("new", "");
+    desk.write("all.yaml", &new)?;
+    let output = desk.run(&["apply", "--prune", "-f", "all.yaml"])?;
+    assert_eq!(output.code(), Some(3), "{output:?}");
+    says(&output.stderr, &["--yes", "default/two", "default/cache", "(Delete)", "(Retain)"])?;
+    assert!(!output.stderr.contains("default/one"), "{output:?}");
+    assert_eq!(have::everything(engine)?, before, "nothing was touched");
+
+    // Nothing to prune, nothing to ask.
+    let all = first() + &rest();
+    desk.with(&all, &["apply", "--prune"])?.all_ready()?;
+    Ok(())
+}
+
+fn prune_asks_at_a_terminal(engine: &Engine, desk: &Desk) -> Result<()> {
+    applied(desk)?;
+    desk.write("all.yaml", &first())?;
+    let before = have::everything(engine)?;
+    let answer = |word: &str| {
+        let line = format!(
+            "echo {word} | script -q -e -c 'dockfleet apply --prune -f all.yaml' /dev/null"
+        );
+        desk.run_shell(&line)
+    };
+    let no = answer("n")?;
+    says(&no.stdout, &["default/two", "[y/N]"])?;
+    assert_eq!(no.code(), Some(3), "{no:?}");
+    assert_eq!(have::everything(engine)?, before, "the answer was no");
+    let yes = answer("y")?;
+    assert_eq!(yes.code(), Some(0), "{yes:?}");
+    assert!(!have::has_network(engine, "two")?);
+    assert!(have::has_network(engine, "one")?);
+    Ok(())
+}
+
+fn prune_lets_go_by_policy(engine: &Engine, desk: &Desk) -> Result<()> {
+    applied(desk)?;
+    let one = have::network_id(engine, "one")?;
+    let diff = desk.with(&first(), &["diff", "--prune"])?.ended_with(2)?;
+    assert_eq!(diff.rows().len(), 4);
+    assert_eq!(diff.row("two")?["action"], "remove");
+    assert_eq!(diff.row("data")?["action"], "retain");
+    assert!(have::has_network(engine, "two")?, "diff only looks");
+
+    let report = desk.with(&first(), &["apply", "--prune", "--yes"])?.ended_with(0)?;
+    assert_eq!(report.changed(), Some(2));
+    report.stands("two", "Gone", "Removed")?;
+    report.stands("kept-net", "Gone", "Retained")?;
+    report.stands("data", "Gone", "Retained")?;
+    report.stands("cache", "Gone", "Removed")?;
+    let left: Vec<_> = have::network_ids(engine)?.into_keys().collect();
+    assert_eq!(left, ["kept-net", "one"]);
+    assert_eq!(have::volume_names(engine)?, ["data"]);
+    assert_eq!(have::network_id(engine, "one")?, one);
+    assert_eq!(desk.report(&["get"])?.rows().len(), 1);
+    Ok(())
+}
+
+fn prune_keeps_what_is_in_use_and_what_is_not_ours(engine: &Engine, desk: &Desk) -> Result<()> {
+    engine.docker(["network", "create", "theirs"])?;
+    engine.docker(["volume", "create", "their-data"])?;
+    applied(desk)?;
+    engine.import_busybox()?;
+    engine.run_container("box", &["--network", "two", "-v", "cache:/cache"], &[])?;
+    let prune = ["apply", "--prune", "--yes"];
+    let report = desk.with(&first(), &prune)?.ended_with(1)?;
+    for name in ["two", "cache"] {
+        says(&report.stands(name, "Pending", "InUse")?, &["box"])?;
+    }
+    assert!(have::has_network(engine, "two")?);
+    assert!(have::has_volume(engine, "cache")?);
+    engine.docker(["rm", "--force", "box"])?;
+    desk.with(&first(), &prune)?.ended_with(0)?;
+    let left: Vec<_> = have::network_ids(engine)?.into_keys().collect();
+    assert_eq!(left, ["kept-net", "one", "theirs"]);
+    assert_eq!(have::volume_names(engine)?, ["data", "their-data"]);
+    Ok(())
+}

@@ -1,0 +1,114 @@
+//! An engine that goes away or hangs in the middle.
+
+use anyhow::{Result, ensure};
+use dockfleet_e2e::{Engine, eventually};
+
+use crate::desk::{Desk, SOON, on_each_engine, says};
+use crate::{have, manifest};
+
+on_each_engine!(
+    an_engine_killed_in_the_middle_leaves_nothing_double_or_lost,
+    a_program_killed_in_the_middle_leaves_nothing_double_or_lost,
+    an_engine_that_hangs_is_an_error_and_not_a_wait_for_ever,
+    watch_outlives_a_restart_of_the_engine,
+);
+
+const MANY: usize = 30;
+
+fn many() -> String {
+    let network = |n| manifest::subnet(&format!("net{n}"), &format!("10.80.{n}.0/24"), "");
+    let volume = |n| manifest::volume(&format!("vol{n}"), "");
+    (0..MANY).map(network).chain((0..MANY).map(volume)).collect()
+}
+
+/// Waits until some networks are made, and not all of them.
+fn in_the_middle(engine: &Engine) -> Result<()> {
+    let made = eventually("the first networks", SOON, || {
+        let made = have::network_ids(engine).map_err(|e| e.to_string())?.len();
+        if made < 3 { Err(format!("{made} networks")) } else { Ok(made) }
+    })?;
+    ensure!(made < MANY, "it was over too soon");
+    Ok(())
+}
+
+/// After something broke: what was there is still there, the rest comes, and nothing comes twice.
+fn can_be_finished(engine: &Engine, desk: &Desk, yaml: &str) -> Result<()> {
+    let before = have::network_ids(engine)?;
+    ensure!(before.len() < MANY, "{} networks were made", before.len());
+    desk.apply(yaml)?.all_ready()?;
+    let after = have::network_ids(engine)?;
+    assert_eq!(after.len(), MANY);
+    assert!(after.values().all(|ids| ids.len() == 1), "{after:?}");
+    for (name, ids) in &before {
+        assert_eq!(after.get(name), Some(ids), "{name} was there");
+    }
+    assert_eq!(have::volume_names(engine)?.len(), MANY);
+    desk.is_settled(yaml)
+}
+
+fn an_engine_killed_in_the_middle_leaves_nothing_double_or_lost(
+    engine: &Engine,
+    desk: &Desk,
+) -> Result<()> {
+    let yaml = many();
+    desk.write("all.yaml", &yaml)?;
+    let command = desk.command(&["apply", "-f", "all.yaml"]);
+    let apply = desk.program().spawn_command(&command, None)?;
+    in_the_middle(engine)?;
+    engine.kill()?;
+    let status = apply.wait(SOON)?;
+    assert_eq!(status.code(), Some(1), "{}", apply.log());
+    says(&apply.log(), &["EngineUnreachable"])?;
+    engine.start_again()?;
+    can_be_finished(engine, desk, &yaml)
+}
+
+fn a_program_killed_in_the_middle_leaves_nothing_double_or_lost(
+    engine: &Engine,
+    desk: &Desk,
+) -> Result<()> {
+    let yaml = many();
+    desk.write("all.yaml", &yaml)?;
+    let command = desk.command(&["apply", "-f", "all.yaml"]);
+    let apply = desk.program().spawn_command(&command, None)?;
+    in_the_middle(engine)?;
+    apply.kill()?;
+    can_be_finished(engine, desk, &yaml)
+}
+
+fn an_engine_that_hangs_is_an_error_and_not_a_wait_for_ever(
+    engine: &Engine,
+    desk: &Desk,
+) -> Result<()> {
+    let yaml = manifest::network("front", "");
+    engine.pause()?;
+    let report = desk.apply(&yaml)?.ended_with(1)?;
+    says(&report.failure("local")?, &["no answer within 10 s", "docker.sock"])?;
+    engine.resume()?;
+    assert!(!have::has_network(engine, "front")?);
+    desk.apply(&yaml)?.all_ready()?;
+    Ok(())
+}
+
+fn watch_outlives_a_restart_of_the_engine(engine: &Engine, desk: &Desk) -> Result<()> {
+    let watch = desk.watch(&manifest::network("front", ""))?;
+    let comes = || {
+        eventually("the network", SOON, || match have::has_network(engine, "front") {
+            Ok(true) => Ok(()),
+            other => Err(format!("{other:?}")),
+        })
+        .map_err(|e| e.context(watch.log()))
+    };
+    comes()?;
+    let id = have::network_id(engine, "front")?;
+    engine.stop()?;
+    eventually("a word about the engine", SOON, || {
+        says(&watch.log(), &["no Docker Engine answers"]).map_err(|e| e.to_string())
+    })?;
+    engine.start_again()?;
+    assert_eq!(have::network_id(engine, "front")?, id, "it was not asked for again");
+    have::remove(engine, "/networks/front")?;
+    comes()?;
+    assert!(watch.is_running());
+    Ok(())
+}

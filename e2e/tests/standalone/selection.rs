@@ -1,0 +1,127 @@
+//! A resource that selects a host no longer: let go of there by policy, and only there.
+
+use anyhow::Result;
+use dockfleet_e2e::Generation;
+
+use crate::desk::{Desk, for_each_generation, pair, stands};
+use crate::{have, manifest};
+
+for_each_generation!(
+    a_host_that_is_not_selected_any_more_lets_go,
+    a_host_that_is_not_named_any_more_lets_go,
+    nothing_goes_while_suspended,
+    a_host_closed_to_a_namespace_removes_nothing,
+);
+
+fn on_berlin(name: &str, kind: &str, spec: &str) -> String {
+    let spec = format!("hostSelector: {{matchLabels: {{site: berlin}}}}\n{spec}");
+    manifest::document(kind, name, &spec)
+}
+
+fn resources() -> String {
+    [
+        on_berlin("front", "DockerNetwork", ""),
+        on_berlin("kept-net", "DockerNetwork", "deletionPolicy: Retain"),
+        on_berlin("data", "DockerVolume", ""),
+        on_berlin("cache", "DockerVolume", "deletionPolicy: Delete"),
+        manifest::network("everywhere", ""),
+    ]
+    .concat()
+}
+
+fn a_host_that_is_not_selected_any_more_lets_go(generation: Generation) -> Result<()> {
+    let (first, second) = pair(generation)?;
+    let desk = Desk::for_hosts_in_files()?;
+    let hosts = |site: &str| {
+        let site = format!("{{site: {site}}}");
+        manifest::host(&first, "{site: berlin}") + &manifest::host(&second, &site)
+    };
+    let report = desk.apply(&(hosts("berlin") + &resources()))?.all_ready()?;
+    assert_eq!(report.rows().len(), 10);
+    let (here, there) = (have::everything(&first)?, have::everything(&second)?);
+
+    let yaml = hosts("paris") + &resources();
+    let report = desk.apply(&yaml)?.ended_with(0)?;
+    assert_eq!(report.changed(), Some(2));
+    stands(report.row_on("h2", "front")?, "Gone", "Removed")?;
+    stands(report.row_on("h2", "kept-net")?, "Gone", "Retained")?;
+    stands(report.row_on("h2", "data")?, "Gone", "Retained")?;
+    stands(report.row_on("h2", "cache")?, "Gone", "Removed")?;
+    assert_eq!(report.row_on("h2", "everywhere")?["state"], "Ready");
+    assert_eq!(have::everything(&first)?, here);
+    let left: Vec<_> = have::network_ids(&second)?.into_keys().collect();
+    assert_eq!(left, ["everywhere", "kept-net"]);
+    assert_eq!(have::volume_names(&second)?, ["data"]);
+    desk.is_settled(&yaml)?;
+
+    // Selected again, it takes up what it had kept.
+    desk.apply(&(hosts("berlin") + &resources()))?.all_ready()?;
+    let now = have::everything(&second)?;
+    assert_eq!(now.0.len(), there.0.len());
+    for kept in ["kept-net", "everywhere"] {
+        let was = there.0.iter().find(|n| n["Name"] == kept);
+        assert_eq!(now.0.iter().find(|n| n["Name"] == kept), was);
+    }
+    assert!(now.1.contains(&have::volume(&second, "data")?));
+    assert!(there.1.contains(&have::volume(&second, "data")?));
+    Ok(())
+}
+
+fn a_host_that_is_not_named_any_more_lets_go(generation: Generation) -> Result<()> {
+    let (first, second) = pair(generation)?;
+    let desk = Desk::for_hosts_in_files()?;
+    let hosts = manifest::host(&first, "{}") + &manifest::host(&second, "{}");
+    let on = |names: &str| {
+        let spec = format!("hostNames: {names}");
+        hosts.clone() + &manifest::document("DockerNetwork", "front", &spec)
+    };
+    desk.apply(&on("[h1]"))?.all_ready()?;
+    let id = have::network_id(&first, "front")?;
+    assert!(!have::has_network(&second, "front")?);
+    desk.apply(&on("[h1, h2]"))?.all_ready()?;
+    assert!(have::has_network(&second, "front")?);
+    let report = desk.apply(&on("[h1]"))?.ended_with(0)?;
+    stands(report.row_on("h2", "front")?, "Gone", "Removed")?;
+    assert!(!have::has_network(&second, "front")?);
+    assert_eq!(have::network_id(&first, "front")?, id);
+    desk.is_settled(&on("[h1]"))
+}
+
+fn nothing_goes_while_suspended(generation: Generation) -> Result<()> {
+    let (first, second) = pair(generation)?;
+    let desk = Desk::for_hosts_in_files()?;
+    let hosts = manifest::host(&first, "{}") + &manifest::host(&second, "{}");
+    let on = |names: &str, more: &str| {
+        let spec = format!("hostNames: {names}\n{more}");
+        hosts.clone() + &manifest::document("DockerNetwork", "front", &spec)
+    };
+    desk.apply(&on("[h1, h2]", ""))?.all_ready()?;
+    let before = have::everything(&second)?;
+    let report = desk.apply(&on("[h1]", "suspend: true"))?;
+    assert_eq!(report.changed(), Some(0));
+    assert_eq!(have::everything(&second)?, before);
+    let report = desk.apply(&on("[h1]", ""))?.ended_with(0)?;
+    assert_eq!(report.changed(), Some(1));
+    assert!(!have::has_network(&second, "front")?);
+    Ok(())
+}
+
+fn a_host_closed_to_a_namespace_removes_nothing(generation: Generation) -> Result<()> {
+    let (first, second) = pair(generation)?;
+    let desk = Desk::for_hosts_in_files()?;
+    let hosts = manifest::host(&first, "{}") + &manifest::host(&second, "{}");
+    let network = manifest::network("front", "").replace("{name: front}", "{name: front, namespace: shop}");
+    desk.apply(&(hosts.clone() + &network))?.all_ready()?;
+    let before = have::everything(&second)?;
+    // Only the second one is closed.
+    let (open, closed) = (hosts.clone(), "allowedNamespaces: {from: Same}");
+    let (kept, changed) = open.rsplit_once("allowedNamespaces: {from: All}").unwrap_or_default();
+    let hosts = format!("{kept}{closed}{changed}");
+    let report = desk.apply(&(hosts + &network))?.ended_with(1)?;
+    assert_eq!(report.changed(), Some(0));
+    let told: Vec<_> = report.rows().iter().filter(|r| r["host"] == "h2").collect();
+    assert!(told.iter().any(|r| r["reason"] == "NotAllowed"), "{told:?}");
+    assert_eq!(report.row_on("h1", "front")?["state"], "Ready");
+    assert_eq!(have::everything(&second)?, before);
+    Ok(())
+}

@@ -1,0 +1,145 @@
+//! A resource that changes: reported, or replaced when nothing uses it.
+
+use anyhow::Result;
+use dockfleet_e2e::{Engine, eventually};
+use serde_json::json;
+
+use crate::desk::{Desk, SOON, on_each_engine, says};
+use crate::{have, manifest};
+
+on_each_engine!(
+    without_permission_a_changed_network_is_reported,
+    an_unused_network_is_replaced,
+    a_network_in_use_is_replaced_when_it_is_free,
+    watch_replaces_a_network_when_it_is_free,
+    a_network_that_stays_different_is_not_replaced_again_and_again,
+    a_changed_volume_is_reported_and_keeps_its_data,
+    a_change_of_policy_alone_changes_nothing_on_the_host,
+);
+
+const MTU: &str = "com.docker.network.driver.mtu";
+
+fn front(policy: &str, mtu: u16) -> String {
+    let spec = format!("updatePolicy: {policy}\nbridge: {{mtu: {mtu}}}");
+    manifest::subnet("front", "10.70.0.0/24", &spec)
+}
+
+fn without_permission_a_changed_network_is_reported(engine: &Engine, desk: &Desk) -> Result<()> {
+    desk.apply(&front("Never", 1400))?.all_ready()?;
+    let before = have::network(engine, "front")?;
+    for _ in 0..2 {
+        let report = desk.apply(&front("Never", 1300))?.ended_with(1)?;
+        assert_eq!(report.changed(), Some(0));
+        let message = report.stands("front", "Drifted", "Drifted")?;
+        says(&message, &["updatePolicy is Never", MTU])?;
+        let diff = json!([{"field": format!("options[{MTU}]"), "want": "1300", "have": "1400"}]);
+        assert_eq!(report.row("front")?["diff"], diff);
+        assert_eq!(have::network(engine, "front")?, before);
+    }
+    // Back to what it was, all is well.
+    desk.is_settled(&front("Never", 1400))
+}
+
+fn an_unused_network_is_replaced(engine: &Engine, desk: &Desk) -> Result<()> {
+    desk.apply(&front("WhenUnused", 1400))?.all_ready()?;
+    let before = have::network_id(engine, "front")?;
+    let yaml = front("WhenUnused", 1300);
+    let diff = desk.with(&yaml, &["diff"])?.ended_with(2)?;
+    assert_eq!(diff.row("front")?["action"], "replace");
+    assert_eq!(have::network_id(engine, "front")?, before, "diff only looks");
+    desk.apply(&yaml)?.all_ready()?;
+    let after = have::network(engine, "front")?;
+    assert_ne!(after["Id"], before.as_str());
+    assert_eq!(after["Options"][MTU], "1300");
+    desk.is_settled(&yaml)
+}
+
+fn a_network_in_use_is_replaced_when_it_is_free(engine: &Engine, desk: &Desk) -> Result<()> {
+    desk.apply(&front("WhenUnused", 1400))?.all_ready()?;
+    let before = have::network_id(engine, "front")?;
+    engine.import_busybox()?;
+    engine.run_container("running", &["--network", "front"], &[])?;
+    engine.docker(["create", "--network", "front", "--name", "idle", "busybox:local"])?;
+    let yaml = front("WhenUnused", 1300);
+    for user in ["running", "idle"] {
+        for _ in 0..2 {
+            let report = desk.apply(&yaml)?.ended_with(1)?;
+            assert_eq!(report.changed(), Some(0));
+            says(&report.stands("front", "Drifted", "InUse")?, &[user])?;
+            let now = have::network(engine, "front")?;
+            assert_eq!(now["Id"], before.as_str(), "{user} uses it");
+            assert_eq!(now["Options"][MTU], "1400");
+        }
+        engine.docker(["rm", "--force", user])?;
+    }
+    desk.apply(&yaml)?.all_ready()?;
+    let after = have::network(engine, "front")?;
+    assert_ne!(after["Id"], before.as_str());
+    assert_eq!(after["Options"][MTU], "1300");
+    desk.is_settled(&yaml)
+}
+
+fn watch_replaces_a_network_when_it_is_free(engine: &Engine, desk: &Desk) -> Result<()> {
+    desk.apply(&front("WhenUnused", 1400))?.all_ready()?;
+    engine.import_busybox()?;
+    engine.run_container("running", &["--network", "front"], &[])?;
+    let watch = desk.watch(&front("WhenUnused", 1300))?;
+    eventually("a word about the container", SOON, || {
+        says(&watch.log(), &["InUse", "running"]).map_err(|e| e.to_string())
+    })?;
+    assert_eq!(have::network(engine, "front")?["Options"][MTU], "1400");
+    engine.docker(["rm", "--force", "running"])?;
+    eventually("the new network", SOON, || {
+        let now = have::network(engine, "front").map_err(|e| e.to_string())?;
+        (now["Options"][MTU] == "1300").then_some(()).ok_or_else(|| now.to_string())
+    })
+    .map_err(|e| e.context(watch.log()))
+}
+
+/// A network that was made from this very revision and differs all the same would differ again.
+fn a_network_that_stays_different_is_not_replaced_again_and_again(
+    engine: &Engine,
+    desk: &Desk,
+) -> Result<()> {
+    let yaml = front("WhenUnused", 1400);
+    desk.apply(&yaml)?.all_ready()?;
+    let made = have::network(engine, "front")?;
+    have::remove(engine, "/networks/front")?;
+    let body = json!({"Name": "front", "Labels": made["Labels"], "IPAM": made["IPAM"]});
+    let id = have::make_network(engine, &body)?;
+    for _ in 0..3 {
+        let report = desk.apply(&yaml)?.ended_with(1)?;
+        assert_eq!(report.changed(), Some(0));
+        let message = report.stands("front", "Drifted", "Drifted")?;
+        says(&message, &[MTU, "want 1400"])?;
+        assert_eq!(have::network_id(engine, "front")?, id);
+    }
+    Ok(())
+}
+
+fn a_changed_volume_is_reported_and_keeps_its_data(engine: &Engine, desk: &Desk) -> Result<()> {
+    desk.apply(&manifest::volume("data", "labels: {team: shop}"))?.all_ready()?;
+    let before = have::volume(engine, "data")?;
+    let changed = "labels: {team: bank}\nlossPolicy: Recreate\ntmpfs: {size: 1Mi}";
+    let report = desk.apply(&manifest::volume("data", changed))?.ended_with(1)?;
+    assert_eq!(report.changed(), Some(0));
+    let message = report.stands("data", "Drifted", "Drifted")?;
+    says(&message, &["options[type]", "want tmpfs, have nothing"])?;
+    assert_eq!(have::volume(engine, "data")?, before);
+    Ok(())
+}
+
+fn a_change_of_policy_alone_changes_nothing_on_the_host(
+    engine: &Engine,
+    desk: &Desk,
+) -> Result<()> {
+    desk.apply(&front("WhenUnused", 1400))?.all_ready()?;
+    let before = have::network(engine, "front")?;
+    let policies = "driftPolicy: Observe\ndeletionPolicy: Retain\nadoptionPolicy: Force\nbridge: {mtu: 1400}";
+    let yaml = manifest::subnet("front", "10.70.0.0/24", policies);
+    let report = desk.apply(&yaml)?.all_ready()?;
+    assert_eq!(report.changed(), Some(0));
+    desk.is_settled(&yaml)?;
+    assert_eq!(have::network(engine, "front")?, before);
+    Ok(())
+}

@@ -1,0 +1,222 @@
+//! What the reports of all hosts amount to for one resource: counters, a short list, conditions.
+
+use dockfleet_crds::condition::{self, Truth, Verdict};
+use dockfleet_crds::status::{FailingHost, HostCounts, MAX_FAILING_HOSTS};
+use dockfleet_crds::{Entry, EntryState, EntryStatus, Intent, Reason};
+
+use crate::assignment::Refusal;
+
+/// How one host stands towards one resource.
+#[derive(Clone, Debug)]
+pub struct HostView<'a> {
+    /// Name of the host.
+    pub host: &'a str,
+    /// Its entry for the resource.
+    pub entry: Option<&'a Entry>,
+    /// What its agent last said of the entry.
+    pub told: Option<&'a EntryStatus>,
+    /// Why it has none although the resource selects it.
+    pub refused: Option<&'a Refusal>,
+}
+
+/// What there is to say of a resource beside its hosts.
+#[derive(Clone, Debug, Default)]
+pub struct Notes {
+    /// The resource is being deleted.
+    pub deleting: bool,
+    /// The resource is suspended.
+    pub suspended: bool,
+    /// Sentences for the person who wrote it: options that an engine ignores, names that others want.
+    pub warnings: Vec<String>,
+}
+
+/// What a resource's status says, but for the times of its conditions.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Aggregate {
+    /// How many hosts are in which state.
+    pub hosts: HostCounts,
+    /// Hosts that are not ready, by name.
+    pub failing: Vec<FailingHost>,
+    /// The conditions.
+    pub conditions: Vec<Verdict>,
+}
+
+/// How one host counts, the worst first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Count {
+    Failed,
+    Drifted,
+    Pending,
+    Removing,
+    Ready,
+}
+
+/// Adds up what hosts say. They come sorted by name.
+pub fn aggregate<'a>(hosts: impl Iterator<Item = HostView<'a>>, notes: &Notes) -> Aggregate {
+    let mut counts = HostCounts::default();
+    let mut failing: Vec<(Count, FailingHost)> = Vec::new();
+    let mut not_allowed = 0;
+    let mut waits = false;
+    for view in hosts {
+        let (count, reason, message) = judge(&view);
+        if let Some(reason) = reason {
+            not_allowed += i32::from(reason == Reason::NotAllowed);
+            if is_worth_naming(count, reason) {
+                waits |= reason.ends_by_itself();
+                let host = view.host.to_owned();
+                let named = FailingHost {
+                    host,
+                    reason,
+                    message,
+                };
+                failing.push((count, named));
+            }
+        }
+        match count {
+            Count::Ready => counts.ready += 1,
+            Count::Pending => counts.pending += 1,
+            Count::Drifted => counts.drifted += 1,
+            Count::Failed => counts.failed += 1,
+            Count::Removing => counts.removing += 1,
+        }
+        counts.desired += i32::from(count != Count::Removing);
+    }
+    // Hosts that only wait must not crowd out those that failed.
+    failing.sort_by_key(|(count, _)| *count);
+    let worst = failing.first().map(|(_, host)| host.clone());
+    failing.truncate(MAX_FAILING_HOSTS);
+    let mut failing: Vec<FailingHost> = failing.into_iter().map(|(_, host)| host).collect();
+    failing.sort_by(|a, b| a.host.cmp(&b.host));
+    let conditions = conditions(counts, worst.as_ref(), not_allowed, waits, notes);
+    Aggregate {
+        hosts: counts,
+        failing,
+        conditions,
+    }
+}
+
+fn is_worth_naming(count: Count, reason: Reason) -> bool {
+    match count {
+        Count::Failed | Count::Drifted => true,
+        Count::Pending => reason != Reason::Progressing,
+        // What is removed or let go of is only not yet taken note of.
+        Count::Removing => !matches!(
+            reason,
+            Reason::Progressing | Reason::Removed | Reason::Retained
+        ),
+        Count::Ready => false,
+    }
+}
+
+fn judge(view: &HostView<'_>) -> (Count, Option<Reason>, String) {
+    if let Some(refused) = view.refused {
+        return (Count::Failed, Some(refused.reason), refused.message.clone());
+    }
+    let Some(entry) = view.entry else {
+        return (Count::Pending, Some(Reason::Progressing), String::new());
+    };
+    // A report on an earlier revision says nothing of this one.
+    let told = view.told.filter(|t| t.revision == entry.revision);
+    let (reason, message) = told.map_or((Some(Reason::Progressing), String::new()), |t| {
+        (t.reason, t.message.clone())
+    });
+    if entry.intent == Intent::Absent {
+        return (Count::Removing, reason, message);
+    }
+    let count = match told.map(|t| t.state) {
+        None | Some(EntryState::Pending | EntryState::Gone) => Count::Pending,
+        Some(EntryState::Ready) => Count::Ready,
+        Some(EntryState::Drifted) => Count::Drifted,
+        Some(EntryState::Failed) => Count::Failed,
+    };
+    (count, reason, message)
+}
+
+fn conditions(
+    counts: HostCounts,
+    worst: Option<&FailingHost>,
+    not_allowed: i32,
+    waits: bool,
+    notes: &Notes,
+) -> Vec<Verdict> {
+    let bad = counts.failed + counts.drifted;
+    let message = sentence(counts, worst);
+    let ready = |status, reason: &str| Verdict::new(condition::READY, status, reason, &*message);
+    let mut all = Vec::new();
+    all.push(if notes.deleting {
+        ready(Truth::Unknown, "Deleting")
+    } else if bad > 0 {
+        ready(Truth::False, worst.map_or("Failed", |w| w.reason.as_str()))
+    } else if counts.pending > 0 && notes.suspended {
+        ready(Truth::Unknown, Reason::Suspended.as_str())
+    } else if counts.pending > 0 {
+        ready(
+            Truth::Unknown,
+            worst.map_or("Progressing", |w| w.reason.as_str()),
+        )
+    } else if counts.desired == 0 {
+        ready(Truth::True, "NoHosts")
+    } else {
+        ready(Truth::True, "Ready")
+    });
+    let working = counts.pending > 0 || counts.removing > 0 || (bad > 0 && waits);
+    if working && !notes.suspended {
+        all.push(Verdict::new(
+            condition::RECONCILING,
+            Truth::True,
+            "Progressing",
+            &*message,
+        ));
+    } else if bad > 0 {
+        let reason = worst.map_or("Failed", |w| w.reason.as_str());
+        all.push(Verdict::new(
+            condition::STALLED,
+            Truth::True,
+            reason,
+            &*message,
+        ));
+    }
+    all.push(accepted(counts, not_allowed, notes));
+    all
+}
+
+fn accepted(counts: HostCounts, not_allowed: i32, notes: &Notes) -> Verdict {
+    let warnings = notes.warnings.join("; ");
+    if not_allowed > 0 {
+        let message = format!(
+            "{not_allowed} of {} selected hosts do not allow this namespace",
+            counts.desired
+        );
+        return Verdict::new(
+            condition::ACCEPTED,
+            Truth::False,
+            Reason::NotAllowed.as_str(),
+            message,
+        );
+    }
+    let reason = if notes.warnings.is_empty() {
+        "Accepted"
+    } else {
+        "AcceptedWithWarnings"
+    };
+    Verdict::new(condition::ACCEPTED, Truth::True, reason, warnings)
+}
+
+fn sentence(counts: HostCounts, worst: Option<&FailingHost>) -> String {
+    let mut text = match counts.desired {
+        0 => "no host is selected".to_owned(),
+        1 => format!("{} of 1 host is ready", counts.ready),
+        n => format!("{} of {n} hosts are ready", counts.ready),
+    };
+    if counts.removing > 0 {
+        text = format!("{text}; {} still to let go", counts.removing);
+    }
+    match worst {
+        Some(w) if w.message.is_empty() => format!("{text}; {}: {}", w.host, w.reason.as_str()),
+        Some(w) => format!("{text}; {}: {}", w.host, w.message),
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests;

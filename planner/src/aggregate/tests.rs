@@ -1,0 +1,397 @@
+use super::*;
+
+fn entry(intent: Intent) -> Entry {
+    Entry {
+        uid: "u".to_owned(),
+        revision: "r".to_owned(),
+        intent,
+        ..Entry::default()
+    }
+}
+
+fn told(state: EntryState, reason: Option<Reason>, message: &str) -> EntryStatus {
+    EntryStatus {
+        uid: "u".to_owned(),
+        revision: "r".to_owned(),
+        state,
+        reason,
+        message: message.to_owned(),
+        ..EntryStatus::default()
+    }
+}
+
+/// What one host has and says.
+#[derive(Default)]
+struct Host {
+    entry: Option<Entry>,
+    told: Option<EntryStatus>,
+    refused: Option<Refusal>,
+}
+
+fn present(state: EntryState, reason: Option<Reason>, message: &str) -> Host {
+    Host {
+        entry: Some(entry(Intent::Present)),
+        told: Some(told(state, reason, message)),
+        refused: None,
+    }
+}
+
+fn ready() -> Host {
+    present(EntryState::Ready, None, "")
+}
+
+fn silent(intent: Intent) -> Host {
+    Host {
+        entry: Some(entry(intent)),
+        ..Host::default()
+    }
+}
+
+fn refused(reason: Reason) -> Host {
+    let message = "no".to_owned();
+    Host {
+        refused: Some(Refusal { reason, message }),
+        ..Host::default()
+    }
+}
+
+fn add(hosts: &[Host], notes: &Notes) -> Aggregate {
+    let names: Vec<String> = (0..hosts.len()).map(|i| format!("h{i:02}")).collect();
+    let views = hosts.iter().zip(&names).map(|(h, host)| HostView {
+        host,
+        entry: h.entry.as_ref(),
+        told: h.told.as_ref(),
+        refused: h.refused.as_ref(),
+    });
+    aggregate(views, notes)
+}
+
+fn failing(host: &str, reason: Reason, message: &str) -> FailingHost {
+    FailingHost {
+        host: host.to_owned(),
+        reason,
+        message: message.to_owned(),
+    }
+}
+
+/// Returns the conditions as `Type=Status/Reason`.
+fn short(a: &Aggregate) -> Vec<String> {
+    a.conditions
+        .iter()
+        .map(|c| format!("{}={}/{}", c.type_, c.status.as_str(), c.reason))
+        .collect()
+}
+
+/// What kstatus makes of the conditions (cli-utils pkg/kstatus/status/generic.go).
+fn kstatus(a: &Aggregate) -> &'static str {
+    let is = |t: &str| a.conditions.iter().find(|c| c.type_ == t).map(|c| c.status);
+    match (
+        is(condition::RECONCILING),
+        is(condition::STALLED),
+        is(condition::READY),
+    ) {
+        (Some(Truth::True), _, _) => "InProgress",
+        (_, Some(Truth::True), _) => "Failed",
+        (_, _, Some(Truth::True) | None) => "Current",
+        _ => "InProgress",
+    }
+}
+
+#[test]
+fn all_hosts_ready() {
+    assert_eq!(
+        add(&[ready(), ready()], &Notes::default()),
+        Aggregate {
+            hosts: HostCounts {
+                desired: 2,
+                ready: 2,
+                ..HostCounts::default()
+            },
+            failing: vec![],
+            conditions: vec![
+                Verdict::new(
+                    condition::READY,
+                    Truth::True,
+                    "Ready",
+                    "2 of 2 hosts are ready"
+                ),
+                Verdict::new(condition::ACCEPTED, Truth::True, "Accepted", ""),
+            ],
+        }
+    );
+}
+
+#[test]
+fn no_host_is_no_failure() {
+    let a = add(&[], &Notes::default());
+    assert_eq!(short(&a), ["Ready=True/NoHosts", "Accepted=True/Accepted"]);
+    assert_eq!(kstatus(&a), "Current");
+}
+
+#[test]
+fn ready_is_unknown_while_progressing() {
+    let stale = Host {
+        told: Some(EntryStatus {
+            revision: "old".to_owned(),
+            ..told(EntryState::Failed, Some(Reason::Conflict), "old news")
+        }),
+        ..silent(Intent::Present)
+    };
+    // Selected, and its entry not written yet.
+    for host in [silent(Intent::Present), stale, Host::default()] {
+        let a = add(&[ready(), host], &Notes::default());
+        assert_eq!(
+            short(&a),
+            [
+                "Ready=Unknown/Progressing",
+                "Reconciling=True/Progressing",
+                "Accepted=True/Accepted"
+            ]
+        );
+        assert_eq!((a.hosts.ready, a.hosts.pending, a.failing), (1, 1, vec![]));
+    }
+}
+
+#[test]
+fn what_waits_is_named() {
+    let waits = present(
+        EntryState::Pending,
+        Some(Reason::EngineUnreachable),
+        "no answer",
+    );
+    let a = add(&[waits], &Notes::default());
+    assert_eq!(
+        a.failing,
+        [failing("h00", Reason::EngineUnreachable, "no answer")]
+    );
+    assert_eq!(
+        short(&a),
+        [
+            "Ready=Unknown/EngineUnreachable",
+            "Reconciling=True/Progressing",
+            "Accepted=True/Accepted"
+        ]
+    );
+}
+
+#[test]
+fn a_failure_that_needs_somebody_is_stalled() {
+    let a = add(
+        &[
+            ready(),
+            present(EntryState::Failed, Some(Reason::Conflict), "taken"),
+        ],
+        &Notes::default(),
+    );
+    assert_eq!(
+        a.conditions,
+        [
+            Verdict::new(
+                condition::READY,
+                Truth::False,
+                "Conflict",
+                "1 of 2 hosts are ready; h01: taken"
+            ),
+            Verdict::new(
+                condition::STALLED,
+                Truth::True,
+                "Conflict",
+                "1 of 2 hosts are ready; h01: taken"
+            ),
+            Verdict::new(condition::ACCEPTED, Truth::True, "Accepted", ""),
+        ]
+    );
+    assert_eq!(kstatus(&a), "Failed");
+}
+
+#[test]
+fn nothing_is_stalled_while_something_goes_on() {
+    let conflict = || present(EntryState::Failed, Some(Reason::Conflict), "taken");
+    let refused = || present(EntryState::Failed, Some(Reason::EngineRefused), "busy");
+    for hosts in [
+        vec![conflict(), silent(Intent::Present)],
+        vec![conflict(), silent(Intent::Absent)],
+        vec![conflict(), refused()],
+        vec![refused()],
+    ] {
+        let a = add(&hosts, &Notes::default());
+        assert!(short(&a).contains(&"Reconciling=True/Progressing".to_owned()));
+        assert!(a.conditions.iter().all(|c| c.type_ != condition::STALLED));
+        assert_eq!(kstatus(&a), "InProgress");
+    }
+}
+
+#[test]
+fn drift_that_is_left_is_not_ready() {
+    let a = add(
+        &[present(
+            EntryState::Drifted,
+            Some(Reason::Drifted),
+            "left as it is",
+        )],
+        &Notes::default(),
+    );
+    assert_eq!(
+        short(&a),
+        [
+            "Ready=False/Drifted",
+            "Stalled=True/Drifted",
+            "Accepted=True/Accepted"
+        ]
+    );
+    assert_eq!((a.hosts.drifted, a.hosts.failed), (1, 0));
+}
+
+#[test]
+fn the_worst_host_gives_the_reason() {
+    let hosts = [
+        present(
+            EntryState::Pending,
+            Some(Reason::EngineUnreachable),
+            "no answer",
+        ),
+        present(EntryState::Drifted, Some(Reason::Drifted), "left"),
+        present(EntryState::Failed, Some(Reason::Lost), "gone"),
+    ];
+    let a = add(&hosts, &Notes::default());
+    assert_eq!(short(&a).first().unwrap(), "Ready=False/Lost");
+    assert_eq!(a.failing.len(), 3);
+}
+
+#[test]
+fn at_most_ten_hosts_are_named_and_failures_before_waits() {
+    let mut hosts: Vec<Host> = (0..20)
+        .map(|_| present(EntryState::Pending, Some(Reason::EngineUnreachable), ""))
+        .collect();
+    hosts.push(present(EntryState::Failed, Some(Reason::Invalid), "bad"));
+    let a = add(&hosts, &Notes::default());
+    assert_eq!(a.failing.len(), MAX_FAILING_HOSTS);
+    assert_eq!(a.failing.first().unwrap().host, "h00");
+    assert_eq!(
+        a.failing.last().unwrap(),
+        &failing("h20", Reason::Invalid, "bad")
+    );
+    assert_eq!(
+        (a.hosts.pending, a.hosts.failed, a.hosts.desired),
+        (20, 1, 21)
+    );
+}
+
+#[test]
+fn a_failure_without_a_reason_is_a_failure() {
+    let a = add(&[present(EntryState::Failed, None, "")], &Notes::default());
+    assert_eq!(short(&a).first().unwrap(), "Ready=False/Failed");
+}
+
+#[test]
+fn tombstones_count_as_removing_until_the_entry_is_gone() {
+    let done = Host {
+        entry: Some(entry(Intent::Absent)),
+        told: Some(told(EntryState::Gone, Some(Reason::Removed), "")),
+        refused: None,
+    };
+    let in_use = Host {
+        entry: Some(entry(Intent::Absent)),
+        told: Some(told(
+            EntryState::Pending,
+            Some(Reason::InUse),
+            "used by web",
+        )),
+        refused: None,
+    };
+    let a = add(
+        &[ready(), done, in_use, silent(Intent::Absent)],
+        &Notes::default(),
+    );
+    assert_eq!(
+        a.hosts,
+        HostCounts {
+            desired: 1,
+            ready: 1,
+            removing: 3,
+            ..HostCounts::default()
+        }
+    );
+    assert_eq!(a.failing, [failing("h02", Reason::InUse, "used by web")]);
+    assert_eq!(
+        short(&a),
+        [
+            "Ready=True/Ready",
+            "Reconciling=True/Progressing",
+            "Accepted=True/Accepted"
+        ]
+    );
+}
+
+#[test]
+fn a_resource_being_deleted_is_never_ready() {
+    let notes = Notes {
+        deleting: true,
+        ..Notes::default()
+    };
+    assert_eq!(
+        short(&add(&[silent(Intent::Absent)], &notes)),
+        [
+            "Ready=Unknown/Deleting",
+            "Reconciling=True/Progressing",
+            "Accepted=True/Accepted"
+        ]
+    );
+}
+
+#[test]
+fn a_suspended_resource_makes_no_progress() {
+    let notes = Notes {
+        suspended: true,
+        ..Notes::default()
+    };
+    let waits = present(
+        EntryState::Pending,
+        Some(Reason::Suspended),
+        "to be created",
+    );
+    assert_eq!(
+        short(&add(&[waits], &notes)),
+        ["Ready=Unknown/Suspended", "Accepted=True/Accepted"]
+    );
+    assert_eq!(
+        short(&add(&[ready()], &notes)),
+        ["Ready=True/Ready", "Accepted=True/Accepted"]
+    );
+}
+
+#[test]
+fn hosts_that_do_not_allow_the_namespace_make_it_not_accepted() {
+    let a = add(&[ready(), refused(Reason::NotAllowed)], &Notes::default());
+    assert_eq!(
+        short(&a),
+        [
+            "Ready=False/NotAllowed",
+            "Stalled=True/NotAllowed",
+            "Accepted=False/NotAllowed"
+        ]
+    );
+    assert_eq!(
+        a.conditions.last().unwrap().message,
+        "1 of 2 selected hosts do not allow this namespace"
+    );
+    let a = add(&[refused(Reason::Conflict)], &Notes::default());
+    assert_eq!(short(&a).last().unwrap(), "Accepted=True/Accepted");
+}
+
+#[test]
+fn warnings_are_told_and_change_nothing() {
+    let notes = Notes {
+        warnings: vec!["one".to_owned(), "two".to_owned()],
+        ..Notes::default()
+    };
+    assert_eq!(
+        add(&[ready()], &notes).conditions.last().unwrap(),
+        &Verdict::new(
+            condition::ACCEPTED,
+            Truth::True,
+            "AcceptedWithWarnings",
+            "one; two"
+        )
+    );
+}

@@ -1,0 +1,306 @@
+//! What one host's assignment holds.
+//!
+//! The assignment so far is an input, because tombstones live nowhere else: a resource that is gone
+//! cannot be rendered. An entry leaves an assignment in one way only: its resource is seen to be
+//! deleted or to select the host no longer, it becomes a tombstone, and the agent says it is done
+//! (invariant 1: that something is not there is never a permission).
+
+use std::collections::BTreeMap;
+
+use dockfleet_crds::assignment::Kind;
+use dockfleet_crds::policy::DeletionPolicy;
+use dockfleet_crds::{DockerHost, Entry, EntryState, EntryStatus, Intent, MAX_ENTRIES, Reason};
+
+use crate::desired::{self, Desired, Tombstone};
+use crate::render;
+use crate::resource::Resource;
+use crate::select::{NamespaceLabels, Selection, selection};
+
+/// What is known of a resource's future.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It is there to stay.
+    Live,
+    /// A person or tool deleted it.
+    Deleted,
+    /// It goes because its namespace or its CRD goes: nobody asked for a change on any host.
+    SweptAway,
+}
+
+/// All that one host's assignment is made from.
+#[derive(Debug)]
+pub struct Input<'a> {
+    /// The host.
+    pub host: &'a DockerHost,
+    /// Every resource that may concern it, with its fate.
+    pub resources: &'a [(Resource<'a>, Fate)],
+    /// Labels of namespaces.
+    pub namespaces: &'a NamespaceLabels,
+    /// The assignment as it was last written.
+    pub previous: &'a [Entry],
+    /// What the agent last said of it.
+    pub statuses: &'a [EntryStatus],
+}
+
+/// One host's assignment, and what resources have to be told about it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Assigned {
+    /// The entries, by UID.
+    pub entries: Vec<Entry>,
+    /// Resources that select the host and cannot have it, by UID.
+    pub refused: BTreeMap<String, Refusal>,
+    /// Resources that hold a name that another one asks for, by UID, with a sentence for them.
+    pub contested: BTreeMap<String, String>,
+}
+
+/// Why a resource that selects a host cannot have it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// In one word.
+    pub reason: Reason,
+    /// In a sentence.
+    pub message: String,
+}
+
+/// Works out one host's assignment.
+pub fn assign(input: &Input<'_>) -> Assigned {
+    let mut assigned = Assigned::default();
+    let mut entries: BTreeMap<&str, Entry> = BTreeMap::new();
+    let before: BTreeMap<&str, &Entry> =
+        input.previous.iter().map(|e| (e.uid.as_str(), e)).collect();
+    let told: BTreeMap<&str, &EntryStatus> =
+        input.statuses.iter().map(|s| (s.uid.as_str(), s)).collect();
+    let known: BTreeMap<&str, (Resource<'_>, Fate)> = input
+        .resources
+        .iter()
+        .map(|(r, fate)| (r.uid(), (*r, *fate)))
+        .collect();
+
+    // What is there stays, unless it may go.
+    for (uid, entry) in &before {
+        let told = told.get(uid).copied();
+        let Some(entry) = settle((*entry).clone(), told) else {
+            continue;
+        };
+        let entry = match known.get(uid) {
+            None => entry,
+            Some((resource, fate)) => successor(entry, *resource, *fate, told, input),
+        };
+        entries.insert(uid, entry);
+    }
+    // What is wanted comes, unless its name is taken. Who is there already comes before who is older:
+    // a name never passes from one owner to another by itself.
+    let mut wanted: Vec<Resource<'_>> = Vec::new();
+    for (resource, fate) in known.values() {
+        if *fate != Fate::Live {
+            continue;
+        }
+        match selection(*resource, input.host, input.namespaces) {
+            Selection::Yes => wanted.push(*resource),
+            Selection::NotAllowed => {
+                assigned.refused.insert(
+                    resource.uid().to_owned(),
+                    not_allowed(*resource, input.host),
+                );
+            }
+            Selection::No | Selection::Unknown => {}
+        }
+    }
+    let present = |uid: &str| before.get(uid).is_some_and(|e| e.intent == Intent::Present);
+    wanted.sort_by_key(|r| (!present(r.uid()), r.seniority()));
+    let mut claims = incumbents(&before, &entries, &known);
+    for resource in wanted {
+        let claim = (resource.kind(), resource.object_name());
+        let owner = claims.get(&claim).copied();
+        let owner = owner.unwrap_or_else(|| Claimant::of(resource));
+        if owner.uid != resource.uid() {
+            let (lost, held) = contest(resource, owner, input.host);
+            assigned.refused.insert(resource.uid().to_owned(), lost);
+            assigned.contested.insert(owner.uid.to_owned(), held);
+            continue;
+        }
+        if entries.len() >= MAX_ENTRIES && !entries.contains_key(resource.uid()) {
+            assigned
+                .refused
+                .insert(resource.uid().to_owned(), too_many(input.host));
+            continue;
+        }
+        match render::entry(resource, input.host) {
+            Ok(entry) => {
+                claims.insert(claim, owner);
+                entries.insert(resource.uid(), entry);
+            }
+            Err(err) => {
+                let message = err.to_string();
+                let refusal = Refusal {
+                    reason: Reason::Invalid,
+                    message,
+                };
+                assigned.refused.insert(resource.uid().to_owned(), refusal);
+            }
+        }
+    }
+    assigned.entries = entries.into_values().collect();
+    assigned
+}
+
+/// Who has a name on a host.
+#[derive(Clone, Copy)]
+struct Claimant<'a> {
+    uid: &'a str,
+    namespace: &'a str,
+    name: &'a str,
+}
+
+impl<'a> Claimant<'a> {
+    fn of(resource: Resource<'a>) -> Self {
+        Self {
+            uid: resource.uid(),
+            namespace: resource.namespace(),
+            name: resource.name(),
+        }
+    }
+}
+
+/// Returns who had a name before and keeps it, known or not: an entry that stays has its object.
+fn incumbents<'a>(
+    before: &BTreeMap<&'a str, &'a Entry>,
+    entries: &BTreeMap<&str, Entry>,
+    known: &BTreeMap<&str, (Resource<'a>, Fate)>,
+) -> BTreeMap<(Kind, &'a str), Claimant<'a>> {
+    let stays = |e: &&&Entry| {
+        let now = entries.get(e.uid.as_str()).map(|e| e.intent);
+        e.intent == Intent::Present && now == Some(Intent::Present)
+    };
+    let mut staying: Vec<&Entry> = before.values().filter(stays).copied().collect();
+    staying.sort_by_key(|e| known.get(e.uid.as_str()).map(|(r, _)| r.seniority()));
+    let mut claims = BTreeMap::new();
+    for entry in staying {
+        if let Some(name) = desired::object_name(entry) {
+            claims.entry((entry.kind, name)).or_insert(Claimant {
+                uid: &entry.uid,
+                namespace: &entry.namespace,
+                name: &entry.name,
+            });
+        }
+    }
+    claims
+}
+
+/// Returns what an entry becomes by its resource alone, before the resource's present wishes.
+fn successor(
+    entry: Entry,
+    resource: Resource<'_>,
+    fate: Fate,
+    told: Option<&EntryStatus>,
+    input: &Input<'_>,
+) -> Entry {
+    let selected = selection(resource, input.host, input.namespaces);
+    let suspended = resource.policies().suspend;
+    let stays = match (fate, selected) {
+        (Fate::Live, Selection::Yes | Selection::Unknown) => true,
+        (Fate::Live, Selection::No) => suspended,
+        (Fate::Live, Selection::NotAllowed) | (Fate::Deleted | Fate::SweptAway, _) => false,
+    };
+    let permitted = match (fate, selected) {
+        (Fate::Live, Selection::No) | (Fate::Deleted, _) => resource.deletion(),
+        // What selects the host again takes its permission back, even where it cannot have it. An
+        // administrator who closes the host to the namespace frees it, and removes nothing.
+        (Fate::Live, Selection::Yes | Selection::Unknown | Selection::NotAllowed)
+        | (Fate::SweptAway, _) => DeletionPolicy::Retain,
+    };
+    match entry.intent {
+        // The agent has to know of the suspension.
+        Intent::Present if stays && suspended => {
+            render::entry(resource, input.host).unwrap_or(entry)
+        }
+        Intent::Present if stays => entry,
+        Intent::Present => {
+            let name = desired::object_name(&entry).unwrap_or_else(|| resource.object_name());
+            let tombstone = Tombstone {
+                name: name.to_owned(),
+                policy: permitted,
+            };
+            render::tombstone(&entry, &tombstone, told.and_then(|s| s.id.clone()))
+        }
+        // A permission to remove is as good as the resource's word of today, and is never widened.
+        Intent::Absent if permitted == DeletionPolicy::Retain => retaining(entry),
+        Intent::Absent => entry,
+    }
+}
+
+/// Takes the permission to remove out of a tombstone.
+fn retaining(entry: Entry) -> Entry {
+    match Desired::of(&entry) {
+        Ok(Desired::Tombstone(t)) if t.policy == DeletionPolicy::Delete => {
+            let policy = DeletionPolicy::Retain;
+            render::tombstone(&entry, &Tombstone { policy, ..t }, entry.id.clone())
+        }
+        _ => entry,
+    }
+}
+
+/// Drops a tombstone that the agent says is done, and gives one the identity that the agent found.
+fn settle(entry: Entry, told: Option<&EntryStatus>) -> Option<Entry> {
+    if entry.intent == Intent::Present {
+        return Some(entry);
+    }
+    let told = match told {
+        Some(told) if told.revision == entry.revision => told,
+        _ => return Some(entry),
+    };
+    if told.state == EntryState::Gone {
+        return None;
+    }
+    if told.id.is_some()
+        && told.id != entry.id
+        && let Ok(Desired::Tombstone(tombstone)) = Desired::of(&entry)
+    {
+        return Some(render::tombstone(&entry, &tombstone, told.id.clone()));
+    }
+    Some(entry)
+}
+
+fn host_name(host: &DockerHost) -> &str {
+    host.metadata.name.as_deref().unwrap_or_default()
+}
+
+fn not_allowed(resource: Resource<'_>, host: &DockerHost) -> Refusal {
+    Refusal {
+        reason: Reason::NotAllowed,
+        message: format!(
+            "host {} allows no resources from namespace {}; its administrator opens it with \
+             spec.allowedNamespaces",
+            host_name(host),
+            resource.namespace()
+        ),
+    }
+}
+
+fn too_many(host: &DockerHost) -> Refusal {
+    Refusal {
+        reason: Reason::TooManyEntries,
+        message: format!(
+            "host {} has {MAX_ENTRIES} entries, the most it can have",
+            host_name(host)
+        ),
+    }
+}
+
+fn contest(loser: Resource<'_>, owner: Claimant<'_>, host: &DockerHost) -> (Refusal, String) {
+    let what = format!(
+        "{} {} on host {}",
+        loser.kind().object(),
+        loser.object_name(),
+        host_name(host)
+    );
+    let lost = Refusal {
+        reason: Reason::Conflict,
+        message: format!("{what} belongs to {}/{}", owner.namespace, owner.name),
+    };
+    let by = format!("{}/{}", loser.namespace(), loser.name());
+    (lost, format!("{what} is asked for by {by} too"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,432 @@
+use dockfleet_crds::DockerNetwork;
+use dockfleet_crds::host::NamespacesFrom;
+use dockfleet_crds::network::DockerNetworkSpec;
+use dockfleet_crds::policy::ManagementPolicy;
+
+use super::*;
+use crate::fixtures::{host, metadata, network, selector, volume, volume_spec};
+
+/// A network `name` made at a time, that is `net` on hosts.
+fn claimant(name: &str, created: i64) -> DockerNetwork {
+    DockerNetwork {
+        metadata: metadata(name, created),
+        ..network(
+            name,
+            DockerNetworkSpec {
+                network_name: Some("net".to_owned()),
+                ..DockerNetworkSpec::default()
+            },
+        )
+    }
+}
+
+fn elsewhere() -> DockerNetworkSpec {
+    DockerNetworkSpec {
+        host_selector: Some(selector(&[("site", "nowhere")])),
+        ..DockerNetworkSpec::default()
+    }
+}
+
+/// One host and what is known about it.
+struct World {
+    host: DockerHost,
+    namespaces: NamespaceLabels,
+    previous: Vec<Entry>,
+    statuses: Vec<EntryStatus>,
+}
+
+impl World {
+    fn new() -> Self {
+        Self {
+            host: host("h1", &[]),
+            namespaces: NamespaceLabels::new(),
+            previous: Vec::new(),
+            statuses: Vec::new(),
+        }
+    }
+
+    fn assign(&self, resources: &[(Resource<'_>, Fate)]) -> Assigned {
+        assign(&Input {
+            host: &self.host,
+            resources,
+            namespaces: &self.namespaces,
+            previous: &self.previous,
+            statuses: &self.statuses,
+        })
+    }
+
+    /// Assigns and takes the result for the assignment so far.
+    fn next(&mut self, resources: &[(Resource<'_>, Fate)]) -> Assigned {
+        let assigned = self.assign(resources);
+        self.previous.clone_from(&assigned.entries);
+        assert_eq!(
+            self.assign(resources),
+            assigned,
+            "assigning again changes nothing"
+        );
+        assigned
+    }
+
+    fn tell(&mut self, uid: &str, state: EntryState, id: Option<&str>) {
+        let entry = self.previous.iter().find(|e| e.uid == uid);
+        self.statuses.retain(|s| s.uid != uid);
+        self.statuses.push(EntryStatus {
+            uid: uid.to_owned(),
+            revision: entry.map(|e| e.revision.clone()).unwrap_or_default(),
+            state,
+            id: id.map(str::to_owned),
+            ..EntryStatus::default()
+        });
+    }
+}
+
+fn live(network: &DockerNetwork) -> (Resource<'_>, Fate) {
+    (Resource::Network(network), Fate::Live)
+}
+
+fn present(network: &DockerNetwork) -> Entry {
+    render::entry(Resource::Network(network), &host("h1", &[])).unwrap()
+}
+
+fn tombstone(network: &DockerNetwork, policy: DeletionPolicy, id: Option<&str>) -> Entry {
+    let name = Resource::Network(network).object_name().to_owned();
+    render::tombstone(
+        &present(network),
+        &Tombstone { name, policy },
+        id.map(str::to_owned),
+    )
+}
+
+fn refused(uid: &str, reason: Reason, message: &str) -> BTreeMap<String, Refusal> {
+    let message = message.to_owned();
+    BTreeMap::from([(uid.to_owned(), Refusal { reason, message })])
+}
+
+#[test]
+fn entries_are_sorted_by_uid() {
+    let (b, a) = (
+        network("b", DockerNetworkSpec::default()),
+        network("a", DockerNetworkSpec::default()),
+    );
+    let v = volume("aa", volume_spec());
+    let assigned = World::new().next(&[live(&b), (Resource::Volume(&v), Fate::Live), live(&a)]);
+    let uids: Vec<_> = assigned.entries.iter().map(|e| e.uid.as_str()).collect();
+    assert_eq!(uids, ["uid-a", "uid-aa", "uid-b"]);
+}
+
+#[test]
+fn the_oldest_claimant_of_a_name_wins_and_both_are_told() {
+    let (young, old) = (claimant("a-young", 20), claimant("z-old", 10));
+    let assigned = World::new().next(&[live(&young), live(&old)]);
+    assert_eq!(
+        assigned,
+        Assigned {
+            entries: vec![present(&old)],
+            refused: refused(
+                "uid-a-young",
+                Reason::Conflict,
+                "network net on host h1 belongs to team/z-old"
+            ),
+            contested: BTreeMap::from([(
+                "uid-z-old".to_owned(),
+                "network net on host h1 is asked for by team/a-young too".to_owned()
+            )]),
+        }
+    );
+}
+
+#[test]
+fn a_network_and_a_volume_may_have_one_name() {
+    let n = network("x", DockerNetworkSpec::default());
+    let mut v = volume("x", volume_spec());
+    v.metadata.uid = Some("uid-v".to_owned());
+    let assigned = World::new().next(&[live(&n), (Resource::Volume(&v), Fate::Live)]);
+    assert_eq!((assigned.entries.len(), assigned.refused.len()), (2, 0));
+}
+
+#[test]
+fn who_has_a_name_keeps_it_from_who_is_older() {
+    let (young, old) = (claimant("young", 20), claimant("old", 10));
+    let mut world = World::new();
+    world.next(&[live(&young)]);
+    let assigned = world.next(&[live(&young), live(&old)]);
+    assert_eq!(assigned.entries, [present(&young)]);
+    assert!(assigned.refused.contains_key("uid-old"));
+}
+
+#[test]
+fn a_name_is_kept_by_a_resource_that_is_not_known() {
+    let (first, second) = (claimant("first", 20), claimant("second", 10));
+    let mut world = World::new();
+    world.next(&[live(&first)]);
+    let assigned = world.next(&[live(&second)]);
+    assert_eq!(assigned.entries, [present(&first)]);
+    assert_eq!(
+        assigned.refused,
+        refused(
+            "uid-second",
+            Reason::Conflict,
+            "network net on host h1 belongs to team/first"
+        )
+    );
+}
+
+#[test]
+fn a_name_is_kept_by_a_resource_that_is_suspended_elsewhere_or_invalid() {
+    let mut world = World::new();
+    let first = claimant("first", 20);
+    world.next(&[live(&first)]);
+    let second = claimant("second", 10);
+    let mut gone = first.clone();
+    gone.spec.host_selector = elsewhere().host_selector;
+    gone.spec.suspend = true;
+    let assigned = world.next(&[live(&gone), live(&second)]);
+    // The agent has to know of the suspension.
+    assert_eq!(assigned.entries, [present(&gone)]);
+    assert!(assigned.refused.contains_key("uid-second"));
+
+    let mut world = World::new();
+    let good = volume("data", volume_spec());
+    world.next(&[(Resource::Volume(&good), Fate::Live)]);
+    let before = world.previous.clone();
+    let mut bad = good.clone();
+    bad.spec.size = Some("1MB".to_owned());
+    let mut other = volume("other", volume_spec());
+    other.spec.volume_name = Some("data".to_owned());
+    let both = [
+        (Resource::Volume(&bad), Fate::Live),
+        (Resource::Volume(&other), Fate::Live),
+    ];
+    let assigned = world.next(&both);
+    assert_eq!(assigned.entries, before);
+    assert_eq!(
+        assigned.refused.get("uid-data").unwrap().reason,
+        Reason::Invalid
+    );
+    assert_eq!(
+        assigned.refused.get("uid-other").unwrap().reason,
+        Reason::Conflict
+    );
+}
+
+#[test]
+fn i1_absence_of_resources_is_no_permission() {
+    let n = claimant("a", 1);
+    let mut world = World::new();
+    world.next(&[live(&n)]);
+    world.tell("uid-a", EntryState::Ready, Some("id1"));
+    assert_eq!(world.next(&[]).entries, [present(&n)]);
+}
+
+#[test]
+fn a_deleted_resource_becomes_a_tombstone_until_the_agent_is_done() {
+    let n = claimant("a", 1);
+    let deleted = [(Resource::Network(&n), Fate::Deleted)];
+    let mut world = World::new();
+    world.next(&[live(&n)]);
+    world.tell("uid-a", EntryState::Ready, Some("id1"));
+    let stone = tombstone(&n, DeletionPolicy::Delete, Some("id1"));
+    assert_eq!(world.next(&deleted).entries, [stone.clone()]);
+    // What the agent said of the entry before is no answer to the tombstone.
+    assert_eq!(world.next(&deleted).entries, [stone.clone()]);
+    world.tell("uid-a", EntryState::Pending, Some("id1"));
+    assert_eq!(world.next(&deleted).entries, [stone.clone()]);
+    // The resource may be gone before the host is back.
+    assert_eq!(world.next(&[]).entries, [stone]);
+    world.tell("uid-a", EntryState::Gone, None);
+    assert_eq!(world.next(&[]).entries, []);
+}
+
+#[test]
+fn a_tombstone_takes_the_identity_that_the_agent_found() {
+    let n = claimant("a", 1);
+    let deleted = [(Resource::Network(&n), Fate::Deleted)];
+    let mut world = World::new();
+    world.next(&[live(&n)]);
+    assert_eq!(
+        world.next(&deleted).entries,
+        [tombstone(&n, DeletionPolicy::Delete, None)]
+    );
+    world.tell("uid-a", EntryState::Pending, Some("id2"));
+    let named = tombstone(&n, DeletionPolicy::Delete, Some("id2"));
+    assert_eq!(world.next(&deleted).entries, [named.clone()]);
+    world.tell("uid-a", EntryState::Pending, None);
+    assert_eq!(world.next(&deleted).entries, [named]);
+}
+
+#[test]
+fn a_resource_that_selects_the_host_no_longer_leaves_by_its_own_policy() {
+    let mut n = claimant("a", 1);
+    let mut world = World::new();
+    world.next(&[live(&n)]);
+    n.spec.host_selector = elsewhere().host_selector;
+    assert_eq!(
+        world.next(&[live(&n)]).entries,
+        [tombstone(&n, DeletionPolicy::Delete, None)]
+    );
+    // Selected again before the host heard of it: the tombstone is void.
+    n.spec.host_selector = Some(selector(&[]));
+    assert_eq!(world.next(&[live(&n)]).entries, [present(&n)]);
+}
+
+#[test]
+fn nothing_is_removed_that_nobody_asked_to_remove() {
+    let plain = claimant("a", 1);
+    let suspended = {
+        let mut n = plain.clone();
+        n.spec.suspend = true;
+        n
+    };
+    let observed = {
+        let mut n = plain.clone();
+        n.spec.management_policy = ManagementPolicy::Observe;
+        n
+    };
+    let v = volume("v", volume_spec());
+    let mut closed = host("h1", &[]);
+    closed.spec.allowed_namespaces.from = NamespacesFrom::Same;
+    let cases = [
+        (Resource::Network(&plain), Fate::SweptAway, host("h1", &[])),
+        (
+            Resource::Network(&suspended),
+            Fate::Deleted,
+            host("h1", &[]),
+        ),
+        (Resource::Network(&observed), Fate::Deleted, host("h1", &[])),
+        (Resource::Volume(&v), Fate::Deleted, host("h1", &[])),
+        (Resource::Network(&plain), Fate::Live, closed),
+    ];
+    for (resource, fate, host) in cases {
+        let mut world = World::new();
+        world.next(&[(resource, Fate::Live)]);
+        world.host = host;
+        let assigned = world.next(&[(resource, fate)]);
+        let policies: Vec<_> = assigned
+            .entries
+            .iter()
+            .map(|e| Desired::of(e).unwrap())
+            .collect();
+        let name = resource.object_name().to_owned();
+        let policy = DeletionPolicy::Retain;
+        assert_eq!(policies, [Desired::Tombstone(Tombstone { name, policy })]);
+    }
+}
+
+#[test]
+fn a_closed_host_says_so() {
+    let n = claimant("a", 1);
+    let mut world = World::new();
+    world.host.spec.allowed_namespaces.from = NamespacesFrom::Same;
+    let assigned = world.next(&[live(&n)]);
+    assert_eq!(
+        assigned.refused,
+        refused(
+            "uid-a",
+            Reason::NotAllowed,
+            "host h1 allows no resources from namespace team; its administrator opens it with \
+             spec.allowedNamespaces"
+        )
+    );
+    assert_eq!(assigned.entries, []);
+}
+
+#[test]
+fn i1_a_permission_can_be_taken_back_and_is_never_widened() {
+    let plain = claimant("a", 1);
+    let kept = {
+        let mut n = plain.clone();
+        n.spec.deletion_policy = DeletionPolicy::Retain;
+        n
+    };
+    let mut world = World::new();
+    world.next(&[live(&plain)]);
+    let deleted = [(Resource::Network(&plain), Fate::Deleted)];
+    let delete = tombstone(&plain, DeletionPolicy::Delete, None);
+    let retain = tombstone(&plain, DeletionPolicy::Retain, None);
+    for withdrawn in [
+        (Resource::Network(&kept), Fate::Deleted),
+        (Resource::Network(&plain), Fate::SweptAway),
+    ] {
+        let mut world = World::new();
+        world.next(&[live(&plain)]);
+        assert_eq!(world.next(&deleted).entries, [delete.clone()]);
+        assert_eq!(world.next(&[withdrawn]).entries, [retain.clone()]);
+        assert_eq!(world.next(&deleted).entries, [retain.clone()]);
+    }
+}
+
+#[test]
+fn a_resource_comes_back_to_a_name_that_another_one_has_taken() {
+    let first = claimant("first", 1);
+    let away = {
+        let mut n = first.clone();
+        n.spec.host_selector = elsewhere().host_selector;
+        n
+    };
+    let second = claimant("second", 2);
+    let mut world = World::new();
+    world.next(&[live(&first)]);
+    world.next(&[live(&away), live(&second)]);
+    let assigned = world.next(&[live(&first), live(&second)]);
+    // The first one's object still has to be let go of, and is not to be removed any more.
+    assert_eq!(
+        assigned.entries,
+        [
+            tombstone(&first, DeletionPolicy::Retain, None),
+            present(&second)
+        ]
+    );
+    assert!(assigned.refused.contains_key("uid-first"));
+    world.tell("uid-first", EntryState::Gone, None);
+    let assigned = world.next(&[live(&first), live(&second)]);
+    assert_eq!(assigned.entries, [present(&second)]);
+}
+
+#[test]
+fn labels_of_a_namespace_that_are_not_known_change_nothing() {
+    let n = claimant("a", 1);
+    let mut world = World::new();
+    world.next(&[live(&n)]);
+    world.host.spec.allowed_namespaces.from = NamespacesFrom::Selector;
+    world.host.spec.allowed_namespaces.selector = Some(selector(&[("a", "b")]));
+    let assigned = world.next(&[live(&n)]);
+    assert_eq!(
+        (assigned.entries, assigned.refused),
+        (vec![present(&n)], BTreeMap::new())
+    );
+    // Nor do they make a tombstone vanish.
+    world.previous = vec![tombstone(&n, DeletionPolicy::Retain, Some("id"))];
+    let assigned = world.next(&[live(&n)]);
+    assert_eq!(
+        assigned.entries,
+        [tombstone(&n, DeletionPolicy::Retain, Some("id"))]
+    );
+}
+
+#[test]
+fn a_full_assignment_refuses_the_youngest() {
+    let networks: Vec<_> = (0..=MAX_ENTRIES)
+        .map(|i| DockerNetwork {
+            metadata: metadata(&format!("n{i:03}"), 1000 - i64::try_from(i).unwrap()),
+            ..network("x", DockerNetworkSpec::default())
+        })
+        .collect();
+    let all: Vec<_> = networks.iter().map(live).collect();
+    let mut world = World::new();
+    let assigned = world.next(&all);
+    assert_eq!(assigned.entries.len(), MAX_ENTRIES);
+    assert_eq!(
+        assigned.refused,
+        refused(
+            "uid-n000",
+            Reason::TooManyEntries,
+            "host h1 has 256 entries, the most it can have"
+        )
+    );
+    // A tombstone is an entry as well, and its place is free once the agent is done.
+    let mut going = all.clone();
+    going[1].1 = Fate::Deleted;
+    assert!(world.next(&going).refused.contains_key("uid-n000"));
+    world.tell("uid-n001", EntryState::Gone, None);
+    assert_eq!(world.next(&going).refused, BTreeMap::new());
+}

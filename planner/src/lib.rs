@@ -1,0 +1,29 @@
+//! The decisions of Dockfleet, as pure functions over data.
+//!
+//! Two halves that meet in the entry of an assignment:
+//!
+//! - for the controller: which hosts a resource selects ([`select`]), what it renders to on each of
+//!   them ([`render`]), what one host's assignment holds ([`assignment`]), and what the reports of
+//!   all hosts amount to ([`aggregate`]);
+//! - for the agent: how an entry compares with what the engine has ([`diff`]) and what is to be
+//!   done about it ([`plan`]).
+//!
+//! This crate never does I/O, never asks the time, never draws a random number, and knows neither a
+//! Kubernetes client nor a Docker client: whatever it needs comes in as an argument.
+
+pub mod address;
+pub mod aggregate;
+pub mod assignment;
+pub mod capability;
+pub mod desired;
+pub mod diff;
+#[cfg(test)]
+mod fixtures;
+pub mod observed;
+pub mod options;
+pub mod plan;
+pub mod record;
+pub mod render;
+pub mod resource;
+mod secret;
+pub mod select;

@@ -1,0 +1,288 @@
+//! What an agent has to do: entries, what the engine has and what the journal says, turned into steps.
+//!
+//! Planning changes nothing and can be repeated: with nothing done in between it says the same, and
+//! after its steps are done it says that nothing is left to do. It never asks for a change of an
+//! object that is not ours, and never for a removal without a tombstone or an updatePolicy that
+//! allows it (invariants 1 and 3).
+
+mod present;
+mod tombstone;
+mod world;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use dockfleet_crds::assignment::{MAX_DIFF, MAX_MESSAGE};
+use dockfleet_crds::{Entry, EntryState, EntryStatus, FieldDiff, Intent, Reason};
+
+use crate::capability::ApiVersion;
+use crate::desired::Desired;
+use crate::observed::Observed;
+use crate::record::{Record, Stage};
+use world::World;
+
+/// The journal, by the UID of the resource.
+pub type Records = BTreeMap<String, Record>;
+
+/// What a plan needs to know of the world beside entries and objects.
+#[derive(Clone, Copy, Debug)]
+pub struct Surroundings<'a> {
+    /// The API version of the engine.
+    pub api: ApiVersion,
+    /// A text that no other pass of any agent has: identities of new volumes are made from it.
+    pub nonce: &'a str,
+}
+
+/// What is to be done about one entry, and how it stands before that.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Planned {
+    /// The change of the engine.
+    pub step: Step,
+    /// The change of the journal, to be durable before the step.
+    pub journal: JournalChange,
+    /// How the entry stands now.
+    pub status: EntryStatus,
+}
+
+/// One change of an engine.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Step {
+    /// Nothing.
+    None,
+    /// Make the object, with these labels and no others.
+    Create {
+        /// What to make: a network or a volume.
+        desired: Box<Desired>,
+        /// Why, for a person.
+        why: &'static str,
+    },
+    /// Remove the network and make it anew, if nothing uses it.
+    Replace {
+        /// The network to remove.
+        id: String,
+        /// What to make in its place.
+        desired: Box<Desired>,
+    },
+    /// Remove the object, if nothing uses it.
+    Remove {
+        /// Its identity.
+        id: String,
+        /// Its name; volumes are removed by name.
+        name: String,
+    },
+}
+
+/// One change of the journal.
+#[derive(Clone, Debug, PartialEq)]
+pub enum JournalChange {
+    /// Nothing.
+    Keep,
+    /// Write the record; the one with the other UID, whose object it takes over, goes.
+    Put {
+        /// The record.
+        record: Record,
+        /// UID of a record that it takes the place of.
+        instead_of: Option<String>,
+    },
+    /// Drop the record.
+    Forget,
+}
+
+impl JournalChange {
+    fn put(record: Record, before: Option<&Record>) -> Self {
+        if before == Some(&record) {
+            Self::Keep
+        } else {
+            Self::Put {
+                record,
+                instead_of: None,
+            }
+        }
+    }
+}
+
+/// Plans every entry. Tombstones come first, so that a name is free for who comes next; then what
+/// exists, then what has its subnets given, last what takes any subnet that is left.
+pub fn plan(
+    entries: &[Entry],
+    observed: &Observed,
+    records: &Records,
+    around: &Surroundings<'_>,
+) -> Vec<Planned> {
+    let world = World::new(entries, records, around);
+    let mut planned: Vec<(u8, Planned)> = entries
+        .iter()
+        .map(|entry| {
+            let planned = plan_entry(entry, observed, &world);
+            (order(entry, &planned), planned)
+        })
+        .collect();
+    planned.sort_by(|a, b| (a.0, &a.1.status.uid).cmp(&(b.0, &b.1.status.uid)));
+    planned.into_iter().map(|(_, p)| p).collect()
+}
+
+/// Returns the statuses of a plan, by UID, with what the journal holds and no entry asks for.
+pub fn statuses(planned: &[Planned], records: &Records) -> Vec<EntryStatus> {
+    let mut all: BTreeMap<String, EntryStatus> = planned
+        .iter()
+        .map(|p| (p.status.uid.clone(), p.status.clone()))
+        .collect();
+    for (uid, record) in records {
+        if record.stage != Stage::Retained && !all.contains_key(uid) {
+            all.insert(uid.clone(), unassigned(record));
+        }
+    }
+    all.into_values().collect()
+}
+
+/// Returns the UIDs of records that nothing will ever be done about: no entry speaks of them, and
+/// what they let go of, or never made, is not on the host.
+pub fn forgettable(entries: &[Entry], observed: &Observed, records: &Records) -> Vec<String> {
+    let assigned: BTreeSet<&str> = entries.iter().map(|e| e.uid.as_str()).collect();
+    let absent = |r: &Record| {
+        observed.named(r.kind, &r.object).is_some_and(|named| {
+            !named
+                .iter()
+                .any(|o| r.id.as_ref() == Some(&o.id()) || o.made_for(&r.uid))
+        })
+    };
+    records
+        .values()
+        .filter(|r| match r.stage {
+            Stage::Creating | Stage::Removing | Stage::Retained => true,
+            // Should its entry come back, its absence is a loss.
+            Stage::Owned | Stage::Replacing => false,
+        })
+        .filter(|r| !assigned.contains(r.uid.as_str()) && absent(r))
+        .map(|r| r.uid.clone())
+        .collect()
+}
+
+fn unassigned(record: &Record) -> EntryStatus {
+    EntryStatus {
+        uid: record.uid.clone(),
+        state: EntryState::Pending,
+        reason: Some(Reason::Unassigned),
+        message: format!(
+            "{} {} is kept: the journal holds it for {}/{}, and the assignment does not speak of it",
+            record.kind.object(),
+            record.object,
+            record.namespace,
+            record.name
+        ),
+        id: record.id.clone(),
+        ..EntryStatus::default()
+    }
+}
+
+fn plan_entry(entry: &Entry, observed: &Observed, world: &World<'_>) -> Planned {
+    let desired = match Desired::of(entry) {
+        Ok(desired) => desired,
+        Err(err) => return report(failed(entry, Reason::Invalid, err.to_string())),
+    };
+    // What is let go of is what the journal holds, whatever files have called it since.
+    let name = match (&desired, world.record(entry)) {
+        (Desired::Tombstone(_), Some(record)) => &record.object,
+        _ => desired.name(),
+    };
+    let Some(named) = observed.named(entry.kind, name) else {
+        let message = format!("the engine's {}s could not be listed", entry.kind.object());
+        return report(pending(entry, Reason::EngineUnreachable, message));
+    };
+    match &desired {
+        Desired::Tombstone(t) => tombstone::plan(entry, t.policy, &named, world),
+        Desired::Network(_) | Desired::Volume(_) => present::plan(entry, &desired, &named, world),
+    }
+}
+
+fn order(entry: &Entry, planned: &Planned) -> u8 {
+    match (entry.intent, &planned.step) {
+        (Intent::Absent, _) => 0,
+        (Intent::Present, Step::Create { desired, .. } | Step::Replace { desired, .. }) => {
+            match desired.as_ref() {
+                Desired::Network(n) if n.ipam.is_empty() => 3,
+                Desired::Network(_) | Desired::Volume(_) | Desired::Tombstone(_) => 2,
+            }
+        }
+        (Intent::Present, Step::None | Step::Remove { .. }) => 1,
+    }
+}
+
+fn report(status: EntryStatus) -> Planned {
+    Planned {
+        step: Step::None,
+        journal: JournalChange::Keep,
+        status,
+    }
+}
+
+fn status(
+    entry: &Entry,
+    state: EntryState,
+    reason: Option<Reason>,
+    message: String,
+) -> EntryStatus {
+    EntryStatus {
+        uid: entry.uid.clone(),
+        revision: entry.revision.clone(),
+        state,
+        reason,
+        message: bounded(message),
+        id: None,
+        diff: Vec::new(),
+    }
+}
+
+fn ready(entry: &Entry, id: String) -> EntryStatus {
+    EntryStatus {
+        id: Some(id),
+        ..status(entry, EntryState::Ready, None, String::new())
+    }
+}
+
+fn pending(entry: &Entry, reason: Reason, message: String) -> EntryStatus {
+    status(entry, EntryState::Pending, Some(reason), message)
+}
+
+fn failed(entry: &Entry, reason: Reason, message: String) -> EntryStatus {
+    status(entry, EntryState::Failed, Some(reason), message)
+}
+
+fn drifted(
+    entry: &Entry,
+    reason: Reason,
+    message: String,
+    id: Option<String>,
+    mut diff: Vec<FieldDiff>,
+) -> EntryStatus {
+    diff.truncate(MAX_DIFF);
+    EntryStatus {
+        id,
+        diff,
+        ..status(entry, EntryState::Drifted, Some(reason), message)
+    }
+}
+
+/// Cuts a message to the length that a status holds.
+pub fn bounded(message: String) -> String {
+    if message.chars().count() <= MAX_MESSAGE {
+        return message;
+    }
+    let mut cut: String = message.chars().take(MAX_MESSAGE - 1).collect();
+    cut.push('…');
+    cut
+}
+
+/// Joins differences to one sentence.
+fn in_words(diff: &[FieldDiff]) -> String {
+    let shown: Vec<String> = diff.iter().take(3).map(ToString::to_string).collect();
+    let more = diff.len().saturating_sub(shown.len());
+    let tail = if more == 0 {
+        String::new()
+    } else {
+        format!("; and {more} more")
+    };
+    format!("{}{tail}", shown.join("; "))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,343 @@
+//! What to do about an entry that the host must have.
+
+mod foreign;
+
+use dockfleet_crds::assignment::Kind;
+use dockfleet_crds::policy::{DriftPolicy, LossPolicy, ManagementPolicy};
+use dockfleet_crds::{Entry, EntryStatus, FieldDiff, Reason, labels};
+use sha2::{Digest, Sha256};
+
+use super::world::World;
+use super::{JournalChange, Planned, Step, drifted, failed, in_words, pending, ready, report};
+use crate::capability;
+use crate::desired::{Behaviour, Desired, hex};
+use crate::diff;
+use crate::observed::Object;
+use crate::record::{Record, Stage};
+
+/// One entry and all that is known about it.
+struct Case<'a> {
+    entry: &'a Entry,
+    desired: &'a Desired,
+    policy: Behaviour,
+    record: Option<&'a Record>,
+    world: &'a World<'a>,
+}
+
+/// How an entry's object stands on the engine.
+enum Standing<'a> {
+    Absent,
+    Ours(Object<'a>),
+    Foreign(Object<'a>),
+    /// Several networks of one name, which engines before 25.0 allow.
+    Ambiguous(Vec<String>),
+}
+
+/// Plans an entry that the host must have.
+pub(super) fn plan(
+    entry: &Entry,
+    desired: &Desired,
+    named: &[Object<'_>],
+    world: &World<'_>,
+) -> Planned {
+    let policy = match desired {
+        Desired::Network(n) => n.policy,
+        Desired::Volume(v) => v.policy,
+        Desired::Tombstone(_) => Behaviour::default(),
+    };
+    let case = Case {
+        entry,
+        desired,
+        policy,
+        record: world.record(entry),
+        world,
+    };
+    if let Some(renamed) = case.renamed() {
+        return renamed;
+    }
+    if policy.management == ManagementPolicy::Manage
+        && let Some(other) = world.rival(entry, desired.name())
+    {
+        return report(case.taken(other));
+    }
+    match standing(entry, named, world) {
+        Standing::Absent => case.absent(),
+        Standing::Ours(object) => case.ours(object),
+        Standing::Foreign(object) => case.foreign(object),
+        Standing::Ambiguous(ids) => case.ambiguous(&ids),
+    }
+}
+
+fn standing<'o>(entry: &Entry, named: &[Object<'o>], world: &World<'_>) -> Standing<'o> {
+    match named {
+        [] => Standing::Absent,
+        [only] => match world.own(entry, named) {
+            Some(object) => Standing::Ours(object),
+            None => Standing::Foreign(*only),
+        },
+        several => Standing::Ambiguous(several.iter().map(|o| o.id()).collect()),
+    }
+}
+
+impl Case<'_> {
+    /// An object cannot be renamed, and an API server refuses to change the name in a resource;
+    /// files can change it between two runs.
+    fn renamed(&self) -> Option<Planned> {
+        let record = self.record.filter(|r| r.stage != Stage::Retained)?;
+        (record.object != self.desired.name()).then(|| {
+            report(failed(
+                self.entry,
+                Reason::Invalid,
+                format!(
+                    "the name on the host cannot change from {} to {}; delete the resource first",
+                    record.object,
+                    self.desired.name()
+                ),
+            ))
+        })
+    }
+
+    fn absent(&self) -> Planned {
+        if self.policy.management == ManagementPolicy::Observe {
+            return self.missing("it is not there, and managementPolicy is Observe");
+        }
+        match self.record.map(|r| r.stage) {
+            None | Some(Stage::Creating | Stage::Replacing | Stage::Removing | Stage::Retained) => {
+                self.create("not there yet")
+            }
+            Some(Stage::Owned) => {
+                if self.data_is_lost() {
+                    return report(failed(
+                        self.entry,
+                        Reason::Lost,
+                        format!(
+                            "volume {} was ready and is gone with its data; restore it, or set \
+                             lossPolicy: Recreate to start with an empty one",
+                            self.desired.name()
+                        ),
+                    ));
+                }
+                match self.policy.drift {
+                    DriftPolicy::Observe => {
+                        self.missing("it was removed by hand, and driftPolicy is Observe")
+                    }
+                    DriftPolicy::Enforce => self.create("removed by hand"),
+                }
+            }
+        }
+    }
+
+    fn missing(&self, message: &str) -> Planned {
+        let gone = FieldDiff {
+            field: self.entry.kind.object().to_owned(),
+            want: self.desired.name().to_owned(),
+            have: String::new(),
+        };
+        report(drifted(
+            self.entry,
+            Reason::Missing,
+            message.to_owned(),
+            None,
+            vec![gone],
+        ))
+    }
+
+    /// Invariant 2: a volume that held data is not silently replaced by an empty one.
+    fn data_is_lost(&self) -> bool {
+        match self.desired {
+            Desired::Volume(v) => {
+                self.record.is_some_and(|r| r.was_ready)
+                    && v.loss_policy == LossPolicy::Report
+                    && !v.data_is_elsewhere()
+            }
+            Desired::Network(_) | Desired::Tombstone(_) => false,
+        }
+    }
+
+    fn create(&self, why: &'static str) -> Planned {
+        if self.policy.suspend {
+            return self.suspended("to be created");
+        }
+        if let Some(message) = capability::missing(self.desired, self.world.around.api) {
+            return report(failed(self.entry, Reason::Unsupported, message));
+        }
+        let id = match self.entry.kind {
+            // The engine gives a network its ID.
+            Kind::DockerNetwork => None,
+            Kind::DockerVolume => Some(self.volume_id()),
+        };
+        let record = Record::new(self.entry, self.desired.name(), Stage::Creating, id.clone());
+        Planned {
+            step: Step::Create {
+                desired: Box::new(self.labelled(id)),
+                why,
+            },
+            journal: JournalChange::put(record, self.record),
+            status: pending(
+                self.entry,
+                Reason::Progressing,
+                format!("to be created: {why}"),
+            ),
+        }
+    }
+
+    /// An intent that is in the journal already keeps its identity, so that a repeat is the same.
+    fn volume_id(&self) -> String {
+        self.record
+            .filter(|r| r.stage == Stage::Creating)
+            .and_then(|r| r.id.clone())
+            .unwrap_or_else(|| {
+                let mut hash = Sha256::new();
+                hash.update(self.world.around.nonce);
+                hash.update(&self.entry.uid);
+                hex(&hash.finalize(), 16)
+            })
+    }
+
+    /// Returns what to make, with the labels that say whose it is.
+    fn labelled(&self, volume_id: Option<String>) -> Desired {
+        let entry = self.entry;
+        let mut desired = self.desired.clone();
+        let map = match &mut desired {
+            Desired::Network(n) => &mut n.labels,
+            Desired::Volume(v) => &mut v.labels,
+            Desired::Tombstone(_) => return desired,
+        };
+        let mut label = |key: &str, value: &str| map.insert(key.to_owned(), value.to_owned());
+        label(labels::MANAGED, "true");
+        label(labels::NAMESPACE, &entry.namespace);
+        label(labels::NAME, &entry.name);
+        label(labels::UID, &entry.uid);
+        label(labels::REVISION, &entry.revision);
+        if let Some(id) = volume_id {
+            label(labels::VOLUME_ID, &id);
+        }
+        desired
+    }
+
+    fn ours(&self, object: Object<'_>) -> Planned {
+        let diff = self.diff(object);
+        if self.policy.management == ManagementPolicy::Observe {
+            return report(self.compared(object, diff));
+        }
+        self.keep(object, diff, self.owned(object), None)
+    }
+
+    /// Keeps an object that is the entry's by its record, which may be about to be written.
+    fn keep(
+        &self,
+        object: Object<'_>,
+        diff: Vec<FieldDiff>,
+        record: Record,
+        instead_of: Option<String>,
+    ) -> Planned {
+        let (step, record, status) = if diff.is_empty() {
+            (Step::None, record, ready(self.entry, object.id()))
+        } else if !self.may_replace(object) {
+            (Step::None, record, self.left_different(object, diff))
+        } else if let Some(message) = capability::missing(self.desired, self.world.around.api) {
+            let status = failed(self.entry, Reason::Unsupported, message);
+            (
+                Step::None,
+                record,
+                EntryStatus {
+                    id: Some(object.id()),
+                    ..status
+                },
+            )
+        } else {
+            let step = Step::Replace {
+                id: object.id(),
+                desired: Box::new(self.labelled(None)),
+            };
+            let message = format!("to be replaced: {}", in_words(&diff));
+            let status = pending(self.entry, Reason::Progressing, message);
+            let status = EntryStatus {
+                id: Some(object.id()),
+                ..status
+            };
+            (step, record.at(Stage::Replacing), status)
+        };
+        let journal = if instead_of.is_none() && self.record == Some(&record) {
+            JournalChange::Keep
+        } else {
+            JournalChange::Put { record, instead_of }
+        };
+        Planned {
+            step,
+            journal,
+            status,
+        }
+    }
+
+    fn owned(&self, object: Object<'_>) -> Record {
+        let was_there = self.record.is_some_and(|r| r.adopted);
+        Record {
+            adopted: was_there && !object.made_for(&self.entry.uid),
+            // A volume that differs may hold data too.
+            was_ready: true,
+            ..Record::new(self.entry, object.name(), Stage::Owned, Some(object.id()))
+        }
+    }
+
+    /// A network made from this very revision that differs all the same will differ again: an engine
+    /// cannot edit it, so it was made so. Replacing it would go on for ever.
+    fn may_replace(&self, object: Object<'_>) -> bool {
+        let made_from_this = object.labels().get(labels::REVISION) == Some(&self.entry.revision);
+        self.entry.kind == Kind::DockerNetwork
+            && self.policy.update_when_unused
+            && self.policy.drift == DriftPolicy::Enforce
+            && !self.policy.suspend
+            && !made_from_this
+    }
+
+    fn left_different(&self, object: Object<'_>, diff: Vec<FieldDiff>) -> EntryStatus {
+        let why = if self.policy.suspend {
+            "suspend is true"
+        } else if self.policy.drift == DriftPolicy::Observe {
+            "driftPolicy is Observe"
+        } else if self.policy.update_when_unused {
+            "the engine made it so from this very revision"
+        } else {
+            "updatePolicy is Never"
+        };
+        let reason = if self.policy.suspend {
+            Reason::Suspended
+        } else {
+            Reason::Drifted
+        };
+        let message = format!("left as it is, {why}: {}", in_words(&diff));
+        drifted(self.entry, reason, message, Some(object.id()), diff)
+    }
+
+    fn suspended(&self, what: &str) -> Planned {
+        report(pending(
+            self.entry,
+            Reason::Suspended,
+            format!("{what}; suspend is true"),
+        ))
+    }
+
+    fn compared(&self, object: Object<'_>, diff: Vec<FieldDiff>) -> EntryStatus {
+        if diff.is_empty() {
+            return ready(self.entry, object.id());
+        }
+        let message = format!("managementPolicy is Observe: {}", in_words(&diff));
+        drifted(
+            self.entry,
+            Reason::Drifted,
+            message,
+            Some(object.id()),
+            diff,
+        )
+    }
+
+    fn diff(&self, object: Object<'_>) -> Vec<FieldDiff> {
+        match (self.desired, object) {
+            (Desired::Network(want), Object::Network(have)) => diff::network(want, have),
+            (Desired::Volume(want), Object::Volume(have)) => diff::volume(want, have),
+            // An entry is compared with objects of its own kind only.
+            _ => Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! What to do about an object that is not the entry's.
+
+use dockfleet_crds::assignment::MAX_DIFF;
+use dockfleet_crds::policy::{AdoptionPolicy, ManagementPolicy};
+use dockfleet_crds::{Entry, EntryStatus, FieldDiff, Intent, Reason};
+
+use super::Case;
+use crate::observed::Object;
+use crate::plan::world::{Holder, is_successor};
+use crate::plan::{Planned, failed, in_words, pending, report};
+use crate::record::{Record, Stage};
+
+impl Case<'_> {
+    pub(super) fn foreign(&self, object: Object<'_>) -> Planned {
+        let diff = self.diff(object);
+        if self.policy.management == ManagementPolicy::Observe {
+            return report(self.compared(object, diff));
+        }
+        let before = match self.world.holder(self.entry, object) {
+            Some(Holder::Entry(other)) => return report(self.held(object, other)),
+            Some(Holder::Record(record)) => Some(record),
+            None => self.world.retained(self.entry, object),
+        };
+        // Whoever adopts sees to it that it is the same data: a policy that was set before the loss
+        // says nothing of it.
+        if self.record.is_some_and(|r| r.stage == Stage::Owned) && self.data_is_lost() {
+            return report(self.lost_to(object));
+        }
+        // Created by us or given to us for a resource of the same name, and let go of since: ours to
+        // take up again.
+        let again =
+            before.is_some_and(|r| r.stage == Stage::Retained && is_successor(self.entry, r));
+        let may_adopt = match self.policy.adoption {
+            AdoptionPolicy::Never => again && diff.is_empty(),
+            AdoptionPolicy::IfMatching => diff.is_empty(),
+            AdoptionPolicy::Force => true,
+        };
+        if !may_adopt {
+            return report(self.conflict(object, diff));
+        }
+        if self.policy.suspend {
+            return self.suspended("to be adopted");
+        }
+        let record = Record {
+            adopted: before.is_none_or(|r| r.adopted),
+            ..self.owned(object)
+        };
+        self.keep(object, diff, record, before.map(|r| r.uid.clone()))
+    }
+
+    fn held(&self, object: Object<'_>, other: &Entry) -> EntryStatus {
+        let (kind, name) = (self.entry.kind.object(), object.name());
+        let owner = format!("{}/{}", other.namespace, other.name);
+        match other.intent {
+            Intent::Absent => pending(
+                self.entry,
+                Reason::Progressing,
+                format!("waits until {owner} has let go of {kind} {name}"),
+            ),
+            Intent::Present => self.taken(other),
+        }
+    }
+
+    pub(super) fn taken(&self, other: &Entry) -> EntryStatus {
+        failed(
+            self.entry,
+            Reason::Conflict,
+            format!(
+                "{} {} belongs to {}/{}",
+                self.entry.kind.object(),
+                self.desired.name(),
+                other.namespace,
+                other.name
+            ),
+        )
+    }
+
+    fn lost_to(&self, object: Object<'_>) -> EntryStatus {
+        failed(
+            self.entry,
+            Reason::Lost,
+            format!(
+                "volume {} was ready and is gone with its data; another one took its name and \
+                 belongs to {}; remove that one, or set lossPolicy: Recreate and an \
+                 adoptionPolicy to go on with it",
+                object.name(),
+                object.owner()
+            ),
+        )
+    }
+
+    fn conflict(&self, object: Object<'_>, mut diff: Vec<FieldDiff>) -> EntryStatus {
+        let kind = self.entry.kind.object();
+        let (name, owner) = (object.name(), object.owner());
+        let message = match self.policy.adoption {
+            AdoptionPolicy::IfMatching => format!(
+                "{kind} {name} exists, belongs to {owner}, and differs, so that adoptionPolicy \
+                 IfMatching leaves it: {}",
+                in_words(&diff)
+            ),
+            AdoptionPolicy::Never | AdoptionPolicy::Force => format!(
+                "{kind} {name} exists and belongs to {owner}; remove or rename it, or set \
+                 adoptionPolicy to take it over"
+            ),
+        };
+        diff.truncate(MAX_DIFF);
+        EntryStatus {
+            diff,
+            ..failed(self.entry, Reason::Conflict, message)
+        }
+    }
+
+    pub(super) fn ambiguous(&self, ids: &[String]) -> Planned {
+        let short: Vec<String> = ids.iter().map(|id| id.chars().take(12).collect()).collect();
+        report(failed(
+            self.entry,
+            Reason::Conflict,
+            format!(
+                "the engine has {} networks named {} ({}); a container that names it may get any; \
+                 remove all but one",
+                ids.len(),
+                self.desired.name(),
+                short.join(", ")
+            ),
+        ))
+    }
+}

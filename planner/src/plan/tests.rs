@@ -1,0 +1,257 @@
+//! Table tests of planning; names and comments cite the invariants of the design by number.
+
+mod ownership;
+mod present;
+mod tombstone;
+mod whole;
+
+use dockfleet_crds::assignment::Kind;
+use dockfleet_crds::labels;
+use dockfleet_crds::policy::DeletionPolicy;
+
+use super::*;
+use crate::desired::{AddressBlock, Behaviour, DesiredNetwork, DesiredVolume, Tombstone, payload};
+use crate::fixtures::map;
+use crate::observed::{ObservedNetwork, ObservedVolume};
+
+const AROUND: Surroundings<'static> = Surroundings {
+    api: ApiVersion(1, 47),
+    nonce: "nonce",
+};
+
+/// Everything there is in one test.
+#[derive(Default)]
+struct Scene {
+    entries: Vec<Entry>,
+    networks: Vec<ObservedNetwork>,
+    volumes: Vec<ObservedVolume>,
+    records: Records,
+}
+
+impl Scene {
+    fn of(entry: &Entry) -> Self {
+        Self::default().and(entry)
+    }
+
+    fn and(mut self, entry: &Entry) -> Self {
+        self.entries.push(entry.clone());
+        self
+    }
+
+    fn with(mut self, network: ObservedNetwork) -> Self {
+        self.networks.push(network);
+        self
+    }
+
+    fn with_volume(mut self, volume: ObservedVolume) -> Self {
+        self.volumes.push(volume);
+        self
+    }
+
+    fn holding(mut self, record: Record) -> Self {
+        self.records.insert(record.uid.clone(), record);
+        self
+    }
+
+    fn observed(&self) -> Observed {
+        Observed {
+            networks: Some(self.networks.clone()),
+            volumes: Some(self.volumes.clone()),
+        }
+    }
+
+    fn plan(&self) -> Vec<Planned> {
+        plan(&self.entries, &self.observed(), &self.records, &AROUND)
+    }
+
+    /// Plans the only entry.
+    fn one(&self) -> Planned {
+        let mut all = self.plan();
+        assert_eq!(all.len(), 1);
+        all.remove(0)
+    }
+
+    /// Plans and returns what is said of one entry.
+    fn about(&self, entry: &Entry) -> Planned {
+        self.plan()
+            .into_iter()
+            .find(|p| p.status.uid == entry.uid)
+            .unwrap()
+    }
+}
+
+fn kept_policy() -> Behaviour {
+    Behaviour::default()
+}
+
+fn when_unused() -> Behaviour {
+    Behaviour {
+        update_when_unused: true,
+        ..Behaviour::default()
+    }
+}
+
+/// Network `lab` on 10.20.0.0/24.
+fn lab(policy: Behaviour) -> DesiredNetwork {
+    DesiredNetwork {
+        name: "lab".to_owned(),
+        driver: "bridge".to_owned(),
+        ipam: vec![AddressBlock {
+            subnet: "10.20.0.0/24".to_owned(),
+            ..AddressBlock::default()
+        }],
+        policy,
+        ..DesiredNetwork::default()
+    }
+}
+
+fn data(policy: Behaviour) -> DesiredVolume {
+    DesiredVolume {
+        name: "data".to_owned(),
+        driver: "local".to_owned(),
+        policy,
+        ..DesiredVolume::default()
+    }
+}
+
+fn net(uid: &str, desired: &DesiredNetwork) -> Entry {
+    let (spec, revision) = payload(desired, None);
+    Entry {
+        uid: uid.to_owned(),
+        kind: Kind::DockerNetwork,
+        namespace: "team".to_owned(),
+        name: desired.name.clone(),
+        revision,
+        spec,
+        ..Entry::default()
+    }
+}
+
+fn vol(uid: &str, desired: &DesiredVolume) -> Entry {
+    let (spec, revision) = payload(desired, None);
+    Entry {
+        uid: uid.to_owned(),
+        kind: Kind::DockerVolume,
+        namespace: "team".to_owned(),
+        name: desired.name.clone(),
+        revision,
+        spec,
+        ..Entry::default()
+    }
+}
+
+fn stone(entry: &Entry, policy: DeletionPolicy, id: Option<&str>) -> Entry {
+    let name = crate::desired::object_name(entry).unwrap().to_owned();
+    crate::render::tombstone(entry, &Tombstone { name, policy }, id.map(str::to_owned))
+}
+
+/// The labels of what was made for an entry.
+fn marks(entry: &Entry) -> BTreeMap<String, String> {
+    map(&[
+        (labels::MANAGED, "true"),
+        (labels::NAMESPACE, &entry.namespace),
+        (labels::NAME, &entry.name),
+        (labels::UID, &entry.uid),
+        (labels::REVISION, &entry.revision),
+    ])
+}
+
+/// What the step that makes an entry's object asks for.
+fn marked(entry: &Entry, volume_id: Option<&str>) -> Box<Desired> {
+    let mut labels = marks(entry);
+    labels.extend(volume_id.map(|id| (labels::VOLUME_ID.to_owned(), id.to_owned())));
+    let mut desired = Desired::of(entry).unwrap();
+    match &mut desired {
+        Desired::Network(n) => n.labels.extend(labels),
+        Desired::Volume(v) => v.labels.extend(labels),
+        Desired::Tombstone(_) => {}
+    }
+    Box::new(desired)
+}
+
+/// The network as an engine shows it that made it from an entry.
+fn made(entry: &Entry, id: &str) -> ObservedNetwork {
+    let Desired::Network(d) = *marked(entry, None) else {
+        panic!("not a network")
+    };
+    ObservedNetwork {
+        id: id.to_owned(),
+        name: d.name,
+        driver: d.driver,
+        options: d.options,
+        labels: d.labels,
+        internal: d.internal,
+        attachable: d.attachable,
+        enable_ipv4: None,
+        enable_ipv6: d.enable_ipv6.unwrap_or(false),
+        ipam_driver: "default".to_owned(),
+        ipam_options: d.ipam_options,
+        ipam: d.ipam,
+    }
+}
+
+fn made_volume(entry: &Entry, id: &str) -> ObservedVolume {
+    let Desired::Volume(d) = *marked(entry, Some(id)) else {
+        panic!("not a volume")
+    };
+    ObservedVolume {
+        name: d.name,
+        driver: d.driver,
+        options: d.options,
+        labels: d.labels,
+    }
+}
+
+/// The same network made by somebody else.
+fn theirs(entry: &Entry, id: &str) -> ObservedNetwork {
+    ObservedNetwork {
+        labels: map(&[("com.docker.compose.project", "shop")]),
+        ..made(entry, id)
+    }
+}
+
+fn their_volume(entry: &Entry) -> ObservedVolume {
+    ObservedVolume {
+        labels: map(&[("com.docker.compose.project", "shop")]),
+        ..made_volume(entry, "")
+    }
+}
+
+fn differing(network: ObservedNetwork) -> ObservedNetwork {
+    ObservedNetwork {
+        internal: true,
+        ..network
+    }
+}
+
+fn internal() -> FieldDiff {
+    FieldDiff {
+        field: "internal".to_owned(),
+        want: "false".to_owned(),
+        have: "true".to_owned(),
+    }
+}
+
+fn record(entry: &Entry, stage: Stage, id: Option<&str>) -> Record {
+    let object = crate::desired::object_name(entry).unwrap();
+    let was_ready = !matches!(stage, Stage::Creating);
+    Record {
+        was_ready,
+        ..Record::new(entry, object, stage, id.map(str::to_owned))
+    }
+}
+
+fn put(record: Record) -> JournalChange {
+    JournalChange::Put {
+        record,
+        instead_of: None,
+    }
+}
+
+fn says(entry: &Entry, state: EntryState, reason: Option<Reason>, message: &str) -> EntryStatus {
+    status(entry, state, reason, message.to_owned())
+}
+
+fn only_says(status: EntryStatus) -> Planned {
+    report(status)
+}

@@ -1,0 +1,306 @@
+//! Objects that are not the entry's: conflicts, adoption, succession (invariant 3).
+
+use dockfleet_crds::policy::{AdoptionPolicy, LossPolicy};
+
+use super::*;
+
+fn adopting(adoption: AdoptionPolicy) -> Behaviour {
+    Behaviour {
+        adoption,
+        ..Behaviour::default()
+    }
+}
+
+fn conflict(e: &Entry, message: &str, diff: Vec<FieldDiff>) -> Planned {
+    only_says(EntryStatus {
+        diff,
+        ..says(e, EntryState::Failed, Some(Reason::Conflict), message)
+    })
+}
+
+fn adopted(e: &Entry, id: &str) -> Record {
+    Record {
+        adopted: true,
+        ..record(e, Stage::Owned, Some(id))
+    }
+}
+
+#[test]
+fn i3_what_is_not_ours_is_left_and_its_owner_is_named() {
+    let e = net("u1", &lab(kept_policy()));
+    let message = "network lab exists and belongs to compose project shop; remove or rename it, \
+                   or set adoptionPolicy to take it over";
+    for stage in [
+        None,
+        Some(Stage::Creating),
+        Some(Stage::Owned),
+        Some(Stage::Replacing),
+    ] {
+        let mut scene = Scene::of(&e).with(theirs(&e, "id1"));
+        if let Some(stage) = stage {
+            scene = scene.holding(record(&e, stage, Some("id0")));
+        }
+        assert_eq!(scene.one(), conflict(&e, message, vec![]), "{stage:?}");
+    }
+}
+
+#[test]
+fn i3_adoption_takes_what_matches_or_all() {
+    let e = net("u1", &lab(adopting(AdoptionPolicy::IfMatching)));
+    let planned = Scene::of(&e).with(theirs(&e, "id1")).one();
+    assert_eq!(planned.step, Step::None);
+    assert_eq!(planned.journal, put(adopted(&e, "id1")));
+    assert_eq!(planned.status.state, EntryState::Ready);
+
+    let message = "network lab exists, belongs to compose project shop, and differs, so that \
+                   adoptionPolicy IfMatching leaves it: internal: want false, have true";
+    let scene = Scene::of(&e).with(differing(theirs(&e, "id1")));
+    assert_eq!(scene.one(), conflict(&e, message, vec![internal()]));
+
+    let e = net("u1", &lab(adopting(AdoptionPolicy::Force)));
+    let planned = Scene::of(&e).with(differing(theirs(&e, "id1"))).one();
+    assert_eq!(planned.journal, put(adopted(&e, "id1")));
+    let message = "left as it is, updatePolicy is Never: internal: want false, have true";
+    assert_eq!(
+        planned.status,
+        EntryStatus {
+            id: Some("id1".to_owned()),
+            diff: vec![internal()],
+            ..says(&e, EntryState::Drifted, Some(Reason::Drifted), message)
+        }
+    );
+}
+
+#[test]
+fn i1_an_adopted_network_that_may_be_replaced_is_adopted_first() {
+    let policy = Behaviour {
+        adoption: AdoptionPolicy::Force,
+        ..when_unused()
+    };
+    let e = net("u1", &lab(policy));
+    let planned = Scene::of(&e).with(differing(theirs(&e, "id1"))).one();
+    assert_eq!(
+        planned.journal,
+        put(adopted(&e, "id1").at(Stage::Replacing))
+    );
+    assert_eq!(
+        planned.step,
+        Step::Replace {
+            id: "id1".to_owned(),
+            desired: marked(&e, None)
+        }
+    );
+    // What we made in its place was not there before us.
+    let scene = Scene::of(&e)
+        .with(made(&e, "id2"))
+        .holding(adopted(&e, "id1").at(Stage::Replacing));
+    assert_eq!(
+        scene.one().journal,
+        put(record(&e, Stage::Owned, Some("id2")))
+    );
+}
+
+#[test]
+fn a_suspended_resource_adopts_nothing() {
+    let policy = Behaviour {
+        suspend: true,
+        ..adopting(AdoptionPolicy::Force)
+    };
+    let e = net("u1", &lab(policy));
+    let message = "to be adopted; suspend is true";
+    let status = says(&e, EntryState::Pending, Some(Reason::Suspended), message);
+    assert_eq!(
+        Scene::of(&e).with(theirs(&e, "id1")).one(),
+        only_says(status)
+    );
+}
+
+#[test]
+fn i2_a_loss_is_not_hidden_by_a_volume_that_took_the_name() {
+    for adoption in [
+        AdoptionPolicy::Never,
+        AdoptionPolicy::IfMatching,
+        AdoptionPolicy::Force,
+    ] {
+        let e = vol("u1", &data(adopting(adoption)));
+        let scene = Scene::of(&e).with_volume(their_volume(&e)).holding(record(
+            &e,
+            Stage::Owned,
+            Some("v1"),
+        ));
+        let message = "volume data was ready and is gone with its data; another one took its name \
+                       and belongs to compose project shop; remove that one, or set lossPolicy: \
+                       Recreate and an adoptionPolicy to go on with it";
+        let status = says(&e, EntryState::Failed, Some(Reason::Lost), message);
+        assert_eq!(scene.one(), only_says(status), "{adoption:?}");
+    }
+    // That is the way out.
+    let going_on = DesiredVolume {
+        loss_policy: LossPolicy::Recreate,
+        ..data(adopting(AdoptionPolicy::IfMatching))
+    };
+    let e = vol("u1", &going_on);
+    let scene =
+        Scene::of(&e)
+            .with_volume(their_volume(&e))
+            .holding(record(&e, Stage::Owned, Some("v1")));
+    let planned = scene.one();
+    assert_eq!(planned.journal, put(adopted(&e, "name:data")));
+    assert_eq!(planned.status.state, EntryState::Ready);
+}
+
+#[test]
+fn a_resource_made_again_takes_up_what_the_one_before_let_go_of() {
+    let before = net("u1", &lab(kept_policy()));
+    let e = net("u2", &lab(kept_policy()));
+    let scene = |have: ObservedNetwork| {
+        Scene::of(&e)
+            .with(have)
+            .holding(record(&before, Stage::Retained, Some("id1")))
+    };
+    let planned = scene(made(&before, "id1")).one();
+    assert_eq!(
+        planned.journal,
+        JournalChange::Put {
+            record: record(&e, Stage::Owned, Some("id1")),
+            instead_of: Some("u1".to_owned())
+        }
+    );
+    assert_eq!(planned.status.state, EntryState::Ready);
+    // Not without a word where it differs, nor another object of that name.
+    assert_eq!(
+        scene(differing(made(&before, "id1"))).one().status.reason,
+        Some(Reason::Conflict)
+    );
+    assert_eq!(
+        scene(theirs(&before, "id9")).one().status.reason,
+        Some(Reason::Conflict)
+    );
+    // Nor for a resource of another name.
+    let other = Entry {
+        name: "other".to_owned(),
+        ..e.clone()
+    };
+    let scene = Scene::of(&other).with(made(&before, "id1")).holding(record(
+        &before,
+        Stage::Retained,
+        Some("id1"),
+    ));
+    assert_eq!(scene.one().status.reason, Some(Reason::Conflict));
+}
+
+#[test]
+fn i3_nobody_takes_what_another_entry_still_holds() {
+    for adoption in [
+        AdoptionPolicy::Never,
+        AdoptionPolicy::IfMatching,
+        AdoptionPolicy::Force,
+    ] {
+        let before = net("u1", &lab(kept_policy()));
+        let e = net("u2", &lab(adopting(adoption)));
+        for policy in [DeletionPolicy::Delete, DeletionPolicy::Retain] {
+            let going = stone(&before, policy, Some("id1"));
+            let waits = says(
+                &e,
+                EntryState::Pending,
+                Some(Reason::Progressing),
+                "waits until team/lab has let go of network lab",
+            );
+            // By the journal, and by the label where the journal was lost.
+            let by_journal = Scene::of(&e)
+                .and(&going)
+                .with(theirs(&before, "id1"))
+                .holding(record(&before, Stage::Owned, Some("id1")));
+            let by_label = Scene::of(&e).and(&going).with(made(&before, "id1"));
+            assert_eq!(by_journal.about(&e), only_says(waits.clone()));
+            assert_eq!(by_label.about(&e), only_says(waits));
+        }
+    }
+}
+
+#[test]
+fn a_resource_that_came_back_with_another_uid_takes_over_by_policy() {
+    // A cluster was set up anew: the journal holds what no entry speaks of.
+    let before = net("u1", &lab(kept_policy()));
+    let scene = |e: &Entry| {
+        Scene::of(e)
+            .with(made(&before, "id1"))
+            .holding(record(&before, Stage::Owned, Some("id1")))
+    };
+    let e = net("u2", &lab(kept_policy()));
+    assert_eq!(scene(&e).one().status.reason, Some(Reason::Conflict));
+    let e = net("u2", &lab(adopting(AdoptionPolicy::IfMatching)));
+    assert_eq!(
+        scene(&e).one().journal,
+        JournalChange::Put {
+            record: record(&e, Stage::Owned, Some("id1")),
+            instead_of: Some("u1".to_owned())
+        }
+    );
+}
+
+#[test]
+fn i3_the_journal_of_who_took_over_weighs_more_than_a_label() {
+    let before = net("u1", &lab(kept_policy()));
+    let now = net("u2", &lab(kept_policy()));
+    let scene = |first: &Entry, second: &Entry| {
+        Scene::of(first)
+            .and(second)
+            .with(made(&before, "id1"))
+            .holding(record(&now, Stage::Owned, Some("id1")))
+    };
+    // The label says u1, and u2 has it by now: u1's tombstone does not touch it.
+    let going = stone(&before, DeletionPolicy::Delete, Some("id1"));
+    let planned = scene(&going, &now).about(&going);
+    let message = "the network named lab is not this resource's and stays; it belongs to \
+                   Dockfleet resource team/lab (uid u2)";
+    let status = says(&going, EntryState::Gone, Some(Reason::Retained), message);
+    assert_eq!(planned, only_says(status));
+    assert_eq!(
+        scene(&going, &now).about(&now).status.state,
+        EntryState::Ready
+    );
+    // Nor does u1 get it back while u2 lets go of it, not even by its own old record.
+    let leaving = stone(&now, DeletionPolicy::Delete, Some("id1"));
+    for old in [None, Some(record(&before, Stage::Retained, Some("id1")))] {
+        let mut scene = scene(&before, &leaving);
+        if let Some(old) = old {
+            scene = scene.holding(old);
+        }
+        let status = scene.about(&before).status;
+        assert_eq!(
+            status.message,
+            "waits until team/lab has let go of network lab"
+        );
+    }
+}
+
+#[test]
+fn of_two_entries_with_one_name_one_acts() {
+    let (first, second) = (
+        net("u1", &lab(kept_policy())),
+        net("u2", &lab(kept_policy())),
+    );
+    let taken = |e: &Entry| conflict(e, "network lab belongs to team/lab", vec![]);
+    let scene = Scene::of(&second).and(&first);
+    assert!(matches!(scene.about(&first).step, Step::Create { .. }));
+    assert_eq!(scene.about(&second), taken(&second));
+    // Who has it in the journal comes first.
+    let scene = scene.holding(record(&second, Stage::Owned, Some("id1")));
+    assert!(matches!(scene.about(&second).step, Step::Create { .. }));
+    assert_eq!(scene.about(&first), taken(&first));
+}
+
+#[test]
+fn several_networks_of_one_name_are_a_conflict() {
+    let e = net("u1", &lab(adopting(AdoptionPolicy::Force)));
+    let message = "the engine has 2 networks named lab (id1, id2-long-eno); a container that \
+                   names it may get any; remove all but one";
+    for twins in [["id1", "id2-long-enough"], ["id2-long-enough", "id1"]] {
+        let scene = twins
+            .iter()
+            .fold(Scene::of(&e), |s, id| s.with(made(&e, id)))
+            .holding(record(&e, Stage::Owned, Some("id1")));
+        assert_eq!(scene.one(), conflict(&e, message, vec![]));
+    }
+}

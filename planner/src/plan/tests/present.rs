@@ -1,0 +1,416 @@
+//! Entries whose object is absent or ours, by stage and policy.
+
+use dockfleet_crds::policy::{DriftPolicy, LossPolicy, ManagementPolicy};
+
+use super::*;
+
+const ALL_STAGES: [Stage; 5] = [
+    Stage::Creating,
+    Stage::Owned,
+    Stage::Replacing,
+    Stage::Removing,
+    Stage::Retained,
+];
+
+fn suspended() -> Behaviour {
+    Behaviour {
+        suspend: true,
+        ..Behaviour::default()
+    }
+}
+
+fn observing() -> Behaviour {
+    Behaviour {
+        management: ManagementPolicy::Observe,
+        ..Behaviour::default()
+    }
+}
+
+fn drift_observing() -> Behaviour {
+    Behaviour {
+        drift: DriftPolicy::Observe,
+        ..when_unused()
+    }
+}
+
+fn missing(entry: &Entry, message: &str) -> Planned {
+    let gone = FieldDiff {
+        field: "network".to_owned(),
+        want: "lab".to_owned(),
+        have: String::new(),
+    };
+    only_says(EntryStatus {
+        diff: vec![gone],
+        ..says(entry, EntryState::Drifted, Some(Reason::Missing), message)
+    })
+}
+
+#[test]
+fn i5_an_absent_network_is_made_after_a_journalled_intent() {
+    let e = net("u1", &lab(kept_policy()));
+    let mut expected = Planned {
+        step: Step::Create {
+            desired: marked(&e, None),
+            why: "not there yet",
+        },
+        journal: put(record(&e, Stage::Creating, None)),
+        status: says(
+            &e,
+            EntryState::Pending,
+            Some(Reason::Progressing),
+            "to be created: not there yet",
+        ),
+    };
+    assert_eq!(Scene::of(&e).one(), expected);
+    // What was in progress goes on, and a removal that was permitted and is done is no loss.
+    for stage in [Stage::Replacing, Stage::Removing, Stage::Retained] {
+        let scene = Scene::of(&e).holding(record(&e, stage, Some("old")));
+        assert_eq!(scene.one(), expected, "{stage:?}");
+    }
+    expected.journal = JournalChange::Keep;
+    let scene = Scene::of(&e).holding(record(&e, Stage::Creating, None));
+    assert_eq!(scene.one(), expected);
+}
+
+#[test]
+fn a_network_removed_by_hand_is_made_again() {
+    let e = net("u1", &lab(kept_policy()));
+    let planned = Scene::of(&e)
+        .holding(record(&e, Stage::Owned, Some("old")))
+        .one();
+    assert_eq!(planned.status.message, "to be created: removed by hand");
+    assert_eq!(planned.journal, put(record(&e, Stage::Creating, None)));
+    assert!(matches!(planned.step, Step::Create { .. }));
+}
+
+#[test]
+fn an_absent_network_is_left_so_by_policy() {
+    let e = net("u1", &lab(observing()));
+    for stage in ALL_STAGES {
+        let scene = Scene::of(&e).holding(record(&e, stage, Some("old")));
+        let message = "it is not there, and managementPolicy is Observe";
+        assert_eq!(scene.one(), missing(&e, message), "{stage:?}");
+    }
+    let e = net("u1", &lab(drift_observing()));
+    let scene = Scene::of(&e).holding(record(&e, Stage::Owned, Some("old")));
+    assert_eq!(
+        scene.one(),
+        missing(&e, "it was removed by hand, and driftPolicy is Observe")
+    );
+    // What was never there is no drift.
+    assert!(matches!(Scene::of(&e).one().step, Step::Create { .. }));
+    let e = net("u1", &lab(suspended()));
+    for stage in ALL_STAGES {
+        let scene = Scene::of(&e).holding(record(&e, stage, Some("old")));
+        let message = "to be created; suspend is true";
+        let status = says(&e, EntryState::Pending, Some(Reason::Suspended), message);
+        assert_eq!(scene.one(), only_says(status), "{stage:?}");
+    }
+}
+
+#[test]
+fn a_volume_gets_an_identity_that_a_repeat_keeps() {
+    let e = vol("u1", &data(kept_policy()));
+    let first = Scene::of(&e).one();
+    let JournalChange::Put { record: intent, .. } = &first.journal else {
+        panic!("no intent")
+    };
+    let id = intent.id.clone().unwrap();
+    assert_eq!(intent, &record(&e, Stage::Creating, Some(&id)));
+    assert_eq!(
+        first.step,
+        Step::Create {
+            desired: marked(&e, Some(&id)),
+            why: "not there yet"
+        }
+    );
+    let scene = Scene::of(&e).holding(intent.clone());
+    let other = Surroundings {
+        nonce: "another",
+        ..AROUND
+    };
+    let again = plan(&scene.entries, &scene.observed(), &scene.records, &other);
+    assert_eq!(again[0].step, first.step);
+    assert_eq!(again[0].journal, JournalChange::Keep);
+    // A volume that is made anew is another one.
+    let scene = Scene::of(&e).holding(record(&e, Stage::Removing, Some(&id)));
+    let anew = plan(&scene.entries, &scene.observed(), &scene.records, &other);
+    assert_ne!(anew[0].step, first.step);
+}
+
+#[test]
+fn i2_a_volume_that_was_there_and_is_gone_is_lost() {
+    let e = vol("u1", &data(kept_policy()));
+    let lost = Scene::of(&e).holding(record(&e, Stage::Owned, Some("v1")));
+    let message = "volume data was ready and is gone with its data; restore it, or set \
+                   lossPolicy: Recreate to start with an empty one";
+    let status = says(&e, EntryState::Failed, Some(Reason::Lost), message);
+    assert_eq!(lost.one(), only_says(status));
+
+    let recreate = DesiredVolume {
+        loss_policy: LossPolicy::Recreate,
+        ..data(kept_policy())
+    };
+    let elsewhere = DesiredVolume {
+        options: map(&[("type", "nfs"), ("device", ":/a"), ("o", "addr=nas")]),
+        ..data(kept_policy())
+    };
+    for desired in [recreate, elsewhere] {
+        let e = vol("u1", &desired);
+        let planned = Scene::of(&e)
+            .holding(record(&e, Stage::Owned, Some("v1")))
+            .one();
+        assert!(matches!(planned.step, Step::Create { .. }));
+    }
+    // The data of a plugin is the plugin's, and whether it is still there nobody knows.
+    let plugin = DesiredVolume {
+        driver: "rexray".to_owned(),
+        options: map(&[("device", "x")]),
+        ..data(kept_policy())
+    };
+    let e = vol("u1", &plugin);
+    let planned = Scene::of(&e)
+        .holding(record(&e, Stage::Owned, Some("v1")))
+        .one();
+    assert_eq!(planned.status.reason, Some(Reason::Lost));
+}
+
+#[test]
+fn i2_a_volume_that_was_never_as_asked_may_hold_data_too() {
+    let e = vol(
+        "u1",
+        &DesiredVolume {
+            labels: map(&[("tier", "gold")]),
+            ..data(kept_policy())
+        },
+    );
+    let mut volume = made_volume(&e, "v1");
+    volume.labels.remove("tier");
+    let planned = Scene::of(&e).with_volume(volume).one();
+    assert_eq!(planned.status.state, EntryState::Drifted);
+    assert_eq!(planned.journal, put(record(&e, Stage::Owned, Some("v1"))));
+}
+
+#[test]
+fn i2_a_volume_is_never_replaced() {
+    let e = vol(
+        "u1",
+        &DesiredVolume {
+            options: map(&[("size", "1")]),
+            ..data(when_unused())
+        },
+    );
+    let volume = ObservedVolume {
+        options: map(&[]),
+        ..made_volume(&e, "v1")
+    };
+    let scene = Scene::of(&e)
+        .with_volume(volume)
+        .holding(record(&e, Stage::Owned, Some("v1")));
+    assert_eq!(scene.one().step, Step::None);
+}
+
+#[test]
+fn an_object_as_asked_is_ready_whatever_was_in_progress() {
+    let e = net("u1", &lab(kept_policy()));
+    let ready = |journal| Planned {
+        step: Step::None,
+        journal,
+        status: EntryStatus {
+            id: Some("id1".to_owned()),
+            ..says(&e, EntryState::Ready, None, "")
+        },
+    };
+    let owned = put(record(&e, Stage::Owned, Some("id1")));
+    let scene = || Scene::of(&e).with(made(&e, "id1"));
+    assert_eq!(scene().one(), ready(owned.clone()));
+    for stage in ALL_STAGES {
+        // Found by the journal or, after a lost response, by its label.
+        for id in [None, Some("id0"), Some("id1")] {
+            let scene = scene().holding(record(&e, stage, id));
+            let nothing_new = stage == Stage::Owned && id == Some("id1");
+            let journal = if nothing_new {
+                JournalChange::Keep
+            } else {
+                owned.clone()
+            };
+            assert_eq!(scene.one(), ready(journal), "{stage:?} {id:?}");
+        }
+    }
+}
+
+#[test]
+fn an_object_that_differs_is_left_or_replaced_by_policy() {
+    let left = |policy: Behaviour, reason, why: &str| {
+        let e = net("u1", &lab(policy));
+        let mut have = differing(made(&e, "id1"));
+        have.labels
+            .insert(labels::REVISION.to_owned(), "before".to_owned());
+        let scene = Scene::of(&e)
+            .with(have)
+            .holding(record(&e, Stage::Owned, Some("id1")));
+        let message = format!("left as it is, {why}: internal: want false, have true");
+        let status = EntryStatus {
+            id: Some("id1".to_owned()),
+            diff: vec![internal()],
+            ..says(&e, EntryState::Drifted, Some(reason), &message)
+        };
+        assert_eq!(scene.one(), only_says(status));
+    };
+    left(kept_policy(), Reason::Drifted, "updatePolicy is Never");
+    left(drift_observing(), Reason::Drifted, "driftPolicy is Observe");
+    let both = Behaviour {
+        suspend: true,
+        ..when_unused()
+    };
+    left(both, Reason::Suspended, "suspend is true");
+}
+
+fn replacement(e: &Entry, id: &str) -> Planned {
+    Planned {
+        step: Step::Replace {
+            id: id.to_owned(),
+            desired: marked(e, None),
+        },
+        journal: put(record(e, Stage::Replacing, Some(id))),
+        status: EntryStatus {
+            id: Some(id.to_owned()),
+            ..says(
+                e,
+                EntryState::Pending,
+                Some(Reason::Progressing),
+                "to be replaced: internal: want false, have true",
+            )
+        },
+    }
+}
+
+#[test]
+fn i1_a_network_is_replaced_with_permission_only_and_the_permission_is_journalled() {
+    let e = net("u1", &lab(when_unused()));
+    let mut have = differing(made(&e, "id1"));
+    have.labels
+        .insert(labels::REVISION.to_owned(), "before".to_owned());
+    let mut expected = replacement(&e, "id1");
+    for stage in [
+        Stage::Creating,
+        Stage::Owned,
+        Stage::Removing,
+        Stage::Retained,
+    ] {
+        let scene = Scene::of(&e)
+            .with(have.clone())
+            .holding(record(&e, stage, Some("id1")));
+        assert_eq!(scene.one(), expected, "{stage:?}");
+    }
+    expected.journal = JournalChange::Keep;
+    let scene = Scene::of(&e)
+        .with(have)
+        .holding(record(&e, Stage::Replacing, Some("id1")));
+    assert_eq!(scene.one(), expected);
+}
+
+#[test]
+fn a_network_made_from_this_very_revision_is_not_replaced_for_ever() {
+    let e = net("u1", &lab(when_unused()));
+    let scene = Scene::of(&e)
+        .with(differing(made(&e, "id1")))
+        .holding(record(&e, Stage::Replacing, Some("id0")));
+    let planned = scene.one();
+    assert_eq!(planned.step, Step::None);
+    assert_eq!(planned.journal, put(record(&e, Stage::Owned, Some("id1"))));
+    assert!(
+        planned
+            .status
+            .message
+            .starts_with("left as it is, the engine made it so from this very revision")
+    );
+}
+
+#[test]
+fn what_an_engine_cannot_do_is_not_asked_of_it() {
+    let strict = |policy| DesiredNetwork {
+        options: map(&[("com.docker.network.bridge.gateway_mode_ipv4", "isolated")]),
+        ..lab(policy)
+    };
+    let message = "bridge.gatewayModeIPv4 needs Engine 28.0 (API 1.48); this host has API 1.47";
+    let e = net("u1", &strict(kept_policy()));
+    let status = says(&e, EntryState::Failed, Some(Reason::Unsupported), message);
+    assert_eq!(Scene::of(&e).one(), only_says(status));
+    // The network of before stays, and stays ours.
+    let before = net("u1", &lab(when_unused()));
+    let e = net("u1", &strict(when_unused()));
+    let planned = Scene::of(&e).with(made(&before, "id1")).one();
+    assert_eq!(
+        planned,
+        Planned {
+            step: Step::None,
+            journal: put(record(&e, Stage::Owned, Some("id1"))),
+            status: EntryStatus {
+                id: Some("id1".to_owned()),
+                ..says(&e, EntryState::Failed, Some(Reason::Unsupported), message)
+            },
+        }
+    );
+}
+
+#[test]
+fn an_observed_object_is_compared_and_neither_changed_nor_journalled() {
+    let e = net("u1", &lab(observing()));
+    let with_id = |status| EntryStatus {
+        id: Some("id1".to_owned()),
+        ..status
+    };
+    for have in [made(&e, "id1"), theirs(&e, "id1")] {
+        for stage in ALL_STAGES {
+            let scene = Scene::of(&e)
+                .with(have.clone())
+                .holding(record(&e, stage, Some("id0")));
+            let ready = with_id(says(&e, EntryState::Ready, None, ""));
+            assert_eq!(scene.one(), only_says(ready));
+        }
+        let message = "managementPolicy is Observe: internal: want false, have true";
+        let drifted = EntryStatus {
+            diff: vec![internal()],
+            ..with_id(says(
+                &e,
+                EntryState::Drifted,
+                Some(Reason::Drifted),
+                message,
+            ))
+        };
+        assert_eq!(
+            Scene::of(&e).with(differing(have)).one(),
+            only_says(drifted)
+        );
+    }
+}
+
+#[test]
+fn a_suspended_object_that_is_as_asked_is_ready() {
+    let e = net("u1", &lab(suspended()));
+    let planned = Scene::of(&e).with(made(&e, "id1")).one();
+    assert_eq!(planned.status.state, EntryState::Ready);
+}
+
+#[test]
+fn a_changed_name_is_refused() {
+    let e = net("u1", &lab(kept_policy()));
+    let before = Record {
+        object: "old".to_owned(),
+        ..record(&e, Stage::Owned, Some("id1"))
+    };
+    let message = "the name on the host cannot change from old to lab; delete the resource first";
+    let status = says(&e, EntryState::Failed, Some(Reason::Invalid), message);
+    assert_eq!(
+        Scene::of(&e).holding(before.clone()).one(),
+        only_says(status)
+    );
+    // What was let go of under another name does not bind.
+    let retained = before.at(Stage::Retained);
+    let scene = Scene::of(&e).with(made(&e, "id2")).holding(retained);
+    assert_eq!(
+        scene.one().journal,
+        put(record(&e, Stage::Owned, Some("id2")))
+    );
+}

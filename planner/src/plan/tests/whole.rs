@@ -1,0 +1,189 @@
+//! Plans of several entries, and what surrounds them.
+
+use super::*;
+
+#[test]
+fn tombstones_come_first_and_automatic_subnets_last() {
+    let named = |uid: &str, name: &str, ipam: bool| {
+        let mut desired = DesiredNetwork {
+            name: name.to_owned(),
+            ..lab(kept_policy())
+        };
+        if !ipam {
+            desired.ipam.clear();
+        }
+        net(uid, &desired)
+    };
+    let automatic = named("u1", "a", false);
+    let pinned = named("u2", "b", true);
+    let there = named("u3", "c", true);
+    let going = stone(&named("u4", "d", true), DeletionPolicy::Delete, None);
+    let volume = vol("u0", &data(kept_policy()));
+    let scene = Scene::of(&automatic)
+        .and(&pinned)
+        .and(&there)
+        .and(&going)
+        .and(&volume)
+        .with(made(&there, "id3"));
+    let order: Vec<_> = scene.plan().into_iter().map(|p| p.status.uid).collect();
+    assert_eq!(order, ["u4", "u3", "u0", "u2", "u1"]);
+}
+
+#[test]
+fn i4_a_list_that_is_not_known_is_not_empty() {
+    let (n, v) = (
+        net("u1", &lab(kept_policy())),
+        vol("u2", &data(kept_policy())),
+    );
+    let going = stone(
+        &net("u3", &lab(kept_policy())),
+        DeletionPolicy::Delete,
+        Some("id1"),
+    );
+    let mut scene = Scene::of(&n).and(&v).and(&going);
+    scene = scene.holding(record(&n, Stage::Owned, Some("id1")));
+    let observed = Observed {
+        networks: None,
+        volumes: Some(vec![]),
+    };
+    let planned = plan(&scene.entries, &observed, &scene.records, &AROUND);
+    let message = "the engine's networks could not be listed";
+    let unknown = |e: &Entry| {
+        let reason = Some(Reason::EngineUnreachable);
+        only_says(says(e, EntryState::Pending, reason, message))
+    };
+    assert_eq!(planned[0], unknown(&going));
+    assert_eq!(planned[1], unknown(&n));
+    // Invariant 7: the other kind goes on.
+    assert!(matches!(planned[2].step, Step::Create { .. }));
+}
+
+#[test]
+fn i7_an_entry_that_cannot_be_read_blocks_no_other() {
+    let mut bad = net("u1", &lab(kept_policy()));
+    bad.spec.insert("future".to_owned(), true.into());
+    let good = vol("u2", &data(kept_policy()));
+    let planned = Scene::of(&bad).and(&good).plan();
+    assert_eq!(planned[0].status.reason, Some(Reason::Invalid));
+    assert_eq!(planned[0].step, Step::None);
+    assert!(matches!(planned[1].step, Step::Create { .. }));
+}
+
+#[test]
+fn what_no_entry_speaks_of_is_kept_and_told() {
+    let e = net("u1", &lab(kept_policy()));
+    let scene = Scene::default()
+        .with(made(&e, "id1"))
+        .holding(record(&e, Stage::Owned, Some("id1")))
+        .holding(Record {
+            uid: "u2".to_owned(),
+            ..record(&e, Stage::Retained, Some("id2"))
+        });
+    assert_eq!(scene.plan(), vec![]);
+    let message = "network lab is kept: the journal holds it for team/lab, and the assignment does \
+                   not speak of it";
+    assert_eq!(
+        statuses(&[], &scene.records),
+        [EntryStatus {
+            uid: "u1".to_owned(),
+            state: EntryState::Pending,
+            reason: Some(Reason::Unassigned),
+            message: message.to_owned(),
+            id: Some("id1".to_owned()),
+            ..EntryStatus::default()
+        }]
+    );
+}
+
+#[test]
+fn statuses_are_sorted_by_uid_and_entries_win() {
+    let (a, b) = (
+        net("a", &lab(kept_policy())),
+        vol("b", &data(kept_policy())),
+    );
+    let scene = Scene::of(&b)
+        .and(&a)
+        .holding(record(&a, Stage::Owned, Some("id1")));
+    let all = statuses(&scene.plan(), &scene.records);
+    let uids: Vec<_> = all.iter().map(|s| (s.uid.as_str(), s.reason)).collect();
+    assert_eq!(
+        uids,
+        [
+            ("a", Some(Reason::Progressing)),
+            ("b", Some(Reason::Progressing))
+        ]
+    );
+}
+
+#[test]
+fn only_a_record_without_entry_and_object_is_forgettable() {
+    let e = net("u1", &lab(kept_policy()));
+    let forget = |scene: &Scene| forgettable(&scene.entries, &scene.observed(), &scene.records);
+    for stage in [Stage::Creating, Stage::Removing, Stage::Retained] {
+        let held = || Scene::default().holding(record(&e, stage, Some("id1")));
+        assert_eq!(forget(&held()), ["u1"], "{stage:?}");
+        assert_eq!(forget(&held().with(theirs(&e, "id9"))), ["u1"]);
+        assert_eq!(forget(&held().and(&e)), [""; 0]);
+        assert_eq!(forget(&held().with(theirs(&e, "id1"))), [""; 0]);
+        assert_eq!(forget(&held().with(made(&e, "id2"))), [""; 0]);
+        let unknown = Observed::default();
+        assert_eq!(forgettable(&[], &unknown, &held().records), [""; 0]);
+    }
+    for stage in [Stage::Owned, Stage::Replacing] {
+        let held = Scene::default().holding(record(&e, stage, Some("id1")));
+        assert_eq!(forget(&held), [""; 0], "{stage:?}");
+    }
+}
+
+#[test]
+fn i9_credentials_are_in_no_message() {
+    let e = vol(
+        "u1",
+        &DesiredVolume {
+            options: map(&[
+                ("type", "cifs"),
+                ("device", "//nas/a"),
+                ("o", "password=mine"),
+            ]),
+            policy: Behaviour {
+                adoption: dockfleet_crds::policy::AdoptionPolicy::IfMatching,
+                ..Behaviour::default()
+            },
+            ..data(kept_policy())
+        },
+    );
+    let mut theirs = their_volume(&e);
+    theirs
+        .options
+        .insert("o".to_owned(), "password=hunter2".to_owned());
+    let status = Scene::of(&e).with_volume(theirs).one().status;
+    assert_eq!(status.reason, Some(Reason::Conflict));
+    let told = format!("{status:?}");
+    assert!(
+        !told.contains("mine") && !told.contains("hunter2"),
+        "{told}"
+    );
+}
+
+#[test]
+fn messages_and_differences_are_bounded() {
+    let long = "x".repeat(300);
+    assert_eq!(bounded(long.clone()).chars().count(), MAX_MESSAGE);
+    assert!(bounded(long).ends_with('…'));
+    assert_eq!(bounded("é".repeat(MAX_MESSAGE)), "é".repeat(MAX_MESSAGE));
+    let labels: Vec<_> = (0..9).map(|i| (format!("l{i}"), "x".repeat(200))).collect();
+    let e = net(
+        "u1",
+        &DesiredNetwork {
+            labels: labels.into_iter().collect(),
+            ..lab(kept_policy())
+        },
+    );
+    let have = ObservedNetwork {
+        labels: marks(&e),
+        ..made(&e, "id1")
+    };
+    let status = Scene::of(&e).with(have).one().status;
+    assert_eq!(status.diff.len(), MAX_DIFF);
+    assert_eq!(status.message.chars().count(), MAX_MESSAGE);
+}

@@ -1,0 +1,117 @@
+//! What to do about an entry that the host must let go of.
+
+use dockfleet_crds::policy::DeletionPolicy;
+use dockfleet_crds::{Entry, EntryState, EntryStatus, Reason};
+
+use super::world::World;
+use super::{JournalChange, Planned, Step, pending, report, status};
+use crate::observed::Object;
+use crate::record::{Record, Stage};
+
+/// Plans a tombstone. It names the resource and, where the agent had reported one, the Docker
+/// identity; only an object that both fit is removed.
+pub(super) fn plan(
+    entry: &Entry,
+    policy: DeletionPolicy,
+    named: &[Object<'_>],
+    world: &World<'_>,
+) -> Planned {
+    let record = world.record(entry);
+    let Some(object) = world.own(entry, named) else {
+        return gone_already(entry, named, record, world);
+    };
+    let id = object.id();
+    if record.is_some_and(|r| r.stage == Stage::Retained) {
+        return report(gone(entry, Reason::Retained, kept(entry, object)));
+    }
+    let at = |stage| match record {
+        Some(r) => Record {
+            id: Some(object.id()),
+            ..r.at(stage)
+        },
+        None => Record::new(entry, object.name(), stage, Some(object.id())),
+    };
+    if policy == DeletionPolicy::Retain {
+        return Planned {
+            step: Step::None,
+            journal: JournalChange::put(at(Stage::Retained), record),
+            status: gone(entry, Reason::Retained, kept(entry, object)),
+        };
+    }
+    // Made anew since the controller last heard of it, or known by its label only (a journal that
+    // was lost): the controller asks again with this identity.
+    let unnamed = match &entry.id {
+        Some(named) => *named != id,
+        None => record.is_none(),
+    };
+    if unnamed {
+        let named = entry.id.as_deref().unwrap_or("no identity");
+        let message = format!("the tombstone is for {named}, and the host has {id}");
+        let status = pending(entry, Reason::Progressing, message);
+        return report(EntryStatus {
+            id: Some(id),
+            ..status
+        });
+    }
+    Planned {
+        step: Step::Remove {
+            id: id.clone(),
+            name: object.name().to_owned(),
+        },
+        journal: JournalChange::put(at(Stage::Removing), record),
+        status: EntryStatus {
+            id: Some(id),
+            ..pending(entry, Reason::Progressing, "to be removed".to_owned())
+        },
+    }
+}
+
+fn gone_already(
+    entry: &Entry,
+    named: &[Object<'_>],
+    record: Option<&Record>,
+    world: &World<'_>,
+) -> Planned {
+    let kind = entry.kind.object();
+    let status = match named.first() {
+        None => gone(entry, Reason::Removed, String::new()),
+        Some(other) => {
+            let owner = world.journal_holder(entry, *other).map_or_else(
+                || other.owner(),
+                |r| {
+                    format!(
+                        "Dockfleet resource {}/{} (uid {})",
+                        r.namespace, r.name, r.uid
+                    )
+                },
+            );
+            let name = other.name();
+            let message = format!(
+                "the {kind} named {name} is not this resource's and stays; it belongs to {owner}"
+            );
+            gone(entry, Reason::Retained, message)
+        }
+    };
+    let journal = if record.is_some() {
+        JournalChange::Forget
+    } else {
+        JournalChange::Keep
+    };
+    Planned {
+        step: Step::None,
+        journal,
+        status,
+    }
+}
+
+fn gone(entry: &Entry, reason: Reason, message: String) -> EntryStatus {
+    status(entry, EntryState::Gone, Some(reason), message)
+}
+
+fn kept(entry: &Entry, object: Object<'_>) -> String {
+    format!(
+        "{} {} stays on the host",
+        entry.kind.object(),
+        object.name()
+    )
+}

@@ -1,0 +1,133 @@
+//! All that a plan is made from, and who holds what.
+
+use std::collections::BTreeMap;
+
+use dockfleet_crds::assignment::Kind;
+use dockfleet_crds::{Entry, Intent, labels};
+
+use super::{Records, Surroundings};
+use crate::desired;
+use crate::observed::Object;
+use crate::record::{Record, Stage};
+
+/// All that a plan is made from but the objects of the engine.
+pub(super) struct World<'a> {
+    entries: BTreeMap<&'a str, &'a Entry>,
+    /// Which of the entries that ask for one object name has it.
+    claims: BTreeMap<(Kind, &'a str), &'a Entry>,
+    pub(super) records: &'a Records,
+    pub(super) around: &'a Surroundings<'a>,
+}
+
+/// Who else an object belongs to.
+#[derive(Clone, Copy)]
+pub(super) enum Holder<'a> {
+    /// An entry of this assignment.
+    Entry(&'a Entry),
+    /// A record that no entry speaks of: its resource came back with another UID, or got lost.
+    Record(&'a Record),
+}
+
+impl<'a> World<'a> {
+    pub(super) fn new(
+        entries: &'a [Entry],
+        records: &'a Records,
+        around: &'a Surroundings<'a>,
+    ) -> Self {
+        let mut claims: BTreeMap<(Kind, &str), &Entry> = BTreeMap::new();
+        for entry in entries.iter().filter(|e| e.intent == Intent::Present) {
+            let Some(name) = desired::object_name(entry) else {
+                continue;
+            };
+            let rank = |e: &Entry| {
+                let has = records
+                    .get(&e.uid)
+                    .is_some_and(|r| r.stage != Stage::Retained && r.object == name);
+                (!has, e.uid.clone())
+            };
+            let claim = claims.entry((entry.kind, name)).or_insert(entry);
+            if rank(entry) < rank(claim) {
+                *claim = entry;
+            }
+        }
+        Self {
+            entries: entries.iter().map(|e| (e.uid.as_str(), e)).collect(),
+            claims,
+            records,
+            around,
+        }
+    }
+
+    pub(super) fn record(&self, entry: &Entry) -> Option<&'a Record> {
+        self.records.get(&entry.uid)
+    }
+
+    /// Returns the entry that asks for the same object name and comes first. A controller lets one
+    /// resource have a name, but engines before 25.0 would make two networks of it.
+    pub(super) fn rival(&self, entry: &Entry, name: &str) -> Option<&'a Entry> {
+        let first = *self.claims.get(&(entry.kind, name))?;
+        (first.uid != entry.uid).then_some(first)
+    }
+
+    /// Returns the object that the journal says is the entry's, or that its own label says was made
+    /// for it; the journal of who took it over since weighs more.
+    pub(super) fn own<'o>(&self, entry: &Entry, named: &[Object<'o>]) -> Option<Object<'o>> {
+        let held = |o: &Object<'_>| self.journal_holder(entry, *o).is_some();
+        let journalled = |o: &Object<'_>| {
+            self.record(entry).is_some_and(|r| {
+                r.id.as_ref() == Some(&o.id()) && (r.stage != Stage::Retained || !held(o))
+            })
+        };
+        named
+            .iter()
+            .find(|o| journalled(o))
+            .or_else(|| named.iter().find(|o| o.made_for(&entry.uid) && !held(o)))
+            .copied()
+    }
+
+    /// Returns who else the object belongs to: by the journal, or by its label as long as the
+    /// resource in it has an entry that has not let go.
+    pub(super) fn holder(&self, entry: &Entry, object: Object<'_>) -> Option<Holder<'a>> {
+        if let Some(record) = self.journal_holder(entry, object) {
+            let holder = self.entries.get(record.uid.as_str());
+            return Some(holder.map_or(Holder::Record(record), |e| Holder::Entry(e)));
+        }
+        let uid = object.labels().get(labels::UID)?;
+        let other = *self.entries.get(uid.as_str())?;
+        let let_go = other.intent == Intent::Absent
+            && self
+                .record(other)
+                .is_some_and(|r| r.stage == Stage::Retained);
+        (other.uid != entry.uid && other.kind == entry.kind && !let_go)
+            .then_some(Holder::Entry(other))
+    }
+
+    /// Returns the record of who else has the object.
+    pub(super) fn journal_holder(&self, entry: &Entry, object: Object<'_>) -> Option<&'a Record> {
+        let id = object.id();
+        self.records.values().find(|r| {
+            r.uid != entry.uid
+                && r.kind == entry.kind
+                && r.stage != Stage::Retained
+                && r.id.as_ref() == Some(&id)
+        })
+    }
+
+    /// Returns a record of this very object from when an earlier resource let go of it.
+    pub(super) fn retained(&self, entry: &Entry, object: Object<'_>) -> Option<&'a Record> {
+        let id = object.id();
+        let mut of_object = self.records.values().filter(|r| {
+            r.uid != entry.uid
+                && r.kind == entry.kind
+                && r.stage == Stage::Retained
+                && r.id.as_ref() == Some(&id)
+        });
+        let first = of_object.clone().next();
+        of_object.find(|r| is_successor(entry, r)).or(first)
+    }
+}
+
+/// Whether an entry is of a resource that was made again under the same name.
+pub(super) fn is_successor(entry: &Entry, record: &Record) -> bool {
+    record.namespace == entry.namespace && record.name == entry.name
+}

@@ -1,0 +1,57 @@
+//! A resource as one host must have it.
+
+mod network;
+mod volume;
+
+use dockfleet_crds::{DockerHost, Entry, Intent};
+
+use crate::desired::{self, Tombstone};
+use crate::resource::Resource;
+
+pub use network::network;
+pub use volume::volume;
+
+/// A resource that cannot be rendered: the schema should have refused it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("spec.{field}: {value} is not {wanted}")]
+pub struct RenderError {
+    /// The field, below `spec`.
+    pub field: &'static str,
+    /// What it says.
+    pub value: String,
+    /// What would be right.
+    pub wanted: &'static str,
+}
+
+/// Renders a resource for a host.
+pub fn entry(resource: Resource<'_>, host: &DockerHost) -> Result<Entry, RenderError> {
+    let (spec, revision) = match resource {
+        Resource::Network(n) => desired::payload(&network(n, host), None),
+        Resource::Volume(v) => desired::payload(&volume(v)?, None),
+    };
+    Ok(Entry {
+        uid: resource.uid().to_owned(),
+        kind: resource.kind(),
+        namespace: resource.namespace().to_owned(),
+        name: resource.name().to_owned(),
+        revision,
+        intent: Intent::Present,
+        id: None,
+        spec,
+    })
+}
+
+/// Turns an entry into the permission to let go of what it was.
+pub fn tombstone(entry: &Entry, tombstone: &Tombstone, id: Option<String>) -> Entry {
+    let (spec, revision) = desired::payload(tombstone, id.as_deref());
+    Entry {
+        intent: Intent::Absent,
+        revision,
+        spec,
+        id,
+        ..entry.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,86 @@
+//! A DockerVolume as a host must have it.
+
+use std::collections::BTreeMap;
+
+use dockfleet_crds::quantity;
+use dockfleet_crds::volume::{BindSource, DockerVolume, NfsSource, TmpfsSource};
+
+use super::RenderError;
+use crate::desired::{Behaviour, DesiredVolume};
+use crate::options::Options;
+use crate::resource::Resource;
+
+/// Renders a volume; it is the same on every host.
+pub fn volume(volume: &DockerVolume) -> Result<DesiredVolume, RenderError> {
+    let spec = &volume.spec;
+    let mut options = Options::default();
+    options.extend(&spec.options);
+    if let Some(t) = &spec.tmpfs {
+        options.extend(&tmpfs(t)?);
+    }
+    if let Some(b) = &spec.bind {
+        options.extend(&bind(b));
+    }
+    if let Some(n) = &spec.nfs {
+        options.extend(&nfs(n));
+    }
+    if let Some(size) = &spec.size {
+        options.set("size", Some(bytes("size", size)?));
+    }
+    Ok(DesiredVolume {
+        name: Resource::Volume(volume).object_name().to_owned(),
+        driver: spec.driver.clone(),
+        options: options.into_map(),
+        labels: spec.labels.clone(),
+        loss_policy: spec.loss_policy,
+        policy: Behaviour::of(Resource::Volume(volume)),
+    })
+}
+
+fn bytes(field: &'static str, size: &str) -> Result<u64, RenderError> {
+    quantity::bytes(size).ok_or_else(|| RenderError {
+        field,
+        value: size.to_owned(),
+        wanted: "a size such as 64Mi",
+    })
+}
+
+/// The three options of a mount. <https://docs.docker.com/reference/cli/docker/volume/create/>
+fn mount(kind: &str, device: &str, o: &[String]) -> BTreeMap<String, String> {
+    let mut all = Options::default();
+    all.set("type", Some(kind));
+    all.set("device", Some(device));
+    all.set("o", Some(o.join(",")).filter(|o| !o.is_empty()));
+    all.into_map()
+}
+
+fn tmpfs(source: &TmpfsSource) -> Result<BTreeMap<String, String>, RenderError> {
+    let size = source
+        .size
+        .as_deref()
+        .map(|s| bytes("tmpfs.size", s))
+        .transpose()?;
+    let o: Vec<String> = [
+        size.map(|s| format!("size={s}")),
+        source.mode.as_ref().map(|m| format!("mode={m}")),
+        source.uid.map(|u| format!("uid={u}")),
+        source.gid.map(|g| format!("gid={g}")),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    Ok(mount("tmpfs", "tmpfs", &o))
+}
+
+fn bind(source: &BindSource) -> BTreeMap<String, String> {
+    let mode = if source.read_only { "bind,ro" } else { "bind" };
+    mount("none", &source.path, &[mode.to_owned()])
+}
+
+fn nfs(source: &NfsSource) -> BTreeMap<String, String> {
+    let mut o = vec![format!("addr={}", source.server)];
+    o.extend(source.version.as_ref().map(|v| format!("vers={v}")));
+    o.push(if source.read_only { "ro" } else { "rw" }.to_owned());
+    o.extend(source.mount_options.iter().cloned());
+    mount("nfs", &format!(":{}", source.path), &o)
+}

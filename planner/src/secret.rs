@@ -1,0 +1,97 @@
+//! Keeping credentials out of what people read (invariant 9).
+//!
+//! A mount takes its password among its options, an engine shows them to whoever asks, and a
+//! difference goes into a status and a message.
+
+use dockfleet_crds::FieldDiff;
+
+/// What stands in the place of a credential.
+const HIDDEN: &str = "***";
+/// Parts of the names of options that hold credentials (mount.cifs, s3fs, sshfs and such).
+const TELLING: [&str; 6] = [
+    "pass",
+    "secret",
+    "token",
+    "credential",
+    "private",
+    "accesskey",
+];
+
+/// Takes credentials out of differences.
+pub(crate) fn hide(diff: &mut [FieldDiff]) {
+    for d in diff {
+        let whole = is_telling(&d.field);
+        for text in [&mut d.want, &mut d.have] {
+            *text = if whole {
+                hidden(text)
+            } else {
+                in_options(text)
+            };
+        }
+    }
+}
+
+/// Takes credentials out of a list such as `addr=192.0.2.1,username=a,password=b`.
+fn in_options(text: &str) -> String {
+    let item = |item: &str| match item.split_once('=') {
+        Some((key, _)) if is_telling(key) => format!("{key}={HIDDEN}"),
+        _ => item.to_owned(),
+    };
+    text.split(',').map(item).collect::<Vec<_>>().join(",")
+}
+
+fn hidden(text: &str) -> String {
+    if text.is_empty() || text == "nothing" {
+        text.to_owned()
+    } else {
+        HIDDEN.to_owned()
+    }
+}
+
+fn is_telling(key: &str) -> bool {
+    let key = key.to_ascii_lowercase().replace(['-', '_'], "");
+    TELLING.iter().any(|t| key.contains(t))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hide_in(field: &str, want: &str, have: &str) -> (String, String) {
+        let mut diff = [FieldDiff {
+            field: field.to_owned(),
+            want: want.to_owned(),
+            have: have.to_owned(),
+        }];
+        hide(&mut diff);
+        let [d] = diff;
+        (d.want, d.have)
+    }
+
+    #[test]
+    fn the_password_of_a_mount_is_hidden_and_the_rest_is_not() {
+        assert_eq!(
+            hide_in(
+                "options[o]",
+                "addr=192.0.2.1,rw",
+                "username=a,Password=b=c,vers=3.0"
+            ),
+            (
+                "addr=192.0.2.1,rw".to_owned(),
+                "username=a,Password=***,vers=3.0".to_owned()
+            )
+        );
+    }
+
+    #[test]
+    fn an_option_that_is_a_password_is_hidden_whole() {
+        assert_eq!(
+            hide_in("options[secret-key]", "nothing", "a,b"),
+            ("nothing".to_owned(), "***".to_owned())
+        );
+        assert_eq!(
+            hide_in("options[password]", "x", ""),
+            ("***".to_owned(), String::new())
+        );
+    }
+}

@@ -1,0 +1,157 @@
+//! Which hosts a resource goes to.
+
+use std::collections::BTreeMap;
+
+use dockfleet_crds::{DockerHost, selector};
+
+use crate::resource::Resource;
+
+/// Labels of every namespace that is known, by name.
+pub type NamespaceLabels = BTreeMap<String, BTreeMap<String, String>>;
+
+/// What a host says of a resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Selection {
+    /// The resource does not select the host.
+    No,
+    /// The resource goes to the host.
+    Yes,
+    /// The resource selects the host, and the host does not allow its namespace.
+    NotAllowed,
+    /// The resource selects the host, and the labels of its namespace are not known (yet).
+    Unknown,
+}
+
+/// Whether `resource` goes to `host`.
+pub fn selection(
+    resource: Resource<'_>,
+    host: &DockerHost,
+    namespaces: &NamespaceLabels,
+) -> Selection {
+    use dockfleet_crds::host::NamespacesFrom;
+    if !names(resource, host) {
+        return Selection::No;
+    }
+    let own = host.metadata.namespace.as_deref().unwrap_or_default();
+    let labels = namespaces.get(resource.namespace());
+    let by_label = host.spec.allowed_namespaces.from == NamespacesFrom::Selector;
+    match labels {
+        None if by_label => Selection::Unknown,
+        labels => {
+            let none = BTreeMap::new();
+            if host
+                .spec
+                .allows(own, resource.namespace(), labels.unwrap_or(&none))
+            {
+                Selection::Yes
+            } else {
+                Selection::NotAllowed
+            }
+        }
+    }
+}
+
+/// Whether `resource` names or selects `host`, allowed or not.
+fn names(resource: Resource<'_>, host: &DockerHost) -> bool {
+    let name = host.metadata.name.as_deref().unwrap_or_default();
+    let none = BTreeMap::new();
+    let labels = host.metadata.labels.as_ref().unwrap_or(&none);
+    resource.host_names().iter().any(|n| n == name)
+        || resource
+            .host_selector()
+            .is_some_and(|s| selector::matches(s, labels))
+}
+
+#[cfg(test)]
+mod tests {
+    use dockfleet_crds::host::NamespacesFrom;
+    use dockfleet_crds::network::DockerNetworkSpec;
+
+    use super::*;
+    use crate::fixtures::{host, map, network};
+
+    fn ask(spec: DockerNetworkSpec, host: &DockerHost, namespaces: &NamespaceLabels) -> Selection {
+        let mut network = network("lab", spec.clone());
+        network.spec.host_selector = spec.host_selector;
+        selection(Resource::Network(&network), host, namespaces)
+    }
+
+    fn by_label(labels: &[(&str, &str)]) -> DockerNetworkSpec {
+        DockerNetworkSpec {
+            host_selector: Some(crate::fixtures::selector(labels)),
+            ..DockerNetworkSpec::default()
+        }
+    }
+
+    fn by_name(names: &[&str]) -> DockerNetworkSpec {
+        DockerNetworkSpec {
+            host_names: names.iter().map(|n| (*n).to_owned()).collect(),
+            ..DockerNetworkSpec::default()
+        }
+    }
+
+    #[test]
+    fn labels_and_names_are_joined() {
+        let berlin = host("h1", &[("site", "berlin")]);
+        let none = NamespaceLabels::new();
+        let mut both = by_label(&[("site", "paris")]);
+        both.host_names = vec!["h1".to_owned()];
+        assert_eq!(
+            ask(by_label(&[("site", "berlin")]), &berlin, &none),
+            Selection::Yes
+        );
+        assert_eq!(
+            ask(by_label(&[("site", "paris")]), &berlin, &none),
+            Selection::No
+        );
+        assert_eq!(ask(by_label(&[]), &berlin, &none), Selection::Yes);
+        assert_eq!(ask(by_name(&["h0", "h1"]), &berlin, &none), Selection::Yes);
+        assert_eq!(ask(by_name(&["h10", "h"]), &berlin, &none), Selection::No);
+        assert_eq!(ask(both, &berlin, &none), Selection::Yes);
+    }
+
+    #[test]
+    fn a_resource_without_hosts_selects_none() {
+        let none = NamespaceLabels::new();
+        assert_eq!(ask(by_name(&[]), &host("h1", &[]), &none), Selection::No);
+    }
+
+    #[test]
+    fn a_host_of_its_own_namespace_only_refuses_others() {
+        let mut own = host("h1", &[]);
+        own.spec.allowed_namespaces.from = NamespacesFrom::Same;
+        let none = NamespaceLabels::new();
+        assert_eq!(ask(by_label(&[]), &own, &none), Selection::NotAllowed);
+        own.metadata.namespace = Some("team".to_owned());
+        assert_eq!(ask(by_label(&[]), &own, &none), Selection::Yes);
+        // Who is not selected is not refused.
+        assert_eq!(ask(by_label(&[("a", "b")]), &own, &none), Selection::No);
+    }
+
+    #[test]
+    fn labels_of_a_namespace_that_are_not_known_refuse_nothing() {
+        let mut picky = host("h1", &[]);
+        picky.spec.allowed_namespaces.from = NamespacesFrom::Selector;
+        picky.spec.allowed_namespaces.selector =
+            Some(crate::fixtures::selector(&[("tier", "lab")]));
+        let known =
+            |labels: &[(&str, &str)]| NamespaceLabels::from([("team".to_owned(), map(labels))]);
+        assert_eq!(
+            ask(by_label(&[]), &picky, &known(&[("tier", "lab")])),
+            Selection::Yes
+        );
+        assert_eq!(
+            ask(by_label(&[]), &picky, &known(&[])),
+            Selection::NotAllowed
+        );
+        assert_eq!(
+            ask(by_label(&[]), &picky, &NamespaceLabels::new()),
+            Selection::Unknown
+        );
+        picky.spec.allowed_namespaces.selector = None;
+        assert_eq!(
+            ask(by_label(&[]), &picky, &known(&[])),
+            Selection::NotAllowed
+        );
+    }
+}

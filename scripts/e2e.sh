@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Runs the tests on real engines and a real API server; arguments go to `cargo test`.
+# Everything is built by whoever calls this; the finished test programs run as root.
+set -euo pipefail
+. "$(dirname "$0")/common.sh"
+cd "$top"
+
+build_programs dockfleet
+KUBEBUILDER_ASSETS=${KUBEBUILDER_ASSETS:-$(e2e/tools/build.sh kubernetes)}
+DOCKFLEET_ENGINE_DIR=${DOCKFLEET_ENGINE_DIR:-$(e2e/tools/build.sh engine)}
+export KUBEBUILDER_ASSETS DOCKFLEET_ENGINE_DIR
+if [ ${#as_root[@]} -gt 0 ]; then
+    triple=$(rustc -vV | sed -n 's/^host: //p' | tr 'a-z-' 'A-Z_')
+    # cargo splits this at spaces; sudo's own PATH lacks what tests look for.
+    export "CARGO_TARGET_${triple}_RUNNER=${as_root[*]} env PATH=$PATH HOME=$HOME\
+ KUBEBUILDER_ASSETS=$KUBEBUILDER_ASSETS DOCKFLEET_ENGINE_DIR=$DOCKFLEET_ENGINE_DIR"
+fi
+exec cargo test --locked -p dockfleet-e2e "$@"
