@@ -14,7 +14,7 @@ set -euo pipefail
 home=$top/.quickstart
 socket=$home/docker.sock
 pid_file=$home/engine.pid
-# Present while something is applied to an engine that is not ours; holds its DOCKER_HOST.
+# Present while something is applied to an engine that was found: how it was reached.
 found_file=$home/found
 example=examples/quickstart
 dockfleet=$target/debug/dockfleet
@@ -32,7 +32,8 @@ engine_answers() {
 
 use_found_engine() {
     say "using the Docker Engine at ${DOCKER_HOST:-$default_socket}"
-    echo "${DOCKER_HOST:-}" >"$found_file"
+    declare -p DOCKER_HOST DOCKER_TLS_VERIFY DOCKER_CERT_PATH DOCKFLEET_STATE_DIR \
+        >"$found_file" 2>/dev/null || true
 }
 
 use_own_engine() {
@@ -94,18 +95,25 @@ start_own_engine() {
         sh -c "$boot" boot "$home" "$(id -g)" </dev/null >"$home/dockerd.log" 2>&1 &
     starter=$!
     use_own_engine
-    until [ -S "$socket" ] && engine_answers; do
-        if ! kill -0 "$starter" 2>/dev/null || [ "$waited" -ge 120 ]; then
-            echo "--- the end of .quickstart/dockerd.log" >&2
-            tail -n 20 "$home/dockerd.log" >&2
-            die "the engine does not start"
-        fi
-        if [ -s "$home/init" ] && [ ! -s "$pid_file" ]; then
-            remember "$pid_file" "$(cat "$home/init")"
-        fi
-        sleep 0.5
-        waited=$((waited + 1))
+    # First who it is, so that it can be stopped whatever comes after that.
+    until [ -s "$home/init" ]; do
+        wait_for_start "$starter"
     done
+    remember "$pid_file" "$(cat "$home/init")"
+    until [ -S "$socket" ] && engine_answers; do
+        wait_for_start "$starter"
+    done
+}
+
+# wait_for_start PID: a moment, as long as that process runs and a minute has not passed.
+wait_for_start() {
+    if ! kill -0 "$1" 2>/dev/null || [ "$((waited += 1))" -gt 120 ]; then
+        echo "--- the end of .quickstart/dockerd.log" >&2
+        tail -n 20 "$home/dockerd.log" >&2
+        end_process "$pid_file" 5
+        die "the engine does not start"
+    fi
+    sleep 0.5
 }
 
 up() {
@@ -147,18 +155,19 @@ next_steps() {
         echo "  export DOCKER_HOST=$DOCKER_HOST"
         echo "  export DOCKFLEET_STATE_DIR=$DOCKFLEET_STATE_DIR"
     fi
-    cat <<END
-  docker network inspect shop                   what is on the engine now
-  make quickstart                               once more: nothing changes
-  docker network rm shop                        remove something by hand ...
-  $program get                        ... see that it is missing ...
-  $program apply -f $example  ... and have it back
-  edit $example/networks.yaml         change a subnet, then
-  $program diff -f $example   what would change, field by field
-  $program delete -f $example let go of it all (shop-data is kept)
-  make quickstart-down                          the same, and stop what was started for it
-docs/getting-started.md goes on from here.
-END
+    local rows=(
+        "docker network ls" "what is on the engine now"
+        "make quickstart" "once more: nothing changes"
+        "docker network rm shop" "remove something by hand ..."
+        "$program get" "... see that it is missing ..."
+        "$program apply -f $example" "... and have it back"
+        "\$EDITOR $example/networks.yaml" "change a subnet, and see"
+        "$program diff -f $example" "what would change, before apply does it"
+        "$program delete -f $example" "let go of it all (volume shop-data is kept)"
+        "make quickstart-down" "the same, and stop what was started for it"
+    )
+    printf '  %-50s %s\n' "${rows[@]}"
+    echo "docs/getting-started.md goes on from here."
 }
 
 down() {
@@ -178,11 +187,7 @@ down() {
         say "stopping the engine in .quickstart"
         end_process "$pid_file" 30
     elif [ -e "$found_file" ]; then
-        DOCKER_HOST=$(cat "$found_file")
-        export DOCKER_HOST
-        if [ -z "$DOCKER_HOST" ]; then
-            unset DOCKER_HOST
-        fi
+        . "$found_file"
         say "running: dockfleet delete -f $example at ${DOCKER_HOST:-$default_socket}"
         "$dockfleet" delete -f "$example" || status=$?
         if [ $status != 0 ]; then

@@ -198,7 +198,6 @@ impl Agent {
                 None => return RELIST,
             },
         };
-        self.engine_is_there(&engine);
         // A far connection can die without a word; one to a socket beside us ends with the engine.
         let far = !matches!(self.endpoint, Endpoint::Unix(_));
         let listens = self.events.is_some();
@@ -232,16 +231,17 @@ impl Agent {
         }
     }
 
-    fn engine_is_there(&mut self, engine: &Engine) {
-        if self.facts.as_ref() != Some(engine.facts()) || self.engine_trouble.is_some() {
-            let facts = engine.facts();
+    fn engine_answers(&mut self, engine: Engine) {
+        let facts = engine.facts();
+        if self.facts.as_ref() != Some(facts) || self.engine_trouble.is_some() {
             tracing::info!(version = facts.version, api = facts.api_version, "the engine answers");
         }
         self.engine_trouble = None;
-        self.facts = Some(engine.facts().clone());
+        self.facts = Some(facts.clone());
+        self.engine = Some(engine);
     }
 
-    fn engine_is_away(&mut self, err: &EngineError) -> Duration {
+    fn engine_fails(&mut self, err: &EngineError) {
         let error = err.sentence();
         if self.engine_trouble.is_none() {
             tracing::warn!(error, endpoint = %self.endpoint, "the engine cannot be asked");
@@ -249,6 +249,10 @@ impl Agent {
             tracing::debug!(error, "the engine still cannot be asked");
         }
         self.engine_trouble = Some(error);
+    }
+
+    fn engine_is_away(&mut self, err: &EngineError) -> Duration {
+        self.engine_fails(err);
         self.events = None;
         let (ledger, entries) = self.journal.split();
         self.statuses = Some(pass::unknown(entries, ledger.records()));
@@ -271,12 +275,8 @@ impl Agent {
             self.journal_trouble = Some(pass::sentence(err));
         }
         match report.engine_failures.first() {
-            None => self.engine = Some(engine),
-            Some(err) => {
-                let error = err.sentence();
-                tracing::warn!(error, "the engine cannot be looked at");
-                self.engine_trouble = Some(error);
-            }
+            None => self.engine_answers(engine),
+            Some(err) => self.engine_fails(err),
         }
         if report.unfinished > 0 || self.journal_trouble.is_some() {
             return self.backoff.next();

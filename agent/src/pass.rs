@@ -66,10 +66,9 @@ pub async fn preview(
 ) -> Result<Vec<Planned>, EngineError> {
     let records = journal.records();
     let mut seen = engine.observe().await;
-    if seen.observed.networks.is_none() && seen.observed.volumes.is_none() {
-        if let Some(err) = seen.failures.pop() {
-            return Err(err);
-        }
+    let nothing_is_known = seen.observed.networks.is_none() && seen.observed.volumes.is_none();
+    if let (true, Some(err)) = (nothing_is_known, seen.failures.pop()) {
+        return Err(err);
     }
     let nonce = nonce();
     let around = Surroundings { api: engine.api(), nonce: &nonce };

@@ -123,12 +123,11 @@ impl Reporter {
     }
 
     async fn write_host(&mut self, view: &HostView) -> Result<(), ReportError> {
-        let before = match self.host.take() {
-            Some(status) => status,
-            None => {
-                let found = call(self.hosts.get(&self.name)).await?;
-                found.status.unwrap_or_default()
-            }
+        let before = if let Some(status) = self.host.take() {
+            status
+        } else {
+            let found = call(self.hosts.get(&self.name)).await?;
+            found.status.unwrap_or_default()
         };
         let now = Time(jiff::Timestamp::now());
         let status = view.status(&before, &now);

@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use dockfleet_e2e::Generation;
 
 use crate::http::Message;
-use crate::lab::{Lab, say, version};
+use crate::lab::{Lab, new_engine, say, version};
 use crate::recorder::Recorder;
 use crate::replay::replay;
 use crate::report::{Comparison, Goal, Report};
@@ -22,7 +22,7 @@ pub(crate) fn measure(lab: &Lab, report: &mut Report) -> Result<()> {
             "{generation:?}: 100 networks and 100 volumes, recorded"
         ));
         // Not counted: it also warms up what the engine calls for the first time.
-        let engine = lab.engine(generation)?;
+        let engine = new_engine(generation)?;
         let name = version(&engine)?;
         let recorder = Recorder::start(lab.scratch.path(".sock"), engine.socket())?;
         lab.apply(&recorder.docker_host(), &manifests, &lab.scratch.folder()?)?;
@@ -46,14 +46,14 @@ pub(crate) fn measure(lab: &Lab, report: &mut Report) -> Result<()> {
         let (mut ours, mut bare) = (Vec::new(), Vec::new());
         for number in 1..=lab.repetitions {
             say(&format!("{name}: pair {number} of {}", lab.repetitions));
-            let engine = lab.engine(generation)?;
+            let engine = new_engine(generation)?;
             let state = lab.scratch.folder()?;
             let finished = lab.apply(&engine.docker_host(), &manifests, &state)?;
             ours.push(finished.wall);
             WANTED.check(&engine)?;
             drop(engine);
 
-            let engine = lab.engine(generation)?;
+            let engine = new_engine(generation)?;
             bare.push(replay(&engine.socket(), &creates)?);
             WANTED.check(&engine)?;
         }

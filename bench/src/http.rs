@@ -1,6 +1,6 @@
 //! As much of HTTP/1.1 as an engine's answers and a client's requests need here.
 
-use std::io::{BufRead, Read};
+use std::io::BufRead;
 
 use anyhow::{Context as _, Result, bail, ensure};
 
@@ -60,7 +60,8 @@ mod tests {
 
     #[test]
     fn messages_follow_each_other_on_one_connection() {
-        let mut stream = &b"POST /v1.41/volumes/create HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}\
+        let mut stream =
+            &b"POST /v1.41/volumes/create HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}\
             GET /_ping HTTP/1.1\r\nhost: x\r\n\r\n"[..];
         let first = read(&mut stream).unwrap().unwrap();
         assert_eq!(

@@ -36,11 +36,6 @@ impl Lab {
         })
     }
 
-    /// Starts an engine without any object, on a host of its own.
-    pub(crate) fn engine(&self, generation: Generation) -> Result<Engine> {
-        Engine::start(&Fleet::new()?.host("bench")?, generation)
-    }
-
     /// Makes the command that has `manifests` applied, with its notes in the folder `state`.
     pub(crate) fn apply_command(
         &self,
@@ -69,6 +64,11 @@ impl Lab {
             LIMIT,
         )
     }
+}
+
+/// Starts an engine without any object, on a host of its own.
+pub(crate) fn new_engine(generation: Generation) -> Result<Engine> {
+    Engine::start(&Fleet::new()?.host("bench")?, generation)
 }
 
 /// Gives the engine's version for a table.

@@ -19,6 +19,7 @@ mod sample;
 mod scratch;
 mod unchanged;
 mod wanted;
+mod writes;
 
 use anyhow::{Result, ensure};
 use clap::{Parser, ValueEnum};

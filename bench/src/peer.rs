@@ -96,7 +96,11 @@ impl Peer {
             }
         };
         let path = env::var_os("PATH").unwrap_or_default();
-        let path = env::join_paths([self.folder.clone()].into_iter().chain(env::split_paths(&path)))?;
+        let path = env::join_paths(
+            [self.folder.clone()]
+                .into_iter()
+                .chain(env::split_paths(&path)),
+        )?;
         command.env("PATH", path).env("DOCKER_HOST", docker_host);
         Ok(command)
     }
@@ -126,5 +130,7 @@ fn collection(folder: &Path) -> Result<String> {
     let manifest: Value = serde_json::from_str(&text)?;
     let version = manifest.pointer("/collection_info/version");
     let version = version.and_then(Value::as_str);
-    Ok(version.context("the collection tells no version")?.to_owned())
+    Ok(version
+        .context("the collection tells no version")?
+        .to_owned())
 }

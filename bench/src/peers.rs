@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use dockfleet_e2e::Generation;
 
-use crate::lab::{LIMIT, Lab, say, version};
+use crate::lab::{LIMIT, Lab, new_engine, say, version};
 use crate::peer::Peer;
 use crate::report::{Comparison, Goal, Report};
 use crate::run::timed;
@@ -42,15 +42,29 @@ pub(crate) fn measure(lab: &Lab, report: &mut Report) -> Result<()> {
                 name = both(lab, generation, peer, times).with_context(|| peer.name.clone())?;
             }
         }
-        add(report, &name, &ours, &ansible.name, &theirs, [8.0, 100.0].map(Goal::AtLeast))?;
-        add(report, &name, &ours, &compose.name, &composed, [Goal::None; 2])?;
+        add(
+            report,
+            &name,
+            &ours,
+            &ansible.name,
+            &theirs,
+            [8.0, 100.0].map(Goal::AtLeast),
+        )?;
+        add(
+            report,
+            &name,
+            &ours,
+            &compose.name,
+            &composed,
+            [Goal::None; 2],
+        )?;
     }
     Ok(())
 }
 
 /// Times one program on a new engine, and gives the engine's version.
 fn both(lab: &Lab, generation: Generation, peer: &Peer, times: &mut Times) -> Result<String> {
-    let engine = lab.engine(generation)?;
+    let engine = new_engine(generation)?;
     let state = lab.scratch.folder()?;
     let pass = || -> Result<Duration> {
         let mut command = peer.command(lab, &engine.docker_host(), &state)?;

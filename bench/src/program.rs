@@ -32,7 +32,10 @@ pub(crate) fn measure(lab: &Lab, report: &mut Report) -> Result<()> {
         warm.push(timed(&mut lab.dockfleet.command(["--version"]), LIMIT)?.wall);
     }
     for (what, times) in [
-        ("start of `dockfleet --version`, not in the page cache", &cold),
+        (
+            "start of `dockfleet --version`, not in the page cache",
+            &cold,
+        ),
         ("start of `dockfleet --version`, again", &warm),
     ] {
         let sample = Sample::of_durations(times)?;

@@ -87,10 +87,7 @@ fn pass_on(client: UnixStream, engine: &Path, sent: Sent) -> io::Result<()> {
 /// Copies until the end of `from`, and ends `to` then.
 fn pump(mut from: UnixStream, mut to: UnixStream, keep: Option<&Sent>) {
     let mut buffer = vec![0; 64 * 1024];
-    loop {
-        let Ok(count @ 1..) = from.read(&mut buffer) else {
-            break;
-        };
+    while let Ok(count @ 1..) = from.read(&mut buffer) {
         let bytes = buffer.get(..count).unwrap_or_default();
         if let Some(sent) = keep {
             lock(sent).extend_from_slice(bytes);

@@ -239,9 +239,6 @@ mod tests {
             spread(&Sample::new([1.0, 2.0, 4.0]).unwrap(), Unit::Times),
             "2.00× (1.00×–4.00×)"
         );
-        assert_eq!(
-            spread(&Sample::new([3.0, 3.0]).unwrap(), Unit::Count),
-            "3"
-        );
+        assert_eq!(spread(&Sample::new([3.0, 3.0]).unwrap(), Unit::Count), "3");
     }
 }

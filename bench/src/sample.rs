@@ -75,7 +75,11 @@ mod tests {
 
     #[test]
     fn ratios_are_taken_pair_by_pair() {
-        let seconds = |s: &[u64]| s.iter().map(|&s| Duration::from_secs(s)).collect::<Vec<_>>();
+        let seconds = |s: &[u64]| {
+            s.iter()
+                .map(|&s| Duration::from_secs(s))
+                .collect::<Vec<_>>()
+        };
         let ratios = Sample::of_ratios(&seconds(&[2, 9]), &seconds(&[1, 3])).unwrap();
         assert_eq!(ratios, sample(&[2.0, 3.0]));
     }

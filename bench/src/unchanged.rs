@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 use dockfleet_e2e::Generation;
 
 use crate::create::summary;
-use crate::lab::{Lab, say, version};
+use crate::lab::{Lab, new_engine, say, version};
 use crate::recorder::Recorder;
 use crate::report::{Goal, Report, Unit};
 use crate::sample::Sample;
@@ -18,7 +18,7 @@ pub(crate) fn measure(lab: &Lab, report: &mut Report) -> Result<()> {
     let manifests = lab.scratch.write(".yaml", &WANTED.resources())?;
     for generation in Generation::ALL {
         say(&format!("{generation:?}: nothing to do for 200 objects"));
-        let engine = lab.engine(generation)?;
+        let engine = new_engine(generation)?;
         let name = version(&engine)?;
         let recorder = Recorder::start(lab.scratch.path(".sock"), engine.socket())?;
         let (host, state) = (recorder.docker_host(), lab.scratch.folder()?);

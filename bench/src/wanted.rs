@@ -23,18 +23,27 @@ impl Wanted {
     pub(crate) fn resources(self) -> String {
         let networks = self.networks().map(|(name, subnet)| {
             format!(
-                "apiVersion: dockfleet.io/v1alpha1\n\
-                 kind: DockerNetwork\n\
-                 metadata:\n  name: {name}\n\
-                 spec:\n  hostSelector: {{}}\n  ipam:\n    config:\n      - subnet: {subnet}\n"
+                "apiVersion: dockfleet.io/v1alpha1
+kind: DockerNetwork
+metadata:
+  name: {name}
+spec:
+  hostSelector: {{}}
+  ipam:
+    config:
+      - subnet: {subnet}
+"
             )
         });
         let volumes = self.volumes().map(|name| {
             format!(
-                "apiVersion: dockfleet.io/v1alpha1\n\
-                 kind: DockerVolume\n\
-                 metadata:\n  name: {name}\n\
-                 spec:\n  hostSelector: {{}}\n"
+                "apiVersion: dockfleet.io/v1alpha1
+kind: DockerVolume
+metadata:
+  name: {name}
+spec:
+  hostSelector: {{}}
+"
             )
         });
         networks.chain(volumes).collect::<Vec<_>>().join("---\n")
@@ -43,52 +52,55 @@ impl Wanted {
     /// Gives it as an Ansible playbook. Nothing but the objects is asked for: gathering facts would
     /// take longer.
     pub(crate) fn playbook(self) -> String {
-        let networks: String = self
-            .networks()
-            .map(|(name, subnet)| format!("        - {{name: {name}, subnet: {subnet}}}\n"))
-            .collect();
-        let volumes: String = self
-            .volumes()
-            .map(|name| format!("        - {name}\n"))
-            .collect();
+        let networks = lines(self.networks(), |(name, subnet)| {
+            format!("        - {{name: {name}, subnet: {subnet}}}\n")
+        });
+        let volumes = lines(self.volumes(), |name| format!("        - {name}\n"));
         format!(
-            "- hosts: localhost\n  gather_facts: false\n  tasks:\n    \
-             - community.docker.docker_network:\n        \
-             name: '{{{{ item.name }}}}'\n        driver: bridge\n        \
-             ipam_config:\n          - subnet: '{{{{ item.subnet }}}}'\n      \
-             loop:\n{networks}    \
-             - community.docker.docker_volume:\n        name: '{{{{ item }}}}'\n      \
-             loop:\n{volumes}"
+            "- hosts: localhost
+  gather_facts: false
+  tasks:
+    - community.docker.docker_network:
+        name: '{{{{ item.name }}}}'
+        driver: bridge
+        ipam_config:
+          - subnet: '{{{{ item.subnet }}}}'
+      loop:
+{networks}    - community.docker.docker_volume:
+        name: '{{{{ item }}}}'
+      loop:
+{volumes}"
         )
     }
 
     /// Gives it as a compose file. Compose makes only what a service uses, so there is a service,
     /// which is to be scaled to nothing.
     pub(crate) fn compose_file(self) -> String {
-        let uses: String = self
-            .networks()
-            .map(|(name, _)| format!("      - {name}\n"))
-            .collect();
-        let networks: String = self
-            .networks()
-            .map(|(name, subnet)| {
-                format!(
-                    "  {name}:\n    name: {name}\n    driver: bridge\n    \
-                     ipam:\n      config:\n        - subnet: {subnet}\n"
-                )
-            })
-            .collect();
-        let mounts: String = self
-            .volumes()
-            .map(|name| format!("      - {name}:/{name}\n"))
-            .collect();
-        let volumes: String = self
-            .volumes()
-            .map(|name| format!("  {name}:\n    name: {name}\n"))
-            .collect();
+        let uses = lines(self.networks(), |(name, _)| format!("      - {name}\n"));
+        let mounts = lines(self.volumes(), |name| format!("      - {name}:/{name}\n"));
+        let networks = lines(self.networks(), |(name, subnet)| {
+            format!(
+                "  {name}:
+    name: {name}
+    driver: bridge
+    ipam:
+      config:
+        - subnet: {subnet}
+"
+            )
+        });
+        let volumes = lines(self.volumes(), |name| {
+            format!("  {name}:\n    name: {name}\n")
+        });
         format!(
-            "services:\n  anchor:\n    image: none\n    networks:\n{uses}    volumes:\n{mounts}\
-             networks:\n{networks}volumes:\n{volumes}"
+            "services:
+  anchor:
+    image: none
+    networks:
+{uses}    volumes:
+{mounts}networks:
+{networks}volumes:
+{volumes}"
         )
     }
 
@@ -114,6 +126,10 @@ impl Wanted {
 
 /// By an object's name: what changes when it is made again.
 pub(crate) type Identities = BTreeMap<String, String>;
+
+fn lines<T>(items: impl Iterator<Item = T>, line: impl Fn(T) -> String) -> String {
+    items.map(line).collect::<Vec<_>>().concat()
+}
 
 fn named<'a>(list: &'a Value, name: &str) -> Result<&'a Value> {
     let mut all = list.as_array().into_iter().flatten();

@@ -1,8 +1,8 @@
 //! One file a command.
 
-//TMP pub(crate) mod agent;
+pub(crate) mod agent;
 pub(crate) mod apply;
-//TMP pub(crate) mod controller;
+pub(crate) mod controller;
 pub(crate) mod crds;
 pub(crate) mod delete;
 pub(crate) mod diff;

@@ -70,7 +70,8 @@ fn run(command: Command) -> anyhow::Result<Exit> {
             Command::Get(args) => commands::get::run(args).await,
             Command::Delete(args) => commands::delete::run(args).await,
             Command::Journal(args) => commands::journal::run(&args),
-            Command::Controller(_) | Command::Agent(_) => anyhow::bail!("TMP"),
+            Command::Controller(args) => commands::controller::run(args).await,
+            Command::Agent(args) => commands::agent::run(args).await,
             Command::Crds(args) => commands::crds::run(&args),
         }
     })

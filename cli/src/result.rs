@@ -153,7 +153,7 @@ impl Summary {
             (count(|r| r.state == EntryState::Failed), "failed"),
             (count(|r| r.reason == Some(Reason::Removed)), "removed"),
             (count(|r| r.reason == Some(Reason::Retained)), "retained"),
-            (self.failures.len(), "hosts not reached"),
+            (self.failures.len(), "not reached"),
         ];
         let mut words: Vec<String> = parts
             .iter()

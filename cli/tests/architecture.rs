@@ -12,7 +12,10 @@ use serde_json::Value;
 const INSIDE: [(&str, &[&str]); 5] = [
     ("dockfleet-crds", &[]),
     ("dockfleet-planner", &["dockfleet-crds"]),
-    ("dockfleet-controller", &["dockfleet-crds", "dockfleet-planner"]),
+    (
+        "dockfleet-controller",
+        &["dockfleet-crds", "dockfleet-planner"],
+    ),
     ("dockfleet-agent", &["dockfleet-crds", "dockfleet-planner"]),
     (
         "dockfleet",
@@ -60,8 +63,8 @@ const FORBIDDEN: [(&str, &[&str]); 2] = [
     ),
 ];
 
-/// The names that each crate of the workspace depends on, without those of tests.
-fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
+/// The names that each crate of the workspace depends on, with or without those of its tests.
+fn dependencies(tests: bool) -> BTreeMap<String, BTreeSet<String>> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
         .args(["metadata", "--format-version=1", "--no-deps", "--offline"])
@@ -76,24 +79,22 @@ fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
     );
     let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
     let text = |value: &Value, field: &str| value[field].as_str().unwrap().to_owned();
+    let counts = |d: &&Value| tests || d["kind"].is_null();
     metadata["packages"]
         .as_array()
         .unwrap()
         .iter()
         .map(|package| {
             let all = package["dependencies"].as_array().unwrap();
-            let normal = all.iter().filter(|d| d["kind"].is_null());
-            (
-                text(package, "name"),
-                normal.map(|d| text(d, "name")).collect(),
-            )
+            let names = all.iter().filter(counts).map(|d| text(d, "name"));
+            (text(package, "name"), names.collect())
         })
         .collect()
 }
 
 #[test]
 fn crates_depend_in_one_direction() {
-    let all = dependencies();
+    let all = dependencies(false);
     for (name, allowed) in INSIDE {
         let inside: BTreeSet<&str> = all[name]
             .iter()
@@ -108,17 +109,39 @@ fn crates_depend_in_one_direction() {
 
 #[test]
 fn pure_crates_name_nothing_that_acts() {
-    let all = dependencies();
+    let all = dependencies(false);
     for (name, forbidden) in FORBIDDEN {
-        let found: Vec<_> = forbidden.iter().filter(|f| all[name].contains(**f)).collect();
+        let found: Vec<_> = forbidden
+            .iter()
+            .filter(|f| all[name].contains(**f))
+            .collect();
         assert!(found.is_empty(), "{name} depends on {found:?}");
     }
 }
 
 #[test]
 fn the_agent_alone_knows_the_engine() {
-    for (name, dependencies) in dependencies() {
+    for (name, dependencies) in dependencies(false) {
         let knows = dependencies.contains("bollard");
         assert_eq!(knows, name == "dockfleet-agent", "{name} and bollard");
+    }
+}
+
+#[test]
+fn every_dependency_has_its_reason() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../CONTRIBUTING.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let rows: String = page
+        .lines()
+        .filter(|line| line.starts_with("| `"))
+        .collect();
+    for (name, dependencies) in dependencies(true) {
+        for dependency in dependencies.iter().filter(|d| !d.starts_with("dockfleet")) {
+            let listed = rows.contains(&format!("`{dependency}`"));
+            assert!(
+                listed,
+                "{name} depends on {dependency}, and CONTRIBUTING.md does not say why"
+            );
+        }
     }
 }

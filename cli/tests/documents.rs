@@ -68,7 +68,10 @@ fn every_field_and_reason_is_described() {
         }
         let crd = serde_json::to_value(crd).unwrap();
         let mut fields = BTreeSet::new();
-        names(&crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"], &mut fields);
+        names(
+            &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"],
+            &mut fields,
+        );
         missing.extend(
             fields
                 .into_iter()
@@ -85,7 +88,11 @@ fn every_option_and_capability_is_described() {
     let text = page("docs/options.md");
     let described = code(&text);
     for capability in &CAPABILITIES {
-        assert!(described.contains(capability.name), "{} is not in docs/options.md", capability.name);
+        assert!(
+            described.contains(capability.name),
+            "{} is not in docs/options.md",
+            capability.name
+        );
         let row = text
             .lines()
             .find(|line| line.starts_with(&format!("| `{}` |", capability.name)))
@@ -95,14 +102,23 @@ fn every_option_and_capability_is_described() {
     }
     // The keys are named once in the code, in the planner.
     let keys = page("planner/src/options.rs");
-    for key in keys.split('"').skip(1).step_by(2).filter(|k| k.starts_with("com.docker.")) {
+    for key in keys
+        .split('"')
+        .skip(1)
+        .step_by(2)
+        .filter(|k| k.starts_with("com.docker."))
+    {
         assert!(described.contains(key), "{key} is not in docs/options.md");
     }
 }
 
 /// The words of `dockfleet ... --help` that begin with two dashes, and its subcommands.
 fn help(args: &[&str]) -> (BTreeSet<String>, Vec<String>) {
-    let output = Command::new(env!("CARGO_BIN_EXE_dockfleet")).args(args).arg("--help").output().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_dockfleet"))
+        .args(args)
+        .arg("--help")
+        .output()
+        .unwrap();
     assert!(output.status.success(), "dockfleet {args:?} --help");
     let text = String::from_utf8(output.stdout).unwrap();
     let flags = text
@@ -127,10 +143,19 @@ fn every_command_and_flag_is_described() {
     let (_, commands) = help(&[]);
     assert!(commands.len() > 4, "{commands:?}");
     for command in &commands {
-        assert!(text.contains(&format!("`dockfleet {command}")), "{command} is not in docs/cli.md");
+        assert!(
+            text.contains(&format!("`dockfleet {command}")),
+            "{command} is not in docs/cli.md"
+        );
         let (flags, _) = help(&[command]);
-        for flag in flags.iter().filter(|f| !["--help", "--version"].contains(&f.as_str())) {
-            assert!(described.contains(flag.as_str()), "{flag} of {command} is not in docs/cli.md");
+        for flag in flags
+            .iter()
+            .filter(|f| !["--help", "--version"].contains(&f.as_str()))
+        {
+            assert!(
+                described.contains(flag.as_str()),
+                "{flag} of {command} is not in docs/cli.md"
+            );
         }
     }
 }

@@ -72,7 +72,11 @@ fn every_manifest_in_the_documents_is_right() {
             fs::write(&file, text).unwrap();
             let found = manifest::load(std::slice::from_ref(&file), false).and_then(|d| check(&d));
             count += found.unwrap_or_else(|errors| {
-                panic!("{}, block at line {line}: {}", page.display(), in_words(&errors))
+                panic!(
+                    "{}, block at line {line}: {}",
+                    page.display(),
+                    in_words(&errors)
+                )
             });
         }
     }

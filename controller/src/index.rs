@@ -120,7 +120,12 @@ impl Index {
     /// Returns the hosts that a resource selects or is on, by name.
     fn concerned(&self, uid: &str) -> BTreeSet<String> {
         let selected = self.parents.get(uid).map(|p| &p.selected);
-        selected.into_iter().chain(self.holders.get(uid)).flatten().cloned().collect()
+        selected
+            .into_iter()
+            .chain(self.holders.get(uid))
+            .flatten()
+            .cloned()
+            .collect()
     }
 
     /// Returns what is to be known of a resource's future when a host's entries are worked out;
@@ -154,7 +159,9 @@ impl Index {
     /// Has a resource's status looked at again: at once where somebody waits for it, and otherwise
     /// together with what else comes.
     fn touch(&mut self, uid: &str) {
-        let Some(parent) = self.parents.get(uid) else { return };
+        let Some(parent) = self.parents.get(uid) else {
+            return;
+        };
         let now = if parent.object.is_deleting() {
             parent.object.has_finalizer() && (parent.fate.is_none() || self.is_released(uid))
         } else {
@@ -177,7 +184,9 @@ impl HostState {
     /// Returns the host, if it is known and stays. What was assigned to one that goes is left to
     /// it: that an administrator removes a host is no permission to remove anything on it.
     fn host(&self) -> Option<&DockerHost> {
-        self.host.as_ref().filter(|h| h.metadata.deletion_timestamp.is_none())
+        self.host
+            .as_ref()
+            .filter(|h| h.metadata.deletion_timestamp.is_none())
     }
 
     /// Whether nothing is known of it.
@@ -196,5 +205,7 @@ fn differing<T: PartialEq>(before: &[T], after: &[T], uid: impl Fn(&T) -> &Uid) 
     let by_uid = |all| -> BTreeMap<&Uid, &T> { <[T]>::iter(all).map(|x| (uid(x), x)).collect() };
     let (before, after) = (by_uid(before), by_uid(after));
     let all = before.keys().chain(after.keys()).copied();
-    all.filter(|uid| before.get(uid) != after.get(uid)).cloned().collect()
+    all.filter(|uid| before.get(uid) != after.get(uid))
+        .cloned()
+        .collect()
 }

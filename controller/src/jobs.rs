@@ -55,11 +55,22 @@ pub(crate) struct Done {
 #[derive(Debug)]
 pub(crate) enum Learned {
     /// An assignment was written.
-    Written { host: String, asked_with: Option<String>, assignment: Box<HostAssignment> },
+    Written {
+        host: String,
+        asked_with: Option<String>,
+        assignment: Box<HostAssignment>,
+    },
     /// An assignment, or that there is none, was looked up.
-    Looked { host: String, asked_with: Option<String>, assignment: Option<Box<HostAssignment>> },
+    Looked {
+        host: String,
+        asked_with: Option<String>,
+        assignment: Option<Box<HostAssignment>>,
+    },
     /// A resource was written.
-    Parent { asked_with: Option<String>, parent: Box<Parent> },
+    Parent {
+        asked_with: Option<String>,
+        parent: Box<Parent>,
+    },
     /// It was found out what a deletion means for hosts.
     Fate { uid: Uid, fate: Fate },
 }
@@ -67,9 +78,16 @@ pub(crate) enum Learned {
 impl Context {
     /// Makes the context of all jobs.
     pub(crate) fn new(client: Client, fleet_namespace: String) -> Self {
-        let reporter = Reporter { controller: FIELD_MANAGER.to_owned(), instance: None };
+        let reporter = Reporter {
+            controller: FIELD_MANAGER.to_owned(),
+            instance: None,
+        };
         let recorder = Recorder::new(client.clone(), reporter);
-        Self { client, recorder, fleet_namespace }
+        Self {
+            client,
+            recorder,
+            fleet_namespace,
+        }
     }
 
     /// Publishes notices. They are for people: one that is not published changes nothing, so that
@@ -79,7 +97,11 @@ impl Context {
         for notice in notices {
             let event = notice.event();
             if let Err(err) = in_time(self.recorder.publish(&event, &reference)).await {
-                debug!(reason = notice.reason, error = chain(&err), "could not publish an event");
+                debug!(
+                    reason = notice.reason,
+                    error = chain(&err),
+                    "could not publish an event"
+                );
             }
         }
     }

@@ -37,19 +37,30 @@ pub(crate) struct Warning {
 impl Warning {
     /// Makes a warning.
     pub(crate) fn new(reason: &'static str, text: &str) -> Self {
-        Self { reason, text: text.to_owned() }
+        Self {
+            reason,
+            text: text.to_owned(),
+        }
     }
 }
 
 impl Notice {
     /// Makes a notice that all is well.
     pub(crate) fn normal(reason: &str, note: impl Into<String>) -> Self {
-        Self { type_: EventType::Normal, reason: reason.to_owned(), note: note.into() }
+        Self {
+            type_: EventType::Normal,
+            reason: reason.to_owned(),
+            note: note.into(),
+        }
     }
 
     /// Makes a notice that somebody should look at.
     pub(crate) fn warning(reason: &str, note: impl Into<String>) -> Self {
-        Self { type_: EventType::Warning, reason: reason.to_owned(), note: note.into() }
+        Self {
+            type_: EventType::Warning,
+            reason: reason.to_owned(),
+            note: note.into(),
+        }
     }
 
     /// Returns the event to publish.
@@ -86,7 +97,10 @@ pub(crate) fn transitions(
     if reason != Some("Deleting") && new.hosts.desired > 0 && new.hosts.desired != desired {
         let count = new.hosts.desired;
         let hosts = if count == 1 { "host" } else { "hosts" };
-        notices.push(Notice::normal("Assigned", format!("goes to {count} {hosts}")));
+        notices.push(Notice::normal(
+            "Assigned",
+            format!("goes to {count} {hosts}"),
+        ));
     }
     notices.extend(failures(old, new));
     if let Some(ready) = after
@@ -100,8 +114,11 @@ pub(crate) fn transitions(
 
 /// Returns one notice for each reason for which hosts fail now and none did before, however many.
 fn failures(old: Option<&ResourceStatus>, new: &ResourceStatus) -> Vec<Notice> {
-    let mut seen: BTreeSet<Reason> =
-        old.into_iter().flat_map(|s| &s.failing).map(|f| f.reason).collect();
+    let mut seen: BTreeSet<Reason> = old
+        .into_iter()
+        .flat_map(|s| &s.failing)
+        .map(|f| f.reason)
+        .collect();
     let mut notices = Vec::new();
     for failing in &new.failing {
         if seen.insert(failing.reason) {
@@ -132,7 +149,10 @@ mod tests {
         let verdict = Verdict::new(condition::READY, ready.0, ready.1, "some text");
         ResourceStatus {
             observed_generation: Some(1),
-            hosts: HostCounts { desired, ..HostCounts::default() },
+            hosts: HostCounts {
+                desired,
+                ..HostCounts::default()
+            },
             failing: failing
                 .iter()
                 .map(|(host, reason)| FailingHost {
@@ -158,7 +178,11 @@ mod tests {
     #[test]
     fn a_thousand_hosts_with_one_trouble_are_one_notice() {
         let old = status(3, (Truth::Unknown, "Progressing"), &[]);
-        let all = [("a", Reason::Conflict), ("b", Reason::Conflict), ("c", Reason::InUse)];
+        let all = [
+            ("a", Reason::Conflict),
+            ("b", Reason::Conflict),
+            ("c", Reason::InUse),
+        ];
         let new = status(3, (Truth::False, "Conflict"), &all);
         assert_eq!(
             transitions(Some(&old), &new, &[]),
@@ -175,7 +199,10 @@ mod tests {
     fn being_ready_is_told_once() {
         let old = status(3, (Truth::Unknown, "Progressing"), &[]);
         let new = status(3, (Truth::True, "Ready"), &[]);
-        assert_eq!(transitions(Some(&old), &new, &[]), [Notice::normal("Ready", "some text")]);
+        assert_eq!(
+            transitions(Some(&old), &new, &[]),
+            [Notice::normal("Ready", "some text")]
+        );
         assert_eq!(transitions(Some(&new), &new, &[]), []);
     }
 

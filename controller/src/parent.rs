@@ -90,12 +90,18 @@ impl Parent {
 
     /// Whether it cannot go before its hosts are told.
     pub(crate) fn has_finalizer(&self) -> bool {
-        self.metadata().finalizers.iter().flatten().any(|f| f == FINALIZER)
+        self.metadata()
+            .finalizers
+            .iter()
+            .flatten()
+            .any(|f| f == FINALIZER)
     }
 
     /// Whether it has conditions already.
     pub(crate) fn was_visited(&self) -> bool {
-        self.resource().status().is_some_and(|s| !s.conditions.is_empty())
+        self.resource()
+            .status()
+            .is_some_and(|s| !s.conditions.is_empty())
     }
 
     /// Returns what an engine would take in silence and ignore.

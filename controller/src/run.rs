@@ -25,6 +25,9 @@ const HOST_JOBS: usize = 16;
 /// The most resources that are worked on at the same time; a few, so that many edits leave the API
 /// server time for the hosts.
 const PARENT_JOBS: usize = 4;
+/// How long changes for a host are collected before its assignment is written: `kubectl apply` of a
+/// folder brings some ten resources in that time, and each write costs the API server the same.
+const GATHER: Duration = Duration::from_millis(100);
 /// Changes that wait for the loop: a page of a list. When it is full the watches wait.
 const CHANGES: usize = 512;
 /// How long what is under way may take when the controller is to stop.
@@ -97,7 +100,9 @@ impl Controller {
     }
 
     fn take_in(&mut self, change: Change) {
-        let Some(listed) = self.index.take_in(change) else { return };
+        let Some(listed) = self.index.take_in(change) else {
+            return;
+        };
         if self.unfilled.remove(&listed) && self.unfilled.is_empty() {
             let (resources, hosts, namespaces) = self.index.sizes();
             info!(resources, hosts, namespaces, "caches are filled");
@@ -133,7 +138,8 @@ impl Controller {
             return;
         };
         let span = info_span!("host", host = name);
-        self.jobs.spawn(work_on_host(self.context.clone(), name, work).instrument(span));
+        self.jobs
+            .spawn(work_on_host(self.context.clone(), name, work).instrument(span));
     }
 
     fn start_parent(&mut self, uid: String) {
@@ -148,13 +154,14 @@ impl Controller {
             namespace = resource.namespace(),
             name = resource.name()
         );
-        self.jobs.spawn(work_on_parent(self.context.clone(), work).instrument(span));
+        self.jobs
+            .spawn(work_on_parent(self.context.clone(), work).instrument(span));
     }
 
     fn enqueue_dirty(&mut self, now: Instant) {
         let dirty = self.index.take_dirty();
         for host in dirty.hosts {
-            self.hosts.add(host, now);
+            self.hosts.add(host, now + GATHER);
         }
         for uid in dirty.now {
             self.parents.add(uid, now);
@@ -170,22 +177,40 @@ impl Controller {
             return None;
         }
         let hosts = self.hosts.next().filter(|_| self.hosts.busy() < HOST_JOBS);
-        let parents = self.parents.next().filter(|_| self.parents.busy() < PARENT_JOBS);
+        let parents = self
+            .parents
+            .next()
+            .filter(|_| self.parents.busy() < PARENT_JOBS);
         hosts.into_iter().chain(parents).min()
     }
 
     fn finish(&mut self, done: Result<Done, JoinError>) -> Result<(), ControllerError> {
-        let done = done
-            .map_err(|source| ControllerError::Ended { part: "a job", source: Some(source) })?;
-        let Done { key, learned, failed } = done;
+        let done = done.map_err(|source| ControllerError::Ended {
+            part: "a job",
+            source: Some(source),
+        })?;
+        let Done {
+            key,
+            learned,
+            failed,
+        } = done;
         let looked = learned.iter().any(|l| matches!(l, Learned::Looked { .. }));
         for learned in learned {
             match learned {
-                Learned::Written { host, asked_with, assignment } => {
+                Learned::Written {
+                    host,
+                    asked_with,
+                    assignment,
+                } => {
                     self.index.host_written(&host, asked_with, *assignment);
                 }
-                Learned::Looked { host, asked_with, assignment } => {
-                    self.index.host_seen(&host, asked_with, assignment.map(|a| *a));
+                Learned::Looked {
+                    host,
+                    asked_with,
+                    assignment,
+                } => {
+                    self.index
+                        .host_seen(&host, asked_with, assignment.map(|a| *a));
                 }
                 Learned::Parent { asked_with, parent } => {
                     self.index.parent_written(asked_with, *parent);
@@ -223,14 +248,23 @@ impl Controller {
         info!(under_way = self.jobs.len(), "controller stops");
         let end = async { while self.jobs.join_next().await.is_some() {} };
         if tokio::time::timeout(STOP_TIMEOUT, end).await.is_err() {
-            warn!(under_way = self.jobs.len(), "gave up on what was still under way");
+            warn!(
+                under_way = self.jobs.len(),
+                "gave up on what was still under way"
+            );
         }
         Ok(())
     }
 }
 
 fn report(what: &'static str, which: &str, err: &CallError, delay: Duration) {
-    warn!(what, which, error = chain(err), retry_in_s = delay.as_secs(), "call failed");
+    warn!(
+        what,
+        which,
+        error = chain(err),
+        retry_in_s = delay.as_secs(),
+        "call failed"
+    );
 }
 
 async fn sleep_until(due: Option<Instant>) {

@@ -15,17 +15,33 @@ const HUB_NAMESPACE: &str = "kube-system";
 /// Checks that the API server serves every resource.
 pub(crate) async fn check_resources(client: &Client) -> Result<(), ControllerError> {
     let answers = [
-        (DockerHost::plural(&()), is_served::<DockerHost>(client).await?),
-        (DockerNetwork::plural(&()), is_served::<DockerNetwork>(client).await?),
-        (DockerVolume::plural(&()), is_served::<DockerVolume>(client).await?),
-        (HostAssignment::plural(&()), is_served::<HostAssignment>(client).await?),
+        (
+            DockerHost::plural(&()),
+            is_served::<DockerHost>(client).await?,
+        ),
+        (
+            DockerNetwork::plural(&()),
+            is_served::<DockerNetwork>(client).await?,
+        ),
+        (
+            DockerVolume::plural(&()),
+            is_served::<DockerVolume>(client).await?,
+        ),
+        (
+            HostAssignment::plural(&()),
+            is_served::<HostAssignment>(client).await?,
+        ),
     ];
     let missing: Vec<String> = answers
         .into_iter()
         .filter(|(_, served)| !served)
         .map(|(plural, _)| format!("{plural}.{}", dockfleet_crds::GROUP))
         .collect();
-    if missing.is_empty() { Ok(()) } else { Err(ControllerError::NotInstalled { missing }) }
+    if missing.is_empty() {
+        Ok(())
+    } else {
+        Err(ControllerError::NotInstalled { missing })
+    }
 }
 
 /// Returns the identity of the cluster, which agents know their controller by.
@@ -35,7 +51,11 @@ pub(crate) async fn hub(client: &Client) -> Result<String, ControllerError> {
     let namespace = in_time(api.get_metadata(HUB_NAMESPACE))
         .await
         .map_err(|source| ControllerError::Call { doing, source })?;
-    namespace.metadata.uid.filter(|uid| !uid.is_empty()).ok_or(ControllerError::NoHub)
+    namespace
+        .metadata
+        .uid
+        .filter(|uid| !uid.is_empty())
+        .ok_or(ControllerError::NoHub)
 }
 
 async fn is_served<K>(client: &Client) -> Result<bool, ControllerError>
@@ -48,6 +68,9 @@ where
         Err(err) if err.is_not_found() => Ok(false),
         // A controller of one fleet namespace need not be allowed to list hosts of all of them.
         Err(CallError::Refused(status)) if status.is_forbidden() => Ok(true),
-        Err(source) => Err(ControllerError::Call { doing: "ask for the resources", source }),
+        Err(source) => Err(ControllerError::Call {
+            doing: "ask for the resources",
+            source,
+        }),
     }
 }

@@ -5,8 +5,8 @@ use std::fmt::Debug;
 use futures::StreamExt as _;
 use kube::api::PartialObjectMeta;
 use kube::core::DeserializeGuard;
-use kube::runtime::watcher::{Config, Event, watcher};
 use kube::runtime::WatchStreamExt as _;
+use kube::runtime::watcher::{Config, Event, watcher};
 use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc::Sender;
@@ -19,13 +19,33 @@ use crate::object::Name;
 
 /// Starts every watch. What they see goes to `changes`; a full queue holds them back, and with them
 /// the API server's stream, which is what it is there for.
-pub(crate) fn start(client: &Client, fleet_namespace: &str, changes: &Sender<Change>) -> JoinSet<()> {
+pub(crate) fn start(
+    client: &Client,
+    fleet_namespace: &str,
+    changes: &Sender<Change>,
+) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
     let fleet = fleet_namespace;
-    tasks.spawn(watch(Api::all(client.clone()), changes.clone(), Change::Network));
-    tasks.spawn(watch(Api::all(client.clone()), changes.clone(), Change::Volume));
-    tasks.spawn(watch(Api::namespaced(client.clone(), fleet), changes.clone(), Change::Host));
-    tasks.spawn(watch(Api::namespaced(client.clone(), fleet), changes.clone(), Change::Assignment));
+    tasks.spawn(watch(
+        Api::all(client.clone()),
+        changes.clone(),
+        Change::Network,
+    ));
+    tasks.spawn(watch(
+        Api::all(client.clone()),
+        changes.clone(),
+        Change::Volume,
+    ));
+    tasks.spawn(watch(
+        Api::namespaced(client.clone(), fleet),
+        changes.clone(),
+        Change::Host,
+    ));
+    tasks.spawn(watch(
+        Api::namespaced(client.clone(), fleet),
+        changes.clone(),
+        Change::Assignment,
+    ));
     let namespaces: Api<DeserializeGuard<PartialObjectMeta<_>>> = Api::all(client.clone());
     tasks.spawn(watch(namespaces, changes.clone(), Change::Namespace));
     tasks

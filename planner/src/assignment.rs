@@ -110,6 +110,18 @@ pub fn assign(input: &Input<'_>) -> Assigned {
     wanted.sort_by_key(|r| (!present(r.uid()), r.seniority()));
     let mut claims = incumbents(&before, &entries, &known);
     for resource in wanted {
+        let rendered = match render::entry(resource, input.host) {
+            Ok(entry) => entry,
+            Err(err) => {
+                let message = err.to_string();
+                let refusal = Refusal {
+                    reason: Reason::Invalid,
+                    message,
+                };
+                assigned.refused.insert(resource.uid().to_owned(), refusal);
+                continue;
+            }
+        };
         let claim = (resource.kind(), resource.object_name());
         let owner = claims.get(&claim).copied();
         let owner = owner.unwrap_or_else(|| Claimant::of(resource));
@@ -120,25 +132,12 @@ pub fn assign(input: &Input<'_>) -> Assigned {
             continue;
         }
         if entries.len() >= MAX_ENTRIES && !entries.contains_key(resource.uid()) {
-            assigned
-                .refused
-                .insert(resource.uid().to_owned(), too_many(input.host));
+            let refusal = too_many(input.host);
+            assigned.refused.insert(resource.uid().to_owned(), refusal);
             continue;
         }
-        match render::entry(resource, input.host) {
-            Ok(entry) => {
-                claims.insert(claim, owner);
-                entries.insert(resource.uid(), entry);
-            }
-            Err(err) => {
-                let message = err.to_string();
-                let refusal = Refusal {
-                    reason: Reason::Invalid,
-                    message,
-                };
-                assigned.refused.insert(resource.uid().to_owned(), refusal);
-            }
-        }
+        claims.insert(claim, owner);
+        entries.insert(resource.uid(), rendered);
     }
     assigned.entries = entries.into_values().collect();
     assigned

@@ -48,12 +48,21 @@ pub struct Capability {
 }
 
 /// Every capability, oldest first.
-pub const CAPABILITIES: [Capability; 7] = [
+pub const CAPABILITIES: [Capability; 8] = [
     Capability {
         name: "IpvlanFlag",
         since: ApiVersion(1, 42),
         engine: "23.0",
         asks: |n| field(n, &[(options::IPVLAN_FLAG, "ipvlan.flag")], any),
+    },
+    Capability {
+        name: "IpvlanL3s",
+        since: ApiVersion(1, 42),
+        engine: "23.0",
+        asks: |n| {
+            let mode = n.options.get(options::IPVLAN_MODE)?;
+            (mode == "l3s").then_some("ipvlan.mode")
+        },
     },
     Capability {
         name: "HostIPv6",

@@ -153,9 +153,11 @@ fn answer(call: Call<'_>, status: u16, text: &str) -> EngineError {
         what: call.describe(),
         cause: Cause::Fault { status, text },
     };
+    // Too slow, or too many: the same request may be granted later.
+    if matches!(status, 408 | 429) {
+        return fault(told);
+    }
     match (call, status) {
-        // Too slow, or too many: the same request may be granted later.
-        (_, 408 | 429) => fault(told),
         (Call::Remove(kind, name), 404) if is_missing(&lower, name) => {
             EngineError::NotFound(format!("{} {name}", kind.object()))
         }
@@ -163,8 +165,10 @@ fn answer(call: Call<'_>, status: u16, text: &str) -> EngineError {
         (Call::Create(kind, name), 409) => {
             EngineError::AlreadyExists(format!("{} {name}", kind.object()))
         }
-        (Call::Version | Call::List(_) | Call::Events, 404) => fault(told),
-        (_, 400..=499) => EngineError::Refused(told),
+        (Call::Create(..) | Call::Remove(..), 400..=499)
+        | (Call::Version | Call::List(_) | Call::Events, 400..=403 | 405..=499) => {
+            EngineError::Refused(told)
+        }
         (Call::Create(..), 500..=599) if REFUSALS.iter().any(|r| lower.contains(r)) => {
             EngineError::Refused(told)
         }

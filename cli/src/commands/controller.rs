@@ -1,15 +1,10 @@
 //! `dockfleet controller`
 
-use std::time::Duration;
-
 use anyhow::Context;
 use dockfleet_controller::ControllerConfig;
 
 use crate::args::ControllerArgs;
 use crate::exit::Exit;
-
-/// Time over which reports of hosts are gathered before a resource's status is written.
-const DEBOUNCE: Duration = Duration::from_secs(1);
 
 /// Runs the controller until it is told to stop.
 pub(crate) async fn run(args: ControllerArgs) -> anyhow::Result<Exit> {
@@ -17,9 +12,8 @@ pub(crate) async fn run(args: ControllerArgs) -> anyhow::Result<Exit> {
         .await
         .context("no way to the Kubernetes API; set KUBECONFIG, or run inside a cluster")?;
     let config = ControllerConfig {
-        client,
         fleet_namespace: args.namespace,
-        debounce: DEBOUNCE,
+        ..ControllerConfig::new(client)
     };
     dockfleet_controller::run(config, super::shutdown()?).await?;
     Ok(Exit::Ready)

@@ -28,7 +28,9 @@ impl Index {
         let new = state.assignment.as_ref();
         let touched = differing_uids(before.as_ref(), new);
         // The agent has more to say of a permission to let go: it may be done.
-        let let_go = touched.iter().any(|uid| state.entry(uid).is_some_and(|e| e.intent == Intent::Absent));
+        let let_go = touched
+            .iter()
+            .any(|uid| state.entry(uid).is_some_and(|e| e.intent == Intent::Absent));
         // Somebody else wrote what only the controller writes.
         let rewritten = before.as_ref().map(|b| &b.spec) != new.map(|n| &n.spec);
         let foreign = rewritten && *source == Source::Watched;
@@ -43,7 +45,9 @@ impl Index {
 
     /// Forgets an assignment, unless another one has its name by now.
     pub(crate) fn delete_assignment(&mut self, name: &str, uid: Option<&str>) {
-        let Some(state) = self.hosts.get_mut(name) else { return };
+        let Some(state) = self.hosts.get_mut(name) else {
+            return;
+        };
         state.unreadable.remove(&Watched::Assignments);
         if let Some(known) = &state.assignment
             && uid.is_some()
@@ -72,7 +76,10 @@ impl Index {
         }
         let now = self.hosts.get(name).and_then(|s| s.assignment.as_ref());
         for entry in now.iter().flat_map(|a| &a.spec.entries) {
-            self.holders.entry(entry.uid.clone()).or_default().insert(name.to_owned());
+            self.holders
+                .entry(entry.uid.clone())
+                .or_default()
+                .insert(name.to_owned());
         }
     }
 }
@@ -88,7 +95,9 @@ impl HostState {
     /// Returns what the agent last said of a resource.
     pub(super) fn told(&self, uid: &str) -> Option<&EntryStatus> {
         let statuses = self.statuses();
-        let at = statuses.binary_search_by(|s| s.uid.as_str().cmp(uid)).ok()?;
+        let at = statuses
+            .binary_search_by(|s| s.uid.as_str().cmp(uid))
+            .ok()?;
         statuses.get(at)
     }
 

@@ -30,8 +30,13 @@ pub(crate) enum Watched {
 
 impl Watched {
     /// Every kind.
-    pub(crate) const ALL: [Self; 5] =
-        [Self::Networks, Self::Volumes, Self::Hosts, Self::Assignments, Self::Namespaces];
+    pub(crate) const ALL: [Self; 5] = [
+        Self::Networks,
+        Self::Volumes,
+        Self::Hosts,
+        Self::Assignments,
+        Self::Namespaces,
+    ];
 }
 
 /// A change of one object that a watch saw.
@@ -129,7 +134,10 @@ impl Index {
 
     fn known_parents(&self, kind: Kind) -> BTreeMap<Name, Option<String>> {
         let parents = self.parents.values().map(|p| &p.object);
-        parents.filter(|p| p.resource().kind() == kind).map(|p| version(p.metadata())).collect()
+        parents
+            .filter(|p| p.resource().kind() == kind)
+            .map(|p| version(p.metadata()))
+            .collect()
     }
 }
 
@@ -185,7 +193,12 @@ impl Indexed for DockerHost {
     }
 
     fn known(index: &Index) -> BTreeMap<Name, Option<String>> {
-        index.hosts.values().filter_map(|s| s.host.as_ref()).map(|h| version(&h.metadata)).collect()
+        index
+            .hosts
+            .values()
+            .filter_map(|s| s.host.as_ref())
+            .map(|h| version(&h.metadata))
+            .collect()
     }
 
     fn apply(self, index: &mut Index, _source: &Source) {
@@ -235,7 +248,10 @@ impl Indexed for PartialObjectMeta<Namespace> {
     }
 
     fn known(index: &Index) -> BTreeMap<Name, Option<String>> {
-        let name = |name: &String| Name { name: name.clone(), ..Name::default() };
+        let name = |name: &String| Name {
+            name: name.clone(),
+            ..Name::default()
+        };
         index.namespaces.keys().map(|n| (name(n), None)).collect()
     }
 

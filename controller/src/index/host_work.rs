@@ -40,7 +40,10 @@ impl Index {
         }
         let asked_with = self.known_version(name);
         if state.uncertain {
-            return Some(HostWork { call: HostCall::Look, asked_with });
+            return Some(HostWork {
+                call: HostCall::Look,
+                asked_with,
+            });
         }
         let (assigned, passed_over) = self.assigned(state, host);
         let written = state.assignment.as_ref();
@@ -48,7 +51,10 @@ impl Index {
         let as_wanted = written.is_some_and(|a| is_as_wanted(a, &wanted));
         let touched = self.note(name, assigned, &passed_over, &wanted);
         self.touch_all(&touched);
-        (!as_wanted).then(|| HostWork { call: HostCall::Write(Box::new(wanted)), asked_with })
+        (!as_wanted).then(|| HostWork {
+            call: HostCall::Write(Box::new(wanted)),
+            asked_with,
+        })
     }
 
     fn known_version(&self, name: &str) -> Option<String> {
@@ -63,7 +69,9 @@ impl Index {
         let entries = state.entries().iter().map(|e| &e.uid);
         let candidates: BTreeSet<&Uid> = entries.chain(&state.selected_by).collect();
         for uid in candidates {
-            let Some(parent) = self.parents.get(uid) else { continue };
+            let Some(parent) = self.parents.get(uid) else {
+                continue;
+            };
             match self.admitted(parent, host) {
                 Some(fate) => resources.push((parent.object.resource(), fate)),
                 None => {
@@ -89,15 +97,18 @@ impl Index {
         passed_over: &BTreeSet<Uid>,
         wanted: &HostAssignment,
     ) -> BTreeSet<Uid> {
-        let Some(state) = self.hosts.get_mut(name) else { return BTreeSet::new() };
+        let Some(state) = self.hosts.get_mut(name) else {
+            return BTreeSet::new();
+        };
         let mut touched = changed(&state.refused, &assigned.refused);
         touched.append(&mut changed(&state.contested, &assigned.contested));
         state.refused = assigned.refused;
         state.contested = assigned.contested;
         state.in_flight = differing(state.entries(), &wanted.spec.entries, |e| &e.uid);
-        let (waiting, mut settled): (BTreeSet<Uid>, BTreeSet<Uid>) = std::mem::take(&mut state.awaiting)
-            .into_iter()
-            .partition(|uid| passed_over.contains(uid));
+        let (waiting, mut settled): (BTreeSet<Uid>, BTreeSet<Uid>) =
+            std::mem::take(&mut state.awaiting)
+                .into_iter()
+                .partition(|uid| passed_over.contains(uid));
         state.awaiting = waiting;
         settled.retain(|uid| !state.in_flight.contains(uid));
         touched.append(&mut settled);
@@ -150,7 +161,9 @@ impl Index {
         let selected = self.parents.get(uid).map(|p| &p.selected);
         let mut concerned = selected.into_iter().chain(self.holders.get(uid)).flatten();
         concerned.all(|name| {
-            let Some(state) = self.hosts.get(name) else { return true };
+            let Some(state) = self.hosts.get(name) else {
+                return true;
+            };
             if state.host().is_none() && !state.unreadable.contains(&Watched::Hosts) {
                 return true;
             }
@@ -178,7 +191,10 @@ fn assignment(
             resource_version: written.and_then(|a| a.metadata.resource_version.clone()),
             ..ObjectMeta::default()
         },
-        spec: HostAssignmentSpec { hub: hub.to_owned(), entries: assigned.entries.clone() },
+        spec: HostAssignmentSpec {
+            hub: hub.to_owned(),
+            entries: assigned.entries.clone(),
+        },
         status: None,
     }
 }
@@ -190,12 +206,19 @@ fn owner(host: &DockerHost) -> Option<OwnerReference> {
 
 fn is_as_wanted(written: &HostAssignment, wanted: &HostAssignment) -> bool {
     let owners = |of: &HostAssignment| -> Vec<String> {
-        of.metadata.owner_references.iter().flatten().map(|o| o.uid.clone()).collect()
+        of.metadata
+            .owner_references
+            .iter()
+            .flatten()
+            .map(|o| o.uid.clone())
+            .collect()
     };
     written.spec == wanted.spec && owners(wanted).iter().all(|o| owners(written).contains(o))
 }
 
 fn changed<T: PartialEq>(before: &BTreeMap<Uid, T>, after: &BTreeMap<Uid, T>) -> BTreeSet<Uid> {
     let all = before.keys().chain(after.keys());
-    all.filter(|uid| before.get(*uid) != after.get(*uid)).cloned().collect()
+    all.filter(|uid| before.get(*uid) != after.get(*uid))
+        .cloned()
+        .collect()
 }

@@ -14,7 +14,10 @@ impl Index {
         let name = host.metadata.name.clone().unwrap_or_default();
         let state = self.hosts.entry(name.clone()).or_default();
         let was_unreadable = state.unreadable.remove(&Watched::Hosts);
-        let same = state.host.as_ref().is_some_and(|h| is_same_to_resources(h, &host));
+        let same = state
+            .host
+            .as_ref()
+            .is_some_and(|h| is_same_to_resources(h, &host));
         state.host = Some(host);
         if !same || was_unreadable {
             self.reselect(&name);
@@ -23,7 +26,9 @@ impl Index {
 
     /// Forgets a host.
     pub(super) fn delete_host(&mut self, name: &str) {
-        let Some(state) = self.hosts.get_mut(name) else { return };
+        let Some(state) = self.hosts.get_mut(name) else {
+            return;
+        };
         state.host = None;
         state.unreadable.remove(&Watched::Hosts);
         self.reselect(name);
@@ -32,7 +37,9 @@ impl Index {
 
     /// Works out which resources select a host, after it changed.
     fn reselect(&mut self, name: &str) {
-        let Some(state) = self.hosts.get_mut(name) else { return };
+        let Some(state) = self.hosts.get_mut(name) else {
+            return;
+        };
         let mut selected_by: BTreeSet<Uid> = BTreeSet::new();
         for (uid, parent) in &mut self.parents {
             let names = state.host().is_some_and(|h| {

@@ -81,7 +81,9 @@ impl Index {
         let options = parent.object.option_warnings();
         // One event for all hosts on which a name is contested; the condition has more of them.
         let contested = contests.first().map(|text| Warning::new("Contested", text));
-        let unknown = options.iter().map(|text| Warning::new("UnknownOption", text));
+        let unknown = options
+            .iter()
+            .map(|text| Warning::new("UnknownOption", text));
         let warnings: Vec<Warning> = unknown.chain(contested).collect();
         let notes = Notes {
             deleting: parent.object.is_deleting(),
@@ -89,7 +91,9 @@ impl Index {
             warnings: options.into_iter().chain(contests).collect(),
         };
         let concerned = self.concerned(uid);
-        let views = concerned.iter().filter_map(|host| self.view(host, uid, parent));
+        let views = concerned
+            .iter()
+            .filter_map(|host| self.view(host, uid, parent));
         let sum = aggregate(views, &notes);
         let old = resource.status();
         let conditions = old.map_or(&[][..], |s| &s.conditions);
@@ -112,25 +116,40 @@ impl Index {
         let state = self.hosts.get(name)?;
         state.host()?;
         let (entry, told) = (state.entry(uid), state.told(uid));
-        let known = HostView { host: name, entry, told, refused: None };
+        let known = HostView {
+            host: name,
+            entry,
+            told,
+            refused: None,
+        };
         if parent.object.is_deleting() {
             return entry.is_some().then_some(known);
         }
         let selected = parent.selected.contains(name);
         if state.is_unsettled(uid) && entry.is_none_or(|e| e.intent == Intent::Present) {
             // What the host has is not what the resource says now, and so its report is not either.
-            let unknown = HostView { host: name, entry: None, told: None, refused: None };
+            let unknown = HostView {
+                host: name,
+                entry: None,
+                told: None,
+                refused: None,
+            };
             return selected.then_some(unknown);
         }
-        Some(HostView { refused: state.refused.get(uid), ..known })
+        Some(HostView {
+            refused: state.refused.get(uid),
+            ..known
+        })
     }
 
     /// Returns on which hosts others ask for a resource's name, in sentences.
     fn contests(&self, uid: &str) -> Vec<String> {
         let concerned: BTreeSet<String> = self.concerned(uid);
         let hosts = concerned.iter().filter_map(|host| self.hosts.get(host));
-        let mut all: Vec<String> =
-            hosts.filter_map(|state| state.contested.get(uid)).cloned().collect();
+        let mut all: Vec<String> = hosts
+            .filter_map(|state| state.contested.get(uid))
+            .cloned()
+            .collect();
         let more = all.len().saturating_sub(MAX_CONTESTED);
         if more > 0 {
             all.truncate(MAX_CONTESTED);

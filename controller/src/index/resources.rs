@@ -27,16 +27,23 @@ impl Index {
         }
         self.uids.insert(name, uid.clone());
         let before = self.parents.remove(&uid);
-        let finalizer_came = object.has_finalizer()
-            && before.as_ref().is_some_and(|b| !b.object.has_finalizer());
-        let finalizer_went = !object.has_finalizer()
-            && before.as_ref().is_some_and(|b| b.object.has_finalizer());
+        let finalizer_came =
+            object.has_finalizer() && before.as_ref().is_some_and(|b| !b.object.has_finalizer());
+        let finalizer_went =
+            !object.has_finalizer() && before.as_ref().is_some_and(|b| b.object.has_finalizer());
         // A deletion is a new generation too.
         let changed = before
             .as_ref()
             .is_none_or(|b| b.object.metadata().generation != object.metadata().generation);
         let (fate, selected) = before.map(|b| (b.fate, b.selected)).unwrap_or_default();
-        self.parents.insert(uid.clone(), ParentState { object, fate, selected });
+        self.parents.insert(
+            uid.clone(),
+            ParentState {
+                object,
+                fate,
+                selected,
+            },
+        );
         if changed {
             let mut concerned = self.concerned(&uid);
             self.select(&uid);
@@ -54,7 +61,9 @@ impl Index {
     /// Forgets a resource, unless another one has its name by now. Its entries stay as they are:
     /// that it is not there permits nothing.
     pub(crate) fn delete_parent(&mut self, name: &ParentName, uid: Option<&str>) {
-        let Some(known) = self.uids.get(name).cloned() else { return };
+        let Some(known) = self.uids.get(name).cloned() else {
+            return;
+        };
         if uid.is_some_and(|uid| uid != known) {
             return;
         }
@@ -76,7 +85,9 @@ impl Index {
 
     /// Notes what a resource's deletion means for its hosts.
     pub(crate) fn set_fate(&mut self, uid: &str, fate: Fate) {
-        let Some(parent) = self.parents.get_mut(uid) else { return };
+        let Some(parent) = self.parents.get_mut(uid) else {
+            return;
+        };
         parent.fate = Some(fate);
         let concerned = self.concerned(uid);
         self.expect(uid, &concerned);
@@ -102,8 +113,7 @@ impl Index {
                 self.host(host)
                     .is_some_and(|h| h.spec.allowed_namespaces.from == NamespacesFrom::Selector)
             };
-            let hosts: BTreeSet<String> =
-                self.concerned(&uid).into_iter().filter(asking).collect();
+            let hosts: BTreeSet<String> = self.concerned(&uid).into_iter().filter(asking).collect();
             if !hosts.is_empty() {
                 self.expect(&uid, &hosts);
                 self.touch(&uid);
@@ -113,7 +123,9 @@ impl Index {
 
     /// Works out which hosts a resource selects.
     fn select(&mut self, uid: &str) {
-        let Some(parent) = self.parents.get_mut(uid) else { return };
+        let Some(parent) = self.parents.get_mut(uid) else {
+            return;
+        };
         let resource = parent.object.resource();
         let mut selected = BTreeSet::new();
         for (name, state) in &mut self.hosts {
@@ -137,6 +149,8 @@ impl Index {
             name: String::new(),
         };
         let all = self.uids.range(first..);
-        all.take_while(|(name, _)| name.namespace == namespace).map(|(_, uid)| uid.clone()).collect()
+        all.take_while(|(name, _)| name.namespace == namespace)
+            .map(|(_, uid)| uid.clone())
+            .collect()
     }
 }

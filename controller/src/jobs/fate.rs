@@ -36,7 +36,10 @@ async fn swept_away(ctx: &Context, parent: &Parent) -> Result<Option<String>, Ca
     let resource = parent.resource();
     let name = resource.namespace();
     let namespaces: Api<Namespace> = Api::all(ctx.client.clone());
-    if in_time(namespaces.get_opt(name)).await?.is_none_or(|ns| is_namespace_going(&ns)) {
+    if in_time(namespaces.get_opt(name))
+        .await?
+        .is_none_or(|ns| is_namespace_going(&ns))
+    {
         return Ok(Some(format!("namespace {name} is going away")));
     }
     let crd = match resource {
@@ -46,7 +49,10 @@ async fn swept_away(ctx: &Context, parent: &Parent) -> Result<Option<String>, Ca
     let crds: Api<CustomResourceDefinition> = Api::all(ctx.client.clone());
     let crd = in_time(crds.get_metadata_opt(crd)).await?;
     if crd.is_none_or(|crd| crd.metadata.deletion_timestamp.is_some()) {
-        return Ok(Some(format!("the CRD of kind {} is going away", resource.kind().as_str())));
+        return Ok(Some(format!(
+            "the CRD of kind {} is going away",
+            resource.kind().as_str()
+        )));
     }
     Ok(None)
 }

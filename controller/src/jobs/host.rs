@@ -16,24 +16,42 @@ pub(crate) async fn work_on_host(ctx: Context, host: String, work: HostWork) -> 
         HostCall::Write(assignment) => {
             let params = apply();
             let patch = Patch::Apply(&*assignment);
-            in_time(api.patch(&host, &params, &patch)).await.map(|written| {
-                info!(
-                    entries = written.spec.entries.len(),
-                    generation = written.metadata.generation,
-                    "assigned"
-                );
-                let assignment = Box::new(written);
-                Learned::Written { host: host.clone(), asked_with, assignment }
-            })
+            in_time(api.patch(&host, &params, &patch))
+                .await
+                .map(|written| {
+                    info!(
+                        entries = written.spec.entries.len(),
+                        generation = written.metadata.generation,
+                        "assigned"
+                    );
+                    let assignment = Box::new(written);
+                    Learned::Written {
+                        host: host.clone(),
+                        asked_with,
+                        assignment,
+                    }
+                })
         }
         HostCall::Look => in_time(api.get_opt(&host)).await.map(|seen| {
             let assignment = seen.map(Box::new);
-            Learned::Looked { host: host.clone(), asked_with, assignment }
+            Learned::Looked {
+                host: host.clone(),
+                asked_with,
+                assignment,
+            }
         }),
     };
     let key = Key::Host(host);
     match answer {
-        Ok(learned) => Done { key, learned: vec![learned], failed: None },
-        Err(err) => Done { key, learned: Vec::new(), failed: Some(err) },
+        Ok(learned) => Done {
+            key,
+            learned: vec![learned],
+            failed: None,
+        },
+        Err(err) => Done {
+            key,
+            learned: Vec::new(),
+            failed: Some(err),
+        },
     }
 }

@@ -44,7 +44,11 @@ pub(crate) async fn work_on_parent(ctx: Context, work: ParentWork) -> Done {
             Err(err) => failed = Some(err),
         }
     }
-    Done { key, learned, failed }
+    Done {
+        key,
+        learned,
+        failed,
+    }
 }
 
 /// What came of one step.
@@ -57,7 +61,10 @@ impl Answer {
     fn learned(self, parent: &Parent, asked_with: Option<String>) -> Learned {
         match self {
             Self::Written(parent) => Learned::Parent { asked_with, parent },
-            Self::Fate(fate) => Learned::Fate { uid: parent.resource().uid().to_owned(), fate },
+            Self::Fate(fate) => Learned::Fate {
+                uid: parent.resource().uid().to_owned(),
+                fate,
+            },
         }
     }
 }
@@ -71,17 +78,30 @@ async fn work_on_step(ctx: &Context, parent: &Parent, step: Step) -> Result<Answ
             Ok(Answer::Fate(fate))
         }
         Step::AddFinalizer => {
-            write(&ctx.client, parent, Write::Finalizer(finalizer_added(parent))).await
+            write(
+                &ctx.client,
+                parent,
+                Write::Finalizer(finalizer_added(parent)),
+            )
+            .await
         }
         Step::RemoveFinalizer => {
-            let answer =
-                write(&ctx.client, parent, Write::Finalizer(finalizer_removed(parent))).await?;
+            let answer = write(
+                &ctx.client,
+                parent,
+                Write::Finalizer(finalizer_removed(parent)),
+            )
+            .await?;
             info!("let go");
             Ok(answer)
         }
         Step::WriteStatus(status, notices) => {
-            let answer =
-                write(&ctx.client, parent, Write::Status(status_object(parent, &status))).await?;
+            let answer = write(
+                &ctx.client,
+                parent,
+                Write::Status(status_object(parent, &status)),
+            )
+            .await?;
             ctx.tell(parent, &notices).await;
             Ok(answer)
         }
@@ -109,7 +129,12 @@ fn finalizer_added(parent: &Parent) -> Value {
 /// Returns the patch that takes the finalizer away, and nobody else's.
 fn finalizer_removed(parent: &Parent) -> Value {
     let meta = parent.metadata();
-    let at = meta.finalizers.iter().flatten().position(|f| f == FINALIZER).unwrap_or_default();
+    let at = meta
+        .finalizers
+        .iter()
+        .flatten()
+        .position(|f| f == FINALIZER)
+        .unwrap_or_default();
     let path = format!("/metadata/finalizers/{at}");
     json!([
         { "op": "test", "path": "/metadata/uid", "value": meta.uid },
@@ -160,7 +185,10 @@ where
     match write {
         Write::Finalizer(patch) => {
             let patch = serde_json::from_value(patch).map_err(kube::Error::SerdeError)?;
-            let params = PatchParams { field_manager: apply().field_manager, ..PatchParams::default() };
+            let params = PatchParams {
+                field_manager: apply().field_manager,
+                ..PatchParams::default()
+            };
             in_time(api.patch(name, &params, &Patch::Json::<()>(patch))).await
         }
         Write::Status(object) => {

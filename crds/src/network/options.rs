@@ -164,7 +164,8 @@ pub struct IpvlanOptions {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 15), transform = interface)]
     pub parent: Option<String>,
-    /// The layer at which packets are switched; the engine's default is `l2`.
+    /// The layer at which packets are switched; the engine's default is `l2`. `l3s` needs
+    /// Engine 23.0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<IpvlanMode>,
     /// How containers on one parent see each other; the engine's default is `bridge`. Needs

@@ -32,7 +32,7 @@ fn one_broken_document_among_good_ones_stops_all(engine: &Engine, desk: &Desk) -
             "write 10.1.2.0/24",
         ),
         ("hostSelector: {}\nbridge: {mtu: 9}\nmacvlan: {}", 8, "macvlan options are set"),
-        ("driver: bridge", 6, "no host is selected"),
+        ("driver: bridge", 5, "no host is selected"),
     ];
     for (spec, line, message) in cases {
         desk.write("b-bad.yaml", &manifest::document("DockerNetwork", "bad", spec))?;
@@ -124,7 +124,7 @@ fn what_cannot_be_read_is_named() -> Result<()> {
     for (path, parts) in [
         ("missing.yaml", &["missing.yaml", "No such file"][..]),
         ("empty", &["empty", "no manifest"]),
-        ("twice.yaml", &["twice.yaml:9:", "twice.yaml:4"]),
+        ("twice.yaml", &["twice.yaml:10:", "twice.yaml:4"]),
         ("other.yaml", &["other.yaml:2:", "Pod"]),
         ("hub.yaml", &["hub.yaml:3:", "HostAssignment"]),
         ("no-way.yaml", &["no-way.yaml", "h1", "spec.connection.direct"]),

@@ -103,7 +103,7 @@ fn watch_outlives_a_restart_of_the_engine(engine: &Engine, desk: &Desk) -> Resul
     let id = have::network_id(engine, "front")?;
     engine.stop()?;
     eventually("a word about the engine", SOON, || {
-        says(&watch.log(), &["no Docker Engine answers"]).map_err(|e| e.to_string())
+        says(&watch.log(), &["EngineUnreachable"]).map_err(|e| e.to_string())
     })?;
     engine.start_again()?;
     assert_eq!(have::network_id(engine, "front")?, id, "it was not asked for again");

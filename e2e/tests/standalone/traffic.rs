@@ -45,9 +45,12 @@ fn only_an_internal_network_has_no_way_out(engine: &Engine, desk: &Desk) -> Resu
     let outside = engine.host().fleet().address().to_string();
     assert!(reaches(engine, "open", &outside));
     assert!(!reaches(engine, "closed", &outside));
-    let routes = |name| engine.docker(["exec", name, "ip", "route"]);
-    assert!(routes("open")?.contains("default via"));
-    assert!(!routes("closed")?.contains("default via"));
+    if engine.generation() == Generation::Newest {
+        // 20.10 gives a route, and closes the way behind it.
+        let routes = |name| engine.docker(["exec", name, "ip", "route"]);
+        assert!(routes("open")?.contains("default via"));
+        assert!(!routes("closed")?.contains("default via"));
+    }
     desk.is_settled(&yaml)
 }
 

@@ -1,0 +1,209 @@
+//! A real agent with 200 entries, idle: its memory, and what a pass without changes costs engine,
+//! API server and itself.
+
+use std::fs;
+use std::thread::sleep;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use dockfleet_e2e::{ControlPlane, Engine, Generation, Process, eventually};
+use serde_json::{Value, json};
+
+use crate::create::summary;
+use crate::lab::{Lab, new_engine, say, version};
+use crate::recorder::Recorder;
+use crate::report::{Goal, Report, Unit};
+use crate::sample::Sample;
+use crate::wanted::Wanted;
+use crate::writes::Writes;
+
+const WANTED: Wanted = Wanted(100);
+/// How long making everything may take.
+const LIMIT: Duration = Duration::from_secs(300);
+/// By then the agent has made its last pass for the creation and reported it.
+const SETTLE: Duration = Duration::from_secs(15);
+/// How often memory is looked at, a second apart.
+const LOOKS: usize = 10;
+/// Passes that are set off, and how long after the agent must have ended one: it makes at most one a
+/// second.
+const PASSES: u32 = 10;
+const PASS: Duration = Duration::from_secs(3);
+
+const FLEET: &str = "
+apiVersion: v1
+kind: Namespace
+metadata: {name: dockfleet-hosts}
+---
+apiVersion: dockfleet.io/v1alpha1
+kind: DockerHost
+metadata: {name: bench, namespace: dockfleet-hosts}
+spec: {allowedNamespaces: {from: All}}
+";
+
+pub(crate) fn measure(lab: &Lab, report: &mut Report) -> Result<()> {
+    for generation in Generation::ALL {
+        let engine = new_engine(generation)?;
+        let name = version(&engine)?;
+        say(&format!("{name}: an agent with 200 entries"));
+        let recorder = Recorder::start(lab.scratch.path(".sock"), engine.socket())?;
+        let plane = control_plane(lab)?;
+        let controller = start(lab, &plane, &["controller"], None)?;
+        let state = lab.scratch.folder()?.display().to_string();
+        let args = ["agent", "--host", "bench", "--state-dir", &state];
+        let agent = start(lab, &plane, &args, Some(&recorder.docker_host()))?;
+        plane.apply_yaml(&WANTED.resources())?;
+        eventually("200 entries that are ready", LIMIT, || {
+            all_ready(&plane).map_err(|error| error.to_string())
+        })
+        .with_context(|| format!("{}\n{}", controller.log(), agent.log()))?;
+        WANTED.check(&engine)?;
+        sleep(SETTLE);
+
+        let mut resident = Vec::new();
+        for _ in 0..LOOKS {
+            resident.push(memory(&agent, "VmRSS")?);
+            sleep(Duration::from_secs(1));
+        }
+        report.figure(
+            "agent, idle, 200 entries: resident memory",
+            &name,
+            &Sample::new(resident)?,
+            Unit::Bytes,
+            Goal::AtMost(15e6),
+        );
+        report.note(format!(
+            "Engine {name}, agent idle: anonymous {:.1} MB, of files (the program itself) {:.1} MB; \
+             the most it ever had {:.1} MB. Controller beside it: resident {:.1} MB.",
+            memory(&agent, "RssAnon")? / 1e6,
+            memory(&agent, "RssFile")? / 1e6,
+            memory(&agent, "VmHWM")? / 1e6,
+            memory(&controller, "VmRSS")? / 1e6,
+        ));
+        passes(&name, &engine, &recorder, &plane, &agent, report)?;
+    }
+    Ok(())
+}
+
+/// Sets off passes that find nothing to do, each by a stranger's volume that comes and goes.
+fn passes(
+    name: &str,
+    engine: &Engine,
+    recorder: &Recorder,
+    plane: &ControlPlane,
+    agent: &Process,
+    report: &mut Report,
+) -> Result<()> {
+    let (mut calls, mut work) = (Vec::new(), Vec::new());
+    recorder.take()?;
+    let before = Writes::count(plane)?;
+    let mut last = Vec::new();
+    for _ in 0..PASSES {
+        let begin = processor_time(agent)?;
+        engine
+            .post("/volumes/create", &json!({"Name": "stranger"}))?
+            .ok()?;
+        engine.delete("/volumes/stranger")?.ok()?;
+        sleep(PASS);
+        work.push(processor_time(agent)?.saturating_sub(begin));
+        last = recorder.take()?;
+        ensure!(!last.is_empty(), "the agent did not look at the engine");
+        calls.push(f64::from(u32::try_from(last.len())?));
+    }
+    let writes = Writes::count(plane)?.since(&before);
+    report.note(format!(
+        "Engine {name}, no change: calls of one pass of the agent: {}",
+        summary(&last)
+    ));
+    if writes.total() > 0 {
+        report.note(format!("Engine {name}, no change: writes seen: {writes}"));
+    }
+    for (what, sample, unit, goal) in [
+        (
+            "no change, 200 objects: engine calls of a pass of the agent",
+            Sample::new(calls)?,
+            Unit::Count,
+            Goal::AtMost(3.0),
+        ),
+        (
+            "no change, 200 objects: Kubernetes writes of agent and controller in 10 passes, \
+             heartbeats left out",
+            Sample::new([f64::from(writes.total())])?,
+            Unit::Count,
+            Goal::AtMost(0.0),
+        ),
+        (
+            "no change, 200 objects: processor time of a pass of the agent",
+            Sample::of_durations(&work)?,
+            Unit::Seconds,
+            Goal::AtMost(0.050),
+        ),
+    ] {
+        report.figure(what, name, &sample, unit, goal);
+    }
+    Ok(())
+}
+
+/// Starts a control plane that knows the resources and one host.
+fn control_plane(lab: &Lab) -> Result<ControlPlane> {
+    let plane = ControlPlane::start_on_loopback()?;
+    let definitions = lab.dockfleet.run(["crds"])?.ok()?;
+    let file = lab.scratch.write(".yaml", &definitions)?;
+    let file = file.display().to_string();
+    plane
+        .kubectl(["apply", "--server-side", "-f", &file])?
+        .ok()?;
+    plane
+        .kubectl(["wait", "--for=condition=Established", "crd", "--all"])?
+        .ok()?;
+    plane.apply_yaml(FLEET)?;
+    Ok(plane)
+}
+
+fn start(
+    lab: &Lab,
+    plane: &ControlPlane,
+    args: &[&str],
+    docker_host: Option<&str>,
+) -> Result<Process> {
+    let mut command = lab.dockfleet.command(args);
+    command.env("KUBECONFIG", plane.kubeconfig());
+    if let Some(address) = docker_host {
+        command.env("DOCKER_HOST", address);
+    }
+    lab.dockfleet.spawn_command(&command, None)
+}
+
+fn all_ready(plane: &ControlPlane) -> Result<()> {
+    let assignment = plane.get_json(&["hostassignment", "bench", "-n", "dockfleet-hosts"])?;
+    let entries = assignment.pointer("/status/entries");
+    let entries = entries.and_then(Value::as_array).context("no status yet")?;
+    let ready = entries
+        .iter()
+        .filter(|entry| entry.get("state").and_then(Value::as_str) == Some("Ready"))
+        .count();
+    ensure!(ready == 2 * usize::from(WANTED.0), "{ready} are ready");
+    Ok(())
+}
+
+/// Gives a line of `/proc/PID/status`, in bytes.
+fn memory(process: &Process, what: &str) -> Result<f64> {
+    let text = fs::read_to_string(format!("/proc/{}/status", process.pid()))?;
+    let kilobytes = text
+        .lines()
+        .find_map(|line| line.strip_prefix(what)?.strip_prefix(':'))
+        .and_then(|rest| rest.split_whitespace().next())
+        .with_context(|| format!("no {what} in the status of a process"))?;
+    Ok(kilobytes.parse::<f64>()? * 1024.0)
+}
+
+/// Gives the time that all threads of a process have run, to the nanosecond.
+fn processor_time(process: &Process) -> Result<Duration> {
+    let mut all = Duration::ZERO;
+    for thread in fs::read_dir(format!("/proc/{}/task", process.pid()))? {
+        // A thread that ends right now counts no more.
+        let text = fs::read_to_string(thread?.path().join("schedstat")).unwrap_or_default();
+        let first = text.split(' ').next().and_then(|first| first.parse().ok());
+        all += Duration::from_nanos(first.unwrap_or(0));
+    }
+    Ok(all)
+}

@@ -1,0 +1,102 @@
+//! What an API server was asked to write, by its own metrics.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use anyhow::Result;
+use dockfleet_e2e::ControlPlane;
+
+const METRIC: &str = "apiserver_request_total{";
+/// What changes something. POST is among it, and is also how a permission or token is asked for,
+/// which writes nothing.
+const VERBS: [&str; 6] = [
+    "APPLY",
+    "DELETE",
+    "DELETECOLLECTION",
+    "PATCH",
+    "POST",
+    "PUT",
+];
+/// Heartbeats, of the API server itself too, and questions.
+const LEFT_OUT: [&str; 3] = ["leases", "subjectaccessreviews", "tokenreviews"];
+
+/// Requests to write by what they were for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Writes(BTreeMap<String, u32>);
+
+impl Writes {
+    /// Counts those since the start of the API server.
+    pub(crate) fn count(plane: &ControlPlane) -> Result<Self> {
+        Ok(Self::of(
+            &plane.kubectl(["get", "--raw", "/metrics"])?.ok()?,
+        ))
+    }
+
+    fn of(metrics: &str) -> Self {
+        let mut all = BTreeMap::new();
+        for line in metrics.lines() {
+            let Some((labels, value)) = line
+                .strip_prefix(METRIC)
+                .and_then(|rest| rest.rsplit_once("} "))
+            else {
+                continue;
+            };
+            let (verb, resource) = (label(labels, "verb"), label(labels, "resource"));
+            if VERBS.contains(&verb) && !LEFT_OUT.contains(&resource) {
+                let what = format!("{verb} {resource}/{}", label(labels, "subresource"));
+                // Metrics are floating point numbers without a fraction.
+                let count = value.split('.').next().and_then(|count| count.parse().ok());
+                *all.entry(what).or_default() += count.unwrap_or(u32::MAX);
+            }
+        }
+        Self(all)
+    }
+
+    /// Gives what came after `before`.
+    pub(crate) fn since(&self, before: &Self) -> Self {
+        let more = self.0.iter().filter_map(|(what, count)| {
+            let more = count - before.0.get(what).copied().unwrap_or(0);
+            (more > 0).then(|| (what.clone(), more))
+        });
+        Self(more.collect())
+    }
+
+    pub(crate) fn total(&self) -> u32 {
+        self.0.values().sum()
+    }
+}
+
+impl fmt::Display for Writes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts: Vec<String> = self
+            .0
+            .iter()
+            .map(|(what, count)| format!("{count} × {what}"))
+            .collect();
+        f.write_str(&parts.join(", "))
+    }
+}
+
+fn label<'a>(labels: &'a str, name: &str) -> &'a str {
+    labels
+        .split(',')
+        .find_map(|label| label.strip_prefix(name)?.strip_prefix("=\""))
+        .map_or("", |value| value.trim_end_matches('"'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_changes_something_is_counted() {
+        let metrics = "# TYPE apiserver_request_total counter\n\
+            apiserver_request_total{code=\"200\",component=\"apiserver\",dry_run=\"\",group=\"dockfleet.io\",resource=\"hostassignments\",scope=\"resource\",subresource=\"status\",verb=\"APPLY\",version=\"v1alpha1\"} 3\n\
+            apiserver_request_total{code=\"200\",resource=\"hostassignments\",subresource=\"\",verb=\"GET\"} 9\n\
+            apiserver_request_total{code=\"200\",resource=\"leases\",subresource=\"\",verb=\"PUT\"} 9\n\
+            apiserver_request_total{code=\"409\",resource=\"hostassignments\",subresource=\"status\",verb=\"APPLY\"} 1\n";
+        let writes = Writes::of(metrics);
+        assert_eq!(writes.to_string(), "4 × APPLY hostassignments/status");
+        assert_eq!(writes.since(&writes).total(), 0);
+    }
+}

@@ -1,0 +1,326 @@
+//! Properties of one host's assignment.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use dockfleet_crds::assignment::Kind;
+use dockfleet_crds::host::{DockerHostSpec, NamespacesFrom};
+use dockfleet_crds::policy::{DeletionPolicy, ManagementPolicy};
+use dockfleet_crds::{
+    DockerHost, DockerNetwork, DockerVolume, Entry, EntryState, EntryStatus, Intent, MAX_ENTRIES,
+};
+use dockfleet_planner::assignment::{Assigned, Fate, Input, assign};
+use dockfleet_planner::desired::{Desired, Tombstone};
+use dockfleet_planner::render;
+use dockfleet_planner::resource::Resource;
+use dockfleet_planner::select::{NamespaceLabels, Selection, selection};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, Time};
+use k8s_openapi::jiff::Timestamp;
+use proptest::prelude::*;
+
+use crate::wishes::{self, UIDS};
+
+/// A resource of either kind.
+#[derive(Clone, Debug)]
+enum Owned {
+    Network(DockerNetwork),
+    Volume(DockerVolume),
+}
+
+impl Owned {
+    fn view(&self) -> Resource<'_> {
+        match self {
+            Self::Network(n) => Resource::Network(n),
+            Self::Volume(v) => Resource::Volume(v),
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+struct World {
+    host: DockerHost,
+    namespaces: NamespaceLabels,
+    resources: Vec<(Owned, Fate)>,
+    previous: Vec<Entry>,
+    statuses: Vec<EntryStatus>,
+}
+
+impl World {
+    fn assign(&self) -> Assigned {
+        let resources: Vec<_> = self.resources.iter().map(|(r, f)| (r.view(), *f)).collect();
+        assign(&Input {
+            host: &self.host,
+            resources: &resources,
+            namespaces: &self.namespaces,
+            previous: &self.previous,
+            statuses: &self.statuses,
+        })
+    }
+
+    fn resource(&self, uid: &str) -> Option<(Resource<'_>, Fate)> {
+        let found = self.resources.iter().find(|(r, _)| r.view().uid() == uid)?;
+        Some((found.0.view(), found.1))
+    }
+
+    /// Whether the agent said that a tombstone is done.
+    fn told_gone(&self, entry: &Entry) -> bool {
+        entry.intent == Intent::Absent
+            && self.statuses.iter().any(|s| {
+                s.uid == entry.uid && s.revision == entry.revision && s.state == EntryState::Gone
+            })
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Traits {
+    selects: bool,
+    suspend: bool,
+    observe: bool,
+    invalid: bool,
+    deletion: DeletionPolicy,
+    created: i64,
+}
+
+fn traits() -> impl Strategy<Value = Traits> {
+    (
+        proptest::bool::weighted(0.7),
+        proptest::bool::weighted(0.2),
+        proptest::bool::weighted(0.2),
+        proptest::bool::weighted(0.1),
+        wishes::deletion(),
+        0..3i64,
+    )
+        .prop_map(
+            |(selects, suspend, observe, invalid, deletion, created)| Traits {
+                selects,
+                suspend,
+                observe,
+                invalid,
+                deletion,
+                created,
+            },
+        )
+}
+
+fn resource(uid: &str, t: &Traits) -> Owned {
+    let metadata = ObjectMeta {
+        uid: Some(uid.to_owned()),
+        name: Some(format!("r-{uid}")),
+        namespace: Some("team".to_owned()),
+        creation_timestamp: Timestamp::from_second(t.created).ok().map(Time),
+        ..ObjectMeta::default()
+    };
+    let host_selector = t.selects.then(LabelSelector::default);
+    let name = Some(wishes::object(uid).to_owned());
+    let management_policy = if t.observe {
+        ManagementPolicy::Observe
+    } else {
+        ManagementPolicy::Manage
+    };
+    match wishes::kind(uid) {
+        Kind::DockerNetwork => {
+            let mut n = DockerNetwork::new("", Default::default());
+            n.metadata = metadata;
+            n.spec.host_selector = host_selector;
+            n.spec.network_name = name;
+            n.spec.suspend = t.suspend;
+            n.spec.management_policy = management_policy;
+            n.spec.deletion_policy = t.deletion;
+            Owned::Network(n)
+        }
+        Kind::DockerVolume => {
+            let mut v = DockerVolume::new("", Default::default());
+            v.metadata = metadata;
+            v.spec.host_selector = host_selector;
+            v.spec.volume_name = name;
+            v.spec.suspend = t.suspend;
+            v.spec.management_policy = management_policy;
+            v.spec.deletion_policy = t.deletion;
+            v.spec.size = t.invalid.then(|| "1MB".to_owned());
+            Owned::Volume(v)
+        }
+    }
+}
+
+fn host() -> impl Strategy<Value = DockerHost> {
+    prop_oneof![
+        4 => Just(NamespacesFrom::All),
+        1 => Just(NamespacesFrom::Same),
+        1 => Just(NamespacesFrom::Selector)
+    ]
+    .prop_map(|from| {
+        let mut spec = DockerHostSpec::default();
+        spec.allowed_namespaces.from = from;
+        spec.allowed_namespaces.selector = Some(LabelSelector::default());
+        let mut host = DockerHost::new("h1", spec);
+        host.metadata.namespace = Some("hosts".to_owned());
+        host
+    })
+}
+
+fn fate() -> impl Strategy<Value = Fate> {
+    prop_oneof![4 => Just(Fate::Live), 1 => Just(Fate::Deleted), 1 => Just(Fate::SweptAway)]
+}
+
+/// The entry before: there, a tombstone, or none.
+fn before() -> impl Strategy<Value = Option<Option<DeletionPolicy>>> {
+    proptest::option::of(proptest::option::of(wishes::deletion()))
+}
+
+fn told() -> impl Strategy<Value = Option<(EntryState, Option<String>, bool)>> {
+    let state = prop_oneof![
+        Just(EntryState::Ready),
+        Just(EntryState::Pending),
+        Just(EntryState::Failed),
+        Just(EntryState::Gone)
+    ];
+    let id = proptest::option::of(prop_oneof![Just("a".to_owned()), Just("b".to_owned())]);
+    proptest::option::of((state, id, proptest::bool::weighted(0.7)))
+}
+
+fn world() -> impl Strategy<Value = World> {
+    let one = (
+        proptest::option::weighted(0.8, (traits(), fate())),
+        traits(),
+        before(),
+        told(),
+    );
+    let all = proptest::collection::vec(one, UIDS.len());
+    (host(), any::<bool>(), all).prop_map(|(host, known, all)| {
+        let mut world = World {
+            host,
+            namespaces: NamespaceLabels::new(),
+            resources: Vec::new(),
+            previous: Vec::new(),
+            statuses: Vec::new(),
+        };
+        if known {
+            world.namespaces.insert("team".to_owned(), BTreeMap::new());
+        }
+        for (uid, (now, earlier, before, told)) in UIDS.iter().zip(all) {
+            if let Some((traits, fate)) = now {
+                world.resources.push((resource(uid, &traits), fate));
+            }
+            let Some(before) = before else { continue };
+            let valid = Traits {
+                invalid: false,
+                ..earlier
+            };
+            let mut entry = render::entry(resource(uid, &valid).view(), &world.host).unwrap();
+            if let Some(policy) = before {
+                let name = wishes::object(uid).to_owned();
+                entry = render::tombstone(&entry, &Tombstone { name, policy }, None);
+            }
+            if let Some((state, id, current)) = told {
+                let revision = if current {
+                    entry.revision.clone()
+                } else {
+                    "old".to_owned()
+                };
+                world.statuses.push(EntryStatus {
+                    uid: (*uid).to_owned(),
+                    revision,
+                    state,
+                    id,
+                    ..EntryStatus::default()
+                });
+            }
+            world.previous.push(entry);
+        }
+        world
+    })
+}
+
+fn tombstone(entry: &Entry) -> Option<Tombstone> {
+    match Desired::of(entry) {
+        Ok(Desired::Tombstone(t)) => Some(t),
+        _ => None,
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn an_assignment_is_the_same_in_any_order_and_settles_at_once(
+        world in world(),
+        seed in any::<u64>(),
+    ) {
+        let assigned = world.assign();
+        prop_assert_eq!(&assigned, &world.assign());
+        let other = World {
+            resources: wishes::shuffled(&world.resources, seed),
+            previous: wishes::shuffled(&world.previous, seed),
+            statuses: wishes::shuffled(&world.statuses, seed),
+            ..world.clone()
+        };
+        prop_assert_eq!(&assigned, &other.assign());
+        let next = World { previous: assigned.entries.clone(), ..world.clone() };
+        prop_assert_eq!(&assigned, &next.assign());
+        let uids: Vec<_> = assigned.entries.iter().map(|e| e.uid.clone()).collect();
+        let sorted: BTreeSet<_> = uids.iter().cloned().collect();
+        prop_assert_eq!(uids, sorted.into_iter().collect::<Vec<_>>());
+        prop_assert!(assigned.entries.len() <= MAX_ENTRIES);
+    }
+
+    /// Invariant 1 on the controller's side.
+    #[test]
+    fn a_permission_comes_from_a_resource_that_is_seen(world in world()) {
+        let assigned = world.assign();
+        for before in &world.previous {
+            let now = assigned.entries.iter().find(|e| e.uid == before.uid);
+            if world.told_gone(before) {
+                continue;
+            }
+            // An entry leaves in one way only.
+            let now = now.expect("an entry left that nobody said was gone");
+            if world.resource(&before.uid).is_none() {
+                prop_assert_eq!(now.intent, before.intent);
+                prop_assert_eq!(tombstone(now), tombstone(before));
+            }
+        }
+        for entry in &assigned.entries {
+            let Some(stone) = tombstone(entry) else { continue };
+            let before = world.previous.iter().find(|e| e.uid == entry.uid);
+            let before = before.expect("a tombstone for what was never there");
+            if stone.policy == DeletionPolicy::Delete && before.intent == Intent::Present {
+                let (resource, fate) = world.resource(&entry.uid).unwrap();
+                let selected = selection(resource, &world.host, &world.namespaces);
+                let asked = fate == Fate::Deleted
+                    || fate == Fate::Live && selected == Selection::No;
+                prop_assert!(asked && resource.deletion() == DeletionPolicy::Delete);
+            }
+            let widened = stone.policy == DeletionPolicy::Delete
+                && tombstone(before).is_some_and(|t| t.policy == DeletionPolicy::Retain);
+            prop_assert!(!widened);
+            if let Some((resource, _)) = world.resource(&entry.uid) {
+                let kept = resource.deletion() == DeletionPolicy::Retain;
+                prop_assert!(!(kept && stone.policy == DeletionPolicy::Delete));
+            }
+        }
+    }
+
+    #[test]
+    fn a_name_is_given_once_and_both_are_told(world in world()) {
+        let assigned = world.assign();
+        let was = |uid: &str| {
+            let before = world.previous.iter().find(|e| e.uid == uid);
+            before.is_some_and(|e| e.intent == Intent::Present)
+        };
+        let present: Vec<_> =
+            assigned.entries.iter().filter(|e| e.intent == Intent::Present).collect();
+        for a in &present {
+            for b in &present {
+                let clash = a.uid < b.uid && wishes::object(&a.uid) == wishes::object(&b.uid);
+                prop_assert!(!clash || was(&a.uid) && was(&b.uid));
+            }
+        }
+        for (uid, refusal) in &assigned.refused {
+            prop_assert!(world.resource(uid).is_some());
+            if refusal.reason == dockfleet_crds::Reason::Conflict {
+                let name = wishes::object(uid);
+                let told = assigned.contested.keys().any(|o| o != uid && wishes::object(o) == name);
+                prop_assert!(told, "{uid} lost to nobody");
+            }
+        }
+    }
+}

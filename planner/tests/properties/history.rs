@@ -1,0 +1,308 @@
+//! Lives of a host: eras of assignments with accidents, cut off between any two effects.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use dockfleet_crds::policy::AdoptionPolicy;
+use dockfleet_crds::{Intent, labels};
+use dockfleet_planner::desired::Desired;
+use dockfleet_planner::plan::{JournalChange, Step};
+use dockfleet_planner::record::Stage;
+use proptest::prelude::*;
+
+use crate::agent::{Agent, End, Fault};
+use crate::engine::{Engine, Release};
+use crate::wishes::{self, UIDS, Wish};
+
+/// What people do to the host at the beginning of an era.
+#[derive(Clone, Debug)]
+enum Accident {
+    Remove(&'static str),
+    /// Somebody makes an object of that name, as a resource would want it or not.
+    Make(&'static str, u8),
+    Use(&'static str),
+    Release(&'static str),
+}
+
+#[derive(Clone, Debug)]
+struct Era {
+    wishes: Vec<Wish>,
+    accidents: Vec<Accident>,
+    faults: Vec<Fault>,
+}
+
+const NAMES: [&str; 4] = ["n0", "n1", "v0", "v1"];
+
+fn accident() -> impl Strategy<Value = Accident> {
+    let name = || proptest::sample::select(NAMES.to_vec());
+    prop_oneof![
+        2 => name().prop_map(Accident::Remove),
+        2 => (name(), 0..4u8).prop_map(|(n, v)| Accident::Make(n, v)),
+        1 => name().prop_map(Accident::Use),
+        1 => name().prop_map(Accident::Release),
+    ]
+}
+
+fn fault() -> impl Strategy<Value = Fault> {
+    prop_oneof![
+        3 => Just(Fault::Done),
+        1 => Just(Fault::Failed),
+        1 => Just(Fault::CrashBefore),
+        1 => Just(Fault::CrashAfter),
+    ]
+}
+
+fn era() -> impl Strategy<Value = Era> {
+    (
+        proptest::collection::vec(wishes::wish(), UIDS.len()),
+        proptest::collection::vec(accident(), 0..3),
+        proptest::collection::vec(fault(), 0..12),
+    )
+        .prop_map(|(wishes, accidents, faults)| Era {
+            wishes,
+            accidents,
+            faults,
+        })
+}
+
+fn release() -> impl Strategy<Value = Release> {
+    prop_oneof![Just(Release::V20), Just(Release::V29)]
+}
+
+/// What is true of the world, whatever the journal says.
+#[derive(Default)]
+struct Truth {
+    /// Identities of foreign objects that some entry was told to adopt.
+    adoptable: BTreeSet<String>,
+}
+
+struct Life {
+    agent: Agent,
+    truth: Truth,
+}
+
+impl Life {
+    fn new(release: Release) -> Self {
+        Self {
+            agent: Agent::new(Engine::new(release)),
+            truth: Truth::default(),
+        }
+    }
+
+    fn happen(&mut self, accident: &Accident) {
+        let engine = &mut self.agent.engine;
+        match accident {
+            Accident::Use(name) => {
+                engine.in_use.insert((*name).to_owned());
+            }
+            Accident::Release(name) => {
+                engine.in_use.remove(*name);
+            }
+            Accident::Remove(name) => {
+                engine.networks.retain(|n| n.name != *name);
+                engine.volumes.remove(*name);
+            }
+            Accident::Make(name, variant) => {
+                let uid = UIDS.iter().find(|u| wishes::object(u) == *name).unwrap();
+                let entry = wishes::entry(
+                    uid,
+                    &Wish::Present {
+                        variant: *variant,
+                        policy: dockfleet_planner::desired::Behaviour::default(),
+                        loss: dockfleet_crds::policy::LossPolicy::Report,
+                    },
+                    None,
+                );
+                // An engine that refuses it leaves things as they are.
+                let _ = engine.create(&Desired::of(&entry.unwrap()).unwrap());
+            }
+        }
+    }
+
+    /// Takes an era's wishes for the assignment, as a controller would write it.
+    fn begin(&mut self, era: &Era) {
+        for accident in &era.accidents {
+            self.happen(accident);
+        }
+        let before = std::mem::take(&mut self.agent.entries);
+        for (uid, wish) in UIDS.iter().zip(&era.wishes) {
+            let was = before.iter().find(|e| e.uid == *uid);
+            let named = matches!(wish, Wish::Absent { named: true, .. });
+            let status = self.agent.statuses.get(*uid).filter(|_| named);
+            let id = status.and_then(|s| s.id.clone());
+            let entry = match wish {
+                // A tombstone is of what was there; an entry may get lost.
+                Wish::Absent { .. } if was.is_none() => None,
+                _ => wishes::entry(uid, wish, id),
+            };
+            self.agent.entries.extend(entry);
+        }
+        self.agent.faults.clone_from(&era.faults);
+    }
+
+    fn pass(&mut self) -> End {
+        self.note_adoptable();
+        let before = self.agent.engine.clone();
+        let end = self.agent.pass();
+        self.nothing_foreign_went(&before);
+        end
+    }
+
+    fn note_adoptable(&mut self) {
+        for entry in &self.agent.entries {
+            let policy = match Desired::of(entry) {
+                Ok(Desired::Network(n)) => n.policy,
+                Ok(Desired::Volume(v)) => v.policy,
+                _ => continue,
+            };
+            if policy.adoption != AdoptionPolicy::Never {
+                let observed = self.agent.engine.observe();
+                let named = observed.named(entry.kind, wishes::object(&entry.uid));
+                let ids = named.unwrap().into_iter().map(|o| o.id());
+                self.truth.adoptable.extend(ids);
+            }
+        }
+    }
+
+    /// Invariant 3, by what was there and is not there any more.
+    fn nothing_foreign_went(&self, before: &Engine) {
+        let after = &self.agent.engine;
+        for n in &before.networks {
+            let ours = n.labels.contains_key(labels::UID) || self.truth.adoptable.contains(&n.id);
+            let there = after.networks.iter().any(|a| a.id == n.id);
+            assert!(there || ours, "a foreign network went: {n:?}");
+        }
+        for v in before.volumes.values() {
+            let ours = v.labels.contains_key(labels::UID) || self.truth.adoptable.contains(&v.id());
+            let there = after.volumes.get(&v.name).is_some_and(|a| a.id() == v.id());
+            assert!(there || ours, "a foreign volume went: {v:?}");
+        }
+    }
+
+    /// Lets passes follow each other until one changes nothing.
+    fn rest(&mut self) {
+        let bound = self.agent.faults.len() + 8;
+        for _ in 0..bound {
+            let quiet = self.agent.faults.is_empty();
+            let before = (
+                self.agent.engine.clone(),
+                self.agent.journal.clone(),
+                self.agent.entries.clone(),
+            );
+            self.pass();
+            let after = (&self.agent.engine, &self.agent.journal, &self.agent.entries);
+            if quiet && (&before.0, &before.1, &before.2) == after {
+                return self.at_rest();
+            }
+        }
+        panic!("no rest after {bound} passes: {:#?}", self.agent);
+    }
+
+    /// What holds of a host at rest.
+    fn at_rest(&self) {
+        let agent = &self.agent;
+        let left = agent.plan();
+        let steps = left.iter().filter(|p| p.step != Step::None);
+        let refusals = steps.clone().count();
+        assert!(
+            refusals <= agent.refused,
+            "a step is left that nobody refused: {:?}",
+            steps.collect::<Vec<_>>()
+        );
+        for p in &left {
+            assert_eq!(p.journal, JournalChange::Keep, "{p:?}");
+        }
+        // Every tombstone is acknowledged but those that wait for a container.
+        for entry in agent.entries.iter().filter(|e| e.intent == Intent::Absent) {
+            let name = wishes::object(&entry.uid);
+            assert!(
+                agent.engine.in_use.contains(name),
+                "never acknowledged: {entry:?}"
+            );
+        }
+        let mut owners: BTreeMap<_, &str> = BTreeMap::new();
+        for r in agent
+            .journal
+            .values()
+            .filter(|r| r.stage != Stage::Retained)
+        {
+            if let Some(id) = &r.id {
+                let other = owners.insert((r.kind, id), &r.uid);
+                assert_eq!(other, None, "two owners of {id}: {:?}", agent.journal);
+            }
+        }
+    }
+
+    /// Returns the world without identities: what two lives must agree on.
+    fn summary(&self) -> impl PartialEq + std::fmt::Debug + use<> {
+        let observed = self.agent.engine.observe();
+        let records: Vec<_> = self
+            .agent
+            .journal
+            .values()
+            .map(|r| {
+                let named = observed.named(r.kind, &r.object).unwrap();
+                let there = named.iter().any(|o| Some(o.id()) == r.id);
+                (r.uid.clone(), r.stage, r.adopted, r.was_ready, there)
+            })
+            .collect();
+        let entries: Vec<_> = self
+            .agent
+            .entries
+            .iter()
+            .map(|e| (e.uid.clone(), e.intent))
+            .collect();
+        (self.agent.engine.content(), records, entries)
+    }
+
+    fn ids(&self) -> BTreeSet<String> {
+        let observed = self.agent.engine.observe();
+        let networks = observed.networks.unwrap().into_iter().map(|n| n.id);
+        let volumes = observed.volumes.unwrap().into_iter().map(|v| v.id());
+        networks.chain(volumes).collect()
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Eras follow each other at once, with the host at rest or not.
+    #[test]
+    fn a_host_comes_to_rest_and_no_rule_is_broken(
+        release in release(),
+        eras in proptest::collection::vec((era(), any::<bool>()), 1..5),
+    ) {
+        let mut life = Life::new(release);
+        for (era, rest) in &eras {
+            life.begin(era);
+            if *rest {
+                life.rest();
+            } else {
+                life.pass();
+            }
+        }
+        life.rest();
+    }
+
+    /// Wherever an agent is cut off, it ends up where it would have without.
+    #[test]
+    fn a_crash_anywhere_changes_nothing_in_the_end(
+        release in release(),
+        eras in proptest::collection::vec(era(), 1..4),
+    ) {
+        let (mut cut, mut smooth) = (Life::new(release), Life::new(release));
+        for era in &eras {
+            let calm = Era { faults: vec![], ..era.clone() };
+            cut.begin(era);
+            smooth.begin(&calm);
+            let (before_cut, before_smooth) = (cut.ids(), smooth.ids());
+            cut.rest();
+            smooth.rest();
+            prop_assert_eq!(cut.summary(), smooth.summary());
+            // What the smooth life kept, the other kept too.
+            let kept = |before: &BTreeSet<String>, life: &Life| {
+                before.intersection(&life.ids()).count()
+            };
+            prop_assert_eq!(kept(&before_cut, &cut), kept(&before_smooth, &smooth));
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! One plan over any state: no history need lead there.
+
+use dockfleet_crds::{Entry, labels};
+use dockfleet_planner::capability::ApiVersion;
+use dockfleet_planner::observed::{Observed, ObservedNetwork, ObservedVolume};
+use dockfleet_planner::plan::{Planned, Records, Step, Surroundings, forgettable, plan, statuses};
+use dockfleet_planner::record::{Record, Stage};
+use proptest::prelude::*;
+
+use crate::agent::{apply, judge};
+use crate::wishes::{self, UIDS, Wish};
+
+#[derive(Clone, Debug)]
+struct State {
+    entries: Vec<Entry>,
+    observed: Observed,
+    journal: Records,
+}
+
+impl State {
+    fn plan(&self) -> Vec<Planned> {
+        let around = Surroundings {
+            api: ApiVersion(1, 47),
+            nonce: "nonce",
+        };
+        plan(&self.entries, &self.observed, &self.journal, &around)
+    }
+}
+
+/// The objects of a state are `a` to `f`: two networks of each name, one volume of each.
+const IDS: [&str; 4] = ["a", "b", "c", "d"];
+
+fn label(uid: Option<&'static str>) -> Vec<(String, String)> {
+    let pair = |uid: &str| (labels::UID.to_owned(), uid.to_owned());
+    uid.map(pair).into_iter().collect()
+}
+
+fn uid() -> impl Strategy<Value = Option<&'static str>> {
+    proptest::option::weighted(0.6, proptest::sample::select(UIDS.to_vec()))
+}
+
+fn networks() -> impl Strategy<Value = Option<Vec<ObservedNetwork>>> {
+    let one = |i: usize| {
+        proptest::option::weighted(0.4, (uid(), any::<bool>())).prop_map(move |made| {
+            made.map(|(uid, internal)| ObservedNetwork {
+                id: IDS[i].to_owned(),
+                name: format!("n{}", i % 2),
+                driver: "bridge".to_owned(),
+                labels: label(uid).into_iter().collect(),
+                internal,
+                ..ObservedNetwork::default()
+            })
+        })
+    };
+    let all = (one(0), one(1), one(2), one(3));
+    proptest::option::weighted(
+        0.9,
+        all.prop_map(|(a, b, c, d)| [a, b, c, d].into_iter().flatten().collect()),
+    )
+}
+
+fn volumes() -> impl Strategy<Value = Option<Vec<ObservedVolume>>> {
+    let one = |i: usize| {
+        let marks = (uid(), proptest::option::of(Just(IDS[i])), any::<bool>());
+        proptest::option::weighted(0.6, marks).prop_map(move |made| {
+            made.map(|(uid, id, plugin)| {
+                let id = id.map(|id| (labels::VOLUME_ID.to_owned(), id.to_owned()));
+                ObservedVolume {
+                    name: format!("v{i}"),
+                    driver: if plugin { "plugin" } else { "local" }.to_owned(),
+                    labels: label(uid).into_iter().chain(id).collect(),
+                    ..ObservedVolume::default()
+                }
+            })
+        })
+    };
+    let all = (one(0), one(1));
+    proptest::option::weighted(
+        0.9,
+        all.prop_map(|(a, b)| [a, b].into_iter().flatten().collect()),
+    )
+}
+
+fn stage() -> impl Strategy<Value = Stage> {
+    prop_oneof![
+        1 => Just(Stage::Creating),
+        3 => Just(Stage::Owned),
+        1 => Just(Stage::Replacing),
+        1 => Just(Stage::Removing),
+        1 => Just(Stage::Retained)
+    ]
+}
+
+fn some_id() -> impl Strategy<Value = Option<String>> {
+    let known = proptest::sample::select(IDS.to_vec()).prop_map(str::to_owned);
+    proptest::option::weighted(
+        0.8,
+        prop_oneof![4 => known, 1 => Just("elsewhere".to_owned())],
+    )
+}
+
+/// A record, which no entry need speak of.
+fn record(uid: &'static str) -> impl Strategy<Value = Option<Record>> {
+    let parts = (stage(), some_id(), any::<bool>(), any::<bool>());
+    proptest::option::weighted(0.6, parts).prop_map(move |parts| {
+        parts.map(|(stage, id, adopted, was_ready)| Record {
+            uid: uid.to_owned(),
+            kind: wishes::kind(uid),
+            namespace: "team".to_owned(),
+            name: wishes::object(uid).to_owned(),
+            object: wishes::object(uid).to_owned(),
+            id,
+            stage,
+            adopted,
+            was_ready,
+        })
+    })
+}
+
+fn state() -> impl Strategy<Value = State> {
+    let wishes = proptest::collection::vec((wishes::wish(), some_id()), UIDS.len());
+    let records: Vec<_> = UIDS.map(record).into();
+    (wishes, networks(), volumes(), records).prop_map(|(wishes, networks, volumes, records)| {
+        let mut journal = Records::new();
+        for record in records.into_iter().flatten() {
+            // One object has one owner, whatever happened.
+            let held = |r: &Record| {
+                r.id == record.id && r.kind == record.kind && r.stage != Stage::Retained
+            };
+            if record.id.is_none() || !journal.values().any(held) {
+                journal.insert(record.uid.clone(), record);
+            }
+        }
+        let entry = |(uid, (wish, id)): (&&str, &(Wish, Option<String>))| {
+            wishes::entry(uid, wish, id.clone())
+        };
+        State {
+            entries: UIDS.iter().zip(&wishes).filter_map(entry).collect(),
+            observed: Observed { networks, volumes },
+            journal,
+        }
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_plan_keeps_every_rule(state in state()) {
+        judge(&state.entries, &state.observed, &state.journal, &state.plan());
+    }
+
+    #[test]
+    fn a_plan_is_the_same_in_any_order(state in state(), seed in any::<u64>()) {
+        let other = State {
+            entries: wishes::shuffled(&state.entries, seed),
+            observed: Observed {
+                networks: state.observed.networks.as_ref().map(|n| wishes::shuffled(n, seed)),
+                volumes: state.observed.volumes.as_ref().map(|v| wishes::shuffled(v, seed)),
+            },
+            journal: state.journal.clone(),
+        };
+        prop_assert_eq!(state.plan(), state.plan());
+        prop_assert_eq!(state.plan(), other.plan());
+    }
+
+    /// The word in the journal alone changes no decision: a crash right after it repeats the step.
+    #[test]
+    fn a_journalled_intent_is_repeated_as_it_is(state in state()) {
+        let first = state.plan();
+        let mut journalled = state.clone();
+        apply(&mut journalled.journal, &first);
+        for again in journalled.plan() {
+            let before = first.iter().find(|p| p.status.uid == again.status.uid);
+            let before = before.map(|p| &p.step);
+            if before != Some(&Step::None) {
+                prop_assert_eq!(Some(&again.step), before);
+            }
+        }
+    }
+
+    #[test]
+    fn every_entry_has_one_status(state in state()) {
+        let planned = state.plan();
+        let all = statuses(&planned, &state.journal);
+        let uids: Vec<_> = all.iter().map(|s| s.uid.clone()).collect();
+        let mut sorted = uids.clone();
+        sorted.sort();
+        sorted.dedup();
+        prop_assert_eq!(&uids, &sorted);
+        for entry in &state.entries {
+            let status = all.iter().find(|s| s.uid == entry.uid).unwrap();
+            prop_assert_eq!(&status.revision, &entry.revision);
+        }
+    }
+
+    #[test]
+    fn what_is_forgettable_changes_no_plan(state in state()) {
+        let mut forgetful = state.clone();
+        for uid in forgettable(&state.entries, &state.observed, &state.journal) {
+            forgetful.journal.remove(&uid);
+        }
+        prop_assert_eq!(state.plan(), forgetful.plan());
+    }
+}
