@@ -68,6 +68,10 @@ doc: ## API documentation, warnings are errors
 generate: ## write crds/manifests from the types
 	cargo run --locked -p dockfleet -- crds --dir crds/manifests
 
+.PHONY: bench
+bench: ## measure against the bare engine API, Ansible and docker compose (root or sudo)
+	@scripts/bench.sh
+
 .PHONY: fmt
 fmt: ## format the code
 	cargo fmt --all

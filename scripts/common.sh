@@ -2,6 +2,7 @@
 # shellcheck shell=bash
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# shellcheck disable=SC2034
 target=${CARGO_TARGET_DIR:-$top/target}
 # Debian keeps daemons where only root's PATH looks.
 PATH=$PATH:/usr/sbin:/sbin
@@ -51,6 +52,20 @@ build_programs() {
     say "building ${*} (minutes the first time, seconds after that)"
     (cd "$top" && cargo build --locked "${packages[@]}")
 }
+
+# start_as_root LOG COMMAND...: prints the pid of what then runs on its own, without a terminal; a
+# sudo that stayed in between would end with this shell, and the command with it.
+start_as_root() {
+    if [ ${#as_root[@]} -gt 0 ]; then
+        say "that takes root: sudo may ask for your password" >&2
+    fi
+    # shellcheck disable=SC2016
+    "${as_root[@]}" env PATH="$PATH" sh -c \
+        'log=$1; shift; setsid "$@" </dev/null >"$log" 2>&1 & echo $!' start "$@"
+}
+
+# is_running PID: also when it is another user's.
+is_running() { [ -d "/proc/$1" ]; }
 
 # started_at PID: when the process began, in clock ticks since boot; empty when there is none.
 # Together with the pid it names one process, also after the pid is somebody else's.

@@ -28,23 +28,16 @@ up() {
     mkdir -p "$home/run"
     # The fleet stays until somebody writes into it.
     mkfifo "$home/control"
-    if [ ${#as_root[@]} -gt 0 ]; then
-        say "network namespaces take root: sudo may ask for your password"
-        "${as_root[@]}" true
-    fi
     say "starting; logs are in .fleet"
     # TMPDIR is where engines and servers keep what is theirs.
-    "${as_root[@]}" env PATH="$PATH" TMPDIR="$home/run" KUBEBUILDER_ASSETS="$KUBEBUILDER_ASSETS" \
-        DOCKFLEET_ENGINE_DIR="$DOCKFLEET_ENGINE_DIR" OWNER="$(id -u):$(id -g)" setsid \
-        "$target/debug/e2e-fleet" up "$home" </dev/null >"$home/fleet.log" 2>&1 &
-    pid=$!
+    pid=$(start_as_root "$home/fleet.log" env TMPDIR="$home/run" \
+        KUBEBUILDER_ASSETS="$KUBEBUILDER_ASSETS" DOCKFLEET_ENGINE_DIR="$DOCKFLEET_ENGINE_DIR" \
+        OWNER="$(id -u):$(id -g)" "$target/debug/e2e-fleet" up "$home")
+    remember "$pid_file" "$pid"
     # Whoever interrupts this wants no half of a fleet.
     trap 'end_process "$pid_file" 1; clean; exit 130' INT TERM
     until [ -e "$home/welcome" ]; do
-        if [ -s "$home/pid" ] && [ ! -e "$pid_file" ]; then
-            remember "$pid_file" "$(cat "$home/pid")"
-        fi
-        if ! kill -0 "$pid" 2>/dev/null; then
+        if ! is_running "$pid"; then
             cat "$home/fleet.log" >&2
             clean
             die "the fleet did not start; its log is above"
@@ -64,6 +57,7 @@ down() {
         say "ending the fleet"
         # It ends its processes itself, in the right order; should that fail, the kernel ends them
         # with it, and `e2e-fleet sweep` removes what they leave.
+        # shellcheck disable=SC2016
         timeout 5 bash -c 'echo down >"$1"' bash "$home/control" || true
         local waited=0
         while [ -n "$(remembered "$pid_file")" ] && [ $waited -lt 600 ]; do

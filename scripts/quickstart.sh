@@ -21,11 +21,11 @@ dockfleet=$target/debug/dockfleet
 default_socket=/var/run/docker.sock
 export DOCKFLEET_LOG_FORMAT=${DOCKFLEET_LOG_FORMAT:-text}
 
-# Says whether an engine answers where dockfleet looks for it; what it said is in $answer.
+# Says whether an engine answers where dockfleet looks for it.
 engine_answers() {
     local probe status=0
     probe=$(mktemp -d)
-    answer=$(timeout 30 "$dockfleet" --log error get --state-dir "$probe" 2>&1) || status=$?
+    timeout 30 "$dockfleet" --log error get --state-dir "$probe" >/dev/null 2>&1 || status=$?
     rm -rf "$probe"
     return $status
 }
@@ -55,6 +55,7 @@ install_engine() {
 }
 
 # The first process of the engine's namespaces; arguments: folder, group of the socket.
+# shellcheck disable=SC2016
 boot='
 set -e
 # This is still the machine'\''s /proc, so this is the pid that the machine knows.
@@ -86,14 +87,9 @@ start_own_engine() {
     *) echo "{}" >"$home/daemon.json" ;;
     esac
     rm -f "$home/init" "$socket"
-    if [ ${#as_root[@]} -gt 0 ]; then
-        say "that takes root: sudo may ask for your password"
-        "${as_root[@]}" true
-    fi
-    "${as_root[@]}" env PATH="$PATH" setsid \
+    starter=$(start_as_root "$home/dockerd.log" \
         unshare --mount --net --pid --uts --ipc --fork --kill-child -- \
-        sh -c "$boot" boot "$home" "$(id -g)" </dev/null >"$home/dockerd.log" 2>&1 &
-    starter=$!
+        sh -c "$boot" boot "$home" "$(id -g)")
     use_own_engine
     # First who it is, so that it can be stopped whatever comes after that.
     until [ -s "$home/init" ]; do
@@ -107,7 +103,7 @@ start_own_engine() {
 
 # wait_for_start PID: a moment, as long as that process runs and a minute has not passed.
 wait_for_start() {
-    if ! kill -0 "$1" 2>/dev/null || [ "$((waited += 1))" -gt 120 ]; then
+    if ! is_running "$1" || [ "$((waited += 1))" -gt 120 ]; then
         echo "--- the end of .quickstart/dockerd.log" >&2
         tail -n 20 "$home/dockerd.log" >&2
         end_process "$pid_file" 5
@@ -166,7 +162,7 @@ next_steps() {
         "$program delete -f $example" "let go of it all (volume shop-data is kept)"
         "make quickstart-down" "the same, and stop what was started for it"
     )
-    printf '  %-50s %s\n' "${rows[@]}"
+    printf '  %-54s %s\n' "${rows[@]}"
     echo "docs/getting-started.md goes on from here."
 }
 
@@ -187,6 +183,7 @@ down() {
         say "stopping the engine in .quickstart"
         end_process "$pid_file" 30
     elif [ -e "$found_file" ]; then
+        # shellcheck disable=SC1090
         . "$found_file"
         say "running: dockfleet delete -f $example at ${DOCKER_HOST:-$default_socket}"
         "$dockfleet" delete -f "$example" || status=$?

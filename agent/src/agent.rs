@@ -109,7 +109,10 @@ pub async fn run(config: AgentConfig, shutdown: CancellationToken) -> Result<(),
     };
     agent.run(std::pin::pin!(told), &shutdown).await;
     // The agent is gone and its end of the channel with it: the reporter writes the last and ends.
-    if tokio::time::timeout(LAST_REPORT, &mut reporter).await.is_err() {
+    if tokio::time::timeout(LAST_REPORT, &mut reporter)
+        .await
+        .is_err()
+    {
         reporter.abort();
     }
     Ok(())
@@ -192,7 +195,10 @@ impl Agent {
         self.accept();
         let engine = match self.engine.take() {
             Some(engine) => engine,
-            None => match shutdown.run_until_cancelled(Engine::connect(&self.endpoint)).await {
+            None => match shutdown
+                .run_until_cancelled(Engine::connect(&self.endpoint))
+                .await
+            {
                 Some(Ok(engine)) => engine,
                 Some(Err(err)) => return self.engine_is_away(&err),
                 None => return RELIST,
@@ -208,7 +214,12 @@ impl Agent {
             self.events = Some(Box::pin(engine.events()));
         }
         let (ledger, entries) = self.journal.split();
-        let work = Work { engine: &engine, entries, effects: &self.effects, stop: shutdown };
+        let work = Work {
+            engine: &engine,
+            entries,
+            effects: &self.effects,
+            stop: shutdown,
+        };
         let report = work.enforce(ledger, &mut |_| {}).await;
         let wait = self.learn(report, engine);
         self.publish();
@@ -218,7 +229,9 @@ impl Agent {
     /// Makes a newly heard assignment durable; nothing is done by one that is not.
     fn accept(&mut self) {
         self.journal_trouble = None;
-        let Some(snapshot) = self.hearing.pending.take() else { return };
+        let Some(snapshot) = self.hearing.pending.take() else {
+            return;
+        };
         let (generation, entries) = (snapshot.generation, snapshot.entries.len());
         match self.journal.set_assignment(&snapshot, &self.effects) {
             Ok(()) => tracing::info!(generation, entries, "assignment accepted"),
@@ -234,7 +247,11 @@ impl Agent {
     fn engine_answers(&mut self, engine: Engine) {
         let facts = engine.facts();
         if self.facts.as_ref() != Some(facts) || self.engine_trouble.is_some() {
-            tracing::info!(version = facts.version, api = facts.api_version, "the engine answers");
+            tracing::info!(
+                version = facts.version,
+                api = facts.api_version,
+                "the engine answers"
+            );
         }
         self.engine_trouble = None;
         self.facts = Some(facts.clone());
@@ -286,7 +303,9 @@ impl Agent {
     }
 
     fn publish(&mut self) {
-        let Some(statuses) = &self.statuses else { return };
+        let Some(statuses) = &self.statuses else {
+            return;
+        };
         let entries = self.journal.assignment().map_or(&[][..], |s| &s.entries);
         let report = Report {
             host: HostView {

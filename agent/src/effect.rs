@@ -27,7 +27,9 @@ pub struct Effects {
 impl Effects {
     /// Calls `hook` right after each change.
     pub fn new(hook: impl Fn(Effect) + Send + Sync + 'static) -> Self {
-        Self { hook: Some(Arc::new(hook)) }
+        Self {
+            hook: Some(Arc::new(hook)),
+        }
     }
 
     /// Says that a change has happened.
@@ -40,6 +42,8 @@ impl Effects {
 
 impl fmt::Debug for Effects {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Effects").field("hook", &self.hook.is_some()).finish()
+        f.debug_struct("Effects")
+            .field("hook", &self.hook.is_some())
+            .finish()
     }
 }

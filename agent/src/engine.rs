@@ -27,9 +27,9 @@ use dockfleet_planner::desired::Desired;
 use dockfleet_planner::observed::{Observed, ObservedNetwork, ObservedVolume};
 
 pub use self::endpoint::{Endpoint, EndpointError};
+use self::error::Call;
 pub use self::error::{Cause, EngineError};
 pub use self::events::Happening;
-use self::error::Call;
 
 /// The oldest API version that is supported: that of Engine 20.10.
 const OLDEST: ApiVersion = ApiVersion(1, 41);
@@ -117,7 +117,13 @@ impl Engine {
             capabilities: capability::of(api),
         };
         let docker = docker.with_request_modifier(move |request| versioned(request, api));
-        Ok(Self { docker, facts, api, timeouts, calls: AtomicU64::new(1) })
+        Ok(Self {
+            docker,
+            facts,
+            api,
+            timeouts,
+            calls: AtomicU64::new(1),
+        })
     }
 
     /// Returns what the engine said of itself.
@@ -149,17 +155,29 @@ impl Engine {
 
     async fn networks(&self) -> Result<Vec<ObservedNetwork>, EngineError> {
         let call = self.docker.list_networks(None::<ListNetworksOptions>);
-        let list = self.count(Call::List("networks"), self.timeouts.read, call).await?;
+        let list = self
+            .count(Call::List("networks"), self.timeouts.read, call)
+            .await?;
         Ok(list.into_iter().map(shown::network).collect())
     }
 
     async fn volumes(&self) -> Result<Vec<ObservedVolume>, EngineError> {
         let call = self.docker.list_volumes(None::<ListVolumesOptions>);
-        let list = self.count(Call::List("volumes"), self.timeouts.read, call).await?;
+        let list = self
+            .count(Call::List("volumes"), self.timeouts.read, call)
+            .await?;
         for warning in list.warnings.iter().flatten() {
-            tracing::warn!(warning = redact::redact(warning), "the engine's list of volumes may lack some");
+            tracing::warn!(
+                warning = redact::redact(warning),
+                "the engine's list of volumes may lack some"
+            );
         }
-        Ok(list.volumes.into_iter().flatten().map(shown::volume).collect())
+        Ok(list
+            .volumes
+            .into_iter()
+            .flatten()
+            .map(shown::volume)
+            .collect())
     }
 
     /// Returns the volume of this name as it is now, or nothing where there is none.
@@ -168,9 +186,13 @@ impl Engine {
     /// forms that not every client can read.
     pub async fn volume(&self, name: &str) -> Result<Option<ObservedVolume>, EngineError> {
         let filters = HashMap::from([("name", vec![name])]);
-        let options = ListVolumesOptionsBuilder::default().filters(&filters).build();
+        let options = ListVolumesOptionsBuilder::default()
+            .filters(&filters)
+            .build();
         let call = self.docker.list_volumes(Some(options));
-        let list = self.count(Call::List("volumes"), self.timeouts.read, call).await?;
+        let list = self
+            .count(Call::List("volumes"), self.timeouts.read, call)
+            .await?;
         let found = list.volumes.into_iter().flatten().find(|v| v.name == name);
         Ok(found.map(shown::volume))
     }
@@ -198,7 +220,10 @@ impl Engine {
                 self.count(call, self.timeouts.change, answer).await?;
             }
             Desired::Tombstone(t) => {
-                return Err(EngineError::Refused(format!("{} is to go, not to be made", t.name)));
+                return Err(EngineError::Refused(format!(
+                    "{} is to go, not to be made",
+                    t.name
+                )));
             }
         }
         Ok(())
@@ -225,14 +250,21 @@ impl Engine {
     /// [`EngineError::InUse`].
     pub async fn remove_network(&self, id: &str) -> Result<(), EngineError> {
         let call = Call::Remove(Kind::DockerNetwork, id);
-        self.count(call, self.timeouts.change, self.docker.remove_network(plain(id)?)).await
+        self.count(
+            call,
+            self.timeouts.change,
+            self.docker.remove_network(plain(id)?),
+        )
+        .await
     }
 
     /// Removes the volume with this name, never by force. One that a container uses is not removed,
     /// which is [`EngineError::InUse`].
     pub async fn remove_volume(&self, name: &str) -> Result<(), EngineError> {
         let call = Call::Remove(Kind::DockerVolume, name);
-        let answer = self.docker.remove_volume(plain(name)?, None::<RemoveVolumeOptions>);
+        let answer = self
+            .docker
+            .remove_volume(plain(name)?, None::<RemoveVolumeOptions>);
         self.count(call, self.timeouts.change, answer).await
     }
 
@@ -265,10 +297,14 @@ fn client(endpoint: &Endpoint) -> Result<Docker, bollard::errors::Error> {
         Endpoint::Unix(path) => {
             Docker::connect_with_unix(&path.to_string_lossy(), CLIENT_TIMEOUT, version)
         }
-        Endpoint::Tcp { address, certs: None } => {
-            Docker::connect_with_http(address, CLIENT_TIMEOUT, version)
-        }
-        Endpoint::Tcp { address, certs: Some(folder) } => {
+        Endpoint::Tcp {
+            address,
+            certs: None,
+        } => Docker::connect_with_http(address, CLIENT_TIMEOUT, version),
+        Endpoint::Tcp {
+            address,
+            certs: Some(folder),
+        } => {
             let file = |name| folder.join(name);
             let (key, cert, ca) = (file("key.pem"), file("cert.pem"), file("ca.pem"));
             Docker::connect_with_ssl(address, &key, &cert, &ca, CLIENT_TIMEOUT, version)
@@ -303,6 +339,8 @@ fn plain(name: &str) -> Result<&str, EngineError> {
     if begins && name.chars().all(fits) {
         Ok(name)
     } else {
-        Err(EngineError::Refused(format!("{name:?} is no name or ID of an object")))
+        Err(EngineError::Refused(format!(
+            "{name:?} is no name or ID of an object"
+        )))
     }
 }

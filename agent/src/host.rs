@@ -52,12 +52,7 @@ impl HostView {
             observed_generation: None,
             engine: self.engine.clone().or_else(|| before.engine.clone()),
             entries: self.counts,
-            conditions: condition::merge(
-                &before.conditions,
-                &[self.standing.verdict()],
-                None,
-                now,
-            ),
+            conditions: condition::merge(&before.conditions, &[self.standing.verdict()], None, now),
         }
     }
 }
@@ -99,17 +94,25 @@ mod tests {
     }
 
     fn view(standing: Standing, engine: Option<EngineFacts>) -> HostView {
-        HostView { engine, counts: EntryCounts::default(), standing }
+        HostView {
+            engine,
+            counts: EntryCounts::default(),
+            standing,
+        }
     }
 
     #[test]
     fn a_condition_keeps_its_time_and_an_absent_engine_its_facts() {
-        let facts = EngineFacts { version: "29.1".into(), ..EngineFacts::default() };
-        let first = view(Standing::Ready, Some(facts.clone()))
-            .status(&DockerHostStatus::default(), &at(1));
+        let facts = EngineFacts {
+            version: "29.1".into(),
+            ..EngineFacts::default()
+        };
+        let first =
+            view(Standing::Ready, Some(facts.clone())).status(&DockerHostStatus::default(), &at(1));
         let same = view(Standing::Ready, Some(facts.clone())).status(&first, &at(2));
         assert_eq!(same, first);
-        let away = view(Standing::EngineUnreachable("no answer".into()), None).status(&first, &at(3));
+        let away =
+            view(Standing::EngineUnreachable("no answer".into()), None).status(&first, &at(3));
         assert_eq!(away.engine, Some(facts));
         assert_eq!(away.conditions[0].reason, "EngineUnreachable");
         assert_eq!(away.conditions[0].last_transition_time, at(3));
@@ -117,8 +120,16 @@ mod tests {
 
     #[test]
     fn only_what_the_host_must_have_is_counted() {
-        let entry = |uid: &str, intent| Entry { uid: uid.into(), intent, ..Entry::default() };
-        let told = |uid: &str, state| EntryStatus { uid: uid.into(), state, ..EntryStatus::default() };
+        let entry = |uid: &str, intent| Entry {
+            uid: uid.into(),
+            intent,
+            ..Entry::default()
+        };
+        let told = |uid: &str, state| EntryStatus {
+            uid: uid.into(),
+            state,
+            ..EntryStatus::default()
+        };
         let entries = [
             entry("1", Intent::Present),
             entry("2", Intent::Present),
@@ -130,7 +141,12 @@ mod tests {
             told("3", EntryState::Failed),
             told("stray", EntryState::Pending),
         ];
-        let expected = EntryCounts { desired: 2, ready: 1, drifted: 0, failed: 1 };
+        let expected = EntryCounts {
+            desired: 2,
+            ready: 1,
+            drifted: 0,
+            failed: 1,
+        };
         assert_eq!(counts(&entries, &statuses), expected);
     }
 }

@@ -58,7 +58,9 @@ pub enum JournalError {
         why: String,
     },
     /// A newer agent wrote it.
-    #[error("the journal {path} has version {version}, and this agent knows {known}; use a newer agent")]
+    #[error(
+        "the journal {path} has version {version}, and this agent knows {known}; use a newer agent"
+    )]
     Newer {
         /// The file.
         path: PathBuf,
@@ -136,13 +138,37 @@ impl Journal {
         Self::load(connection, &path, None)
     }
 
-    fn load(
-        connection: Connection,
-        path: &Path,
-        lock: Option<Lock>,
-    ) -> Result<Self, JournalError> {
+    /// Opens the journal in a folder as [`Journal::read_only`] does. Where there is none it is empty,
+    /// and nothing is made.
+    pub fn look(dir: &Path) -> Result<Self, JournalError> {
+        match Self::read_only(dir) {
+            Err(JournalError::Absent(_)) => {
+                // It has no tables, so that a write is an error here too.
+                let connection = Connection::open_in_memory().map_err(JournalError::Write)?;
+                let ledger = Ledger {
+                    connection,
+                    records: Records::new(),
+                };
+                Ok(Self {
+                    ledger,
+                    assignment: None,
+                    _lock: None,
+                })
+            }
+            found => found,
+        }
+    }
+
+    fn load(connection: Connection, path: &Path, lock: Option<Lock>) -> Result<Self, JournalError> {
         let (records, assignment) = read(&connection, path)?;
-        Ok(Self { ledger: Ledger { connection, records }, assignment, _lock: lock })
+        Ok(Self {
+            ledger: Ledger {
+                connection,
+                records,
+            },
+            assignment,
+            _lock: lock,
+        })
     }
 
     /// Returns every record, by the UID of its resource.
@@ -179,8 +205,9 @@ impl Journal {
         snapshot: Snapshot,
         effects: &Effects,
     ) -> Result<(), JournalError> {
-        let entries = serde_json::to_string(&snapshot.entries)
-            .map_err(|err| JournalError::Write(rusqlite::Error::ToSqlConversionFailure(err.into())))?;
+        let entries = serde_json::to_string(&snapshot.entries).map_err(|err| {
+            JournalError::Write(rusqlite::Error::ToSqlConversionFailure(err.into()))
+        })?;
         self.ledger
             .connection
             .execute(
@@ -267,7 +294,10 @@ impl Ledger {
 }
 
 fn exists(path: &Path) -> Result<bool, JournalError> {
-    path.try_exists().map_err(|source| JournalError::Io { path: path.to_owned(), source })
+    path.try_exists().map_err(|source| JournalError::Io {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, JournalError> {
@@ -281,28 +311,34 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, JournalError> {
         Ok(connection)
     };
     open().map_err(|err| match err {
-        rusqlite::Error::InvalidQuery => {
-            JournalError::Corrupt { path: path.to_owned(), why: "it is empty".to_owned() }
-        }
+        rusqlite::Error::InvalidQuery => JournalError::Corrupt {
+            path: path.to_owned(),
+            why: "it is empty".to_owned(),
+        },
         err => corrupt(path, &err),
     })
 }
 
-fn read(
-    connection: &Connection,
-    path: &Path,
-) -> Result<(Records, Option<Snapshot>), JournalError> {
-    let bad = |why: String| JournalError::Corrupt { path: path.to_owned(), why };
+fn read(connection: &Connection, path: &Path) -> Result<(Records, Option<Snapshot>), JournalError> {
+    let bad = |why: String| JournalError::Corrupt {
+        path: path.to_owned(),
+        why,
+    };
     let sql = |err: rusqlite::Error| corrupt(path, &err);
-    let check: String =
-        connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(sql)?;
+    let check: String = connection
+        .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
+        .map_err(sql)?;
     if check != "ok" {
         return Err(bad(check));
     }
     let mut records = BTreeMap::new();
-    let mut statement = connection.prepare("SELECT uid, body FROM record").map_err(sql)?;
+    let mut statement = connection
+        .prepare("SELECT uid, body FROM record")
+        .map_err(sql)?;
     let rows = statement
-        .query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))
+        .query_map([], |row| {
+            Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
+        })
         .map_err(sql)?;
     for row in rows {
         let (uid, body) = row.map_err(sql)?;
@@ -311,9 +347,18 @@ fn read(
         records.insert(uid, record);
     }
     let row = connection
-        .query_row("SELECT hub, uid, generation, entries FROM assignment", [], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get::<_, String>(3)?))
-        })
+        .query_row(
+            "SELECT hub, uid, generation, entries FROM assignment",
+            [],
+            |row| {
+                Ok((
+                    row.get(0)?,
+                    row.get(1)?,
+                    row.get(2)?,
+                    row.get::<_, String>(3)?,
+                ))
+            },
+        )
         .optional()
         .map_err(sql)?;
     let assignment = match row {
@@ -321,14 +366,22 @@ fn read(
         Some((hub, uid, generation, entries)) => {
             let entries = serde_json::from_str(&entries)
                 .map_err(|err| bad(format!("assignment: line {}", err.line())))?;
-            Some(Snapshot { hub, uid, generation, entries })
+            Some(Snapshot {
+                hub,
+                uid,
+                generation,
+                entries,
+            })
         }
     };
     Ok((records, assignment))
 }
 
 fn corrupt(path: &Path, err: &rusqlite::Error) -> JournalError {
-    JournalError::Corrupt { path: path.to_owned(), why: err.to_string() }
+    JournalError::Corrupt {
+        path: path.to_owned(),
+        why: err.to_string(),
+    }
 }
 
 #[cfg(test)]

@@ -54,7 +54,12 @@ pub async fn pass(
     progress: &mut dyn FnMut(&Progress),
 ) -> PassReport {
     let never = CancellationToken::new();
-    let work = Work { engine, entries, effects, stop: &never };
+    let work = Work {
+        engine,
+        entries,
+        effects,
+        stop: &never,
+    };
     work.enforce(journal.ledger(), progress).await
 }
 
@@ -71,15 +76,24 @@ pub async fn preview(
         return Err(err);
     }
     let nonce = nonce();
-    let around = Surroundings { api: engine.api(), nonce: &nonce };
+    let around = Surroundings {
+        api: engine.api(),
+        nonce: &nonce,
+    };
     Ok(plan(entries, &seen.observed, records, &around))
 }
 
 /// Returns how entries stand when the engine cannot be asked at all.
 pub(crate) fn unknown(entries: &[Entry], records: &Records) -> Vec<EntryStatus> {
     // What is not known needs neither a version nor an identity.
-    let around = Surroundings { api: ApiVersion(0, 0), nonce: "" };
-    statuses(&plan(entries, &Observed::default(), records, &around), records)
+    let around = Surroundings {
+        api: ApiVersion(0, 0),
+        nonce: "",
+    };
+    statuses(
+        &plan(entries, &Observed::default(), records, &around),
+        records,
+    )
 }
 
 /// Returns a text that no other pass has.
@@ -101,14 +115,17 @@ pub(crate) struct Work<'a> {
 type Failures = BTreeMap<String, EngineError>;
 
 impl Work<'_> {
-    pub(crate) async fn enforce(
+    pub(crate) async fn enforce<P: FnMut(&Progress) + ?Sized>(
         self,
         ledger: &mut Ledger,
-        progress: &mut dyn FnMut(&Progress),
+        progress: &mut P,
     ) -> PassReport {
         let calls_before = self.engine.calls();
         let nonce = nonce();
-        let around = Surroundings { api: self.engine.api(), nonce: &nonce };
+        let around = Surroundings {
+            api: self.engine.api(),
+            nonce: &nonce,
+        };
         let mut failures = Failures::new();
         let mut report = PassReport::default();
         let mut round = 0;
@@ -117,8 +134,10 @@ impl Work<'_> {
             report.engine_failures = seen.failures;
             let planned = plan(self.entries, &seen.observed, ledger.records(), &around);
             let may_act = round < ROUNDS && !self.stop.is_cancelled();
-            let to_do: Vec<&Planned> =
-                planned.iter().filter(|p| may_act && is_due(p, &failures)).collect();
+            let to_do: Vec<&Planned> = planned
+                .iter()
+                .filter(|p| may_act && is_due(p, &failures))
+                .collect();
             let changes: Vec<(&str, &JournalChange)> = planned
                 .iter()
                 // An intent without its act would say that something was about to happen.
@@ -169,8 +188,10 @@ impl PassReport {
     fn finish(&mut self, mut planned: Vec<Planned>, failures: &Failures, records: &Records) {
         for p in &mut planned {
             let idle = p.step == Step::None;
-            if let (Some(err), false) = (&self.journal_failure, idle && p.journal == JournalChange::Keep)
-            {
+            if let (Some(err), false) = (
+                &self.journal_failure,
+                idle && p.journal == JournalChange::Keep,
+            ) {
                 p.status.state = EntryState::Failed;
                 p.status.reason = Some(Reason::JournalFailed);
                 p.status.message = bounded(format!("nothing was done: {}", sentence(err)));

@@ -84,7 +84,9 @@ impl Reporter {
         while open {
             open = reports.changed().await.is_ok();
             loop {
-                let Some(report) = reports.borrow_and_update().clone() else { break };
+                let Some(report) = reports.borrow_and_update().clone() else {
+                    break;
+                };
                 match self.write(&report).await {
                     Ok(()) => {
                         if failing {

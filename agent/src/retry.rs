@@ -14,7 +14,11 @@ pub(crate) struct Backoff {
 
 impl Backoff {
     pub(crate) fn new(first: Duration, most: Duration) -> Self {
-        Self { first, most, next: first }
+        Self {
+            first,
+            most,
+            next: first,
+        }
     }
 
     /// Returns how long to wait after one more failure: half of the delay to all of it.
@@ -49,7 +53,10 @@ mod tests {
     fn delays_double_up_to_the_bound_and_start_over() {
         let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(300));
         let mut delays: Vec<Duration> = (0..12).map(|_| backoff.next()).collect();
-        assert!(delays.iter().all(|d| *d <= Duration::from_secs(302)), "{delays:?}");
+        assert!(
+            delays.iter().all(|d| *d <= Duration::from_secs(302)),
+            "{delays:?}"
+        );
         assert!(delays.pop().unwrap() >= Duration::from_secs(148));
         backoff.reset();
         assert!(backoff.next() <= Duration::from_millis(1010));
@@ -59,7 +66,10 @@ mod tests {
     fn chance_stays_within_its_share() {
         for _ in 0..1000 {
             let d = around(Duration::from_secs(300), 0.2);
-            assert!((Duration::from_secs(240)..=Duration::from_secs(360)).contains(&d), "{d:?}");
+            assert!(
+                (Duration::from_secs(240)..=Duration::from_secs(360)).contains(&d),
+                "{d:?}"
+            );
         }
     }
 }

@@ -96,6 +96,7 @@ spec:
             "services:
   anchor:
     image: none
+    pull_policy: never
     networks:
 {uses}    volumes:
 {mounts}networks:

@@ -3,6 +3,7 @@
 use std::error::Error;
 
 use kube::core::Status;
+use kube::runtime::watcher;
 
 /// Why a controller cannot start or go on.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +49,9 @@ pub enum CallError {
     /// The API server refused.
     #[error("the API server refused: {}", .0.message)]
     Refused(Box<Status>),
+    /// A list had no version to watch from.
+    #[error("the API server gave a list without a version")]
+    NoVersion,
     /// The call did not get through, or its answer could not be read.
     #[error("the API server could not be asked")]
     Failed(#[source] Box<kube::Error>),
@@ -62,10 +66,23 @@ impl From<kube::Error> for CallError {
     }
 }
 
+impl From<watcher::Error> for CallError {
+    fn from(err: watcher::Error) -> Self {
+        match err {
+            watcher::Error::InitialListFailed(err)
+            | watcher::Error::WatchStartFailed(err)
+            | watcher::Error::WatchFailed(err) => Self::from(err),
+            watcher::Error::WatchError(status) => Self::Refused(status),
+            watcher::Error::NoResourceVersion => Self::NoVersion,
+        }
+    }
+}
+
 impl CallError {
-    /// Whether the object that was written is not there.
+    /// Whether the object, or its whole kind, is not there. The answer about a kind that is not
+    /// served is plain text, so that only its code says so.
     pub(crate) fn is_not_found(&self) -> bool {
-        matches!(self, Self::Refused(status) if status.is_not_found())
+        matches!(self, Self::Refused(status) if status.is_not_found() || status.code == 404)
     }
 
     /// Whether somebody else wrote the object first.
@@ -74,12 +91,16 @@ impl CallError {
     }
 }
 
-/// Returns an error with everything it came from, for a log.
+/// Returns an error with everything it came from, for a log. Many errors of the client have their
+/// source in their own text already.
 pub(crate) fn chain(err: &dyn Error) -> String {
     let mut text = err.to_string();
     let mut next = err.source();
     while let Some(source) = next {
-        text = format!("{text}: {source}");
+        let more = source.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
         next = source.source();
     }
     text

@@ -117,6 +117,11 @@ impl Index {
         (self.parents.len(), self.hosts.len(), self.namespaces.len())
     }
 
+    /// Returns the name of a resource, for a log.
+    pub(crate) fn parent_name(&self, uid: &str) -> Option<ParentName> {
+        self.parents.get(uid).map(|p| p.object.name())
+    }
+
     /// Returns the hosts that a resource selects or is on, by name.
     fn concerned(&self, uid: &str) -> BTreeSet<String> {
         let selected = self.parents.get(uid).map(|p| &p.selected);

@@ -10,15 +10,13 @@ use std::time::Duration;
 
 use dockfleet_crds::HostAssignment;
 use dockfleet_planner::assignment::Fate;
-use kube::runtime::events::{Recorder, Reporter};
 use kube::{Client, api::PatchParams};
-use tracing::debug;
 
 use crate::FIELD_MANAGER;
-use crate::error::{CallError, chain};
+use crate::error::CallError;
 use crate::index::Uid;
-use crate::notice::Notice;
 use crate::parent::Parent;
+use crate::teller::Teller;
 
 /// How long a call may take, the client's own repetitions included.
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
@@ -27,8 +25,8 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Clone)]
 pub(crate) struct Context {
     client: Client,
-    recorder: Recorder,
     fleet_namespace: String,
+    teller: Teller,
 }
 
 /// What is worked on.
@@ -77,32 +75,11 @@ pub(crate) enum Learned {
 
 impl Context {
     /// Makes the context of all jobs.
-    pub(crate) fn new(client: Client, fleet_namespace: String) -> Self {
-        let reporter = Reporter {
-            controller: FIELD_MANAGER.to_owned(),
-            instance: None,
-        };
-        let recorder = Recorder::new(client.clone(), reporter);
+    pub(crate) fn new(client: Client, fleet_namespace: String, teller: Teller) -> Self {
         Self {
             client,
-            recorder,
             fleet_namespace,
-        }
-    }
-
-    /// Publishes notices. They are for people: one that is not published changes nothing, so that
-    /// it cannot be is no failure.
-    async fn tell(&self, parent: &Parent, notices: &[Notice]) {
-        let reference = parent.reference();
-        for notice in notices {
-            let event = notice.event();
-            if let Err(err) = in_time(self.recorder.publish(&event, &reference)).await {
-                debug!(
-                    reason = notice.reason,
-                    error = chain(&err),
-                    "could not publish an event"
-                );
-            }
+            teller,
         }
     }
 }

@@ -18,7 +18,13 @@
 //! owns it, takes those out of a `queue`, and lets `jobs` do what the index asks for: one
 //! server-side apply, patch or read each. What the API server answers goes back into the index, so
 //! that the next decision is made with what was written and not with what a watch says late.
-//! Every decision about content is the planner's.
+//! Every decision about content is the planner's. Events are published beside all this (`teller`).
+//!
+//! # Rights it needs
+//!
+//! - get, list, watch: its own four kinds, namespaces; get: CRDs;
+//! - patch: networks and volumes, and their status; create, patch: assignments;
+//! - create, patch: events (`events.k8s.io`) in the namespaces of resources.
 //!
 //! # What this crate never does
 //!
@@ -40,6 +46,7 @@ mod parent;
 mod queue;
 mod run;
 mod startup;
+mod teller;
 mod watches;
 
 pub use config::ControllerConfig;

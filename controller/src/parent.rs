@@ -44,15 +44,9 @@ impl ParentName {
     }
 }
 
-impl From<DockerNetwork> for Parent {
-    fn from(network: DockerNetwork) -> Self {
-        Self::Network(network)
-    }
-}
-
-impl From<DockerVolume> for Parent {
-    fn from(volume: DockerVolume) -> Self {
-        Self::Volume(volume)
+impl std::fmt::Display for ParentName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}/{}", self.kind.as_str(), self.namespace, self.name)
     }
 }
 

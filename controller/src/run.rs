@@ -7,7 +7,7 @@ use std::time::Duration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use tokio::sync::mpsc;
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::{JoinError, JoinHandle, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, debug, info, info_span, warn};
@@ -17,6 +17,7 @@ use crate::error::{CallError, ControllerError, chain};
 use crate::index::{Change, Index, Watched};
 use crate::jobs::{Context, Done, Key, Learned, work_on_host, work_on_parent};
 use crate::queue::{FIRST_RETRY, Queue};
+use crate::teller::Teller;
 use crate::{startup, watches};
 
 /// The most assignments that are written at the same time. One costs the API server some 10 ms of a
@@ -24,7 +25,7 @@ use crate::{startup, watches};
 const HOST_JOBS: usize = 16;
 /// The most resources that are worked on at the same time; a few, so that many edits leave the API
 /// server time for the hosts.
-const PARENT_JOBS: usize = 4;
+const PARENT_JOBS: usize = 8;
 /// How long changes for a host are collected before its assignment is written: `kubectl apply` of a
 /// folder brings some ten resources in that time, and each write costs the API server the same.
 const GATHER: Duration = Duration::from_millis(100);
@@ -63,7 +64,8 @@ pub async fn run(
             Some(change) = changes.recv() => {
                 controller.take_in(change);
                 // What is there already is one change: a list is not worked on item by item.
-                while let Ok(change) = changes.try_recv() {
+                for _ in 0..CHANGES {
+                    let Ok(change) = changes.try_recv() else { break };
                     controller.take_in(change);
                 }
             }
@@ -82,19 +84,23 @@ struct Controller {
     hosts: Queue<String>,
     parents: Queue<String>,
     jobs: JoinSet<Done>,
+    /// The task that publishes events.
+    told: JoinHandle<()>,
     /// Kinds of which no list was complete yet.
     unfilled: BTreeSet<Watched>,
 }
 
 impl Controller {
     fn new(config: ControllerConfig, hub: String) -> Self {
+        let (teller, told) = Teller::start(config.client.clone());
         Self {
-            context: Context::new(config.client, config.fleet_namespace),
+            context: Context::new(config.client, config.fleet_namespace, teller),
             debounce: config.debounce,
             index: Index::new(hub),
             hosts: Queue::new(),
             parents: Queue::new(),
             jobs: JoinSet::new(),
+            told,
             unfilled: Watched::ALL.into_iter().collect(),
         }
     }
@@ -104,6 +110,7 @@ impl Controller {
             return;
         };
         if self.unfilled.remove(&listed) && self.unfilled.is_empty() {
+            self.index.look_at_all();
             let (resources, hosts, namespaces) = self.index.sizes();
             info!(resources, hosts, namespaces, "caches are filled");
         }
@@ -125,7 +132,7 @@ impl Controller {
             } else if self.parents.busy() < PARENT_JOBS
                 && let Some(uid) = self.parents.take(now)
             {
-                self.start_parent(uid);
+                self.start_parent(&uid);
             } else {
                 return;
             }
@@ -142,9 +149,9 @@ impl Controller {
             .spawn(work_on_host(self.context.clone(), name, work).instrument(span));
     }
 
-    fn start_parent(&mut self, uid: String) {
-        let Some(work) = self.index.parent_work(&uid, &Time(Timestamp::now())) else {
-            self.parents.succeeded(&uid);
+    fn start_parent(&mut self, uid: &str) {
+        let Some(work) = self.index.parent_work(uid, &Time(Timestamp::now())) else {
+            self.parents.succeeded(&uid.to_owned());
             return;
         };
         let resource = work.parent.resource();
@@ -225,11 +232,13 @@ impl Controller {
                 self.index.host_failed(&name);
                 let now = Instant::now();
                 let delay = self.hosts.failed(&name, now, random());
-                if err.is_conflict() && delay < 2 * FIRST_RETRY {
-                    // Somebody, as a rule its agent, wrote it since it was read: it is read again at
-                    // once, unless that was so the last time too.
+                if err.is_conflict() {
+                    // Somebody, as a rule its agent, wrote it since it was read: it is read again,
+                    // and at once unless that was so the last time too.
                     debug!(host = name, "assignment changed meanwhile");
-                    self.hosts.add(name, now);
+                    if delay < 2 * FIRST_RETRY {
+                        self.hosts.add(name, now);
+                    }
                 } else {
                     report("host", &name, &err, delay);
                 }
@@ -237,21 +246,33 @@ impl Controller {
             (Key::Parent(uid), None) => self.parents.succeeded(&uid),
             (Key::Parent(uid), Some(err)) => {
                 let delay = self.parents.failed(&uid, Instant::now(), random());
-                report("resource", &uid, &err, delay);
+                let name = self.index.parent_name(&uid);
+                let which = name.map_or(uid, |name| name.to_string());
+                report("resource", &which, &err, delay);
             }
         }
         Ok(())
     }
 
     /// Lets what is under way come to its end, and starts nothing more.
-    async fn stop(mut self) -> Result<(), ControllerError> {
-        info!(under_way = self.jobs.len(), "controller stops");
-        let end = async { while self.jobs.join_next().await.is_some() {} };
-        if tokio::time::timeout(STOP_TIMEOUT, end).await.is_err() {
-            warn!(
-                under_way = self.jobs.len(),
-                "gave up on what was still under way"
-            );
+    async fn stop(self) -> Result<(), ControllerError> {
+        let Self {
+            context,
+            mut jobs,
+            told,
+            ..
+        } = self;
+        info!(under_way = jobs.len(), "controller stops");
+        let end = async {
+            while jobs.join_next().await.is_some() {}
+            // With the last job and this, every way to the task is gone, and so it ends.
+            drop(context);
+            told.await
+        };
+        match tokio::time::timeout(STOP_TIMEOUT, end).await {
+            Ok(Ok(())) => {}
+            Ok(Err(err)) => warn!(error = chain(&err), "events were lost"),
+            Err(_) => warn!("gave up on what was still under way"),
         }
         Ok(())
     }

@@ -13,7 +13,7 @@ use tokio::sync::mpsc::Sender;
 use tokio::task::JoinSet;
 use tracing::warn;
 
-use crate::error::chain;
+use crate::error::{CallError, chain};
 use crate::index::{Change, Seen};
 use crate::object::Name;
 
@@ -63,7 +63,8 @@ async fn watch<K>(
         let seen = match event {
             Ok(event) => read(event),
             Err(err) => {
-                warn!(kind = %K::kind(&()), error = chain(&err), "watch interrupted");
+                let kind = K::kind(&());
+                warn!(%kind, error = chain(&CallError::from(err)), "watch interrupted");
                 continue;
             }
         };

@@ -59,10 +59,7 @@ pub const CAPABILITIES: [Capability; 8] = [
         name: "IpvlanL3s",
         since: ApiVersion(1, 42),
         engine: "23.0",
-        asks: |n| {
-            let mode = n.options.get(options::IPVLAN_MODE)?;
-            (mode == "l3s").then_some("ipvlan.mode")
-        },
+        asks: |n| field(n, &[(options::IPVLAN_MODE, "ipvlan.mode")], |m| m == "l3s"),
     },
     Capability {
         name: "HostIPv6",
@@ -268,7 +265,10 @@ mod tests {
     #[test]
     fn capabilities_grow_with_the_version() {
         assert_eq!(of(ApiVersion(1, 41)), Vec::<String>::new());
-        assert_eq!(of(ApiVersion(1, 45)), ["IpvlanFlag", "HostIPv6"]);
+        assert_eq!(
+            of(ApiVersion(1, 45)),
+            ["IpvlanFlag", "IpvlanL3s", "HostIPv6"]
+        );
         assert_eq!(of(ApiVersion(2, 0)).len(), CAPABILITIES.len());
     }
 

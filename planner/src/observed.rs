@@ -128,21 +128,24 @@ impl<'a> Object<'a> {
 }
 
 impl Observed {
+    /// Returns the objects of a kind, or `None` where they are not known.
+    pub fn all(&self, kind: Kind) -> Option<Vec<Object<'_>>> {
+        Some(match kind {
+            Kind::DockerNetwork => self
+                .networks
+                .as_ref()?
+                .iter()
+                .map(Object::Network)
+                .collect(),
+            Kind::DockerVolume => self.volumes.as_ref()?.iter().map(Object::Volume).collect(),
+        })
+    }
+
     /// Returns the objects of a kind and name in the order of their identities, or `None` where they
     /// are not known.
     pub fn named(&self, kind: Kind, name: &str) -> Option<Vec<Object<'_>>> {
-        let mut named: Vec<Object<'_>> = match kind {
-            Kind::DockerNetwork => {
-                let all = self.networks.as_ref()?.iter();
-                all.filter(|n| n.name == name)
-                    .map(Object::Network)
-                    .collect()
-            }
-            Kind::DockerVolume => {
-                let all = self.volumes.as_ref()?.iter();
-                all.filter(|v| v.name == name).map(Object::Volume).collect()
-            }
-        };
+        let mut named = self.all(kind)?;
+        named.retain(|o| o.name() == name);
         // An engine lists in the order of a hash map.
         named.sort_by_cached_key(|o| o.id());
         Some(named)

@@ -122,3 +122,37 @@ impl Options {
         self.0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use dockfleet_crds::network::HostOverride;
+
+    use super::*;
+    use crate::fixtures::map;
+
+    #[test]
+    fn an_option_that_the_driver_does_not_know_is_warned_about_once() {
+        let spec = DockerNetworkSpec {
+            options: map(&[
+                (MTU, "1400"),
+                ("com.docker.network.mtu", "1400"),
+                (PARENT, "eth0"),
+            ]),
+            host_overrides: vec![HostOverride {
+                options: map(&[("com.docker.network.mtu", "9000"), (ENABLE_IPV6, "true")]),
+                ..HostOverride::default()
+            }],
+            ..DockerNetworkSpec::default()
+        };
+        assert_eq!(
+            warnings(&spec),
+            [
+                "options: driver bridge does not know com.docker.network.mtu; the engine takes it \
+                 and ignores it",
+                "options: driver bridge does not know parent; the engine takes it and ignores it",
+            ]
+        );
+        assert!(is_known("some/plugin", "anything"));
+        assert!(is_known("ipvlan", IPVLAN_FLAG) && !is_known("macvlan", IPVLAN_FLAG));
+    }
+}

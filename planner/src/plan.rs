@@ -139,9 +139,9 @@ pub fn statuses(planned: &[Planned], records: &Records) -> Vec<EntryStatus> {
 pub fn forgettable(entries: &[Entry], observed: &Observed, records: &Records) -> Vec<String> {
     let assigned: BTreeSet<&str> = entries.iter().map(|e| e.uid.as_str()).collect();
     let absent = |r: &Record| {
-        observed.named(r.kind, &r.object).is_some_and(|named| {
-            !named
-                .iter()
+        let all = observed.all(r.kind);
+        all.is_some_and(|all| {
+            !all.iter()
                 .any(|o| r.id.as_ref() == Some(&o.id()) || o.made_for(&r.uid))
         })
     };

@@ -30,7 +30,10 @@ impl Hearing {
                 if self.silent {
                     tracing::debug!(error, "the API server still cannot be watched");
                 } else {
-                    tracing::warn!(error, "the API server cannot be watched; the last assignment holds");
+                    tracing::warn!(
+                        error,
+                        "the API server cannot be watched; the last assignment holds"
+                    );
                 }
                 self.silent = true;
                 return false;
@@ -85,7 +88,11 @@ impl Hearing {
                      host over, move the agent's journal away",
                     told.hub
                 );
-                tracing::warn!(hub = told.hub, known, "an assignment of another hub is ignored");
+                tracing::warn!(
+                    hub = told.hub,
+                    known,
+                    "an assignment of another hub is ignored"
+                );
                 self.foreign = Some(why);
                 return false;
             }
@@ -105,14 +112,24 @@ enum Judgement {
 
 /// Invariant 6.
 fn judge(told: &Snapshot, known: Option<&Snapshot>) -> Judgement {
-    let Some(known) = known else { return Judgement::New };
+    let Some(known) = known else {
+        return Judgement::New;
+    };
     if !known.hub.is_empty() && known.hub != told.hub {
-        return Judgement::Foreign { known: known.hub.clone() };
+        return Judgement::Foreign {
+            known: known.hub.clone(),
+        };
     }
     if known.uid == told.uid && told.generation < known.generation {
-        return Judgement::Older { known: known.generation };
+        return Judgement::Older {
+            known: known.generation,
+        };
     }
-    if known == told { Judgement::Same } else { Judgement::New }
+    if known == told {
+        Judgement::Same
+    } else {
+        Judgement::New
+    }
 }
 
 #[cfg(test)]
@@ -123,20 +140,31 @@ mod tests {
     use crate::journal::Snapshot;
 
     fn snapshot(hub: &str, uid: &str, generation: i64) -> Snapshot {
-        Snapshot { hub: hub.into(), uid: uid.into(), generation, entries: Vec::new() }
+        Snapshot {
+            hub: hub.into(),
+            uid: uid.into(),
+            generation,
+            entries: Vec::new(),
+        }
     }
 
     #[test]
     fn the_first_assignment_is_obeyed() {
         assert_eq!(judge(&snapshot("a", "1", 1), None), Judgement::New);
         // A journal from before there was a hub.
-        assert_eq!(judge(&snapshot("a", "1", 1), Some(&snapshot("", "", 0))), Judgement::New);
+        assert_eq!(
+            judge(&snapshot("a", "1", 1), Some(&snapshot("", "", 0))),
+            Judgement::New
+        );
     }
 
     #[test]
     fn an_older_generation_of_the_same_object_is_ignored() {
         let known = snapshot("a", "1", 5);
-        assert_eq!(judge(&snapshot("a", "1", 4), Some(&known)), Judgement::Older { known: 5 });
+        assert_eq!(
+            judge(&snapshot("a", "1", 4), Some(&known)),
+            Judgement::Older { known: 5 }
+        );
         assert_eq!(judge(&snapshot("a", "1", 5), Some(&known)), Judgement::Same);
         assert_eq!(judge(&snapshot("a", "1", 6), Some(&known)), Judgement::New);
         // Deleted and made anew: generations start over.
@@ -154,7 +182,10 @@ mod tests {
     #[test]
     fn a_restored_server_that_comes_by_the_same_generation_again_is_obeyed() {
         let known = snapshot("a", "1", 5);
-        let other = Snapshot { entries: vec![Entry::default()], ..known.clone() };
+        let other = Snapshot {
+            entries: vec![Entry::default()],
+            ..known.clone()
+        };
         assert_eq!(judge(&other, Some(&known)), Judgement::New);
     }
 }

@@ -27,7 +27,11 @@ fn ipam(want: &DesiredNetwork) -> Option<Ipam> {
         return None;
     }
     Some(Ipam {
-        driver: Some(want.ipam_driver.clone().unwrap_or_else(|| DEFAULT_IPAM.to_owned())),
+        driver: Some(
+            want.ipam_driver
+                .clone()
+                .unwrap_or_else(|| DEFAULT_IPAM.to_owned()),
+        ),
         config: (!want.ipam.is_empty()).then(|| want.ipam.iter().map(block).collect()),
         options: map(&want.ipam_options),
     })
@@ -57,7 +61,8 @@ pub(super) fn volume(want: &DesiredVolume) -> VolumeCreateRequest {
 /// taken.
 pub(super) fn with_check_duplicate(request: NetworkCreateRequest) -> Option<Vec<u8>> {
     let mut body = serde_json::to_value(request).ok()?;
-    body.as_object_mut()?.insert("CheckDuplicate".to_owned(), true.into());
+    body.as_object_mut()?
+        .insert("CheckDuplicate".to_owned(), true.into());
     serde_json::to_vec(&body).ok()
 }
 
@@ -134,7 +139,10 @@ mod tests {
 
     #[test]
     fn the_flag_against_duplicates_is_added_to_the_whole() {
-        let want = DesiredNetwork { name: "n".into(), ..DesiredNetwork::default() };
+        let want = DesiredNetwork {
+            name: "n".into(),
+            ..DesiredNetwork::default()
+        };
         let body = with_check_duplicate(network(&want)).unwrap();
         let body: Value = serde_json::from_slice(&body).unwrap();
         assert_eq!(body["CheckDuplicate"], json!(true));

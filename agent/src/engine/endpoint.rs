@@ -28,7 +28,9 @@ pub enum Endpoint {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EndpointError {
     /// No form that is known.
-    #[error("endpoint {0:?} has no known form; write unix:///path, tcp://host:port or ssh://user@host")]
+    #[error(
+        "endpoint {0:?} has no known form; write unix:///path, tcp://host:port or ssh://user@host"
+    )]
     Form(String),
     /// A password, which has no place in an address.
     #[error("an endpoint cannot carry a password; use an ssh key or certificates")]
@@ -63,15 +65,25 @@ impl Endpoint {
                 if authority.contains('@') {
                     return Err(EndpointError::Password);
                 }
-                let port = if certs.is_some() { TLS_PORT } else { PLAIN_PORT };
-                Self::Tcp { address: with_port(authority, port), certs }
+                let port = if certs.is_some() {
+                    TLS_PORT
+                } else {
+                    PLAIN_PORT
+                };
+                Self::Tcp {
+                    address: with_port(authority, port),
+                    certs,
+                }
             }
             "ssh" if certs.is_some() => {
                 return Err(EndpointError::Certificates(without_user(text)));
             }
             "ssh" => {
                 let authority = authority(text, rest)?;
-                if authority.split_once('@').is_some_and(|(user, _)| user.contains(':')) {
+                if authority
+                    .split_once('@')
+                    .is_some_and(|(user, _)| user.contains(':'))
+                {
                     return Err(EndpointError::Password);
                 }
                 Self::Ssh(authority.to_owned())
@@ -93,7 +105,9 @@ impl Endpoint {
         let Some(host) = get("DOCKER_HOST") else {
             return Ok(Self::Unix(PathBuf::from(DEFAULT_SOCKET)));
         };
-        let over_tcp = ["tcp://", "http://", "https://"].iter().any(|s| host.starts_with(s));
+        let over_tcp = ["tcp://", "http://", "https://"]
+            .iter()
+            .any(|s| host.starts_with(s));
         let certs = if over_tcp && get("DOCKER_TLS_VERIFY").is_some() {
             let folder = get("DOCKER_CERT_PATH")
                 .or_else(|| get("DOCKER_CONFIG"))
@@ -122,8 +136,14 @@ fn authority<'a>(text: &str, rest: &'a str) -> Result<&'a str, EndpointError> {
 
 fn with_port(authority: &str, port: u16) -> String {
     // The colons of an IPv6 address stand in brackets.
-    let after_host = authority.rsplit_once(']').map_or(authority, |(_, rest)| rest);
-    if after_host.contains(':') { authority.to_owned() } else { format!("{authority}:{port}") }
+    let after_host = authority
+        .rsplit_once(']')
+        .map_or(authority, |(_, rest)| rest);
+    if after_host.contains(':') {
+        authority.to_owned()
+    } else {
+        format!("{authority}:{port}")
+    }
 }
 
 /// Returns a text without what may be a password in it.
@@ -153,7 +173,10 @@ mod tests {
 
     fn from(variables: &[(&str, &str)]) -> Result<Endpoint, EndpointError> {
         Endpoint::from_variables(|name| {
-            variables.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned())
+            variables
+                .iter()
+                .find(|(n, _)| *n == name)
+                .map(|(_, v)| (*v).to_owned())
         })
     }
 
@@ -162,7 +185,10 @@ mod tests {
         let socket = Endpoint::Unix(PathBuf::from("/var/run/docker.sock"));
         assert_eq!(from(&[]), Ok(socket.clone()));
         assert_eq!(from(&[("DOCKER_HOST", "")]), Ok(socket.clone()));
-        assert_eq!(from(&[("DOCKER_TLS_VERIFY", "1"), ("HOME", "/root")]), Ok(socket));
+        assert_eq!(
+            from(&[("DOCKER_TLS_VERIFY", "1"), ("HOME", "/root")]),
+            Ok(socket)
+        );
     }
 
     #[test]
@@ -173,17 +199,30 @@ mod tests {
         };
         let host = ("DOCKER_HOST", "tcp://h");
         assert_eq!(from(&[host]), Ok(tcp(None, "2375")));
-        assert_eq!(from(&[host, ("DOCKER_TLS_VERIFY", "")]), Ok(tcp(None, "2375")));
+        assert_eq!(
+            from(&[host, ("DOCKER_TLS_VERIFY", "")]),
+            Ok(tcp(None, "2375"))
+        );
         let verify = ("DOCKER_TLS_VERIFY", "1");
-        assert_eq!(from(&[host, verify, ("HOME", "/u")]), Ok(tcp(Some("/u/.docker"), "2376")));
+        assert_eq!(
+            from(&[host, verify, ("HOME", "/u")]),
+            Ok(tcp(Some("/u/.docker"), "2376"))
+        );
         let path = ("DOCKER_CERT_PATH", "/certs");
-        assert_eq!(from(&[host, verify, path, ("HOME", "/u")]), Ok(tcp(Some("/certs"), "2376")));
+        assert_eq!(
+            from(&[host, verify, path, ("HOME", "/u")]),
+            Ok(tcp(Some("/certs"), "2376"))
+        );
         assert_eq!(from(&[host, verify]), Err(EndpointError::NoCertificates));
     }
 
     #[test]
     fn every_form_is_shown_as_it_was_written() {
-        for text in ["unix:///run/d.sock", "tcp://[fd00::1]:2375", "ssh://admin@docker-3"] {
+        for text in [
+            "unix:///run/d.sock",
+            "tcp://[fd00::1]:2375",
+            "ssh://admin@docker-3",
+        ] {
             let endpoint = Endpoint::parse(text, None).unwrap();
             assert_eq!(endpoint.to_string(), text);
         }
@@ -192,7 +231,10 @@ mod tests {
     #[test]
     fn what_would_be_ignored_in_silence_is_refused() {
         let parse = |text| Endpoint::parse(text, None).unwrap_err();
-        assert!(matches!(parse("ssh://h/run/docker.sock"), EndpointError::Path(_)));
+        assert!(matches!(
+            parse("ssh://h/run/docker.sock"),
+            EndpointError::Path(_)
+        ));
         assert!(matches!(parse("tcp://h:1/x"), EndpointError::Path(_)));
         assert!(matches!(parse("docker"), EndpointError::Form(_)));
         assert!(matches!(parse("fd://"), EndpointError::Form(_)));
@@ -201,7 +243,12 @@ mod tests {
 
     #[test]
     fn no_error_shows_a_password() {
-        for text in ["ssh://u:hunter2@h", "tcp://u:hunter2@h:1", "what://u:hunter2@h", "u:hunter2@h"] {
+        for text in [
+            "ssh://u:hunter2@h",
+            "tcp://u:hunter2@h:1",
+            "what://u:hunter2@h",
+            "u:hunter2@h",
+        ] {
             let err = Endpoint::parse(text, None).unwrap_err();
             assert!(!format!("{err}").contains("hunter2"), "{err}");
         }

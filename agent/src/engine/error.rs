@@ -14,18 +14,20 @@ use dockfleet_planner::capability::ApiVersion;
 use super::redact::redact;
 
 /// Texts of a 5xx that are a refusal and not a fault. Source: moby 20.10 to 29, network drivers.
-const REFUSALS: [&str; 17] = [
+const REFUSALS: [&str; 19] = [
     "address already in use",
     "cannot create network",
     "conflicts with network",
     "failed to parse",
     "invalid",
+    "is not valid",
     "is already using parent interface",
     "is not a swarm manager",
     "no matching subnet",
     "not a valid",
     "not supported",
     "operation not permitted",
+    "out of range",
     "overlap",
     "parent interface",
     "same name",
@@ -59,7 +61,9 @@ pub enum EngineError {
         cause: Cause,
     },
     /// An engine that is too old for this agent.
-    #[error("engine {version} speaks API {api}, and the oldest that is supported is 20.10 (API 1.41)")]
+    #[error(
+        "engine {version} speaks API {api}, and the oldest that is supported is 20.10 (API 1.41)"
+    )]
     TooOld {
         /// Version of the engine.
         version: String,
@@ -115,13 +119,19 @@ impl EngineError {
     }
 
     pub(super) fn timeout(call: Call<'_>, after: Duration) -> Self {
-        Self::Unreachable { what: call.describe(), cause: Cause::Timeout(after) }
+        Self::Unreachable {
+            what: call.describe(),
+            cause: Cause::Timeout(after),
+        }
     }
 
     /// Turns an error of the client into what it means for a call.
     pub(super) fn of(call: Call<'_>, err: &ClientError) -> Self {
         let cause = match err {
-            ClientError::DockerResponseServerError { status_code, message } => {
+            ClientError::DockerResponseServerError {
+                status_code,
+                message,
+            } => {
                 return answer(call, *status_code, message);
             }
             // The text would repeat parts of the answer.
@@ -130,7 +140,10 @@ impl EngineError {
             ClientError::APIVersionParseError {} => Cause::Unreadable(0),
             other => Cause::Connection(redact(&root(other))),
         };
-        Self::Unreachable { what: call.describe(), cause }
+        Self::Unreachable {
+            what: call.describe(),
+            cause,
+        }
     }
 }
 
@@ -179,7 +192,10 @@ fn answer(call: Call<'_>, status: u16, text: &str) -> EngineError {
 /// Whether a 404 is about the object itself and not about what it needs.
 fn is_missing(text: &str, name: &str) -> bool {
     let says_so = text.contains("not found") || text.contains("no such");
-    says_so && text.contains(&name.to_lowercase()) && !text.contains("plugin") && !text.contains("pool")
+    says_so
+        && text.contains(&name.to_lowercase())
+        && !text.contains("plugin")
+        && !text.contains("pool")
 }
 
 fn is_used(text: &str) -> bool {
@@ -192,7 +208,11 @@ fn in_use(names: &[String]) -> String {
     }
     let shown: Vec<&str> = names.iter().take(5).map(String::as_str).collect();
     let more = names.len().saturating_sub(shown.len());
-    let tail = if more == 0 { String::new() } else { format!(" and {more} more") };
+    let tail = if more == 0 {
+        String::new()
+    } else {
+        format!(" and {more} more")
+    };
     format!("in use by {}{tail}", shown.join(", "))
 }
 
@@ -223,7 +243,10 @@ mod tests {
         assert!(gone(network, "network 0123abcd not found"));
         assert!(gone(network, "No such network: 0123abcd"));
         assert!(gone(volume, "get data: no such volume"));
-        assert!(!gone(volume, "get data: error looking up volume plugin x: plugin \"x\" not found"));
+        assert!(!gone(
+            volume,
+            "get data: error looking up volume plugin x: plugin \"x\" not found"
+        ));
         assert!(!gone(volume, "page not found"));
         assert!(!gone(network, "network other not found"));
     }
@@ -232,22 +255,47 @@ mod tests {
     fn what_an_engine_will_never_grant_is_a_refusal_whatever_its_status() {
         for (status, text) in [
             (404, "plugin \"weave\" not found"),
-            (404, "could not find an available, non-overlapping IPv4 address pool among the defaults"),
+            (
+                404,
+                "could not find an available, non-overlapping IPv4 address pool among the defaults",
+            ),
             (403, "Pool overlaps with other one on this address space"),
             (400, "invalid subnet 10.0.0.1/24: it should be 10.0.0.0/24"),
-            (500, "invalid subinterface vlan name eth9, example formatting is eth0.10"),
+            (
+                500,
+                "invalid subinterface vlan name eth9, example formatting is eth0.10",
+            ),
             (500, "-o parent interface was not found on the host: eth9"),
-            (500, "This node is not a swarm manager. Use \"docker swarm init\""),
+            (
+                500,
+                "requested ipvlan mode 'l4' is not valid, 'l2' mode is the ipvlan driver default",
+            ),
+            (
+                500,
+                "This node is not a swarm manager. Use \"docker swarm init\"",
+            ),
             (500, "invalid CIDR address: nonsense"),
+            (
+                500,
+                "failed to allocate gateway (10.9.9.9): Requested address is out of range",
+            ),
             (503, "This node is not a swarm manager."),
         ] {
-            assert!(matches!(create(status, text), EngineError::Refused(_)), "{status} {text}");
+            assert!(
+                matches!(create(status, text), EngineError::Refused(_)),
+                "{status} {text}"
+            );
         }
     }
 
     #[test]
     fn a_fault_of_the_engine_is_no_answer() {
-        for (status, text) in [(500, "boom"), (502, "bad gateway"), (500, ""), (429, "slow down")] {
+        for (status, text) in [
+            (500, "boom"),
+            (502, "bad gateway"),
+            (500, ""),
+            (429, "slow down"),
+        ] {
             let unknown = matches!(create(status, text), EngineError::Unreachable { .. });
             assert!(unknown, "{status} {text}");
         }
@@ -259,11 +307,19 @@ mod tests {
     fn use_is_told_by_the_text() {
         let network = Call::Remove(DockerNetwork, "0123abcd");
         let used = |call, status, text| matches!(answer(call, status, text), EngineError::InUse(_));
-        assert!(used(network, 403, "error while removing network: network n has active endpoints"));
+        assert!(used(
+            network,
+            403,
+            "error while removing network: network n has active endpoints"
+        ));
         assert!(used(network, 400, "network x is in use by service y"));
         let volume = Call::Remove(DockerVolume, "data");
         assert!(used(volume, 409, "remove data: volume is in use - [0123]"));
-        assert!(!used(network, 403, "bridge is a pre-defined network and cannot be removed"));
+        assert!(!used(
+            network,
+            403,
+            "bridge is a pre-defined network and cannot be removed"
+        ));
     }
 
     #[test]

@@ -22,10 +22,14 @@ impl Engine {
     /// Returns what happens on the engine from now on. The stream ends with the connection, and may
     /// be silent for ever on one that is dead: whoever listens opens it again now and then.
     pub fn events(&self) -> impl Stream<Item = Result<Happening, EngineError>> + Send + use<> {
-        self.calls.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        self.calls
+            .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let filters = HashMap::from([
             ("type", vec!["network", "volume", "container"]),
-            ("event", vec!["create", "destroy", "remove", "disconnect", "die"]),
+            (
+                "event",
+                vec!["create", "destroy", "remove", "disconnect", "die"],
+            ),
         ]);
         let options = EventsOptionsBuilder::default().filters(&filters).build();
         self.docker.events(Some(options)).filter_map(|event| {

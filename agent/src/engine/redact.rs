@@ -25,8 +25,14 @@ pub(super) fn redact(text: &str) -> String {
     while let Some((before, after)) = rest.split_once('=') {
         out.push_str(before);
         out.push('=');
-        let key = before.rsplit(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
-        if SECRET_KEYS.iter().any(|secret| key.eq_ignore_ascii_case(secret)) {
+        let key = before
+            .rsplit(|c: char| !c.is_ascii_alphanumeric())
+            .next()
+            .unwrap_or_default();
+        if SECRET_KEYS
+            .iter()
+            .any(|secret| key.eq_ignore_ascii_case(secret))
+        {
             out.push_str(HIDDEN);
             rest = after.get(value_end(after)..).unwrap_or_default();
         } else {
@@ -44,7 +50,9 @@ fn value_end(value: &str) -> usize {
     while let Some((at, c)) = chars.next() {
         let closes = match c {
             ',' | '\n' => true,
-            '"' | '\'' => chars.peek().is_none_or(|(_, next)| matches!(next, ' ' | ':' | '.' | ',' | ')' | '}' | ']')),
+            '"' | '\'' => chars
+                .peek()
+                .is_none_or(|(_, next)| matches!(next, ' ' | ':' | '.' | ',' | ')' | '}' | ']')),
             _ => false,
         };
         if closes {
@@ -64,7 +72,10 @@ mod tests {
             redact("invalid option: \"o=addr=h,username=u,Password=p w,uid=1\": bad"),
             "invalid option: \"o=addr=h,username=…,Password=…,uid=1\": bad"
         );
-        assert_eq!(redact("mount \"password=p\": denied"), "mount \"password=…\": denied");
+        assert_eq!(
+            redact("mount \"password=p\": denied"),
+            "mount \"password=…\": denied"
+        );
         assert_eq!(redact("password=x"), "password=…");
         assert_eq!(redact("o=password=a=b,ro"), "o=password=…,ro");
     }

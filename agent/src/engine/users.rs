@@ -23,7 +23,9 @@ impl Engine {
     ) -> Result<Vec<String>, EngineError> {
         let all = ListContainersOptionsBuilder::default().all(true).build();
         let answer = self.docker.list_containers(Some(all));
-        let containers = self.count(Call::List("containers"), self.timeouts.read, answer).await?;
+        let containers = self
+            .count(Call::List("containers"), self.timeouts.read, answer)
+            .await?;
         let uses = |c: &&ContainerSummary| match kind {
             Kind::DockerNetwork => uses_network(c, id, name),
             Kind::DockerVolume => uses_volume(c, name),
@@ -35,30 +37,55 @@ impl Engine {
 }
 
 fn uses_network(container: &ContainerSummary, id: &str, name: &str) -> bool {
-    let names_it = |text: &str| {
-        text == name || text == id || (text.len() >= SHORT_ID && id.starts_with(text))
-    };
-    let mode = container.host_config.as_ref().and_then(|h| h.network_mode.as_deref());
-    let networks = container.network_settings.as_ref().and_then(|s| s.networks.as_ref());
-    mode.is_some_and(names_it)
-        || networks.into_iter().flatten().any(|(key, endpoint)| {
+    let names_it =
+        |text: &str| text == name || text == id || (text.len() >= SHORT_ID && id.starts_with(text));
+    let mode = container
+        .host_config
+        .as_ref()
+        .and_then(|h| h.network_mode.as_deref());
+    let networks = container
+        .network_settings
+        .as_ref()
+        .and_then(|s| s.networks.as_ref());
+    match networks.filter(|n| !n.is_empty()) {
+        // Disconnected from everything, it still has this network for its own: Engine 29 does not
+        // connect it to another one when that is gone.
+        None => mode.is_some_and(names_it),
+        Some(networks) => networks.iter().any(|(key, endpoint)| {
             match endpoint.network_id.as_deref().filter(|id| !id.is_empty()) {
                 // Of several networks of one name, only the one with this ID.
                 Some(network) => network == id,
                 None => names_it(key),
             }
-        })
+        }),
+    }
 }
 
 fn uses_volume(container: &ContainerSummary, name: &str) -> bool {
-    container.mounts.iter().flatten().any(|mount| mount.name.as_deref() == Some(name))
+    container
+        .mounts
+        .iter()
+        .flatten()
+        .any(|mount| mount.name.as_deref() == Some(name))
 }
 
 fn name_of(container: &ContainerSummary) -> String {
-    let names = container.names.iter().flatten().map(|n| n.trim_start_matches('/'));
+    let names = container
+        .names
+        .iter()
+        .flatten()
+        .map(|n| n.trim_start_matches('/'));
     // A link shows as a name with a slash inside.
     let own = names.filter(|n| !n.contains('/')).min();
-    let id = || container.id.as_deref().unwrap_or("unknown").chars().take(SHORT_ID).collect();
+    let id = || {
+        container
+            .id
+            .as_deref()
+            .unwrap_or("unknown")
+            .chars()
+            .take(SHORT_ID)
+            .collect()
+    };
     own.map_or_else(id, str::to_owned)
 }
 
@@ -83,9 +110,22 @@ mod tests {
     fn a_container_that_was_never_started_knows_a_network_by_name() {
         assert!(uses_network(&on_network("lab", ""), ID, "lab"));
         assert!(uses_network(&on_network("lab", ID), ID, "lab"));
-        assert!(uses_network(&container(json!({"HostConfig": {"NetworkMode": "lab"}})), ID, "lab"));
+        assert!(uses_network(
+            &container(json!({"HostConfig": {"NetworkMode": "lab"}})),
+            ID,
+            "lab"
+        ));
         let short = json!({"HostConfig": {"NetworkMode": "0123456789ab"}});
         assert!(uses_network(&container(short), ID, "lab"));
+    }
+
+    #[test]
+    fn a_container_that_went_to_another_network_does_not_count() {
+        let moved = json!({
+            "HostConfig": {"NetworkMode": "lab"},
+            "NetworkSettings": {"Networks": {"other": {"NetworkID": "ffff"}}}
+        });
+        assert!(!uses_network(&container(moved), ID, "lab"));
     }
 
     #[test]
@@ -104,7 +144,10 @@ mod tests {
 
     #[test]
     fn a_container_is_called_by_its_own_name() {
-        assert_eq!(name_of(&container(json!({"Names": ["/other/web", "/web"]}))), "web");
+        assert_eq!(
+            name_of(&container(json!({"Names": ["/other/web", "/web"]}))),
+            "web"
+        );
         assert_eq!(name_of(&container(json!({"Id": ID}))), "0123456789ab");
     }
 }

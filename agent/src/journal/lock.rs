@@ -19,7 +19,10 @@ impl Lock {
     /// Takes the lock of a folder, or says who holds it.
     pub(super) fn take(dir: &Path) -> Result<Self, JournalError> {
         let path = dir.join(FILE);
-        let io = |source| JournalError::Io { path: path.clone(), source };
+        let io = |source| JournalError::Io {
+            path: path.clone(),
+            source,
+        };
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -31,12 +34,16 @@ impl Lock {
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                return Err(JournalError::Held { path: dir.to_owned(), pid: holder(&mut file) });
+                return Err(JournalError::Held {
+                    path: dir.to_owned(),
+                    pid: holder(&mut file),
+                });
             }
             Err(TryLockError::Error(source)) => return Err(io(source)),
         }
         file.set_len(0).map_err(io)?;
-        file.write_all(std::process::id().to_string().as_bytes()).map_err(io)?;
+        file.write_all(std::process::id().to_string().as_bytes())
+            .map_err(io)?;
         Ok(Self { _file: file })
     }
 }
@@ -57,5 +64,8 @@ pub(super) fn make_folder(dir: &Path) -> Result<(), JournalError> {
         .recursive(true)
         .mode(0o700)
         .create(dir)
-        .map_err(|source| JournalError::Io { path: dir.to_owned(), source })
+        .map_err(|source| JournalError::Io {
+            path: dir.to_owned(),
+            source,
+        })
 }

@@ -26,7 +26,10 @@ const STEPS: [&str; 1] = ["
 
 /// Makes a new journal. It gets its name when it is whole, so that a crash leaves none or a good one.
 pub(super) fn create(path: &Path) -> Result<(), JournalError> {
-    let io = |source| JournalError::Io { path: path.to_owned(), source };
+    let io = |source| JournalError::Io {
+        path: path.to_owned(),
+        source,
+    };
     let draft = path.with_extension("new");
     for leftover in [draft.clone(), draft.with_extension("new-journal")] {
         match std::fs::remove_file(&leftover) {
@@ -65,9 +68,13 @@ pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), Jo
     }
     let transaction = connection.transaction().map_err(JournalError::Write)?;
     for step in STEPS.iter().skip(taken) {
-        transaction.execute_batch(step).map_err(JournalError::Write)?;
+        transaction
+            .execute_batch(step)
+            .map_err(JournalError::Write)?;
     }
-    transaction.execute("UPDATE schema SET version = ?1", [known()]).map_err(JournalError::Write)?;
+    transaction
+        .execute("UPDATE schema SET version = ?1", [known()])
+        .map_err(JournalError::Write)?;
     transaction.commit().map_err(JournalError::Write)
 }
 
@@ -77,7 +84,11 @@ pub(super) fn check_version(connection: &Connection, path: &Path) -> Result<i64,
         .query_row("SELECT version FROM schema", [], |row| row.get(0))
         .map_err(|err| corrupt(path, &err))?;
     if version > known() {
-        return Err(JournalError::Newer { path: path.to_owned(), version, known: known() });
+        return Err(JournalError::Newer {
+            path: path.to_owned(),
+            version,
+            known: known(),
+        });
     }
     Ok(version)
 }

@@ -8,12 +8,19 @@ use super::{Journal, JournalError, Snapshot};
 use crate::effect::Effects;
 
 fn record(uid: &str, stage: Stage) -> Record {
-    let entry = Entry { uid: uid.to_owned(), name: "n".to_owned(), ..Entry::default() };
+    let entry = Entry {
+        uid: uid.to_owned(),
+        name: "n".to_owned(),
+        ..Entry::default()
+    };
     Record::new(&entry, "object", stage, Some(format!("id-{uid}")))
 }
 
 fn put(record: Record) -> JournalChange {
-    JournalChange::Put { record, instead_of: None }
+    JournalChange::Put {
+        record,
+        instead_of: None,
+    }
 }
 
 fn write(journal: &mut Journal, changes: &[(&str, &JournalChange)]) {
@@ -27,14 +34,22 @@ fn what_was_written_is_there_again() {
         hub: "hub".to_owned(),
         uid: "u".to_owned(),
         generation: 7,
-        entries: vec![Entry { uid: "1".to_owned(), ..Entry::default() }],
+        entries: vec![Entry {
+            uid: "1".to_owned(),
+            ..Entry::default()
+        }],
     };
     let before = {
         let mut journal = Journal::open(dir.path()).unwrap();
-        let (one, two) = (put(record("1", Stage::Creating)), put(record("2", Stage::Owned)));
+        let (one, two) = (
+            put(record("1", Stage::Creating)),
+            put(record("2", Stage::Owned)),
+        );
         write(&mut journal, &[("1", &one), ("2", &two)]);
         write(&mut journal, &[("2", &JournalChange::Forget)]);
-        journal.set_assignment(&snapshot, &Effects::default()).unwrap();
+        journal
+            .set_assignment(&snapshot, &Effects::default())
+            .unwrap();
         journal.records().clone()
     };
     let journal = Journal::open(dir.path()).unwrap();
@@ -46,9 +61,14 @@ fn what_was_written_is_there_again() {
 fn a_record_takes_the_place_of_another() {
     let dir = tempfile::tempdir().unwrap();
     let mut journal = Journal::open(dir.path()).unwrap();
-    write(&mut journal, &[("old", &put(record("old", Stage::Retained)))]);
-    let change =
-        JournalChange::Put { record: record("new", Stage::Owned), instead_of: Some("old".into()) };
+    write(
+        &mut journal,
+        &[("old", &put(record("old", Stage::Retained)))],
+    );
+    let change = JournalChange::Put {
+        record: record("new", Stage::Owned),
+        instead_of: Some("old".into()),
+    };
     write(&mut journal, &[("new", &change)]);
     drop(journal);
     let journal = Journal::open(dir.path()).unwrap();
@@ -61,7 +81,10 @@ fn a_second_agent_is_told_who_holds_it() {
     let _first = Journal::open(dir.path()).unwrap();
     let second = Journal::open(dir.path()).unwrap_err();
     let pid = std::process::id().to_string();
-    assert!(matches!(&second, JournalError::Held { pid: p, .. } if *p == pid), "{second}");
+    assert!(
+        matches!(&second, JournalError::Held { pid: p, .. } if *p == pid),
+        "{second}"
+    );
 }
 
 #[test]
@@ -80,14 +103,24 @@ fn it_can_be_looked_at_while_it_is_held_and_not_be_written() {
 #[test]
 fn an_absent_journal_is_new_and_an_unreadable_one_is_an_error() {
     let dir = tempfile::tempdir().unwrap();
-    assert!(matches!(Journal::read_only(dir.path()), Err(JournalError::Absent(_))));
+    assert!(matches!(
+        Journal::read_only(dir.path()),
+        Err(JournalError::Absent(_))
+    ));
     drop(Journal::open(dir.path()).unwrap());
     let file = dir.path().join("journal.db");
-    for bad in [&b""[..], b"not a database at all, but long enough to have a header of one"] {
+    for bad in [
+        &b""[..],
+        b"not a database at all, but long enough to have a header of one",
+    ] {
         fs::write(&file, bad).unwrap();
         let refused = Journal::open(dir.path()).unwrap_err();
         assert!(matches!(refused, JournalError::Corrupt { .. }), "{refused}");
-        assert_eq!(fs::read(&file).unwrap(), bad, "an unreadable journal stays as it is");
+        assert_eq!(
+            fs::read(&file).unwrap(),
+            bad,
+            "an unreadable journal stays as it is"
+        );
     }
 }
 
@@ -96,9 +129,14 @@ fn a_record_of_unknown_form_is_an_error() {
     let dir = tempfile::tempdir().unwrap();
     drop(Journal::open(dir.path()).unwrap());
     let connection = rusqlite::Connection::open(dir.path().join("journal.db")).unwrap();
-    connection.execute("INSERT INTO record VALUES ('1', '{}')", []).unwrap();
+    connection
+        .execute("INSERT INTO record VALUES ('1', '{}')", [])
+        .unwrap();
     drop(connection);
-    assert!(matches!(Journal::open(dir.path()), Err(JournalError::Corrupt { .. })));
+    assert!(matches!(
+        Journal::open(dir.path()),
+        Err(JournalError::Corrupt { .. })
+    ));
 }
 
 #[test]
@@ -106,10 +144,15 @@ fn a_newer_journal_is_left_alone() {
     let dir = tempfile::tempdir().unwrap();
     drop(Journal::open(dir.path()).unwrap());
     let connection = rusqlite::Connection::open(dir.path().join("journal.db")).unwrap();
-    connection.execute("UPDATE schema SET version = 99", []).unwrap();
+    connection
+        .execute("UPDATE schema SET version = 99", [])
+        .unwrap();
     drop(connection);
     let refused = Journal::open(dir.path()).unwrap_err();
-    assert!(matches!(refused, JournalError::Newer { version: 99, .. }), "{refused}");
+    assert!(
+        matches!(refused, JournalError::Newer { version: 99, .. }),
+        "{refused}"
+    );
 }
 
 #[test]

@@ -10,11 +10,11 @@ use crate::engine::EngineError;
 
 impl Work<'_> {
     /// Does a step. Returns whether the engine may have changed, and how it went.
-    pub(super) async fn step(
+    pub(super) async fn step<P: FnMut(&Progress) + ?Sized>(
         &self,
         entry: &Entry,
         planned: &Planned,
-        progress: &mut dyn FnMut(&Progress),
+        progress: &mut P,
     ) -> (bool, Result<(), EngineError>) {
         let Some((doing, object)) = Doing::of(&planned.step) else {
             return (false, Ok(()));
@@ -85,7 +85,11 @@ impl Work<'_> {
     /// Whether the volume of this name is the one that was planned for: volumes go by name, and a name
     /// may have passed to another volume since.
     async fn is_still(&self, id: &str, name: &str) -> Result<bool, EngineError> {
-        Ok(self.engine.volume(name).await?.is_some_and(|v| v.id() == id))
+        Ok(self
+            .engine
+            .volume(name)
+            .await?
+            .is_some_and(|v| v.id() == id))
     }
 }
 

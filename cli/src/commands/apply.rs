@@ -62,7 +62,7 @@ fn show(host: &str, progress: &Progress) {
 async fn confirmed(files: &Files) -> anyhow::Result<bool> {
     let mut lines = Vec::new();
     for target in &files.targets {
-        lines.extend(Work::begin(target).await?.prunable(files));
+        lines.extend(Work::look(target).await?.prunable(files));
     }
     if lines.is_empty() {
         return Ok(true);

@@ -29,7 +29,7 @@ pub(super) async fn show(files: &Files, goal: Goal, output: Output) -> anyhow::R
     let mut changes: Vec<Change> = Vec::new();
     let mut failures: Vec<HostFailure> = Vec::new();
     for target in &files.targets {
-        let found = async { Work::begin(target).await?.preview(files, goal).await }.await;
+        let found = async { Work::look(target).await?.preview(files, goal).await }.await;
         match found {
             Ok(found) => changes.extend(found),
             Err(err) => failures.push(HostFailure {

@@ -21,7 +21,7 @@ pub(crate) async fn run(args: GetArgs) -> anyhow::Result<Exit> {
     };
     let summary = standalone::gather(files.targets.iter().map(|target| {
         let work = async {
-            let rows = Work::begin(target).await?.standing().await?;
+            let rows = Work::look(target).await?.standing().await?;
             Ok(HostReport { rows, changed: 0 })
         };
         (target.name().to_owned(), work)

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use dockfleet::manifest::{self, ManifestError, Resources};
-use dockfleet_crds::{DockerNetwork, DockerVolume};
+use dockfleet::manifest::{self, Document, ManifestError, Resources};
+use dockfleet_crds::{DockerHost, DockerNetwork, DockerVolume};
 use dockfleet_planner::assignment::Fate;
 use dockfleet_planner::options;
 use dockfleet_planner::resource::Resource;
@@ -75,9 +75,10 @@ pub(crate) fn read(args: &FileArgs) -> Result<Files, Vec<String>> {
     let mut problems = Vec::new();
     let mut targets = Vec::new();
     for host in hosts {
+        let place = place_of(&documents, &host);
         match Target::named(host, &args.state) {
             Ok(target) => targets.push(target),
-            Err(err) => problems.push(format!("{err:#}")),
+            Err(err) => problems.push(format!("{place}: {err:#}")),
         }
     }
     if targets.is_empty() && problems.is_empty() {
@@ -98,6 +99,22 @@ pub(crate) fn read(args: &FileArgs) -> Result<Files, Vec<String>> {
     };
     files.know_every_namespace();
     Ok(files)
+}
+
+/// Returns the file and line of a host's spec.
+fn place_of(documents: &[Document], host: &DockerHost) -> String {
+    let text = |d: &Document, pointer: &str| {
+        d.value
+            .pointer(pointer)
+            .and_then(|v| v.as_str().map(str::to_owned))
+    };
+    let found = documents.iter().find(|d| {
+        text(d, "/kind").as_deref() == Some("DockerHost")
+            && text(d, "/metadata/name") == host.metadata.name
+    });
+    found.map_or_else(String::new, |d| {
+        format!("{}:{}", d.source, d.line_of("spec"))
+    })
 }
 
 fn identify(kind: &str, metadata: &mut kube::core::ObjectMeta) {

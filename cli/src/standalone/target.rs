@@ -73,6 +73,11 @@ impl Target {
             .with_context(|| format!("no Docker Engine answers at {}", self.endpoint))
     }
 
+    /// Opens the journal to look at it, also while another process holds it.
+    pub(crate) fn look_at_journal(&self) -> anyhow::Result<Journal> {
+        Ok(Journal::look(&self.journal)?)
+    }
+
     /// Opens the journal for one process alone.
     pub(crate) fn open_journal(&self) -> anyhow::Result<Journal> {
         Ok(Journal::open(&self.journal)?)

@@ -57,7 +57,16 @@ pub(crate) struct Change {
 impl Work {
     /// Connects to the host and opens its journal.
     pub(crate) async fn begin(target: &Target) -> anyhow::Result<Self> {
-        let journal = target.open_journal()?;
+        Self::with(target, target.open_journal()?).await
+    }
+
+    /// Connects to the host and opens its journal to look at it: nothing is made, and another
+    /// process may be at work there.
+    pub(crate) async fn look(target: &Target) -> anyhow::Result<Self> {
+        Self::with(target, target.look_at_journal()?).await
+    }
+
+    async fn with(target: &Target, journal: Journal) -> anyhow::Result<Self> {
         let engine = target.connect().await?;
         Ok(Self {
             target: target.clone(),

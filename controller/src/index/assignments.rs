@@ -48,13 +48,13 @@ impl Index {
         let Some(state) = self.hosts.get_mut(name) else {
             return;
         };
-        state.unreadable.remove(&Watched::Assignments);
         if let Some(known) = &state.assignment
             && uid.is_some()
             && known.metadata.uid.as_deref() != uid
         {
             return;
         }
+        state.unreadable.remove(&Watched::Assignments);
         let before = state.assignment.take();
         if state.host().is_some() {
             self.dirty.hosts.insert(name.to_owned());

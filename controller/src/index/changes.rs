@@ -16,15 +16,15 @@ use crate::parent::{Parent, ParentName};
 /// The kinds of object that are watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Watched {
-    /// DockerNetworks of all namespaces.
+    /// Every DockerNetwork of all namespaces.
     Networks,
-    /// DockerVolumes of all namespaces.
+    /// Every DockerVolume of all namespaces.
     Volumes,
-    /// DockerHosts of the fleet.
+    /// Every DockerHost of the fleet.
     Hosts,
-    /// HostAssignments of the fleet.
+    /// Every HostAssignment of the fleet.
     Assignments,
-    /// Metadata of namespaces.
+    /// Every namespace's metadata.
     Namespaces,
 }
 
@@ -257,11 +257,17 @@ impl Indexed for PartialObjectMeta<Namespace> {
 
     fn apply(self, index: &mut Index, _source: &Source) {
         let labels = self.metadata.labels.unwrap_or_default();
-        index.apply_namespace(&self.metadata.name.unwrap_or_default(), Some(labels));
+        let name = self.metadata.name.unwrap_or_default();
+        let before = index.namespaces.insert(name.clone(), labels);
+        if before.as_ref() != index.namespaces.get(&name) {
+            index.namespace_changed(&name);
+        }
     }
 
     fn delete(index: &mut Index, name: &Name, _uid: Option<&str>) {
-        index.apply_namespace(&name.name, None);
+        if index.namespaces.remove(&name.name).is_some() {
+            index.namespace_changed(&name.name);
+        }
     }
 }
 

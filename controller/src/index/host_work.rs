@@ -31,6 +31,15 @@ pub(crate) enum HostCall {
 }
 
 impl Index {
+    /// Works out every host's entries once, without doing anything about them. Until that is done
+    /// nothing is known of any resource on any host, and every status would be taken back.
+    pub(crate) fn look_at_all(&mut self) {
+        let names: Vec<String> = self.hosts.keys().cloned().collect();
+        for name in names {
+            self.host_work(&name);
+        }
+    }
+
     /// Works out what is to be done about a host, if anything.
     pub(crate) fn host_work(&mut self, name: &str) -> Option<HostWork> {
         let state = self.hosts.get(name)?;

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use dockfleet_crds::assignment::Kind;
+use dockfleet_crds::host::NamespacesFrom;
 use dockfleet_planner::assignment::Fate;
 use dockfleet_planner::select::{Selection, selection};
 
@@ -94,20 +96,8 @@ impl Index {
         self.dirty.now.insert(uid.to_owned());
     }
 
-    /// Takes in a namespace's labels, or that there is no such namespace.
-    pub(super) fn apply_namespace(
-        &mut self,
-        name: &str,
-        labels: Option<std::collections::BTreeMap<String, String>>,
-    ) {
-        let before = match &labels {
-            Some(labels) => self.namespaces.insert(name.to_owned(), labels.clone()),
-            None => self.namespaces.remove(name),
-        };
-        if before == labels {
-            return;
-        }
-        use dockfleet_crds::host::NamespacesFrom;
+    /// Notes that a namespace's labels changed.
+    pub(super) fn namespace_changed(&mut self, name: &str) {
         for uid in self.parents_in(name) {
             let asking = |host: &String| {
                 self.host(host)
@@ -145,7 +135,7 @@ impl Index {
     fn parents_in(&self, namespace: &str) -> Vec<Uid> {
         let first = ParentName {
             namespace: namespace.to_owned(),
-            kind: dockfleet_crds::assignment::Kind::default(),
+            kind: Kind::default(),
             name: String::new(),
         };
         let all = self.uids.range(first..);

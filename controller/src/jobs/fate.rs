@@ -18,17 +18,12 @@ use crate::parent::Parent;
 
 /// Asks what a resource's deletion means for its hosts. That an answer is missing means nothing.
 pub(super) async fn decide(ctx: &Context, parent: &Parent) -> Result<(Fate, Notice), CallError> {
-    let (fate, notice) = match swept_away(ctx, parent).await? {
-        Some(why) => {
-            let note = format!("{why}: nothing is removed on any host");
-            (Fate::SweptAway, Notice::normal("Retained", note))
-        }
-        None => {
-            let note = "hosts are told to let go of it by its deletionPolicy";
-            (Fate::Deleted, Notice::normal("Deleting", note))
-        }
-    };
-    Ok((fate, notice))
+    if let Some(why) = swept_away(ctx, parent).await? {
+        let note = format!("{why}: nothing is removed on any host");
+        return Ok((Fate::SweptAway, Notice::normal("Retained", note)));
+    }
+    let note = "hosts are told to let go of it by its deletionPolicy";
+    Ok((Fate::Deleted, Notice::normal("Deleting", note)))
 }
 
 /// Returns what takes a resource with it, if anything does.

@@ -74,7 +74,7 @@ async fn work_on_step(ctx: &Context, parent: &Parent, step: Step) -> Result<Answ
         Step::DecideFate => {
             let (fate, notice) = fate::decide(ctx, parent).await?;
             info!(?fate, "deletion begins");
-            ctx.tell(parent, &[notice]).await;
+            ctx.teller.tell(parent, [notice]);
             Ok(Answer::Fate(fate))
         }
         Step::AddFinalizer => {
@@ -102,7 +102,7 @@ async fn work_on_step(ctx: &Context, parent: &Parent, step: Step) -> Result<Answ
                 Write::Status(status_object(parent, &status)),
             )
             .await?;
-            ctx.tell(parent, &notices).await;
+            ctx.teller.tell(parent, notices);
             Ok(answer)
         }
     }

@@ -16,7 +16,6 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::{chown, symlink};
 use std::path::{Path, PathBuf};
-use std::process;
 
 use anyhow::{Context as _, Result, bail};
 use dockfleet_e2e::{ControlPlane, Dockfleet, Engine, Fleet, Generation, Process, sweep};
@@ -56,7 +55,6 @@ fn bench(count: u8) -> Result<()> {
 
 /// Everything, as in a fleet at work.
 fn up(folder: &Path) -> Result<()> {
-    fs::write(folder.join("pid"), process::id().to_string())?;
     let dockfleet = Dockfleet::find()?;
     let fleet = Fleet::new()?;
     let mut engines = Vec::new();
@@ -77,7 +75,7 @@ fn up(folder: &Path) -> Result<()> {
         .ok()?;
     kubectl(
         &plane,
-        ["apply", "--server-side", "-f"],
+        ["apply", "-f"],
         &project().join(HOSTS),
     )?;
 

@@ -23,7 +23,7 @@ fn an_agent_keeps_its_host_in_order_without_the_api_server() -> Result<()> {
     }
     let before = bench.objects()?;
 
-    bench.plane.stop()?;
+    bench.plane.kill()?;
     for host in hosts {
         let id = host.network_id("front")?;
         host.engine.docker(["network", "rm", "front"])?;

@@ -12,6 +12,7 @@ use crate::{have, manifest};
 
 on_each_engine!(
     the_journal_can_be_read_while_watch_runs,
+    while_watch_runs_others_look_and_do_not_apply,
     a_second_apply_at_the_same_time_is_refused,
     a_lost_journal_makes_nothing_double_and_removes_nothing,
 );
@@ -48,6 +49,23 @@ fn the_journal_can_be_read_while_watch_runs(engine: &Engine, desk: &Desk) -> Res
     let none = desk.run(&["journal", "/nowhere"])?;
     assert_eq!(none.code(), Some(1), "{none:?}");
     says(&none.stderr, &["/nowhere"])
+}
+
+fn while_watch_runs_others_look_and_do_not_apply(engine: &Engine, desk: &Desk) -> Result<()> {
+    let yaml = manifest::network("front", "");
+    let watch = desk.watch(&yaml)?;
+    eventually("the first pass", SOON, || {
+        says(&watch.log(), &["1 change made"]).map_err(|e| e.to_string())
+    })?;
+    desk.report(&["get"])?.all_ready()?;
+    desk.report(&["diff", "-f", "all.yaml"])?.ended_with(0)?;
+    desk.write("more.yaml", &manifest::network("more", ""))?;
+    for command in ["apply", "delete"] {
+        let report = desk.report(&[command, "-f", "more.yaml"])?.ended_with(1)?;
+        says(&report.failure("local")?, &["is held by", &watch.pid().to_string()])?;
+    }
+    assert!(!have::has_network(engine, "more")?);
+    Ok(())
 }
 
 fn a_second_apply_at_the_same_time_is_refused(engine: &Engine, desk: &Desk) -> Result<()> {

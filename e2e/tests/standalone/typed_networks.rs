@@ -123,7 +123,7 @@ fn every_mode_of_macvlan_arrives(engine: &Engine, desk: &Desk) -> Result<()> {
 
 fn every_mode_of_ipvlan_arrives(engine: &Engine, desk: &Desk) -> Result<()> {
     let mut yaml = String::new();
-    let modes = ["l2", "l3", "l3s"];
+    let modes = ["l2", "l3"];
     for mode in modes {
         let link = format!("{mode}-link");
         parent(engine, &link)?;
@@ -196,7 +196,7 @@ struct Newer {
     shows: Value,
 }
 
-fn newer() -> [Newer; 8] {
+fn newer() -> [Newer; 9] {
     let bridge = |mode: &str, value: &str| json!({"Options": {format!("com.docker.network.{mode}"): value}});
     [
         Newer {
@@ -256,10 +256,17 @@ fn newer() -> [Newer; 8] {
         },
         Newer {
             name: "flagged",
-            spec: "driver: ipvlan\nipvlan: {parent: eth0, flag: private}",
+            spec: "driver: ipvlan\nipvlan: {parent: flagged, flag: private}",
             field: "ipvlan.flag",
             since: ("23.0", "1.42"),
-            shows: json!({"Options": {"parent": "eth0", "ipvlan_flag": "private"}}),
+            shows: json!({"Options": {"parent": "flagged", "ipvlan_flag": "private"}}),
+        },
+        Newer {
+            name: "tracked",
+            spec: "driver: ipvlan\nipvlan: {parent: tracked, mode: l3s}",
+            field: "ipvlan.mode",
+            since: ("23.0", "1.42"),
+            shows: json!({"Options": {"parent": "tracked", "ipvlan_mode": "l3s"}}),
         },
     ]
 }
@@ -268,6 +275,8 @@ fn what_only_newer_engines_can_do_is_refused_by_name_on_older_ones(
     engine: &Engine,
     desk: &Desk,
 ) -> Result<()> {
+    parent(engine, "flagged")?;
+    parent(engine, "tracked")?;
     let mut yaml = manifest::network("plain", "") + &manifest::volume("data", "");
     for case in newer() {
         yaml += &manifest::network(case.name, case.spec);

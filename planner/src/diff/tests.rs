@@ -250,10 +250,12 @@ fn the_default_ipam_driver_may_have_no_name() {
     assert_eq!(network(&asked, &shown), vec![]);
 }
 
+type Pairs<'a> = &'a [(&'a str, &'a str)];
+
 fn volumes(
     want: &[(&str, &str)],
     have: &[(&str, &str)],
-    labels: (&[(&str, &str)], &[(&str, &str)]),
+    labels: (Pairs<'_>, Pairs<'_>),
 ) -> Vec<FieldDiff> {
     let want = DesiredVolume {
         name: "data".to_owned(),
@@ -273,7 +275,7 @@ fn volumes(
 
 #[test]
 fn a_volume_with_other_options_is_another_volume() {
-    let none: (&[(&str, &str)], &[(&str, &str)]) = (&[], &[]);
+    let none: (Pairs<'_>, Pairs<'_>) = (&[], &[]);
     assert_eq!(volumes(&[], &[], none), vec![]);
     assert_eq!(
         volumes(
@@ -295,7 +297,7 @@ fn a_volume_with_other_options_is_another_volume() {
 
 #[test]
 fn credentials_of_a_mount_are_not_told() {
-    let none: (&[(&str, &str)], &[(&str, &str)]) = (&[], &[]);
+    let none: (Pairs<'_>, Pairs<'_>) = (&[], &[]);
     assert_eq!(
         volumes(
             &[("o", "password=mine")],

@@ -220,7 +220,14 @@ impl Case<'_> {
         if self.policy.management == ManagementPolicy::Observe {
             return report(self.compared(object, diff));
         }
-        self.keep(object, diff, self.owned(object), None)
+        // Who let go of it has no more to say of it.
+        let before = self.world.retained(self.entry, object);
+        self.keep(
+            object,
+            diff,
+            self.owned(object),
+            before.map(|r| r.uid.clone()),
+        )
     }
 
     /// Keeps an object that is the entry's by its record, which may be about to be written.

@@ -143,7 +143,15 @@ impl Agent {
             self.step(&p.step)?;
         }
         let after = self.plan();
-        self.effect(|a| apply(&mut a.journal, &after))?;
+        written = false;
+        self.effect(|a| {
+            apply(&mut a.journal, &after);
+            written = true;
+        })?;
+        if !written {
+            // Nothing is said to be gone that the journal still holds.
+            return Ok(());
+        }
         let statuses = self.plan().into_iter().map(|p| p.status);
         self.statuses = statuses.map(|s| (s.uid.clone(), s)).collect();
         self.controller();

@@ -74,26 +74,30 @@ impl World {
 struct Traits {
     selects: bool,
     suspend: bool,
-    observe: bool,
+    management: ManagementPolicy,
     invalid: bool,
     deletion: DeletionPolicy,
     created: i64,
 }
 
 fn traits() -> impl Strategy<Value = Traits> {
+    let management = prop_oneof![
+        4 => Just(ManagementPolicy::Manage),
+        1 => Just(ManagementPolicy::Observe)
+    ];
     (
         proptest::bool::weighted(0.7),
         proptest::bool::weighted(0.2),
-        proptest::bool::weighted(0.2),
+        management,
         proptest::bool::weighted(0.1),
         wishes::deletion(),
         0..3i64,
     )
         .prop_map(
-            |(selects, suspend, observe, invalid, deletion, created)| Traits {
+            |(selects, suspend, management, invalid, deletion, created)| Traits {
                 selects,
                 suspend,
-                observe,
+                management,
                 invalid,
                 deletion,
                 created,
@@ -111,29 +115,28 @@ fn resource(uid: &str, t: &Traits) -> Owned {
     };
     let host_selector = t.selects.then(LabelSelector::default);
     let name = Some(wishes::object(uid).to_owned());
-    let management_policy = if t.observe {
-        ManagementPolicy::Observe
-    } else {
-        ManagementPolicy::Manage
-    };
     match wishes::kind(uid) {
         Kind::DockerNetwork => {
-            let mut n = DockerNetwork::new("", Default::default());
-            n.metadata = metadata;
+            let mut n = DockerNetwork {
+                metadata,
+                ..DockerNetwork::default()
+            };
             n.spec.host_selector = host_selector;
             n.spec.network_name = name;
             n.spec.suspend = t.suspend;
-            n.spec.management_policy = management_policy;
+            n.spec.management_policy = t.management;
             n.spec.deletion_policy = t.deletion;
             Owned::Network(n)
         }
         Kind::DockerVolume => {
-            let mut v = DockerVolume::new("", Default::default());
-            v.metadata = metadata;
+            let mut v = DockerVolume {
+                metadata,
+                ..DockerVolume::default()
+            };
             v.spec.host_selector = host_selector;
             v.spec.volume_name = name;
             v.spec.suspend = t.suspend;
-            v.spec.management_policy = management_policy;
+            v.spec.management_policy = t.management;
             v.spec.deletion_policy = t.deletion;
             v.spec.size = t.invalid.then(|| "1MB".to_owned());
             Owned::Volume(v)
@@ -238,7 +241,7 @@ fn tombstone(entry: &Entry) -> Option<Tombstone> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(crate::config(500))]
 
     #[test]
     fn an_assignment_is_the_same_in_any_order_and_settles_at_once(

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use dockfleet_crds::policy::AdoptionPolicy;
 use dockfleet_crds::{Intent, labels};
 use dockfleet_planner::desired::Desired;
+use dockfleet_planner::observed::Object;
 use dockfleet_planner::plan::{JournalChange, Step};
 use dockfleet_planner::record::Stage;
 use proptest::prelude::*;
@@ -157,7 +158,7 @@ impl Life {
             if policy.adoption != AdoptionPolicy::Never {
                 let observed = self.agent.engine.observe();
                 let named = observed.named(entry.kind, wishes::object(&entry.uid));
-                let ids = named.unwrap().into_iter().map(|o| o.id());
+                let ids = named.unwrap().into_iter().map(Object::id);
                 self.truth.adoptable.extend(ids);
             }
         }
@@ -263,7 +264,7 @@ impl Life {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(crate::config(150))]
 
     /// Eras follow each other at once, with the host at rest or not.
     #[test]

@@ -142,8 +142,16 @@ fn state() -> impl Strategy<Value = State> {
     })
 }
 
+/// A step without its reason: what was removed by hand is, once it is being made, not there yet.
+fn what(step: &Step) -> Step {
+    match step.clone() {
+        Step::Create { desired, .. } => Step::Create { desired, why: "" },
+        other => other,
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(crate::config(500))]
 
     #[test]
     fn a_plan_keeps_every_rule(state in state()) {
@@ -171,10 +179,9 @@ proptest! {
         let mut journalled = state.clone();
         apply(&mut journalled.journal, &first);
         for again in journalled.plan() {
-            let before = first.iter().find(|p| p.status.uid == again.status.uid);
-            let before = before.map(|p| &p.step);
-            if before != Some(&Step::None) {
-                prop_assert_eq!(Some(&again.step), before);
+            let before = first.iter().find(|p| p.status.uid == again.status.uid).unwrap();
+            if before.step != Step::None {
+                prop_assert_eq!(what(&again.step), what(&before.step));
             }
         }
     }

@@ -152,6 +152,8 @@ fn listen(
             while events.next().await.is_some_and(|e| e.is_ok()) {
                 let _ = wake.try_send(());
             }
+            // The engine goes, or the way to it: what happens from now on is not heard.
+            let _ = wake.try_send(());
         }));
     }
     stop

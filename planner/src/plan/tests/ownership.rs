@@ -304,3 +304,21 @@ fn several_networks_of_one_name_are_a_conflict() {
         assert_eq!(scene.one(), conflict(&e, message, vec![]));
     }
 }
+
+#[test]
+fn who_gets_an_object_back_ends_the_record_of_who_let_go_of_it() {
+    let first = net("u1", &lab(kept_policy()));
+    let between = net("u2", &lab(kept_policy()));
+    let scene = Scene::of(&first).with(made(&first, "id1")).holding(record(
+        &between,
+        Stage::Retained,
+        Some("id1"),
+    ));
+    assert_eq!(
+        scene.one().journal,
+        JournalChange::Put {
+            record: record(&first, Stage::Owned, Some("id1")),
+            instead_of: Some("u2".to_owned())
+        }
+    );
+}

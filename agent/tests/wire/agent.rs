@@ -1,0 +1,240 @@
+//! The whole agent between an engine and an API server.
+
+use std::time::Duration;
+
+use dockfleet_agent::effect::Effects;
+use dockfleet_agent::journal::{Journal, Snapshot};
+use dockfleet_agent::{AgentConfig, AgentError};
+use dockfleet_crds::Entry;
+use serde_json::json;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::bench::{network, tombstone, volume};
+use crate::cluster::Cluster;
+use crate::fake::{Fake, Fault};
+
+struct Running {
+    stop: CancellationToken,
+    task: JoinHandle<Result<(), AgentError>>,
+}
+
+impl Running {
+    async fn end(self) {
+        self.stop.cancel();
+        let ended = tokio::time::timeout(Duration::from_secs(60), self.task).await;
+        ended.expect("the agent does not stop").unwrap().unwrap();
+    }
+}
+
+fn start(fake: &Fake, cluster: &Cluster, state: &tempfile::TempDir) -> Running {
+    let stop = CancellationToken::new();
+    let config = AgentConfig {
+        client: cluster.client(),
+        namespace: "hosts".to_owned(),
+        host: "h1".to_owned(),
+        endpoint: fake.endpoint(),
+        state_dir: state.path().to_owned(),
+        effects: Effects::default(),
+    };
+    let task = tokio::spawn(dockfleet_agent::run(config, stop.clone()));
+    Running { stop, task }
+}
+
+fn journal_with(state: &tempfile::TempDir, generation: i64, entries: &[Entry]) {
+    let snapshot = Snapshot {
+        hub: "hub".to_owned(),
+        uid: "uid".to_owned(),
+        generation,
+        entries: entries.to_vec(),
+    };
+    let mut journal = Journal::open(state.path()).unwrap();
+    journal
+        .set_assignment(&snapshot, &Effects::default())
+        .unwrap();
+}
+
+fn ready(cluster: &Cluster, generation: i64, entries: usize) -> bool {
+    let status = cluster.assignment_status();
+    let all = status["entries"]
+        .as_array()
+        .map_or(0, |e| e.iter().filter(|s| s["state"] == "Ready").count());
+    status["observedGeneration"] == json!(generation) && all == entries
+}
+
+#[tokio::test]
+async fn an_assignment_is_made_so_reported_once_and_followed() {
+    let (fake, cluster, state) = (
+        Fake::start("1.52"),
+        Cluster::new(),
+        tempfile::tempdir().unwrap(),
+    );
+    cluster.assign("hub", "uid", 1, &[network("a")]);
+    let running = start(&fake, &cluster, &state);
+    cluster.until("generation 1", |c| ready(c, 1, 1)).await;
+    cluster
+        .until("the host", |c| c.ready_reason() == "Ready")
+        .await;
+    cluster
+        .until("counts", |c| {
+            c.host_status()["entries"]["ready"] == json!(1)
+        })
+        .await;
+    assert_eq!(cluster.host_status()["engine"]["apiVersion"], "1.52");
+    let writes = cluster.writes();
+    cluster.assign("hub", "uid", 2, &[network("a"), volume("b")]);
+    cluster.until("generation 2", |c| ready(c, 2, 2)).await;
+    running.end().await;
+    assert!(cluster.writes() <= writes + 2, "one write of each status");
+    assert_eq!(
+        fake.changes(),
+        ["POST /networks/create", "POST /volumes/create"]
+    );
+}
+
+#[tokio::test]
+async fn without_an_api_server_the_last_assignment_is_enforced() {
+    let (fake, cluster, state) = (
+        Fake::start("1.41"),
+        Cluster::new(),
+        tempfile::tempdir().unwrap(),
+    );
+    journal_with(&state, 3, &[network("a"), volume("b")]);
+    cluster.go_away();
+    let running = start(&fake, &cluster, &state);
+    fake.until("both", |f| f.networks().len() + f.volumes().len() == 2)
+        .await;
+    running.end().await;
+}
+
+#[tokio::test]
+async fn absence_of_the_assignment_is_no_permission() {
+    let (fake, cluster, state) = (
+        Fake::start("1.52"),
+        Cluster::new(),
+        tempfile::tempdir().unwrap(),
+    );
+    cluster.assign("hub", "uid", 1, &[network("a")]);
+    let running = start(&fake, &cluster, &state);
+    cluster.until("generation 1", |c| ready(c, 1, 1)).await;
+    cluster.unassign();
+    fake.lose_everything();
+    fake.until("made again", |f| f.networks().len() == 1).await;
+    // Deleted and made anew with nothing in it.
+    cluster.assign("hub", "other", 1, &[]);
+    cluster
+        .until("unassigned", |c| {
+            c.assignment_status()["entries"][0]["reason"] == json!("Unassigned")
+        })
+        .await;
+    running.end().await;
+    assert!(fake.changes().iter().all(|c| c.starts_with("POST")));
+    assert_eq!(fake.networks().len(), 1);
+}
+
+#[tokio::test]
+async fn an_older_assignment_and_another_hub_are_ignored() {
+    let (fake, cluster, state) = (
+        Fake::start("1.52"),
+        Cluster::new(),
+        tempfile::tempdir().unwrap(),
+    );
+    journal_with(&state, 5, &[network("a")]);
+    cluster.assign("hub", "uid", 4, &[tombstone(&network("a"))]);
+    let running = start(&fake, &cluster, &state);
+    cluster.until("generation 5", |c| ready(c, 5, 1)).await;
+    cluster.assign(
+        "stranger",
+        "uid",
+        9,
+        &[tombstone(&network("a")), volume("b")],
+    );
+    cluster
+        .until("told", |c| c.ready_reason() == "ForeignHub")
+        .await;
+    running.end().await;
+    assert_eq!(fake.changes(), ["POST /networks/create"]);
+}
+
+#[tokio::test]
+async fn an_assignment_that_cannot_be_read_leaves_the_last_in_force() {
+    let (fake, cluster, state) = (
+        Fake::start("1.52"),
+        Cluster::new(),
+        tempfile::tempdir().unwrap(),
+    );
+    journal_with(&state, 1, &[network("a")]);
+    let bad = Entry {
+        uid: "x".to_owned(),
+        ..network("b")
+    };
+    cluster.assign("hub", "uid", 2, &[bad]);
+    cluster.spoil();
+    let running = start(&fake, &cluster, &state);
+    cluster
+        .until("told", |c| c.ready_reason() == "InvalidAssignment")
+        .await;
+    running.end().await;
+    assert_eq!(fake.changes(), ["POST /networks/create"]);
+}
+
+#[tokio::test]
+async fn drift_is_repaired_when_the_engine_tells_and_after_its_stream_was_cut() {
+    let (fake, cluster, state) = (
+        Fake::start("1.52"),
+        Cluster::new(),
+        tempfile::tempdir().unwrap(),
+    );
+    cluster.assign("hub", "uid", 1, &[network("a")]);
+    let running = start(&fake, &cluster, &state);
+    cluster.until("generation 1", |c| ready(c, 1, 1)).await;
+    for _ in 0..2 {
+        fake.until("listening", |f| {
+            f.calls().contains(&"GET /events".to_owned())
+        })
+        .await;
+        fake.lose_everything();
+        fake.until("made again", |f| f.networks().len() == 1).await;
+        fake.cut_events();
+    }
+    running.end().await;
+}
+
+#[tokio::test]
+async fn an_engine_that_goes_and_comes_back_is_told_and_taken_up_again() {
+    let (fake, cluster, state) = (
+        Fake::start("1.52"),
+        Cluster::new(),
+        tempfile::tempdir().unwrap(),
+    );
+    cluster.assign("hub", "uid", 1, &[network("a")]);
+    fake.fault("GET /version", Fault::Status(503, "starting"));
+    let running = start(&fake, &cluster, &state);
+    cluster
+        .until("away", |c| c.ready_reason() == "EngineUnreachable")
+        .await;
+    cluster
+        .until("unknown", |c| {
+            c.assignment_status()["entries"][0]["reason"] == json!("EngineUnreachable")
+        })
+        .await;
+    fake.heal();
+    cluster
+        .until("back", |c| c.ready_reason() == "Ready" && ready(c, 1, 1))
+        .await;
+    running.end().await;
+}
+
+#[tokio::test]
+async fn a_second_agent_on_the_same_journal_does_not_start() {
+    let (fake, cluster, state) = (
+        Fake::start("1.52"),
+        Cluster::new(),
+        tempfile::tempdir().unwrap(),
+    );
+    let _first = Journal::open(state.path()).unwrap();
+    let second = start(&fake, &cluster, &state);
+    let refused = second.task.await.unwrap().unwrap_err();
+    assert!(matches!(refused, AgentError::Journal(_)));
+    assert_eq!(fake.calls(), Vec::<String>::new());
+}

@@ -1,0 +1,152 @@
+//! Creates: the intent comes first, and what the engine made is looked at.
+
+use dockfleet_crds::{EntryState, Reason};
+use dockfleet_planner::record::Stage;
+
+use crate::bench::{Bench, changed_network, network, told, volume, volume_with};
+use crate::fake::Fault;
+
+#[tokio::test]
+async fn the_intents_of_a_pass_are_durable_before_its_first_create() {
+    let mut bench = Bench::new().await;
+    let report = bench.pass(&[network("a"), volume("b")]).await;
+    assert_eq!(report.changed, 2);
+    assert_eq!(
+        bench.fake.changes(),
+        ["POST /volumes/create", "POST /networks/create"]
+    );
+    let intents = vec!["a Creating".to_owned(), "b Creating".to_owned()];
+    assert_eq!(bench.fake.stages(), [intents.clone(), intents]);
+    assert!(
+        bench
+            .journal
+            .records()
+            .values()
+            .all(|r| r.stage == Stage::Owned && r.was_ready)
+    );
+}
+
+#[tokio::test]
+async fn old_engines_are_asked_to_look_for_duplicates_and_new_ones_are_not() {
+    for (api, asked) in [
+        ("1.41", true),
+        ("1.43", true),
+        ("1.44", false),
+        ("1.56", false),
+    ] {
+        let mut bench = Bench::with(api).await;
+        bench.settle(&[network("a")]).await;
+        let sent = bench.fake.networks()[0].get("CheckDuplicate").is_some();
+        assert_eq!(sent, asked, "API {api}");
+    }
+}
+
+#[tokio::test]
+async fn a_volume_that_was_made_without_its_options_is_not_called_ready() {
+    let mut bench = Bench::new().await;
+    bench
+        .fake
+        .fault("POST /volumes/create", Fault::WithoutOptions);
+    let entries = [volume_with("a", &[("type", "tmpfs"), ("device", "tmpfs")])];
+    let report = bench.pass(&entries).await;
+    let (state, reason, message) = told(&report, "a");
+    assert_eq!(
+        (state, reason),
+        (EntryState::Drifted, Some(Reason::Drifted))
+    );
+    assert!(message.contains("options[device]"), "{message}");
+    assert_eq!(bench.fake.changes(), ["POST /volumes/create"]);
+}
+
+#[tokio::test]
+async fn a_network_that_was_made_otherwise_is_not_replaced_for_ever() {
+    let mut bench = Bench::new().await;
+    bench
+        .fake
+        .fault("POST /networks/create", Fault::WithoutOptions);
+    let policy = dockfleet_planner::desired::Behaviour {
+        update_when_unused: true,
+        ..Default::default()
+    };
+    let entries = [changed_network(
+        "a",
+        policy,
+        &[("com.docker.network.driver.mtu", "1400")],
+    )];
+    let report = bench.pass(&entries).await;
+    assert_eq!(told(&report, "a").0, EntryState::Drifted);
+    assert_eq!(bench.fake.changes(), ["POST /networks/create"]);
+}
+
+#[tokio::test]
+async fn a_create_that_made_nothing_is_not_repeated_without_end() {
+    let mut bench = Bench::new().await;
+    bench.fake.fault("POST /networks/create", Fault::Ignored);
+    let report = bench.pass(&[network("a")]).await;
+    assert_eq!(told(&report, "a").0, EntryState::Pending);
+    assert_eq!(bench.fake.changes().len(), 3);
+    assert_eq!(report.unfinished, 1);
+}
+
+#[tokio::test]
+async fn a_network_that_somebody_made_just_before_is_a_conflict() {
+    for (api, fault) in [("1.52", Fault::Raced), ("1.41", Fault::Raced)] {
+        let mut bench = Bench::with(api).await;
+        bench.fake.fault("POST /networks/create", fault);
+        let report = bench.pass(&[network("a")]).await;
+        let (state, reason, _) = told(&report, "a");
+        assert_eq!(
+            (state, reason),
+            (EntryState::Failed, Some(Reason::Conflict))
+        );
+        assert_eq!(bench.fake.changes(), ["POST /networks/create"]);
+        assert_eq!(bench.fake.networks().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_silent_duplicate_is_told_and_none_of_the_two_is_removed() {
+    let mut bench = Bench::with("1.41").await;
+    bench.fake.fault("POST /networks/create", Fault::Duplicated);
+    let report = bench.pass(&[network("a")]).await;
+    let (state, reason, message) = told(&report, "a");
+    assert_eq!(
+        (state, reason),
+        (EntryState::Failed, Some(Reason::Conflict))
+    );
+    assert!(message.contains("2 networks named a"), "{message}");
+    assert_eq!(bench.fake.changes(), ["POST /networks/create"]);
+    assert_eq!(bench.fake.networks().len(), 2);
+}
+
+#[tokio::test]
+async fn a_volume_that_somebody_made_just_before_is_a_conflict() {
+    let mut bench = Bench::new().await;
+    bench.fake.fault("POST /volumes/create", Fault::Raced);
+    let report = bench.pass(&[volume("a")]).await;
+    let (state, reason, _) = told(&report, "a");
+    assert_eq!(
+        (state, reason),
+        (EntryState::Failed, Some(Reason::Conflict))
+    );
+    assert_eq!(bench.fake.changes(), ["POST /volumes/create"]);
+    assert_eq!(bench.fake.volumes().len(), 1);
+}
+
+#[tokio::test]
+async fn a_refusal_is_told_in_the_engines_words_and_blocks_nobody() {
+    let mut bench = Bench::new().await;
+    bench.fake.fault(
+        "POST /networks/create",
+        Fault::Status(500, "invalid CIDR address: x"),
+    );
+    let report = bench.pass(&[network("a"), volume("b")]).await;
+    let (state, reason, message) = told(&report, "a");
+    assert_eq!(
+        (state, reason),
+        (EntryState::Failed, Some(Reason::EngineRefused))
+    );
+    assert!(message.contains("invalid CIDR address: x"), "{message}");
+    assert_eq!(told(&report, "b").0, EntryState::Ready);
+    assert_eq!(report.unfinished, 1);
+}

@@ -1,0 +1,155 @@
+//! An engine that fails: what is not known is not absent (invariant 4).
+
+use dockfleet_agent::engine::Cause;
+use dockfleet_agent::engine::EngineError;
+use dockfleet_crds::{EntryState, Reason};
+use dockfleet_planner::record::Stage;
+
+use crate::bench::{Bench, network, told, tombstone, volume};
+use crate::fake::Fault;
+
+const ALL: [Fault; 4] = [
+    Fault::Status(500, "boom"),
+    Fault::Hang,
+    Fault::Cut,
+    Fault::Garbage,
+];
+
+#[tokio::test]
+async fn a_list_that_cannot_be_read_changes_nothing_of_its_kind() {
+    for fault in ALL {
+        let mut bench = Bench::new().await;
+        let entries = [network("a"), volume("b")];
+        bench.settle(&entries).await;
+        bench.fake.fault("GET /networks", fault.clone());
+        let report = bench
+            .pass(&[tombstone(&network("a")), network("new"), volume("b")])
+            .await;
+        for name in ["a", "new"] {
+            let (state, reason, _) = told(&report, name);
+            let unknown = (EntryState::Pending, Some(Reason::EngineUnreachable));
+            assert_eq!((state, reason), unknown, "{fault:?}");
+        }
+        assert_eq!(told(&report, "b").0, EntryState::Ready, "{fault:?}");
+        assert_eq!(bench.fake.changes(), Vec::<String>::new(), "{fault:?}");
+        assert_eq!(report.engine_failures.len(), 1);
+        bench.fake.heal();
+        bench.settle(&entries).await;
+    }
+}
+
+#[tokio::test]
+async fn volumes_that_cannot_be_listed_are_not_lost() {
+    for fault in ALL {
+        let mut bench = Bench::new().await;
+        bench.settle(&[volume("a")]).await;
+        bench.fake.fault("GET /volumes", fault);
+        let report = bench.pass(&[volume("a")]).await;
+        assert_eq!(told(&report, "a").1, Some(Reason::EngineUnreachable));
+        assert_eq!(bench.fake.changes(), Vec::<String>::new());
+    }
+}
+
+#[tokio::test]
+async fn a_create_without_an_answer_is_looked_at_and_not_doubled() {
+    for fault in ALL {
+        let mut bench = Bench::new().await;
+        bench.fake.fault("POST /networks/create", fault.clone());
+        let report = bench.pass(&[network("a"), volume("b")]).await;
+        let (state, reason, _) = told(&report, "a");
+        let failed = (EntryState::Failed, Some(Reason::EngineUnreachable));
+        assert_eq!((state, reason), failed, "{fault:?}");
+        assert_eq!(told(&report, "b").0, EntryState::Ready);
+        assert_eq!(
+            bench.fake.changes(),
+            ["POST /volumes/create", "POST /networks/create"]
+        );
+        assert_eq!(bench.journal.records()["uid-a"].stage, Stage::Creating);
+        bench.fake.heal();
+        bench.settle(&[network("a"), volume("b")]).await;
+        assert_eq!(bench.fake.networks().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_removal_that_fails_is_told_and_tried_again() {
+    for fault in [Fault::Status(500, "boom"), Fault::Hang] {
+        let mut bench = Bench::new().await;
+        bench.settle(&[network("a"), volume("b")]).await;
+        bench.fake.fault("DELETE /networks", fault.clone());
+        let goes = [tombstone(&network("a")), tombstone(&volume("b"))];
+        let report = bench.pass(&goes).await;
+        assert_eq!(
+            told(&report, "a").1,
+            Some(Reason::EngineUnreachable),
+            "{fault:?}"
+        );
+        assert_eq!(told(&report, "b").0, EntryState::Gone);
+        assert_eq!(bench.fake.changes().len(), 2, "each is tried once");
+        assert_eq!(bench.journal.records()["uid-a"].stage, Stage::Removing);
+        bench.fake.heal();
+        assert_eq!(told(&bench.pass(&goes).await, "a").0, EntryState::Gone);
+    }
+}
+
+#[tokio::test]
+async fn a_404_that_is_not_about_the_object_does_not_mean_gone() {
+    let mut bench = Bench::new().await;
+    bench.settle(&[volume("a")]).await;
+    bench.fake.fault(
+        "DELETE /volumes",
+        Fault::Status(404, "get a: plugin \"x\" not found"),
+    );
+    let report = bench.pass(&[tombstone(&volume("a"))]).await;
+    assert_eq!(told(&report, "a").1, Some(Reason::EngineRefused));
+    assert_eq!(bench.journal.records()["uid-a"].stage, Stage::Removing);
+}
+
+#[tokio::test]
+async fn errors_say_what_was_asked_and_what_came() {
+    let bench = Bench::new().await;
+    bench.fake.fault("GET /networks", Fault::Hang);
+    bench.fake.fault(
+        "GET /volumes",
+        Fault::Status(500, "o=addr=h,password=hunter2,ro"),
+    );
+    let seen = bench.engine.observe().await;
+    let told: Vec<String> = seen.failures.iter().map(EngineError::sentence).collect();
+    assert_eq!(
+        told,
+        [
+            "listing networks failed: no answer within 1 s",
+            "listing volumes failed: status 500: o=addr=h,password=…,ro"
+        ]
+    );
+    std::fs::remove_file(bench.fake.socket()).unwrap();
+    let gone = dockfleet_agent::engine::Engine::connect(&bench.fake.endpoint())
+        .await
+        .unwrap_err();
+    let connection = matches!(
+        gone,
+        EngineError::Unreachable {
+            cause: Cause::Connection(_),
+            ..
+        }
+    );
+    assert!(connection, "{gone:?}");
+}
+
+#[tokio::test]
+async fn a_journal_that_cannot_be_written_stops_every_step() {
+    let mut bench = Bench::new().await;
+    bench.settle(&[network("a")]).await;
+    // A reader has everything but the right to write.
+    bench.journal = dockfleet_agent::journal::Journal::read_only(bench.folder.path()).unwrap();
+    let report = bench.pass(&[tombstone(&network("a")), volume("b")]).await;
+    for name in ["a", "b"] {
+        let (state, reason, _) = told(&report, name);
+        assert_eq!(
+            (state, reason),
+            (EntryState::Failed, Some(Reason::JournalFailed))
+        );
+    }
+    assert!(report.journal_failure.is_some());
+    assert_eq!(bench.fake.changes(), Vec::<String>::new());
+}

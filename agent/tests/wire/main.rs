@@ -1,0 +1,20 @@
+//! The agent against an engine that does what no real one can be made to do.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::unwrap_in_result,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod agent;
+mod bench;
+mod cluster;
+mod crash;
+mod create;
+mod fake;
+mod faults;
+mod quiet;
+mod remove;

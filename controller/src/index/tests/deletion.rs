@@ -1,0 +1,146 @@
+//! What is gone, what goes, and what is let go of.
+
+use super::*;
+
+#[test]
+fn a_host_that_goes_is_not_written_to() {
+    let mut world = World::of(1);
+    let web = network("web", "a");
+    world.network(&web);
+    world.settle();
+    world.take_in(Change::Host(Seen::Deleted(ObjectMeta {
+        name: Some("h1".to_owned()),
+        ..ObjectMeta::default()
+    })));
+    assert_eq!(world.index.host_work("h1"), None);
+    // Nor is it waited for.
+    world.network(&deleted(&web));
+    world.index.set_fate("uid-web", Fate::Deleted);
+    assert_eq!(
+        world.work("uid-web").unwrap().steps,
+        [Step::RemoveFinalizer]
+    );
+}
+
+#[test]
+fn a_deletion_waits_for_its_fate_and_then_for_no_host() {
+    let mut world = World::of(3);
+    let web = network("web", "a");
+    world.network(&web);
+    world.settle();
+    world.report("h1", EntryState::Ready);
+    world.dirty();
+
+    world.network(&deleted(&web));
+    let dirty = world.dirty();
+    assert_eq!((dirty.hosts, dirty.now), (set([]), set(["uid-web"])));
+    assert_eq!(world.work("uid-web").unwrap().steps, [Step::DecideFate]);
+
+    world.index.set_fate("uid-web", Fate::Deleted);
+    assert_eq!(world.dirty().hosts, set(["h1", "h3"]));
+    world.work_on("h1");
+    let steps = world.work("uid-web").unwrap().steps;
+    assert!(matches!(steps[..], [Step::WriteStatus(..)]), "{steps:?}");
+    world.work_on("h3");
+    assert_eq!(world.dirty().now, set(["uid-web"]));
+    assert_eq!(
+        world.work("uid-web").unwrap().steps,
+        [Step::RemoveFinalizer]
+    );
+    let entry = world.assignment("h1").spec.entries.remove(0);
+    assert_eq!(
+        (entry.intent, entry.id.as_deref()),
+        (Intent::Absent, Some("id-uid-web"))
+    );
+
+    // The resource goes, the tombstones stay until the agents are done.
+    world.take_in(Change::Network(Seen::Deleted(deleted(&web).metadata)));
+    world.settle();
+    assert_eq!(
+        world.intents("h3"),
+        [("uid-web".to_owned(), Intent::Absent)]
+    );
+    world.report("h3", EntryState::Gone);
+    assert_eq!(world.dirty().hosts, set(["h3"]));
+    world.work_on("h3");
+    assert_eq!(world.intents("h3"), []);
+}
+
+#[test]
+fn what_is_swept_away_is_retained_everywhere() {
+    let mut world = World::of(1);
+    let web = network("web", "a");
+    world.network(&web);
+    world.settle();
+    world.network(&deleted(&web));
+    world.index.set_fate("uid-web", Fate::SweptAway);
+    world.settle();
+    let entry = world.assignment("h1").spec.entries.remove(0);
+    let Ok(Desired::Tombstone(tombstone)) = Desired::of(&entry) else {
+        panic!("not a tombstone: {entry:?}");
+    };
+    assert_eq!(
+        tombstone.policy,
+        dockfleet_crds::policy::DeletionPolicy::Retain
+    );
+}
+
+#[test]
+fn a_write_under_way_holds_a_deletion_back() {
+    let mut world = World::of(1);
+    let web = network("web", "a");
+    world.network(&web);
+    let work = world.index.host_work("h1").unwrap();
+    let HostCall::Write(assignment) = work.call else {
+        panic!("nothing to write")
+    };
+    // The write is under way, and the resource is deleted.
+    world.network(&deleted(&web));
+    world.index.set_fate("uid-web", Fate::Deleted);
+    let steps = world.work("uid-web").unwrap().steps;
+    assert!(!steps.contains(&Step::RemoveFinalizer), "{steps:?}");
+    let written = world.written(*assignment);
+    world.index.host_written("h1", work.asked_with, written);
+    world.settle();
+    assert_eq!(
+        world.intents("h1"),
+        [("uid-web".to_owned(), Intent::Absent)]
+    );
+    assert_eq!(
+        world.work("uid-web").unwrap().steps,
+        [Step::RemoveFinalizer]
+    );
+}
+
+#[test]
+fn nothing_is_decided_after_a_failed_write_before_a_look() {
+    let mut world = World::of(1);
+    let web = network("web", "a");
+    world.network(&web);
+    let work = world.index.host_work("h1").unwrap();
+    let HostCall::Write(assignment) = work.call else {
+        panic!("nothing to write")
+    };
+    // No answer came, and yet the write was carried out.
+    world.index.host_failed("h1");
+    let carried_out = world.written(*assignment);
+    world.network(&deleted(&web));
+    world.index.set_fate("uid-web", Fate::Deleted);
+    let work = world.index.host_work("h1").unwrap();
+    assert_eq!(work.call, HostCall::Look);
+    assert!(
+        !world
+            .work("uid-web")
+            .unwrap()
+            .steps
+            .contains(&Step::RemoveFinalizer)
+    );
+    world
+        .index
+        .host_seen("h1", work.asked_with, Some(carried_out));
+    world.settle();
+    assert_eq!(
+        world.intents("h1"),
+        [("uid-web".to_owned(), Intent::Absent)]
+    );
+}
