@@ -29,7 +29,7 @@ fleet-down: ## end everything that fleet-up started
 ##
 
 .PHONY: test
-test: deps tools lint build unit e2e doc ## everything below, in this order; what CI runs
+test: deps tools lint doc unit e2e ## deps, tools, lint, doc, unit, e2e: everything; what CI runs
 	@echo "make test: all passed"
 
 .PHONY: deps
@@ -46,23 +46,23 @@ lint: ## formatting and clippy, warnings are errors
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 
-.PHONY: build
-build: ## everything, debug profile
-	cargo build --locked --workspace
+.PHONY: doc
+doc: ## API documentation, warnings are errors
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
 
 .PHONY: unit
 unit: ## unit, property and wire tests: no engine, no root
-	cargo test --locked --workspace --exclude dockfleet-e2e
+	cargo test --locked --no-fail-fast --workspace --exclude dockfleet-e2e
 
 .PHONY: e2e
 e2e: ## tests on real Docker Engines and a real API server (root or sudo)
 	scripts/e2e.sh
 
-.PHONY: doc
-doc: ## API documentation, warnings are errors
-	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
-
 ##
+
+.PHONY: build
+build: ## the program, debug profile: target/debug/dockfleet
+	cargo build --locked -p dockfleet
 
 .PHONY: generate
 generate: ## write crds/manifests from the types

@@ -15,4 +15,4 @@ if [ ${#as_root[@]} -gt 0 ]; then
     export "CARGO_TARGET_${triple}_RUNNER=${as_root[*]} env PATH=$PATH HOME=$HOME\
  KUBEBUILDER_ASSETS=$KUBEBUILDER_ASSETS DOCKFLEET_ENGINE_DIR=$DOCKFLEET_ENGINE_DIR"
 fi
-exec cargo test --locked -p dockfleet-e2e "$@"
+exec cargo test --locked --no-fail-fast -p dockfleet-e2e "${@:---tests}"

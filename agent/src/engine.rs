@@ -1,7 +1,7 @@
 //! One Docker Engine: the calls that an agent makes, in the words of the planner.
 //!
 //! Nothing outside of this module knows the client library. Every call has a timeout, and every error
-//! is turned into what it means in one place ([`error`]).
+//! is turned into what it means in one place, `error`.
 
 mod body;
 mod endpoint;

@@ -12,7 +12,7 @@ use dockfleet_crds::{Entry, EntryState, EntryStatus, Reason};
 use dockfleet_planner::capability::ApiVersion;
 use dockfleet_planner::observed::Observed;
 use dockfleet_planner::plan::{
-    JournalChange, Planned, Records, Step, Surroundings, bounded, plan, statuses,
+    JournalChange, Planned, Records, Step, Surroundings, bounded, forgettable, plan, statuses,
 };
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -138,12 +138,17 @@ impl Work<'_> {
                 .iter()
                 .filter(|p| may_act && is_due(p, &failures))
                 .collect();
+            let done = forgettable(self.entries, &seen.observed, ledger.records());
             let changes: Vec<(&str, &JournalChange)> = planned
                 .iter()
                 // An intent without its act would say that something was about to happen.
                 .filter(|p| p.step == Step::None || (may_act && is_due(p, &failures)))
                 .filter(|p| p.journal != JournalChange::Keep)
                 .map(|p| (p.status.uid.as_str(), &p.journal))
+                .chain(
+                    done.iter()
+                        .map(|uid| (uid.as_str(), &JournalChange::Forget)),
+                )
                 .collect();
             // Invariant 5: the intent of every step is durable before the first of them.
             if let Err(err) = ledger.write(&changes, self.effects) {

@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::rule::opaque_object;
+use crate::schema::opaque_object;
 
 /// Most characters of a message in an entry's status.
 pub const MAX_MESSAGE: usize = 256;
@@ -133,7 +133,10 @@ pub enum Intent {
 }
 
 impl Intent {
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde calls")]
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "the form that serde calls"
+    )]
     fn is_present(&self) -> bool {
         *self == Self::Present
     }

@@ -2,13 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use crate::schema::{Rule, plain_options, rules_at, selector};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, LabelSelector};
 use kube::CustomResource;
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
-
-use crate::rule::Rule;
-use crate::validation::attributes::{plain_options, rules_at, selector};
 
 /// Spec of a DockerHost. Its labels are what the selectors of resources see.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -20,7 +20,7 @@ pub mod manifests;
 pub mod network;
 pub mod policy;
 pub mod quantity;
-mod rule;
+mod schema;
 pub mod selector;
 pub mod status;
 pub mod validation;

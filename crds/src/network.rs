@@ -19,9 +19,8 @@ pub use options::{
 use crate::policy::{
     AdoptionPolicy, DeletionPolicy, DriftPolicy, ManagementPolicy, NetworkUpdatePolicy, Policies,
 };
-use crate::rule::{self, Rule};
+use crate::schema::{Rule, plain_options, rules, selector};
 use crate::status::ResourceStatus;
-use crate::validation::attributes::{plain_options, selector};
 
 /// Spec of a DockerNetwork.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -233,7 +232,7 @@ pub(crate) fn bounded_map(schema: &mut Schema) {
 }
 
 fn network_name(schema: &mut Schema) {
-    rule::add(
+    rules(
         schema,
         &[Rule {
             rule: "self.matches('^[a-zA-Z0-9][a-zA-Z0-9_.-]*$')",
@@ -244,11 +243,22 @@ fn network_name(schema: &mut Schema) {
 
 fn override_rules(schema: &mut Schema) {
     plain_options(schema);
-    rule::add(
+    rules(
         schema,
         &[Rule {
             rule: "has(self.hostSelector) || has(self.hostNames) && self.hostNames.size() > 0",
             message: "'a host override names no host; set hostNames or hostSelector'",
         }],
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::DockerNetworkSpec;
+
+    #[test]
+    fn the_defaults_are_those_of_the_schema() {
+        let empty: DockerNetworkSpec = serde_json::from_str("{}").unwrap();
+        assert_eq!(DockerNetworkSpec::default(), empty);
+    }
 }

@@ -33,7 +33,7 @@ pub struct ResourceStatus {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HostCounts {
-    /// Hosts the resource selects and may go to.
+    /// Hosts the resource selects, those that refuse it among them.
     #[serde(default)]
     pub desired: i32,
     /// Hosts that have it as the resource says.

@@ -5,7 +5,6 @@
 //! rules. What an API server alone can know (quotas, admission webhooks, what exists) is not
 //! checked, and an unchanged mistake of an older version is not forgiven as it forgives one.
 
-pub(crate) mod attributes;
 mod defaults;
 mod error;
 mod metadata;

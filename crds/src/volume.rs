@@ -17,15 +17,14 @@ use crate::policy::{
     AdoptionPolicy, DeletionPolicy, DriftPolicy, LossPolicy, ManagementPolicy, Policies,
     VolumeUpdatePolicy,
 };
-use crate::rule::{self, Rule};
+use crate::schema::{Rule, rules, selector};
 use crate::status::ResourceStatus;
-use crate::validation::attributes::selector;
 
 /// The driver of a volume when none is named.
 pub const LOCAL: &str = "local";
 
 /// Spec of a DockerVolume.
-#[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[kube(
     group = "dockfleet.io",
     version = "v1alpha1",
@@ -121,6 +120,31 @@ pub struct DockerVolumeSpec {
     pub suspend: bool,
 }
 
+/// What the schema fills in for fields that are left out.
+impl Default for DockerVolumeSpec {
+    fn default() -> Self {
+        Self {
+            host_selector: None,
+            host_names: Vec::default(),
+            volume_name: None,
+            driver: local(),
+            tmpfs: None,
+            bind: None,
+            nfs: None,
+            size: None,
+            options: BTreeMap::default(),
+            labels: BTreeMap::default(),
+            loss_policy: LossPolicy::default(),
+            update_policy: VolumeUpdatePolicy::default(),
+            drift_policy: DriftPolicy::default(),
+            adoption_policy: AdoptionPolicy::default(),
+            deletion_policy: retain(),
+            management_policy: ManagementPolicy::default(),
+            suspend: false,
+        }
+    }
+}
+
 impl DockerVolumeSpec {
     /// Returns the policies in the form that planner and agent read.
     pub fn policies(&self) -> Policies {
@@ -144,11 +168,23 @@ fn retain() -> DeletionPolicy {
 }
 
 fn volume_name(schema: &mut Schema) {
-    rule::add(
+    rules(
         schema,
         &[Rule {
             rule: "self.matches('^[a-zA-Z0-9][a-zA-Z0-9_.-]*$')",
             message: "'a volume name has letters, digits, _, . and -, and starts with a letter or digit, such as app-data'",
         }],
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::DockerVolumeSpec;
+
+    /// A default that said Delete would make volumes that go with their resource.
+    #[test]
+    fn the_defaults_are_those_of_the_schema() {
+        let empty: DockerVolumeSpec = serde_json::from_str("{}").unwrap();
+        assert_eq!(DockerVolumeSpec::default(), empty);
+    }
 }

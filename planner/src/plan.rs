@@ -117,7 +117,24 @@ pub fn plan(
         })
         .collect();
     planned.sort_by(|a, b| (a.0, &a.1.status.uid).cmp(&(b.0, &b.1.status.uid)));
-    planned.into_iter().map(|(_, p)| p).collect()
+    let mut planned: Vec<Planned> = planned.into_iter().map(|(_, p)| p).collect();
+    spare_new_records(&mut planned);
+    planned
+}
+
+/// A record that is taken over does not go where its own entry writes it anew in the same plan: the
+/// resource let go of one object and is about to make another.
+fn spare_new_records(planned: &mut [Planned]) {
+    let written: BTreeSet<String> = planned
+        .iter()
+        .filter(|p| matches!(p.journal, JournalChange::Put { .. }))
+        .map(|p| p.status.uid.clone())
+        .collect();
+    for p in planned {
+        if let JournalChange::Put { instead_of, .. } = &mut p.journal {
+            *instead_of = instead_of.take().filter(|uid| !written.contains(uid));
+        }
+    }
 }
 
 /// Returns the statuses of a plan, by UID, with what the journal holds and no entry asks for.

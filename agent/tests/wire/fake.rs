@@ -296,30 +296,7 @@ fn respond(fake: &Fake, method: &Method, path: &str, body: &Bytes) -> Option<Res
         }
         ("GET", "/containers/json") => axum::Json(&things.containers).into_response(),
         ("GET", "/events") => events(fake),
-        ("POST", "/networks/create") => {
-            let mut network: Value = serde_json::from_slice(body).unwrap();
-            let check = network["CheckDuplicate"] == json!(true) || fake_api >= 44;
-            let name = network["Name"].clone();
-            if matches!(fault, Some(Fault::Raced | Fault::Duplicated)) {
-                things.add_network(json!({"Name": name, "Driver": "bridge"}));
-            }
-            let taken = things.networks.iter().any(|n| n["Name"] == name);
-            if taken && check && !matches!(fault, Some(Fault::Duplicated)) {
-                return Some(error(409, "network with that name already exists"));
-            }
-            if matches!(fault, Some(Fault::WithoutOptions)) {
-                network["Options"] = Value::Null;
-            }
-            let id = match fault {
-                Some(Fault::Ignored) => "0".repeat(64),
-                _ => things.add_network(network),
-            };
-            (
-                StatusCode::CREATED,
-                axum::Json(json!({"Id": id, "Warning": ""})),
-            )
-                .into_response()
-        }
+        ("POST", "/networks/create") => create_network(&mut things, body, fault.as_ref(), fake_api),
         ("POST", "/volumes/create") => {
             let mut volume: Value = serde_json::from_slice(body).unwrap();
             if matches!(fault, Some(Fault::Raced)) {
@@ -357,6 +334,36 @@ fn respond(fake: &Fake, method: &Method, path: &str, body: &Bytes) -> Option<Res
         }
         _ => error(400, "client version is too new"),
     })
+}
+
+fn create_network(
+    things: &mut Things,
+    body: &Bytes,
+    fault: Option<&Fault>,
+    minor: u32,
+) -> Response {
+    let mut network: Value = serde_json::from_slice(body).unwrap();
+    let check = network["CheckDuplicate"] == json!(true) || minor >= 44;
+    let name = network["Name"].clone();
+    if matches!(fault, Some(Fault::Raced | Fault::Duplicated)) {
+        things.add_network(json!({"Name": name, "Driver": "bridge"}));
+    }
+    let taken = things.networks.iter().any(|n| n["Name"] == name);
+    if taken && check && !matches!(fault, Some(Fault::Duplicated)) {
+        return error(409, "network with that name already exists");
+    }
+    if matches!(fault, Some(Fault::WithoutOptions)) {
+        network["Options"] = Value::Null;
+    }
+    let id = match fault {
+        Some(Fault::Ignored) => "0".repeat(64),
+        _ => things.add_network(network),
+    };
+    (
+        StatusCode::CREATED,
+        axum::Json(json!({"Id": id, "Warning": ""})),
+    )
+        .into_response()
 }
 
 fn error(status: u16, text: &str) -> Response {

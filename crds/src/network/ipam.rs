@@ -6,8 +6,7 @@ use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 
 use super::bounded_map;
-use crate::rule::{self, Rule};
-use crate::validation::attributes::{plain_options, rules_at};
+use crate::schema::{Rule, plain_options, rules, rules_at};
 
 /// Address management of a network.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -183,7 +182,7 @@ fn aux_addresses_rules(schema: &mut Schema) {
 
 /// Two blocks of one network may not overlap: of two CIDR blocks that do, one contains the other.
 pub(super) fn disjoint(schema: &mut Schema) {
-    rule::add(
+    rules(
         schema,
         &[Rule {
             rule: concat!(

@@ -3,11 +3,9 @@
 //! The keys themselves are in the planner, which renders them; what a key needs of an engine is in
 //! the planner's capability table.
 
+use crate::schema::{Rule, plain_options, rules, rules_at};
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
-
-use crate::rule::{self, Rule};
-use crate::validation::attributes::{plain_options, rules_at};
 
 /// Options of the bridge driver.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -222,7 +220,7 @@ impl IpvlanFlag {
 
 /// The name of a Linux network interface, VLAN suffix included (`eth0.50`).
 pub(super) fn interface(schema: &mut Schema) {
-    rule::add(
+    rules(
         schema,
         &[Rule {
             rule: "self.matches('^[^/\\\\s]*$') && !(self in ['.', '..'])",
@@ -232,7 +230,7 @@ pub(super) fn interface(schema: &mut Schema) {
 }
 
 fn interface_prefix(schema: &mut Schema) {
-    rule::add(
+    rules(
         schema,
         &[Rule {
             rule: "self.matches('^[a-zA-Z][a-zA-Z0-9_-]*$')",
@@ -242,7 +240,7 @@ fn interface_prefix(schema: &mut Schema) {
 }
 
 fn trusted_interfaces(schema: &mut Schema) {
-    rule::add(
+    rules(
         schema,
         &[Rule {
             // The engine takes them as one text, joined with colons.

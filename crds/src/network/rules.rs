@@ -3,10 +3,8 @@
 //! Messages use `format`: the API server estimates the cost of every rule before it accepts a CRD,
 //! and only `format` may take text of a length that it cannot know.
 
+use crate::schema::{Rule, plain_options, rules, rules_at};
 use schemars::Schema;
-
-use crate::rule::{self, Rule};
-use crate::validation::attributes::{plain_options, rules_at};
 
 /// A rule against an option that a field of the driver's block sets already.
 macro_rules! repeated {
@@ -49,7 +47,7 @@ pub(super) fn spec(schema: &mut Schema) {
 }
 
 fn hosts(schema: &mut Schema) {
-    rule::add(
+    rules(
         schema,
         &[Rule {
             rule: "has(self.hostSelector) || has(self.hostNames) && self.hostNames.size() > 0",

@@ -1,9 +1,7 @@
 //! Rules over several fields of a volume, as far as no engine has to be asked.
 
+use crate::schema::{Rule, plain_options, rules, rules_at};
 use schemars::Schema;
-
-use crate::rule::{self, Rule};
-use crate::validation::attributes::{plain_options, rules_at};
 
 /// Rules on the spec of a volume.
 pub(super) fn spec(schema: &mut Schema) {
@@ -30,7 +28,7 @@ pub(super) fn spec(schema: &mut Schema) {
 }
 
 fn hosts(schema: &mut Schema) {
-    rule::add(
+    rules(
         schema,
         &[Rule {
             rule: "has(self.hostSelector) || has(self.hostNames) && self.hostNames.size() > 0",
@@ -41,7 +39,7 @@ fn hosts(schema: &mut Schema) {
 
 /// At most one source, and only with the driver that knows it.
 fn sources(schema: &mut Schema) {
-    rule::add(
+    rules(
         schema,
         &[
             Rule {

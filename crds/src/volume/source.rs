@@ -1,10 +1,8 @@
 //! Where a volume's data lives when it is not the engine's own data root.
 
+use crate::schema::{Rule, plain_options, rules, rules_at};
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
-
-use crate::rule::{self, Rule};
-use crate::validation::attributes::{plain_options, rules_at};
 
 /// A file system in memory.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -68,7 +66,7 @@ pub struct NfsSource {
 
 /// A size, with a message in place of the pattern.
 pub(super) fn quantity(schema: &mut Schema) {
-    rule::add(
+    rules(
         schema,
         &[Rule {
             // The pattern of `crate::quantity`, which a test holds equal.

@@ -3,7 +3,7 @@
 //! - `e2e-fleet HOSTS`: so many hosts with the newest engine and the image `busybox:local`, and a
 //!   control plane, until the end of the input (Ctrl-D).
 //! - `e2e-fleet up FOLDER`: three hosts of both generations, each with its agent, a control plane
-//!   with the CRDs and the DockerHosts of `examples/fleet/hosts.yaml`, and the controller, until
+//!   with the CRDs and the `DockerHosts` of `examples/fleet/hosts.yaml`, and the controller, until
 //!   somebody writes into the pipe `FOLDER/control`. `FOLDER/welcome` is there when every host is
 //!   Ready, and says how to go on.
 //! - `e2e-fleet sweep`: removes what a fleet left behind that was killed.
@@ -73,11 +73,7 @@ fn up(folder: &Path) -> Result<()> {
     plane
         .kubectl(["wait", "crd", "--all", "--for=condition=Established"])?
         .ok()?;
-    kubectl(
-        &plane,
-        ["apply", "-f"],
-        &project().join(HOSTS),
-    )?;
+    kubectl(&plane, ["apply", "-f"], &project().join(HOSTS))?;
 
     println!("starting the controller and {} agents", engines.len());
     let kubeconfig = plane.kubeconfig_for_hosts()?;

@@ -15,7 +15,7 @@ use crate::member::Member;
 /// The namespace of the hosts.
 pub(crate) const FLEET: &str = "dockfleet-hosts";
 /// How long a fleet may take for anything, on a machine that is busy with other tests.
-pub(crate) const SOON: Duration = Duration::from_secs(30);
+pub(crate) const SOON: Duration = Duration::from_secs(90);
 
 /// A host to start: name, engine, and labels in YAML's short form.
 pub(crate) type Wanted<'a> = (&'a str, Generation, &'a str);
@@ -213,7 +213,10 @@ impl Bench {
     pub(crate) fn everybody_goes_on(&self, name: &str) -> Result<()> {
         self.apply(&network(name, "{hostSelector: {}}"))?;
         let what = format!("dnet/{name}");
-        self.until(&what, &format!("{{.status.hosts.ready}}={}", self.members.len()))?;
+        self.until(
+            &what,
+            &format!("{{.status.hosts.ready}}={}", self.members.len()),
+        )?;
         self.ready(&what)?;
         for member in &self.members {
             member.network_id(name)?;

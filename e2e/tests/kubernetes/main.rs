@@ -21,4 +21,5 @@ mod offline;
 mod partition;
 mod permission;
 mod replay;
+mod rights;
 mod selection;

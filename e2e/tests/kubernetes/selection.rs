@@ -80,7 +80,10 @@ fn a_host_takes_resources_of_allowed_namespaces_only() -> Result<()> {
     bench.ready(front)?;
     let id = h1.network_id("front")?;
 
-    assert!(h1.network("own")?.is_some(), "the selector does not select it, and it stays");
+    assert!(
+        h1.network("own")?.is_some(),
+        "the selector does not select it, and it stays"
+    );
 
     // A host that is closed again keeps what it has.
     bench.kubectl("label namespace shop tier-")?;

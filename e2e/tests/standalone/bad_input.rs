@@ -22,7 +22,11 @@ fn one_broken_document_among_good_ones_stops_all() -> Result<()> {
     desk.write("a-good.yaml", &good)?;
     let cases = [
         // What is wrong in one document, its line, and what is said of it.
-        ("mtoo: 1\nhostSelector: {}", 6, "unknown field \"spec.mtoo\""),
+        (
+            "mtoo: 1\nhostSelector: {}",
+            6,
+            "unknown field \"spec.mtoo\"",
+        ),
         ("hostSelector: {}\ninternal: 'yes'", 7, "spec.internal"),
         ("hostSelector: {}\ndriver: overlay2", 7, "overlay2"),
         (
@@ -30,11 +34,18 @@ fn one_broken_document_among_good_ones_stops_all() -> Result<()> {
             9,
             "write 10.1.2.0/24",
         ),
-        ("hostSelector: {}\nbridge: {mtu: 9}\nmacvlan: {}", 8, "macvlan options are set"),
+        (
+            "hostSelector: {}\nbridge: {mtu: 9}\nmacvlan: {}",
+            8,
+            "macvlan options are set",
+        ),
         ("driver: bridge", 5, "no host is selected"),
     ];
     for (spec, line, message) in cases {
-        desk.write("b-bad.yaml", &manifest::document("DockerNetwork", "bad", spec))?;
+        desk.write(
+            "b-bad.yaml",
+            &manifest::document("DockerNetwork", "bad", spec),
+        )?;
         for command in ["apply", "diff", "delete"] {
             let output = desk.run(&[command, "-f", "."])?;
             assert_eq!(output.code(), Some(3), "{spec}: {output:?}");
@@ -81,7 +92,10 @@ fn every_form_of_input_is_read() -> Result<()> {
 
     let report = desk.report(&["apply", "-f", "."])?.all_ready()?;
     assert_eq!(report.rows().len(), 5, "{report:?}");
-    assert!(!have::has_network(&engine, "deep")?, "folders are not entered by themselves");
+    assert!(
+        !have::has_network(&engine, "deep")?,
+        "folders are not entered by themselves"
+    );
     desk.report(&["apply", "-R", "-f", "."])?.all_ready()?;
     assert!(have::has_network(&engine, "deep")?);
 
@@ -89,7 +103,10 @@ fn every_form_of_input_is_read() -> Result<()> {
     let piped = desk.run_shell("dockfleet apply -f - -f one.json < inner/piped.yaml")?;
     assert_eq!(piped.code(), Some(0), "{piped:?}");
     let all: Vec<_> = have::network_ids(&engine)?.into_keys().collect();
-    assert_eq!(all, ["deep", "first", "from-json", "from-list", "piped", "second"]);
+    assert_eq!(
+        all,
+        ["deep", "first", "from-json", "from-list", "piped", "second"]
+    );
     assert_eq!(have::volume_names(&engine)?, ["from-list"]);
     Ok(())
 }
@@ -104,7 +121,9 @@ fn a_dry_run_changes_nothing(engine: &Engine, desk: &Desk) -> Result<()> {
     untouched(engine)?;
     desk.apply(&yaml)?.all_ready()?;
     let before = have::everything(engine)?;
-    let changed = yaml.replace("mtu: 1400", "mtu: 1300").replace("DockerVolume", "DockerNetwork");
+    let changed = yaml
+        .replace("mtu: 1400", "mtu: 1300")
+        .replace("DockerVolume", "DockerNetwork");
     desk.with(&changed, &["apply", "--dry-run"])?;
     assert_eq!(have::everything(engine)?, before);
     desk.is_settled(&yaml)
@@ -115,8 +134,14 @@ fn what_cannot_be_read_is_named() -> Result<()> {
     let engine = solo(Generation::Newest)?;
     let desk = Desk::at(&engine)?;
     desk.write("empty/notes.txt", "")?;
-    desk.write("twice.yaml", &(manifest::network("one", "") + &manifest::network("one", "")))?;
-    desk.write("other.yaml", "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\n")?;
+    desk.write(
+        "twice.yaml",
+        &(manifest::network("one", "") + &manifest::network("one", "")),
+    )?;
+    desk.write(
+        "other.yaml",
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\n",
+    )?;
     desk.write(
         "hub.yaml",
         &manifest::document("HostAssignment", "h1", "entries: []"),
@@ -129,13 +154,20 @@ fn what_cannot_be_read_is_named() -> Result<()> {
         ("twice.yaml", &["twice.yaml:10:", "twice.yaml:4"]),
         ("other.yaml", &["other.yaml:2:", "Pod"]),
         ("hub.yaml", &["hub.yaml:3:", "HostAssignment"]),
-        ("no-way.yaml", &["no-way.yaml:5:", "h1", "spec.connection.direct"]),
+        (
+            "no-way.yaml",
+            &["no-way.yaml:5:", "h1", "spec.connection.direct"],
+        ),
     ] {
         let output = desk.run(&["apply", "-f", path])?;
         assert_eq!(output.code(), Some(3), "{path}: {output:?}");
         says(&output.stderr, parts)?;
     }
-    for line in [&["apply"][..], &["apply", "-f", "x", "-o", "xml"], &["frobnicate"]] {
+    for line in [
+        &["apply"][..],
+        &["apply", "-f", "x", "-o", "xml"],
+        &["frobnicate"],
+    ] {
         let output = desk.run(line)?;
         assert_eq!(output.code(), Some(3), "{line:?}: {output:?}");
     }
@@ -150,12 +182,20 @@ fn an_engine_that_does_not_answer_is_named() -> Result<()> {
     ] {
         let desk = Desk::with_docker_host(docker_host)?;
         for command in ["apply", "delete"] {
-            let report = desk.with(&manifest::network("front", ""), &[command])?.ended_with(1)?;
-            says(&report.failure("local")?, &["no Docker Engine answers at", shown])?;
+            let report = desk
+                .with(&manifest::network("front", ""), &[command])?
+                .ended_with(1)?;
+            says(
+                &report.failure("local")?,
+                &["no Docker Engine answers at", shown],
+            )?;
         }
         let get = desk.run(&["get"])?;
         assert_eq!(get.code(), Some(1), "{get:?}");
-        says(&get.stdout, &["no Docker Engine answers at", shown, "1 not reached"])?;
+        says(
+            &get.stdout,
+            &["no Docker Engine answers at", shown, "1 not reached"],
+        )?;
         let diff = desk.run(&["diff", "-f", "all.yaml"])?;
         assert_eq!(diff.code(), Some(1), "{diff:?}");
         says(&diff.stderr, &["no Docker Engine answers at", shown])?;
@@ -174,7 +214,10 @@ fn a_hint_is_given_where_no_host_is_selected() -> Result<()> {
     let elsewhere = manifest::document("DockerNetwork", "front", "hostNames: [h9]");
     desk.write("all.yaml", &elsewhere)?;
     let output = desk.run(&["apply", "-f", "all.yaml"])?;
-    says(&output.stderr, &["warning", "default/front", "selects none of the hosts"])?;
+    says(
+        &output.stderr,
+        &["warning", "default/front", "selects none of the hosts"],
+    )?;
     untouched(&engine)?;
     // A watch of nothing can be ended like any other.
     let watch = desk.watch(&elsewhere)?;

@@ -19,7 +19,10 @@ impl Authority {
     pub(crate) fn new(name: &str) -> Result<Self> {
         let mut params = CertificateParams::new(Vec::new())?;
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
+        params.key_usages = vec![
+            KeyUsagePurpose::KeyCertSign,
+            KeyUsagePurpose::DigitalSignature,
+        ];
         params.distinguished_name.push(DnType::CommonName, name);
         let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
         Ok(Self { issuer })
@@ -30,15 +33,17 @@ impl Authority {
         let mut params = CertificateParams::new(Vec::new())?;
         params.subject_alt_names = vec![SanType::IpAddress(IpAddr::V4(address))];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        self.write(folder, params)
+        self.write(folder, &params)
     }
 
     /// Writes `ca.pem`, `cert.pem` and `key.pem` for a client.
     pub(crate) fn client(&self, folder: &Path) -> Result<()> {
         let mut params = CertificateParams::new(Vec::new())?;
-        params.distinguished_name.push(DnType::CommonName, "administrator");
+        params
+            .distinguished_name
+            .push(DnType::CommonName, "administrator");
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-        self.write(folder, params)
+        self.write(folder, &params)
     }
 
     /// Writes `ca.pem` alone.
@@ -47,10 +52,13 @@ impl Authority {
         Ok(())
     }
 
-    fn write(&self, folder: &Path, params: CertificateParams) -> Result<()> {
+    fn write(&self, folder: &Path, params: &CertificateParams) -> Result<()> {
         fs::create_dir_all(folder)?;
         let key = KeyPair::generate()?;
-        fs::write(folder.join("cert.pem"), params.signed_by(&key, &self.issuer)?.pem())?;
+        fs::write(
+            folder.join("cert.pem"),
+            params.signed_by(&key, &self.issuer)?.pem(),
+        )?;
         fs::write(folder.join("key.pem"), key.serialize_pem())?;
         self.root(folder)
     }

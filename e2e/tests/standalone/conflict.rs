@@ -87,7 +87,10 @@ fn a_matching_object_is_taken_over_when_allowed(engine: &Engine, desk: &Desk) ->
     }
     let report = desk.apply(&yaml)?.all_ready()?;
     assert_eq!(report.changed(), Some(0));
-    assert_eq!(report.row("front")?["id"], have::network_id(engine, "front")?);
+    assert_eq!(
+        report.row("front")?["id"],
+        have::network_id(engine, "front")?
+    );
     assert_eq!(have::everything(engine)?, before);
     desk.is_settled(&yaml)?;
 

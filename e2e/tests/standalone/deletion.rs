@@ -40,15 +40,25 @@ fn networks_go_and_volumes_stay_unless_told_otherwise(engine: &Engine, desk: &De
     ] {
         assert_eq!(dry.row(name)?["action"], action, "{name}");
     }
-    assert_eq!(have::volume_names(engine)?, ["kept", "removed"], "a dry run");
+    assert_eq!(
+        have::volume_names(engine)?,
+        ["kept", "removed"],
+        "a dry run"
+    );
     assert!(have::has_network(engine, "goes")?, "a dry run");
 
     let report = desk.delete(&yaml)?.ended_with(0)?;
     assert_eq!(report.changed(), Some(2));
     report.stands("goes", "Gone", "Removed")?;
     report.stands("removed", "Gone", "Removed")?;
-    says(&report.stands("stays", "Gone", "Retained")?, &["stays on the host"])?;
-    says(&report.stands("kept", "Gone", "Retained")?, &["stays on the host"])?;
+    says(
+        &report.stands("stays", "Gone", "Retained")?,
+        &["stays on the host"],
+    )?;
+    says(
+        &report.stands("kept", "Gone", "Retained")?,
+        &["stays on the host"],
+    )?;
     assert!(!have::has_network(engine, "goes")?);
     assert_eq!(have::volume_names(engine)?, ["kept"]);
     assert_eq!(have::network(engine, "stays")?, stays, "labels included");
@@ -91,20 +101,29 @@ fn a_network_in_use_stays_until_its_containers_are_gone(
     engine.import_busybox()?;
     engine.run_container("running", &["--network", "used"], &[])?;
     // The engine would let the network go from under this one, and it would never start again.
-    engine.docker(["create", "--network", "used", "--name", "idle", "busybox:local"])?;
+    engine.docker([
+        "create",
+        "--network",
+        "used",
+        "--name",
+        "idle",
+        "busybox:local",
+    ])?;
     goes_only_when_unused(engine, desk, &yaml, || have::has_network(engine, "used"))
 }
 
-fn a_volume_in_use_stays_until_its_containers_are_gone(
-    engine: &Engine,
-    desk: &Desk,
-) -> Result<()> {
+fn a_volume_in_use_stays_until_its_containers_are_gone(engine: &Engine, desk: &Desk) -> Result<()> {
     let yaml = manifest::volume("used", "deletionPolicy: Delete");
     desk.apply(&yaml)?.all_ready()?;
     engine.import_busybox()?;
     let mount = ["--network", "none", "-v", "used:/data"];
     engine.run_container("running", &mount, &[])?;
-    let create = [&["create", "--name", "idle"], &mount[..], &["busybox:local"]].concat();
+    let create = [
+        &["create", "--name", "idle"],
+        &mount[..],
+        &["busybox:local"],
+    ]
+    .concat();
     engine.docker(create)?;
     goes_only_when_unused(engine, desk, &yaml, || have::has_volume(engine, "used"))
 }
@@ -119,7 +138,11 @@ fn what_could_not_go_yet_can_be_kept_after_all(engine: &Engine, desk: &Desk) -> 
     desk.apply(&yaml)?.all_ready()?;
     engine.docker(["rm", "--force", "running"])?;
     desk.is_settled(&yaml)?;
-    assert_eq!(have::network_id(engine, "used")?, id, "the deletion is void");
+    assert_eq!(
+        have::network_id(engine, "used")?,
+        id,
+        "the deletion is void"
+    );
     Ok(())
 }
 

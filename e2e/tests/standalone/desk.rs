@@ -234,7 +234,8 @@ impl Report {
 
     /// Gives the rows: those of a result, or the changes that `diff` prints.
     pub(crate) fn rows(&self) -> &[Value] {
-        let rows = self.json.as_array().or(self.json["results"].as_array());
+        let results = || self.json["results"].as_array();
+        let rows = self.json.as_array().or_else(results);
         rows.map(Vec::as_slice).unwrap_or_default()
     }
 

@@ -22,7 +22,10 @@ on_each_engine!(
 fn a_network_removed_by_hand_is_made_again(engine: &Engine, desk: &Desk) -> Result<()> {
     let yaml = manifest::subnet("front", "10.60.0.0/24", "") + &manifest::network("back", "");
     desk.apply(&yaml)?.all_ready()?;
-    let (front, back) = (have::network_id(engine, "front")?, have::network_id(engine, "back")?);
+    let (front, back) = (
+        have::network_id(engine, "front")?,
+        have::network_id(engine, "back")?,
+    );
     have::remove(engine, "/networks/front")?;
 
     let get = desk.report(&["get"])?.ended_with(1)?;
@@ -31,7 +34,10 @@ fn a_network_removed_by_hand_is_made_again(engine: &Engine, desk: &Desk) -> Resu
     let diff = desk.with(&yaml, &["diff"])?.ended_with(2)?;
     assert_eq!(diff.rows().len(), 1, "{diff:?}");
     assert_eq!(diff.row("front")?["action"], "create");
-    assert!(!have::has_network(engine, "front")?, "get and diff only look");
+    assert!(
+        !have::has_network(engine, "front")?,
+        "get and diff only look"
+    );
 
     let report = desk.apply(&yaml)?.all_ready()?;
     assert_eq!(report.changed(), Some(1));
@@ -72,9 +78,11 @@ fn watch_follows_its_files(engine: &Engine, desk: &Desk) -> Result<()> {
     let first = manifest::network("one", "");
     let watch = desk.watch(&first)?;
     let appears = |name: &str| {
-        eventually("a network", SOON, || match have::has_network(engine, name) {
-            Ok(true) => Ok(()),
-            other => Err(format!("{other:?}")),
+        eventually("a network", SOON, || {
+            match have::has_network(engine, name) {
+                Ok(true) => Ok(()),
+                other => Err(format!("{other:?}")),
+            }
         })
         .map_err(|e| e.context(watch.log()))
     };
@@ -141,7 +149,10 @@ fn a_lost_volume_is_reported_and_not_made_again(engine: &Engine, desk: &Desk) ->
     for command in [&["apply"][..], &["diff"], &["apply", "--dry-run"]] {
         let report = desk.with(&yaml, command)?;
         let message = report.stands("data", "Failed", "Lost")?;
-        says(&message, &["data", "gone with its data", "lossPolicy: Recreate"])?;
+        says(
+            &message,
+            &["data", "gone with its data", "lossPolicy: Recreate"],
+        )?;
         assert!(!have::has_volume(engine, "data")?, "{command:?}");
     }
     desk.apply(&yaml)?.ended_with(1)?;
@@ -154,10 +165,7 @@ fn a_lost_volume_is_reported_and_not_made_again(engine: &Engine, desk: &Desk) ->
     Ok(())
 }
 
-fn a_lost_volume_is_made_again_when_its_policy_says_so(
-    engine: &Engine,
-    desk: &Desk,
-) -> Result<()> {
+fn a_lost_volume_is_made_again_when_its_policy_says_so(engine: &Engine, desk: &Desk) -> Result<()> {
     let yaml = manifest::volume("cache", "lossPolicy: Recreate");
     desk.apply(&yaml)?.all_ready()?;
     let before = text(&have::volume(engine, "cache")?["Labels"]["io.dockfleet.volume-id"]);
@@ -175,7 +183,10 @@ fn a_volume_without_data_of_its_own_is_made_again(engine: &Engine, desk: &Desk) 
         ("folder", "bind: {path: /srv}"),
         ("share", "nfs: {server: nfs.example.org, path: /export}"),
     ];
-    let yaml: String = sources.iter().map(|(n, s)| manifest::volume(n, s)).collect();
+    let yaml: String = sources
+        .iter()
+        .map(|(n, s)| manifest::volume(n, s))
+        .collect();
     desk.apply(&yaml)?.all_ready()?;
     for (name, _) in sources {
         have::remove(engine, &format!("/volumes/{name}"))?;
@@ -190,11 +201,18 @@ fn a_volume_exchanged_by_hand_is_lost(engine: &Engine, desk: &Desk) -> Result<()
     let yaml = manifest::volume("data", "deletionPolicy: Delete");
     desk.apply(&yaml)?.all_ready()?;
     have::remove(engine, "/volumes/data")?;
-    have::make_volume(engine, &json!({"Name": "data", "Labels": {"whose": "mine"}}))?;
+    have::make_volume(
+        engine,
+        &json!({"Name": "data", "Labels": {"whose": "mine"}}),
+    )?;
     let before = have::everything(engine)?;
     let report = desk.apply(&yaml)?.ended_with(1)?;
     report.stands("data", "Failed", "Lost")?;
     desk.delete(&yaml)?;
-    assert_eq!(have::everything(engine)?, before, "it is somebody else's (3)");
+    assert_eq!(
+        have::everything(engine)?,
+        before,
+        "it is somebody else's (3)"
+    );
     Ok(())
 }

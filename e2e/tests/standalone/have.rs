@@ -45,6 +45,9 @@ pub(crate) fn network_ids(engine: &Engine) -> Result<BTreeMap<String, Vec<String
             ids.entry(name).or_default().push(text(&network["Id"]));
         }
     }
+    for ids in ids.values_mut() {
+        ids.sort();
+    }
     Ok(ids)
 }
 
@@ -93,6 +96,9 @@ pub(crate) fn everything(engine: &Engine) -> Result<(Vec<Value>, Vec<Value>)> {
         networks.push(engine.get(&format!("/networks/{id}"))?);
     }
     let names = volume_names(engine)?;
-    let volumes = names.iter().map(|n| volume(engine, n)).collect::<Result<_>>()?;
+    let volumes = names
+        .iter()
+        .map(|n| volume(engine, n))
+        .collect::<Result<_>>()?;
     Ok((networks, volumes))
 }

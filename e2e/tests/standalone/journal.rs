@@ -28,10 +28,22 @@ fn the_journal_can_be_read_while_watch_runs(engine: &Engine, desk: &Desk) -> Res
     let watch = desk.watch(&yaml)?;
     let found = eventually("two records", SOON, || {
         let found = records(desk).map_err(|e| e.to_string())?;
-        let owned = found.iter().filter(|r| r["stage"] == "Owned" && r["wasReady"] == true);
-        if owned.count() == 2 { Ok(found) } else { Err(format!("{found:?}")) }
+        let owned = found
+            .iter()
+            .filter(|r| r["stage"] == "Owned" && r["wasReady"] == true);
+        if owned.count() == 2 {
+            Ok(found)
+        } else {
+            Err(format!("{found:?}"))
+        }
     })?;
-    let of = |name: &str| found.iter().find(|r| r["name"] == name).cloned().unwrap_or_default();
+    let of = |name: &str| {
+        found
+            .iter()
+            .find(|r| r["name"] == name)
+            .cloned()
+            .unwrap_or_default()
+    };
     let front = of("front");
     assert_eq!(front["object"], "front-net");
     assert_eq!(front["id"], have::network_id(engine, "front-net")?);
@@ -40,8 +52,19 @@ fn the_journal_can_be_read_while_watch_runs(engine: &Engine, desk: &Desk) -> Res
     assert_eq!(of("data")["id"], *label);
 
     let journal = desk.journal()?;
-    let table = desk.run(&["journal", &journal.display().to_string()])?.ok()?;
-    says(&table, &["KIND", "default/front", "front-net", "Owned", &text(&front["id"])[..12]])?;
+    let table = desk
+        .run(&["journal", &journal.display().to_string()])?
+        .ok()?;
+    says(
+        &table,
+        &[
+            "KIND",
+            "default/front",
+            "front-net",
+            "Owned",
+            &text(&front["id"])[..12],
+        ],
+    )?;
     assert!(watch.is_running());
     let mode = fs::metadata(&journal)?.permissions().mode();
     assert_eq!(mode & 0o77, 0, "others have no business in it: {mode:o}");
@@ -62,7 +85,10 @@ fn while_watch_runs_others_look_and_do_not_apply(engine: &Engine, desk: &Desk) -
     desk.write("more.yaml", &manifest::network("more", ""))?;
     for command in ["apply", "delete"] {
         let report = desk.report(&[command, "-f", "more.yaml"])?.ended_with(1)?;
-        says(&report.failure("local")?, &["is held by", &watch.pid().to_string()])?;
+        says(
+            &report.failure("local")?,
+            &["is held by", &watch.pid().to_string()],
+        )?;
     }
     assert!(!have::has_network(engine, "more")?);
     Ok(())
@@ -102,7 +128,10 @@ fn a_lost_journal_makes_nothing_double_and_removes_nothing(
     let before = have::everything(engine)?;
     fs::remove_dir_all(desk.state_dir())?;
     // Without a record there is no permission, whatever the labels say (1).
-    desk.with(&manifest::network("other", "suspend: true"), &["apply", "--prune", "--yes"])?;
+    desk.with(
+        &manifest::network("other", "suspend: true"),
+        &["apply", "--prune", "--yes"],
+    )?;
     desk.delete(&yaml)?;
     assert_eq!(have::everything(engine)?, before);
     // The labels say whose they are: they are taken up again.

@@ -26,6 +26,7 @@ mod prune;
 mod refusal;
 mod restart;
 mod selection;
+mod ssh;
 mod traffic;
 mod typed_networks;
 mod typed_volumes;

@@ -4,7 +4,11 @@ use dockfleet_e2e::Engine;
 
 /// A DockerNetwork for every host.
 pub(crate) fn network(name: &str, spec: &str) -> String {
-    document("DockerNetwork", name, &format!("hostSelector: {{}}\n{spec}"))
+    document(
+        "DockerNetwork",
+        name,
+        &format!("hostSelector: {{}}\n{spec}"),
+    )
 }
 
 /// A DockerVolume for every host.
@@ -30,7 +34,11 @@ pub(crate) fn reached_by(name: &str, labels: &str, direct: &str) -> String {
         "allowedNamespaces: {{from: All}}\nconnection:\n  direct:\n{}",
         indented(direct, "    ")
     );
-    with_metadata("DockerHost", &format!("{{name: {name}, labels: {labels}}}"), &spec)
+    with_metadata(
+        "DockerHost",
+        &format!("{{name: {name}, labels: {labels}}}"),
+        &spec,
+    )
 }
 
 /// Any resource of ours.
@@ -46,8 +54,6 @@ fn with_metadata(kind: &str, metadata: &str, spec: &str) -> String {
 }
 
 fn indented(text: &str, by: &str) -> String {
-    text.lines()
-        .filter(|line| !line.trim().is_empty())
-        .map(|line| format!("{by}{line}\n"))
-        .collect()
+    let lines = text.lines().filter(|line| !line.trim().is_empty());
+    lines.flat_map(|line| [by, line, "\n"]).collect()
 }

@@ -31,7 +31,10 @@ fn a_name_that_begins_the_id_of_another_is_just_a_name(engine: &Engine, desk: &D
     let yaml = manifest::network("ours", &format!("networkName: '{}'", &theirs[..12]));
     let report = desk.apply(&yaml)?.all_ready()?;
     assert_ne!(report.row("ours")?["id"], theirs.as_str());
-    assert_eq!(have::network_id(engine, &theirs[..12])?, report.row("ours")?["id"]);
+    assert_eq!(
+        have::network_id(engine, &theirs[..12])?,
+        report.row("ours")?["id"]
+    );
     desk.is_settled(&yaml)?;
     desk.delete(&yaml)?.ended_with(0)?;
     assert_eq!(have::everything(engine)?, before);
@@ -43,7 +46,10 @@ fn the_name_on_the_host_cannot_change(engine: &Engine, desk: &Desk) -> Result<()
     desk.apply(&named("old"))?.all_ready()?;
     let before = have::everything(engine)?;
     let report = desk.apply(&named("new"))?.ended_with(1)?;
-    says(&report.stands("front", "Failed", "Invalid")?, &["old", "new"])?;
+    says(
+        &report.stands("front", "Failed", "Invalid")?,
+        &["old", "new"],
+    )?;
     assert_eq!(have::everything(engine)?, before);
     // Deleted first, it can have the other name.
     desk.delete(&named("new"))?.ended_with(0)?;

@@ -27,7 +27,10 @@ ipam: {config: [{subnet: 'fd00:41::/64'}, {subnet: 10.42.0.0/24}, {subnet: 10.41
     desk.is_settled(&yaml)?;
 
     // The same blocks in another order are the same resource.
-    let spec = spec.replace("{subnet: 10.42.0.0/24}, {subnet: 10.41.0.0/24}", "{subnet: 10.41.0.0/24}, {subnet: 10.42.0.0/24}");
+    let spec = spec.replace(
+        "{subnet: 10.42.0.0/24}, {subnet: 10.41.0.0/24}",
+        "{subnet: 10.41.0.0/24}, {subnet: 10.42.0.0/24}",
+    );
     desk.is_settled(&manifest::network("lan", &spec))?;
     assert_eq!(have::network(engine, "lan")?["Id"], made["Id"]);
     Ok(())
@@ -41,7 +44,11 @@ fn what_the_engine_fills_in_is_no_drift_also_after_a_restart(
         manifest::network("automatic", ""),
         manifest::subnet("bare", "10.43.0.0/24", ""),
         manifest::subnet("six", "fd00:43::/64", "enableIPv6: true"),
-        manifest::subnet("lan", "10.44.0.0/24", "driver: macvlan\nmacvlan: {parent: eth0}"),
+        manifest::subnet(
+            "lan",
+            "10.44.0.0/24",
+            "driver: macvlan\nmacvlan: {parent: eth0}",
+        ),
     ]
     .concat();
     desk.apply(&yaml)?.all_ready()?;

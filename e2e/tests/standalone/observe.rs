@@ -37,9 +37,15 @@ fn an_observed_resource_is_compared_and_never_touched(engine: &Engine, desk: &De
         assert_eq!(report.row("same")?["state"], "Ready");
         assert_eq!(report.row("data")?["state"], "Ready");
         let message = report.stands("different", "Drifted", "Drifted")?;
-        says(&message, &["managementPolicy is Observe", "want 1400, have nothing"])?;
+        says(
+            &message,
+            &["managementPolicy is Observe", "want 1400, have nothing"],
+        )?;
         for name in ["absent", "no-data"] {
-            says(&report.stands(name, "Drifted", "Missing")?, &["managementPolicy is Observe"])?;
+            says(
+                &report.stands(name, "Drifted", "Missing")?,
+                &["managementPolicy is Observe"],
+            )?;
         }
         assert_eq!(have::everything(engine)?, before);
     }
@@ -58,7 +64,8 @@ fn a_suspended_resource_is_not_made_changed_or_taken_over(
         manifest::network("changed", &spec)
     };
     let removed = |more: &str| manifest::network("removed", more);
-    desk.apply(&(changed(1400, "") + &removed("")))?.all_ready()?;
+    desk.apply(&(changed(1400, "") + &removed("")))?
+        .all_ready()?;
     have::remove(engine, "/networks/removed")?;
     let before = have::everything(engine)?;
 
@@ -78,7 +85,10 @@ fn a_suspended_resource_is_not_made_changed_or_taken_over(
         assert_eq!(report.changed(), Some(0));
         report.stands("changed", "Drifted", "Suspended")?;
         for name in ["removed", "new", "data", "theirs"] {
-            says(&report.stands(name, "Pending", "Suspended")?, &["suspend is true"])?;
+            says(
+                &report.stands(name, "Pending", "Suspended")?,
+                &["suspend is true"],
+            )?;
         }
         assert_eq!(have::everything(engine)?, before);
     }
@@ -109,7 +119,8 @@ fn what_is_observed_is_not_removed_either(engine: &Engine, desk: &Desk) -> Resul
     let yaml = manifest::network("front", "managementPolicy: Observe\ndeletionPolicy: Delete");
     desk.apply(&yaml)?.all_ready()?;
     let nothing = manifest::network("other", "");
-    desk.with(&nothing, &["apply", "--prune", "--yes"])?.ended_with(0)?;
+    desk.with(&nothing, &["apply", "--prune", "--yes"])?
+        .ended_with(0)?;
     assert_eq!(have::network(engine, "front")?, before.0[0]);
     Ok(())
 }

@@ -26,20 +26,39 @@ fn the_table_tells_everything_in_a_line(engine: &Engine, desk: &Desk) -> Result<
     assert_eq!(first.code(), Some(1), "{first:?}");
     let lines: Vec<&str> = first.stdout.lines().collect();
     assert_eq!(lines.len(), 4, "{first:?}");
-    let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
-    assert_eq!(words(lines[0]), ["HOST", "KIND", "NAME", "STATUS", "MESSAGE"]);
-    assert_eq!(words(lines[1]), ["local", "DockerNetwork", "default/front", "Ready"]);
+    let words = |line: &str| {
+        line.split_whitespace()
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        words(lines[0]),
+        ["HOST", "KIND", "NAME", "STATUS", "MESSAGE"]
+    );
+    assert_eq!(
+        words(lines[1]),
+        ["local", "DockerNetwork", "default/front", "Ready"]
+    );
     let conflict = words(lines[2]);
-    assert_eq!(conflict[..4], ["local", "DockerNetwork", "default/theirs", "Conflict"]);
+    assert_eq!(
+        conflict[..4],
+        ["local", "DockerNetwork", "default/theirs", "Conflict"]
+    );
     assert_eq!(lines[3], "1 ready, 1 failed; 1 change made");
     assert!(!lines.iter().any(|l| l.ends_with(' ')), "{first:?}");
 
     let wide = desk.run(&["apply", "-o", "wide", "-f", "all.yaml"])?;
     let id = have::network_id(engine, "front-net")?;
-    says(&wide.stdout, &["OBJECT", "front-net", &id[..12], "nothing changed"])?;
+    says(
+        &wide.stdout,
+        &["OBJECT", "front-net", &id[..12], "nothing changed"],
+    )?;
     for output in [&first, &wide] {
         for text in [&output.stdout, &output.stderr] {
-            assert!(!text.contains('\u{1b}'), "no colours into a pipe: {output:?}");
+            assert!(
+                !text.contains('\u{1b}'),
+                "no colours into a pipe: {output:?}"
+            );
         }
     }
     Ok(())
@@ -56,9 +75,17 @@ fn json_and_yaml_say_the_same(engine: &Engine, desk: &Desk) -> Result<()> {
         assert_eq!(yaml, json, "{command}");
     }
     let report = desk.with(&yaml, &["apply"])?;
-    let mut keys: Vec<_> = report.row("front")?.as_object().context("an object")?.keys().collect();
+    let mut keys: Vec<_> = report
+        .row("front")?
+        .as_object()
+        .context("an object")?
+        .keys()
+        .collect();
     keys.sort();
-    assert_eq!(keys, ["host", "id", "kind", "name", "namespace", "object", "state"]);
+    assert_eq!(
+        keys,
+        ["host", "id", "kind", "name", "namespace", "object", "state"]
+    );
     assert_eq!(report.row("theirs")?["kind"], "DockerNetwork");
     Ok(())
 }
@@ -70,7 +97,8 @@ fn get_shows_how_things_stand_and_changes_nothing(engine: &Engine, desk: &Desk) 
     let get = desk.report(&["get"])?.all_ready()?;
     assert_eq!(get.rows().len(), 2);
     assert_eq!(get.row("front")?["id"], have::network_id(engine, "front")?);
-    desk.apply(&yaml.replace("mtu: 1400", "mtu: 1300"))?.ended_with(1)?;
+    desk.apply(&yaml.replace("mtu: 1400", "mtu: 1300"))?
+        .ended_with(1)?;
     let before = have::everything(engine)?;
     let get = desk.report(&["get"])?.ended_with(1)?;
     get.stands("front", "Drifted", "Drifted")?;

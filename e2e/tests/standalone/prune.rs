@@ -53,7 +53,16 @@ fn prune_without_a_terminal_wants_a_yes(engine: &Engine, desk: &Desk) -> Result<
     desk.write("all.yaml", &new)?;
     let output = desk.run(&["apply", "--prune", "-f", "all.yaml"])?;
     assert_eq!(output.code(), Some(3), "{output:?}");
-    says(&output.stderr, &["--yes", "default/two", "default/cache", "(Delete)", "(Retain)"])?;
+    says(
+        &output.stderr,
+        &[
+            "--yes",
+            "default/two",
+            "default/cache",
+            "(Delete)",
+            "(Retain)",
+        ],
+    )?;
     assert!(!output.stderr.contains("default/one"), "{output:?}");
     assert_eq!(have::everything(engine)?, before, "nothing was touched");
 
@@ -93,7 +102,9 @@ fn prune_lets_go_by_policy(engine: &Engine, desk: &Desk) -> Result<()> {
     assert_eq!(diff.row("data")?["action"], "retain");
     assert!(have::has_network(engine, "two")?, "diff only looks");
 
-    let report = desk.with(&first(), &["apply", "--prune", "--yes"])?.ended_with(0)?;
+    let report = desk
+        .with(&first(), &["apply", "--prune", "--yes"])?
+        .ended_with(0)?;
     assert_eq!(report.changed(), Some(2));
     report.stands("two", "Gone", "Removed")?;
     report.stands("kept-net", "Gone", "Retained")?;

@@ -56,7 +56,9 @@ fn a_refusal_that_is_over_is_made_good(engine: &Engine, desk: &Desk) -> Result<(
     let body = json!({"Name": "theirs", "IPAM": {"Config": [{"Subnet": "10.91.0.0/16"}]}});
     have::make_network(engine, &body)?;
     let yaml = manifest::subnet("ours", "10.91.1.0/24", "");
-    desk.apply(&yaml)?.ended_with(1)?.stands("ours", "Failed", "EngineRefused")?;
+    desk.apply(&yaml)?
+        .ended_with(1)?
+        .stands("ours", "Failed", "EngineRefused")?;
     have::remove(engine, "/networks/theirs")?;
     desk.apply(&yaml)?.all_ready()?;
     desk.is_settled(&yaml)
@@ -66,12 +68,20 @@ fn a_refusal_that_is_over_is_made_good(engine: &Engine, desk: &Desk) -> Result<(
 fn passwords_in_options_are_not_shown(engine: &Engine, desk: &Desk) -> Result<()> {
     let share = |password: &str| {
         let o = format!("addr=192.0.2.1,username=u,password={password}");
-        manifest::volume("share", &format!("options: {{type: cifs, device: //192.0.2.1/s, o: '{o}'}}"))
+        manifest::volume(
+            "share",
+            &format!("options: {{type: cifs, device: //192.0.2.1/s, o: '{o}'}}"),
+        )
     };
     desk.apply(&share("hunter2"))?.all_ready()?;
     let made = have::volume(engine, "share")?;
-    assert_eq!(made["Options"]["o"], "addr=192.0.2.1,username=u,password=hunter2");
-    desk.apply(&share("hunter3"))?.ended_with(1)?.stands("share", "Drifted", "Drifted")?;
+    assert_eq!(
+        made["Options"]["o"],
+        "addr=192.0.2.1,username=u,password=hunter2"
+    );
+    desk.apply(&share("hunter3"))?
+        .ended_with(1)?
+        .stands("share", "Drifted", "Drifted")?;
     for line in [
         "apply -f all.yaml -o json",
         "apply -f all.yaml",

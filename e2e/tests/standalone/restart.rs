@@ -18,14 +18,21 @@ const MANY: usize = 30;
 fn many() -> String {
     let network = |n| manifest::subnet(&format!("net{n}"), &format!("10.80.{n}.0/24"), "");
     let volume = |n| manifest::volume(&format!("vol{n}"), "");
-    (0..MANY).map(network).chain((0..MANY).map(volume)).collect()
+    (0..MANY)
+        .map(network)
+        .chain((0..MANY).map(volume))
+        .collect()
 }
 
 /// Waits until some networks are made, and not all of them.
 fn in_the_middle(engine: &Engine) -> Result<()> {
     let made = eventually("the first networks", SOON, || {
         let made = have::network_ids(engine).map_err(|e| e.to_string())?.len();
-        if made < 3 { Err(format!("{made} networks")) } else { Ok(made) }
+        if made < 3 {
+            Err(format!("{made} networks"))
+        } else {
+            Ok(made)
+        }
     })?;
     ensure!(made < MANY, "it was over too soon");
     Ok(())
@@ -83,7 +90,10 @@ fn an_engine_that_hangs_is_an_error_and_not_a_wait_for_ever(
     let yaml = manifest::network("front", "");
     engine.pause()?;
     let report = desk.apply(&yaml)?.ended_with(1)?;
-    says(&report.failure("local")?, &["no answer within 10 s", "docker.sock"])?;
+    says(
+        &report.failure("local")?,
+        &["no answer within 10 s", "docker.sock"],
+    )?;
     engine.resume()?;
     assert!(!have::has_network(engine, "front")?);
     desk.apply(&yaml)?.all_ready()?;
@@ -93,9 +103,11 @@ fn an_engine_that_hangs_is_an_error_and_not_a_wait_for_ever(
 fn watch_outlives_a_restart_of_the_engine(engine: &Engine, desk: &Desk) -> Result<()> {
     let watch = desk.watch(&manifest::network("front", ""))?;
     let comes = || {
-        eventually("the network", SOON, || match have::has_network(engine, "front") {
-            Ok(true) => Ok(()),
-            other => Err(format!("{other:?}")),
+        eventually("the network", SOON, || {
+            match have::has_network(engine, "front") {
+                Ok(true) => Ok(()),
+                other => Err(format!("{other:?}")),
+            }
         })
         .map_err(|e| e.context(watch.log()))
     };
@@ -106,7 +118,11 @@ fn watch_outlives_a_restart_of_the_engine(engine: &Engine, desk: &Desk) -> Resul
         says(&watch.log(), &["EngineUnreachable"]).map_err(|e| e.to_string())
     })?;
     engine.start_again()?;
-    assert_eq!(have::network_id(engine, "front")?, id, "it was not asked for again");
+    assert_eq!(
+        have::network_id(engine, "front")?,
+        id,
+        "it was not asked for again"
+    );
     have::remove(engine, "/networks/front")?;
     comes()?;
     assert!(watch.is_running());

@@ -110,12 +110,15 @@ fn a_host_closed_to_a_namespace_removes_nothing(generation: Generation) -> Resul
     let (first, second) = pair(generation)?;
     let desk = Desk::for_hosts_in_files()?;
     let hosts = manifest::host(&first, "{}") + &manifest::host(&second, "{}");
-    let network = manifest::network("front", "").replace("{name: front}", "{name: front, namespace: shop}");
+    let network =
+        manifest::network("front", "").replace("{name: front}", "{name: front, namespace: shop}");
     desk.apply(&(hosts.clone() + &network))?.all_ready()?;
     let before = have::everything(&second)?;
     // Only the second one is closed.
     let (open, closed) = (hosts.clone(), "allowedNamespaces: {from: Same}");
-    let (kept, changed) = open.rsplit_once("allowedNamespaces: {from: All}").unwrap_or_default();
+    let (kept, changed) = open
+        .rsplit_once("allowedNamespaces: {from: All}")
+        .unwrap_or_default();
     let hosts = format!("{kept}{closed}{changed}");
     let report = desk.apply(&(hosts + &network))?.ended_with(1)?;
     assert_eq!(report.changed(), Some(0));

@@ -64,7 +64,10 @@ fn a_volume_keeps_what_a_container_writes(engine: &Engine, desk: &Desk) -> Resul
         engine.docker([&run[..], &["busybox:local", "sh", "-c", command]].concat())
     };
     let mounts = once("echo kept > /data/f; echo gone > /scratch/f; grep scratch /proc/mounts")?;
-    ensure!(mounts.contains("tmpfs") && mounts.contains("size=1024k"), "{mounts}");
+    ensure!(
+        mounts.contains("tmpfs") && mounts.contains("size=1024k"),
+        "{mounts}"
+    );
     assert_eq!(once("cat /data/f; ls /scratch")?, "kept");
     desk.is_settled(&yaml)
 }
@@ -93,7 +96,10 @@ hostOverrides:
     desk.is_settled(&yaml)?;
 
     let mut addresses = Vec::new();
-    for (engine, host, range) in [(&first, "h1", "10.51.0.16/28"), (&second, "h2", "10.51.0.32/28")] {
+    for (engine, host, range) in [
+        (&first, "h1", "10.51.0.16/28"),
+        (&second, "h2", "10.51.0.32/28"),
+    ] {
         let made = have::network(engine, "lan")?;
         assert_eq!(report.row_on(host, "lan")?["id"], made["Id"]);
         assert_eq!(made["Options"]["parent"], "eth0");

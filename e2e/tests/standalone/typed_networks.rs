@@ -53,7 +53,10 @@ ipam:
 
     let made = have::network(engine, "shop-net")?;
     let row = report.row("shop")?;
-    assert_eq!((&row["object"], &row["id"]), (&json!("shop-net"), &made["Id"]));
+    assert_eq!(
+        (&row["object"], &row["id"]),
+        (&json!("shop-net"), &made["Id"])
+    );
     assert_eq!(made["Driver"], "bridge");
     assert_eq!(made["Attachable"], true);
     assert_eq!(made["Internal"], false);
@@ -100,7 +103,10 @@ ipam:
 fn parent(engine: &Engine, name: &str) -> Result<()> {
     let link = ["link", "add", name, "type", "veth", "peer", "name"];
     let peer = format!("{name}-peer");
-    engine.host().run("ip", [&link[..], &[&peer]].concat())?.ok()?;
+    engine
+        .host()
+        .run("ip", [&link[..], &[&peer]].concat())?
+        .ok()?;
     Ok(())
 }
 
@@ -116,7 +122,10 @@ fn every_mode_of_macvlan_arrives(engine: &Engine, desk: &Desk) -> Result<()> {
     for mode in modes {
         let made = have::network(engine, &format!("m-{mode}"))?;
         assert_eq!(made["Driver"], "macvlan");
-        assert_eq!(made["Options"], json!({"parent": mode, "macvlan_mode": mode}));
+        assert_eq!(
+            made["Options"],
+            json!({"parent": mode, "macvlan_mode": mode})
+        );
     }
     desk.is_settled(&yaml)
 }
@@ -178,10 +187,17 @@ fn raw_options_arrive_and_unknown_ones_are_warned_about(
         "com.docker.network.mtu": "9000",
     });
     assert_eq!(made["Options"], options);
-    let warnings: Vec<_> = report.stderr.lines().filter(|l| l.contains("warning")).collect();
+    let warnings: Vec<_> = report
+        .stderr
+        .lines()
+        .filter(|l| l.contains("warning"))
+        .collect();
     assert_eq!(warnings.len(), 1, "{warnings:?}");
     assert!(warnings[0].contains("default/raw"), "{warnings:?}");
-    assert!(warnings[0].contains("com.docker.network.mtu"), "{warnings:?}");
+    assert!(
+        warnings[0].contains("com.docker.network.mtu"),
+        "{warnings:?}"
+    );
     desk.is_settled(&yaml)
 }
 
@@ -197,7 +213,8 @@ struct Newer {
 }
 
 fn newer() -> [Newer; 9] {
-    let bridge = |mode: &str, value: &str| json!({"Options": {format!("com.docker.network.{mode}"): value}});
+    let bridge =
+        |mode: &str, value: &str| json!({"Options": {format!("com.docker.network.{mode}"): value}});
     [
         Newer {
             name: "host6",

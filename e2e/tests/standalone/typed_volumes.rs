@@ -19,7 +19,11 @@ fn sources() -> [(&'static str, &'static str, Value); 9] {
         (
             "scratch",
             "tmpfs: {size: 64Mi, mode: '1777', uid: 1000, gid: 1001}",
-            mount("tmpfs", "tmpfs", "size=67108864,mode=1777,uid=1000,gid=1001"),
+            mount(
+                "tmpfs",
+                "tmpfs",
+                "size=67108864,mode=1777,uid=1000,gid=1001",
+            ),
         ),
         (
             "any-scratch",
@@ -39,7 +43,11 @@ fn sources() -> [(&'static str, &'static str, Value); 9] {
         (
             "share",
             "nfs: {server: nfs.example.org, path: /export/a, version: '4.2', mountOptions: [hard, timeo=600]}",
-            mount("nfs", ":/export/a", "addr=nfs.example.org,vers=4.2,rw,hard,timeo=600"),
+            mount(
+                "nfs",
+                ":/export/a",
+                "addr=nfs.example.org,vers=4.2,rw,hard,timeo=600",
+            ),
         ),
         (
             "fixed-share",
@@ -71,7 +79,11 @@ fn every_source_of_a_volume_arrives(engine: &Engine, desk: &Desk) -> Result<()> 
         let made = have::volume(engine, &object)?;
         assert_eq!(made["Driver"], "local", "{name}");
         let none = options.is_null() && made["Options"] == json!({});
-        assert!(none || made["Options"] == options, "{name}: {}", made["Options"]);
+        assert!(
+            none || made["Options"] == options,
+            "{name}: {}",
+            made["Options"]
+        );
         assert_eq!(made["Labels"]["team"], "shop", "{name}");
         assert_eq!(made["Labels"]["empty"], "", "{name}");
         assert_eq!(made["Labels"]["io.dockfleet.managed"], "true", "{name}");
@@ -99,7 +111,9 @@ fn a_size_that_the_data_root_cannot_limit_is_refused_in_words(
         assert_eq!(made["Options"], json!({"size": "10485760"}));
         return desk.is_settled(&yaml);
     }
-    let message = report.ended_with(1)?.stands("limited", "Failed", "EngineRefused")?;
+    let message = report
+        .ended_with(1)?
+        .stands("limited", "Failed", "EngineRefused")?;
     says(&message, &["quota"])?;
     assert!(!have::has_volume(engine, "limited")?);
     Ok(())

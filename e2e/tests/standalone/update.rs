@@ -46,7 +46,11 @@ fn an_unused_network_is_replaced(engine: &Engine, desk: &Desk) -> Result<()> {
     let yaml = front("WhenUnused", 1300);
     let diff = desk.with(&yaml, &["diff"])?.ended_with(2)?;
     assert_eq!(diff.row("front")?["action"], "replace");
-    assert_eq!(have::network_id(engine, "front")?, before, "diff only looks");
+    assert_eq!(
+        have::network_id(engine, "front")?,
+        before,
+        "diff only looks"
+    );
     desk.apply(&yaml)?.all_ready()?;
     let after = have::network(engine, "front")?;
     assert_ne!(after["Id"], before.as_str());
@@ -59,7 +63,14 @@ fn a_network_in_use_is_replaced_when_it_is_free(engine: &Engine, desk: &Desk) ->
     let before = have::network_id(engine, "front")?;
     engine.import_busybox()?;
     engine.run_container("running", &["--network", "front"], &[])?;
-    engine.docker(["create", "--network", "front", "--name", "idle", "busybox:local"])?;
+    engine.docker([
+        "create",
+        "--network",
+        "front",
+        "--name",
+        "idle",
+        "busybox:local",
+    ])?;
     let yaml = front("WhenUnused", 1300);
     for user in ["running", "idle"] {
         for _ in 0..2 {
@@ -91,7 +102,9 @@ fn watch_replaces_a_network_when_it_is_free(engine: &Engine, desk: &Desk) -> Res
     engine.docker(["rm", "--force", "running"])?;
     eventually("the new network", SOON, || {
         let now = have::network(engine, "front").map_err(|e| e.to_string())?;
-        (now["Options"][MTU] == "1300").then_some(()).ok_or_else(|| now.to_string())
+        (now["Options"][MTU] == "1300")
+            .then_some(())
+            .ok_or_else(|| now.to_string())
     })
     .map_err(|e| e.context(watch.log()))
 }
@@ -118,10 +131,13 @@ fn a_network_that_stays_different_is_not_replaced_again_and_again(
 }
 
 fn a_changed_volume_is_reported_and_keeps_its_data(engine: &Engine, desk: &Desk) -> Result<()> {
-    desk.apply(&manifest::volume("data", "labels: {team: shop}"))?.all_ready()?;
+    desk.apply(&manifest::volume("data", "labels: {team: shop}"))?
+        .all_ready()?;
     let before = have::volume(engine, "data")?;
     let changed = "labels: {team: bank}\nlossPolicy: Recreate\ntmpfs: {size: 1Mi}";
-    let report = desk.apply(&manifest::volume("data", changed))?.ended_with(1)?;
+    let report = desk
+        .apply(&manifest::volume("data", changed))?
+        .ended_with(1)?;
     assert_eq!(report.changed(), Some(0));
     let message = report.stands("data", "Drifted", "Drifted")?;
     says(&message, &["options[type]", "want tmpfs, have nothing"])?;
@@ -135,7 +151,8 @@ fn a_change_of_policy_alone_changes_nothing_on_the_host(
 ) -> Result<()> {
     desk.apply(&front("WhenUnused", 1400))?.all_ready()?;
     let before = have::network(engine, "front")?;
-    let policies = "driftPolicy: Observe\ndeletionPolicy: Retain\nadoptionPolicy: Force\nbridge: {mtu: 1400}";
+    let policies =
+        "driftPolicy: Observe\ndeletionPolicy: Retain\nadoptionPolicy: Force\nbridge: {mtu: 1400}";
     let yaml = manifest::subnet("front", "10.70.0.0/24", policies);
     let report = desk.apply(&yaml)?.all_ready()?;
     assert_eq!(report.changed(), Some(0));

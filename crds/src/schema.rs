@@ -1,16 +1,38 @@
-//! Schema attributes that the types of this crate share: rules at a field, plain optional fields,
-//! selectors that can be checked.
+//! What the types of this crate add to their schemas: CEL rules with messages that name the value and
+//! what would be right, plain optional fields, selectors that can be checked.
 
 use schemars::Schema;
 use schemars::transform::transform_subschemas;
 use serde_json::{Map, Value, json};
 
-use crate::rule::{self, Rule};
+/// A CEL rule and the CEL expression of its message.
+///
+/// The message is an expression so that it can quote the value that is wrong.
+/// <https://kubernetes.io/docs/reference/using-api/cel/>
+pub(crate) struct Rule {
+    pub(crate) rule: &'static str,
+    pub(crate) message: &'static str,
+}
+
+/// Adds `rules` to the schema of the value they speak of as `self`.
+pub(crate) fn rules(schema: &mut Schema, rules: &[Rule]) {
+    let list = schema
+        .ensure_object()
+        .entry("x-kubernetes-validations")
+        .or_insert_with(|| Value::Array(Vec::new()));
+    if let Value::Array(list) = list {
+        list.extend(
+            rules
+                .iter()
+                .map(|r| json!({"rule": r.rule, "messageExpression": r.message})),
+        );
+    }
+}
 
 /// Adds `rules` to the schema of an object; their errors name `field` of it, such as `.gateway`,
 /// which is where a person has to look.
 pub(crate) fn rules_at(schema: &mut Schema, field: &str, rules: &[Rule]) {
-    rule::add(schema, rules);
+    self::rules(schema, rules);
     let list = schema
         .get_mut("x-kubernetes-validations")
         .and_then(Value::as_array_mut);
@@ -62,6 +84,18 @@ fn type_without_null(types: &Value) -> Option<Value> {
     match (others.next(), others.next()) {
         (Some(kept), None) => Some(kept.clone()),
         _ => None,
+    }
+}
+
+/// Marks an object whose fields the API server keeps without a schema.
+pub(crate) fn opaque_object(schema: &mut Schema) {
+    let text = schema.get("description").cloned();
+    *schema = schemars::json_schema!({
+        "type": "object",
+        "x-kubernetes-preserve-unknown-fields": true,
+    });
+    if let Some(text) = text {
+        schema.insert("description".to_owned(), text);
     }
 }
 

@@ -1,0 +1,246 @@
+//! One run of the scenario, with an agent that is killed as asked.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use dockfleet_crds::{DEFAULT_FLEET_NAMESPACE, DockerHost, EntryStatus};
+use dockfleet_e2e::{Dockfleet, Engine, Folder, Process, eventually};
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::engine_events::{Moment, since};
+use crate::facts::{Facts, Objects, event_facts};
+use crate::hub::{Hub, Stand};
+use crate::permission::Permissions;
+use crate::scenario::{self, UNTOUCHED, WITH_CONTENT, Wish};
+
+/// How long anything may take on a machine that is busy with other things.
+const SOON: Duration = Duration::from_secs(60);
+
+/// When the agent is killed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Crash {
+    /// Never.
+    Never,
+    /// Once, right after this many effects.
+    After(usize),
+    /// After every effect, again and again.
+    Always,
+}
+
+/// What became of a run.
+pub(crate) struct Outcome {
+    /// The effects of the agents that could be killed, in their order.
+    pub(crate) effects: Vec<String>,
+    /// How often an agent was killed.
+    pub(crate) kills: usize,
+    /// How everything stands in the end.
+    pub(crate) facts: Facts,
+    /// What must never be.
+    pub(crate) breaches: Vec<String>,
+}
+
+/// What the runs on one engine share.
+pub(crate) struct Site<'a> {
+    pub(crate) dockfleet: &'a Dockfleet,
+    pub(crate) kubeconfig: &'a Path,
+    pub(crate) engine: Engine,
+    pub(crate) hub: Hub,
+}
+
+impl Site<'_> {
+    pub(crate) fn run(&self, name: &str, crash: Crash) -> Result<Outcome> {
+        self.clear()?;
+        scenario::make_by_hand(&self.engine)?;
+        let run = Run {
+            site: self,
+            host: self.hub.add_host(name)?,
+            name,
+            folder: Folder::new()?,
+        };
+        run.settle(&scenario::before()?)?;
+        for volume in WITH_CONTENT {
+            fs::write(self.content_of(volume)?, volume)?;
+        }
+        run.change(crash)
+    }
+
+    /// Removes everything that can be removed from the engine.
+    fn clear(&self) -> Result<()> {
+        for key in Objects::read(&self.engine)?.ids.keys() {
+            if !["network none", "network host"].contains(&key.as_str()) {
+                let path = key.replacen(' ', "s/", 1);
+                self.engine.delete(&format!("/{path}"))?.ok()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn content_of(&self, volume: &str) -> Result<PathBuf> {
+        let volume = self.engine.get(&format!("/volumes/{volume}"))?;
+        let place = volume["Mountpoint"].as_str().context("it is nowhere")?;
+        Ok(Path::new(place).join("content"))
+    }
+}
+
+struct Run<'a> {
+    site: &'a Site<'a>,
+    host: DockerHost,
+    name: &'a str,
+    /// Holds the journal and the trace of effects.
+    folder: Folder,
+}
+
+impl Run<'_> {
+    /// Asks for the change of the scenario, has agents killed over it, and lets one finish it.
+    fn change(&self, crash: Crash) -> Result<Outcome> {
+        let wishes = scenario::after()?;
+        let before = Objects::read(&self.site.engine)?;
+        let permissions = Permissions::of(&before);
+        let begin = Moment::now()?;
+        // From here on an agent finds the change when it starts: every effect belongs to it.
+        self.site.hub.control(&self.host, &wishes)?;
+
+        let (mut kills, mut breaches) = (0, Vec::new());
+        while self.is_killed(crash, &wishes)? {
+            kills += 1;
+            let (events, effects) = (since(&self.site.engine, begin)?, self.effects()?);
+            let last = effects.last().map_or("", String::as_str);
+            breaches.extend(permissions.not_durable(&events, &self.journal()?, last)?);
+            if crash != Crash::Always {
+                break;
+            }
+            ensure!(
+                kills < 1000,
+                "an agent that is killed again and again gets nowhere"
+            );
+        }
+        let statuses = self.settle(&wishes)?;
+
+        let (after, events) = (
+            Objects::read(&self.site.engine)?,
+            since(&self.site.engine, begin)?,
+        );
+        breaches.extend(permissions.breaches(&events));
+        breaches.extend(touched(&before.ids, &after.ids));
+        for volume in WITH_CONTENT {
+            let content = fs::read_to_string(self.site.content_of(volume)?).unwrap_or_default();
+            if content != volume {
+                breaches.push(format!("volume {volume} has lost its content"));
+            }
+        }
+        let mut facts = after.facts();
+        facts.extend(after.journal_facts(&self.journal()?));
+        let host = self.site.hub.host(self.name)?;
+        facts.extend(after.status_facts(&host, &statuses)?);
+        facts.extend(event_facts(&events));
+        Ok(Outcome {
+            effects: self.effects()?,
+            kills,
+            facts,
+            breaches,
+        })
+    }
+
+    /// Runs an agent that is killed as asked, and says whether it was. The one that is not killed
+    /// ends when there is nothing left to do.
+    fn is_killed(&self, crash: Crash, wishes: &[Wish]) -> Result<bool> {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_agent-that-stops"));
+        command
+            .args([self.name, DEFAULT_FLEET_NAMESPACE])
+            .args([self.folder.file("state"), self.folder.file("trace")]);
+        match crash {
+            Crash::Never => {}
+            Crash::After(n) => drop(command.arg(n.to_string())),
+            Crash::Always => drop(command.arg("1")),
+        }
+        let agent = Process::start_alone(&self.placed(command))?;
+        let waited = eventually("the end of the agent's work", SOON, || {
+            if agent.exit_status().is_some() {
+                return Ok(());
+            }
+            match self.site.hub.control(&self.host, wishes) {
+                // It has said so a moment before the effect is counted that it is killed after.
+                Ok(Stand::Done(_)) if !matches!(crash, Crash::After(_)) => Ok(()),
+                other => Err(format!("{other:?}")),
+            }
+        });
+        waited.with_context(|| agent.log())?;
+        let status = agent.terminate(SOON)?;
+        match status.signal() {
+            Some(signal) if signal == Signal::KILL.as_raw() => Ok(true),
+            Some(signal) if signal == Signal::TERM.as_raw() => Ok(false),
+            None if status.success() => Ok(false),
+            _ => bail!("the agent ended ({status}):\n{}", agent.log()),
+        }
+    }
+
+    /// Lets the agent as it is shipped work until there is nothing left to do, and gives what it
+    /// says then.
+    fn settle(&self, wishes: &[Wish]) -> Result<Vec<EntryStatus>> {
+        let mut command = self.site.dockfleet.command(["agent", "--host", self.name]);
+        command.arg("--state-dir").arg(self.folder.file("state"));
+        let agent = Process::start_alone(&self.placed(command))?;
+        let waited = eventually("the end of all work", SOON, || {
+            // Everything may have been said before it came: it has to have looked all the same.
+            if !agent.log().contains("the engine answers") {
+                return Err("it has not looked at the engine".to_owned());
+            }
+            match self.site.hub.control(&self.host, wishes) {
+                Ok(Stand::Done(statuses)) => Ok(statuses),
+                other => Err(format!("{other:?}")),
+            }
+        });
+        let statuses = waited.with_context(|| agent.log())?;
+        agent.terminate(SOON)?;
+        Ok(statuses)
+    }
+
+    fn placed(&self, mut command: Command) -> Command {
+        command
+            .env("KUBECONFIG", self.site.kubeconfig)
+            .env("DOCKER_HOST", self.site.engine.docker_host());
+        command
+    }
+
+    fn effects(&self) -> Result<Vec<String>> {
+        let path = self.folder.file("trace");
+        if !path.exists() {
+            return Ok(Vec::new());
+        }
+        Ok(fs::read_to_string(path)?
+            .lines()
+            .map(str::to_owned)
+            .collect())
+    }
+
+    fn journal(&self) -> Result<Vec<Value>> {
+        let folder = self.folder.file("state").display().to_string();
+        let printed = self
+            .site
+            .dockfleet
+            .run(["journal", &folder, "--output", "json"])?;
+        Ok(serde_json::from_str(&printed.ok()?)?)
+    }
+}
+
+/// Gives what had to stay as it was and is another one now.
+fn touched(before: &BTreeMap<String, String>, after: &BTreeMap<String, String>) -> Vec<String> {
+    let changed = UNTOUCHED
+        .iter()
+        .filter(|key| before.get(**key) != after.get(**key));
+    changed
+        .map(|key| {
+            format!(
+                "{key} was {:?} and is {:?}",
+                before.get(*key),
+                after.get(*key)
+            )
+        })
+        .collect()
+}

@@ -1,0 +1,151 @@
+//! What the agent has made before, what is there by hand, and what it is asked for then.
+
+use anyhow::{Result, ensure};
+use dockfleet_crds::validation::{validate, with_defaults};
+use dockfleet_crds::{DockerNetwork, DockerVolume};
+use dockfleet_e2e::Engine;
+use dockfleet_planner::assignment::Fate;
+use dockfleet_planner::resource::Resource;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+/// What stays as it is from the beginning to the end, identity and content included.
+pub(crate) const UNTOUCHED: [&str; 7] = [
+    "network none",
+    "network host",
+    "network kept-net",
+    "volume kept-vol",
+    "network adopted-net",
+    "volume adopted-vol",
+    "network foreign",
+];
+/// The volumes that have content.
+pub(crate) const WITH_CONTENT: [&str; 2] = ["kept-vol", "adopted-vol"];
+/// What may be removed, with the stage that the journal is in from before it goes: what tombstones
+/// and an updatePolicy permit.
+pub(crate) const REMOVABLE: [(&str, &str); 3] = [
+    ("network deleted-net", "Removing"),
+    ("volume deleted-vol", "Removing"),
+    ("network changed", "Replacing"),
+];
+
+/// A resource and its future, as a controller knows them.
+pub(crate) struct Wish {
+    resource: Owned,
+    pub(crate) fate: Fate,
+}
+
+enum Owned {
+    Network(Box<DockerNetwork>),
+    Volume(Box<DockerVolume>),
+}
+
+impl Wish {
+    fn live(resource: Owned) -> Self {
+        Self {
+            resource,
+            fate: Fate::Live,
+        }
+    }
+
+    pub(crate) fn resource(&self) -> Resource<'_> {
+        match &self.resource {
+            Owned::Network(n) => Resource::Network(n),
+            Owned::Volume(v) => Resource::Volume(v),
+        }
+    }
+}
+
+/// Gives what the host has before.
+pub(crate) fn before() -> Result<Vec<Wish>> {
+    Ok(vec![
+        network("kept-net", &on(1))?,
+        volume("kept-vol", &json!({}))?,
+        network("changed", &changed(2))?,
+        network("deleted-net", &on(3))?,
+        volume("deleted-vol", &json!({"deletionPolicy": "Delete"}))?,
+    ])
+}
+
+/// Gives what the host is asked for then: to make three, to change one, to let go of one of each
+/// kind, to take over one of each kind, and one thing that it must not take.
+pub(crate) fn after() -> Result<Vec<Wish>> {
+    let deleted = |wish| Wish {
+        fate: Fate::Deleted,
+        ..wish
+    };
+    let adopting = json!({"adoptionPolicy": "IfMatching"});
+    Ok(vec![
+        network("kept-net", &on(1))?,
+        volume("kept-vol", &json!({}))?,
+        network("changed", &changed(12))?,
+        deleted(network("deleted-net", &on(3))?),
+        deleted(volume("deleted-vol", &json!({"deletionPolicy": "Delete"}))?),
+        network("new-a", &on(4))?,
+        network("new-b", &on(5))?,
+        volume("new-vol", &json!({}))?,
+        network("adopted-net", &merged(on(6), &adopting))?,
+        volume("adopted-vol", &adopting)?,
+        network("foreign", &on(7))?,
+    ])
+}
+
+/// Makes on the engine what somebody made by hand.
+pub(crate) fn make_by_hand(engine: &Engine) -> Result<()> {
+    for (name, third) in [("adopted-net", 6), ("foreign", 7)] {
+        let ipam = json!({"Config": [{"Subnet": subnet(third)}]});
+        let body = json!({"Name": name, "Driver": "bridge", "IPAM": ipam, "CheckDuplicate": true});
+        engine.post("/networks/create", &body)?.ok()?;
+    }
+    let body = json!({"Name": "adopted-vol", "Driver": "local"});
+    engine.post("/volumes/create", &body)?.ok()?;
+    Ok(())
+}
+
+/// Gives the UID of the resource with this name.
+pub(crate) fn uid(name: &str) -> String {
+    format!("uid-{name}")
+}
+
+fn changed(third: u8) -> Value {
+    merged(on(third), &json!({"updatePolicy": "WhenUnused"}))
+}
+
+fn on(third: u8) -> Value {
+    json!({"ipam": {"config": [{"subnet": subnet(third)}]}})
+}
+
+fn subnet(third: u8) -> String {
+    format!("10.201.{third}.0/24")
+}
+
+fn merged(mut spec: Value, more: &Value) -> Value {
+    for (key, value) in more.as_object().into_iter().flatten() {
+        spec[key] = value.clone();
+    }
+    spec
+}
+
+fn network(name: &str, spec: &Value) -> Result<Wish> {
+    let network = Owned::Network(Box::new(typed("DockerNetwork", name, spec)?));
+    Ok(Wish::live(network))
+}
+
+fn volume(name: &str, spec: &Value) -> Result<Wish> {
+    let volume = Owned::Volume(Box::new(typed("DockerVolume", name, spec)?));
+    Ok(Wish::live(volume))
+}
+
+/// Gives a resource for every host as an API server would store it.
+fn typed<T: DeserializeOwned>(kind: &str, name: &str, spec: &Value) -> Result<T> {
+    let mut object = json!({
+        "apiVersion": "dockfleet.io/v1alpha1",
+        "kind": kind,
+        "metadata": {"name": name, "namespace": "default"},
+        "spec": merged(json!({"hostSelector": {}}), spec),
+    });
+    let errors = validate(kind, &object, None);
+    ensure!(errors.is_empty(), "{kind} {name}: {errors:?}");
+    object["metadata"]["uid"] = uid(name).into();
+    Ok(serde_json::from_value(with_defaults(kind, &object))?)
+}

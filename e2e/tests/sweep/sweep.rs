@@ -1,0 +1,109 @@
+//! All runs on one engine, and the table of what came of them.
+
+use std::io::{Write as _, stdout};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use dockfleet_e2e::{Dockfleet, Engine, Fleet, Generation};
+
+use crate::facts::differences;
+use crate::hub::Hub;
+use crate::run::{Crash, Outcome, Site};
+
+/// What came of all runs on one engine.
+pub(crate) struct Sweep {
+    generation: Generation,
+    /// The effects of the clean run.
+    effects: Vec<String>,
+    runs: usize,
+    kills: usize,
+    took: Duration,
+    /// Breaches, and differences from the clean run.
+    pub(crate) findings: Vec<String>,
+}
+
+/// Runs the scenario without a crash, with one after each effect, and with one after every effect.
+pub(crate) fn sweep(
+    generation: Generation,
+    fleet: &Fleet,
+    dockfleet: &Dockfleet,
+    kubeconfig: &Path,
+) -> Result<Sweep> {
+    let host = format!("{generation:?}").to_lowercase();
+    let site = Site {
+        dockfleet,
+        kubeconfig,
+        engine: Engine::start(&fleet.host(&host)?, generation)?,
+        hub: Hub::connect(kubeconfig)?,
+    };
+    let begin = Instant::now();
+    let clean = site.run(&format!("{host}-clean"), Crash::Never)?;
+    ensure!(clean.kills == 0, "the clean run was none");
+    let mut sweep = Sweep {
+        generation,
+        runs: 1,
+        kills: 0,
+        took: Duration::ZERO,
+        findings: clean.breaches.clone(),
+        effects: clean.effects.clone(),
+    };
+    let once = (0..=clean.effects.len()).map(Crash::After);
+    for (number, crash) in once.chain([Crash::Always]).enumerate() {
+        let outcome = site.run(&format!("{host}-{number}"), crash);
+        let found = match &outcome {
+            Ok(outcome) => check(&clean, outcome, crash),
+            Err(error) => vec![format!("{error:#}")],
+        };
+        sweep.runs += 1;
+        sweep.kills += outcome.map_or(0, |o| o.kills);
+        let findings = found.into_iter().map(|f| format!("{host}, {crash:?}: {f}"));
+        sweep.findings.extend(findings);
+    }
+    sweep.took = begin.elapsed();
+    Ok(sweep)
+}
+
+/// Gives what is wrong with a run.
+fn check(clean: &Outcome, outcome: &Outcome, crash: Crash) -> Vec<String> {
+    let mut findings = outcome.breaches.clone();
+    let (effects, kills) = (outcome.effects.len(), outcome.kills);
+    let as_asked = match crash {
+        Crash::Never => kills == 0,
+        Crash::After(n) => kills == 1 && effects == n,
+        Crash::Always => kills == effects && kills >= clean.effects.len(),
+    };
+    if !as_asked {
+        findings.push(format!("{kills} kills with {effects} effects"));
+    }
+    findings.extend(differences(&clean.facts, &outcome.facts));
+    findings
+}
+
+/// Prints the table, past the capture of the test's output.
+pub(crate) fn print(sweeps: &[Sweep]) -> Result<()> {
+    let mut out = stdout().lock();
+    writeln!(
+        out,
+        "\n{:<10} {:>3} {:>5} {:>6} {:>9} {:>6}",
+        "engine", "N", "runs", "kills", "findings", "time"
+    )?;
+    for s in sweeps {
+        let (n, findings) = (s.effects.len(), s.findings.len());
+        let (engine, took) = (format!("{:?}", s.generation), s.took.as_secs_f64());
+        writeln!(
+            out,
+            "{engine:<10} {n:>3} {:>5} {:>6} {findings:>9} {took:>5.1}s",
+            s.runs, s.kills
+        )?;
+    }
+    for s in sweeps {
+        writeln!(
+            out,
+            "effects on {:?}: {}",
+            s.generation,
+            s.effects.join(", ")
+        )?;
+    }
+    Ok(())
+}
