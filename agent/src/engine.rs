@@ -136,6 +136,12 @@ impl Engine {
         self.api
     }
 
+    /// Whether the engine can make two networks of one name: one that is still being made does not
+    /// count for `CheckDuplicate`.
+    pub(crate) fn may_make_twins(&self) -> bool {
+        self.api < UNIQUE_NAMES
+    }
+
     /// Returns how many calls were made, the one to connect among them.
     pub fn calls(&self) -> u64 {
         self.calls.load(Ordering::Relaxed)

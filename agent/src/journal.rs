@@ -11,8 +11,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use dockfleet_crds::Entry;
+use dockfleet_crds::assignment::Kind;
 use dockfleet_planner::plan::{JournalChange, Records};
-use dockfleet_planner::record::Record;
+use dockfleet_planner::record::{Record, Stage};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
 use self::lock::Lock;
@@ -101,6 +102,8 @@ pub struct Journal {
 pub(crate) struct Ledger {
     connection: Connection,
     records: Records,
+    /// A process ended while a network was being made, and the engine may be at it still.
+    interrupted: bool,
 }
 
 impl Journal {
@@ -148,6 +151,7 @@ impl Journal {
                 let ledger = Ledger {
                     connection,
                     records: Records::new(),
+                    interrupted: false,
                 };
                 Ok(Self {
                     ledger,
@@ -161,10 +165,14 @@ impl Journal {
 
     fn load(connection: Connection, path: &Path, lock: Option<Lock>) -> Result<Self, JournalError> {
         let (records, assignment) = read(&connection, path)?;
+        let interrupted = records.values().any(|r| {
+            r.kind == Kind::DockerNetwork && matches!(r.stage, Stage::Creating | Stage::Replacing)
+        });
         Ok(Self {
             ledger: Ledger {
                 connection,
                 records,
+                interrupted,
             },
             assignment,
             _lock: lock,
@@ -234,6 +242,11 @@ impl Journal {
 }
 
 impl Ledger {
+    /// Returns whether a process ended while a network was being made; once, and no more after that.
+    pub(crate) fn take_interrupted(&mut self) -> bool {
+        std::mem::take(&mut self.interrupted)
+    }
+
     pub(crate) fn records(&self) -> &Records {
         &self.records
     }

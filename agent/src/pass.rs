@@ -7,6 +7,7 @@ mod progress;
 mod step;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use dockfleet_crds::{Entry, EntryState, EntryStatus, Reason};
 use dockfleet_planner::capability::ApiVersion;
@@ -25,6 +26,10 @@ use crate::journal::{Journal, JournalError, Ledger};
 /// How often a pass acts before it leaves the rest to the next one: once for what is to be done, once
 /// for what that made possible, and once more for what somebody else did meanwhile.
 const ROUNDS: usize = 3;
+
+/// Time that an engine gets to end what a process asked for that is no more: a network takes it a
+/// tenth of a second, and ten times as long where it is busy.
+const ORPHANED_REQUEST: Duration = Duration::from_secs(3);
 
 /// What a pass did and how everything stands after it.
 #[derive(Debug, Default)]
@@ -129,6 +134,10 @@ impl Work<'_> {
         let mut failures = Failures::new();
         let mut report = PassReport::default();
         let mut round = 0;
+        if ledger.take_interrupted() && self.engine.may_make_twins() {
+            let wait = tokio::time::sleep(ORPHANED_REQUEST);
+            self.stop.run_until_cancelled(wait).await;
+        }
         let planned = loop {
             let seen = self.engine.observe().await;
             report.engine_failures = seen.failures;

@@ -106,13 +106,16 @@ fn add(
             unchanged,
         ),
     ] {
+        let ratio = Sample::of_ratios(theirs, ours)?;
+        let (ours, theirs) = (Sample::of_durations(ours)?, Sample::of_durations(theirs)?);
         report.compare(&Comparison {
             what,
             engine,
-            ours: &Sample::of_durations(ours)?,
+            ours: &ours,
             other_name: name,
-            other: &Sample::of_durations(theirs)?,
-            ratio: &Sample::of_ratios(theirs, ours)?,
+            other: &theirs,
+            ratio: &ratio,
+            best: theirs.min() / ours.min(),
             goal,
         });
     }

@@ -3,6 +3,12 @@
 //! Only what a manifest names counts. Features that another crate of the workspace switches on in a
 //! shared dependency do not: no code can use a crate that its manifest does not name.
 
+#![expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "the helpers of a test may fail as the test does"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 

@@ -1,6 +1,11 @@
 //! Every manifest that people are given to copy is right: those in `examples/`, and those in the
 //! documents.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "the helpers of a test may fail as the test does"
+)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -21,7 +26,7 @@ fn documents() -> Vec<PathBuf> {
     all
 }
 
-/// The ```yaml blocks of a page, with the line that each begins at.
+/// The YAML blocks of a page, with the line that each begins at.
 fn blocks(page: &str) -> Vec<(usize, String)> {
     let mut blocks = Vec::new();
     let mut open: Option<(usize, String)> = None;

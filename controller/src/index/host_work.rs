@@ -28,6 +28,9 @@ pub(crate) enum HostCall {
     Look,
     /// Write its assignment.
     Write(Box<HostAssignment>),
+    /// Delete its assignment with this UID, to be made anew: the API server was set back, and the
+    /// agent ignores what is older than what it knows.
+    Discard(Uid),
 }
 
 impl Index {
@@ -54,8 +57,14 @@ impl Index {
                 asked_with,
             });
         }
-        let (assigned, passed_over) = self.assigned(state, host);
         let written = state.assignment.as_ref();
+        if let Some(uid) = written.and_then(set_back) {
+            return Some(HostWork {
+                call: HostCall::Discard(uid),
+                asked_with,
+            });
+        }
+        let (assigned, passed_over) = self.assigned(state, host);
         let wanted = assignment(host, written, &self.hub, &assigned);
         let as_wanted = written.is_some_and(|a| is_as_wanted(a, &wanted));
         let touched = self.note(name, assigned, &passed_over, &wanted);
@@ -211,6 +220,13 @@ fn assignment(
 /// Refers to a host as the owner of its assignment: it goes with it, and does not hold it back.
 fn owner(host: &DockerHost) -> Option<OwnerReference> {
     host.owner_ref(&())
+}
+
+/// Returns the UID of an assignment whose agent has seen a later generation of it than there is. Its
+/// tombstones may be older than what became of their resources since: they are not to be obeyed.
+fn set_back(assignment: &HostAssignment) -> Option<Uid> {
+    let seen = assignment.status.as_ref()?.observed_generation?;
+    (seen > assignment.metadata.generation?).then(|| assignment.metadata.uid.clone())?
 }
 
 fn is_as_wanted(written: &HostAssignment, wanted: &HostAssignment) -> bool {

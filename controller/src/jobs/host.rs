@@ -2,8 +2,8 @@
 
 use dockfleet_crds::HostAssignment;
 use kube::Api;
-use kube::api::Patch;
-use tracing::info;
+use kube::api::{DeleteParams, Patch, Preconditions};
+use tracing::{info, warn};
 
 use super::{Context, Done, Key, Learned, apply, in_time};
 use crate::index::{HostCall, HostWork};
@@ -40,6 +40,27 @@ pub(crate) async fn work_on_host(ctx: Context, host: String, work: HostWork) -> 
                 assignment,
             }
         }),
+        HostCall::Discard(uid) => {
+            let params = DeleteParams::default().preconditions(Preconditions {
+                uid: Some(uid),
+                resource_version: None,
+            });
+            in_time(async {
+                match api.delete(&host, &params).await {
+                    Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
+                    other => other.map(drop),
+                }
+            })
+            .await
+            .map(|()| {
+                warn!("the API server was set back; the assignment is made anew");
+                Learned::Looked {
+                    host: host.clone(),
+                    asked_with,
+                    assignment: None,
+                }
+            })
+        }
     };
     let key = Key::Host(host);
     match answer {

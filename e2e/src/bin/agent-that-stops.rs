@@ -51,7 +51,7 @@ async fn main() -> Result<()> {
         terminate.recv().await;
         token.cancel();
     });
-    Ok(run(config, shutdown).await?)
+    Ok(Box::pin(run(config, shutdown)).await?)
 }
 
 /// Writes every effect down and ends the process after the `last`-th.

@@ -30,6 +30,17 @@ pub(crate) enum Stand {
     Done(Vec<EntryStatus>),
 }
 
+impl Stand {
+    /// Gives what the agent says in the end, or why it is not the end.
+    pub(crate) fn done(self) -> Result<Vec<EntryStatus>, String> {
+        match self {
+            Self::Told => Err("it has just been told".to_owned()),
+            Self::Working(missing) => Err(missing),
+            Self::Done(statuses) => Ok(statuses),
+        }
+    }
+}
+
 /// A client of the API server.
 pub(crate) struct Hub {
     runtime: Runtime,
@@ -69,8 +80,8 @@ impl Hub {
             "metadata": {"name": name},
             "spec": {"allowedNamespaces": {"from": "All"}},
         }))?;
-        let made = self.hosts().create(&PostParams::default(), &host);
-        Ok(self.runtime.block_on(made)?)
+        let (hosts, params) = (self.hosts(), PostParams::default());
+        Ok(self.runtime.block_on(hosts.create(&params, &host))?)
     }
 
     /// Gives the host as it is now.

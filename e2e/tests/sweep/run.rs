@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use crate::engine_events::{Moment, since};
 use crate::facts::{Facts, Objects, event_facts};
-use crate::hub::{Hub, Stand};
+use crate::hub::Hub;
 use crate::permission::Permissions;
 use crate::scenario::{self, UNTOUCHED, WITH_CONTENT, Wish};
 
@@ -164,10 +164,11 @@ impl Run<'_> {
             if agent.exit_status().is_some() {
                 return Ok(());
             }
-            match self.site.hub.control(&self.host, wishes) {
-                // It has said so a moment before the effect is counted that it is killed after.
-                Ok(Stand::Done(_)) if !matches!(crash, Crash::After(_)) => Ok(()),
-                other => Err(format!("{other:?}")),
+            self.control(wishes)?;
+            match crash {
+                // It says so a moment before the effect is counted that it is killed after.
+                Crash::After(n) => Err(format!("it was not killed after effect {n}")),
+                Crash::Never | Crash::Always => Ok(()),
             }
         });
         waited.with_context(|| agent.log())?;
@@ -191,14 +192,17 @@ impl Run<'_> {
             if !agent.log().contains("the engine answers") {
                 return Err("it has not looked at the engine".to_owned());
             }
-            match self.site.hub.control(&self.host, wishes) {
-                Ok(Stand::Done(statuses)) => Ok(statuses),
-                other => Err(format!("{other:?}")),
-            }
+            self.control(wishes)
         });
         let statuses = waited.with_context(|| agent.log())?;
         agent.terminate(SOON)?;
         Ok(statuses)
+    }
+
+    /// Does the controller's part, and gives what the agent says when there is nothing left to do.
+    fn control(&self, wishes: &[Wish]) -> Result<Vec<EntryStatus>, String> {
+        let stand = self.site.hub.control(&self.host, wishes);
+        stand.map_err(|error| format!("{error:#}"))?.done()
     }
 
     fn placed(&self, mut command: Command) -> Command {

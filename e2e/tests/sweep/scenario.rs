@@ -29,6 +29,26 @@ pub(crate) const REMOVABLE: [(&str, &str); 3] = [
     ("network changed", "Replacing"),
 ];
 
+/// What is made.
+pub(crate) const MADE: [&str; 4] = [
+    "network changed",
+    "network new-a",
+    "network new-b",
+    "volume new-vol",
+];
+/// What is there in the end, as the agent has to say it: the resource, its state and its reason.
+pub(crate) const SAID: [(&str, &str, Option<&str>); 9] = [
+    ("adopted-net", "Ready", None),
+    ("adopted-vol", "Ready", None),
+    ("changed", "Ready", None),
+    ("foreign", "Failed", Some("Conflict")),
+    ("kept-net", "Ready", None),
+    ("kept-vol", "Ready", None),
+    ("new-a", "Ready", None),
+    ("new-b", "Ready", None),
+    ("new-vol", "Ready", None),
+];
+
 /// A resource and its future, as a controller knows them.
 pub(crate) struct Wish {
     resource: Owned,

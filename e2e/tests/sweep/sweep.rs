@@ -1,15 +1,18 @@
 //! All runs on one engine, and the table of what came of them.
 
+use std::collections::BTreeMap;
 use std::io::{Write as _, stdout};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use dockfleet_e2e::{Dockfleet, Engine, Fleet, Generation};
+use serde_json::Value;
 
 use crate::facts::differences;
 use crate::hub::Hub;
 use crate::run::{Crash, Outcome, Site};
+use crate::scenario::{MADE, REMOVABLE, SAID};
 
 /// What came of all runs on one engine.
 pub(crate) struct Sweep {
@@ -45,7 +48,7 @@ pub(crate) fn sweep(
         runs: 1,
         kills: 0,
         took: Duration::ZERO,
-        findings: clean.breaches.clone(),
+        findings: check_clean(&clean),
         effects: clean.effects.clone(),
     };
     let once = (0..=clean.effects.len()).map(Crash::After);
@@ -62,6 +65,31 @@ pub(crate) fn sweep(
     }
     sweep.took = begin.elapsed();
     Ok(sweep)
+}
+
+/// Gives what is wrong with the run that the others are compared with.
+fn check_clean(clean: &Outcome) -> Vec<String> {
+    let mut findings = clean.breaches.clone();
+    let made = MADE.map(|object| format!("events: create {object}"));
+    let removed = REMOVABLE.map(|(object, _)| format!("events: destroy {object}"));
+    let events: BTreeMap<String, Value> = made
+        .into_iter()
+        .chain(removed)
+        .map(|event| (event, 1.into()))
+        .collect();
+    let said = clean.facts.iter().filter_map(|(key, fact)| {
+        let name = key.strip_prefix("status: uid-")?;
+        Some((name, fact["state"].as_str()?, fact["reason"].as_str()))
+    });
+    if said.collect::<Vec<_>>() != SAID {
+        findings.push(format!("the agent says other things: {:?}", clean.facts));
+    }
+    let of_events = |(key, _): &(&String, &Value)| key.starts_with("events: ");
+    let happened = clean.facts.iter().filter(of_events);
+    if !happened.eq(&events) {
+        findings.push(format!("other things happened: {:?}", clean.facts));
+    }
+    findings
 }
 
 /// Gives what is wrong with a run.

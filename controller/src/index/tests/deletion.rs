@@ -144,3 +144,39 @@ fn nothing_is_decided_after_a_failed_write_before_a_look() {
         [("uid-web".to_owned(), Intent::Absent)]
     );
 }
+
+#[test]
+fn an_assignment_older_than_its_agent_is_made_anew_without_its_tombstones() {
+    let mut world = World::of(1);
+    let (web, old) = (network("web", "a"), network("old", "a"));
+    world.network(&web);
+    world.network(&old);
+    world.settle();
+    world.network(&deleted(&old));
+    world.index.set_fate("uid-old", Fate::Deleted);
+    world.settle();
+    assert!(
+        world
+            .intents("h1")
+            .contains(&("uid-old".to_owned(), Intent::Absent))
+    );
+    // The API server was restored: the agent has seen generation 7 of what is at 3 now.
+    let mut assignment = world.assignment("h1");
+    assignment.metadata.generation = Some(3);
+    assignment.metadata.resource_version = Some(world.next_version());
+    assignment.status = Some(dockfleet_crds::assignment::HostAssignmentStatus {
+        observed_generation: Some(7),
+        entries: Vec::new(),
+    });
+    world.take_in(super::Change::Assignment(super::Seen::Applied(Box::new(
+        assignment,
+    ))));
+    let work = world.index.host_work("h1").unwrap();
+    assert_eq!(work.call, HostCall::Discard("uid-of-h1".to_owned()));
+    world.index.host_seen("h1", work.asked_with, None);
+    world.settle();
+    assert_eq!(
+        world.intents("h1"),
+        [("uid-web".to_owned(), Intent::Present)]
+    );
+}

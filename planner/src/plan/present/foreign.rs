@@ -26,10 +26,10 @@ impl Case<'_> {
         if self.record.is_some_and(|r| r.stage == Stage::Owned) && self.data_is_lost() {
             return report(self.lost_to(object));
         }
-        // Created by us or given to us for a resource of the same name, and let go of since: ours to
-        // take up again.
-        let again =
-            before.is_some_and(|r| r.stage == Stage::Retained && is_successor(self.entry, r));
+        // Created by us or given to us for a resource of the same name that is no more: let go of
+        // since, or swept away with its namespace, its CRD or its host before the agent heard of it.
+        // Another cluster's resources do not get this far: an agent obeys one hub.
+        let again = before.is_some_and(|r| is_successor(self.entry, r));
         let may_adopt = match self.policy.adoption {
             AdoptionPolicy::Never => again && diff.is_empty(),
             AdoptionPolicy::IfMatching => diff.is_empty(),

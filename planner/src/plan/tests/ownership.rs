@@ -219,24 +219,31 @@ fn i3_nobody_takes_what_another_entry_still_holds() {
 }
 
 #[test]
-fn a_resource_that_came_back_with_another_uid_takes_over_by_policy() {
-    // A cluster was set up anew: the journal holds what no entry speaks of.
+fn a_resource_that_came_back_with_another_uid_takes_up_its_own_object() {
+    // The CRD or the namespace went and came back, and the agent was never told to let go.
     let before = net("u1", &lab(kept_policy()));
     let scene = |e: &Entry| {
         Scene::of(e)
             .with(made(&before, "id1"))
             .holding(record(&before, Stage::Owned, Some("id1")))
     };
-    let e = net("u2", &lab(kept_policy()));
+    for policy in [kept_policy(), adopting(AdoptionPolicy::IfMatching)] {
+        let e = net("u2", &lab(policy));
+        assert_eq!(
+            scene(&e).one().journal,
+            JournalChange::Put {
+                record: record(&e, Stage::Owned, Some("id1")),
+                instead_of: Some("u1".to_owned())
+            }
+        );
+    }
+    // One that differs is taken over by policy only.
+    let other = DesiredNetwork {
+        internal: true,
+        ..lab(kept_policy())
+    };
+    let e = net("u2", &other);
     assert_eq!(scene(&e).one().status.reason, Some(Reason::Conflict));
-    let e = net("u2", &lab(adopting(AdoptionPolicy::IfMatching)));
-    assert_eq!(
-        scene(&e).one().journal,
-        JournalChange::Put {
-            record: record(&e, Stage::Owned, Some("id1")),
-            instead_of: Some("u1".to_owned())
-        }
-    );
 }
 
 #[test]
