@@ -9,6 +9,7 @@ mod error;
 mod events;
 mod redact;
 mod shown;
+mod ssh;
 mod users;
 
 use std::collections::HashMap;
@@ -315,9 +316,7 @@ fn client(endpoint: &Endpoint) -> Result<Docker, bollard::errors::Error> {
             let (key, cert, ca) = (file("key.pem"), file("cert.pem"), file("ca.pem"));
             Docker::connect_with_ssl(address, &key, &cert, &ca, CLIENT_TIMEOUT, version)
         }
-        Endpoint::Ssh(destination) => {
-            Docker::connect_with_ssh(destination, CLIENT_TIMEOUT, version, None)
-        }
+        Endpoint::Ssh(destination) => ssh::client(destination),
     }
 }
 

@@ -213,6 +213,12 @@ impl PassReport {
                 continue;
             }
             if idle {
+                if let (Some(Reason::EngineUnreachable), Some(err)) =
+                    (p.status.reason, self.engine_failures.first())
+                {
+                    let message = format!("{}: {}", p.status.message, err.sentence());
+                    p.status.message = bounded(message);
+                }
                 continue;
             }
             let failure = failures.get(&p.status.uid);

@@ -23,6 +23,7 @@ const SERVER: &str = r#"
 set -e
 ln -s "$2" /run/docker.sock
 dropbearkey -t ed25519 -f "$1/host-key"
+dropbearkey -y -f "$1/host-key" | grep ^ssh- >"$1/host-key.pub"
 exec unshare --mount sh -c '
 set -e
 mount -t tmpfs -o mode=700 tmpfs ~
@@ -60,6 +61,7 @@ impl Far {
         let socket = far.engine.socket().display().to_string();
         let server = ["-c", SERVER, "server", &keys, &socket];
         far.engine.run_inside("sh", &server)?.ok()?;
+        far.knows("host-key")?;
         // ssh reads its configuration from the home of the user, not from $HOME.
         let ssh = far.tool("command -v ssh")?;
         let wrapper = format!("#!/bin/sh\nexec {ssh} -F {keys}/config \"$@\"\n");
@@ -76,6 +78,16 @@ impl Far {
             "Host *\nIdentityFile {keys}/{key}\nIdentitiesOnly yes\nUserKnownHostsFile {keys}/known\n"
         );
         Ok(fs::write(self.keys.file("config"), text)?)
+    }
+
+    /// Lets ssh expect one key at the address of the engine's host.
+    fn knows(&self, key: &str) -> Result<()> {
+        let address = self.engine.host().address();
+        let key = fs::read_to_string(self.keys.file(&format!("{key}.pub")))?;
+        Ok(fs::write(
+            self.keys.file("known"),
+            format!("{address} {key}"),
+        )?)
     }
 
     fn tool(&self, line: &str) -> Result<String> {
@@ -168,24 +180,28 @@ fn no_ssh_process_outlives_its_command(generation: Generation) -> Result<()> {
 
 fn a_stranger_gets_nowhere_and_nor_do_we_with_one(generation: Generation) -> Result<()> {
     let far = Far::new(generation)?;
-    let refused = || -> Result<()> {
+    let refused = |why: &str| -> Result<()> {
         let report = far.run("apply")?.ended_with(1)?;
         says(
             &report.failure("h1")?,
-            &["no Docker Engine answers at", &far.endpoint],
+            &["no Docker Engine answers at", &far.endpoint, why],
         )?;
         assert!(!have::has_network(&far.engine, "front")?);
         Ok(())
     };
     far.uses("other")?;
-    refused()?;
+    refused("Permission denied (publickey)")?;
     far.uses("key")?;
     far.run("apply")?.all_ready()?;
     far.run("delete")?.ended_with(0)?;
 
+    let unknown = "Host key verification failed";
     // Another host at that address has another key.
-    let address = far.engine.host().address();
-    let other = fs::read_to_string(far.keys.file("other.pub"))?;
-    fs::write(far.keys.file("known"), format!("{address} {other}"))?;
-    refused()
+    far.knows("other")?;
+    refused(unknown)?;
+    // And nobody vouches for one that was never seen.
+    fs::remove_file(far.keys.file("known"))?;
+    refused(unknown)?;
+    assert!(!far.keys.file("known").exists());
+    Ok(())
 }

@@ -1,7 +1,6 @@
 //! Invariant 1, by the engine's own events and by what was durable in the journal when the agent
 //! was killed.
 
-use anyhow::Result;
 use serde_json::Value;
 
 use crate::engine_events::Happened;
@@ -59,7 +58,7 @@ impl Permissions {
         events: &[Happened],
         journal: &[Value],
         last_effect: &str,
-    ) -> Result<Vec<String>> {
+    ) -> Vec<String> {
         let mut breaches = Vec::new();
         let removed: Vec<_> = events.iter().filter(|e| e.action == "destroy").collect();
         for (number, event) in removed.iter().enumerate() {
@@ -73,12 +72,11 @@ impl Permissions {
                 None => !just_now,
             };
             if !durable {
-                let journal = serde_json::to_string(journal)?;
-                let what = permission.object;
-                breaches.push(format!("{what} was removed with the journal at {journal}"));
+                let (what, stage) = (permission.object, held.map(|r| &r["stage"]));
+                breaches.push(format!("{what} was removed with the journal at {stage:?}"));
             }
         }
-        Ok(breaches)
+        breaches
     }
 
     fn permits(&self, event: &Happened) -> Option<&Permission> {

@@ -111,7 +111,7 @@ impl Run<'_> {
             kills += 1;
             let (events, effects) = (since(&self.site.engine, begin)?, self.effects()?);
             let last = effects.last().map_or("", String::as_str);
-            breaches.extend(permissions.not_durable(&events, &self.journal()?, last)?);
+            breaches.extend(permissions.not_durable(&events, &self.journal()?, last));
             if crash != Crash::Always {
                 break;
             }
