@@ -245,7 +245,7 @@ pub fn payload<T: Serialize>(desired: &T, id: Option<&str>) -> (Map<String, Valu
 }
 
 /// Returns the first `bytes` bytes of a digest in hexadecimal.
-pub(crate) fn hex(digest: &[u8], bytes: usize) -> String {
+pub fn hex(digest: &[u8], bytes: usize) -> String {
     use std::fmt::Write;
     digest
         .iter()

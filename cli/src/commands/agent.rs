@@ -21,6 +21,7 @@ pub(crate) async fn run(args: AgentArgs) -> anyhow::Result<Exit> {
         state_dir: args.state_dir,
         effects: Effects::default(),
     };
-    run_agent(config, super::shutdown()?).await?;
+    // Large, because it holds a pass.
+    Box::pin(run_agent(config, super::shutdown()?)).await?;
     Ok(Exit::Ready)
 }

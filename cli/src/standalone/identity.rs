@@ -1,5 +1,6 @@
 //! UIDs for resources that no API server gave one.
 
+use dockfleet_planner::desired::hex;
 use sha2::{Digest, Sha256};
 
 /// Returns the UID of a resource from a file: the same at every run, and for every folder that the
@@ -8,12 +9,7 @@ pub(super) fn uid(kind: &str, namespace: &str, name: &str) -> String {
     let mut hash = Sha256::new();
     // The separator stands in no name, so that two resources never have one text.
     hash.update(format!("dockfleet.io/{kind}\0{namespace}\0{name}"));
-    let hex: String = hash
-        .finalize()
-        .iter()
-        .take(16)
-        .map(|b| format!("{b:02x}"))
-        .collect();
+    let hex = hex(&hash.finalize(), 16);
     let part = |from, to| hex.get(from..to).unwrap_or_default();
     format!(
         "{}-{}-{}-{}-{}",

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use dockfleet_planner::desired::hex;
 use sha2::{Digest, Sha256};
 
 use crate::args::StateArgs;
@@ -30,8 +31,7 @@ pub(super) fn root(args: &StateArgs) -> anyhow::Result<PathBuf> {
 /// Returns the folder of one host's journal. It hangs on the endpoint too: another engine under the
 /// same name is another host, and its journal another one.
 pub(super) fn of_host(root: &Path, host: &str, endpoint: &str) -> PathBuf {
-    let digest = Sha256::digest(endpoint);
-    let short: String = digest.iter().take(4).map(|b| format!("{b:02x}")).collect();
+    let short = hex(&Sha256::digest(endpoint), 4);
     root.join(format!("{host}-{short}"))
 }
 
