@@ -47,10 +47,25 @@ fn main() -> ExitCode {
     match run(cli.command) {
         Ok(exit) => exit.into(),
         Err(err) => {
-            anstream::eprintln!("error: {err:#}");
+            anstream::eprintln!("error: {}", told_once(&err));
             Exit::Failed.into()
         }
     }
+}
+
+/// Returns an error with its causes, without those that a text before has in it already.
+fn told_once(err: &anyhow::Error) -> String {
+    err.chain()
+        .map(ToString::to_string)
+        .fold(String::new(), |text, cause| {
+            if text.is_empty() {
+                cause
+            } else if text.contains(&cause) {
+                text
+            } else {
+                format!("{text}: {cause}")
+            }
+        })
 }
 
 fn run(command: Command) -> anyhow::Result<Exit> {

@@ -43,6 +43,8 @@ pub(super) async fn show(files: &Files, goal: Goal, output: Output) -> anyhow::R
     match output {
         Output::Json => anstream::println!("{}", serde_json::to_string_pretty(&changes)?),
         Output::Yaml => anstream::print!("{}", serde_saphyr::to_string(&changes)?),
+        // Nothing is known of a host that was not reached.
+        Output::Table | Output::Wide if changes.is_empty() && !failures.is_empty() => {}
         Output::Table | Output::Wide => print(&changes),
     }
     for failure in &failures {
