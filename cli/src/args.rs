@@ -93,8 +93,9 @@ pub(crate) struct ApplyArgs {
     /// Show what would be done, and do nothing.
     #[arg(long, conflicts_with = "watch")]
     pub(crate) dry_run: bool,
-    /// Let go of what was applied before and is not in the files any more; asks first.
-    #[arg(long)]
+    /// Let go of everything that was applied to the hosts before and is not in these files; asks
+    /// first. Not with --watch: a file that is missing while it is being written is no wish.
+    #[arg(long, conflicts_with = "watch")]
     pub(crate) prune: bool,
     /// Prune without asking.
     #[arg(short = 'y', long, requires = "prune")]

@@ -12,7 +12,7 @@ use futures::StreamExt;
 
 pub(crate) use files::{Files, load, local, read};
 pub(crate) use target::Target;
-pub(crate) use work::{Change, Goal, HostReport, Work};
+pub(crate) use work::{Change, Goal, HostReport, Work, prunable};
 
 use crate::result::{HostFailure, Summary};
 

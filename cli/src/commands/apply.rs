@@ -22,14 +22,24 @@ pub(crate) async fn run(args: ApplyArgs) -> anyhow::Result<Exit> {
         fate: Fate::Live,
         prune: args.prune,
     };
-    if args.dry_run {
-        diff::show(&files, goal, args.output).await?;
-        return Ok(Exit::Ready);
+    if args.prune && files.resources(Fate::Live).is_empty() {
+        anstream::eprintln!(
+            "error: no DockerNetwork or DockerVolume is in the files, so --prune would let go of \
+             everything; use dockfleet delete for that"
+        );
+        return Ok(Exit::BadInput);
     }
-    if args.prune && !args.yes && !confirmed(&files).await? {
+    if args.dry_run {
+        return diff::dry_run(&files, goal, args.output).await;
+    }
+    if args.prune && !args.yes && !confirmed(&files)? {
         return Ok(Exit::BadInput);
     }
     if args.watch {
+        if args.files.files.iter().any(|f| f == "-") {
+            anstream::eprintln!("error: standard input cannot be watched; name files or folders");
+            return Ok(Exit::BadInput);
+        }
         return watch::run(&args, files, goal).await;
     }
     let summary = apply(&files, goal).await;
@@ -59,10 +69,10 @@ fn show(host: &str, progress: &Progress) {
 }
 
 /// Asks before anything is let go of. Without a terminal nobody can answer.
-async fn confirmed(files: &Files) -> anyhow::Result<bool> {
+fn confirmed(files: &Files) -> anyhow::Result<bool> {
     let mut lines = Vec::new();
     for target in &files.targets {
-        lines.extend(Work::look(target).await?.prunable(files));
+        lines.extend(standalone::prunable(target, files)?);
     }
     if lines.is_empty() {
         return Ok(true);

@@ -17,8 +17,7 @@ pub(crate) async fn run(args: DeleteArgs) -> anyhow::Result<Exit> {
         prune: false,
     };
     if args.dry_run {
-        diff::show(&files, goal, args.output).await?;
-        return Ok(Exit::Ready);
+        return diff::dry_run(&files, goal, args.output).await;
     }
     let summary = apply::apply(&files, goal).await;
     summary.print(args.output)?;

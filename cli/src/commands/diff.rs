@@ -24,8 +24,16 @@ pub(crate) async fn run(args: DiffArgs) -> anyhow::Result<Exit> {
     .await
 }
 
+/// Prints what would be done, for `--dry-run`: that there is something to do is no failure.
+pub(super) async fn dry_run(files: &Files, goal: Goal, output: Output) -> anyhow::Result<Exit> {
+    Ok(match show(files, goal, output).await? {
+        Exit::Changes => Exit::Ready,
+        exit => exit,
+    })
+}
+
 /// Prints what would be done on every host.
-pub(super) async fn show(files: &Files, goal: Goal, output: Output) -> anyhow::Result<Exit> {
+async fn show(files: &Files, goal: Goal, output: Output) -> anyhow::Result<Exit> {
     let mut changes: Vec<Change> = Vec::new();
     let mut failures: Vec<HostFailure> = Vec::new();
     for target in &files.targets {

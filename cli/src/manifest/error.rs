@@ -16,10 +16,10 @@ pub enum ManifestError {
         /// Why.
         error: io::Error,
     },
-    /// A folder has nothing to load, or no path was named.
+    /// A file or folder has no document to load.
     #[error("{file}: no manifest in it; a folder's files end in .yaml, .yml or .json")]
     Empty {
-        /// The folder.
+        /// The file or folder.
         file: String,
     },
     /// A file is neither YAML nor JSON.

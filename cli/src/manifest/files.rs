@@ -22,11 +22,18 @@ pub fn load(paths: &[PathBuf], recursive: bool) -> Result<Vec<Document>, Vec<Man
     for path in paths {
         match files(path, recursive) {
             Ok(files) => {
+                let before = (documents.len(), errors.len());
                 for file in files {
                     match read(&file) {
                         Ok(found) => documents.extend(found),
                         Err(error) => errors.push(error),
                     }
+                }
+                // A pipe whose first half failed is not a wish for nothing.
+                if before == (documents.len(), errors.len()) {
+                    errors.push(ManifestError::Empty {
+                        file: path.display().to_string(),
+                    });
                 }
             }
             Err(error) => errors.push(error),
@@ -48,11 +55,6 @@ fn files(path: &Path, recursive: bool) -> Result<Vec<PathBuf>, ManifestError> {
         file: path.display().to_string(),
         error,
     })?;
-    if found.is_empty() {
-        return Err(ManifestError::Empty {
-            file: path.display().to_string(),
-        });
-    }
     Ok(found)
 }
 

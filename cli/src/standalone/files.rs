@@ -91,6 +91,10 @@ pub(crate) fn read(args: &FileArgs) -> Result<Files, Vec<String>> {
         return Err(problems);
     }
     targets.sort_by(|a, b| a.name().cmp(b.name()));
+    problems.extend(same_engine(&targets));
+    if !problems.is_empty() {
+        return Err(problems);
+    }
     let mut files = Files {
         networks,
         volumes,
@@ -99,6 +103,27 @@ pub(crate) fn read(args: &FileArgs) -> Result<Files, Vec<String>> {
     };
     files.know_every_namespace();
     Ok(files)
+}
+
+/// Two hosts that are one engine would have two journals, and one would take away what the other one
+/// has made.
+fn same_engine(targets: &[Target]) -> Vec<String> {
+    let mut problems = Vec::new();
+    for (i, target) in targets.iter().enumerate() {
+        let others = targets
+            .iter()
+            .take(i)
+            .filter(|t| t.endpoint() == target.endpoint());
+        problems.extend(others.map(|other| {
+            format!(
+                "DockerHosts {} and {} have the same endpoint {}; keep one of them",
+                other.name(),
+                target.name(),
+                target.endpoint()
+            )
+        }));
+    }
+    problems
 }
 
 /// Returns the file and line of a host's spec.

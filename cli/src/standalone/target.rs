@@ -61,6 +61,16 @@ impl Target {
         })
     }
 
+    /// Returns the way to the engine.
+    pub(super) fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// Whether it is the engine beside the command, named by no file.
+    pub(crate) fn is_implicit(&self) -> bool {
+        self.host.spec.connection.is_none()
+    }
+
     /// Returns the name of the host.
     pub(crate) fn name(&self) -> &str {
         self.host.metadata.name.as_deref().unwrap_or_default()

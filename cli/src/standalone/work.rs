@@ -6,7 +6,7 @@ use dockfleet_agent::effect::Effects;
 use dockfleet_agent::engine::Engine;
 use dockfleet_agent::journal::{Journal, Snapshot};
 use dockfleet_agent::pass::{self, Progress};
-use dockfleet_crds::{Entry, EntryState, EntryStatus, Intent};
+use dockfleet_crds::{Entry, EntryState, EntryStatus, Intent, Reason};
 use dockfleet_planner::assignment::{Assigned, Fate, Input, assign};
 use dockfleet_planner::desired::{Desired, Tombstone};
 use dockfleet_planner::plan::{JournalChange, Planned, Step};
@@ -42,6 +42,14 @@ pub(crate) struct HostReport {
     pub(crate) rows: Vec<Row>,
     /// Changes made on the engine.
     pub(crate) changed: usize,
+}
+
+impl HostReport {
+    /// Whether the engine could not be asked at the end.
+    pub(crate) fn engine_is_gone(&self) -> bool {
+        let unreachable = Some(Reason::EngineUnreachable);
+        self.rows.iter().any(|row| row.reason == unreachable)
+    }
 }
 
 /// One change that would be made.
@@ -151,39 +159,25 @@ impl Work {
         Ok(rows)
     }
 
-    /// Returns what was applied before and is not in the files, as lines for a person.
-    pub(crate) fn prunable(&self, files: &Files) -> Vec<String> {
-        let known: BTreeSet<String> = uids(files);
-        self.previous()
-            .iter()
-            .filter(|e| !known.contains(&e.uid))
-            .map(|e| {
-                let what = Desired::of(e)
-                    .map_or_else(|_| "?".to_owned(), |d| format!("{:?}", d.deletion()));
-                format!(
-                    "{} {} {}/{} ({what})",
-                    self.target.name(),
-                    e.kind.as_str(),
-                    e.namespace,
-                    e.name
-                )
-            })
-            .collect()
-    }
-
     fn previous(&self) -> Vec<Entry> {
-        self.journal
-            .assignment()
-            .map(|s| s.entries.clone())
-            .unwrap_or_default()
+        entries_of(&self.journal)
     }
 
-    /// Returns what the journal knows of identities, in the form of an agent's report.
+    /// Returns what the journal knows of identities, in the form of an agent's report on the entries
+    /// so far: a tombstone for an object that was replaced since gets the new identity from it.
     fn known(&self) -> Vec<EntryStatus> {
+        let previous = self.previous();
+        let revision = |uid: &str| {
+            previous
+                .iter()
+                .find(|e| e.uid == uid)
+                .map(|e| e.revision.clone())
+        };
         let known = self.journal.records().values();
         known
             .map(|r| EntryStatus {
                 uid: r.uid.clone(),
+                revision: revision(&r.uid).unwrap_or_default(),
                 id: r.id.clone(),
                 ..EntryStatus::default()
             })
@@ -279,6 +273,26 @@ impl Work {
             })
             .collect()
     }
+}
+
+fn entries_of(journal: &Journal) -> Vec<Entry> {
+    let snapshot = journal.assignment();
+    snapshot.map(|s| s.entries.clone()).unwrap_or_default()
+}
+
+/// Returns what was applied to a host before and is not in the files, as lines for a person.
+pub(crate) fn prunable(target: &Target, files: &Files) -> anyhow::Result<Vec<String>> {
+    let known = uids(files);
+    let previous = entries_of(&target.look_at_journal()?);
+    let gone = previous.iter().filter(|e| !known.contains(&e.uid));
+    Ok(gone
+        .map(|e| {
+            let what =
+                Desired::of(e).map_or_else(|_| "?".to_owned(), |d| format!("{:?}", d.deletion()));
+            let (kind, namespace, name) = (e.kind.as_str(), &e.namespace, &e.name);
+            format!("{} {kind} {namespace}/{name} ({what})", target.name())
+        })
+        .collect())
 }
 
 fn uids(files: &Files) -> BTreeSet<String> {

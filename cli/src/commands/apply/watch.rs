@@ -61,6 +61,17 @@ pub(super) async fn run(args: &ApplyArgs, mut files: Files, goal: Goal) -> anyho
         tokio::time::sleep(SETTLE).await;
         while woken.try_recv().is_ok() {}
         match standalone::read(&args.files) {
+            Ok(read) if is_implicit(&read) != is_implicit(&files) => {
+                // A hosts file that is missing for a moment does not send everything here.
+                anstream::eprintln!(
+                    "error: the files name {}; the files as they were stay in force",
+                    if is_implicit(&read) {
+                        "no DockerHost any more"
+                    } else {
+                        "DockerHosts now: start again"
+                    }
+                );
+            }
             Ok(read) => {
                 files = read;
                 held = hold(&files, held);
@@ -73,6 +84,10 @@ pub(super) async fn run(args: &ApplyArgs, mut files: Files, goal: Goal) -> anyho
             }
         }
     }
+}
+
+fn is_implicit(files: &Files) -> bool {
+    files.targets.iter().any(Target::is_implicit)
 }
 
 /// Keeps what is held of hosts that are still the same, and lets go of the others.
@@ -98,12 +113,18 @@ async fn apply(held: &mut [Held], files: &Files, goal: Goal) -> Summary {
         let host = held.target.name().to_owned();
         let work = async move {
             let Held { target, work } = held;
-            let work = match work {
+            let mut at_work = match work.take() {
                 Some(work) => work,
-                None => work.insert(Work::begin(target).await?),
+                None => Work::begin(target).await?,
             };
-            work.apply(files, goal, &mut |p| super::show(target.name(), p))
-                .await
+            let report = at_work
+                .apply(files, goal, &mut |p| super::show(target.name(), p))
+                .await?;
+            // It may come back as another version, and is asked anew what it can do.
+            if !report.engine_is_gone() {
+                *work = Some(at_work);
+            }
+            Ok(report)
         };
         (host, work)
     }))
@@ -152,7 +173,9 @@ fn listen(
             while events.next().await.is_some_and(|e| e.is_ok()) {
                 let _ = wake.try_send(());
             }
-            // The engine goes, or the way to it: what happens from now on is not heard.
+            // The engine goes, or the way to it: what happens from now on is not heard. An engine
+            // that never lets anybody listen does not make a loop of it.
+            tokio::time::sleep(RETRY).await;
             let _ = wake.try_send(());
         }));
     }
