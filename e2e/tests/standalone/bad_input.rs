@@ -148,6 +148,9 @@ fn what_cannot_be_read_is_named() -> Result<()> {
     )?;
     let no_way = manifest::document("DockerHost", "h1", "allowedNamespaces: {from: All}");
     desk.write("no-way.yaml", &no_way)?;
+    let same = "connection: {direct: {endpoint: 'unix:///run/one.sock'}}";
+    let twins = ["h1", "h2"].map(|name| manifest::document("DockerHost", name, same));
+    desk.write("twins.yaml", &twins.concat())?;
     for (path, parts) in [
         ("missing.yaml", &["missing.yaml", "No such file"][..]),
         ("empty", &["empty", "no manifest"]),
@@ -158,6 +161,7 @@ fn what_cannot_be_read_is_named() -> Result<()> {
             "no-way.yaml",
             &["no-way.yaml:5:", "h1", "spec.connection.direct"],
         ),
+        ("twins.yaml", &["h1 and h2", "unix:///run/one.sock"]),
     ] {
         let output = desk.run(&["apply", "-f", path])?;
         assert_eq!(output.code(), Some(3), "{path}: {output:?}");

@@ -12,6 +12,7 @@ on_each_engine!(
     prune_asks_at_a_terminal,
     prune_lets_go_by_policy,
     prune_keeps_what_is_in_use_and_what_is_not_ours,
+    prune_takes_silence_for_no_wish,
 );
 
 fn first() -> String {
@@ -137,4 +138,42 @@ fn prune_keeps_what_is_in_use_and_what_is_not_ours(engine: &Engine, desk: &Desk)
     assert_eq!(left, ["kept-net", "one", "theirs"]);
     assert_eq!(have::volume_names(engine)?, ["data", "their-data"]);
     Ok(())
+}
+
+/// Invariant 1: a pipe whose first half failed, or a file that is being written, is no permission.
+fn prune_takes_silence_for_no_wish(engine: &Engine, desk: &Desk) -> Result<()> {
+    applied(desk)?;
+    let before = have::everything(engine)?;
+    desk.write("nothing.yaml", "# to be written\n")?;
+    let host = manifest::document("DockerHost", "h1", &direct(engine));
+    desk.write("hosts.yaml", &host)?;
+    for (args, part) in [
+        (
+            &["-f", "nothing.yaml", "--prune", "--yes"][..],
+            "no manifest",
+        ),
+        (
+            &["-f", "hosts.yaml", "--prune", "--yes"],
+            "would let go of everything",
+        ),
+        (
+            &["-f", "all.yaml", "--prune", "--yes", "--watch"],
+            "--watch",
+        ),
+        (&["-f", "-", "--watch"], "no manifest"),
+    ] {
+        desk.write("all.yaml", &first())?;
+        let output = desk.run(&[&["apply"], args].concat())?;
+        assert_eq!(output.code(), Some(3), "{args:?}: {output:?}");
+        says(&output.stderr, &[part])?;
+    }
+    assert_eq!(have::everything(engine)?, before, "nothing was touched");
+    Ok(())
+}
+
+fn direct(engine: &Engine) -> String {
+    format!(
+        "connection: {{direct: {{endpoint: '{}'}}}}",
+        engine.docker_host()
+    )
 }
