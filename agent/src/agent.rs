@@ -15,6 +15,7 @@ use kube::core::DeserializeGuard;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
@@ -24,7 +25,7 @@ use crate::engine::{Endpoint, Engine, EngineError, Happening};
 use crate::host::{self, HostView, Standing};
 use crate::journal::{Journal, JournalError};
 use crate::pass::{self, PassReport, Work};
-use crate::report::{AssignmentReport, Report, Reporter};
+use crate::report::{self, AssignmentReport, AssignmentWriter, HostWriter, Report};
 use crate::retry::{Backoff, around};
 
 /// Events can be lost, so the engine is looked at this often without one.
@@ -81,13 +82,25 @@ pub enum AgentError {
 pub async fn run(config: AgentConfig, shutdown: CancellationToken) -> Result<(), AgentError> {
     let journal = Journal::open(&config.state_dir)?;
     let (reports, receiver) = watch::channel(None);
-    let reporter = Reporter::new(
-        config.client.clone(),
-        &config.namespace,
-        config.host.clone(),
-        config.effects.clone(),
-    );
-    let mut reporter = tokio::spawn(reporter.run(receiver));
+    let mut writers = JoinSet::new();
+    writers.spawn(report::keep_writing(
+        HostWriter::new(
+            config.client.clone(),
+            &config.namespace,
+            config.host.clone(),
+            config.effects.clone(),
+        ),
+        receiver.clone(),
+    ));
+    writers.spawn(report::keep_writing(
+        AssignmentWriter::new(
+            config.client.clone(),
+            &config.namespace,
+            config.host.clone(),
+            config.effects.clone(),
+        ),
+        receiver,
+    ));
     let assignments: Api<DeserializeGuard<HostAssignment>> =
         Api::namespaced(config.client, &config.namespace);
     let told = watcher::watch_object(assignments, &config.host).default_backoff();
@@ -108,12 +121,10 @@ pub async fn run(config: AgentConfig, shutdown: CancellationToken) -> Result<(),
         reports,
     };
     agent.run(std::pin::pin!(told), &shutdown).await;
-    // The agent is gone and its end of the channel with it: the reporter writes the last and ends.
-    if tokio::time::timeout(LAST_REPORT, &mut reporter)
-        .await
-        .is_err()
-    {
-        reporter.abort();
+    // The agent is gone and its end of the channel with it: the writers write the last and end.
+    let last = async { while writers.join_next().await.is_some() {} };
+    if tokio::time::timeout(LAST_REPORT, last).await.is_err() {
+        tracing::warn!("stopped before the last report was written");
     }
     Ok(())
 }

@@ -45,107 +45,130 @@ pub(crate) struct AssignmentReport {
 
 /// What can go wrong with a report.
 #[derive(Debug, thiserror::Error)]
-enum ReportError {
+pub(crate) enum ReportError {
     #[error("the API server did not answer within {} s", CALL.as_secs())]
     Timeout,
     #[error("the API server refused")]
     Api(#[source] Box<kube::Error>),
 }
 
-/// Writes reports, the newest only, each until it is written or a newer one has come.
-pub(crate) struct Reporter {
-    hosts: Api<DockerHost>,
-    assignments: Api<HostAssignment>,
-    name: String,
-    effects: Effects,
-    /// The status of the host as it was last read or written.
-    host: Option<DockerHostStatus>,
-    /// The same of the assignment, with its UID.
-    assignment: Option<(String, HostAssignmentStatus)>,
+/// What writes one status. Each has a task of its own: one that is refused delays nothing of the other.
+pub(crate) trait Writer: Send + 'static {
+    /// Writes what a report says of its object, where that differs from what is there.
+    fn write(&mut self, report: &Report) -> impl Future<Output = Result<(), ReportError>> + Send;
 }
 
-impl Reporter {
-    pub(crate) fn new(client: Client, namespace: &str, name: String, effects: Effects) -> Self {
-        Self {
-            hosts: Api::namespaced(client.clone(), namespace),
-            assignments: Api::namespaced(client, namespace),
-            name,
-            effects,
-            host: None,
-            assignment: None,
-        }
-    }
-
-    /// Writes what comes, until nothing more can come; then the last of it once more if it has to.
-    pub(crate) async fn run(mut self, mut reports: watch::Receiver<Option<Arc<Report>>>) {
-        let mut backoff = Backoff::new(FIRST_RETRY, LAST_RETRY);
-        let mut open = true;
-        let mut failing = false;
-        while open {
-            open = reports.changed().await.is_ok();
-            loop {
-                let Some(report) = reports.borrow_and_update().clone() else {
-                    break;
-                };
-                match self.write(&report).await {
-                    Ok(()) => {
-                        if failing {
-                            tracing::info!("reports reach the API server again");
-                        }
-                        failing = false;
-                        backoff.reset();
-                        break;
+/// Writes what comes, the newest only, each until it is written or a newer one has come; when nothing
+/// more can come, the last of it once more if it has to.
+pub(crate) async fn keep_writing(
+    mut writer: impl Writer,
+    mut reports: watch::Receiver<Option<Arc<Report>>>,
+) {
+    let mut backoff = Backoff::new(FIRST_RETRY, LAST_RETRY);
+    let mut open = true;
+    let mut failing = false;
+    while open {
+        open = reports.changed().await.is_ok();
+        loop {
+            let Some(report) = reports.borrow_and_update().clone() else {
+                break;
+            };
+            match writer.write(&report).await {
+                Ok(()) => {
+                    if failing {
+                        tracing::info!("reports reach the API server again");
                     }
-                    Err(err) if failing => {
-                        tracing::debug!(error = %crate::pass::sentence(&err), "report failed again");
-                    }
-                    Err(err) => {
-                        failing = true;
-                        tracing::warn!(error = %crate::pass::sentence(&err), "report failed, and is retried");
-                    }
-                }
-                if !open {
+                    failing = false;
+                    backoff.reset();
                     break;
                 }
-                let closed = async { while reports.changed().await.is_ok() {} };
-                if tokio::time::timeout(backoff.next(), closed).await.is_ok() {
-                    open = false;
+                Err(err) if failing => {
+                    tracing::debug!(error = %crate::pass::sentence(&err), "report failed again");
                 }
+                Err(err) => {
+                    failing = true;
+                    tracing::warn!(error = %crate::pass::sentence(&err), "report failed, and is retried");
+                }
+            }
+            if !open {
+                break;
+            }
+            let closed = async { while reports.changed().await.is_ok() {} };
+            if tokio::time::timeout(backoff.next(), closed).await.is_ok() {
+                open = false;
             }
         }
     }
+}
 
-    async fn write(&mut self, report: &Report) -> Result<(), ReportError> {
-        // One that fails keeps nothing of the other back.
-        let host = self.write_host(&report.host).await;
-        if let Some(assignment) = &report.assignment {
-            self.write_assignment(assignment).await?;
+/// Writes the status of the DockerHost.
+pub(crate) struct HostWriter {
+    hosts: Api<DockerHost>,
+    name: String,
+    effects: Effects,
+    /// The status as it was last read or written.
+    last: Option<DockerHostStatus>,
+}
+
+impl HostWriter {
+    pub(crate) fn new(client: Client, namespace: &str, name: String, effects: Effects) -> Self {
+        Self {
+            hosts: Api::namespaced(client, namespace),
+            name,
+            effects,
+            last: None,
         }
-        host
     }
+}
 
-    async fn write_host(&mut self, view: &HostView) -> Result<(), ReportError> {
-        let before = if let Some(status) = self.host.take() {
+impl Writer for HostWriter {
+    async fn write(&mut self, report: &Report) -> Result<(), ReportError> {
+        let before = if let Some(status) = self.last.take() {
             status
         } else {
             let found = call(self.hosts.get(&self.name)).await?;
             found.status.unwrap_or_default()
         };
         let now = Time(jiff::Timestamp::now());
-        let status = view.status(&before, &now);
+        let status = report.host.status(&before, &now);
         if status == before {
-            self.host = Some(status);
+            self.last = Some(status);
             return Ok(());
         }
         let patch = patch("DockerHost", &json!({"name": self.name}), &status);
         call(self.hosts.patch_status(&self.name, &params(), &patch)).await?;
         self.effects.happened(Effect::ApiWrite);
-        self.host = Some(status);
+        self.last = Some(status);
         Ok(())
     }
+}
 
-    async fn write_assignment(&mut self, report: &AssignmentReport) -> Result<(), ReportError> {
-        let before = match self.assignment.take() {
+/// Writes the status of the HostAssignment.
+pub(crate) struct AssignmentWriter {
+    assignments: Api<HostAssignment>,
+    name: String,
+    effects: Effects,
+    /// The status as it was last read or written, with the UID of its assignment.
+    last: Option<(String, HostAssignmentStatus)>,
+}
+
+impl AssignmentWriter {
+    pub(crate) fn new(client: Client, namespace: &str, name: String, effects: Effects) -> Self {
+        Self {
+            assignments: Api::namespaced(client, namespace),
+            name,
+            effects,
+            last: None,
+        }
+    }
+}
+
+impl Writer for AssignmentWriter {
+    async fn write(&mut self, report: &Report) -> Result<(), ReportError> {
+        let Some(report) = &report.assignment else {
+            return Ok(());
+        };
+        let before = match self.last.take() {
             Some((uid, status)) if uid == report.uid => status,
             _ => {
                 let found = call(self.assignments.get(&self.name)).await?;
@@ -167,7 +190,7 @@ impl Reporter {
             self.effects.happened(Effect::ApiWrite);
             status
         };
-        self.assignment = Some((report.uid.clone(), status));
+        self.last = Some((report.uid.clone(), status));
         Ok(())
     }
 }

@@ -93,6 +93,28 @@ async fn an_assignment_is_made_so_reported_once_and_followed() {
 }
 
 #[tokio::test]
+async fn what_is_refused_about_the_host_delays_nothing_about_its_entries() {
+    let (fake, cluster, state) = (
+        Fake::start("1.52"),
+        Cluster::new(),
+        tempfile::tempdir().unwrap(),
+    );
+    cluster.refuse_host();
+    let running = start(&fake, &cluster, &state);
+    let mut entries = Vec::new();
+    // By now a status that waited for the other would wait for minutes.
+    for generation in 1..=8 {
+        entries.push(network(&format!("n{generation}")));
+        cluster.assign("hub", "uid", generation, &entries);
+        cluster
+            .until("reported", |c| ready(c, generation, entries.len()))
+            .await;
+    }
+    running.end().await;
+    assert_eq!(cluster.host_status(), json!(null));
+}
+
+#[tokio::test]
 async fn without_an_api_server_the_last_assignment_is_enforced() {
     let (fake, cluster, state) = (
         Fake::start("1.41"),

@@ -28,6 +28,7 @@ struct Things {
     host_status: Value,
     writes: usize,
     away: bool,
+    refuses_host: bool,
 }
 
 impl Cluster {
@@ -82,6 +83,11 @@ impl Cluster {
     /// Lets every call fail.
     pub(crate) fn go_away(&self) {
         self.things.lock().unwrap().away = true;
+    }
+
+    /// Refuses what is written about the host, as without the right to.
+    pub(crate) fn refuse_host(&self) {
+        self.things.lock().unwrap().refuses_host = true;
     }
 
     pub(crate) fn host_status(&self) -> Value {
@@ -166,6 +172,9 @@ fn respond(cluster: &Cluster, method: &str, path: &str, query: &str, body: &Byte
                 "an agent writes statuses only: {path}"
             );
             let told: Value = serde_json::from_slice(body).unwrap();
+            if things.refuses_host && !assignments {
+                return failure(403, "Forbidden");
+            }
             things.writes += 1;
             if !assignments {
                 things.host_status = told["status"].clone();
