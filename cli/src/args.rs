@@ -156,9 +156,9 @@ pub(crate) struct JournalArgs {
 
 #[derive(Args, Debug)]
 pub(crate) struct ControllerArgs {
-    /// Namespace of the DockerHosts.
-    #[arg(long, env = "DOCKFLEET_NAMESPACE", default_value = dockfleet_crds::DEFAULT_FLEET_NAMESPACE)]
-    pub(crate) namespace: String,
+    /// Namespace of the DockerHosts, beside those labelled dockfleet.io/hosts=true.
+    #[arg(long, env = "DOCKFLEET_FLEET_NAMESPACE", value_name = "NAMESPACE", default_value = dockfleet_crds::DEFAULT_FLEET_NAMESPACE)]
+    pub(crate) fleet_namespace: String,
 }
 
 #[derive(Args, Debug)]

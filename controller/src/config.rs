@@ -14,7 +14,7 @@ const DEBOUNCE: Duration = Duration::from_secs(1);
 pub struct ControllerConfig {
     /// The way to the API server.
     pub client: Client,
-    /// Namespace of the hosts and their assignments.
+    /// Namespace of hosts and their assignments, beside those that are labelled as such.
     pub fleet_namespace: String,
     /// How long reports on a resource are collected before its status is written.
     pub debounce: Duration,

@@ -7,10 +7,12 @@
 //! - an edit of a resource: the hosts it selects or is on, and itself;
 //! - a report of an agent: the resources whose entries it speaks differently of;
 //! - a host's labels or `allowedNamespaces`: that host, and the resources that select it;
-//! - a namespace's labels: the hosts that ask for them, of the resources in it.
+//! - a namespace's labels: the hosts that ask for them, of the resources in it; and the hosts in it,
+//!   where it becomes or ceases to be a fleet namespace.
 
 mod assignments;
 mod changes;
+mod fleet;
 mod host_work;
 mod hosts;
 mod parent_work;
@@ -24,6 +26,7 @@ use dockfleet_crds::{DockerHost, HostAssignment};
 use dockfleet_planner::assignment::{Fate, Refusal};
 use dockfleet_planner::select::{NamespaceLabels, Selection, selection};
 
+use crate::object::Name;
 use crate::parent::{Parent, ParentName};
 
 pub(crate) use changes::{Change, Seen, Watched};
@@ -40,9 +43,11 @@ pub(crate) struct Index {
     hub: String,
     parents: BTreeMap<Uid, ParentState>,
     uids: BTreeMap<ParentName, Uid>,
-    hosts: BTreeMap<String, HostState>,
+    /// Namespace of hosts that needs no label to be one.
+    fleet_namespace: String,
+    hosts: BTreeMap<Name, HostState>,
     /// Hosts whose assignment has an entry of a resource, known or not.
-    holders: BTreeMap<Uid, BTreeSet<String>>,
+    holders: BTreeMap<Uid, BTreeSet<Name>>,
     namespaces: NamespaceLabels,
     relists: changes::Relists,
     dirty: Dirty,
@@ -55,12 +60,16 @@ struct ParentState {
     /// What its deletion means for hosts, once that is known.
     fate: Option<Fate>,
     /// Hosts it names or selects, whether they allow it or not.
-    selected: BTreeSet<String>,
+    selected: BTreeSet<Name>,
 }
 
 /// A host, its assignment, and what was found out about both.
 #[derive(Debug, Default)]
 struct HostState {
+    /// What people call the host.
+    called: String,
+    /// Its namespace is one of the fleet's.
+    in_fleet: bool,
     host: Option<DockerHost>,
     assignment: Option<HostAssignment>,
     /// The last reading of one of the two made no sense; what was known of it stays, and nothing
@@ -85,7 +94,7 @@ struct HostState {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Dirty {
     /// Hosts whose entries are to be worked out again.
-    pub(crate) hosts: BTreeSet<String>,
+    pub(crate) hosts: BTreeSet<Name>,
     /// Resources that somebody waits for.
     pub(crate) now: BTreeSet<Uid>,
     /// Resources whose status may have changed.
@@ -93,10 +102,11 @@ pub(crate) struct Dirty {
 }
 
 impl Index {
-    /// Makes an index that knows nothing but the cluster's identity.
-    pub(crate) fn new(hub: String) -> Self {
+    /// Makes an index that knows nothing but the cluster's identity and a namespace of hosts.
+    pub(crate) fn new(hub: String, fleet_namespace: String) -> Self {
         Self {
             hub,
+            fleet_namespace,
             parents: BTreeMap::new(),
             uids: BTreeMap::new(),
             hosts: BTreeMap::new(),
@@ -123,7 +133,7 @@ impl Index {
     }
 
     /// Returns the hosts that a resource selects or is on, by name.
-    fn concerned(&self, uid: &str) -> BTreeSet<String> {
+    fn concerned(&self, uid: &str) -> BTreeSet<Name> {
         let selected = self.parents.get(uid).map(|p| &p.selected);
         selected
             .into_iter()
@@ -145,7 +155,7 @@ impl Index {
     }
 
     /// Notes that a resource changed for hosts, and has those looked at where it is considered.
-    fn expect(&mut self, uid: &str, hosts: &BTreeSet<String>) {
+    fn expect(&mut self, uid: &str, hosts: &BTreeSet<Name>) {
         for name in hosts {
             if let Some(state) = self.hosts.get_mut(name) {
                 state.awaiting.insert(uid.to_owned());
@@ -180,18 +190,19 @@ impl Index {
     }
 
     /// Returns a host that may be written to: it is known, and stays.
-    fn host(&self, name: &str) -> Option<&DockerHost> {
+    fn host(&self, name: &Name) -> Option<&DockerHost> {
         self.hosts.get(name)?.host()
     }
 }
 
 impl HostState {
     /// Returns the host, if it is known and stays. What was assigned to one that goes is left to
-    /// it: that an administrator removes a host is no permission to remove anything on it.
+    /// it: that an administrator removes a host is no permission to remove anything on it. The same
+    /// holds where its namespace is none of the fleet's any more.
     fn host(&self) -> Option<&DockerHost> {
         self.host
             .as_ref()
-            .filter(|h| h.metadata.deletion_timestamp.is_none())
+            .filter(|h| self.in_fleet && h.metadata.deletion_timestamp.is_none())
     }
 
     /// Whether nothing is known of it.

@@ -15,6 +15,7 @@ use kube::{Client, api::PatchParams};
 use crate::FIELD_MANAGER;
 use crate::error::CallError;
 use crate::index::Uid;
+use crate::object::Name;
 use crate::parent::Parent;
 use crate::teller::Teller;
 
@@ -25,15 +26,14 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Clone)]
 pub(crate) struct Context {
     client: Client,
-    fleet_namespace: String,
     teller: Teller,
 }
 
 /// What is worked on.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Key {
-    /// A host, by name.
-    Host(String),
+    /// A host.
+    Host(Name),
     /// A resource, by UID.
     Parent(Uid),
 }
@@ -54,13 +54,13 @@ pub(crate) struct Done {
 pub(crate) enum Learned {
     /// An assignment was written.
     Written {
-        host: String,
+        host: Name,
         asked_with: Option<String>,
         assignment: Box<HostAssignment>,
     },
     /// An assignment, or that there is none, was looked up.
     Looked {
-        host: String,
+        host: Name,
         asked_with: Option<String>,
         assignment: Option<Box<HostAssignment>>,
     },
@@ -75,12 +75,8 @@ pub(crate) enum Learned {
 
 impl Context {
     /// Makes the context of all jobs.
-    pub(crate) fn new(client: Client, fleet_namespace: String, teller: Teller) -> Self {
-        Self {
-            client,
-            fleet_namespace,
-            teller,
-        }
+    pub(crate) fn new(client: Client, teller: Teller) -> Self {
+        Self { client, teller }
     }
 }
 

@@ -16,6 +16,7 @@ use crate::config::ControllerConfig;
 use crate::error::{CallError, ControllerError, chain};
 use crate::index::{Change, Index, Watched};
 use crate::jobs::{Context, Done, Key, Learned, work_on_host, work_on_parent};
+use crate::object::Name;
 use crate::queue::{FIRST_RETRY, Queue};
 use crate::teller::Teller;
 use crate::{startup, watches};
@@ -49,7 +50,7 @@ pub async fn run(
     };
     info!(hub, fleet = config.fleet_namespace, "controller starts");
     let (sender, mut changes) = mpsc::channel(CHANGES);
-    let mut watches = watches::start(&config.client, &config.fleet_namespace, &sender);
+    let mut watches = watches::start(&config.client, &sender);
     let mut controller = Controller::new(config, hub);
     loop {
         controller.start_jobs();
@@ -81,7 +82,7 @@ struct Controller {
     context: Context,
     debounce: Duration,
     index: Index,
-    hosts: Queue<String>,
+    hosts: Queue<Name>,
     parents: Queue<String>,
     jobs: JoinSet<Done>,
     /// The task that publishes events.
@@ -94,9 +95,9 @@ impl Controller {
     fn new(config: ControllerConfig, hub: String) -> Self {
         let (teller, told) = Teller::start(config.client.clone());
         Self {
-            context: Context::new(config.client, config.fleet_namespace, teller),
+            context: Context::new(config.client, teller),
             debounce: config.debounce,
-            index: Index::new(hub),
+            index: Index::new(hub, config.fleet_namespace),
             hosts: Queue::new(),
             parents: Queue::new(),
             jobs: JoinSet::new(),
@@ -139,12 +140,12 @@ impl Controller {
         }
     }
 
-    fn start_host(&mut self, name: String) {
+    fn start_host(&mut self, name: Name) {
         let Some(work) = self.index.host_work(&name) else {
             self.hosts.succeeded(&name);
             return;
         };
-        let span = info_span!("host", host = name);
+        let span = info_span!("host", namespace = name.namespace, host = name.name);
         self.jobs
             .spawn(work_on_host(self.context.clone(), name, work).instrument(span));
     }
@@ -235,12 +236,12 @@ impl Controller {
                 if err.is_conflict() {
                     // Somebody, as a rule its agent, wrote it since it was read: it is read again,
                     // and at once unless that was so the last time too.
-                    debug!(host = name, "assignment changed meanwhile");
+                    debug!(host = %name, "assignment changed meanwhile");
                     if delay < 2 * FIRST_RETRY {
                         self.hosts.add(name, now);
                     }
                 } else {
-                    report("host", &name, &err, delay);
+                    report("host", &name.to_string(), &err, delay);
                 }
             }
             (Key::Parent(uid), None) => self.parents.succeeded(&uid),

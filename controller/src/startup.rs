@@ -5,7 +5,7 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::api::ListParams;
 use kube::{Api, Client, Resource};
 
-use crate::error::{CallError, ControllerError};
+use crate::error::ControllerError;
 use crate::jobs::in_time;
 
 /// The namespace whose UID is the identity of a cluster: it is made with the cluster and cannot be
@@ -66,8 +66,6 @@ where
     match in_time(api.list_metadata(&ListParams::default().limit(1))).await {
         Ok(_) => Ok(true),
         Err(err) if err.is_not_found() => Ok(false),
-        // A controller of one fleet namespace need not be allowed to list hosts of all of them.
-        Err(CallError::Refused(status)) if status.is_forbidden() => Ok(true),
         Err(source) => Err(ControllerError::Call {
             doing: "ask for the resources",
             source,

@@ -19,13 +19,11 @@ use crate::object::Name;
 
 /// Starts every watch. What they see goes to `changes`; a full queue holds them back, and with them
 /// the API server's stream, which is what it is there for.
-pub(crate) fn start(
-    client: &Client,
-    fleet_namespace: &str,
-    changes: &Sender<Change>,
-) -> JoinSet<()> {
+///
+/// Hosts and assignments are watched in all namespaces, and the index considers those of fleet
+/// namespaces: which namespaces those are can change at any time.
+pub(crate) fn start(client: &Client, changes: &Sender<Change>) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
-    let fleet = fleet_namespace;
     tasks.spawn(watch(
         Api::all(client.clone()),
         changes.clone(),
@@ -37,12 +35,12 @@ pub(crate) fn start(
         Change::Volume,
     ));
     tasks.spawn(watch(
-        Api::namespaced(client.clone(), fleet),
+        Api::all(client.clone()),
         changes.clone(),
         Change::Host,
     ));
     tasks.spawn(watch(
-        Api::namespaced(client.clone(), fleet),
+        Api::all(client.clone()),
         changes.clone(),
         Change::Assignment,
     ));

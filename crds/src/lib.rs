@@ -39,5 +39,7 @@ pub const GROUP: &str = "dockfleet.io";
 pub const VERSION: &str = "v1alpha1";
 /// The namespace that holds the hosts of a fleet unless another one is named.
 pub const DEFAULT_FLEET_NAMESPACE: &str = "dockfleet-hosts";
+/// The label, with the value `true`, of namespaces that hold hosts beside that one.
+pub const FLEET_LABEL: &str = "dockfleet.io/hosts";
 /// The most entries one host's assignment holds; more is refused, not truncated.
 pub const MAX_ENTRIES: usize = 256;

@@ -56,9 +56,10 @@ pub struct DockerNetworkSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(transform = selector)]
     pub host_selector: Option<LabelSelector>,
-    /// Hosts by name, in addition to those that `hostSelector` selects.
+    /// Hosts by name, in addition to those that `hostSelector` selects: `NAME` in any namespace of
+    /// hosts, or `NAMESPACE/NAME`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 500), inner(length(min = 1, max = 253)))]
+    #[schemars(length(max = 500), inner(length(min = 1, max = 317)))]
     pub host_names: Vec<String>,
     /// Name of the network on the host; the resource's own name when left out. Cannot change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -180,9 +181,9 @@ pub struct HostOverride {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(transform = selector)]
     pub host_selector: Option<LabelSelector>,
-    /// Hosts by name.
+    /// Hosts by name, as in `hostNames` above.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 500), inner(length(min = 1, max = 253)))]
+    #[schemars(length(max = 500), inner(length(min = 1, max = 317)))]
     pub host_names: Vec<String>,
     /// Parent interface on these hosts (macvlan, ipvlan), in place of the driver block's.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -57,7 +57,8 @@ pub struct HostCounts {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FailingHost {
-    /// Name of the DockerHost.
+    /// Name of the DockerHost; `NAMESPACE/NAME` where it is not in the first namespace of hosts
+    /// (`--fleet-namespace`).
     pub host: String,
     /// Why, in one word.
     pub reason: Reason,

@@ -57,9 +57,10 @@ pub struct DockerVolumeSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(transform = selector)]
     pub host_selector: Option<LabelSelector>,
-    /// Hosts by name, in addition to those that `hostSelector` selects.
+    /// Hosts by name, in addition to those that `hostSelector` selects: `NAME` in any namespace of
+    /// hosts, or `NAMESPACE/NAME`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 500), inner(length(min = 1, max = 253)))]
+    #[schemars(length(max = 500), inner(length(min = 1, max = 317)))]
     pub host_names: Vec<String>,
     /// Name of the volume on the host; the resource's own name when left out. Cannot change.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -32,6 +32,8 @@ pub enum Fate {
 pub struct Input<'a> {
     /// The host.
     pub host: &'a DockerHost,
+    /// What sentences call it: its name, with its namespace where the name alone could be another's.
+    pub called: &'a str,
     /// Every resource that may concern it, with its fate.
     pub resources: &'a [(Resource<'a>, Fate)],
     /// Labels of namespaces.
@@ -100,7 +102,7 @@ pub fn assign(input: &Input<'_>) -> Assigned {
             Selection::NotAllowed => {
                 assigned.refused.insert(
                     resource.uid().to_owned(),
-                    not_allowed(*resource, input.host),
+                    not_allowed(*resource, input.called),
                 );
             }
             Selection::No | Selection::Unknown => {}
@@ -126,13 +128,13 @@ pub fn assign(input: &Input<'_>) -> Assigned {
         let owner = claims.get(&claim).copied();
         let owner = owner.unwrap_or_else(|| Claimant::of(resource));
         if owner.uid != resource.uid() {
-            let (lost, held) = contest(resource, owner, input.host);
+            let (lost, held) = contest(resource, owner, input.called);
             assigned.refused.insert(resource.uid().to_owned(), lost);
             assigned.contested.insert(owner.uid.to_owned(), held);
             continue;
         }
         if entries.len() >= MAX_ENTRIES && !entries.contains_key(resource.uid()) {
-            let refusal = too_many(input.host);
+            let refusal = too_many(input.called);
             assigned.refused.insert(resource.uid().to_owned(), refusal);
             continue;
         }
@@ -260,38 +262,29 @@ fn settle(entry: Entry, told: Option<&EntryStatus>) -> Option<Entry> {
     Some(entry)
 }
 
-fn host_name(host: &DockerHost) -> &str {
-    host.metadata.name.as_deref().unwrap_or_default()
-}
-
-fn not_allowed(resource: Resource<'_>, host: &DockerHost) -> Refusal {
+fn not_allowed(resource: Resource<'_>, host: &str) -> Refusal {
     Refusal {
         reason: Reason::NotAllowed,
         message: format!(
-            "host {} allows no resources from namespace {}; its administrator opens it with \
+            "host {host} allows no resources from namespace {}; its administrator opens it with \
              spec.allowedNamespaces",
-            host_name(host),
             resource.namespace()
         ),
     }
 }
 
-fn too_many(host: &DockerHost) -> Refusal {
+fn too_many(host: &str) -> Refusal {
     Refusal {
         reason: Reason::TooManyEntries,
-        message: format!(
-            "host {} has {MAX_ENTRIES} entries, the most it can have",
-            host_name(host)
-        ),
+        message: format!("host {host} has {MAX_ENTRIES} entries, the most it can have"),
     }
 }
 
-fn contest(loser: Resource<'_>, owner: Claimant<'_>, host: &DockerHost) -> (Refusal, String) {
+fn contest(loser: Resource<'_>, owner: Claimant<'_>, host: &str) -> (Refusal, String) {
     let what = format!(
-        "{} {} on host {}",
+        "{} {} on host {host}",
         loser.kind().object(),
         loser.object_name(),
-        host_name(host)
     );
     let lost = Refusal {
         reason: Reason::Conflict,

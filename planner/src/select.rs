@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use dockfleet_crds::{DockerHost, selector};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
 use crate::resource::Resource;
 
@@ -53,13 +54,23 @@ pub fn selection(
 
 /// Whether `resource` names or selects `host`, allowed or not.
 fn names(resource: Resource<'_>, host: &DockerHost) -> bool {
+    is_meant(resource.host_names(), resource.host_selector(), host)
+}
+
+/// Whether a list of names, `NAME` or `NAMESPACE/NAME`, or a selector means a host.
+pub(crate) fn is_meant(
+    names: &[String],
+    by_label: Option<&LabelSelector>,
+    host: &DockerHost,
+) -> bool {
     let name = host.metadata.name.as_deref().unwrap_or_default();
+    let namespace = host.metadata.namespace.as_deref().unwrap_or_default();
     let none = BTreeMap::new();
     let labels = host.metadata.labels.as_ref().unwrap_or(&none);
-    resource.host_names().iter().any(|n| n == name)
-        || resource
-            .host_selector()
-            .is_some_and(|s| selector::matches(s, labels))
+    names.iter().any(|n| match n.split_once('/') {
+        None => n == name,
+        Some(full) => full == (namespace, name),
+    }) || by_label.is_some_and(|s| selector::matches(s, labels))
 }
 
 #[cfg(test)]
@@ -108,6 +119,23 @@ mod tests {
         assert_eq!(ask(by_name(&["h0", "h1"]), &berlin, &none), Selection::Yes);
         assert_eq!(ask(by_name(&["h10", "h"]), &berlin, &none), Selection::No);
         assert_eq!(ask(both, &berlin, &none), Selection::Yes);
+    }
+
+    #[test]
+    fn a_name_may_say_its_namespace() {
+        let none = NamespaceLabels::new();
+        let here = host("h1", &[]);
+        let mut there = host("h1", &[]);
+        there.metadata.namespace = Some("site-b".to_owned());
+        for (name, is_here, is_there) in [
+            ("h1", Selection::Yes, Selection::Yes),
+            ("dockfleet-hosts/h1", Selection::Yes, Selection::No),
+            ("site-b/h1", Selection::No, Selection::Yes),
+            ("site-b/h", Selection::No, Selection::No),
+        ] {
+            assert_eq!(ask(by_name(&[name]), &here, &none), is_here, "{name}");
+            assert_eq!(ask(by_name(&[name]), &there, &none), is_there, "{name}");
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ pub(crate) async fn run(args: ControllerArgs) -> anyhow::Result<Exit> {
         .await
         .context("no way to the Kubernetes API; set KUBECONFIG, or run inside a cluster")?;
     let config = ControllerConfig {
-        fleet_namespace: args.namespace,
+        fleet_namespace: args.fleet_namespace,
         ..ControllerConfig::new(client)
     };
     dockfleet_controller::run(config, super::shutdown()?).await?;

@@ -196,6 +196,7 @@ impl Work {
         let resources = files.resources(goal.fate);
         let mut assigned = assign(&Input {
             host: &self.target.host,
+            called: self.target.name(),
             resources: &resources,
             namespaces: &files.namespaces,
             previous: &previous,

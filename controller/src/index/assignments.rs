@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use dockfleet_crds::{Entry, EntryStatus, HostAssignment, Intent};
 
 use super::{HostState, Index, Uid, Watched, differing};
-use crate::object::{Source, supersedes};
+use crate::object::{Name, Source, supersedes};
 
 impl Index {
     /// Takes in an assignment.
@@ -16,8 +16,8 @@ impl Index {
         if let Some(status) = &mut new.status {
             status.entries.sort_by(|a, b| a.uid.cmp(&b.uid));
         }
-        let name = new.metadata.name.clone().unwrap_or_default();
-        let state = self.hosts.entry(name.clone()).or_default();
+        let name = Name::of(&new.metadata);
+        let state = self.host_mut(&name);
         if let Some(known) = &state.assignment
             && !supersedes(&known.metadata, &new.metadata, source)
         {
@@ -44,7 +44,7 @@ impl Index {
     }
 
     /// Forgets an assignment, unless another one has its name by now.
-    pub(crate) fn delete_assignment(&mut self, name: &str, uid: Option<&str>) {
+    pub(crate) fn delete_assignment(&mut self, name: &Name, uid: Option<&str>) {
         let Some(state) = self.hosts.get_mut(name) else {
             return;
         };
@@ -57,7 +57,7 @@ impl Index {
         state.unreadable.remove(&Watched::Assignments);
         let before = state.assignment.take();
         if state.host().is_some() {
-            self.dirty.hosts.insert(name.to_owned());
+            self.dirty.hosts.insert(name.clone());
         }
         self.hold(name, before.as_ref());
         self.tidy(name);
@@ -65,7 +65,7 @@ impl Index {
     }
 
     /// Keeps the hosts by the resources that are on them.
-    fn hold(&mut self, name: &str, before: Option<&HostAssignment>) {
+    fn hold(&mut self, name: &Name, before: Option<&HostAssignment>) {
         for entry in before.iter().flat_map(|a| &a.spec.entries) {
             if let Some(holders) = self.holders.get_mut(&entry.uid) {
                 holders.remove(name);
@@ -79,7 +79,7 @@ impl Index {
             self.holders
                 .entry(entry.uid.clone())
                 .or_default()
-                .insert(name.to_owned());
+                .insert(name.clone());
         }
     }
 }

@@ -20,9 +20,9 @@ pub(crate) enum Watched {
     Networks,
     /// Every DockerVolume of all namespaces.
     Volumes,
-    /// Every DockerHost of the fleet.
+    /// Every DockerHost of all namespaces.
     Hosts,
-    /// Every HostAssignment of the fleet.
+    /// Every HostAssignment of all namespaces.
     Assignments,
     /// Every namespace's metadata.
     Namespaces,
@@ -207,11 +207,11 @@ impl Indexed for DockerHost {
     }
 
     fn delete(index: &mut Index, name: &Name, _uid: Option<&str>) {
-        index.delete_host(&name.name);
+        index.delete_host(name);
     }
 
     fn unreadable(index: &mut Index, name: &Name) {
-        index.mark_unreadable(&name.name, Self::WATCHED);
+        index.mark_unreadable(name, Self::WATCHED);
     }
 }
 
@@ -232,11 +232,11 @@ impl Indexed for HostAssignment {
     }
 
     fn delete(index: &mut Index, name: &Name, uid: Option<&str>) {
-        index.delete_assignment(&name.name, uid);
+        index.delete_assignment(name, uid);
     }
 
     fn unreadable(index: &mut Index, name: &Name) {
-        index.mark_unreadable(&name.name, Self::WATCHED);
+        index.mark_unreadable(name, Self::WATCHED);
     }
 }
 
@@ -272,13 +272,12 @@ impl Indexed for PartialObjectMeta<Namespace> {
 }
 
 impl Index {
-    fn mark_unreadable(&mut self, host: &str, what: Watched) {
-        let state = self.hosts.entry(host.to_owned()).or_default();
-        state.unreadable.insert(what);
+    fn mark_unreadable(&mut self, host: &Name, what: Watched) {
+        self.host_mut(host).unreadable.insert(what);
     }
 
     /// Forgets hosts of which nothing is known any more.
-    pub(super) fn tidy(&mut self, host: &str) {
+    pub(super) fn tidy(&mut self, host: &Name) {
         if self.hosts.get(host).is_some_and(super::HostState::is_empty) {
             self.hosts.remove(host);
         }

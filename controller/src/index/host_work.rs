@@ -10,7 +10,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference}
 use kube::Resource as _;
 
 use super::{HostState, Index, Uid, Watched, differing};
-use crate::object::Source;
+use crate::object::{Name, Source};
 
 /// What is to be done about one host.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,14 +37,14 @@ impl Index {
     /// Works out every host's entries once, without doing anything about them. Until that is done
     /// nothing is known of any resource on any host, and every status would be taken back.
     pub(crate) fn look_at_all(&mut self) {
-        let names: Vec<String> = self.hosts.keys().cloned().collect();
+        let names: Vec<Name> = self.hosts.keys().cloned().collect();
         for name in names {
             self.host_work(&name);
         }
     }
 
     /// Works out what is to be done about a host, if anything.
-    pub(crate) fn host_work(&mut self, name: &str) -> Option<HostWork> {
+    pub(crate) fn host_work(&mut self, name: &Name) -> Option<HostWork> {
         let state = self.hosts.get(name)?;
         let host = state.host()?;
         if !state.unreadable.is_empty() {
@@ -75,7 +75,7 @@ impl Index {
         })
     }
 
-    fn known_version(&self, name: &str) -> Option<String> {
+    fn known_version(&self, name: &Name) -> Option<String> {
         let assignment = self.hosts.get(name)?.assignment.as_ref()?;
         assignment.metadata.resource_version.clone()
     }
@@ -99,6 +99,7 @@ impl Index {
         }
         let assigned = assign(&Input {
             host,
+            called: &state.called,
             resources: &resources,
             namespaces: &self.namespaces,
             previous: state.entries(),
@@ -110,7 +111,7 @@ impl Index {
     /// Notes what was worked out, and returns the resources that it says something new to.
     fn note(
         &mut self,
-        name: &str,
+        name: &Name,
         assigned: Assigned,
         passed_over: &BTreeSet<Uid>,
         wanted: &HostAssignment,
@@ -136,7 +137,7 @@ impl Index {
     /// Takes in the assignment that was written.
     pub(crate) fn host_written(
         &mut self,
-        name: &str,
+        name: &Name,
         asked_with: Option<String>,
         written: HostAssignment,
     ) {
@@ -150,7 +151,7 @@ impl Index {
     /// Takes in the assignment that was looked up.
     pub(crate) fn host_seen(
         &mut self,
-        name: &str,
+        name: &Name,
         asked_with: Option<String>,
         seen: Option<HostAssignment>,
     ) {
@@ -162,12 +163,12 @@ impl Index {
         }
         if let Some(state) = self.hosts.get_mut(name) {
             state.uncertain = false;
-            self.dirty.hosts.insert(name.to_owned());
+            self.dirty.hosts.insert(name.clone());
         }
     }
 
     /// Notes that a write failed, and may have been carried out nevertheless.
-    pub(crate) fn host_failed(&mut self, name: &str) {
+    pub(crate) fn host_failed(&mut self, name: &Name) {
         if let Some(state) = self.hosts.get_mut(name) {
             state.awaiting.append(&mut state.in_flight);
             state.uncertain = true;

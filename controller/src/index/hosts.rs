@@ -6,13 +6,14 @@ use dockfleet_crds::DockerHost;
 use dockfleet_planner::select::{Selection, selection};
 
 use super::{Index, Uid, Watched};
+use crate::object::Name;
 
 impl Index {
     /// Takes in a host.
     pub(super) fn apply_host(&mut self, mut host: DockerHost) {
         host.metadata.managed_fields = None;
-        let name = host.metadata.name.clone().unwrap_or_default();
-        let state = self.hosts.entry(name.clone()).or_default();
+        let name = Name::of(&host.metadata);
+        let state = self.host_mut(&name);
         let was_unreadable = state.unreadable.remove(&Watched::Hosts);
         let same = state
             .host
@@ -25,7 +26,7 @@ impl Index {
     }
 
     /// Forgets a host.
-    pub(super) fn delete_host(&mut self, name: &str) {
+    pub(super) fn delete_host(&mut self, name: &Name) {
         let Some(state) = self.hosts.get_mut(name) else {
             return;
         };
@@ -36,7 +37,7 @@ impl Index {
     }
 
     /// Works out which resources select a host, after it changed.
-    fn reselect(&mut self, name: &str) {
+    pub(super) fn reselect(&mut self, name: &Name) {
         let Some(state) = self.hosts.get_mut(name) else {
             return;
         };
@@ -47,7 +48,7 @@ impl Index {
             });
             if names {
                 selected_by.insert(uid.clone());
-                parent.selected.insert(name.to_owned());
+                parent.selected.insert(name.clone());
             } else {
                 parent.selected.remove(name);
             }
@@ -60,7 +61,7 @@ impl Index {
         concerned.extend(entries.map(|e| e.uid.clone()));
         if state.host().is_some() {
             state.awaiting.extend(concerned.iter().cloned());
-            self.dirty.hosts.insert(name.to_owned());
+            self.dirty.hosts.insert(name.clone());
         } else {
             state.awaiting.clear();
             state.refused.clear();

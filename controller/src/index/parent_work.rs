@@ -10,7 +10,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{Index, ParentState};
 use crate::notice::{self, Notice, Warning};
-use crate::object::Source;
+use crate::object::{Name, Source};
 use crate::parent::Parent;
 
 /// How many hosts with a contested name are told of in a sentence each.
@@ -65,7 +65,7 @@ impl Index {
 
     /// Whether a resource that stays goes to a host and has nothing to keep it.
     pub(super) fn lacks_finalizer(&self, parent: &ParentState) -> bool {
-        let comes = |host: &String| {
+        let comes = |host: &Name| {
             self.host(host).is_some_and(|h| {
                 selection(parent.object.resource(), h, &self.namespaces) == Selection::Yes
             })
@@ -112,12 +112,12 @@ impl Index {
     }
 
     /// Returns how a host stands towards a resource; nothing where it has nothing to do with it.
-    fn view<'a>(&'a self, name: &'a str, uid: &str, parent: &ParentState) -> Option<HostView<'a>> {
+    fn view<'a>(&'a self, name: &Name, uid: &str, parent: &ParentState) -> Option<HostView<'a>> {
         let state = self.hosts.get(name)?;
         state.host()?;
         let (entry, told) = (state.entry(uid), state.told(uid));
         let known = HostView {
-            host: name,
+            host: &state.called,
             entry,
             told,
             refused: None,
@@ -129,7 +129,7 @@ impl Index {
         if state.is_unsettled(uid) && entry.is_none_or(|e| e.intent == Intent::Present) {
             // What the host has is not what the resource says now, and so its report is not either.
             let unknown = HostView {
-                host: name,
+                host: &state.called,
                 entry: None,
                 told: None,
                 refused: None,
@@ -144,7 +144,7 @@ impl Index {
 
     /// Returns on which hosts others ask for a resource's name, in sentences.
     fn contests(&self, uid: &str) -> Vec<String> {
-        let concerned: BTreeSet<String> = self.concerned(uid);
+        let concerned: BTreeSet<Name> = self.concerned(uid);
         let hosts = concerned.iter().filter_map(|host| self.hosts.get(host));
         let mut all: Vec<String> = hosts
             .filter_map(|state| state.contested.get(uid))

@@ -8,7 +8,7 @@ use dockfleet_planner::assignment::Fate;
 use dockfleet_planner::select::{Selection, selection};
 
 use super::{Index, ParentState, Uid};
-use crate::object::{Source, supersedes};
+use crate::object::{Name, Source, supersedes};
 use crate::parent::{Parent, ParentName};
 
 impl Index {
@@ -98,12 +98,13 @@ impl Index {
 
     /// Notes that a namespace's labels changed.
     pub(super) fn namespace_changed(&mut self, name: &str) {
+        self.review_fleet(name);
         for uid in self.parents_in(name) {
-            let asking = |host: &String| {
+            let asking = |host: &Name| {
                 self.host(host)
                     .is_some_and(|h| h.spec.allowed_namespaces.from == NamespacesFrom::Selector)
             };
-            let hosts: BTreeSet<String> = self.concerned(&uid).into_iter().filter(asking).collect();
+            let hosts: BTreeSet<Name> = self.concerned(&uid).into_iter().filter(asking).collect();
             if !hosts.is_empty() {
                 self.expect(&uid, &hosts);
                 self.touch(&uid);

@@ -2,6 +2,7 @@
 
 mod changes;
 mod deletion;
+mod fleet;
 mod work;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,7 +12,9 @@ use dockfleet_crds::assignment::HostAssignmentStatus;
 use dockfleet_crds::condition::READY;
 use dockfleet_crds::host::{DockerHostSpec, NamespacesFrom};
 use dockfleet_crds::network::DockerNetworkSpec;
-use dockfleet_crds::{DockerHost, DockerNetwork, EntryState, EntryStatus, HostAssignment, Intent};
+use dockfleet_crds::{
+    DockerHost, DockerNetwork, EntryState, EntryStatus, HostAssignment, Intent, ResourceStatus,
+};
 use dockfleet_planner::assignment::Fate;
 use dockfleet_planner::desired::Desired;
 use k8s_openapi::api::core::v1::Namespace;
@@ -21,6 +24,7 @@ use kube::core::PartialObjectMeta;
 use serde_json::json;
 
 use super::{Change, Dirty, HostCall, Index, ParentWork, Seen, Step};
+use crate::object::Name;
 use crate::parent::{FINALIZER, Parent};
 
 const FLEET: &str = "dockfleet-hosts";
@@ -36,7 +40,7 @@ impl World {
     /// A fleet of hosts `h1`, `h2`... at sites `a` and `b` in turn, all allowing every namespace.
     fn of(hosts: usize) -> Self {
         let mut world = Self {
-            index: Index::new("hub".to_owned()),
+            index: Index::new("hub".to_owned(), FLEET.to_owned()),
             version: 0,
             writes: 0,
         };
@@ -56,8 +60,9 @@ impl World {
     }
 
     fn host(&mut self, name: &str, labels: &[(&str, &str)], from: NamespacesFrom) {
-        let mut host = DockerHost::new(name, DockerHostSpec::default());
-        host.metadata.namespace = Some(FLEET.to_owned());
+        let Name { namespace, name } = at(name);
+        let mut host = DockerHost::new(&name, DockerHostSpec::default());
+        host.metadata.namespace = Some(namespace);
         host.metadata.uid = Some(format!("uid-{name}"));
         host.metadata.labels = Some(map(labels));
         host.spec.allowed_namespaces.from = from;
@@ -105,12 +110,16 @@ impl World {
                 return;
             }
             for host in hosts {
-                self.work_on(&host);
+                self.do_work(&host);
             }
         }
     }
 
     fn work_on(&mut self, host: &str) {
+        self.do_work(&at(host));
+    }
+
+    fn do_work(&mut self, host: &Name) {
         let Some(work) = self.index.host_work(host) else {
             return;
         };
@@ -126,16 +135,16 @@ impl World {
     /// Carries out a write as the API server would.
     fn written(&mut self, mut assignment: HostAssignment) -> HostAssignment {
         self.writes += 1;
-        let name = assignment.metadata.name.clone().unwrap();
+        let name = Name::of(&assignment.metadata);
         let known = self.index.hosts[&name].assignment.as_ref();
         assignment.status = known.and_then(|a| a.status.clone());
-        assignment.metadata.uid = Some(format!("uid-of-{name}"));
+        assignment.metadata.uid = Some(format!("uid-of-{}", name.name));
         assignment.metadata.resource_version = Some(self.next_version());
         assignment
     }
 
     fn assignment(&self, host: &str) -> HostAssignment {
-        self.index.hosts[host].assignment.clone().unwrap()
+        self.index.hosts[&at(host)].assignment.clone().unwrap()
     }
 
     fn intents(&self, host: &str) -> Vec<(String, Intent)> {
@@ -166,13 +175,17 @@ impl World {
         self.index.parent_work(uid, &Time(Timestamp::UNIX_EPOCH))
     }
 
-    fn ready(&self, uid: &str) -> (i64, i32, String) {
+    fn status(&self, uid: &str) -> ResourceStatus {
         let steps = self.work(uid).unwrap().steps;
         let status = steps.into_iter().find_map(|step| match step {
             Step::WriteStatus(status, _) => Some(status),
             _ => None,
         });
-        let status = status.unwrap();
+        *status.unwrap()
+    }
+
+    fn ready(&self, uid: &str) -> (i64, i32, String) {
+        let status = self.status(uid);
         let ready = status.conditions.iter().find(|c| c.type_ == READY).unwrap();
         (
             status.observed_generation.unwrap(),
@@ -225,6 +238,19 @@ fn edited(network: &DockerNetwork, edit: impl FnOnce(&mut DockerNetwork)) -> Doc
     edit(&mut network);
     network.metadata.generation = network.metadata.generation.map(|g| g + 1);
     network
+}
+
+/// The name of a host: `NAMESPACE/NAME`, or one of the fleet's first namespace.
+fn at(host: &str) -> Name {
+    let (namespace, name) = host.split_once('/').unwrap_or((FLEET, host));
+    Name {
+        namespace: namespace.to_owned(),
+        name: name.to_owned(),
+    }
+}
+
+fn hosts<const N: usize>(names: [&str; N]) -> BTreeSet<Name> {
+    names.into_iter().map(at).collect()
 }
 
 fn set<const N: usize>(names: [&str; N]) -> BTreeSet<String> {

@@ -7,16 +7,17 @@ use tracing::{info, warn};
 
 use super::{Context, Done, Key, Learned, apply, in_time};
 use crate::index::{HostCall, HostWork};
+use crate::object::Name;
 
 /// Does what is to be done about a host.
-pub(crate) async fn work_on_host(ctx: Context, host: String, work: HostWork) -> Done {
-    let api: Api<HostAssignment> = Api::namespaced(ctx.client.clone(), &ctx.fleet_namespace);
+pub(crate) async fn work_on_host(ctx: Context, host: Name, work: HostWork) -> Done {
+    let api: Api<HostAssignment> = Api::namespaced(ctx.client.clone(), &host.namespace);
     let HostWork { call, asked_with } = work;
     let answer = match call {
         HostCall::Write(assignment) => {
             let params = apply();
             let patch = Patch::Apply(&*assignment);
-            in_time(api.patch(&host, &params, &patch))
+            in_time(api.patch(&host.name, &params, &patch))
                 .await
                 .map(|written| {
                     info!(
@@ -32,7 +33,7 @@ pub(crate) async fn work_on_host(ctx: Context, host: String, work: HostWork) -> 
                     }
                 })
         }
-        HostCall::Look => in_time(api.get_opt(&host)).await.map(|seen| {
+        HostCall::Look => in_time(api.get_opt(&host.name)).await.map(|seen| {
             let assignment = seen.map(Box::new);
             Learned::Looked {
                 host: host.clone(),
@@ -46,7 +47,7 @@ pub(crate) async fn work_on_host(ctx: Context, host: String, work: HostWork) -> 
                 resource_version: None,
             });
             in_time(async {
-                match api.delete(&host, &params).await {
+                match api.delete(&host.name, &params).await {
                     Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
                     other => other.map(drop),
                 }

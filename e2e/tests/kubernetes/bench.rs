@@ -84,7 +84,9 @@ impl Bench {
 
     /// Starts the controller.
     pub(crate) fn start_controller(&self) -> Result<()> {
-        let mut command = self.dockfleet.command(["controller", "--namespace", FLEET]);
+        let mut command = self
+            .dockfleet
+            .command(["controller", "--fleet-namespace", FLEET]);
         command.env("KUBECONFIG", self.plane.kubeconfig());
         let controller = self.dockfleet.spawn_command(&command, None)?;
         *self.controller.borrow_mut() = Some(controller);

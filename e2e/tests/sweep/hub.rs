@@ -99,6 +99,7 @@ impl Hub {
         let resources: Vec<_> = wishes.iter().map(|w| (w.resource(), w.fate)).collect();
         let assigned = assign(&Input {
             host,
+            called: host.metadata.name.as_deref().unwrap_or_default(),
             resources: &resources,
             namespaces: &NamespaceLabels::new(),
             previous,

@@ -48,6 +48,7 @@ impl World {
     fn assign(&self, resources: &[(Resource<'_>, Fate)]) -> Assigned {
         assign(&Input {
             host: &self.host,
+            called: "h1",
             resources,
             namespaces: &self.namespaces,
             previous: &self.previous,

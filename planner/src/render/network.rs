@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use dockfleet_crds::DockerHost;
 use dockfleet_crds::network::{DockerNetwork, DockerNetworkSpec, HostOverride, IpamConfig};
-use dockfleet_crds::{DockerHost, selector};
 
 use crate::desired::{AddressBlock, Behaviour, DesiredNetwork};
 use crate::options::{self, Options};
 use crate::resource::Resource;
+use crate::select::is_meant;
 
 /// Renders a network for a host: the first override that names or selects the host applies.
 pub fn network(network: &DockerNetwork, host: &DockerHost) -> DesiredNetwork {
@@ -38,16 +39,7 @@ pub fn network(network: &DockerNetwork, host: &DockerHost) -> DesiredNetwork {
 }
 
 fn applies(special: &HostOverride, host: &DockerHost) -> bool {
-    let none = BTreeMap::new();
-    let labels = host.metadata.labels.as_ref().unwrap_or(&none);
-    special
-        .host_names
-        .iter()
-        .any(|n| Some(n) == host.metadata.name.as_ref())
-        || special
-            .host_selector
-            .as_ref()
-            .is_some_and(|s| selector::matches(s, labels))
+    is_meant(&special.host_names, special.host_selector.as_ref(), host)
 }
 
 fn block(config: &IpamConfig) -> AddressBlock {

@@ -49,6 +49,7 @@ impl World {
         let resources: Vec<_> = self.resources.iter().map(|(r, f)| (r.view(), *f)).collect();
         assign(&Input {
             host: &self.host,
+            called: "h1",
             resources: &resources,
             namespaces: &self.namespaces,
             previous: &self.previous,

@@ -13,7 +13,7 @@ fn an_edit_of_one_resource_dirties_only_its_hosts() {
 
     world.network(&edited(&web, |n| n.spec.internal = true));
     let dirty = world.dirty();
-    assert_eq!(dirty.hosts, set(["h1", "h3", "h5"]));
+    assert_eq!(dirty.hosts, hosts(["h1", "h3", "h5"]));
     assert_eq!(dirty.now, set(["uid-web"]));
     assert_eq!(dirty.soon, set([]));
 }
@@ -28,9 +28,9 @@ fn an_edit_of_the_selector_dirties_the_hosts_before_and_after() {
         n.spec.host_selector = Some(selector(&[("site", "b")]));
     }));
     let dirty = world.dirty();
-    assert_eq!(dirty.hosts, set(["h1", "h2", "h3", "h4"]));
+    assert_eq!(dirty.hosts, hosts(["h1", "h2", "h3", "h4"]));
     for host in &dirty.hosts {
-        world.work_on(host);
+        world.do_work(host);
     }
     assert_eq!(
         world.intents("h1"),
@@ -65,7 +65,7 @@ fn a_report_touches_only_the_resources_it_speaks_differently_of() {
     world.settle();
     world.report("h1", EntryState::Pending);
     let dirty = world.dirty();
-    assert_eq!((dirty.hosts, dirty.now), (set([]), set([])));
+    assert_eq!((dirty.hosts, dirty.now), (hosts([]), set([])));
     assert_eq!(dirty.soon, set(["uid-db", "uid-web"]));
 
     let mut assignment = world.assignment("h1");
@@ -78,7 +78,7 @@ fn a_report_touches_only_the_resources_it_speaks_differently_of() {
     assignment.metadata.resource_version = Some(world.next_version());
     world.take_in(Change::Assignment(Seen::Applied(Box::new(assignment))));
     let dirty = world.dirty();
-    assert_eq!((dirty.hosts, dirty.now), (set([]), set([])));
+    assert_eq!((dirty.hosts, dirty.now), (hosts([]), set([])));
     assert_eq!(dirty.soon, set(["uid-web"]));
 }
 
@@ -124,7 +124,7 @@ fn what_is_written_during_a_list_survives_it() {
     world.host("h1", &[], NamespacesFrom::All);
     world.settle();
     world.take_in(Change::Assignment(Seen::ListEnds));
-    assert!(world.index.hosts["h1"].assignment.is_some());
+    assert!(world.index.hosts[&at("h1")].assignment.is_some());
 }
 
 #[test]
@@ -137,7 +137,7 @@ fn a_resource_that_is_missing_from_a_list_leaves_its_entries() {
     world.take_in(Change::Network(Seen::ListEnds));
     assert!(world.index.parents.is_empty());
     for host in ["h1", "h2"] {
-        assert_eq!(world.index.host_work(host), None);
+        assert_eq!(world.index.host_work(&at(host)), None);
     }
     assert_eq!(
         world.intents("h1"),
@@ -156,7 +156,7 @@ fn labels_of_a_namespace_concern_the_hosts_that_ask_for_them() {
     world.dirty();
     world.namespace("apps", &[("team", "web")]);
     let dirty = world.dirty();
-    assert_eq!(dirty.hosts, set(["picky"]));
+    assert_eq!(dirty.hosts, hosts(["picky"]));
     assert_eq!(dirty.soon, set(["uid-web"]));
     world.work_on("picky");
     assert_eq!(
@@ -203,5 +203,5 @@ fn a_start_takes_no_status_back() {
     again.network(&network("web", "a"));
     again.index.look_at_all();
     assert_eq!(again.ready("uid-web"), (1, 1, "Ready".to_owned()));
-    assert_eq!(again.index.host_work("h1"), None);
+    assert_eq!(again.index.host_work(&at("h1")), None);
 }

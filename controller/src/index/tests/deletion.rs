@@ -10,9 +10,10 @@ fn a_host_that_goes_is_not_written_to() {
     world.settle();
     world.take_in(Change::Host(Seen::Deleted(ObjectMeta {
         name: Some("h1".to_owned()),
+        namespace: Some(FLEET.to_owned()),
         ..ObjectMeta::default()
     })));
-    assert_eq!(world.index.host_work("h1"), None);
+    assert_eq!(world.index.host_work(&at("h1")), None);
     // Nor is it waited for.
     world.network(&deleted(&web));
     world.index.set_fate("uid-web", Fate::Deleted);
@@ -33,11 +34,11 @@ fn a_deletion_waits_for_its_fate_and_then_for_no_host() {
 
     world.network(&deleted(&web));
     let dirty = world.dirty();
-    assert_eq!((dirty.hosts, dirty.now), (set([]), set(["uid-web"])));
+    assert_eq!((dirty.hosts, dirty.now), (hosts([]), set(["uid-web"])));
     assert_eq!(world.work("uid-web").unwrap().steps, [Step::DecideFate]);
 
     world.index.set_fate("uid-web", Fate::Deleted);
-    assert_eq!(world.dirty().hosts, set(["h1", "h3"]));
+    assert_eq!(world.dirty().hosts, hosts(["h1", "h3"]));
     world.work_on("h1");
     let steps = world.work("uid-web").unwrap().steps;
     assert!(matches!(steps[..], [Step::WriteStatus(..)]), "{steps:?}");
@@ -61,7 +62,7 @@ fn a_deletion_waits_for_its_fate_and_then_for_no_host() {
         [("uid-web".to_owned(), Intent::Absent)]
     );
     world.report("h3", EntryState::Gone);
-    assert_eq!(world.dirty().hosts, set(["h3"]));
+    assert_eq!(world.dirty().hosts, hosts(["h3"]));
     world.work_on("h3");
     assert_eq!(world.intents("h3"), []);
 }
@@ -90,7 +91,7 @@ fn a_write_under_way_holds_a_deletion_back() {
     let mut world = World::of(1);
     let web = network("web", "a");
     world.network(&web);
-    let work = world.index.host_work("h1").unwrap();
+    let work = world.index.host_work(&at("h1")).unwrap();
     let HostCall::Write(assignment) = work.call else {
         panic!("nothing to write")
     };
@@ -100,7 +101,9 @@ fn a_write_under_way_holds_a_deletion_back() {
     let steps = world.work("uid-web").unwrap().steps;
     assert!(!steps.contains(&Step::RemoveFinalizer), "{steps:?}");
     let written = world.written(*assignment);
-    world.index.host_written("h1", work.asked_with, written);
+    world
+        .index
+        .host_written(&at("h1"), work.asked_with, written);
     world.settle();
     assert_eq!(
         world.intents("h1"),
@@ -117,16 +120,16 @@ fn nothing_is_decided_after_a_failed_write_before_a_look() {
     let mut world = World::of(1);
     let web = network("web", "a");
     world.network(&web);
-    let work = world.index.host_work("h1").unwrap();
+    let work = world.index.host_work(&at("h1")).unwrap();
     let HostCall::Write(assignment) = work.call else {
         panic!("nothing to write")
     };
     // No answer came, and yet the write was carried out.
-    world.index.host_failed("h1");
+    world.index.host_failed(&at("h1"));
     let carried_out = world.written(*assignment);
     world.network(&deleted(&web));
     world.index.set_fate("uid-web", Fate::Deleted);
-    let work = world.index.host_work("h1").unwrap();
+    let work = world.index.host_work(&at("h1")).unwrap();
     assert_eq!(work.call, HostCall::Look);
     assert!(
         !world
@@ -137,7 +140,7 @@ fn nothing_is_decided_after_a_failed_write_before_a_look() {
     );
     world
         .index
-        .host_seen("h1", work.asked_with, Some(carried_out));
+        .host_seen(&at("h1"), work.asked_with, Some(carried_out));
     world.settle();
     assert_eq!(
         world.intents("h1"),
@@ -171,9 +174,9 @@ fn an_assignment_older_than_its_agent_is_made_anew_without_its_tombstones() {
     world.take_in(super::Change::Assignment(super::Seen::Applied(Box::new(
         assignment,
     ))));
-    let work = world.index.host_work("h1").unwrap();
+    let work = world.index.host_work(&at("h1")).unwrap();
     assert_eq!(work.call, HostCall::Discard("uid-of-h1".to_owned()));
-    world.index.host_seen("h1", work.asked_with, None);
+    world.index.host_seen(&at("h1"), work.asked_with, None);
     world.settle();
     assert_eq!(
         world.intents("h1"),

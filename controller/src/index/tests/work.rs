@@ -6,7 +6,7 @@ use super::*;
 fn a_new_host_has_an_empty_assignment() {
     let mut world = World::of(0);
     world.host("h1", &[], NamespacesFrom::All);
-    assert_eq!(world.dirty().hosts, set(["h1"]));
+    assert_eq!(world.dirty().hosts, hosts(["h1"]));
     world.work_on("h1");
     let assignment = world.assignment("h1");
     assert_eq!(assignment.spec.hub, "hub");
@@ -35,11 +35,12 @@ fn an_assignment_that_cannot_be_read_is_not_overwritten() {
     let mut world = World::of(1);
     let meta = ObjectMeta {
         name: Some("h1".to_owned()),
+        namespace: Some(FLEET.to_owned()),
         ..ObjectMeta::default()
     };
     world.take_in(Change::Assignment(Seen::Unreadable(meta)));
     world.network(&network("web", "a"));
-    assert_eq!(world.index.host_work("h1"), None);
+    assert_eq!(world.index.host_work(&at("h1")), None);
     world.report("h1", EntryState::Ready);
     world.settle();
     assert_eq!(
@@ -56,7 +57,7 @@ fn no_entry_comes_before_the_finalizer() {
     web.status = None;
     world.network(&web);
     let dirty = world.dirty();
-    assert_eq!((dirty.hosts, dirty.now), (set([]), set(["uid-web"])));
+    assert_eq!((dirty.hosts, dirty.now), (hosts([]), set(["uid-web"])));
     let steps = world.work("uid-web").unwrap().steps;
     assert!(
         matches!(steps[..], [Step::WriteStatus(..), Step::AddFinalizer]),
@@ -66,7 +67,7 @@ fn no_entry_comes_before_the_finalizer() {
 
     web.metadata.finalizers = Some(vec![FINALIZER.to_owned()]);
     world.network(&web);
-    assert_eq!(world.dirty().hosts, set(["h1"]));
+    assert_eq!(world.dirty().hosts, hosts(["h1"]));
 }
 
 #[test]
