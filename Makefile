@@ -37,9 +37,10 @@ deps: ## install the Debian packages that tests need (root or sudo)
 	e2e/tools/deps.sh
 
 .PHONY: tools
-tools: ## build Kubernetes and the newest Docker Engine from Go modules, once per version
+tools: ## build Kubernetes, the newest Docker Engine and test tools from Go modules, once per version
 	e2e/tools/build.sh kubernetes
 	e2e/tools/build.sh engine
+	e2e/tools/build.sh kstatus
 
 .PHONY: lint
 lint: ## formatting and clippy, warnings are errors

@@ -8,11 +8,13 @@ cd "$top"
 build_programs dockfleet
 KUBEBUILDER_ASSETS=${KUBEBUILDER_ASSETS:-$(e2e/tools/build.sh kubernetes)}
 DOCKFLEET_ENGINE_DIR=${DOCKFLEET_ENGINE_DIR:-$(e2e/tools/build.sh engine)}
-export KUBEBUILDER_ASSETS DOCKFLEET_ENGINE_DIR
+DOCKFLEET_KSTATUS_DIR=${DOCKFLEET_KSTATUS_DIR:-$(e2e/tools/build.sh kstatus)}
+export KUBEBUILDER_ASSETS DOCKFLEET_ENGINE_DIR DOCKFLEET_KSTATUS_DIR
 if [ ${#as_root[@]} -gt 0 ]; then
     triple=$(rustc -vV | sed -n 's/^host: //p' | tr 'a-z-' 'A-Z_')
     # cargo splits this at spaces; sudo's own PATH lacks what tests look for.
     export "CARGO_TARGET_${triple}_RUNNER=${as_root[*]} env PATH=$PATH HOME=$HOME\
- KUBEBUILDER_ASSETS=$KUBEBUILDER_ASSETS DOCKFLEET_ENGINE_DIR=$DOCKFLEET_ENGINE_DIR"
+ KUBEBUILDER_ASSETS=$KUBEBUILDER_ASSETS DOCKFLEET_ENGINE_DIR=$DOCKFLEET_ENGINE_DIR\
+ DOCKFLEET_KSTATUS_DIR=$DOCKFLEET_KSTATUS_DIR"
 fi
 exec cargo test --locked --no-fail-fast -p dockfleet-e2e "${@:---tests}"

@@ -8,6 +8,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -216,12 +217,20 @@ impl ControlPlane {
 
     /// Runs `kubectl` as the administrator.
     pub fn kubectl(&self, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Result<Output> {
+        program::run(&self.kubectl_command(args)?, LIMIT)
+    }
+
+    /// Makes the command that runs `kubectl` as the administrator.
+    pub(crate) fn kubectl_command(
+        &self,
+        args: impl IntoIterator<Item = impl AsRef<OsStr>>,
+    ) -> Result<Command> {
         let mut command =
             program::command(program::built(BuiltSet::Kubernetes)?.join("kubectl"), args);
         command
             .env("KUBECONFIG", self.kubeconfig())
             .env("KUBECACHEDIR", self.folder.file("kubectl-cache"));
-        program::run(&command, LIMIT)
+        Ok(command)
     }
 
     /// Applies YAML as a user does (`kubectl apply -f`) and gives what it printed; a refusal is an

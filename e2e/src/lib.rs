@@ -27,6 +27,8 @@ mod kubernetes;
 mod owned;
 mod process;
 mod program;
+mod recording;
+mod verdict;
 mod wait;
 
 pub use dockfleet::Dockfleet;
@@ -37,4 +39,6 @@ pub use kubernetes::{ControlPlane, Snapshot};
 pub use owned::{Folder, sweep};
 pub use process::Process;
 pub use program::Output;
+pub use recording::{Recording, Version};
+pub use verdict::{Verdict, argo_health, kstatus};
 pub use wait::eventually;

@@ -97,10 +97,15 @@ pub(crate) fn behind(prefix: &[&str], command: &Command) -> Command {
 
 /// Runs `command` without input to its end and ends it after `limit` (whole seconds count).
 pub(crate) fn run(command: &Command, limit: Duration) -> Result<Output> {
+    run_with(command, Stdio::null(), limit)
+}
+
+/// Does the same with something to read.
+pub(crate) fn run_with(command: &Command, input: Stdio, limit: Duration) -> Result<Output> {
     let line = line_of(command);
     let seconds = limit.as_secs().max(1).to_string();
     let output = behind(&["timeout", "--kill-after=5", &seconds], command)
-        .stdin(Stdio::null())
+        .stdin(input)
         .output()
         .with_context(|| format!("could not run `{line}`"))?;
     ensure!(
@@ -131,6 +136,8 @@ pub(crate) enum BuiltSet {
     Engine,
     /// `etcd`, `kube-apiserver`, `kube-controller-manager` and `kubectl`.
     Kubernetes,
+    /// `kstatus` and `argo-health`.
+    Kstatus,
 }
 
 /// Gives the folder that holds `set`, from its environment variable or built on first need
@@ -138,9 +145,11 @@ pub(crate) enum BuiltSet {
 pub(crate) fn built(set: BuiltSet) -> Result<&'static Path> {
     static ENGINE: OnceLock<PathBuf> = OnceLock::new();
     static KUBERNETES: OnceLock<PathBuf> = OnceLock::new();
+    static KSTATUS: OnceLock<PathBuf> = OnceLock::new();
     let (cell, variable, name) = match set {
         BuiltSet::Engine => (&ENGINE, "DOCKFLEET_ENGINE_DIR", "engine"),
         BuiltSet::Kubernetes => (&KUBERNETES, "KUBEBUILDER_ASSETS", "kubernetes"),
+        BuiltSet::Kstatus => (&KSTATUS, "DOCKFLEET_KSTATUS_DIR", "kstatus"),
     };
     if let Some(folder) = cell.get() {
         return Ok(folder);

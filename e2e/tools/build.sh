@@ -4,16 +4,22 @@
 #
 #   build.sh kubernetes   etcd, kube-apiserver, kube-controller-manager, kubectl
 #   build.sh engine       dockerd, docker-proxy, containerd, its shim, runc
+#   build.sh kstatus      kstatus, argo-health: what GitOps tools make of an object
 #
-# The folder is named after the set's go.mod and go.sum and this script, so that
-# a changed version is built anew and an unchanged one never. It appears whole
-# or not at all: a build that is cut off leaves nothing that looks finished.
+# A set is a folder here with a Go module and a recipe.sh, which says what is
+# built of it. The folder that is printed is named after all files of the set,
+# so that a changed version is built anew and an unchanged one never. It appears
+# whole or not at all: a build that is cut off leaves nothing that looks finished.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
-set_name=${1:?usage: build.sh kubernetes|engine}
+set_name=${1:?usage: build.sh SET, which is a folder beside this script}
+if [ ! -f "$here/$set_name/recipe.sh" ]; then
+    echo "build.sh: no such set: $set_name" >&2
+    exit 1
+fi
 cache=${DOCKFLEET_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/dockfleet}
-key=$(cat "$here/$set_name/go.mod" "$here/$set_name/go.sum" "$here/build.sh" | sha256sum | cut -c1-12)
+key=$(cd "$here/$set_name" && find . -type f | LC_ALL=C sort | xargs cat | sha256sum | cut -c1-12)
 out=$cache/$set_name-$key
 
 if [ -d "$out" ]; then
@@ -48,34 +54,7 @@ build() { # build OUTPUT PACKAGE LDFLAGS [go build flags]
     go build -trimpath -ldflags "-s -w $ldflags" "$@" -o "$part/$name" "$package" >&2
 }
 
-case $set_name in
-kubernetes)
-    export CGO_ENABLED=0
-    v=$(version_of k8s.io/kubernetes)
-    minor=${v#v1.}
-    minor=${minor%%.*}
-    # Without these, servers and clients report v0.0.0 and refuse version skew checks.
-    x=k8s.io/component-base/version
-    stamp="-X $x.gitVersion=$v -X $x.gitMajor=1 -X $x.gitMinor=$minor"
-    build etcd go.etcd.io/etcd/server/v3 ""
-    build kube-apiserver k8s.io/kubernetes/cmd/kube-apiserver "$stamp"
-    build kube-controller-manager k8s.io/kubernetes/cmd/kube-controller-manager "$stamp"
-    build kubectl k8s.io/kubernetes/cmd/kubectl "$stamp"
-    ;;
-engine)
-    export CGO_ENABLED=0
-    moby=github.com/moby/moby/v2
-    build dockerd $moby/cmd/dockerd "-X $moby/dockerversion.Version=29-dev"
-    build docker-proxy $moby/cmd/docker-proxy ""
-    build containerd github.com/containerd/containerd/v2/cmd/containerd ""
-    build containerd-shim-runc-v2 github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2 ""
-    # runc enters namespaces from C code, so it is the one that needs cgo.
-    CGO_ENABLED=1 build runc github.com/opencontainers/runc "" -tags seccomp
-    ;;
-*)
-    echo "build.sh: no such set: $set_name (kubernetes or engine)" >&2
-    exit 1
-    ;;
-esac
+# shellcheck source=/dev/null
+. "$here/$set_name/recipe.sh"
 mv "$part" "$out"
 echo "$out"
