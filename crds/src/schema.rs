@@ -99,6 +99,12 @@ pub(crate) fn opaque_object(schema: &mut Schema) {
     }
 }
 
+/// Gives a status a default that says "not looked at yet". Without a status kstatus takes a resource
+/// for done, and a tool would go on before anybody has seen it; no generation is -1.
+pub(crate) fn unobserved(schema: &mut Schema) {
+    schema.insert("default".to_owned(), json!({"observedGeneration": -1}));
+}
+
 /// Checks a label selector as the API server checks its own: it takes any schema for ours, and a
 /// term that it could not read would select nothing in silence.
 pub(crate) fn selector(schema: &mut Schema) {

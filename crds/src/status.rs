@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::assignment::Reason;
+use crate::schema::unobserved;
 
 /// The most failing hosts a status names; the counters say how many there are.
 pub const MAX_FAILING_HOSTS: usize = 10;
@@ -12,8 +13,9 @@ pub const MAX_FAILING_HOSTS: usize = 10;
 /// Status of a DockerNetwork or DockerVolume over all hosts it goes to.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(transform = unobserved)]
 pub struct ResourceStatus {
-    /// Generation of the spec that this status speaks of.
+    /// Generation of the spec that this status speaks of; -1 before there was a look at it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// How many hosts are in which state.

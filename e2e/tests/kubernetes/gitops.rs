@@ -1,0 +1,446 @@
+//! What GitOps tools make of a resource at every moment of its life: kstatus, which Flux waits with,
+//! and the `health.lua` for Argo CD. Every version that the API server ever shows is recorded, and
+//! judged by the real tools; none may be taken for done before every host has said that it is.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use dockfleet_crds::{DockerHost, DockerNetwork, DockerVolume};
+use dockfleet_e2e::Generation::{Debian20, Newest};
+use dockfleet_e2e::{Recording, Verdict, Version, argo_health, kstatus};
+use dockfleet_planner::render;
+use dockfleet_planner::resource::Resource;
+use serde_json::Value;
+
+use crate::bench::{Bench, FLEET, network, ready_reason, volume};
+
+const NETWORKS: &str = "/apis/dockfleet.io/v1alpha1/dockernetworks";
+/// Everything that a verdict hangs on.
+const RECORDED: [&str; 4] = [
+    NETWORKS,
+    "/apis/dockfleet.io/v1alpha1/dockervolumes",
+    "/apis/dockfleet.io/v1alpha1/dockerhosts",
+    "/apis/dockfleet.io/v1alpha1/hostassignments",
+];
+
+/// A life that is being recorded, with names for its parts.
+struct Life<'a> {
+    bench: &'a Bench,
+    recording: Recording,
+    /// The revision at which each part begins.
+    parts: Vec<(u64, &'static str)>,
+}
+
+impl<'a> Life<'a> {
+    fn record(bench: &'a Bench) -> Result<Self> {
+        Ok(Self {
+            bench,
+            recording: bench.plane.record(&RECORDED)?,
+            parts: Vec::new(),
+        })
+    }
+
+    /// Says what comes now.
+    fn now(&mut self, part: &'static str) -> Result<()> {
+        let revision = self.bench.plane.revision(NETWORKS)?;
+        self.parts.push((revision, part));
+        Ok(())
+    }
+
+    fn part(&self, version: &Version) -> &'static str {
+        let at = self.parts.partition_point(|(r, _)| *r < version.revision);
+        let part = at.checked_sub(1).and_then(|at| self.parts.get(at));
+        part.map_or("before", |(_, part)| part)
+    }
+}
+
+/// Everything recorded, to ask how hosts stood at a revision.
+struct World(Vec<Version>);
+
+impl World {
+    /// The versions of a kind until a revision, the oldest first.
+    fn of(&self, kind: &'static str, until: u64) -> impl Iterator<Item = &Version> {
+        let all = self.0.iter().take_while(move |v| v.revision <= until);
+        all.filter(move |v| v.object["kind"] == kind)
+    }
+
+    /// Hosts that the resource selected at that revision.
+    fn selected(&self, resource: Resource<'_>, at: u64) -> Result<Vec<DockerHost>> {
+        let mut hosts: Vec<DockerHost> = Vec::new();
+        for version in self.of("DockerHost", at) {
+            let host: DockerHost = serde_json::from_value(version.object.clone())?;
+            hosts.retain(|h| h.metadata.name != host.metadata.name);
+            if !version.deleted {
+                hosts.push(host);
+            }
+        }
+        let labels = resource
+            .host_selector()
+            .and_then(|s| s.match_labels.as_ref());
+        hosts.retain(|host| {
+            labels.into_iter().flatten().all(|(key, value)| {
+                host.metadata.labels.as_ref().and_then(|l| l.get(key)) == Some(value)
+            })
+        });
+        Ok(hosts)
+    }
+
+    /// Whether the host was told by `until` what the resource asks of it, and has said since then
+    /// that it has it. An earlier word on the same revision does not count: another came between.
+    fn has_said_ready(&self, host: &DockerHost, uid: &str, revision: &str, until: u64) -> bool {
+        let name = host.metadata.name.as_deref().unwrap_or_default();
+        let entry = |list: &Value| {
+            let mut entries = list["entries"].as_array().into_iter().flatten();
+            entries.find(|e| e["uid"] == uid).cloned()
+        };
+        let mut said = false;
+        let mut told_in = None;
+        for Version { object, .. } in self.of("HostAssignment", until) {
+            if object["metadata"]["name"] != name {
+                continue;
+            }
+            let told = entry(&object["spec"])
+                .is_some_and(|e| e["revision"] == revision && e["intent"].is_null());
+            if !told {
+                (said, told_in) = (false, None);
+                continue;
+            }
+            let since = *told_in.get_or_insert_with(|| object["metadata"]["generation"].as_i64());
+            let heard = object["status"]["observedGeneration"].as_i64() >= since;
+            said |= heard
+                && entry(&object["status"])
+                    .is_some_and(|e| e["revision"] == revision && e["state"] == "Ready");
+        }
+        said
+    }
+
+    /// The hosts that had not said that they are ready with this version of a resource.
+    fn missing(&self, version: &Version) -> Result<Vec<String>> {
+        let object = version.object.clone();
+        let (network, volume): (DockerNetwork, DockerVolume);
+        let resource = if object["kind"] == "DockerNetwork" {
+            network = serde_json::from_value(object)?;
+            Resource::Network(&network)
+        } else {
+            volume = serde_json::from_value(object)?;
+            Resource::Volume(&volume)
+        };
+        let mut missing = Vec::new();
+        for host in self.selected(resource, version.revision)? {
+            let revision = render::entry(resource, &host)?.revision;
+            if !self.has_said_ready(&host, resource.uid(), &revision, version.revision) {
+                missing.push(host.metadata.name.unwrap_or_default());
+            }
+        }
+        Ok(missing)
+    }
+}
+
+fn health_lua() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/gitops/argocd/health/health.lua")
+}
+
+/// What Argo CD may show of what kstatus calls so.
+fn agree(object: &Value, flux: &Verdict, argo: &Verdict) -> bool {
+    let suspended = object["spec"]["suspend"] == true;
+    match flux.status.as_str() {
+        "Current" => argo.status == if suspended { "Suspended" } else { "Healthy" },
+        "Failed" => argo.status == if suspended { "Suspended" } else { "Degraded" },
+        "Terminating" => argo.status == "Progressing",
+        "InProgress" => match argo.status.as_str() {
+            "Progressing" => true,
+            "Suspended" => suspended,
+            "Degraded" => object["status"]["conditions"]
+                .to_string()
+                .contains("EngineRefused"),
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
+#[test]
+#[expect(clippy::too_many_lines, reason = "a life is one story")]
+fn nothing_looks_finished_before_it_is() -> Result<()> {
+    let bench = Bench::prepare(&[("h1", Newest, "{site: a}"), ("h2", Debian20, "{site: b}")])?;
+    let [h1, h2] = bench.hosts()?;
+    let mut life = Life::record(&bench)?;
+    let site = "hostSelector: {matchLabels: {site: a}}, updatePolicy: WhenUnused";
+    let front = |more: &str| network("front", &format!("{{{site}{more}}}"));
+    let data = |more: &str| volume("data", &format!("{{hostSelector: {{}}{more}}}"));
+
+    life.now("created, and nobody is there")?;
+    bench.apply(&[front(""), data("")].concat())?;
+    life.now("controller, no agents")?;
+    bench.start_controller()?;
+    for what in ["dnet/front", "dvol/data"] {
+        bench.not_ready(what, "Unknown", "Progressing")?;
+    }
+    life.now("agents")?;
+    for host in [h1, h2] {
+        host.start_agent()?;
+    }
+    bench.ready("dnet/front")?;
+    bench.ready("dvol/data")?;
+
+    life.now("a host joins")?;
+    bench.kubectl(&format!("label dhost/h2 -n {FLEET} --overwrite site=a"))?;
+    bench.until("dnet/front", "{.status.hosts.ready}=2")?;
+    bench.ready("dnet/front")?;
+
+    life.now("changed while the controller is dead")?;
+    bench.kill_controller()?;
+    bench.apply(&front(", internal: true"))?;
+    bench.start_controller()?;
+    bench.ready("dnet/front")?;
+
+    life.now("changed while an agent is dead")?;
+    h2.kill_agent()?;
+    bench.apply(&front(", internal: false"))?;
+    bench.until("dnet/front", "{.status.hosts.ready}=1")?;
+    bench.until("dnet/front", "{.status.hosts.pending}=1")?;
+    h2.start_agent()?;
+    bench.ready("dnet/front")?;
+
+    life.now("there and back, faster than agents report")?;
+    for round in 0..6 {
+        bench.apply(&front(&format!(", internal: {}", round % 2 == 0)))?;
+    }
+    bench.ready("dnet/front")?;
+
+    life.now("in use")?;
+    h1.engine.import_busybox()?;
+    h1.engine
+        .run_container("user", &["--network", "front"], &[])?;
+    bench.apply(&front(", internal: true"))?;
+    bench.not_ready("dnet/front", "False", "InUse")?;
+    h1.engine.docker(["rm", "--force", "user"])?;
+    bench.ready("dnet/front")?;
+
+    life.now("cannot be done")?;
+    let never = |spec: &str| spec.replace("WhenUnused", "Never");
+    bench.apply(&never(&front("")))?;
+    bench.apply(&data(", labels: {team: shop}"))?;
+    bench.not_ready("dnet/front", "False", "Drifted")?;
+    bench.not_ready("dvol/data", "False", "Drifted")?;
+    life.now("fixed")?;
+    bench.apply(&front(""))?;
+    bench.apply(&data(""))?;
+    bench.ready("dnet/front")?;
+    bench.ready("dvol/data")?;
+
+    life.now("removed by hand")?;
+    bench.apply(&front(", driftPolicy: Observe"))?;
+    bench.ready("dnet/front")?;
+    h1.engine.docker(["network", "rm", "front"])?;
+    h2.engine.docker(["volume", "rm", "data"])?;
+    bench.not_ready("dnet/front", "False", "Missing")?;
+    bench.not_ready("dvol/data", "False", "Lost")?;
+    life.now("repaired")?;
+    bench.apply(&front(""))?;
+    bench.apply(&data(", lossPolicy: Recreate"))?;
+    bench.ready("dnet/front")?;
+    bench.ready("dvol/data")?;
+
+    life.now("the engine refuses")?;
+    // Another network has the subnet.
+    h1.engine
+        .docker(["network", "create", "--subnet", "10.213.77.0/24", "other"])?;
+    let taken = ", ipam: {config: [{subnet: 10.213.77.0/24}]}";
+    bench.apply(&front(taken))?;
+    bench.until("dnet/front", &ready_reason("EngineRefused"))?;
+    h1.engine.docker(["network", "rm", "other"])?;
+    bench.ready("dnet/front")?;
+
+    life.now("suspended")?;
+    let suspended = [
+        front(&format!("{taken}, suspend: true")),
+        data(", lossPolicy: Recreate, suspend: true"),
+    ];
+    bench.apply(&suspended.concat())?;
+    bench.ready("dnet/front")?;
+    bench.ready("dvol/data")?;
+    bench.apply(&front(", internal: true, suspend: true"))?;
+    bench.not_ready("dnet/front", "False", "Suspended")?;
+    life.now("resumed")?;
+    bench.apply(&[front(""), data("")].concat())?;
+    bench.ready("dnet/front")?;
+    bench.ready("dvol/data")?;
+
+    life.now("deleted")?;
+    bench.kubectl("delete dnet/front dvol/data --timeout=60s")?;
+    let over = |all: &[Version]| {
+        let gone = all.iter().filter(|v| v.deleted);
+        gone.filter(|v| v.object["metadata"]["namespace"] == "default")
+            .count()
+            == 2
+    };
+    let versions = life.recording.until("the end of both", over)?;
+
+    let judged: Vec<Version> = versions
+        .iter()
+        .filter(|v| !v.deleted && v.object["metadata"]["namespace"] == "default")
+        .cloned()
+        .collect();
+    let objects: Vec<Value> = judged.iter().map(|v| v.object.clone()).collect();
+    let flux = kstatus(&objects)?;
+    let argo = argo_health(&health_lua(), &objects)?;
+    let world = World(versions);
+    let mut table = Table::default();
+    for ((version, flux), argo) in judged.iter().zip(&flux).zip(&argo) {
+        let missing = world.missing(version)?;
+        table.add(life.part(version), version, flux, argo, &missing);
+    }
+    table.print();
+    assert_eq!(table.wrong, Vec::<String>::new());
+    for (part, front, data) in ENDS {
+        for (name, end) in [("front", front), ("data", data)] {
+            let met = table.met(part, name);
+            assert_eq!(
+                met.last().map_or("", String::as_str),
+                end,
+                "{part}: {met:?}"
+            );
+        }
+    }
+    for (part, name, verdict) in ON_THE_WAY {
+        let met = table.met(part, name);
+        assert!(met.iter().any(|m| m == verdict), "{part}: {met:?}");
+    }
+    Ok(())
+}
+
+/// What each part of the life ends with: how the network stands, and the volume, by kstatus and by
+/// Argo CD; nothing where the resource did not change in that part.
+const ENDS: [(&str, &str, &str); 16] = [
+    ("created, and nobody is there", WORKING, WORKING),
+    ("controller, no agents", WORKING, WORKING),
+    ("agents", DONE, DONE),
+    ("a host joins", DONE, ""),
+    ("changed while the controller is dead", DONE, ""),
+    ("changed while an agent is dead", DONE, ""),
+    ("there and back, faster than agents report", DONE, ""),
+    ("in use", DONE, ""),
+    ("cannot be done", FAILED, FAILED),
+    ("fixed", DONE, DONE),
+    ("removed by hand", FAILED, FAILED),
+    ("repaired", DONE, DONE),
+    ("the engine refuses", DONE, ""),
+    ("suspended", "Failed Suspended", "Current Suspended"),
+    ("resumed", DONE, DONE),
+    (
+        "deleted",
+        "Terminating Progressing",
+        "Terminating Progressing",
+    ),
+];
+const WORKING: &str = "InProgress Progressing";
+const DONE: &str = "Current Healthy";
+const FAILED: &str = "Failed Degraded";
+/// What is met before the end of a part.
+const ON_THE_WAY: [(&str, &str, &str); 4] = [
+    ("changed while the controller is dead", "front", WORKING),
+    ("changed while an agent is dead", "front", WORKING),
+    ("in use", "front", WORKING),
+    ("the engine refuses", "front", "InProgress Degraded"),
+];
+
+/// The recording as people read it.
+#[derive(Default)]
+struct Table {
+    rows: Vec<[String; 8]>,
+    /// Rows that no tool should have judged so.
+    wrong: Vec<String>,
+}
+
+impl Table {
+    fn add(
+        &mut self,
+        part: &str,
+        version: &Version,
+        flux: &Verdict,
+        argo: &Verdict,
+        missing: &[String],
+    ) {
+        let object = &version.object;
+        let conditions = object["status"]["conditions"].as_array();
+        let conditions: Vec<String> = conditions
+            .into_iter()
+            .flatten()
+            .filter(|c| c["type"] != "Accepted")
+            .map(|c| {
+                format!(
+                    "{}={}:{}",
+                    word(&c["type"]),
+                    word(&c["status"]),
+                    word(&c["reason"])
+                )
+            })
+            .collect();
+        let row = [
+            part.to_owned(),
+            word(&object["metadata"]["name"]),
+            version.revision.to_string(),
+            format!(
+                "{}/{}",
+                object["metadata"]["generation"], object["status"]["observedGeneration"]
+            ),
+            flux.status.clone(),
+            argo.status.clone(),
+            missing.join(","),
+            conditions.join(" "),
+        ];
+        let done = flux.status == "Current" || argo.status == "Healthy";
+        if done && !missing.is_empty() || !agree(object, flux, argo) {
+            self.wrong.push(row.join(" | "));
+        }
+        self.rows.push(row);
+    }
+
+    /// The verdicts on a resource in a part of its life.
+    fn met(&self, part: &str, name: &str) -> Vec<String> {
+        let of_it = self
+            .rows
+            .iter()
+            .filter(|row| row[0] == part && row[1] == name);
+        of_it.map(|row| format!("{} {}", row[4], row[5])).collect()
+    }
+
+    #[expect(clippy::print_stdout, reason = "the recording is what people ask for")]
+    fn print(&self) {
+        let head = [
+            "",
+            "name",
+            "revision",
+            "seen",
+            "kstatus",
+            "Argo CD",
+            "not ready",
+            "conditions",
+        ];
+        let head = head.map(str::to_owned);
+        let mut widths = [0; 8];
+        for row in self.rows.iter().chain([&head]) {
+            for (width, cell) in widths.iter_mut().zip(row) {
+                *width = cell.len().max(*width);
+            }
+        }
+        for row in [&head].into_iter().chain(&self.rows) {
+            let cells = row
+                .iter()
+                .zip(widths)
+                .map(|(cell, width)| format!("{cell:width$}"));
+            println!("{}", cells.collect::<Vec<_>>().join("  ").trim_end());
+        }
+        let done = self.rows.iter().filter(|row| row[4] == "Current").count();
+        println!(
+            "{} versions, {done} of them Current, {} of them too early",
+            self.rows.len(),
+            self.wrong.len()
+        );
+    }
+}
+
+fn word(value: &Value) -> String {
+    value.as_str().unwrap_or("-").to_owned()
+}
