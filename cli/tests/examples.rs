@@ -61,6 +61,11 @@ fn every_example_is_right() {
     let folders: Vec<PathBuf> = folders.map(|f| f.unwrap().path()).collect();
     assert!(!folders.is_empty());
     for folder in folders {
+        // That folder is for kustomize, Argo CD and Flux; `gitops_examples.rs` of the
+        // end-to-end tests builds it.
+        if folder.ends_with("gitops") {
+            continue;
+        }
         let documents = manifest::load(std::slice::from_ref(&folder), true)
             .unwrap_or_else(|errors| panic!("{}", in_words(&errors)));
         let count = check(&documents).unwrap_or_else(|errors| panic!("{}", in_words(&errors)));

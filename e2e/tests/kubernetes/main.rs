@@ -13,6 +13,8 @@ mod conflict;
 mod crashes;
 mod deletion;
 mod drift;
+mod gitops;
+mod gitops_examples;
 mod immutable;
 mod main_path;
 mod manifests;
