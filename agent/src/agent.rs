@@ -20,6 +20,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use self::assigned::Hearing;
+use crate::credentials::CredentialKeeper;
 use crate::effect::Effects;
 use crate::engine::{Endpoint, Engine, EngineError, Happening};
 use crate::host::{self, HostView, Standing};
@@ -101,6 +102,8 @@ pub async fn run(config: AgentConfig, shutdown: CancellationToken) -> Result<(),
         ),
         receiver,
     ));
+    let mut credentials = CredentialKeeper::start(&config.client, &config.namespace, &config.host);
+    credentials.ask_for(journal.assignment().map_or(&[], |s| &s.entries));
     let assignments: Api<DeserializeGuard<HostAssignment>> =
         Api::namespaced(config.client, &config.namespace);
     let told = watcher::watch_object(assignments, &config.host).default_backoff();
@@ -109,6 +112,7 @@ pub async fn run(config: AgentConfig, shutdown: CancellationToken) -> Result<(),
         effects: config.effects,
         hearing: Hearing::default(),
         journal,
+        credentials,
         engine: None,
         facts: None,
         events: None,
@@ -137,6 +141,7 @@ struct Agent {
     effects: Effects,
     hearing: Hearing,
     journal: Journal,
+    credentials: CredentialKeeper,
     /// Nothing while the engine has to be asked again what it is.
     engine: Option<Engine>,
     facts: Option<EngineFacts>,
@@ -174,6 +179,7 @@ impl Agent {
                         self.publish();
                     }
                 }
+                () = self.credentials.come() => due = Instant::now(),
                 happening = next(&mut self.events) => match happening {
                     Some(Ok(Happening::Release)) if self.waiting == 0 => {}
                     Some(Ok(happening)) => {
@@ -224,10 +230,12 @@ impl Agent {
         if !listens || far {
             self.events = Some(Box::pin(engine.events()));
         }
+        let keyring = self.credentials.keyring();
         let (ledger, entries) = self.journal.split();
         let work = Work {
             engine: &engine,
             entries,
+            keyring: &keyring,
             effects: &self.effects,
             stop: shutdown,
         };
@@ -245,7 +253,10 @@ impl Agent {
         };
         let (generation, entries) = (snapshot.generation, snapshot.entries.len());
         match self.journal.set_assignment(&snapshot, &self.effects) {
-            Ok(()) => tracing::info!(generation, entries, "assignment accepted"),
+            Ok(()) => {
+                tracing::info!(generation, entries, "assignment accepted");
+                self.credentials.ask_for(&snapshot.entries);
+            }
             Err(err) => {
                 let error = pass::sentence(&err);
                 tracing::error!(%error, "the assignment is not durable, and is not acted by");

@@ -24,6 +24,7 @@ use bollard::{API_DEFAULT_VERSION, BollardRequest, Docker, body_full};
 use dockfleet_crds::assignment::Kind;
 use dockfleet_crds::host::EngineFacts;
 use dockfleet_planner::capability::{self, ApiVersion};
+use dockfleet_planner::credentials::Credentials;
 use dockfleet_planner::desired::Desired;
 use dockfleet_planner::observed::{Observed, ObservedNetwork, ObservedVolume};
 
@@ -204,9 +205,13 @@ impl Engine {
         Ok(found.map(shown::volume))
     }
 
-    /// Makes a network or a volume. That it succeeds says little: an engine answers the same to a
+    /// Makes a network or a volume, which is mounted with the credentials. That it succeeds says little: an engine answers the same to a
     /// volume that was there and stays as it was, so the result has to be looked at.
-    pub async fn create(&self, desired: &Desired) -> Result<(), EngineError> {
+    pub async fn create(
+        &self,
+        desired: &Desired,
+        credentials: Option<&Credentials>,
+    ) -> Result<(), EngineError> {
         match desired {
             Desired::Network(network) => {
                 let call = Call::Create(Kind::DockerNetwork, &network.name);
@@ -223,7 +228,7 @@ impl Engine {
             }
             Desired::Volume(volume) => {
                 let call = Call::Create(Kind::DockerVolume, &volume.name);
-                let answer = self.docker.create_volume(body::volume(volume));
+                let answer = self.docker.create_volume(body::volume(volume, credentials));
                 self.count(call, self.timeouts.change, answer).await?;
             }
             Desired::Tombstone(t) => {

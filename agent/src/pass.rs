@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use dockfleet_crds::{Entry, EntryState, EntryStatus, Reason};
 use dockfleet_planner::capability::ApiVersion;
+use dockfleet_planner::credentials::Keyring;
 use dockfleet_planner::observed::Observed;
 use dockfleet_planner::plan::{
     JournalChange, Planned, Records, Step, Surroundings, bounded, forgettable, plan, statuses,
@@ -55,6 +56,7 @@ pub async fn pass(
     engine: &Engine,
     journal: &mut Journal,
     entries: &[Entry],
+    keyring: &Keyring,
     effects: &Effects,
     progress: &mut dyn FnMut(&Progress),
 ) -> PassReport {
@@ -62,6 +64,7 @@ pub async fn pass(
     let work = Work {
         engine,
         entries,
+        keyring,
         effects,
         stop: &never,
     };
@@ -73,6 +76,7 @@ pub async fn preview(
     engine: &Engine,
     journal: &Journal,
     entries: &[Entry],
+    keyring: &Keyring,
 ) -> Result<Vec<Planned>, EngineError> {
     let records = journal.records();
     let mut seen = engine.observe().await;
@@ -84,6 +88,7 @@ pub async fn preview(
     let around = Surroundings {
         api: engine.api(),
         nonce: &nonce,
+        keyring,
     };
     Ok(plan(entries, &seen.observed, records, &around))
 }
@@ -94,6 +99,7 @@ pub(crate) fn unknown(entries: &[Entry], records: &Records) -> Vec<EntryStatus> 
     let around = Surroundings {
         api: ApiVersion(0, 0),
         nonce: "",
+        keyring: &Keyring::new(),
     };
     statuses(
         &plan(entries, &Observed::default(), records, &around),
@@ -111,6 +117,8 @@ fn nonce() -> String {
 pub(crate) struct Work<'a> {
     pub(crate) engine: &'a Engine,
     pub(crate) entries: &'a [Entry],
+    /// The credentials that are at hand.
+    pub(crate) keyring: &'a Keyring,
     pub(crate) effects: &'a Effects,
     /// Ends the pass after the step that is being done.
     pub(crate) stop: &'a CancellationToken,
@@ -130,6 +138,7 @@ impl Work<'_> {
         let around = Surroundings {
             api: self.engine.api(),
             nonce: &nonce,
+            keyring: self.keyring,
         };
         let mut failures = Failures::new();
         let mut report = PassReport::default();

@@ -3,6 +3,7 @@
 mod check;
 mod error;
 mod files;
+mod secret;
 mod yaml;
 
 use std::collections::BTreeMap;

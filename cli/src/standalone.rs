@@ -2,6 +2,7 @@
 
 mod files;
 mod identity;
+mod login;
 mod state;
 mod target;
 mod work;

@@ -222,6 +222,9 @@ pub enum Reason {
     EngineUnreachable,
     /// The journal could not be written; nothing was done.
     JournalFailed,
+    /// The credentials of a mount cannot be had: their Secret is not there, not whole, or not
+    /// allowed, or has not come to the host yet.
+    CredentialsMissing,
     /// Changes are suspended.
     Suspended,
     /// The host does not allow resources from this namespace.
@@ -244,7 +247,9 @@ impl Reason {
             | Self::InUse
             | Self::EngineRefused
             | Self::EngineUnreachable
-            | Self::JournalFailed => true,
+            | Self::JournalFailed
+            // Their Secret is watched.
+            | Self::CredentialsMissing => true,
             Self::Conflict
             | Self::Drifted
             | Self::Missing
@@ -274,6 +279,7 @@ impl Reason {
             Self::EngineRefused => "EngineRefused",
             Self::EngineUnreachable => "EngineUnreachable",
             Self::JournalFailed => "JournalFailed",
+            Self::CredentialsMissing => "CredentialsMissing",
             Self::Suspended => "Suspended",
             Self::NotAllowed => "NotAllowed",
             Self::TooManyEntries => "TooManyEntries",

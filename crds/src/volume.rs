@@ -1,5 +1,6 @@
 //! DockerVolume: a volume that every selected host has.
 
+mod cifs;
 mod rules;
 mod source;
 
@@ -10,6 +11,7 @@ use kube::CustomResource;
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 
+pub use cifs::{CREDENTIALS_LABEL, CifsSource, SecretName};
 pub use source::{BindSource, NfsSource, TmpfsSource};
 
 use crate::network::bounded_map;
@@ -80,6 +82,10 @@ pub struct DockerVolumeSpec {
     /// A folder of an NFS server (driver local). Mounted when a container first uses the volume.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nfs: Option<NfsSource>,
+    /// A share of an SMB server, such as Samba or Windows (driver local). Mounted when a container
+    /// first uses the volume.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cifs: Option<CifsSource>,
     /// Most bytes the volume may hold, such as `10Gi` (driver local, without a source). Needs a
     /// data root with project quotas, such as XFS mounted with `pquota`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -95,7 +101,7 @@ pub struct DockerVolumeSpec {
     pub labels: BTreeMap<String, String>,
     /// What happens when a volume that was ready is gone with its data: `Report` says so and
     /// leaves it at that, `Recreate` makes an empty one. A volume whose data lives elsewhere
-    /// (tmpfs, bind, nfs) is always made again.
+    /// (tmpfs, bind, nfs, cifs) is always made again.
     #[serde(default)]
     pub loss_policy: LossPolicy,
     /// A volume that exists is never replaced; what differs is reported.
@@ -132,6 +138,7 @@ impl Default for DockerVolumeSpec {
             tmpfs: None,
             bind: None,
             nfs: None,
+            cifs: None,
             size: None,
             options: BTreeMap::default(),
             labels: BTreeMap::default(),

@@ -38,11 +38,16 @@ pub struct Input<'a> {
     pub resources: &'a [(Resource<'a>, Fate)],
     /// Labels of namespaces.
     pub namespaces: &'a NamespaceLabels,
+    /// The credentials of those resources that need some.
+    pub credentials: &'a Granted,
     /// The assignment as it was last written.
     pub previous: &'a [Entry],
     /// What the agent last said of it.
     pub statuses: &'a [EntryStatus],
 }
+
+/// For each resource whose mount takes credentials, by UID: their version, or why there are none.
+pub type Granted = BTreeMap<String, Result<String, Refusal>>;
 
 /// One host's assignment, and what resources have to be told about it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -112,14 +117,9 @@ pub fn assign(input: &Input<'_>) -> Assigned {
     wanted.sort_by_key(|r| (!present(r.uid()), r.seniority()));
     let mut claims = incumbents(&before, &entries, &known);
     for resource in wanted {
-        let rendered = match render::entry(resource, input.host) {
+        let rendered = match rendered(resource, input) {
             Ok(entry) => entry,
-            Err(err) => {
-                let message = err.to_string();
-                let refusal = Refusal {
-                    reason: Reason::Invalid,
-                    message,
-                };
+            Err(refusal) => {
                 assigned.refused.insert(resource.uid().to_owned(), refusal);
                 continue;
             }
@@ -212,9 +212,7 @@ fn successor(
     };
     match entry.intent {
         // The agent has to know of the suspension.
-        Intent::Present if stays && suspended => {
-            render::entry(resource, input.host).unwrap_or(entry)
-        }
+        Intent::Present if stays && suspended => rendered(resource, input).unwrap_or(entry),
         Intent::Present if stays => entry,
         Intent::Present => {
             let name = desired::object_name(&entry).unwrap_or_else(|| resource.object_name());
@@ -228,6 +226,27 @@ fn successor(
         Intent::Absent if permitted == DeletionPolicy::Retain => retaining(entry),
         Intent::Absent => entry,
     }
+}
+
+/// Returns the entry of a resource as it is to be now.
+fn rendered(resource: Resource<'_>, input: &Input<'_>) -> Result<Entry, Refusal> {
+    let credentials = match resource.credentials_secret() {
+        None => None,
+        Some(secret) => match input.credentials.get(resource.uid()) {
+            Some(Ok(version)) => Some(version.as_str()),
+            Some(Err(refusal)) => return Err(refusal.clone()),
+            None => {
+                return Err(Refusal {
+                    reason: Reason::CredentialsMissing,
+                    message: format!("Secret {}/{secret} has not been read", resource.namespace()),
+                });
+            }
+        },
+    };
+    render::entry(resource, input.host, credentials).map_err(|err| Refusal {
+        reason: Reason::Invalid,
+        message: err.to_string(),
+    })
 }
 
 /// Takes the permission to remove out of a tombstone.

@@ -99,6 +99,10 @@ pub struct DesiredVolume {
     /// Driver options, every typed source rendered.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub options: BTreeMap<String, String>,
+    /// Version of the credentials that its mount takes; they are in the host's own Secret, under the
+    /// UID of the resource.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credentials: Option<String>,
     /// Labels without those of Dockfleet.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,

@@ -8,9 +8,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use dockfleet_crds::FieldDiff;
 
 use crate::address;
+use crate::credentials::Credentials;
 use crate::desired::{AddressBlock, DEFAULT_IPAM, DesiredNetwork, DesiredVolume};
 use crate::observed::{ObservedNetwork, ObservedVolume};
 use crate::secret;
+
+/// The field of credentials that come from a Secret.
+pub const CREDENTIALS: &str = "cifs.credentialsSecret";
 
 /// Returns the fields in which a network differs, in a fixed order.
 pub fn network(want: &DesiredNetwork, have: &ObservedNetwork) -> Vec<FieldDiff> {
@@ -51,14 +55,21 @@ pub fn network(want: &DesiredNetwork, have: &ObservedNetwork) -> Vec<FieldDiff> 
     diff
 }
 
-/// Returns the fields in which a volume differs, in a fixed order.
-pub fn volume(want: &DesiredVolume, have: &ObservedVolume) -> Vec<FieldDiff> {
+/// Returns the fields in which a volume differs, in a fixed order. Where its credentials are in a
+/// Secret and not `given`, they are not compared.
+pub fn volume(
+    want: &DesiredVolume,
+    have: &ObservedVolume,
+    given: Option<&Credentials>,
+) -> Vec<FieldDiff> {
     let mut diff = Vec::new();
+    let mut options = want.options.clone();
+    let written = Credentials::take_out(&mut options);
     value(&mut diff, "driver", &want.driver, &have.driver);
-    subset(&mut diff, "options", &want.options, &have.options);
+    subset(&mut diff, "options", &options, &have.options);
     // No engine adds an option to a volume, and one more means other data: a tmpfs is not a disk.
     for (key, have) in &have.options {
-        if !want.options.contains_key(key) {
+        if !options.contains_key(key) {
             diff.push(difference(
                 format!("options[{key}]"),
                 "nothing",
@@ -68,7 +79,31 @@ pub fn volume(want: &DesiredVolume, have: &ObservedVolume) -> Vec<FieldDiff> {
     }
     subset(&mut diff, "labels", &want.labels, &have.labels);
     secret::hide(&mut diff);
+    if want.credentials.is_none() {
+        credentials(
+            &mut diff,
+            "options[o]",
+            written.as_ref(),
+            have.credentials.as_ref(),
+        );
+    } else if given.is_some() {
+        credentials(&mut diff, CREDENTIALS, given, have.credentials.as_ref());
+    }
     diff
+}
+
+/// Tells that credentials differ, and not in what.
+fn credentials(
+    diff: &mut Vec<FieldDiff>,
+    field: &str,
+    want: Option<&Credentials>,
+    have: Option<&Credentials>,
+) {
+    if want != have {
+        let want = want.map_or("no credentials", |_| "its credentials");
+        let have = have.map_or("", |_| "others");
+        diff.push(difference(field.to_owned(), want, have));
+    }
 }
 
 fn difference(field: String, want: impl Into<String>, have: impl Into<String>) -> FieldDiff {

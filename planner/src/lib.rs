@@ -15,6 +15,7 @@ pub mod address;
 pub mod aggregate;
 pub mod assignment;
 pub mod capability;
+pub mod credentials;
 pub mod desired;
 pub mod diff;
 #[cfg(test)]

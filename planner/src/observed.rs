@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use dockfleet_crds::assignment::Kind;
 use dockfleet_crds::labels;
 
+use crate::credentials::Credentials;
 use crate::desired::AddressBlock;
 
 /// A network as the engine shows it.
@@ -43,8 +44,10 @@ pub struct ObservedVolume {
     pub name: String,
     /// Driver.
     pub driver: String,
-    /// Driver options.
+    /// Driver options, without the credentials of a mount.
     pub options: BTreeMap<String, String>,
+    /// The credentials of a mount, where its options have some.
+    pub credentials: Option<Credentials>,
     /// Labels.
     pub labels: BTreeMap<String, String>,
 }

@@ -15,6 +15,7 @@ use dockfleet_crds::assignment::{MAX_DIFF, MAX_MESSAGE};
 use dockfleet_crds::{Entry, EntryState, EntryStatus, FieldDiff, Intent, Reason};
 
 use crate::capability::ApiVersion;
+use crate::credentials::Keyring;
 use crate::desired::Desired;
 use crate::observed::Observed;
 use crate::record::{Record, Stage};
@@ -30,6 +31,8 @@ pub struct Surroundings<'a> {
     pub api: ApiVersion,
     /// A text that no other pass of any agent has: identities of new volumes are made from it.
     pub nonce: &'a str,
+    /// The credentials that are at hand.
+    pub keyring: &'a Keyring,
 }
 
 /// What is to be done about one entry, and how it stands before that.

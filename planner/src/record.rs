@@ -26,6 +26,9 @@ pub struct Record {
     pub adopted: bool,
     /// The object has been on the host as ours, so that its absence is a loss.
     pub was_ready: bool,
+    /// Version of the credentials that its mount was last seen to have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credentials: Option<String>,
 }
 
 /// How far an object got: the durable word before each change of the engine.
@@ -56,6 +59,7 @@ impl Record {
             stage,
             adopted: false,
             was_ready: false,
+            credentials: None,
         }
     }
 

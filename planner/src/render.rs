@@ -5,7 +5,7 @@ mod volume;
 
 use dockfleet_crds::{DockerHost, Entry, Intent};
 
-use crate::desired::{self, Tombstone};
+use crate::desired::{self, DesiredVolume, Tombstone};
 use crate::resource::Resource;
 
 pub use network::network;
@@ -23,11 +23,21 @@ pub struct RenderError {
     pub wanted: &'static str,
 }
 
-/// Renders a resource for a host.
-pub fn entry(resource: Resource<'_>, host: &DockerHost) -> Result<Entry, RenderError> {
+/// Renders a resource for a host, with the version of the credentials that its mount takes.
+pub fn entry(
+    resource: Resource<'_>,
+    host: &DockerHost,
+    credentials: Option<&str>,
+) -> Result<Entry, RenderError> {
     let (spec, revision) = match resource {
         Resource::Network(n) => desired::payload(&network(n, host), None),
-        Resource::Volume(v) => desired::payload(&volume(v)?, None),
+        Resource::Volume(v) => {
+            let volume = DesiredVolume {
+                credentials: credentials.map(str::to_owned),
+                ..volume(v)?
+            };
+            desired::payload(&volume, None)
+        }
     };
     Ok(Entry {
         uid: resource.uid().to_owned(),

@@ -79,6 +79,17 @@ impl<'a> Resource<'a> {
         }
     }
 
+    /// Returns the name of the Secret with the credentials of its mount.
+    pub fn credentials_secret(self) -> Option<&'a str> {
+        match self {
+            Self::Network(_) => None,
+            Self::Volume(v) => {
+                let secret = v.spec.cifs.as_ref()?.credentials_secret.as_ref()?;
+                Some(&secret.name)
+            }
+        }
+    }
+
     /// Returns its policies.
     pub fn policies(self) -> Policies {
         match self {

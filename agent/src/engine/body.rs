@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use bollard::models::{Ipam, IpamConfig, NetworkCreateRequest, VolumeCreateRequest};
+use dockfleet_planner::credentials::Credentials;
 use dockfleet_planner::desired::{AddressBlock, DEFAULT_IPAM, DesiredNetwork, DesiredVolume};
 
 /// Returns the request for a network. What the user left open is left out, so that the engine's
@@ -46,12 +47,19 @@ fn block(want: &AddressBlock) -> IpamConfig {
     }
 }
 
-/// Returns the request for a volume.
-pub(super) fn volume(want: &DesiredVolume) -> VolumeCreateRequest {
+/// Returns the request for a volume: the only place where credentials and options come together.
+pub(super) fn volume(
+    want: &DesiredVolume,
+    credentials: Option<&Credentials>,
+) -> VolumeCreateRequest {
+    let mut options = want.options.clone();
+    if let Some(credentials) = credentials {
+        credentials.put_into(&mut options);
+    }
     VolumeCreateRequest {
         name: Some(want.name.clone()),
         driver: Some(want.driver.clone()),
-        driver_opts: map(&want.options),
+        driver_opts: map(&options),
         labels: map(&want.labels),
         ..VolumeCreateRequest::default()
     }
@@ -132,7 +140,7 @@ mod tests {
             ..DesiredVolume::default()
         };
         assert_eq!(
-            to_value(volume(&want)).unwrap(),
+            to_value(volume(&want, None)).unwrap(),
             json!({"Name": "v", "Driver": "local", "DriverOpts": {"type": "tmpfs"}})
         );
     }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use bollard::models::{IpamConfig, Network, Volume};
+use dockfleet_planner::credentials::Credentials;
 use dockfleet_planner::desired::AddressBlock;
 use dockfleet_planner::observed::{ObservedNetwork, ObservedVolume};
 
@@ -36,10 +37,14 @@ fn block(shown: IpamConfig) -> AddressBlock {
 }
 
 pub(super) fn volume(shown: Volume) -> ObservedVolume {
+    let mut options = map(Some(shown.options));
+    // From here on no list of options has a password in it (invariant 9).
+    let credentials = Credentials::take_out(&mut options);
     ObservedVolume {
         name: shown.name,
         driver: shown.driver,
-        options: map(Some(shown.options)),
+        options,
+        credentials,
         labels: map(Some(shown.labels)),
     }
 }

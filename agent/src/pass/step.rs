@@ -2,6 +2,8 @@
 
 use dockfleet_crds::Entry;
 use dockfleet_crds::assignment::Kind;
+use dockfleet_planner::credentials::Credentials;
+use dockfleet_planner::desired::Desired;
 use dockfleet_planner::plan::{Planned, Step};
 
 use super::{Doing, Progress, Work};
@@ -22,30 +24,50 @@ impl Work<'_> {
         let mut moment = Progress::begin(entry, doing, object);
         progress(&moment);
         let mut touched = false;
-        let result = self.act(entry.kind, &planned.step, &mut touched).await;
+        let result = self.act(entry, &planned.step, &mut touched).await;
         log(entry, planned, doing, object, &result);
         moment.result = Some(result.as_ref().map(|&()| ()).map_err(EngineError::sentence));
         progress(&moment);
         (touched, result)
     }
 
-    async fn act(&self, kind: Kind, step: &Step, touched: &mut bool) -> Result<(), EngineError> {
+    async fn act(&self, entry: &Entry, step: &Step, touched: &mut bool) -> Result<(), EngineError> {
+        let kind = entry.kind;
         match step {
             Step::None => Ok(()),
             Step::Create { desired, .. } => {
+                let credentials = self.credentials(entry, desired)?;
                 *touched = true;
-                let result = self.engine.create(desired).await;
+                let result = self.engine.create(desired, credentials).await;
                 self.effects.happened(Effect::EngineCreate);
                 result
             }
             Step::Replace { id, desired } => {
                 self.remove(kind, id, desired.name(), touched).await?;
-                let result = self.engine.create(desired).await;
+                let result = self.engine.create(desired, None).await;
                 self.effects.happened(Effect::EngineCreate);
                 result
             }
             Step::Remove { id, name } => self.remove(kind, id, name, touched).await,
         }
+    }
+
+    /// Returns the credentials that an object is made with. Without those that it names nothing is
+    /// made: the planner waits for them.
+    fn credentials(
+        &self,
+        entry: &Entry,
+        desired: &Desired,
+    ) -> Result<Option<&Credentials>, EngineError> {
+        let Desired::Volume(volume) = desired else {
+            return Ok(None);
+        };
+        let Some(version) = &volume.credentials else {
+            return Ok(None);
+        };
+        let found = self.keyring.get(&entry.uid, version);
+        let lacking = || EngineError::Refused(format!("{} lacks its credentials", volume.name));
+        found.map(Some).ok_or_else(lacking)
     }
 
     /// Removes an object that no container uses, running or stopped. One that is gone already is as

@@ -7,6 +7,7 @@ use dockfleet_agent::pass::{self, PassReport};
 use dockfleet_crds::assignment::Kind;
 use dockfleet_crds::policy::DeletionPolicy;
 use dockfleet_crds::{Entry, EntryState, EntryStatus, Reason};
+use dockfleet_planner::credentials::Keyring;
 use dockfleet_planner::desired::{Behaviour, DesiredNetwork, DesiredVolume, Tombstone, payload};
 use dockfleet_planner::render;
 use serde::Serialize;
@@ -47,6 +48,7 @@ impl Bench {
             &self.engine,
             &mut self.journal,
             entries,
+            &Keyring::new(),
             &effects,
             &mut |_| {},
         )

@@ -9,6 +9,7 @@ use dockfleet_agent::effect::Effects;
 use dockfleet_agent::journal::Journal;
 use dockfleet_agent::pass;
 use dockfleet_crds::{Entry, EntryState};
+use dockfleet_planner::credentials::Keyring;
 use dockfleet_planner::desired::Behaviour;
 use futures::FutureExt;
 
@@ -24,10 +25,12 @@ async fn crashes(bench: &mut Bench, entries: &[Entry], after: usize) -> bool {
         );
     });
     let mut silent = |_: &pass::Progress| {};
+    let keyring = Keyring::new();
     let pass = pass::pass(
         &bench.engine,
         &mut bench.journal,
         entries,
+        &keyring,
         &effects,
         &mut silent,
     );

@@ -3,6 +3,7 @@
 use dockfleet_agent::effect::Effects;
 use dockfleet_agent::pass;
 use dockfleet_crds::EntryState;
+use dockfleet_planner::credentials::Keyring;
 
 use crate::bench::{Bench, network, volume};
 
@@ -20,6 +21,7 @@ async fn a_pass_without_changes_makes_two_calls_and_writes_nothing() {
         &bench.engine,
         &mut bench.journal,
         &entries,
+        &Keyring::new(),
         &effects,
         &mut |_| {},
     )
@@ -37,9 +39,14 @@ async fn a_pass_without_changes_makes_two_calls_and_writes_nothing() {
 #[tokio::test]
 async fn a_preview_changes_nothing() {
     let bench = Bench::new().await;
-    let planned = pass::preview(&bench.engine, &bench.journal, &[network("a"), volume("b")])
-        .await
-        .unwrap();
+    let planned = pass::preview(
+        &bench.engine,
+        &bench.journal,
+        &[network("a"), volume("b")],
+        &Keyring::new(),
+    )
+    .await
+    .unwrap();
     assert_eq!(planned.len(), 2);
     assert!(
         planned

@@ -5,10 +5,11 @@ use std::path::Path;
 
 use dockfleet_crds::validation::{api_version, validate, with_defaults};
 use dockfleet_crds::{DockerHost, DockerNetwork, DockerVolume};
+use dockfleet_planner::credentials::{Credentials, Unusable};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{Document, ManifestError};
+use super::{Document, ManifestError, secret};
 
 /// The kinds that people write.
 const KINDS: [&str; 3] = ["DockerHost", "DockerNetwork", "DockerVolume"];
@@ -24,6 +25,8 @@ pub struct Resources {
     pub hosts: Vec<DockerHost>,
     /// Labels of the namespaces that have a document of their own, by name.
     pub namespaces: BTreeMap<String, BTreeMap<String, String>>,
+    /// The credentials in Secrets, by namespace and name, or why a Secret cannot serve.
+    pub secrets: BTreeMap<(String, String), Result<Credentials, Unusable>>,
 }
 
 /// Checks documents as an API server would and returns the resources in them.
@@ -58,6 +61,9 @@ pub fn check(documents: &[Document]) -> Result<Resources, Vec<ManifestError>> {
         }
     }
     if errors.is_empty() {
+        errors = secret::unused(documents, &resources);
+    }
+    if errors.is_empty() {
         Ok(resources)
     } else {
         Err(errors)
@@ -80,6 +86,7 @@ fn one(document: &Document, resources: &mut Resources) -> Vec<ManifestError> {
         )],
         "" => vec![mistake(document, "kind", "kind not set".to_owned())],
         "Namespace" if version == "v1" => add_namespace(document, resources),
+        "Secret" if version == "v1" => secret::add(document, resources),
         "HostAssignment" if known => {
             let message =
                 "a HostAssignment is written by the controller only; remove it from the files";
@@ -98,8 +105,8 @@ fn one(document: &Document, resources: &mut Resources) -> Vec<ManifestError> {
                 "kind"
             };
             let message = format!(
-                "no matches for kind \"{kind}\" in version \"{version}\"; known are {} in version \"{}\" and \
-                 Namespace in version \"v1\"",
+                "no matches for kind \"{kind}\" in version \"{version}\"; known are {} in version \"{}\", and \
+                 Namespace and Secret in version \"v1\"",
                 KINDS.join(", "),
                 api_version(),
             );
@@ -176,7 +183,7 @@ fn from_the_working_folder(host: &mut DockerHost, file: &str) {
 }
 
 /// Namespaces are in no namespace; everything else is in `default` unless it says otherwise.
-fn namespace(document: &Document) -> String {
+pub(super) fn namespace(document: &Document) -> String {
     let named = text(document, "/metadata/namespace");
     match text(document, "/kind").as_str() {
         "Namespace" => String::new(),
@@ -185,7 +192,7 @@ fn namespace(document: &Document) -> String {
     }
 }
 
-fn text(document: &Document, pointer: &str) -> String {
+pub(super) fn text(document: &Document, pointer: &str) -> String {
     document
         .value
         .pointer(pointer)
@@ -194,7 +201,7 @@ fn text(document: &Document, pointer: &str) -> String {
         .to_owned()
 }
 
-fn mistake(document: &Document, path: &str, message: String) -> ManifestError {
+pub(super) fn mistake(document: &Document, path: &str, message: String) -> ManifestError {
     let shown = |pointer, otherwise: &str| {
         Some(text(document, pointer))
             .filter(|t| !t.is_empty())

@@ -39,7 +39,7 @@ fn every_broken_manifest_says_what_its_first_line_expects() {
         .map(|entry| entry.unwrap().path())
         .collect();
     files.sort();
-    assert_eq!(files.len(), 30);
+    assert_eq!(files.len(), 34);
     for file in files {
         let text = fs::read_to_string(&file).unwrap();
         let want = text
@@ -95,12 +95,12 @@ fn a_missing_field_is_told_at_what_should_hold_it() {
 
 #[test]
 fn what_is_no_resource_of_ours_is_told_which_are() {
-    let known = "known are DockerHost, DockerNetwork, DockerVolume in version \"dockfleet.io/v1alpha1\" and \
-                 Namespace in version \"v1\"";
+    let known = "known are DockerHost, DockerNetwork, DockerVolume in version \"dockfleet.io/v1alpha1\", and \
+                 Namespace and Secret in version \"v1\"";
     assert_eq!(
-        messages("apiVersion: v1\nkind: Secret\nmetadata: {name: s}\n"),
+        messages("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: s}\n"),
         [format!(
-            "lab.yaml:2: Secret/s: no matches for kind \"Secret\" in version \"v1\"; {known}"
+            "lab.yaml:2: ConfigMap/s: no matches for kind \"ConfigMap\" in version \"v1\"; {known}"
         )],
     );
     assert_eq!(
@@ -244,4 +244,67 @@ fn everything_that_cannot_be_read_is_told() {
         "{missing}"
     );
     fs::remove_dir_all(folder).unwrap();
+}
+
+const SHARE: &str = "apiVersion: dockfleet.io/v1alpha1
+kind: DockerVolume
+metadata: {name: share}
+spec:
+  hostSelector: {}
+  cifs: {server: nas, share: a, credentialsSecret: {name: login}}
+---
+apiVersion: v1
+kind: Secret
+metadata:
+  name: login
+  labels: {dockfleet.io/credentials: 'true'}
+";
+
+#[test]
+fn a_secret_is_read_for_the_volume_that_names_it() {
+    let login = |values: &str| {
+        let documents = parse("lab.yaml", &format!("{SHARE}{values}")).unwrap();
+        let found = check(&documents).unwrap();
+        let key = ("default".to_owned(), "login".to_owned());
+        found.secrets.get(&key).unwrap().clone()
+    };
+    let plain = login("stringData: {username: a, password: hunter2}\n").unwrap();
+    let encoded = login("data: {username: YQ==, password: aHVudGVyMg==}\n").unwrap();
+    assert_eq!(plain, encoded);
+    let why = login("stringData: {username: a}\n").unwrap_err();
+    assert!(why.to_string().contains("no key password"), "{why}");
+}
+
+/// Invariant 9.
+#[test]
+fn a_mistake_in_a_secret_is_told_without_its_values() {
+    let cases = [
+        (
+            "stringData: {username: a, password: 4711}",
+            "stringData.password: a text is wanted; put it into quotes",
+        ),
+        ("data: {password: 'hunter4711!'}", "it cannot be read"),
+        ("data: [hunter4711]", "data: keys with texts are wanted"),
+        (
+            "stringData: {password: hunter4711}\ntype: [hunter4711]",
+            "it cannot be read",
+        ),
+    ];
+    for (values, wanted) in cases {
+        let told = messages(&format!("{SHARE}{values}\n")).join("\n");
+        assert!(told.contains(wanted), "{told}");
+        assert!(!told.contains("4711"), "{told}");
+    }
+}
+
+#[test]
+fn a_secret_that_no_volume_names_is_refused() {
+    let told = messages("apiVersion: v1\nkind: Secret\nmetadata: {name: s}\n");
+    let [told] = told.as_slice() else {
+        panic!("{told:?}")
+    };
+    assert!(
+        told.starts_with("lab.yaml:3: Secret/s: no DockerVolume"),
+        "{told}"
+    );
 }

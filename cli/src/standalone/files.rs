@@ -10,6 +10,7 @@ use dockfleet_planner::resource::Resource;
 use dockfleet_planner::select::NamespaceLabels;
 
 use super::identity::uid;
+use super::login::Login;
 use super::target::Target;
 use crate::args::{FileArgs, StateArgs};
 
@@ -19,6 +20,7 @@ pub(crate) struct Files {
     pub(crate) networks: Vec<DockerNetwork>,
     pub(crate) volumes: Vec<DockerVolume>,
     pub(crate) namespaces: NamespaceLabels,
+    pub(crate) credentials: Login,
     pub(crate) targets: Vec<Target>,
 }
 
@@ -46,6 +48,7 @@ pub(crate) fn local(state: &StateArgs) -> anyhow::Result<Files> {
         networks: Vec::new(),
         volumes: Vec::new(),
         namespaces: NamespaceLabels::new(),
+        credentials: Login::default(),
         targets,
     })
 }
@@ -65,6 +68,7 @@ pub(crate) fn read(args: &FileArgs) -> Result<Files, Vec<String>> {
         mut volumes,
         hosts,
         namespaces,
+        secrets,
     } = manifest::check(&documents).map_err(words)?;
     for network in &mut networks {
         identify("DockerNetwork", &mut network.metadata);
@@ -95,10 +99,12 @@ pub(crate) fn read(args: &FileArgs) -> Result<Files, Vec<String>> {
     if !problems.is_empty() {
         return Err(problems);
     }
+    let credentials = Login::of(&volumes, &secrets);
     let mut files = Files {
         networks,
         volumes,
         namespaces,
+        credentials,
         targets,
     };
     files.know_every_namespace();

@@ -8,6 +8,7 @@ use dockfleet_agent::journal::{Journal, Snapshot};
 use dockfleet_agent::pass::{self, Progress};
 use dockfleet_crds::{Entry, EntryState, EntryStatus, Intent, Reason};
 use dockfleet_planner::assignment::{Assigned, Fate, Input, assign};
+use dockfleet_planner::credentials::Keyring;
 use dockfleet_planner::desired::{Desired, Tombstone};
 use dockfleet_planner::plan::{JournalChange, Planned, Step};
 use dockfleet_planner::render;
@@ -97,6 +98,7 @@ impl Work {
             &self.engine,
             &mut self.journal,
             &entries,
+            &files.credentials.keyring,
             &Effects::default(),
             progress,
         )
@@ -126,7 +128,8 @@ impl Work {
     pub(crate) async fn preview(&self, files: &Files, goal: Goal) -> anyhow::Result<Vec<Change>> {
         let (assigned, concerned) = self.assignment(files, goal, &self.known());
         let entries = concerned_only(&assigned.entries, &concerned);
-        let planned = pass::preview(&self.engine, &self.journal, &entries).await?;
+        let keyring = &files.credentials.keyring;
+        let planned = pass::preview(&self.engine, &self.journal, &entries, keyring).await?;
         let mut changes: Vec<Change> = Vec::new();
         for p in &planned {
             let Some(entry) = entries.iter().find(|e| e.uid == p.status.uid) else {
@@ -149,7 +152,9 @@ impl Work {
     /// Returns how everything that was ever applied stands.
     pub(crate) async fn standing(&self) -> anyhow::Result<Vec<Row>> {
         let entries = self.previous();
-        let planned = pass::preview(&self.engine, &self.journal, &entries).await?;
+        // What was applied with credentials was seen to have them.
+        let keyring = Keyring::new();
+        let planned = pass::preview(&self.engine, &self.journal, &entries, &keyring).await?;
         let statuses: Vec<EntryStatus> = planned.into_iter().map(|p| p.status).collect();
         let mut rows: Vec<Row> = entries
             .iter()
@@ -199,6 +204,7 @@ impl Work {
             called: self.target.name(),
             resources: &resources,
             namespaces: &files.namespaces,
+            credentials: &files.credentials.granted,
             previous: &previous,
             statuses,
         });

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use dockfleet_crds::assignment::HostAssignmentSpec;
 use dockfleet_crds::{DockerHost, HostAssignment, Intent};
-use dockfleet_planner::assignment::{Assigned, Fate, Input, assign};
+use dockfleet_planner::assignment::{Assigned, Fate, Granted, Input, assign};
 use dockfleet_planner::resource::Resource;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::Resource as _;
@@ -102,6 +102,7 @@ impl Index {
             called: &state.called,
             resources: &resources,
             namespaces: &self.namespaces,
+            credentials: &Granted::new(),
             previous: state.entries(),
             statuses: state.statuses(),
         });

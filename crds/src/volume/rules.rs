@@ -43,12 +43,12 @@ fn sources(schema: &mut Schema) {
         schema,
         &[
             Rule {
-                rule: "[has(self.tmpfs), has(self.bind), has(self.nfs)].filter(s, s).size() <= 1",
-                message: "'%s are set together; keep one of them'.format([!has(self.tmpfs) ? 'bind and nfs' : !has(self.bind) ? 'tmpfs and nfs' : !has(self.nfs) ? 'tmpfs and bind' : 'tmpfs, bind and nfs'])",
+                rule: "[has(self.tmpfs), has(self.bind), has(self.nfs), has(self.cifs)].filter(s, s).size() <= 1",
+                message: "'%s are set together; keep one of them'.format([((has(self.tmpfs) ? ['tmpfs'] : []) + (has(self.bind) ? ['bind'] : []) + (has(self.nfs) ? ['nfs'] : []) + (has(self.cifs) ? ['cifs'] : [])).join(' and ')])",
             },
             Rule {
-                rule: "self.driver == 'local' || !(has(self.tmpfs) || has(self.bind) || has(self.nfs) || has(self.size))",
-                message: "'tmpfs, bind, nfs and size belong to driver local, but driver is %s; use options with this driver'.format([self.driver])",
+                rule: "self.driver == 'local' || !(has(self.tmpfs) || has(self.bind) || has(self.nfs) || has(self.cifs) || has(self.size))",
+                message: "'tmpfs, bind, nfs, cifs and size belong to driver local, but driver is %s; use options with this driver'.format([self.driver])",
             },
         ],
     );
@@ -56,8 +56,8 @@ fn sources(schema: &mut Schema) {
         schema,
         ".size",
         &[Rule {
-            rule: "!has(self.size) || !(has(self.tmpfs) || has(self.bind) || has(self.nfs))",
-            message: "'size %s limits a volume on the host\\'s disk and cannot be joined with tmpfs, bind or nfs; for tmpfs set tmpfs.size'.format([self.size])",
+            rule: "!has(self.size) || !(has(self.tmpfs) || has(self.bind) || has(self.nfs) || has(self.cifs))",
+            message: "'size %s limits a volume on the host\\'s disk and cannot be joined with tmpfs, bind, nfs or cifs; for tmpfs set tmpfs.size'.format([self.size])",
         }],
     );
 }
@@ -69,7 +69,7 @@ fn options(schema: &mut Schema) {
         ".options",
         &[
             Rule {
-                rule: "!has(self.options) || !(has(self.tmpfs) || has(self.bind) || has(self.nfs)) || !self.options.exists(k, k in ['type', 'o', 'device'])",
+                rule: "!has(self.options) || !(has(self.tmpfs) || has(self.bind) || has(self.nfs) || has(self.cifs)) || !self.options.exists(k, k in ['type', 'o', 'device'])",
                 message: "'options sets %s, which the source sets itself; remove it from options'.format([self.options.filter(k, k in ['type', 'o', 'device'])[0]])",
             },
             Rule {

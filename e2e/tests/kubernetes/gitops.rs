@@ -127,7 +127,7 @@ impl World {
         };
         let mut missing = Vec::new();
         for host in self.selected(resource, version.revision)? {
-            let revision = render::entry(resource, &host)?.revision;
+            let revision = render::entry(resource, &host, None)?.revision;
             if !self.has_said_ready(&host, resource.uid(), &revision, version.revision) {
                 missing.push(host.metadata.name.unwrap_or_default());
             }

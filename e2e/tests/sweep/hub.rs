@@ -9,7 +9,7 @@ use dockfleet_crds::{
     DEFAULT_FLEET_NAMESPACE, DockerHost, Entry, EntryState, EntryStatus, HostAssignment,
 };
 use dockfleet_e2e::{ControlPlane, Dockfleet};
-use dockfleet_planner::assignment::{Input, assign};
+use dockfleet_planner::assignment::{Granted, Input, assign};
 use dockfleet_planner::select::NamespaceLabels;
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -102,6 +102,7 @@ impl Hub {
             called: host.metadata.name.as_deref().unwrap_or_default(),
             resources: &resources,
             namespaces: &NamespaceLabels::new(),
+            credentials: &Granted::new(),
             previous,
             statuses,
         });

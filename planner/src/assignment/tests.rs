@@ -31,6 +31,7 @@ fn elsewhere() -> DockerNetworkSpec {
 struct World {
     host: DockerHost,
     namespaces: NamespaceLabels,
+    credentials: Granted,
     previous: Vec<Entry>,
     statuses: Vec<EntryStatus>,
 }
@@ -40,6 +41,7 @@ impl World {
         Self {
             host: host("h1", &[]),
             namespaces: NamespaceLabels::new(),
+            credentials: Granted::new(),
             previous: Vec::new(),
             statuses: Vec::new(),
         }
@@ -51,6 +53,7 @@ impl World {
             called: "h1",
             resources,
             namespaces: &self.namespaces,
+            credentials: &self.credentials,
             previous: &self.previous,
             statuses: &self.statuses,
         })
@@ -86,7 +89,7 @@ fn live(network: &DockerNetwork) -> (Resource<'_>, Fate) {
 }
 
 fn present(network: &DockerNetwork) -> Entry {
-    render::entry(Resource::Network(network), &host("h1", &[])).unwrap()
+    render::entry(Resource::Network(network), &host("h1", &[]), None).unwrap()
 }
 
 fn tombstone(network: &DockerNetwork, policy: DeletionPolicy, id: Option<&str>) -> Entry {
@@ -433,4 +436,94 @@ fn a_full_assignment_refuses_the_youngest() {
     assert!(world.next(&going).refused.contains_key("uid-n000"));
     world.tell("uid-n001", EntryState::Gone, None);
     assert_eq!(world.next(&going).refused, BTreeMap::new());
+}
+
+mod credentials {
+    use dockfleet_crds::DockerVolume;
+    use dockfleet_crds::volume::{CifsSource, DockerVolumeSpec, SecretName};
+
+    use super::*;
+
+    fn share() -> DockerVolume {
+        let cifs = CifsSource {
+            server: "nas".to_owned(),
+            share: "team".to_owned(),
+            credentials_secret: Some(SecretName {
+                name: "nas-login".to_owned(),
+            }),
+            ..CifsSource::default()
+        };
+        crate::fixtures::volume(
+            "share",
+            DockerVolumeSpec {
+                cifs: Some(cifs),
+                ..crate::fixtures::volume_spec()
+            },
+        )
+    }
+
+    fn missing() -> Refusal {
+        Refusal {
+            reason: Reason::CredentialsMissing,
+            message: "there is no Secret team/nas-login".to_owned(),
+        }
+    }
+
+    fn version_in(assigned: &Assigned) -> Option<&str> {
+        assigned.entries.first()?.spec.get("credentials")?.as_str()
+    }
+
+    #[test]
+    fn i9_an_entry_has_the_version_and_nothing_else() {
+        let share = share();
+        let mut world = World::new();
+        let granted =
+            |version: &str| Granted::from([("uid-share".to_owned(), Ok(version.to_owned()))]);
+        world.credentials = granted("v1");
+        let first = world.next(&[(Resource::Volume(&share), Fate::Live)]);
+        assert_eq!(version_in(&first), Some("v1"));
+        world.credentials = granted("v2");
+        let second = world.next(&[(Resource::Volume(&share), Fate::Live)]);
+        assert_eq!(version_in(&second), Some("v2"));
+        assert_ne!(first.entries[0].revision, second.entries[0].revision);
+    }
+
+    /// Invariants 1 and 7.
+    #[test]
+    fn a_secret_that_goes_takes_nothing_with_it() {
+        let (share, net) = (share(), network("lab", DockerNetworkSpec::default()));
+        let all = [
+            (Resource::Volume(&share), Fate::Live),
+            (Resource::Network(&net), Fate::Live),
+        ];
+        let mut world = World::new();
+        world.credentials = Granted::from([("uid-share".to_owned(), Err(missing()))]);
+        let before = world.next(&all);
+        assert_eq!(before.refused.get("uid-share"), Some(&missing()));
+        assert_eq!(before.entries.len(), 1);
+        world.credentials = Granted::from([("uid-share".to_owned(), Ok("v1".to_owned()))]);
+        let there = world.next(&all);
+        assert_eq!((there.entries.len(), there.refused.len()), (2, 0));
+        world.credentials = Granted::from([("uid-share".to_owned(), Err(missing()))]);
+        let gone = world.next(&all);
+        assert_eq!(gone.refused.get("uid-share"), Some(&missing()));
+        assert_eq!(gone.entries, there.entries);
+        // A deletion needs no credentials.
+        let deleted = world.next(&[(Resource::Volume(&share), Fate::Deleted)]);
+        let stone = deleted.entries.iter().find(|e| e.uid == "uid-share");
+        assert_eq!(stone.unwrap().intent, Intent::Absent);
+    }
+
+    #[test]
+    fn a_suspended_resource_keeps_its_entry_without_its_secret() {
+        let mut share = share();
+        let mut world = World::new();
+        world.credentials = Granted::from([("uid-share".to_owned(), Ok("v1".to_owned()))]);
+        let there = world.next(&[(Resource::Volume(&share), Fate::Live)]);
+        share.spec.suspend = true;
+        share.spec.host_selector = Some(selector(&[("site", "nowhere")]));
+        world.credentials = Granted::from([("uid-share".to_owned(), Err(missing()))]);
+        let kept = world.next(&[(Resource::Volume(&share), Fate::Live)]);
+        assert_eq!(kept.entries, there.entries);
+    }
 }

@@ -269,8 +269,9 @@ fn volumes(
         driver: "local".to_owned(),
         options: map(have),
         labels: map(labels.1),
+        ..ObservedVolume::default()
     };
-    volume(&want, &have)
+    volume(&want, &have, None)
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What to do about an entry that the host must have.
 
+mod credentials;
 mod foreign;
 
 use dockfleet_crds::assignment::Kind;
@@ -7,6 +8,7 @@ use dockfleet_crds::policy::{DriftPolicy, LossPolicy, ManagementPolicy};
 use dockfleet_crds::{Entry, EntryStatus, FieldDiff, Reason, labels};
 use sha2::{Digest, Sha256};
 
+use self::credentials::Given;
 use super::world::World;
 use super::{JournalChange, Planned, Step, drifted, failed, in_words, pending, ready, report};
 use crate::capability;
@@ -21,6 +23,7 @@ struct Case<'a> {
     desired: &'a Desired,
     policy: Behaviour,
     record: Option<&'a Record>,
+    credentials: Given<'a>,
     world: &'a World<'a>,
 }
 
@@ -50,6 +53,7 @@ pub(super) fn plan(
         desired,
         policy,
         record: world.record(entry),
+        credentials: Given::of(entry, desired, world.around.keyring),
         world,
     };
     if let Some(renamed) = case.renamed() {
@@ -161,6 +165,9 @@ impl Case<'_> {
         if let Some(message) = capability::missing(self.desired, self.world.around.api) {
             return report(failed(self.entry, Reason::Unsupported, message));
         }
+        if let Some(waits) = self.lacks_credentials() {
+            return report(waits);
+        }
         let id = match self.entry.kind {
             // The engine gives a network its ID.
             Kind::DockerNetwork => None,
@@ -222,12 +229,8 @@ impl Case<'_> {
         }
         // Who let go of it has no more to say of it.
         let before = self.world.retained(self.entry, object);
-        self.keep(
-            object,
-            diff,
-            self.owned(object),
-            before.map(|r| r.uid.clone()),
-        )
+        let record = self.owned(object, &diff);
+        self.keep(object, diff, record, before.map(|r| r.uid.clone()))
     }
 
     /// Keeps an object that is the entry's by its record, which may be about to be written.
@@ -239,7 +242,9 @@ impl Case<'_> {
         instead_of: Option<String>,
     ) -> Planned {
         let (step, record, status) = if diff.is_empty() {
-            (Step::None, record, ready(self.entry, object.id()))
+            let status = self.unknown_credentials(object);
+            let status = status.unwrap_or_else(|| ready(self.entry, object.id()));
+            (Step::None, record, status)
         } else if !self.may_replace(object) {
             (Step::None, record, self.left_different(object, diff))
         } else if let Some(message) = capability::missing(self.desired, self.world.around.api) {
@@ -277,12 +282,13 @@ impl Case<'_> {
         }
     }
 
-    fn owned(&self, object: Object<'_>) -> Record {
+    fn owned(&self, object: Object<'_>, diff: &[FieldDiff]) -> Record {
         let was_there = self.record.is_some_and(|r| r.adopted);
         Record {
             adopted: was_there && !object.made_for(&self.entry.uid),
             // A volume that differs may hold data too.
             was_ready: true,
+            credentials: self.credentials_of(object, diff),
             ..Record::new(self.entry, object.name(), Stage::Owned, Some(object.id()))
         }
     }
@@ -308,6 +314,10 @@ impl Case<'_> {
         } else {
             "updatePolicy is Never"
         };
+        if let Some(message) = self.other_credentials(&diff) {
+            let id = Some(object.id());
+            return drifted(self.entry, Reason::Drifted, message, id, diff);
+        }
         let reason = if self.policy.suspend {
             Reason::Suspended
         } else {
@@ -327,7 +337,8 @@ impl Case<'_> {
 
     fn compared(&self, object: Object<'_>, diff: Vec<FieldDiff>) -> EntryStatus {
         if diff.is_empty() {
-            return ready(self.entry, object.id());
+            let unknown = self.unknown_credentials(object);
+            return unknown.unwrap_or_else(|| ready(self.entry, object.id()));
         }
         let message = format!("managementPolicy is Observe: {}", in_words(&diff));
         drifted(
@@ -342,7 +353,9 @@ impl Case<'_> {
     fn diff(&self, object: Object<'_>) -> Vec<FieldDiff> {
         match (self.desired, object) {
             (Desired::Network(want), Object::Network(have)) => diff::network(want, have),
-            (Desired::Volume(want), Object::Volume(have)) => diff::volume(want, have),
+            (Desired::Volume(want), Object::Volume(have)) => {
+                diff::volume(want, have, self.credentials.at_hand())
+            }
             // An entry is compared with objects of its own kind only.
             _ => Vec::new(),
         }

@@ -1,5 +1,6 @@
 //! Table tests of planning; names and comments cite the invariants of the design by number.
 
+mod credentials;
 mod ownership;
 mod present;
 mod tombstone;
@@ -17,7 +18,10 @@ use crate::observed::{ObservedNetwork, ObservedVolume};
 const AROUND: Surroundings<'static> = Surroundings {
     api: ApiVersion(1, 47),
     nonce: "nonce",
+    keyring: &NO_KEYS,
 };
+
+static NO_KEYS: Keyring = Keyring::new();
 
 /// Everything there is in one test.
 #[derive(Default)]
@@ -198,6 +202,7 @@ fn made_volume(entry: &Entry, id: &str) -> ObservedVolume {
         name: d.name,
         driver: d.driver,
         options: d.options,
+        credentials: None,
         labels: d.labels,
     }
 }

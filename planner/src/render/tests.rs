@@ -5,7 +5,9 @@ use dockfleet_crds::network::{
 use dockfleet_crds::policy::{
     AdoptionPolicy, DeletionPolicy, DriftPolicy, LossPolicy, ManagementPolicy, NetworkUpdatePolicy,
 };
-use dockfleet_crds::volume::{BindSource, DockerVolumeSpec, NfsSource, TmpfsSource};
+use dockfleet_crds::volume::{
+    BindSource, CifsSource, DockerVolumeSpec, NfsSource, SecretName, TmpfsSource,
+};
 use serde_json::json;
 
 use super::*;
@@ -35,7 +37,7 @@ fn plain(driver: &str, options: &[(&str, &str)]) -> DesiredNetwork {
 #[test]
 fn a_bare_network_asks_for_name_and_driver_only() {
     let bare = fixtures::network("lab", DockerNetworkSpec::default());
-    let rendered = entry(Resource::Network(&bare), &host("h1", &[])).unwrap();
+    let rendered = entry(Resource::Network(&bare), &host("h1", &[]), None).unwrap();
     assert_eq!(
         rendered,
         Entry {
@@ -318,6 +320,39 @@ fn each_source_of_a_volume_becomes_options_of_the_local_driver() {
             .unwrap(),
         "addr=nas.example,vers=4.2,ro,hard,timeo=600"
     );
+    let cifs = |source: CifsSource| DockerVolumeSpec {
+        cifs: Some(CifsSource {
+            server: "nas.example".to_owned(),
+            share: "team/a b".to_owned(),
+            ..source
+        }),
+        ..volume_spec()
+    };
+    assert_eq!(
+        volume_options(cifs(CifsSource::default())),
+        map(&[
+            ("type", "cifs"),
+            ("device", "//nas.example/team/a b"),
+            ("o", "addr=nas.example,rw,username=guest,password=")
+        ])
+    );
+    let full = CifsSource {
+        credentials_secret: Some(SecretName {
+            name: "login".to_owned(),
+        }),
+        version: Some("3.1.1".to_owned()),
+        uid: Some(1000),
+        gid: Some(1001),
+        file_mode: Some("640".to_owned()),
+        dir_mode: Some("0750".to_owned()),
+        read_only: true,
+        mount_options: vec!["nobrl".to_owned()],
+        ..CifsSource::default()
+    };
+    assert_eq!(
+        volume_options(cifs(full)).get("o").unwrap(),
+        "addr=nas.example,vers=3.1.1,ro,uid=1000,gid=1001,file_mode=0640,dir_mode=0750,nobrl"
+    );
     let bind = |read_only| DockerVolumeSpec {
         bind: Some(BindSource {
             path: "/srv/data".to_owned(),
@@ -368,6 +403,7 @@ fn a_volume_keeps_driver_size_options_labels_and_policies() {
             name: "app-data".to_owned(),
             driver: "rexray".to_owned(),
             options: map(&[("fs", "xfs"), ("size", "10737418240")]),
+            credentials: None,
             labels: map(&[("team", "lab")]),
             loss_policy: LossPolicy::Recreate,
             policy: Behaviour {
@@ -415,8 +451,8 @@ fn revisions_are_stable() {
     };
     let host = host("h1", &[]);
     let (net, vol) = (fixtures::network("lab", net), fixtures::volume("data", vol));
-    let net = entry(Resource::Network(&net), &host).unwrap();
-    let vol = entry(Resource::Volume(&vol), &host).unwrap();
+    let net = entry(Resource::Network(&net), &host, None).unwrap();
+    let vol = entry(Resource::Volume(&vol), &host, None).unwrap();
     let stone = Tombstone {
         name: "lab".to_owned(),
         policy: DeletionPolicy::Delete,
@@ -439,7 +475,7 @@ fn revisions_are_stable() {
 fn a_revision_hangs_on_what_is_asked_and_on_nothing_else() {
     let base = fixtures::network("lab", DockerNetworkSpec::default());
     let revision = |n: &dockfleet_crds::DockerNetwork, host: &DockerHost| {
-        entry(Resource::Network(n), host).unwrap().revision
+        entry(Resource::Network(n), host, None).unwrap().revision
     };
     let h1 = host("h1", &[]);
     let mut other = base.clone();
@@ -459,7 +495,7 @@ fn a_revision_hangs_on_what_is_asked_and_on_nothing_else() {
 #[test]
 fn what_was_rendered_is_read_again() {
     let v = fixtures::volume("data", volume_spec());
-    let e = entry(Resource::Volume(&v), &host("h1", &[])).unwrap();
+    let e = entry(Resource::Volume(&v), &host("h1", &[]), None).unwrap();
     assert_eq!(
         desired::Desired::of(&e).unwrap(),
         desired::Desired::Volume(rendered_volume(volume_spec()).unwrap())

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use dockfleet_crds::quantity;
-use dockfleet_crds::volume::{BindSource, DockerVolume, NfsSource, TmpfsSource};
+use dockfleet_crds::volume::{BindSource, CifsSource, DockerVolume, NfsSource, TmpfsSource};
 
 use super::RenderError;
 use crate::desired::{Behaviour, DesiredVolume};
 use crate::options::Options;
 use crate::resource::Resource;
 
-/// Renders a volume; it is the same on every host.
+/// Renders a volume without the version of its credentials; it is the same on every host.
 pub fn volume(volume: &DockerVolume) -> Result<DesiredVolume, RenderError> {
     let spec = &volume.spec;
     let mut options = Options::default();
@@ -24,6 +24,9 @@ pub fn volume(volume: &DockerVolume) -> Result<DesiredVolume, RenderError> {
     if let Some(n) = &spec.nfs {
         options.extend(&nfs(n));
     }
+    if let Some(c) = &spec.cifs {
+        options.extend(&cifs(c));
+    }
     if let Some(size) = &spec.size {
         options.set("size", Some(bytes("size", size)?));
     }
@@ -31,6 +34,7 @@ pub fn volume(volume: &DockerVolume) -> Result<DesiredVolume, RenderError> {
         name: Resource::Volume(volume).object_name().to_owned(),
         driver: spec.driver.clone(),
         options: options.into_map(),
+        credentials: None,
         labels: spec.labels.clone(),
         loss_policy: spec.loss_policy,
         policy: Behaviour::of(Resource::Volume(volume)),
@@ -83,4 +87,27 @@ fn nfs(source: &NfsSource) -> BTreeMap<String, String> {
     o.push(if source.read_only { "ro" } else { "rw" }.to_owned());
     o.extend(source.mount_options.iter().cloned());
     mount("nfs", &format!(":{}", source.path), &o)
+}
+
+/// The options of a share, without the credentials, which never are in an assignment. The engine
+/// gives them to Linux as they are: no helper such as mount.cifs has a look at them, so a guest is
+/// a name, and an octal number begins with 0.
+fn cifs(source: &CifsSource) -> BTreeMap<String, String> {
+    // The engine resolves the first address it finds, so that no other value can pass for one.
+    let mut o = vec![format!("addr={}", source.server)];
+    o.extend(source.version.as_ref().map(|v| format!("vers={v}")));
+    o.push(if source.read_only { "ro" } else { "rw" }.to_owned());
+    o.extend(source.uid.map(|u| format!("uid={u}")));
+    o.extend(source.gid.map(|g| format!("gid={g}")));
+    let octal = |mode: &String| format!("0{}", mode.trim_start_matches('0'));
+    let mode =
+        |key: &str, mode: &Option<String>| mode.as_ref().map(|m| format!("{key}={}", octal(m)));
+    o.extend(mode("file_mode", &source.file_mode));
+    o.extend(mode("dir_mode", &source.dir_mode));
+    o.extend(source.mount_options.iter().cloned());
+    if source.credentials_secret.is_none() {
+        o.extend(["username=guest", "password="].map(str::to_owned));
+    }
+    let device = format!("//{}/{}", source.server, source.share);
+    mount("cifs", &device, &o)
 }

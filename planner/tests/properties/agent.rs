@@ -8,6 +8,7 @@ use dockfleet_crds::policy::{
     AdoptionPolicy, DeletionPolicy, DriftPolicy, LossPolicy, ManagementPolicy,
 };
 use dockfleet_crds::{Entry, EntryState, EntryStatus, Intent, labels};
+use dockfleet_planner::credentials::Keyring;
 use dockfleet_planner::desired::{Behaviour, Desired};
 use dockfleet_planner::observed::{Object, Observed};
 use dockfleet_planner::plan::{JournalChange, Planned, Records, Step, Surroundings, plan};
@@ -83,6 +84,7 @@ impl Agent {
         let around = Surroundings {
             api: self.engine.api(),
             nonce: &nonce,
+            keyring: &Keyring::new(),
         };
         plan(
             &self.entries,

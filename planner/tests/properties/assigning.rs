@@ -8,7 +8,7 @@ use dockfleet_crds::policy::{DeletionPolicy, ManagementPolicy};
 use dockfleet_crds::{
     DockerHost, DockerNetwork, DockerVolume, Entry, EntryState, EntryStatus, Intent, MAX_ENTRIES,
 };
-use dockfleet_planner::assignment::{Assigned, Fate, Input, assign};
+use dockfleet_planner::assignment::{Assigned, Fate, Granted, Input, assign};
 use dockfleet_planner::desired::{Desired, Tombstone};
 use dockfleet_planner::render;
 use dockfleet_planner::resource::Resource;
@@ -52,6 +52,7 @@ impl World {
             called: "h1",
             resources: &resources,
             namespaces: &self.namespaces,
+            credentials: &Granted::new(),
             previous: &self.previous,
             statuses: &self.statuses,
         })
@@ -209,7 +210,7 @@ fn world() -> impl Strategy<Value = World> {
                 invalid: false,
                 ..earlier
             };
-            let mut entry = render::entry(resource(uid, &valid).view(), &world.host).unwrap();
+            let mut entry = render::entry(resource(uid, &valid).view(), &world.host, None).unwrap();
             if let Some(policy) = before {
                 let name = wishes::object(uid).to_owned();
                 entry = render::tombstone(&entry, &Tombstone { name, policy }, None);

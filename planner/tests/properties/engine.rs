@@ -150,6 +150,7 @@ impl Engine {
             name: v.name.clone(),
             driver: v.driver.clone(),
             options: v.options.clone(),
+            credentials: None,
             labels: v.labels.clone(),
         };
         self.volumes.insert(v.name.clone(), volume);

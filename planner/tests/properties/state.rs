@@ -2,6 +2,7 @@
 
 use dockfleet_crds::{Entry, labels};
 use dockfleet_planner::capability::ApiVersion;
+use dockfleet_planner::credentials::Keyring;
 use dockfleet_planner::observed::{Observed, ObservedNetwork, ObservedVolume};
 use dockfleet_planner::plan::{Planned, Records, Step, Surroundings, forgettable, plan, statuses};
 use dockfleet_planner::record::{Record, Stage};
@@ -22,6 +23,7 @@ impl State {
         let around = Surroundings {
             api: ApiVersion(1, 47),
             nonce: "nonce",
+            keyring: &Keyring::new(),
         };
         plan(&self.entries, &self.observed, &self.journal, &around)
     }
@@ -113,6 +115,7 @@ fn record(uid: &'static str) -> impl Strategy<Value = Option<Record>> {
             stage,
             adopted,
             was_ready,
+            credentials: None,
         })
     })
 }

@@ -131,6 +131,7 @@ pub(crate) fn volume(uid: &str, variant: u8, policy: Behaviour, loss: LossPolicy
     DesiredVolume {
         name: object(uid).to_owned(),
         driver: if variant == 3 { "plugin" } else { "local" }.to_owned(),
+        credentials: None,
         options: match variant {
             1 => map(&[("type", "nfs"), ("device", ":/a"), ("o", "addr=nas,rw")]),
             _ => map(&[]),

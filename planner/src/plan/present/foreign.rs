@@ -35,6 +35,10 @@ impl Case<'_> {
             AdoptionPolicy::IfMatching => diff.is_empty(),
             AdoptionPolicy::Force => true,
         };
+        if may_adopt && let Some(waits) = self.lacks_credentials() {
+            // Whether it is the same is not known.
+            return report(waits);
+        }
         if !may_adopt {
             return report(self.conflict(object, diff));
         }
@@ -43,7 +47,7 @@ impl Case<'_> {
         }
         let record = Record {
             adopted: before.is_none_or(|r| r.adopted),
-            ..self.owned(object)
+            ..self.owned(object, &diff)
         };
         self.keep(object, diff, record, before.map(|r| r.uid.clone()))
     }

@@ -1,0 +1,195 @@
+//! The credentials of mounts, from the host's own Secret.
+//!
+//! They are kept in memory only: the engine has what it needs for the volumes that it has, across
+//! restarts, and a file with passwords would be one more place to lose them from. What it costs: a
+//! volume that has to be made anew while the API server is away waits for it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dockfleet_crds::Entry;
+use dockfleet_planner::credentials::{Keyring, Parcel};
+use dockfleet_planner::desired::Desired;
+use k8s_openapi::api::core::v1::Secret;
+use kube::{Api, Client};
+use tokio::sync::watch;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::pass::sentence;
+use crate::retry::Backoff;
+
+/// A call that takes longer is made anew.
+const CALL: Duration = Duration::from_secs(30);
+const FIRST_RETRY: Duration = Duration::from_secs(1);
+/// A fleet whose server was away comes back within this time, not all at once.
+const LAST_RETRY: Duration = Duration::from_secs(300);
+
+/// The versions that entries name, by the UID of the resource.
+type Wanted = BTreeMap<String, String>;
+
+/// Has credentials read beside the agent's work, and keeps them.
+#[derive(Debug)]
+pub(crate) struct CredentialKeeper {
+    wanted: watch::Sender<Wanted>,
+    keyring: watch::Receiver<Arc<Keyring>>,
+    _reader: DropGuard,
+}
+
+impl CredentialKeeper {
+    /// Starts to read the Secret that has the host's name, whenever something in it is wanted.
+    pub(crate) fn start(client: &Client, namespace: &str, host: &str) -> Self {
+        let (wanted, asked) = watch::channel(Wanted::new());
+        let (had, keyring) = watch::channel(Arc::default());
+        let reader = Reader {
+            secrets: Api::namespaced(client.clone(), namespace),
+            name: host.to_owned(),
+        };
+        let end = CancellationToken::new();
+        let ended = end.clone();
+        tokio::spawn(async move { ended.run_until_cancelled(reader.run(asked, had)).await });
+        Self {
+            wanted,
+            keyring,
+            _reader: end.drop_guard(),
+        }
+    }
+
+    /// Has the credentials of these entries read, as far as they are not at hand.
+    pub(crate) fn ask_for(&mut self, entries: &[Entry]) {
+        let wanted = named_by(entries);
+        self.wanted.send_if_modified(|before| {
+            let changed = *before != wanted;
+            *before = wanted;
+            changed
+        });
+    }
+
+    /// Waits until there is something new.
+    pub(crate) async fn come(&mut self) {
+        if self.keyring.changed().await.is_err() {
+            // The reader ends with this.
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Returns what is at hand.
+    pub(crate) fn keyring(&self) -> Arc<Keyring> {
+        self.keyring.borrow().clone()
+    }
+}
+
+fn named_by(entries: &[Entry]) -> Wanted {
+    let mut wanted = Wanted::new();
+    for entry in entries {
+        if let Ok(Desired::Volume(volume)) = Desired::of(entry)
+            && let Some(version) = volume.credentials
+        {
+            wanted.insert(entry.uid.clone(), version);
+        }
+    }
+    wanted
+}
+
+/// Why the Secret could not be read.
+#[derive(Debug, thiserror::Error)]
+enum ReadError {
+    #[error("the API server did not answer within {} s", CALL.as_secs())]
+    Timeout,
+    #[error("the API server refused")]
+    Api(#[source] Box<kube::Error>),
+}
+
+struct Reader {
+    secrets: Api<Secret>,
+    name: String,
+}
+
+impl Reader {
+    /// Reads until everything that is wanted is at hand, each time that more is wanted.
+    async fn run(self, mut asked: watch::Receiver<Wanted>, had: watch::Sender<Arc<Keyring>>) {
+        let mut backoff = Backoff::new(FIRST_RETRY, LAST_RETRY);
+        loop {
+            let wanted = asked.borrow_and_update().clone();
+            if !is_missing(&had.borrow(), &wanted) {
+                backoff.reset();
+                // What nobody wants any more is forgotten.
+                tell(&had, kept(&had.borrow(), &wanted));
+                if asked.changed().await.is_err() {
+                    return;
+                }
+                continue;
+            }
+            let keyring = match self.read().await {
+                Ok(secret) => self.taken(secret.as_ref(), &wanted),
+                Err(err) => {
+                    let error = sentence(&err);
+                    tracing::warn!(error, "the credentials of mounts could not be read");
+                    let mut keyring = Keyring::clone(&had.borrow());
+                    keyring.trouble = Some(error);
+                    keyring
+                }
+            };
+            let missing = is_missing(&keyring, &wanted);
+            tell(&had, keyring);
+            if missing {
+                tracing::debug!("credentials are missing, and are read again");
+                let wait = tokio::time::sleep(backoff.next());
+                tokio::select! {
+                    () = wait => {}
+                    changed = asked.changed() => {
+                        if changed.is_err() {
+                            return;
+                        }
+                        // What changed is read at once, and mostly there.
+                        asked.mark_changed();
+                    }
+                }
+            }
+        }
+    }
+
+    async fn read(&self) -> Result<Option<Secret>, ReadError> {
+        match tokio::time::timeout(CALL, self.secrets.get_opt(&self.name)).await {
+            Ok(Ok(secret)) => Ok(secret),
+            Ok(Err(err)) => Err(ReadError::Api(Box::new(err))),
+            Err(_) => Err(ReadError::Timeout),
+        }
+    }
+
+    /// Takes what is wanted out of the Secret.
+    fn taken(&self, secret: Option<&Secret>, wanted: &Wanted) -> Keyring {
+        let mut keyring = Keyring::new();
+        let Some(secret) = secret else {
+            keyring.trouble = Some(format!("there is no Secret {}", self.name));
+            return keyring;
+        };
+        for (uid, version) in wanted {
+            let bytes = secret.data.as_ref().and_then(|data| data.get(uid));
+            match bytes.and_then(|bytes| Parcel::unpacked(&bytes.0)) {
+                Some(parcel) if parcel.version == *version => keyring.insert(uid.clone(), parcel),
+                Some(_) => keyring.trouble = Some("it has another version of them".to_owned()),
+                None => keyring.trouble = Some("it does not have them yet".to_owned()),
+            }
+        }
+        keyring
+    }
+}
+
+fn is_missing(keyring: &Keyring, wanted: &Wanted) -> bool {
+    wanted.iter().any(|(uid, v)| keyring.get(uid, v).is_none())
+}
+
+fn kept(keyring: &Keyring, wanted: &Wanted) -> Keyring {
+    let mut kept = keyring.clone();
+    kept.retain(|uid| wanted.contains_key(uid));
+    kept
+}
+
+fn tell(had: &watch::Sender<Arc<Keyring>>, keyring: Keyring) {
+    had.send_if_modified(|before| {
+        let changed = **before != keyring;
+        *before = Arc::new(keyring);
+        changed
+    });
+}

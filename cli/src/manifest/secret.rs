@@ -1,0 +1,71 @@
+//! Secrets in files: the credentials of volumes, and nothing else. No value of one is in any text.
+
+use dockfleet_planner::credentials::Credentials;
+use dockfleet_planner::resource::Resource;
+use k8s_openapi::api::core::v1::Secret;
+use serde_json::Value;
+
+use super::check::{Resources, mistake, namespace, text};
+use super::{Document, ManifestError};
+
+/// Adds the credentials of a Secret to the resources, or says what is wrong with it.
+pub(super) fn add(document: &Document, resources: &mut Resources) -> Vec<ManifestError> {
+    let name = text(document, "/metadata/name");
+    if name.is_empty() {
+        let message = "metadata.name: Required value: name or generateName is required".to_owned();
+        return vec![mistake(document, "metadata.name", message)];
+    }
+    let mut errors = Vec::new();
+    for field in ["data", "stringData"] {
+        match document.value.get(field) {
+            None | Some(Value::Null) => {}
+            Some(Value::Object(values)) => {
+                for (key, _) in values.iter().filter(|(_, value)| !value.is_string()) {
+                    let path = format!("{field}.{key}");
+                    let message = format!("{path}: a text is wanted; put it into quotes");
+                    errors.push(mistake(document, &path, message));
+                }
+            }
+            Some(_) => {
+                let message = format!("{field}: keys with texts are wanted");
+                errors.push(mistake(document, field, message));
+            }
+        }
+    }
+    if !errors.is_empty() {
+        return errors;
+    }
+    // What serde would say quotes the value.
+    match serde_json::from_value::<Secret>(document.value.clone()) {
+        Ok(secret) => {
+            let key = (namespace(document), name);
+            resources.secrets.insert(key, Credentials::of(&secret));
+            Vec::new()
+        }
+        Err(_) => {
+            let message = "it cannot be read: values below data are texts in base64, those below \
+                           stringData plain texts, labels texts in quotes";
+            vec![mistake(document, "data", message.to_owned())]
+        }
+    }
+}
+
+/// Returns a mistake for each Secret that no volume refers to: whoever reads it has no use for it.
+pub(super) fn unused(documents: &[Document], resources: &Resources) -> Vec<ManifestError> {
+    let is_used =
+        |secret: &Document| {
+            let (namespace, name) = (namespace(secret), text(secret, "/metadata/name"));
+            resources.volumes.iter().map(Resource::Volume).any(|v| {
+                v.namespace() == namespace && v.credentials_secret() == Some(name.as_str())
+            })
+        };
+    let secrets = documents.iter().filter(|d| text(d, "/kind") == "Secret");
+    secrets
+        .filter(|secret| !is_used(secret))
+        .map(|secret| {
+            let message = "no DockerVolume in these files names it in cifs.credentialsSecret, \
+                           which is all that a Secret is read for; remove it";
+            mistake(secret, "metadata.name", message.to_owned())
+        })
+        .collect()
+}

@@ -1,0 +1,58 @@
+//! Credentials of volumes, from the Secrets in the files. They are never stored: each command reads
+//! them anew.
+
+use std::collections::BTreeMap;
+
+use dockfleet_crds::{DockerVolume, Reason};
+use dockfleet_planner::assignment::{Granted, Refusal};
+use dockfleet_planner::credentials::{Credentials, Keyring, Parcel, Unusable};
+use dockfleet_planner::resource::Resource;
+
+/// The version of all credentials that come from files. What is in them is at hand wherever
+/// something is done, and compared itself.
+const VERSION: &str = "files";
+
+/// The credentials that the files have.
+#[derive(Debug, Default)]
+pub(crate) struct Login {
+    /// For the planner: which resources have some.
+    pub(super) granted: Granted,
+    /// For the pass: what they are.
+    pub(super) keyring: Keyring,
+}
+
+impl Login {
+    /// Finds the credentials of each volume that names a Secret.
+    pub(super) fn of(
+        volumes: &[DockerVolume],
+        secrets: &BTreeMap<(String, String), Result<Credentials, Unusable>>,
+    ) -> Self {
+        let mut login = Self::default();
+        for volume in volumes.iter().map(Resource::Volume) {
+            let Some(name) = volume.credentials_secret() else {
+                continue;
+            };
+            let uid = volume.uid().to_owned();
+            let key = (volume.namespace().to_owned(), name.to_owned());
+            let which = format!("Secret {}/{name}", volume.namespace());
+            let granted = match secrets.get(&key) {
+                Some(Ok(credentials)) => {
+                    let parcel = Parcel {
+                        version: VERSION.to_owned(),
+                        credentials: credentials.clone(),
+                    };
+                    login.keyring.insert(uid.clone(), parcel);
+                    Ok(VERSION.to_owned())
+                }
+                Some(Err(why)) => Err(format!("{which} cannot serve: {why}")),
+                None => Err(format!("{which} is not in the files")),
+            };
+            let granted = granted.map_err(|message| Refusal {
+                reason: Reason::CredentialsMissing,
+                message,
+            });
+            login.granted.insert(uid, granted);
+        }
+        login
+    }
+}

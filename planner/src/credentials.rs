@@ -1,0 +1,241 @@
+//! The credentials of a mount: out of a Secret, into an engine's mount options, and out of them again.
+//!
+//! They are in no assignment, status, message or record (invariant 9): those have a version, which
+//! says nothing of what is in them. No value here is shown by `Debug`.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use dockfleet_crds::volume::CREDENTIALS_LABEL;
+use k8s_openapi::api::core::v1::Secret;
+use serde::{Deserialize, Serialize};
+
+/// The type of a mount whose options hold a user name and a password.
+const CIFS: &str = "cifs";
+/// The most characters that Linux takes for each (`CIFS_MAX_USERNAME_LEN` and its like in
+/// `fs/smb/client/cifsglob.h`).
+const MAX_NAME: usize = 255;
+const MAX_PASSWORD: usize = 512;
+
+/// Who mounts a share.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Credentials {
+    username: String,
+    password: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    domain: String,
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Credentials(…)")
+    }
+}
+
+/// Why a Secret cannot serve.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unusable {
+    /// Its owner did not say that Dockfleet may hand it to hosts.
+    #[error(
+        "it is not allowed to leave its namespace; who owns it allows it with the label \
+         {CREDENTIALS_LABEL}: \"true\""
+    )]
+    NotAllowed,
+    /// It has not all that a mount takes.
+    #[error("it has no key {0}; a mount takes the keys username and password, and may have domain")]
+    NoKey(&'static str),
+    /// What it has cannot be written into mount options.
+    #[error("its key {key} {why}")]
+    Unfit {
+        /// The key.
+        key: &'static str,
+        /// What is wrong with the value and what to do, without the value.
+        why: &'static str,
+    },
+}
+
+impl Credentials {
+    /// Reads a Secret with the keys `username`, `password` and `domain`, as type
+    /// `kubernetes.io/basic-auth` has the first two.
+    ///
+    /// # Errors
+    /// Where the Secret is not allowed, not whole, or not fit for mount options.
+    pub fn of(secret: &Secret) -> Result<Self, Unusable> {
+        let labels = secret.metadata.labels.as_ref();
+        if labels
+            .and_then(|l| l.get(CREDENTIALS_LABEL))
+            .map(String::as_str)
+            != Some("true")
+        {
+            return Err(Unusable::NotAllowed);
+        }
+        let text = |key| text(secret, key);
+        let credentials = Self {
+            username: text("username")?.ok_or(Unusable::NoKey("username"))?,
+            password: text("password")?.ok_or(Unusable::NoKey("password"))?,
+            domain: text("domain")?.unwrap_or_default(),
+        };
+        fit("username", &credentials.username, MAX_NAME)?;
+        fit("password", &credentials.password, MAX_PASSWORD)?;
+        fit("domain", &credentials.domain, MAX_NAME)?;
+        if credentials.username.contains('\\') {
+            let why = "has a backslash, which Linux takes for a part of the name; write the domain \
+                       into the key domain";
+            let key = "username";
+            return Err(Unusable::Unfit { key, why });
+        }
+        Ok(credentials)
+    }
+
+    /// Adds the credentials to mount options.
+    pub fn put_into(&self, options: &mut BTreeMap<String, String>) {
+        let mut o = options.remove("o").unwrap_or_default();
+        let all = [
+            ("username", &self.username),
+            ("password", &self.password),
+            ("domain", &self.domain),
+        ];
+        for (key, value) in all.into_iter().filter(|(_, value)| !value.is_empty()) {
+            if !o.is_empty() {
+                o.push(',');
+            }
+            o.push_str(key);
+            o.push('=');
+            o.push_str(value);
+        }
+        options.insert("o".to_owned(), o);
+    }
+
+    /// Takes the credentials out of the options of a volume, so that the rest can be shown. There
+    /// are some where one of the keys is there, with a value or without.
+    pub fn take_out(options: &mut BTreeMap<String, String>) -> Option<Self> {
+        if options.get("type").map(String::as_str) != Some(CIFS) {
+            return None;
+        }
+        let o = options.get("o")?;
+        let mut found = Self::default();
+        let mut seen = [false; 3];
+        let mut rest = Vec::new();
+        for item in o.split(',') {
+            let (key, value) = item.split_once('=').unwrap_or((item, ""));
+            let [username, password, domain] = &mut seen;
+            let place = match key {
+                "username" => Some((username, &mut found.username)),
+                "password" => Some((password, &mut found.password)),
+                "domain" => Some((domain, &mut found.domain)),
+                _ => None,
+            };
+            match place {
+                Some((seen, place)) if !*seen => {
+                    *seen = true;
+                    value.clone_into(place);
+                }
+                _ => rest.push(item),
+            }
+        }
+        if !seen.contains(&true) {
+            return None;
+        }
+        let rest = rest.join(",");
+        if rest.is_empty() {
+            options.remove("o");
+        } else {
+            options.insert("o".to_owned(), rest);
+        }
+        Some(found)
+    }
+}
+
+fn text(secret: &Secret, key: &'static str) -> Result<Option<String>, Unusable> {
+    // What is given as text wins, as an API server has it.
+    if let Some(text) = secret.string_data.as_ref().and_then(|d| d.get(key)) {
+        return Ok(Some(text.clone()));
+    }
+    let Some(bytes) = secret.data.as_ref().and_then(|d| d.get(key)) else {
+        return Ok(None);
+    };
+    let text = std::str::from_utf8(&bytes.0).map_err(|_| Unusable::Unfit {
+        key,
+        why: "is no text in UTF-8; write it anew",
+    })?;
+    Ok(Some(text.to_owned()))
+}
+
+/// Mount options are one text in which a comma ends an option, and Linux knows no escape for it that
+/// works everywhere.
+fn fit(key: &'static str, value: &str, most: usize) -> Result<(), Unusable> {
+    let why = if value.is_empty() && key != "domain" {
+        "is empty; write it, or leave out credentialsSecret to mount as a guest"
+    } else if value.ends_with('\n') {
+        "ends in a line break; write it without one, as `kubectl create secret --from-literal` does"
+    } else if value.contains(',') {
+        "has a comma, which ends an option of a mount; choose another one at the server"
+    } else if value.chars().any(char::is_control) {
+        "has a control character, such as a line break; write it without one"
+    } else if value.chars().count() > most {
+        "is longer than Linux takes: 512 characters of a password, 255 of a name or domain"
+    } else {
+        return Ok(());
+    };
+    Err(Unusable::Unfit { key, why })
+}
+
+/// What a host's own Secret holds for one resource: its credentials with their version.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parcel {
+    /// Version, which the entry of the resource names too.
+    pub version: String,
+    /// The credentials.
+    pub credentials: Credentials,
+}
+
+impl Parcel {
+    /// Returns the form that a Secret holds.
+    pub fn packed(&self) -> Vec<u8> {
+        // Structs of strings always become JSON.
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+
+    /// Reads what a Secret holds; nothing where that is not a parcel. Why is not told: the error
+    /// would quote it.
+    pub fn unpacked(bytes: &[u8]) -> Option<Self> {
+        serde_json::from_slice(bytes).ok()
+    }
+}
+
+/// The credentials that an agent has at hand, by the UID of the resource.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Keyring {
+    parcels: BTreeMap<String, Parcel>,
+    /// Why it may lack some, in a sentence.
+    pub trouble: Option<String>,
+}
+
+impl Keyring {
+    /// Makes a keyring without credentials.
+    pub const fn new() -> Self {
+        Self {
+            parcels: BTreeMap::new(),
+            trouble: None,
+        }
+    }
+
+    /// Takes in the credentials of a resource.
+    pub fn insert(&mut self, uid: String, parcel: Parcel) {
+        self.parcels.insert(uid, parcel);
+    }
+
+    /// Forgets the credentials of resources that are not to be kept.
+    pub fn retain(&mut self, keep: impl Fn(&str) -> bool) {
+        self.parcels.retain(|uid, _| keep(uid));
+    }
+
+    /// Returns the credentials of a resource, if they are of this version.
+    pub fn get(&self, uid: &str, version: &str) -> Option<&Credentials> {
+        let parcel = self.parcels.get(uid)?;
+        (parcel.version == version).then_some(&parcel.credentials)
+    }
+}
+
+#[cfg(test)]
+mod tests;

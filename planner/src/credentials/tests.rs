@@ -1,0 +1,118 @@
+use k8s_openapi::ByteString;
+
+use super::*;
+use crate::fixtures::map;
+
+fn secret(pairs: &[(&str, &str)]) -> Secret {
+    let mut secret = Secret::default();
+    secret.metadata.labels = Some(map(&[(CREDENTIALS_LABEL, "true")]));
+    let bytes = |(k, v): &(&str, &str)| ((*k).to_owned(), ByteString(v.as_bytes().to_vec()));
+    secret.data = Some(pairs.iter().map(bytes).collect());
+    secret
+}
+
+fn login(username: &str, password: &str, domain: &str) -> Credentials {
+    Credentials {
+        username: username.to_owned(),
+        password: password.to_owned(),
+        domain: domain.to_owned(),
+    }
+}
+
+fn why(pairs: &[(&str, &str)]) -> String {
+    Credentials::of(&secret(pairs)).unwrap_err().to_string()
+}
+
+#[test]
+fn a_secret_is_read_by_its_keys() {
+    let given = secret(&[("username", "a"), ("password", "b=c; d"), ("more", "x")]);
+    assert_eq!(Credentials::of(&given), Ok(login("a", "b=c; d", "")));
+    let given = secret(&[("username", "a"), ("password", "b"), ("domain", "D")]);
+    assert_eq!(Credentials::of(&given), Ok(login("a", "b", "D")));
+    // As files have it.
+    let mut given = secret(&[("username", "a"), ("password", "old")]);
+    given.string_data = Some(map(&[("password", "new")]));
+    assert_eq!(Credentials::of(&given), Ok(login("a", "new", "")));
+}
+
+#[test]
+fn a_secret_that_its_owner_did_not_label_is_not_used() {
+    for label in [None, Some("false")] {
+        let mut given = secret(&[("username", "a"), ("password", "b")]);
+        given.metadata.labels = label.map(|l| map(&[(CREDENTIALS_LABEL, l)]));
+        assert_eq!(Credentials::of(&given), Err(Unusable::NotAllowed));
+    }
+}
+
+#[test]
+fn what_does_not_fit_into_mount_options_is_refused_without_its_value() {
+    assert_eq!(
+        why(&[("username", "a")]),
+        "it has no key password; a mount takes the keys username and password, and may have domain"
+    );
+    let cases = [
+        ("hunter2,ro", "its key password has a comma"),
+        ("hunter2\n", "its key password ends in a line break"),
+        ("hunter2\nx", "its key password has a control character"),
+        ("", "its key password is empty"),
+    ];
+    for (password, wanted) in cases {
+        let told = why(&[("username", "a"), ("password", password)]);
+        assert!(told.starts_with(wanted), "{told}");
+        assert!(!told.contains("hunter2"), "{told}");
+    }
+    let long = "hunter2".repeat(100);
+    assert!(why(&[("username", "a"), ("password", &long)]).contains("longer"));
+    assert!(why(&[("username", "D\\a"), ("password", "b")]).contains("backslash"));
+    assert!(why(&[("username", "a,b"), ("password", "b")]).contains("comma"));
+    let mut binary = secret(&[("username", "a")]);
+    let data = binary.data.as_mut().unwrap();
+    data.insert("password".to_owned(), ByteString(vec![0xff, 0xfe]));
+    let told = Credentials::of(&binary).unwrap_err().to_string();
+    assert!(told.contains("no text"), "{told}");
+}
+
+#[test]
+fn what_is_put_into_options_comes_out_again() {
+    let plain = map(&[("type", "cifs"), ("device", "//s/a"), ("o", "addr=s,rw")]);
+    let given = login("a", "b=c", "D");
+    let mut options = plain.clone();
+    given.put_into(&mut options);
+    assert_eq!(
+        options.get("o").unwrap(),
+        "addr=s,rw,username=a,password=b=c,domain=D"
+    );
+    assert_eq!(Credentials::take_out(&mut options), Some(given));
+    assert_eq!(options, plain);
+    assert_eq!(Credentials::take_out(&mut options), None);
+}
+
+#[test]
+fn options_of_other_mounts_stay() {
+    let nfs = map(&[("type", "nfs"), ("o", "addr=s,username=a")]);
+    let mut options = nfs.clone();
+    assert_eq!(Credentials::take_out(&mut options), None);
+    assert_eq!(options, nfs);
+    // What comes twice is nobody's credentials, and is hidden where it is shown.
+    let mut twice = map(&[("type", "cifs"), ("o", "password=a,password=b")]);
+    assert_eq!(Credentials::take_out(&mut twice), Some(login("", "a", "")));
+    assert_eq!(twice.get("o").unwrap(), "password=b");
+}
+
+#[test]
+fn i9_no_value_is_shown() {
+    let mut keyring = Keyring::new();
+    let parcel = Parcel {
+        version: "v1".to_owned(),
+        credentials: login("user-x", "hunter2", "domain-x"),
+    };
+    assert_eq!(Parcel::unpacked(&parcel.packed()), Some(parcel.clone()));
+    assert_eq!(Parcel::unpacked(b"hunter2"), None);
+    keyring.insert("u1".to_owned(), parcel);
+    assert!(keyring.get("u1", "v1").is_some());
+    assert!(keyring.get("u1", "v2").is_none());
+    let shown = format!("{keyring:?}");
+    for secret in ["hunter2", "user-x", "domain-x"] {
+        assert!(!shown.contains(secret), "{shown}");
+    }
+}

@@ -1,0 +1,102 @@
+//! Credentials of a mount: at hand, or to be waited for.
+
+use dockfleet_crds::{Entry, EntryStatus, FieldDiff, Reason};
+
+use super::Case;
+use crate::credentials::{Credentials, Keyring};
+use crate::desired::Desired;
+use crate::diff;
+use crate::observed::Object;
+use crate::plan::pending;
+
+/// How an entry stands towards the credentials that it names.
+#[derive(Clone, Copy)]
+pub(super) enum Given<'a> {
+    /// It names none.
+    Nothing,
+    /// They are at hand, in this version.
+    AtHand(&'a str, &'a Credentials),
+    /// They are not.
+    Missing(&'a str),
+}
+
+impl<'a> Given<'a> {
+    pub(super) fn of(entry: &Entry, desired: &'a Desired, keyring: &'a Keyring) -> Self {
+        let Desired::Volume(volume) = desired else {
+            return Self::Nothing;
+        };
+        let Some(version) = volume.credentials.as_deref() else {
+            return Self::Nothing;
+        };
+        let found = keyring.get(&entry.uid, version);
+        found.map_or(Self::Missing(version), |c| Self::AtHand(version, c))
+    }
+
+    pub(super) fn at_hand(self) -> Option<&'a Credentials> {
+        match self {
+            Self::AtHand(_, credentials) => Some(credentials),
+            Self::Nothing | Self::Missing(_) => None,
+        }
+    }
+}
+
+impl Case<'_> {
+    /// Says that nothing can be made before its credentials are there.
+    pub(super) fn lacks_credentials(&self) -> Option<EntryStatus> {
+        let Given::Missing(_) = self.credentials else {
+            return None;
+        };
+        let mut message = "waits for its credentials, which are in the host's Secret".to_owned();
+        if let Some(trouble) = &self.world.around.keyring.trouble {
+            message = format!("{message}: {trouble}");
+        }
+        Some(pending(self.entry, Reason::CredentialsMissing, message))
+    }
+
+    /// Says that it is not known whether an object has the credentials it should have. What was
+    /// seen once is known: an engine never changes the options of a volume.
+    pub(super) fn unknown_credentials(&self, object: Object<'_>) -> Option<EntryStatus> {
+        let waits = self.lacks_credentials()?;
+        let Given::Missing(version) = self.credentials else {
+            return None;
+        };
+        (self.seen(object).as_deref() != Some(version)).then(|| EntryStatus {
+            id: Some(object.id()),
+            ..waits
+        })
+    }
+
+    fn seen(&self, object: Object<'_>) -> Option<String> {
+        let same = self
+            .record
+            .filter(|r| r.id.as_ref() == Some(&object.id()))?;
+        same.credentials.clone()
+    }
+
+    /// Returns the version of the credentials that an object was last seen to have.
+    pub(super) fn credentials_of(&self, object: Object<'_>, diff: &[FieldDiff]) -> Option<String> {
+        match self.credentials {
+            Given::Nothing => None,
+            Given::AtHand(version, _) if !has_others(diff) => Some(version.to_owned()),
+            // Files have one version for all that was ever in them.
+            Given::AtHand(version, _) => self.seen(object).filter(|seen| seen != version),
+            Given::Missing(_) => self.seen(object),
+        }
+    }
+
+    /// Says what to do about a volume that has other credentials and is right in all else.
+    pub(super) fn other_credentials(&self, diff: &[FieldDiff]) -> Option<String> {
+        (has_others(diff) && diff.len() == 1).then(|| {
+            let name = self.desired.name();
+            format!(
+                "volume {name} has other credentials than its Secret, and keeps them: remove it \
+                 once no container uses it (docker volume rm {name}), and it is made again; its \
+                 data is on the server"
+            )
+        })
+    }
+}
+
+fn has_others(diff: &[FieldDiff]) -> bool {
+    diff.iter().any(|d| d.field == diff::CREDENTIALS)
+}

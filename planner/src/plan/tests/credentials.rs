@@ -1,0 +1,206 @@
+//! Volumes whose mount takes credentials.
+
+use dockfleet_crds::policy::{AdoptionPolicy, ManagementPolicy};
+
+use super::*;
+use crate::credentials::{Credentials, Parcel};
+
+/// A share whose entry names version `v1` of its credentials.
+fn share(policy: Behaviour) -> Entry {
+    let desired = DesiredVolume {
+        options: map(&[
+            ("type", "cifs"),
+            ("device", "//nas/a"),
+            ("o", "addr=nas,rw"),
+        ]),
+        credentials: Some("v1".to_owned()),
+        ..data(policy)
+    };
+    vol("u1", &desired)
+}
+
+fn login(password: &str) -> Credentials {
+    let o = format!("username=a,password={password}");
+    Credentials::take_out(&mut map(&[("type", "cifs"), ("o", &o)])).unwrap()
+}
+
+fn keyring(version: &str, password: &str) -> Keyring {
+    let mut keyring = Keyring::new();
+    let parcel = Parcel {
+        version: version.to_owned(),
+        credentials: login(password),
+    };
+    keyring.insert("u1".to_owned(), parcel);
+    keyring
+}
+
+/// The share on an engine, made with a password.
+fn made_with(entry: &Entry, password: &str) -> ObservedVolume {
+    ObservedVolume {
+        credentials: Some(login(password)),
+        ..made_volume(entry, "id1")
+    }
+}
+
+fn owned(entry: &Entry, seen: Option<&str>) -> Record {
+    Record {
+        credentials: seen.map(str::to_owned),
+        ..record(entry, Stage::Owned, Some("id1"))
+    }
+}
+
+fn plan_with(scene: &Scene, keyring: &Keyring) -> Planned {
+    let around = Surroundings { keyring, ..AROUND };
+    let mut all = plan(&scene.entries, &scene.observed(), &scene.records, &around);
+    all.remove(0)
+}
+
+#[test]
+fn a_share_is_made_when_its_credentials_are_there_and_not_before() {
+    let e = share(kept_policy());
+    let scene = Scene::of(&e);
+    let mut unreachable = Keyring::new();
+    unreachable.trouble = Some("no answer".to_owned());
+    let message = "waits for its credentials, which are in the host's Secret";
+    let waits = |message: &str| {
+        only_says(says(
+            &e,
+            EntryState::Pending,
+            Some(Reason::CredentialsMissing),
+            message,
+        ))
+    };
+    assert_eq!(plan_with(&scene, &Keyring::new()), waits(message));
+    assert_eq!(
+        plan_with(&scene, &unreachable),
+        waits(&format!("{message}: no answer"))
+    );
+    // Older ones are others.
+    assert_eq!(plan_with(&scene, &keyring("v0", "old")), waits(message));
+    let planned = plan_with(&scene, &keyring("v1", "hunter2"));
+    assert!(matches!(planned.step, Step::Create { .. }), "{planned:?}");
+    // The step has no password in it: it is added where the engine is called.
+    let Step::Create { desired, .. } = &planned.step else {
+        unreachable!()
+    };
+    let shown = serde_json::to_string(match desired.as_ref() {
+        Desired::Volume(v) => v,
+        _ => unreachable!(),
+    });
+    assert!(!shown.unwrap().contains("hunter2"));
+}
+
+#[test]
+fn what_was_seen_once_is_known_without_the_credentials() {
+    let e = share(kept_policy());
+    let seen = Scene::of(&e)
+        .with_volume(made_with(&e, "hunter2"))
+        .holding(owned(&e, None));
+    let first = plan_with(&seen, &keyring("v1", "hunter2"));
+    assert_eq!(first.status, ready(&e, "id1".to_owned()));
+    assert_eq!(first.journal, put(owned(&e, Some("v1"))));
+    // After a restart without an API server.
+    let later = Scene::of(&e)
+        .with_volume(made_with(&e, "hunter2"))
+        .holding(owned(&e, Some("v1")));
+    assert_eq!(
+        plan_with(&later, &Keyring::new()),
+        only_says(ready(&e, "id1".to_owned()))
+    );
+    for record in [owned(&e, None), owned(&e, Some("v0"))] {
+        let unseen = Scene::of(&e)
+            .with_volume(made_with(&e, "hunter2"))
+            .holding(record);
+        let planned = plan_with(&unseen, &Keyring::new());
+        assert_eq!(planned.status.reason, Some(Reason::CredentialsMissing));
+        assert_eq!(planned.status.id.as_deref(), Some("id1"));
+        assert_eq!(planned.journal, JournalChange::Keep);
+    }
+}
+
+/// Invariants 2 and 9: a volume is never replaced, and what differs is told without its value.
+#[test]
+fn other_credentials_are_told_and_not_shown() {
+    let e = share(kept_policy());
+    let scene = Scene::of(&e)
+        .with_volume(made_with(&e, "hunter2"))
+        .holding(owned(&e, Some("v0")));
+    let planned = plan_with(&scene, &keyring("v1", "hunter3"));
+    let message = "volume data has other credentials than its Secret, and keeps them: remove it \
+                   once no container uses it (docker volume rm data), and it is made again; its \
+                   data is on the server";
+    let status = EntryStatus {
+        id: Some("id1".to_owned()),
+        diff: vec![FieldDiff {
+            field: "cifs.credentialsSecret".to_owned(),
+            want: "its credentials".to_owned(),
+            have: "others".to_owned(),
+        }],
+        ..says(&e, EntryState::Drifted, Some(Reason::Drifted), message)
+    };
+    assert_eq!(planned, only_says(status));
+    // Nothing is forgotten of what it has, and nothing is believed that is not so.
+    let same_version = Scene::of(&e)
+        .with_volume(made_with(&e, "hunter2"))
+        .holding(owned(&e, Some("v1")));
+    let planned = plan_with(&same_version, &keyring("v1", "hunter3"));
+    assert_eq!(planned.journal, put(owned(&e, None)));
+    // Removed by hand, it is made with the new ones: its data is elsewhere.
+    let removed = Scene::of(&e).holding(owned(&e, Some("v0")));
+    let planned = plan_with(&removed, &keyring("v1", "hunter3"));
+    assert!(matches!(planned.step, Step::Create { .. }), "{planned:?}");
+    assert_eq!(
+        plan_with(&removed, &Keyring::new()).status.reason,
+        Some(Reason::CredentialsMissing)
+    );
+}
+
+#[test]
+fn a_share_that_is_not_ours_is_adopted_by_its_credentials_too() {
+    let theirs = |password: &str| ObservedVolume {
+        credentials: Some(login(password)),
+        ..their_volume(&share(kept_policy()))
+    };
+    let policy = |adoption| Behaviour {
+        adoption,
+        ..Behaviour::default()
+    };
+    let e = share(policy(AdoptionPolicy::IfMatching));
+    let same = Scene::of(&e).with_volume(theirs("hunter2"));
+    let reason = |scene: &Scene, keyring: &Keyring| plan_with(scene, keyring).status.reason;
+    assert_eq!(reason(&same, &keyring("v1", "hunter2")), None);
+    assert_eq!(
+        reason(&same, &keyring("v1", "other")),
+        Some(Reason::Conflict)
+    );
+    assert_eq!(
+        reason(&same, &Keyring::new()),
+        Some(Reason::CredentialsMissing)
+    );
+    let e = share(policy(AdoptionPolicy::Never));
+    let scene = Scene::of(&e).with_volume(theirs("hunter2"));
+    assert_eq!(reason(&scene, &Keyring::new()), Some(Reason::Conflict));
+}
+
+#[test]
+fn looking_on_compares_credentials_as_far_as_they_are_known() {
+    let e = share(Behaviour {
+        management: ManagementPolicy::Observe,
+        ..Behaviour::default()
+    });
+    let scene = Scene::of(&e).with_volume(made_with(&e, "hunter2"));
+    let reason = |keyring: &Keyring| plan_with(&scene, keyring).status.reason;
+    assert_eq!(reason(&keyring("v1", "hunter2")), None);
+    assert_eq!(reason(&keyring("v1", "other")), Some(Reason::Drifted));
+    assert_eq!(reason(&Keyring::new()), Some(Reason::CredentialsMissing));
+}
+
+#[test]
+fn a_tombstone_needs_no_credentials() {
+    let e = stone(&share(kept_policy()), DeletionPolicy::Delete, Some("id1"));
+    let scene = Scene::of(&e)
+        .with_volume(made_with(&share(kept_policy()), "hunter2"))
+        .holding(owned(&share(kept_policy()), Some("v1")));
+    let planned = plan_with(&scene, &Keyring::new());
+    assert!(matches!(planned.step, Step::Remove { .. }), "{planned:?}");
+}
