@@ -5,6 +5,7 @@
 //! for one key at a time, what is to be done about it. A change makes dirty only what depends on it:
 //!
 //! - an edit of a resource: the hosts it selects or is on, and itself;
+//! - an edit of a Secret: the resources that name it, and their hosts;
 //! - a report of an agent: the resources whose entries it speaks differently of;
 //! - a host's labels or `allowedNamespaces`: that host, and the resources that select it;
 //! - a namespace's labels: the hosts that ask for them, of the resources in it; and the hosts in it,
@@ -12,6 +13,7 @@
 
 mod assignments;
 mod changes;
+mod credentials;
 mod fleet;
 mod host_work;
 mod hosts;
@@ -30,6 +32,7 @@ use crate::object::Name;
 use crate::parent::{Parent, ParentName};
 
 pub(crate) use changes::{Change, Seen, Watched};
+pub(crate) use credentials::{Delivery, Heard};
 pub(crate) use host_work::{HostCall, HostWork};
 pub(crate) use parent_work::{ParentWork, Step};
 
@@ -49,6 +52,7 @@ pub(crate) struct Index {
     /// Hosts whose assignment has an entry of a resource, known or not.
     holders: BTreeMap<Uid, BTreeSet<Name>>,
     namespaces: NamespaceLabels,
+    secrets: credentials::Secrets,
     relists: changes::Relists,
     dirty: Dirty,
 }
@@ -88,6 +92,8 @@ struct HostState {
     awaiting: BTreeSet<Uid>,
     /// Resources whose entries differ in the write under way.
     in_flight: BTreeSet<Uid>,
+    /// The credentials in its own Secret.
+    delivered: credentials::Delivered,
 }
 
 /// What is to be looked at again.
@@ -99,6 +105,8 @@ pub(crate) struct Dirty {
     pub(crate) now: BTreeSet<Uid>,
     /// Resources whose status may have changed.
     pub(crate) soon: BTreeSet<Uid>,
+    /// Hosts whose own Secrets are to be written.
+    pub(crate) deliveries: BTreeSet<Name>,
 }
 
 impl Index {
@@ -112,6 +120,7 @@ impl Index {
             hosts: BTreeMap::new(),
             holders: BTreeMap::new(),
             namespaces: NamespaceLabels::new(),
+            secrets: credentials::Secrets::default(),
             relists: changes::Relists::default(),
             dirty: Dirty::default(),
         }

@@ -2,10 +2,12 @@
 //!
 //! A job holds everything it needs and decides nothing. Every call ends in time.
 
+mod credentials;
 mod fate;
 mod host;
 mod parent;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use dockfleet_crds::HostAssignment;
@@ -34,6 +36,8 @@ pub(crate) struct Context {
 pub(crate) enum Key {
     /// A host.
     Host(Name),
+    /// The own Secret of a host.
+    Delivery(Name),
     /// A resource, by UID.
     Parent(Uid),
 }
@@ -63,6 +67,11 @@ pub(crate) enum Learned {
         host: Name,
         asked_with: Option<String>,
         assignment: Option<Box<HostAssignment>>,
+    },
+    /// Credentials were written: the versions that the Secret of a host has now.
+    Delivered {
+        host: Name,
+        had: BTreeMap<Uid, String>,
     },
     /// A resource was written.
     Parent {
@@ -95,5 +104,6 @@ pub(crate) async fn in_time<T>(
     }
 }
 
+pub(crate) use credentials::deliver;
 pub(crate) use host::work_on_host;
 pub(crate) use parent::work_on_parent;

@@ -24,7 +24,8 @@
 //!
 //! - get, list, watch: its own four kinds, namespaces; get: CRDs;
 //! - patch: networks and volumes, and their status; create, patch: assignments;
-//! - create, patch: events (`events.k8s.io`) in the namespaces of resources.
+//! - create, patch: events (`events.k8s.io`) in the namespaces of resources;
+//! - patch: the own Secrets of hosts; get, list, watch: the Secrets that volumes name, one by one.
 //!
 //! # What this crate never does
 //!
@@ -45,6 +46,7 @@ mod object;
 mod parent;
 mod queue;
 mod run;
+mod secrets;
 mod startup;
 mod teller;
 mod watches;

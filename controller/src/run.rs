@@ -15,9 +15,10 @@ use tracing::{Instrument as _, debug, info, info_span, warn};
 use crate::config::ControllerConfig;
 use crate::error::{CallError, ControllerError, chain};
 use crate::index::{Change, Index, Watched};
-use crate::jobs::{Context, Done, Key, Learned, work_on_host, work_on_parent};
+use crate::jobs::{Context, Done, Key, Learned, deliver, work_on_host, work_on_parent};
 use crate::object::Name;
 use crate::queue::{FIRST_RETRY, Queue};
+use crate::secrets::SecretWatches;
 use crate::teller::Teller;
 use crate::{startup, watches};
 
@@ -27,6 +28,8 @@ const HOST_JOBS: usize = 16;
 /// The most resources that are worked on at the same time; a few, so that many edits leave the API
 /// server time for the hosts.
 const PARENT_JOBS: usize = 8;
+/// The most Secrets of hosts that are written at the same time.
+const DELIVERY_JOBS: usize = 4;
 /// How long changes for a host are collected before its assignment is written: `kubectl apply` of a
 /// folder brings some ten resources in that time, and each write costs the API server the same.
 const GATHER: Duration = Duration::from_millis(100);
@@ -51,8 +54,12 @@ pub async fn run(
     info!(hub, fleet = config.fleet_namespace, "controller starts");
     let (sender, mut changes) = mpsc::channel(CHANGES);
     let mut watches = watches::start(&config.client, &sender);
+    let mut secrets = SecretWatches::new(config.client.clone(), sender);
     let mut controller = Controller::new(config, hub);
     loop {
+        if let Some(names) = controller.index.take_secrets() {
+            secrets.follow(&names);
+        }
         controller.start_jobs();
         let due = controller.due();
         tokio::select! {
@@ -84,6 +91,7 @@ struct Controller {
     index: Index,
     hosts: Queue<Name>,
     parents: Queue<String>,
+    deliveries: Queue<Name>,
     jobs: JoinSet<Done>,
     /// The task that publishes events.
     told: JoinHandle<()>,
@@ -100,6 +108,7 @@ impl Controller {
             index: Index::new(hub, config.fleet_namespace),
             hosts: Queue::new(),
             parents: Queue::new(),
+            deliveries: Queue::new(),
             jobs: JoinSet::new(),
             told,
             unfilled: Watched::ALL.into_iter().collect(),
@@ -134,6 +143,10 @@ impl Controller {
                 && let Some(uid) = self.parents.take(now)
             {
                 self.start_parent(&uid);
+            } else if self.deliveries.busy() < DELIVERY_JOBS
+                && let Some(name) = self.deliveries.take(now)
+            {
+                self.start_delivery(name);
             } else {
                 return;
             }
@@ -166,8 +179,21 @@ impl Controller {
             .spawn(work_on_parent(self.context.clone(), work).instrument(span));
     }
 
+    fn start_delivery(&mut self, name: Name) {
+        let Some(delivery) = self.index.delivery(&name) else {
+            self.deliveries.succeeded(&name);
+            return;
+        };
+        let span = info_span!("delivery", namespace = name.namespace, host = name.name);
+        self.jobs
+            .spawn(deliver(self.context.clone(), name, delivery).instrument(span));
+    }
+
     fn enqueue_dirty(&mut self, now: Instant) {
         let dirty = self.index.take_dirty();
+        for host in dirty.deliveries {
+            self.deliveries.add(host, now);
+        }
         for host in dirty.hosts {
             self.hosts.add(host, now + GATHER);
         }
@@ -189,7 +215,12 @@ impl Controller {
             .parents
             .next()
             .filter(|_| self.parents.busy() < PARENT_JOBS);
-        hosts.into_iter().chain(parents).min()
+        let deliveries = self
+            .deliveries
+            .next()
+            .filter(|_| self.deliveries.busy() < DELIVERY_JOBS);
+        let others = parents.into_iter().chain(deliveries);
+        hosts.into_iter().chain(others).min()
     }
 
     fn finish(&mut self, done: Result<Done, JoinError>) -> Result<(), ControllerError> {
@@ -223,6 +254,7 @@ impl Controller {
                 Learned::Parent { asked_with, parent } => {
                     self.index.parent_written(asked_with, *parent);
                 }
+                Learned::Delivered { host, had } => self.index.delivered(&host, had),
                 Learned::Fate { uid, fate } => self.index.set_fate(&uid, fate),
             }
         }
@@ -243,6 +275,12 @@ impl Controller {
                 } else {
                     report("host", &name.to_string(), &err, delay);
                 }
+            }
+            (Key::Delivery(name), None) => self.deliveries.succeeded(&name),
+            (Key::Delivery(name), Some(err)) => {
+                self.index.delivery_failed(&name, err.to_string());
+                let delay = self.deliveries.failed(&name, Instant::now(), random());
+                report("credentials of host", &name.to_string(), &err, delay);
             }
             (Key::Parent(uid), None) => self.parents.succeeded(&uid),
             (Key::Parent(uid), Some(err)) => {

@@ -9,6 +9,9 @@ use std::fmt;
 use dockfleet_crds::volume::CREDENTIALS_LABEL;
 use k8s_openapi::api::core::v1::Secret;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::desired::hex;
 
 /// The type of a mount whose options hold a user name and a password.
 const CIFS: &str = "cifs";
@@ -178,6 +181,12 @@ fn fit(key: &'static str, value: &str, most: usize) -> Result<(), Unusable> {
         return Ok(());
     };
     Err(Unusable::Unfit { key, why })
+}
+
+/// Returns the version of the credentials in a Secret. It is made of the Secret's identity and its
+/// resource version: a hash of what is in it could be guessed at by whoever reads an assignment.
+pub fn version(uid: &str, resource_version: &str) -> String {
+    hex(&Sha256::digest(format!("{uid}\0{resource_version}")), 8)
 }
 
 /// What a host's own Secret holds for one resource: its credentials with their version.

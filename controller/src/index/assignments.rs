@@ -34,7 +34,10 @@ impl Index {
         // Somebody else wrote what only the controller writes.
         let rewritten = before.as_ref().map(|b| &b.spec) != new.map(|n| &n.spec);
         let foreign = rewritten && *source == Source::Watched;
-        if let_go || foreign || was_unreadable {
+        let misses = touched
+            .iter()
+            .fold(false, |any, uid| state.hear_of_credentials(uid) || any);
+        if let_go || misses || foreign || was_unreadable {
             self.dirty.hosts.insert(name.clone());
         }
         if rewritten {

@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::PartialObjectMeta;
 
-use super::Index;
+use super::{Heard, Index};
 use crate::object::{Name, Source};
 use crate::parent::{Parent, ParentName};
 
@@ -52,6 +52,8 @@ pub(crate) enum Change {
     Assignment(Seen<HostAssignment>),
     /// Of a namespace.
     Namespace(Seen<PartialObjectMeta<Namespace>>),
+    /// Of a Secret that a resource names.
+    Secret(Name, Heard),
 }
 
 /// What a watch says.
@@ -100,6 +102,10 @@ impl Index {
             Change::Host(seen) => self.see(seen),
             Change::Assignment(seen) => self.see(seen),
             Change::Namespace(seen) => self.see(seen),
+            Change::Secret(name, heard) => {
+                self.hear_secret(&name, heard);
+                None
+            }
         }
     }
 

@@ -69,6 +69,7 @@ impl Index {
         let as_wanted = written.is_some_and(|a| is_as_wanted(a, &wanted));
         let touched = self.note(name, assigned, &passed_over, &wanted);
         self.touch_all(&touched);
+        self.check_delivery(name);
         (!as_wanted).then(|| HostWork {
             call: HostCall::Write(Box::new(wanted)),
             asked_with,
@@ -83,6 +84,7 @@ impl Index {
     /// Works out a host's entries; returns with them the resources that are not considered yet.
     fn assigned(&self, state: &HostState, host: &DockerHost) -> (Assigned, BTreeSet<Uid>) {
         let mut passed_over = BTreeSet::new();
+        let mut granted = Granted::new();
         let mut resources: Vec<(Resource<'_>, Fate)> = Vec::new();
         let entries = state.entries().iter().map(|e| &e.uid);
         let candidates: BTreeSet<&Uid> = entries.chain(&state.selected_by).collect();
@@ -90,9 +92,12 @@ impl Index {
             let Some(parent) = self.parents.get(uid) else {
                 continue;
             };
+            let resource = parent.object.resource();
             match self.admitted(parent, host) {
-                Some(fate) => resources.push((parent.object.resource(), fate)),
-                None => {
+                Some(fate) if self.grant(state, resource, fate, &mut granted) => {
+                    resources.push((resource, fate));
+                }
+                Some(_) | None => {
                     passed_over.insert(uid.clone());
                 }
             }
@@ -102,7 +107,7 @@ impl Index {
             called: &state.called,
             resources: &resources,
             namespaces: &self.namespaces,
-            credentials: &Granted::new(),
+            credentials: &granted,
             previous: state.entries(),
             statuses: state.statuses(),
         });
@@ -146,6 +151,7 @@ impl Index {
         if let Some(state) = self.hosts.get_mut(name) {
             let settled = std::mem::take(&mut state.in_flight);
             self.touch_all(&settled);
+            self.check_delivery(name);
         }
     }
 

@@ -42,6 +42,9 @@ impl Index {
     /// Works out what is to be done about a resource, if anything.
     pub(crate) fn parent_work(&self, uid: &str, now: &Time) -> Option<ParentWork> {
         let parent = self.parents.get(uid)?;
+        if !parent.object.is_deleting() && self.awaits_secret(parent.object.resource()) {
+            return None;
+        }
         let mut steps = Vec::new();
         match (parent.object.is_deleting(), parent.object.has_finalizer()) {
             // Its going is somebody else's business.

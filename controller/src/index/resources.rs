@@ -47,6 +47,7 @@ impl Index {
             },
         );
         if changed {
+            self.follow_secret(&uid);
             let mut concerned = self.concerned(&uid);
             self.select(&uid);
             concerned.append(&mut self.concerned(&uid));
@@ -72,6 +73,7 @@ impl Index {
         let concerned = self.concerned(&known);
         self.uids.remove(name);
         self.parents.remove(&known);
+        self.follow_secret(&known);
         for host in &concerned {
             if let Some(state) = self.hosts.get_mut(host) {
                 state.selected_by.remove(&known);

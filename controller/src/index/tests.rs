@@ -1,6 +1,7 @@
 //! The index, driven by changes and by an API server that does what it asks for.
 
 mod changes;
+mod credentials;
 mod deletion;
 mod fleet;
 mod work;

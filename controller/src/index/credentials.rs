@@ -1,0 +1,319 @@
+//! Credentials of mounts: which Secrets are followed, what they have for which host, and what a host's
+//! own Secret has already.
+//!
+//! An entry names the version of its credentials only when they are in the host's Secret, so that an
+//! agent never looks for what is not there yet. What a Secret has lost is told by the agent that
+//! misses it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use dockfleet_crds::{Intent, Reason};
+use dockfleet_planner::assignment::{Fate, Granted, Refusal};
+use dockfleet_planner::credentials::{Credentials, Parcel, Unusable, version};
+use dockfleet_planner::resource::Resource;
+use dockfleet_planner::select::{Selection, selection};
+
+use super::{HostState, Index, Uid};
+use crate::object::Name;
+
+/// What a watch says of one Secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Heard {
+    /// It is there, in this version, with credentials or without.
+    Here(String, Result<Credentials, Unusable>),
+    /// It is not there.
+    Absent,
+    /// It cannot be read: why.
+    Unreadable(String),
+}
+
+impl Heard {
+    /// Makes what is to be known of a Secret that is there.
+    pub(crate) fn here(
+        uid: &str,
+        resource_version: &str,
+        credentials: Result<Credentials, Unusable>,
+    ) -> Self {
+        Self::Here(version(uid, resource_version), credentials)
+    }
+}
+
+/// The Secrets that resources name.
+#[derive(Debug, Default)]
+pub(super) struct Secrets {
+    named_by: BTreeMap<Uid, Name>,
+    users: BTreeMap<Name, BTreeSet<Uid>>,
+    /// What each has, or why it cannot serve. One that nothing was heard of yet is not in it.
+    known: BTreeMap<Name, Result<Parcel, String>>,
+    /// The names may have changed since they were last taken.
+    changed: bool,
+}
+
+/// What is known of the credentials in one host's own Secret.
+#[derive(Debug, Default)]
+pub(super) struct Delivered {
+    /// The versions in it, by the UID of the resource.
+    had: BTreeMap<Uid, String>,
+    /// Resources whose credentials the agent misses, whatever was written.
+    missed: BTreeSet<Uid>,
+    /// Why the last delivery failed.
+    trouble: Option<String>,
+}
+
+/// What is to be written into one host's own Secret.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Delivery {
+    /// The credentials of resources.
+    pub(crate) put: BTreeMap<Uid, Parcel>,
+    /// Resources that are on the host no more.
+    pub(crate) take: BTreeSet<Uid>,
+}
+
+/// How a resource on a host stands towards its credentials.
+enum Stand<'a> {
+    /// It needs none, or not on this host.
+    Free,
+    /// Nothing was heard of its Secret yet.
+    Unheard,
+    /// Its Secret cannot serve: why.
+    Refused(String),
+    /// They are to be in the host's Secret.
+    Wanted(&'a Parcel),
+}
+
+impl Index {
+    /// Keeps the Secrets by the resources that name them.
+    pub(super) fn follow_secret(&mut self, uid: &str) {
+        let parent = self.parents.get(uid).map(|p| p.object.resource());
+        let name = parent.and_then(secret_of);
+        let secrets = &mut self.secrets;
+        let before = match &name {
+            Some(name) => secrets.named_by.insert(uid.to_owned(), name.clone()),
+            None => secrets.named_by.remove(uid),
+        };
+        if before == name {
+            return;
+        }
+        if let Some(before) = before
+            && let Some(users) = secrets.users.get_mut(&before)
+        {
+            users.remove(uid);
+            if users.is_empty() {
+                secrets.users.remove(&before);
+                secrets.known.remove(&before);
+            }
+        }
+        if let Some(name) = name {
+            secrets
+                .users
+                .entry(name)
+                .or_default()
+                .insert(uid.to_owned());
+        }
+        secrets.changed = true;
+    }
+
+    /// Returns the Secrets to be watched, where they may be others than the last time.
+    pub(crate) fn take_secrets(&mut self) -> Option<BTreeSet<Name>> {
+        let changed = std::mem::take(&mut self.secrets.changed);
+        changed.then(|| self.secrets.users.keys().cloned().collect())
+    }
+
+    /// Takes in what a watch says of a Secret.
+    pub(super) fn hear_secret(&mut self, name: &Name, heard: Heard) {
+        let Some(users) = self.secrets.users.get(name).cloned() else {
+            return;
+        };
+        let known = match heard {
+            Heard::Here(version, Ok(credentials)) => Ok(Parcel {
+                version,
+                credentials,
+            }),
+            Heard::Here(_, Err(why)) => Err(format!("Secret {name} cannot serve: {why}")),
+            Heard::Absent => Err(format!("there is no Secret {name}")),
+            // What was read before holds.
+            Heard::Unreadable(_) if self.secrets.known.contains_key(name) => return,
+            Heard::Unreadable(why) => Err(format!("Secret {name} cannot be read: {why}")),
+        };
+        if self.secrets.known.get(name) == Some(&known) {
+            return;
+        }
+        self.secrets.known.insert(name.clone(), known);
+        for uid in users {
+            let concerned = self.concerned(&uid);
+            self.expect(&uid, &concerned);
+            self.touch(&uid);
+        }
+    }
+
+    /// Whether nothing can be said of a resource before its Secret was heard of.
+    pub(super) fn awaits_secret(&self, resource: Resource<'_>) -> bool {
+        secret_of(resource).is_some_and(|name| !self.secrets.known.contains_key(&name))
+    }
+
+    fn stand(&self, state: &HostState, resource: Resource<'_>) -> Stand<'_> {
+        let Some(name) = secret_of(resource) else {
+            return Stand::Free;
+        };
+        let comes = state
+            .host()
+            .is_some_and(|h| selection(resource, h, &self.namespaces) == Selection::Yes);
+        match self.secrets.known.get(&name) {
+            _ if !comes => Stand::Free,
+            None => Stand::Unheard,
+            Some(Err(why)) => Stand::Refused(why.clone()),
+            Some(Ok(parcel)) => Stand::Wanted(parcel),
+        }
+    }
+
+    /// Says of a resource that stays whether its entry can have its credentials: its version or why
+    /// not goes into `granted`. False where that is not known yet.
+    pub(super) fn grant(
+        &self,
+        state: &HostState,
+        resource: Resource<'_>,
+        fate: Fate,
+        granted: &mut Granted,
+    ) -> bool {
+        if fate != Fate::Live {
+            return true;
+        }
+        let missing = |message| Refusal {
+            reason: Reason::CredentialsMissing,
+            message,
+        };
+        let uid = resource.uid();
+        let answer = match self.stand(state, resource) {
+            Stand::Free => return true,
+            Stand::Unheard => return false,
+            Stand::Refused(why) => Err(missing(why)),
+            Stand::Wanted(parcel) if state.has_delivered(uid, &parcel.version) => {
+                Ok(parcel.version.clone())
+            }
+            Stand::Wanted(_) => match &state.delivered.trouble {
+                None => return false,
+                Some(why) => Err(missing(format!(
+                    "the credentials cannot be handed to host {}: {why}",
+                    state.called
+                ))),
+            },
+        };
+        granted.insert(uid.to_owned(), answer);
+        true
+    }
+
+    /// Has what a host's Secret lacks, or has for nothing, looked at.
+    pub(super) fn check_delivery(&mut self, name: &Name) {
+        if self.delivery(name).is_some() {
+            self.dirty.deliveries.insert(name.clone());
+        }
+    }
+
+    /// Returns what is to be written into a host's Secret, if anything.
+    pub(crate) fn delivery(&self, name: &Name) -> Option<Delivery> {
+        let state = self.hosts.get(name)?;
+        let host = state.host()?;
+        let mut delivery = Delivery::default();
+        let mut lacks = false;
+        for uid in &state.selected_by {
+            let Some(parent) = self.parents.get(uid) else {
+                continue;
+            };
+            if self.admitted(parent, host) != Some(Fate::Live) {
+                continue;
+            }
+            if let Stand::Wanted(parcel) = self.stand(state, parent.object.resource()) {
+                lacks |= !state.has_delivered(uid, &parcel.version);
+                delivery.put.insert(uid.clone(), parcel.clone());
+            }
+        }
+        if state.assignment.is_some() {
+            let had = state.delivered.had.keys();
+            let idle = had.filter(|uid| state.entry(uid).is_none());
+            let idle = idle.filter(|uid| !delivery.put.contains_key(*uid));
+            delivery.take = idle.cloned().collect();
+        }
+        if !lacks {
+            // A Secret that was made anew lacks all of them, so all go together, or none.
+            delivery.put.clear();
+        }
+        (delivery != Delivery::default()).then_some(delivery)
+    }
+
+    /// Takes in what a host's Secret has after a delivery.
+    pub(crate) fn delivered(&mut self, name: &Name, had: BTreeMap<Uid, String>) {
+        let Some(state) = self.hosts.get_mut(name) else {
+            return;
+        };
+        state.delivered = Delivered {
+            had,
+            ..Delivered::default()
+        };
+        self.look_at_shares(name);
+    }
+
+    /// Notes that a delivery failed.
+    pub(crate) fn delivery_failed(&mut self, name: &Name, why: String) {
+        let Some(state) = self.hosts.get_mut(name) else {
+            return;
+        };
+        if state.delivered.trouble.as_ref() != Some(&why) {
+            state.delivered.trouble = Some(why);
+            self.look_at_shares(name);
+        }
+    }
+
+    /// Has the entries of a host that take credentials worked out again.
+    fn look_at_shares(&mut self, name: &Name) {
+        let selected = self.hosts.get(name).map(|s| s.selected_by.clone());
+        let host = BTreeSet::from([name.clone()]);
+        for uid in selected.into_iter().flatten() {
+            let needs = self
+                .parents
+                .get(&uid)
+                .is_some_and(|p| secret_of(p.object.resource()).is_some());
+            if needs {
+                self.expect(&uid, &host);
+                self.touch(&uid);
+            }
+        }
+    }
+}
+
+impl HostState {
+    /// Whether the host's Secret has credentials: they were written, or an entry names them, which
+    /// none does before.
+    fn has_delivered(&self, uid: &str, version: &str) -> bool {
+        if self.delivered.missed.contains(uid) {
+            return false;
+        }
+        let named = self
+            .entry(uid)
+            .filter(|e| e.intent == Intent::Present)
+            .and_then(|e| e.spec.get("credentials")?.as_str());
+        let had = self.delivered.had.get(uid).map(String::as_str);
+        had == Some(version) || (had.is_none() && named == Some(version))
+    }
+
+    /// Takes in what the agent says of a resource's credentials, and returns whether it misses them
+    /// since now.
+    pub(super) fn hear_of_credentials(&mut self, uid: &str) -> bool {
+        let misses = self.told(uid).is_some_and(|told| {
+            told.reason == Some(Reason::CredentialsMissing)
+                && self.entry(uid).is_some_and(|e| e.revision == told.revision)
+        });
+        if misses {
+            self.delivered.missed.insert(uid.to_owned())
+        } else {
+            self.delivered.missed.remove(uid);
+            false
+        }
+    }
+}
+
+fn secret_of(resource: Resource<'_>) -> Option<Name> {
+    resource.credentials_secret().map(|name| Name {
+        namespace: resource.namespace().to_owned(),
+        name: name.to_owned(),
+    })
+}

@@ -1,0 +1,262 @@
+//! Credentials of mounts: nothing names them before they are in the host's Secret.
+
+use dockfleet_crds::volume::{CREDENTIALS_LABEL, CifsSource, DockerVolumeSpec, SecretName};
+use dockfleet_crds::{DockerVolume, Reason};
+use dockfleet_planner::credentials::{Credentials, version};
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
+
+use super::*;
+use crate::index::{Delivery, Heard};
+
+fn share(site: &str) -> DockerVolume {
+    let web = network("share", site);
+    let spec = DockerVolumeSpec {
+        host_selector: web.spec.host_selector,
+        cifs: Some(CifsSource {
+            server: "nas".to_owned(),
+            share: "team".to_owned(),
+            credentials_secret: Some(SecretName {
+                name: "login".to_owned(),
+            }),
+            ..CifsSource::default()
+        }),
+        ..DockerVolumeSpec::default()
+    };
+    let mut share = DockerVolume::new("share", spec);
+    share.metadata = web.metadata;
+    share.status = web.status;
+    share
+}
+
+fn login() -> Name {
+    Name {
+        namespace: "apps".to_owned(),
+        name: "login".to_owned(),
+    }
+}
+
+fn here(resource_version: &str) -> Heard {
+    let mut secret = Secret::default();
+    secret.metadata.labels = Some(map(&[(CREDENTIALS_LABEL, "true")]));
+    let bytes = |text: &str| ByteString(text.as_bytes().to_vec());
+    let data = [
+        ("username".to_owned(), bytes("a")),
+        ("password".to_owned(), bytes(resource_version)),
+    ];
+    secret.data = Some(data.into());
+    Heard::here("uid-login", resource_version, Credentials::of(&secret))
+}
+
+impl World {
+    fn volume(&mut self, volume: &DockerVolume) {
+        let mut volume = volume.clone();
+        volume.metadata.resource_version = Some(self.next_version());
+        self.take_in(Change::Volume(Seen::Applied(Box::new(volume))));
+    }
+
+    fn hear(&mut self, heard: Heard) {
+        self.take_in(Change::Secret(login(), heard));
+    }
+
+    /// Hands over what a host lacks, as its Secret would take it; returns what that was.
+    fn hand_over(&mut self, host: &str) -> Option<Delivery> {
+        let delivery = self.index.delivery(&at(host))?;
+        let had = delivery.put.iter();
+        let had = had.map(|(uid, parcel)| (uid.clone(), parcel.version.clone()));
+        self.index.delivered(&at(host), had.collect());
+        Some(delivery)
+    }
+
+    fn named(&self, host: &str) -> Option<String> {
+        let entry = self.assignment(host).spec.entries.into_iter().next()?;
+        Some(entry.spec.get("credentials")?.as_str()?.to_owned())
+    }
+}
+
+/// A world whose host h1 has the share, with its credentials in version 1.
+fn settled() -> World {
+    let mut world = World::of(2);
+    world.volume(&share("a"));
+    world.hear(here("1"));
+    world.settle();
+    world.hand_over("h1").unwrap();
+    world.settle();
+    world
+}
+
+#[test]
+fn nothing_is_said_before_the_secret_was_heard_of() {
+    let mut world = World::of(2);
+    world.volume(&share("a"));
+    assert_eq!(world.index.take_secrets(), Some([login()].into()));
+    assert_eq!(world.index.take_secrets(), None);
+    world.settle();
+    assert_eq!(world.assignment("h1").spec.entries, []);
+    assert!(world.work("uid-share").is_none());
+    assert_eq!(world.index.delivery(&at("h1")), None);
+    world.hear(Heard::Absent);
+    world.settle();
+    assert_eq!(
+        world.ready("uid-share"),
+        (1, 0, "CredentialsMissing".to_owned())
+    );
+    let status = world.status("uid-share");
+    assert_eq!(status.failing[0].message, "there is no Secret apps/login");
+}
+
+/// Invariant 9: only to the hosts that need them, and before the entry that names them.
+#[test]
+fn i9_credentials_come_before_the_entry_and_to_its_hosts_only() {
+    let mut world = World::of(2);
+    world.volume(&share("a"));
+    world.hear(here("1"));
+    world.settle();
+    assert_eq!(world.assignment("h1").spec.entries, []);
+    assert_eq!(world.index.delivery(&at("h2")), None);
+    let delivery = world.hand_over("h1").unwrap();
+    assert_eq!(delivery.put["uid-share"].version, version("uid-login", "1"));
+    world.settle();
+    assert_eq!(world.named("h1"), Some(version("uid-login", "1")));
+    assert_eq!(world.index.delivery(&at("h1")), None);
+    let shown = format!("{:?}", world.index);
+    assert!(!shown.contains("password"), "{shown}");
+}
+
+#[test]
+fn a_changed_secret_is_handed_over_anew() {
+    let mut world = settled();
+    world.hear(here("2"));
+    world.settle();
+    assert_eq!(world.named("h1"), Some(version("uid-login", "1")));
+    assert_eq!(
+        world.hand_over("h1").unwrap().put["uid-share"].version,
+        version("uid-login", "2")
+    );
+    world.settle();
+    assert_eq!(world.named("h1"), Some(version("uid-login", "2")));
+    // The same once more is nothing.
+    world.hear(here("2"));
+    assert_eq!(world.dirty(), Dirty::default());
+}
+
+/// Invariants 1 and 7.
+#[test]
+fn a_secret_that_goes_changes_nothing_on_hosts() {
+    let mut world = settled();
+    let before = world.assignment("h1").spec;
+    world.network(&network("web", "a"));
+    world.hear(Heard::Absent);
+    world.settle();
+    let after = world.assignment("h1").spec;
+    assert_eq!(after.entries.len(), 2);
+    assert_eq!(after.entries[0], before.entries[0]);
+    assert_eq!(world.index.delivery(&at("h1")), None);
+    assert_eq!(world.ready("uid-share").2, "CredentialsMissing");
+    // What cannot be read is no news of what is in it.
+    world.hear(here("1"));
+    world.settle();
+    world.dirty();
+    world.hear(Heard::Unreadable("no answer".to_owned()));
+    assert_eq!(world.dirty(), Dirty::default());
+}
+
+#[test]
+fn after_a_start_what_an_entry_names_counts_as_handed_over() {
+    let before = settled();
+    let mut world = World::of(2);
+    let assignment = before.assignment("h1");
+    world.take_in(Change::Assignment(Seen::Applied(Box::new(assignment))));
+    world.volume(&share("a"));
+    world.hear(here("1"));
+    world.settle();
+    assert_eq!(world.index.delivery(&at("h1")), None);
+}
+
+#[test]
+fn what_an_agent_misses_is_handed_over_again() {
+    let mut world = settled();
+    let mut missing = world.assignment("h1");
+    let entry = &missing.spec.entries[0];
+    let told = EntryStatus {
+        uid: entry.uid.clone(),
+        revision: entry.revision.clone(),
+        reason: Some(Reason::CredentialsMissing),
+        ..EntryStatus::default()
+    };
+    missing.status = Some(HostAssignmentStatus {
+        observed_generation: Some(1),
+        entries: vec![told],
+    });
+    missing.metadata.resource_version = Some(world.next_version());
+    world.take_in(Change::Assignment(Seen::Applied(Box::new(missing))));
+    world.settle();
+    assert_eq!(world.hand_over("h1").unwrap().put.len(), 1);
+    world.settle();
+    // Until it misses them again, once is enough.
+    assert_eq!(world.index.delivery(&at("h1")), None);
+}
+
+#[test]
+fn credentials_go_when_the_entry_is_gone() {
+    let mut world = settled();
+    let elsewhere = {
+        let mut share = share("b");
+        share.metadata.generation = Some(2);
+        share
+    };
+    world.volume(&elsewhere);
+    world.settle();
+    // The tombstone is there: its agent may not have heard of it.
+    assert_eq!(world.index.delivery(&at("h1")), None);
+    world.report("h1", EntryState::Gone);
+    world.settle();
+    assert_eq!(world.intents("h1"), []);
+    let delivery = world.hand_over("h1").unwrap();
+    assert_eq!(delivery.take, set(["uid-share"]));
+    assert!(delivery.put.is_empty());
+    // And to the host that has it now.
+    assert_eq!(world.hand_over("h2").unwrap().put.len(), 1);
+}
+
+/// Invariant 7.
+#[test]
+fn a_host_without_a_secret_holds_nothing_else_up() {
+    let mut world = World::of(1);
+    world.volume(&share("a"));
+    world.network(&network("web", "a"));
+    world.hear(here("1"));
+    world.settle();
+    world
+        .index
+        .delivery_failed(&at("h1"), "there is none".to_owned());
+    world.settle();
+    assert_eq!(
+        world.intents("h1"),
+        [("uid-web".to_owned(), Intent::Present)]
+    );
+    let status = world.status("uid-share");
+    assert_eq!(status.failing[0].reason, Reason::CredentialsMissing);
+    assert_eq!(
+        status.failing[0].message,
+        "the credentials cannot be handed to host h1: there is none"
+    );
+    world.hand_over("h1").unwrap();
+    world.settle();
+    assert_eq!(world.intents("h1").len(), 2);
+}
+
+#[test]
+fn a_secret_is_watched_as_long_as_it_is_named() {
+    let mut world = settled();
+    world.index.take_secrets();
+    let mut plain = share("a");
+    plain.metadata.generation = Some(2);
+    if let Some(cifs) = &mut plain.spec.cifs {
+        cifs.credentials_secret = None;
+    }
+    world.volume(&plain);
+    assert_eq!(world.index.take_secrets(), Some(BTreeSet::new()));
+    world.settle();
+    assert_eq!(world.named("h1"), None);
+}
