@@ -44,7 +44,7 @@ fn sources(schema: &mut Schema) {
         &[
             Rule {
                 rule: "[has(self.tmpfs), has(self.bind), has(self.nfs), has(self.cifs)].filter(s, s).size() <= 1",
-                message: "'%s are set together; keep one of them'.format([((has(self.tmpfs) ? ['tmpfs'] : []) + (has(self.bind) ? ['bind'] : []) + (has(self.nfs) ? ['nfs'] : []) + (has(self.cifs) ? ['cifs'] : [])).join(' and ')])",
+                message: "'%s%s%s%s are set together; keep one of them'.format([has(self.tmpfs) ? 'tmpfs' : '', !has(self.bind) ? '' : has(self.tmpfs) ? ' and bind' : 'bind', !has(self.nfs) ? '' : has(self.tmpfs) || has(self.bind) ? ' and nfs' : 'nfs', has(self.cifs) ? ' and cifs' : ''])",
             },
             Rule {
                 rule: "self.driver == 'local' || !(has(self.tmpfs) || has(self.bind) || has(self.nfs) || has(self.cifs) || has(self.size))",
