@@ -19,6 +19,7 @@ mod host_work;
 mod hosts;
 mod parent_work;
 mod resources;
+mod returned;
 #[cfg(test)]
 mod tests;
 
@@ -94,6 +95,9 @@ struct HostState {
     in_flight: BTreeSet<Uid>,
     /// The credentials in its own Secret.
     delivered: credentials::Delivered,
+    /// Resources whose entries changed after the agent's last report, and from which generation of
+    /// the assignment on its word counts for them.
+    returned: BTreeMap<Uid, i64>,
 }
 
 /// What is to be looked at again.

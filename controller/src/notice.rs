@@ -148,6 +148,7 @@ mod tests {
     fn status(desired: i32, ready: (Truth, &str), failing: &[(&str, Reason)]) -> ResourceStatus {
         let verdict = Verdict::new(condition::READY, ready.0, ready.1, "some text");
         ResourceStatus {
+            last_handled_reconcile_at: None,
             observed_generation: Some(1),
             hosts: HostCounts {
                 desired,

@@ -76,6 +76,9 @@ pub struct Entry {
     /// Docker identity that a tombstone is for, where the agent had reported one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
+    /// Mark of the last request to look at the object again, where there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<String>,
     /// What the host must have, in the planner's form.
     #[schemars(transform = opaque_object)]
     pub spec: Map<String, Value>,
@@ -174,6 +177,9 @@ pub struct EntryStatus {
     /// Docker identity of the object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
+    /// Mark of the last request that was handled: the agent has looked since it heard of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handled: Option<String>,
     /// Fields in which the object differs, at most five.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub diff: Vec<FieldDiff>,

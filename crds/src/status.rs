@@ -25,6 +25,10 @@ pub struct ResourceStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 10))]
     pub failing: Vec<FailingHost>,
+    /// Value of the annotation `dockfleet.io/reconcile-requested-at` of the last request that every
+    /// host has handled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_handled_reconcile_at: Option<String>,
     /// Ready, Reconciling, Stalled and Accepted, by the conventions of Kubernetes and kstatus.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]

@@ -25,6 +25,7 @@ pub mod options;
 pub mod plan;
 pub mod record;
 pub mod render;
+pub mod request;
 pub mod resource;
 mod secret;
 pub mod select;

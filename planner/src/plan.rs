@@ -115,7 +115,8 @@ pub fn plan(
     let mut planned: Vec<(u8, Planned)> = entries
         .iter()
         .map(|entry| {
-            let planned = plan_entry(entry, observed, &world);
+            let mut planned = plan_entry(entry, observed, &world);
+            planned.status.handled.clone_from(&entry.request);
             (order(entry, &planned), planned)
         })
         .collect();
@@ -248,6 +249,7 @@ fn status(
         reason,
         message: bounded(message),
         id: None,
+        handled: None,
         diff: Vec::new(),
     }
 }

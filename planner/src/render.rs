@@ -6,6 +6,7 @@ mod volume;
 use dockfleet_crds::{DockerHost, Entry, Intent};
 
 use crate::desired::{self, DesiredVolume, Tombstone};
+use crate::request;
 use crate::resource::Resource;
 
 pub use network::network;
@@ -47,6 +48,7 @@ pub fn entry(
         revision,
         intent: Intent::Present,
         id: None,
+        request: request::mark(resource.metadata()),
         spec,
     })
 }
@@ -59,6 +61,7 @@ pub fn tombstone(entry: &Entry, tombstone: &Tombstone, id: Option<String>) -> En
         revision,
         spec,
         id,
+        request: None,
         ..entry.clone()
     }
 }

@@ -24,6 +24,7 @@ impl Index {
             return;
         }
         let was_unreadable = state.unreadable.remove(&Watched::Assignments);
+        state.take_back_earlier_reports(&mut new);
         let before = state.assignment.replace(new);
         let new = state.assignment.as_ref();
         let touched = differing_uids(before.as_ref(), new);

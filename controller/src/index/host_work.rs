@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use dockfleet_crds::assignment::HostAssignmentSpec;
-use dockfleet_crds::{DockerHost, HostAssignment, Intent};
+use dockfleet_crds::{DockerHost, Entry, HostAssignment, Intent};
 use dockfleet_planner::assignment::{Assigned, Fate, Granted, Input, assign};
 use dockfleet_planner::resource::Resource;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
@@ -130,6 +130,19 @@ impl Index {
         state.refused = assigned.refused;
         state.contested = assigned.contested;
         state.in_flight = differing(state.entries(), &wanted.spec.entries, |e| &e.uid);
+        let asked_for = |entry: &Entry| (entry.revision.clone(), entry.intent);
+        let all = wanted.spec.entries.iter();
+        let wanted: BTreeMap<&Uid, &Entry> = all.map(|e| (&e.uid, e)).collect();
+        // A request to look again changes nothing about what is known.
+        let unchanged: Vec<Uid> = state
+            .in_flight
+            .iter()
+            .filter(|uid| {
+                state.entry(uid).map(asked_for) == wanted.get(uid).copied().map(asked_for)
+            })
+            .cloned()
+            .collect();
+        state.in_flight.retain(|uid| !unchanged.contains(uid));
         let (waiting, mut settled): (BTreeSet<Uid>, BTreeSet<Uid>) =
             std::mem::take(&mut state.awaiting)
                 .into_iter()

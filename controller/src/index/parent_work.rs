@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use dockfleet_crds::condition;
 use dockfleet_crds::{Intent, ResourceStatus};
 use dockfleet_planner::aggregate::{HostView, Notes, aggregate};
+use dockfleet_planner::request;
 use dockfleet_planner::select::{Selection, selection};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
@@ -94,17 +95,20 @@ impl Index {
             warnings: options.into_iter().chain(contests).collect(),
         };
         let concerned = self.concerned(uid);
-        let views = concerned
-            .iter()
-            .filter_map(|host| self.view(host, uid, parent));
-        let sum = aggregate(views, &notes);
+        let views = || {
+            let hosts = concerned.iter();
+            hosts.filter_map(|host| self.view(host, uid, parent))
+        };
+        let sum = aggregate(views(), &notes);
         let old = resource.status();
+        let handled = old.and_then(|s| s.last_handled_reconcile_at.as_deref());
         let conditions = old.map_or(&[][..], |s| &s.conditions);
         let generation = resource.metadata().generation;
         let status = ResourceStatus {
             observed_generation: generation,
             hosts: sum.hosts,
             failing: sum.failing,
+            last_handled_reconcile_at: request::handled(resource.metadata(), handled, views()),
             conditions: condition::merge(conditions, &sum.conditions, generation, now),
         };
         if old == Some(&status) {

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use dockfleet_crds::assignment::Kind;
 use dockfleet_crds::host::NamespacesFrom;
 use dockfleet_planner::assignment::Fate;
+use dockfleet_planner::request;
 use dockfleet_planner::select::{Selection, selection};
 
 use super::{Index, ParentState, Uid};
@@ -37,6 +38,9 @@ impl Index {
         let changed = before
             .as_ref()
             .is_none_or(|b| b.object.metadata().generation != object.metadata().generation);
+        let asked = before.as_ref().is_some_and(|b| {
+            request::mark(b.object.metadata()) != request::mark(object.metadata())
+        });
         let (fate, selected) = before.map(|b| (b.fate, b.selected)).unwrap_or_default();
         self.parents.insert(
             uid.clone(),
@@ -52,13 +56,24 @@ impl Index {
             self.select(&uid);
             concerned.append(&mut self.concerned(&uid));
             self.expect(&uid, &concerned);
-            self.dirty.now.insert(uid);
+            self.dirty.now.insert(uid.clone());
         } else if finalizer_came {
             let concerned = self.concerned(&uid);
             self.expect(&uid, &concerned);
         } else if finalizer_went {
             self.touch(&uid);
         }
+        if asked {
+            self.ask_again(&uid);
+        }
+    }
+
+    /// Has a resource's hosts told that somebody asks them to look again. What they are to have
+    /// stays as it is, and so what is known of it.
+    fn ask_again(&mut self, uid: &str) {
+        let concerned = self.concerned(uid);
+        self.dirty.hosts.extend(concerned);
+        self.touch(uid);
     }
 
     /// Forgets a resource, unless another one has its name by now. Its entries stay as they are:

@@ -4,6 +4,8 @@ mod changes;
 mod credentials;
 mod deletion;
 mod fleet;
+mod request;
+mod returned;
 mod work;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -139,6 +141,10 @@ impl World {
         let name = Name::of(&assignment.metadata);
         let known = self.index.hosts[&name].assignment.as_ref();
         assignment.status = known.and_then(|a| a.status.clone());
+        let before = known
+            .and_then(|a| a.metadata.generation)
+            .unwrap_or_default();
+        assignment.metadata.generation = Some(before + 1);
         assignment.metadata.uid = Some(format!("uid-of-{}", name.name));
         assignment.metadata.resource_version = Some(self.next_version());
         assignment
@@ -165,7 +171,7 @@ impl World {
         };
         let entries = assignment.spec.entries.iter().map(told).collect();
         assignment.status = Some(HostAssignmentStatus {
-            observed_generation: Some(1),
+            observed_generation: assignment.metadata.generation,
             entries,
         });
         assignment.metadata.resource_version = Some(self.next_version());

@@ -22,6 +22,8 @@ mod member;
 mod offline;
 mod partition;
 mod permission;
+mod pruning;
+mod reconcile_request;
 mod replay;
 mod rights;
 mod selection;

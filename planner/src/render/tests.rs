@@ -41,6 +41,7 @@ fn a_bare_network_asks_for_name_and_driver_only() {
     assert_eq!(
         rendered,
         Entry {
+            request: None,
             uid: "uid-lab".to_owned(),
             kind: dockfleet_crds::assignment::Kind::DockerNetwork,
             namespace: "team".to_owned(),

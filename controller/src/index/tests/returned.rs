@@ -1,0 +1,91 @@
+//! An edit that is taken back before every agent has reported on it.
+
+use super::*;
+
+/// Reads the host's assignment as the API server has it: with this generation, and with a report of
+/// its agent from that of `observed`, on `revision`.
+fn read(world: &mut World, generation: i64, observed: i64, revision: &str) {
+    let mut assignment = world.assignment("h1");
+    assignment.metadata.generation = Some(generation);
+    assignment.metadata.resource_version = Some(world.next_version());
+    assignment.status = Some(HostAssignmentStatus {
+        observed_generation: Some(observed),
+        entries: vec![EntryStatus {
+            uid: "uid-web".to_owned(),
+            revision: revision.to_owned(),
+            state: EntryState::Ready,
+            id: Some("id-web".to_owned()),
+            ..EntryStatus::default()
+        }],
+    });
+    world.take_in(Change::Assignment(Seen::Applied(Box::new(assignment))));
+}
+
+fn revision(world: &World) -> String {
+    let entries = world.assignment("h1").spec.entries;
+    entries.first().unwrap().revision.clone()
+}
+
+/// Edits the network, and has the assignment written with the next generation.
+fn edit(world: &mut World, web: &DockerNetwork, generation: i64, observed: i64, told: &str) {
+    world.network(web);
+    world.settle();
+    read(world, generation, observed, told);
+}
+
+#[test]
+fn an_earlier_report_does_not_count_when_the_revision_comes_back() {
+    let mut world = World::of(1);
+    let web = network("web", "a");
+    world.network(&web);
+    world.settle();
+    let first = revision(&world);
+    read(&mut world, 1, 1, &first);
+    assert_eq!(world.ready("uid-web"), (1, 1, "Ready".to_owned()));
+
+    // The agent heard of the edit, and was cut off before it reported.
+    let internal = edited(&web, |n| n.spec.internal = true);
+    edit(&mut world, &internal, 2, 1, &first);
+    assert_eq!(world.ready("uid-web"), (2, 0, "Progressing".to_owned()));
+    let back = edited(&internal, |n| n.spec.internal = false);
+    edit(&mut world, &back, 3, 1, &first);
+    assert_eq!(revision(&world), first);
+    assert_eq!(world.ready("uid-web"), (3, 0, "Progressing".to_owned()));
+    // Its identity is known nevertheless, for a tombstone.
+    let told = world.assignment("h1").status.unwrap().entries;
+    assert_eq!(told[0].id.as_deref(), Some("id-web"));
+
+    read(&mut world, 3, 2, &first);
+    assert_eq!(world.ready("uid-web"), (3, 0, "Progressing".to_owned()));
+    read(&mut world, 3, 3, &first);
+    assert_eq!(world.ready("uid-web"), (3, 1, "Ready".to_owned()));
+}
+
+#[test]
+fn what_a_new_controller_did_not_see_may_have_been_an_edit() {
+    let mut world = World::of(1);
+    let web = network("web", "a");
+    world.network(&web);
+    world.settle();
+    let first = revision(&world);
+    // Somebody read generation 1, and reads 3 now: what 2 was, nobody knows.
+    read(&mut world, 1, 1, &first);
+    read(&mut world, 3, 2, &first);
+    assert_eq!(world.ready("uid-web"), (1, 0, "Progressing".to_owned()));
+    read(&mut world, 3, 3, &first);
+    assert_eq!(world.ready("uid-web"), (1, 1, "Ready".to_owned()));
+}
+
+#[test]
+fn an_edit_of_one_resource_leaves_the_reports_on_others() {
+    let mut world = World::of(1);
+    let web = network("web", "a");
+    world.network(&web);
+    world.settle();
+    let first = revision(&world);
+    read(&mut world, 1, 1, &first);
+    world.network(&network("other", "a"));
+    world.settle();
+    read(&mut world, 2, 1, &first);
+    assert_eq!(world.ready("uid-web"), (1, 1, "Ready".to_owned()));
+}

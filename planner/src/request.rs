@@ -1,0 +1,145 @@
+//! Requests to look again: an annotation of a resource whose value goes to its hosts as a short mark,
+//! and comes back from each that has looked.
+//!
+//! The convention is Flux's: whoever asks writes a new value, as a rule the time, and waits until the
+//! status has it.
+
+use dockfleet_crds::Intent;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use sha2::{Digest, Sha256};
+
+use crate::aggregate::HostView;
+use crate::desired::hex;
+
+/// The annotation by which somebody asks.
+pub const REQUESTED_AT: &str = "dockfleet.io/reconcile-requested-at";
+
+/// Bytes of a mark: it tells one request from the one before.
+const MARK: usize = 4;
+
+fn requested(meta: &ObjectMeta) -> Option<&str> {
+    let annotations = meta.annotations.as_ref()?;
+    annotations.get(REQUESTED_AT).map(String::as_str)
+}
+
+/// Returns the mark of what a resource's annotation asks for.
+pub fn mark(meta: &ObjectMeta) -> Option<String> {
+    requested(meta).map(|value| hex(&Sha256::digest(value), MARK))
+}
+
+/// Returns the value of the last request that every host has looked again for; `before` while there
+/// is one that has not. A host that cannot have the resource has nothing to look for.
+pub fn handled<'a>(
+    meta: &ObjectMeta,
+    before: Option<&str>,
+    mut hosts: impl Iterator<Item = HostView<'a>>,
+) -> Option<String> {
+    let Some(value) = requested(meta).filter(|value| before != Some(*value)) else {
+        return before.map(str::to_owned);
+    };
+    let mark = mark(meta);
+    let has_looked = hosts.all(|host| match (host.refused, host.entry) {
+        (Some(_), _) => true,
+        (None, Some(entry)) if entry.intent == Intent::Absent => true,
+        (None, Some(entry)) => {
+            entry.request == mark && host.told.is_some_and(|told| told.handled == mark)
+        }
+        (None, None) => false,
+    });
+    has_looked.then_some(value).or(before).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use dockfleet_crds::{Entry, EntryStatus, Reason};
+
+    use super::*;
+    use crate::assignment::Refusal;
+
+    fn asking(value: &str) -> ObjectMeta {
+        ObjectMeta {
+            annotations: Some([(REQUESTED_AT.to_owned(), value.to_owned())].into()),
+            ..ObjectMeta::default()
+        }
+    }
+
+    fn entry(request: Option<String>) -> Entry {
+        Entry {
+            request,
+            ..Entry::default()
+        }
+    }
+
+    fn told(handled: Option<String>) -> EntryStatus {
+        EntryStatus {
+            handled,
+            ..EntryStatus::default()
+        }
+    }
+
+    fn host<'a>(entry: Option<&'a Entry>, told: Option<&'a EntryStatus>) -> HostView<'a> {
+        HostView {
+            host: "h1",
+            entry,
+            told,
+            refused: None,
+        }
+    }
+
+    #[test]
+    fn a_new_value_is_a_new_mark() {
+        assert_eq!(mark(&ObjectMeta::default()), None);
+        assert_ne!(mark(&asking("1")), mark(&asking("2")));
+        assert_eq!(mark(&asking(&"x".repeat(9999))).map(|m| m.len()), Some(8));
+    }
+
+    #[test]
+    fn a_request_is_handled_when_every_host_has_looked() {
+        let meta = asking("new");
+        let (new, old) = (mark(&meta), mark(&asking("old")));
+        let (asked, not_yet) = (entry(new.clone()), entry(old.clone()));
+        let (looked, behind) = (told(new), told(old));
+        let all = |hosts: &[HostView<'_>]| handled(&meta, Some("old"), hosts.iter().cloned());
+        let done = host(Some(&asked), Some(&looked));
+        assert_eq!(all(std::slice::from_ref(&done)), Some("new".to_owned()));
+        assert_eq!(all(&[]), Some("new".to_owned()));
+        for other in [
+            host(Some(&asked), Some(&behind)),
+            host(Some(&asked), None),
+            // What it said, it said of an entry that was taken back since.
+            host(Some(&not_yet), Some(&looked)),
+            host(None, None),
+        ] {
+            assert_eq!(all(&[done.clone(), other]), Some("old".to_owned()));
+        }
+    }
+
+    #[test]
+    fn a_host_that_has_nothing_to_do_with_it_is_not_waited_for() {
+        let refused = Refusal {
+            reason: Reason::NotAllowed,
+            message: String::new(),
+        };
+        let leaves = Entry {
+            intent: Intent::Absent,
+            ..Entry::default()
+        };
+        let hosts = [
+            HostView {
+                refused: Some(&refused),
+                ..host(None, None)
+            },
+            host(Some(&leaves), None),
+        ];
+        let value = handled(&asking("new"), None, hosts.into_iter());
+        assert_eq!(value, Some("new".to_owned()));
+    }
+
+    #[test]
+    fn what_was_handled_stays_when_the_annotation_goes() {
+        let nobody = ObjectMeta::default();
+        assert_eq!(handled(&nobody, None, std::iter::empty()), None);
+        let kept = handled(&nobody, Some("old"), std::iter::empty());
+        assert_eq!(kept, Some("old".to_owned()));
+    }
+}
