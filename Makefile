@@ -41,6 +41,8 @@ tools: ## build Kubernetes, the newest Docker Engine and test tools from Go modu
 	e2e/tools/build.sh kubernetes
 	e2e/tools/build.sh engine
 	e2e/tools/build.sh kstatus
+	e2e/tools/build.sh helm
+	e2e/tools/build.sh promtool
 
 .PHONY: lint
 lint: ## formatting and clippy, warnings are errors
@@ -66,8 +68,9 @@ build: ## the program, debug profile: target/debug/dockfleet
 	cargo build --locked -p dockfleet
 
 .PHONY: generate
-generate: ## write crds/manifests from the types
+generate: ## write crds/manifests, and the chart's copies, from the types
 	cargo run --locked -p dockfleet -- crds --dir crds/manifests
+	cp crds/manifests/*.yaml charts/dockfleet/files/crds/
 
 .PHONY: bench
 bench: ## measure against the bare engine API, Ansible and docker compose (root or sudo)

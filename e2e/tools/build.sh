@@ -5,6 +5,8 @@
 #   build.sh kubernetes   etcd, kube-apiserver, kube-controller-manager, kubectl
 #   build.sh engine       dockerd, docker-proxy, containerd, its shim, runc
 #   build.sh kstatus      kstatus, argo-health: what GitOps tools make of an object
+#   build.sh helm         helm
+#   build.sh promtool     promtool
 #
 # A set is a folder here with a Go module and a recipe.sh, which says what is
 # built of it. The folder that is printed is named after all files of the set,
