@@ -229,7 +229,8 @@ impl Engine {
             Desired::Volume(volume) => {
                 let call = Call::Create(Kind::DockerVolume, &volume.name);
                 let answer = self.docker.create_volume(body::volume(volume, credentials));
-                self.count(call, self.timeouts.change, answer).await?;
+                let made = self.count(call, self.timeouts.change, answer).await;
+                made.map_err(|err| err.without(credentials))?;
             }
             Desired::Tombstone(t) => {
                 return Err(EngineError::Refused(format!(

@@ -19,6 +19,8 @@ const LIMIT: Duration = Duration::from_secs(180);
 #[derive(Debug, Clone)]
 pub struct Dockfleet {
     binary: PathBuf,
+    /// Environment variables of every command.
+    environment: Vec<(String, String)>,
 }
 
 impl Dockfleet {
@@ -34,7 +36,17 @@ impl Dockfleet {
             "{} is not there: run `cargo build -p dockfleet` (with the same profile), or set DOCKFLEET_BIN",
             binary.display()
         );
-        Ok(Self { binary })
+        Ok(Self {
+            binary,
+            environment: Vec::new(),
+        })
+    }
+
+    /// Gives the same program with one more environment variable for every command.
+    #[must_use]
+    pub fn with_env(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
     }
 
     /// Gives the path of the program.
@@ -44,7 +56,9 @@ impl Dockfleet {
 
     /// Makes a command of it, to which a test adds environment variables.
     pub fn command(&self, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
-        program::command(&self.binary, args)
+        let mut command = program::command(&self.binary, args);
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command
     }
 
     /// Runs it on this machine to its end, for at most three minutes.

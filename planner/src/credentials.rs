@@ -19,6 +19,9 @@ const CIFS: &str = "cifs";
 /// `fs/smb/client/cifsglob.h`).
 const MAX_NAME: usize = 255;
 const MAX_PASSWORD: usize = 512;
+/// Shorter passwords are looked for by their key only.
+const SHORT: usize = 4;
+const HIDDEN: &str = "…";
 
 /// Who mounts a share.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -107,6 +110,18 @@ impl Credentials {
             o.push_str(value);
         }
         options.insert("o".to_owned(), o);
+    }
+
+    /// Takes the password out of a text, wherever it stands in it. One of a few characters is not
+    /// looked for: it would be found in every word.
+    pub fn hidden_in(&self, text: &str) -> String {
+        if self.password.chars().count() < SHORT {
+            return text.to_owned();
+        }
+        // As it is, and as it is in a quoted text.
+        let quoted = self.password.escape_debug().to_string();
+        text.replace(&self.password, HIDDEN)
+            .replace(&quoted, HIDDEN)
     }
 
     /// Takes the credentials out of the options of a volume, so that the rest can be shown. There

@@ -10,6 +10,7 @@ use std::time::Duration;
 use bollard::errors::Error as ClientError;
 use dockfleet_crds::assignment::Kind;
 use dockfleet_planner::capability::ApiVersion;
+use dockfleet_planner::credentials::Credentials;
 
 use super::redact::redact;
 
@@ -115,6 +116,28 @@ impl EngineError {
         match self {
             Self::Unreachable { what, cause } => format!("{what} failed: {cause}"),
             other => other.to_string(),
+        }
+    }
+
+    /// Takes credentials out of what an engine said, in whatever form it echoed them.
+    pub(super) fn without(self, credentials: Option<&Credentials>) -> Self {
+        let Some(credentials) = credentials else {
+            return self;
+        };
+        match self {
+            Self::Refused(text) => Self::Refused(credentials.hidden_in(&text)),
+            Self::Unreachable { what, cause } => Self::Unreachable {
+                what,
+                cause: match cause {
+                    Cause::Fault { status, text } => Cause::Fault {
+                        status,
+                        text: credentials.hidden_in(&text),
+                    },
+                    Cause::Connection(text) => Cause::Connection(credentials.hidden_in(&text)),
+                    other @ (Cause::Timeout(_) | Cause::Unreadable(_)) => other,
+                },
+            },
+            other => other,
         }
     }
 

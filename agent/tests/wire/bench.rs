@@ -19,6 +19,7 @@ pub(crate) struct Bench {
     pub(crate) engine: Engine,
     pub(crate) journal: Journal,
     pub(crate) folder: tempfile::TempDir,
+    pub(crate) keyring: Keyring,
 }
 
 impl Bench {
@@ -39,6 +40,7 @@ impl Bench {
             engine,
             journal,
             folder,
+            keyring: Keyring::new(),
         }
     }
 
@@ -48,7 +50,7 @@ impl Bench {
             &self.engine,
             &mut self.journal,
             entries,
-            &Keyring::new(),
+            &self.keyring,
             &effects,
             &mut |_| {},
         )
@@ -66,7 +68,7 @@ impl Bench {
     }
 }
 
-fn entry(kind: Kind, name: &str, desired: &impl Serialize) -> Entry {
+pub(crate) fn entry(kind: Kind, name: &str, desired: &impl Serialize) -> Entry {
     let (spec, revision) = payload(desired, None);
     Entry {
         uid: format!("uid-{name}"),

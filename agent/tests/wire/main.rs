@@ -14,6 +14,7 @@ mod bench;
 mod cluster;
 mod crash;
 mod create;
+mod credentials;
 mod fake;
 mod faults;
 mod quiet;

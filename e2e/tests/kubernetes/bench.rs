@@ -46,7 +46,11 @@ impl Bench {
     /// Starts engines and the control plane with CRDs and hosts in it, without controller and
     /// agents.
     pub(crate) fn prepare(hosts: &[Wanted<'_>]) -> Result<Self> {
-        let dockfleet = Dockfleet::find()?;
+        Self::prepare_with(Dockfleet::find()?, hosts)
+    }
+
+    /// Does the same with a program that was prepared before.
+    pub(crate) fn prepare_with(dockfleet: Dockfleet, hosts: &[Wanted<'_>]) -> Result<Self> {
         let fleet = Fleet::new()?;
         let (plane, members) = thread::scope(|scope| {
             let plane = scope.spawn(|| ControlPlane::start(&fleet));
@@ -91,6 +95,13 @@ impl Bench {
         let controller = self.dockfleet.spawn_command(&command, None)?;
         *self.controller.borrow_mut() = Some(controller);
         Ok(())
+    }
+
+    /// Gives the whole log of the controller.
+    pub(crate) fn controller_log(&self) -> Result<String> {
+        let controller = self.controller.borrow();
+        let controller = controller.as_ref().context("the controller does not run")?;
+        Ok(std::fs::read_to_string(controller.log_path())?)
     }
 
     /// Kills the controller (SIGKILL), whatever it is doing.

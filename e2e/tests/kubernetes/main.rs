@@ -11,6 +11,7 @@ mod bench;
 mod conditions;
 mod conflict;
 mod crashes;
+mod credentials;
 mod deletion;
 mod drift;
 mod gitops;

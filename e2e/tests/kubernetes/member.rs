@@ -49,7 +49,7 @@ impl Member {
 
     /// Starts the agent, with the journal that the one before it left.
     pub(crate) fn start_agent(&self) -> Result<()> {
-        let state = self.engine.data_root().with_file_name("agent");
+        let state = self.state_dir();
         let mut command = self.dockfleet.command(["agent", "--host", self.name()]);
         command
             .args(["--namespace", FLEET, "--state-dir"])
@@ -73,6 +73,18 @@ impl Member {
         agent
             .as_ref()
             .map_or_else(|| "it does not run".to_owned(), Process::log)
+    }
+
+    /// Gives the whole log of the agent.
+    pub(crate) fn whole_agent_log(&self) -> Result<String> {
+        let agent = self.agent.borrow();
+        let agent = agent.as_ref().context("the agent does not run")?;
+        Ok(std::fs::read_to_string(agent.log_path())?)
+    }
+
+    /// Gives the folder of the agent's journal.
+    pub(crate) fn state_dir(&self) -> PathBuf {
+        self.engine.data_root().with_file_name("agent")
     }
 
     /// Gives the networks of this name, of which an old engine can have several.

@@ -100,6 +100,16 @@ fn options_of_other_mounts_stay() {
 }
 
 #[test]
+fn i9_a_password_is_taken_out_of_any_text() {
+    let given = login("user-x", "hunter\"2", "");
+    assert_eq!(
+        given.hidden_in("mount(hunter\"2): \"hunter\\\"2\" is bad"),
+        "mount(…): \"…\" is bad"
+    );
+    assert_eq!(login("a", "it", "").hidden_in("it is it"), "it is it");
+}
+
+#[test]
 fn i9_no_value_is_shown() {
     let mut keyring = Keyring::new();
     let parcel = Parcel {

@@ -1,0 +1,282 @@
+//! Credentials from a Secret: they reach the engines that mount the share, and are found nowhere else.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use anyhow::{Context as _, Result, ensure};
+use dockfleet_e2e::Generation::{Debian20, Newest};
+use dockfleet_e2e::{Dockfleet, eventually};
+use serde_json::{Value, json};
+
+use crate::bench::{Bench, FLEET, SOON, condition, host, log_says, network, volume};
+use crate::member::Member;
+
+/// Passwords that are nowhere in any program or document.
+const FIRST: &str = "kanarienvogel-4711";
+const SECOND: &str = "zaunkoenig-0815";
+
+const SHARE: &str = "{hostSelector: {matchLabels: {site: a}}, deletionPolicy: Delete, cifs: {\
+    server: files.invalid, share: team/media, version: '3.1.1', uid: 1000, gid: 1001, \
+    fileMode: '0640', dirMode: '0750', mountOptions: [nobrl], credentialsSecret: {name: nas-login}}}";
+
+fn options(password: &str) -> Value {
+    let o = format!(
+        "addr=files.invalid,vers=3.1.1,rw,uid=1000,gid=1001,file_mode=0640,dir_mode=0750,nobrl,\
+         username=shop,password={password},domain=OFFICE"
+    );
+    json!({"type": "cifs", "device": "//files.invalid/team/media", "o": o})
+}
+
+fn secret(password: &str, labels: &str) -> String {
+    format!(
+        "apiVersion: v1\nkind: Secret\nmetadata: {{name: nas-login, namespace: default, labels: {labels}}}\n\
+         type: kubernetes.io/basic-auth\n\
+         stringData: {{username: shop, password: '{password}', domain: OFFICE}}\n---\n"
+    )
+}
+
+const ALLOWED: &str = "{dockfleet.io/credentials: 'true'}";
+
+/// Waits until the condition Ready of the share has this reason and a message with this text.
+fn share_says(bench: &Bench, reason: &str, text: &str) -> Result<()> {
+    eventually(&format!("{reason} with {text:?}"), SOON, || {
+        let share = bench.get("dvol/share").map_err(|e| e.to_string())?;
+        let ready = condition(&share, "Ready");
+        let fits = ready["reason"] == reason && ready["message"].to_string().contains(text);
+        fits.then_some(()).ok_or_else(|| ready.to_string())
+    })
+    .with_context(|| bench.report())
+}
+
+/// Waits until the engine of a host has the share with this password.
+fn mounts_with(bench: &Bench, host: &Member, password: &str) -> Result<()> {
+    let what = format!("the share on {}", host.name());
+    eventually(&what, SOON, || {
+        let found = host.volume("share").map_err(|e| e.to_string())?;
+        let found = found.ok_or("it is not there")?;
+        let right = found["Options"] == options(password);
+        right.then_some(()).ok_or_else(|| found.to_string())
+    })
+    .with_context(|| bench.report())
+}
+
+/// A text as it stands, and as it is in base64 at any place of a longer text.
+fn shapes(text: &str) -> Vec<String> {
+    let mut shapes = vec![text.to_owned()];
+    for lead in 0..3 {
+        let padded = [&[b'x'].repeat(lead)[..], text.as_bytes()].concat();
+        let whole = base64(&padded);
+        // Without the characters that hang on what is before and behind it.
+        let inner = whole.get(4..whole.len() - 4).unwrap_or_default();
+        shapes.push(inner.to_owned());
+    }
+    shapes
+}
+
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::new();
+    for three in bytes.chunks(3) {
+        let byte = |i: usize| u32::from(three.get(i).copied().unwrap_or_default());
+        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
+        for shift in [18, 12, 6, 0] {
+            let digit = usize::try_from(bits >> shift & 63).unwrap_or_default();
+            text.extend(DIGITS.get(digit).copied().map(char::from));
+        }
+    }
+    text
+}
+
+fn holds_none(place: &str, bytes: &[u8]) -> Result<()> {
+    for password in [FIRST, SECOND] {
+        for shape in shapes(password) {
+            let found = bytes.windows(shape.len()).any(|w| w == shape.as_bytes());
+            ensure!(!found, "{place} has the password (as {shape})");
+        }
+    }
+    Ok(())
+}
+
+/// Looks for the passwords everywhere; gives how many places that were.
+fn found_nowhere(bench: &Bench, hosts: &[&Member]) -> Result<usize> {
+    let mut places = 0;
+    let mut search = |place: &str, bytes: &[u8]| {
+        places += 1;
+        ensure!(!bytes.is_empty(), "{place} is empty");
+        holds_none(place, bytes)
+    };
+    let kinds = bench.kubectl("api-resources --verbs=list -o name")?;
+    for kind in kinds.lines().filter(|kind| *kind != "secrets") {
+        let line = format!("get {kind} -A -o yaml --show-managed-fields");
+        search(&line, bench.kubectl(&line)?.as_bytes())?;
+    }
+    for kind in ["dhost", "hassign", "dvol", "dnet", "ns"] {
+        let line = format!("describe {kind} -A");
+        search(&line, bench.kubectl(&line)?.as_bytes())?;
+    }
+    search("the controller's log", bench.controller_log()?.as_bytes())?;
+    for host in hosts {
+        let name = host.name();
+        search(
+            &format!("the log of {name}"),
+            host.whole_agent_log()?.as_bytes(),
+        )?;
+        for file in fs::read_dir(host.state_dir())? {
+            let path = file?.path();
+            let bytes = fs::read(&path)?;
+            if !bytes.is_empty() {
+                search(&path.display().to_string(), &bytes)?;
+            }
+        }
+        let journal = host.state_dir().display().to_string();
+        for format in ["table", "wide", "json", "yaml"] {
+            let shown = bench.dockfleet.run(["journal", &journal, "-o", format])?;
+            search("dockfleet journal", shown.ok()?.as_bytes())?;
+        }
+    }
+    Ok(places)
+}
+
+/// Gives the names of the Secrets in which one of the passwords is.
+fn secrets_with(bench: &Bench) -> Result<BTreeSet<String>> {
+    let all = bench.get("secrets --all-namespaces")?;
+    let items = all["items"].as_array().context("no list")?;
+    let with = items
+        .iter()
+        .filter(|s| holds_none("", s.to_string().as_bytes()).is_err());
+    let name = |s: &Value| {
+        let text = |key: &str| s["metadata"][key].as_str().unwrap_or_default().to_owned();
+        format!("{}/{}", text("namespace"), text("name"))
+    };
+    Ok(with.map(name).collect())
+}
+
+fn names<const N: usize>(names: [&str; N]) -> BTreeSet<String> {
+    names.into_iter().map(str::to_owned).collect()
+}
+
+/// Makes the hosts' own Secrets where nobody did.
+fn own_secrets(bench: &Bench, hosts: &[&str]) -> Result<()> {
+    for host in hosts {
+        let line = format!("create secret generic {host} -n {FLEET}");
+        let made = bench.plane.kubectl(line.split_whitespace())?;
+        ensure!(
+            made.success() || made.stderr.contains("AlreadyExists"),
+            "{}",
+            made.stderr
+        );
+    }
+    Ok(())
+}
+
+/// Invariants 7 and 9.
+#[test]
+#[expect(clippy::print_stdout, reason = "the figures are what the test is for")]
+fn i9_a_password_is_found_on_engines_and_in_secrets_only() -> Result<()> {
+    let dockfleet = Dockfleet::find()?.with_env("DOCKFLEET_LOG", "trace");
+    let bench = Bench::prepare_with(
+        dockfleet,
+        &[("h1", Debian20, "{site: a}"), ("h2", Newest, "{site: a}")],
+    )?;
+    let hosts: [&Member; 2] = bench.hosts()?;
+    bench.apply(&host("elsewhere", "{site: b}", "All"))?;
+    own_secrets(&bench, &["h1", "h2", "elsewhere"])?;
+    bench.start_controller()?;
+    for host in hosts {
+        host.start_agent()?;
+    }
+
+    // What is missing is told, and holds nothing else up.
+    bench.apply(&volume("share", SHARE))?;
+    share_says(
+        &bench,
+        "CredentialsMissing",
+        "there is no Secret default/nas-login",
+    )?;
+    bench.apply(&secret(FIRST, "{}"))?;
+    share_says(&bench, "CredentialsMissing", "dockfleet.io/credentials")?;
+    bench.apply(&network("front", "{hostNames: [h1, h2]}"))?;
+    bench.ready("dnet/front")?;
+    for host in hosts {
+        assert_eq!(host.volume("share")?, None);
+    }
+    assert_eq!(secrets_with(&bench)?, names(["default/nas-login"]));
+
+    // With the label it goes to the hosts that need it, and to no other.
+    bench.apply(&secret(FIRST, ALLOWED))?;
+    bench.ready("dvol/share")?;
+    for host in hosts {
+        mounts_with(&bench, host, FIRST)?;
+    }
+    let copies = names([
+        "default/nas-login",
+        "dockfleet-hosts/h1",
+        "dockfleet-hosts/h2",
+    ]);
+    assert_eq!(secrets_with(&bench)?, copies);
+
+    // What an engine says of it: a mount that fails, a device that it refuses.
+    for host in hosts {
+        host.engine.import_busybox()?;
+        let started =
+            host.engine
+                .docker(["run", "--volume", "share:/mnt", "busybox:local", "true"]);
+        ensure!(started.is_err(), "there is no such server");
+    }
+    let bad = SHARE
+        .replace("team/media", "team%zz")
+        .replace("site: a", "site: a, bad: please");
+    bench.kubectl(&format!("label dhost/h2 -n {FLEET} bad=please"))?;
+    bench.apply(&volume("refused", &bad))?;
+    bench.not_ready("dvol/refused", "False", "EngineRefused")?;
+
+    // Another password: told without either, and taken when the volume is made anew.
+    bench.apply(&secret(SECOND, ALLOWED))?;
+    share_says(&bench, "Drifted", "has other credentials than its Secret")?;
+    let diff = bench.entry_with(hosts[0], &bench.uid("dvol/share")?, "Drifted")?["diff"].take();
+    assert_eq!(
+        diff,
+        json!([{"field": "cifs.credentialsSecret", "want": "its credentials", "have": "others"}])
+    );
+    for host in hosts {
+        // The container that could not start holds it still.
+        host.engine.docker(["container", "prune", "--force"])?;
+        host.engine.docker(["volume", "rm", "share"])?;
+        mounts_with(&bench, host, SECOND)?;
+    }
+    bench.ready("dvol/share")?;
+
+    // A Secret that is no good any more, or gone, changes nothing on hosts.
+    bench.apply(&secret(&format!("{FIRST},ro"), ALLOWED))?;
+    share_says(&bench, "CredentialsMissing", "its key password has a comma")?;
+    bench.kubectl("delete secret/nas-login")?;
+    share_says(&bench, "CredentialsMissing", "there is no Secret")?;
+    bench.apply(&network("back", "{hostNames: [h1, h2]}"))?;
+    bench.ready("dnet/back")?;
+    for host in hosts {
+        mounts_with(&bench, host, SECOND)?;
+    }
+    let places = found_nowhere(&bench, &hosts)?;
+    println!("the passwords are in none of {places} places");
+
+    // An agent that starts anew needs nothing for what is there, and asks for what is not.
+    hosts[0].kill_agent()?;
+    hosts[0].engine.docker(["volume", "rm", "share"])?;
+    hosts[0].start_agent()?;
+    mounts_with(&bench, hosts[0], SECOND)?;
+    log_says(hosts[0], "result=\"done\"").or_else(|_| log_says(hosts[0], "done"))?;
+
+    // The copies go with the volume.
+    bench.kubectl("delete dvol/share dvol/refused --timeout=60s")?;
+    for host in hosts {
+        host.await_no_volume("share")?;
+    }
+    eventually("the end of the copies", SOON, || {
+        let with = secrets_with(&bench).map_err(|e| e.to_string())?;
+        with.is_empty()
+            .then_some(())
+            .ok_or_else(|| format!("{with:?}"))
+    })
+    .with_context(|| bench.report())?;
+    found_nowhere(&bench, &hosts).map(drop)
+}
