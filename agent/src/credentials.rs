@@ -114,7 +114,9 @@ impl Reader {
             if !is_missing(&had.borrow(), &wanted) {
                 backoff.reset();
                 // What nobody wants any more is forgotten.
-                tell(&had, kept(&had.borrow(), &wanted));
+                // The lock of what is had is let go of before it is written.
+                let kept = kept(&had.borrow(), &wanted);
+                tell(&had, kept);
                 if asked.changed().await.is_err() {
                     return;
                 }
