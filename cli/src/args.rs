@@ -1,6 +1,9 @@
 //! The command line.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -159,6 +162,86 @@ pub(crate) struct ControllerArgs {
     /// Namespace of the DockerHosts, beside those labelled dockfleet.io/hosts=true.
     #[arg(long, env = "DOCKFLEET_FLEET_NAMESPACE", value_name = "NAMESPACE", default_value = dockfleet_crds::DEFAULT_FLEET_NAMESPACE)]
     pub(crate) fleet_namespace: String,
+    #[command(flatten)]
+    pub(crate) election: ElectionArgs,
+    /// Where /healthz, /readyz and /metrics are served by HTTP; off for nowhere.
+    #[arg(
+        long,
+        env = "DOCKFLEET_METRICS_ADDRESS",
+        value_name = "ADDRESS",
+        default_value = "0.0.0.0:8080"
+    )]
+    pub(crate) metrics_address: MetricsAddress,
+}
+
+/// Who leads, where several controllers run.
+#[derive(Args, Debug)]
+pub(crate) struct ElectionArgs {
+    /// Write only while holding the Lease `dockfleet-controller`; false for the only controller.
+    #[arg(
+        long,
+        env = "DOCKFLEET_LEADER_ELECT",
+        value_name = "BOOL",
+        num_args = 0..=1,
+        require_equals = true,
+        default_value_t = true,
+        default_missing_value = "true",
+        action = clap::ArgAction::Set
+    )]
+    pub(crate) leader_elect: bool,
+    /// Namespace of the Lease.
+    #[arg(
+        long,
+        env = "POD_NAMESPACE",
+        value_name = "NAMESPACE",
+        default_value = "dockfleet-system"
+    )]
+    pub(crate) leader_election_namespace: String,
+    /// How long the others wait since the Lease last changed; whole seconds.
+    #[arg(long, value_name = "DURATION", default_value = "15s", value_parser = duration)]
+    pub(crate) lease_duration: Duration,
+    /// How long the holder goes on without renewing the Lease.
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
+    pub(crate) renew_deadline: Duration,
+    /// How often the Lease is renewed, and looked at by the others.
+    #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = duration)]
+    pub(crate) retry_period: Duration,
+}
+
+/// Where probes and metrics are served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MetricsAddress {
+    Off,
+    At(SocketAddr),
+}
+
+impl FromStr for MetricsAddress {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "off" {
+            return Ok(Self::Off);
+        }
+        text.parse()
+            .map(Self::At)
+            .map_err(|_| "write an address and a port, such as 127.0.0.1:8080, or off".to_owned())
+    }
+}
+
+/// Reads a duration such as `15s`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let (number, unit) = text.split_at(digits);
+    let ms = match unit {
+        "ms" => 1,
+        "s" => 1000,
+        "m" => 60 * 1000,
+        _ => return Err("write a whole number and ms, s or m, such as 15s".to_owned()),
+    };
+    let number: u64 = number
+        .parse()
+        .map_err(|_| "write a whole number and ms, s or m, such as 15s".to_owned())?;
+    Ok(Duration::from_millis(number.saturating_mul(ms)))
 }
 
 #[derive(Args, Debug)]
@@ -186,6 +269,34 @@ const AGENT_STATE_DIR: &str = "/var/lib/dockfleet/agent";
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
+
+    use super::{Duration, MetricsAddress, duration};
+
+    #[test]
+    fn durations_are_a_number_and_a_unit() {
+        assert_eq!(duration("15s"), Ok(Duration::from_secs(15)));
+        assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
+        assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
+        for wrong in ["", "15", "s", "1.5s", "-1s", "1h", "99999999999999999999s"] {
+            assert!(
+                duration(wrong).unwrap_err().contains("such as 15s"),
+                "{wrong}"
+            );
+        }
+    }
+
+    #[test]
+    fn metrics_are_served_at_an_address_or_not_at_all() {
+        assert_eq!("off".parse(), Ok(MetricsAddress::Off));
+        let at = MetricsAddress::At(([0, 0, 0, 0], 8080).into());
+        assert_eq!("0.0.0.0:8080".parse(), Ok(at));
+        assert!(
+            "8080"
+                .parse::<MetricsAddress>()
+                .unwrap_err()
+                .contains("off")
+        );
+    }
 
     #[test]
     fn the_command_line_is_consistent() {

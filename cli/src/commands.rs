@@ -8,6 +8,7 @@ pub(crate) mod delete;
 pub(crate) mod diff;
 pub(crate) mod get;
 pub(crate) mod journal;
+mod vitals;
 
 use tokio_util::sync::CancellationToken;
 

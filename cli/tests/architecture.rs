@@ -1,4 +1,5 @@
-//! Holds the direction of dependencies: crds ← planner ← {controller, agent} ← cli.
+//! Holds the direction of dependencies: crds ← planner ← {controller, agent} ← cli, and vitals below
+//! the last three.
 //!
 //! Only what a manifest names counts. Features that another crate of the workspace switches on in a
 //! shared dependency do not: no code can use a crate that its manifest does not name.
@@ -15,14 +16,18 @@ use std::process::Command;
 use serde_json::Value;
 
 /// What each crate of the workspace may depend on in the workspace.
-const INSIDE: [(&str, &[&str]); 5] = [
+const INSIDE: [(&str, &[&str]); 6] = [
     ("dockfleet-crds", &[]),
+    ("dockfleet-vitals", &[]),
     ("dockfleet-planner", &["dockfleet-crds"]),
     (
         "dockfleet-controller",
-        &["dockfleet-crds", "dockfleet-planner"],
+        &["dockfleet-crds", "dockfleet-planner", "dockfleet-vitals"],
     ),
-    ("dockfleet-agent", &["dockfleet-crds", "dockfleet-planner"]),
+    (
+        "dockfleet-agent",
+        &["dockfleet-crds", "dockfleet-planner", "dockfleet-vitals"],
+    ),
     (
         "dockfleet",
         &[
@@ -30,6 +35,7 @@ const INSIDE: [(&str, &[&str]); 5] = [
             "dockfleet-controller",
             "dockfleet-crds",
             "dockfleet-planner",
+            "dockfleet-vitals",
         ],
     ),
 ];

@@ -1,9 +1,15 @@
 //! What a controller is started with.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use dockfleet_crds::DEFAULT_FLEET_NAMESPACE;
-use kube::Client;
+use kube::Config;
+
+use crate::effect::Effects;
+use crate::election::ElectionTimes;
+use crate::random;
+use crate::vitals::ControllerVitals;
 
 /// How long reports on a resource are collected before its status is written: long enough that a
 /// hundred hosts that become ready one after the other are a few writes, short enough to look at.
@@ -13,30 +19,63 @@ const DEBOUNCE: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 pub struct ControllerConfig {
     /// The way to the API server.
-    pub client: Client,
+    pub kubernetes: Config,
     /// Namespace of hosts and their assignments, beside those that are labelled as such.
     pub fleet_namespace: String,
     /// How long reports on a resource are collected before its status is written.
     pub debounce: Duration,
+    /// How it is found out which of several controllers leads; without, this has to be the only one.
+    pub election: Option<ElectionConfig>,
+    /// What it says about itself.
+    pub vitals: Arc<ControllerVitals>,
+    /// Called after every write.
+    pub effects: Effects,
+}
+
+/// How it is found out which of several controllers leads.
+#[derive(Clone, Debug)]
+pub struct ElectionConfig {
+    /// Namespace of the Lease.
+    pub namespace: String,
+    /// What this controller is called in the Lease; no other one may ever be called so.
+    pub identity: String,
+    /// How long each thing takes.
+    pub times: ElectionTimes,
+}
+
+impl ElectionConfig {
+    /// Makes the configuration of an election; `name` is for people, such as a pod's name.
+    pub fn new(namespace: String, name: &str, times: ElectionTimes) -> Self {
+        Self {
+            namespace,
+            // A pod that is started again keeps its name, and is another one all the same.
+            identity: format!("{name}_{:016x}", random()),
+            times,
+        }
+    }
 }
 
 impl ControllerConfig {
-    /// Makes the configuration of a controller of the default fleet.
-    pub fn new(client: Client) -> Self {
+    /// Makes the configuration of the only controller of the default fleet.
+    pub fn new(kubernetes: Config) -> Self {
         Self {
-            client,
+            kubernetes,
             fleet_namespace: DEFAULT_FLEET_NAMESPACE.to_owned(),
             debounce: DEBOUNCE,
+            election: None,
+            vitals: ControllerVitals::new(),
+            effects: Effects::default(),
         }
     }
 }
 
 impl std::fmt::Debug for ControllerConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // A client has credentials in it.
+        // The way to the API server has credentials in it.
         f.debug_struct("ControllerConfig")
             .field("fleet_namespace", &self.fleet_namespace)
             .field("debounce", &self.debounce)
+            .field("election", &self.election)
             .finish_non_exhaustive()
     }
 }

@@ -1,9 +1,13 @@
 //! What can go wrong, for the controller as a whole and for one call.
 
 use std::error::Error;
+use std::time::Duration;
 
 use kube::core::Status;
 use kube::runtime::watcher;
+
+use crate::election::Loss;
+use crate::gate::NotLeading;
 
 /// Why a controller cannot start or go on.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +33,12 @@ pub enum ControllerError {
     /// The cluster has no identity that an agent could know it by.
     #[error("namespace kube-system has no UID, so this cluster has no identity for its agents")]
     NoHub,
+    /// The way to the API server cannot be used.
+    #[error("could not make a client of the API server")]
+    Client(#[from] kube::Error),
+    /// Somebody else may lead now.
+    #[error("the claim to lead is lost; this controller ends, to be started again as a standby")]
+    Lost(#[from] Loss),
     /// A part of the controller ended by itself.
     #[error("{part} ended unexpectedly")]
     Ended {
@@ -44,8 +54,11 @@ pub enum ControllerError {
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
     /// There was no answer in time; the call may or may not have been carried out.
-    #[error("the API server did not answer within {0} s")]
-    Timeout(u64),
+    #[error("the API server did not answer within {} s", .0.as_secs_f64())]
+    Timeout(Duration),
+    /// Nothing was sent: this controller does not lead, or not for sure.
+    #[error("not sent: this controller does not hold the Lease")]
+    NotLeading,
     /// The API server refused.
     #[error("the API server refused: {}", .0.message)]
     Refused(Box<Status>),
@@ -61,6 +74,9 @@ impl From<kube::Error> for CallError {
     fn from(err: kube::Error) -> Self {
         match err {
             kube::Error::Api(status) => Self::Refused(status),
+            kube::Error::Service(err) if err.downcast_ref().is_some_and(|NotLeading| true) => {
+                Self::NotLeading
+            }
             other => Self::Failed(Box::new(other)),
         }
     }

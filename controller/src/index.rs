@@ -12,6 +12,7 @@
 //!   where it becomes or ceases to be a fleet namespace.
 
 mod assignments;
+mod census;
 mod changes;
 mod credentials;
 mod fleet;
@@ -32,6 +33,7 @@ use dockfleet_planner::select::{NamespaceLabels, Selection, selection};
 use crate::object::Name;
 use crate::parent::{Parent, ParentName};
 
+pub(crate) use census::Census;
 pub(crate) use changes::{Change, Seen, Watched};
 pub(crate) use credentials::{Delivery, Heard};
 pub(crate) use host_work::{HostCall, HostWork};

@@ -22,7 +22,7 @@ use crate::parent::Parent;
 use crate::teller::Teller;
 
 /// How long a call may take, the client's own repetitions included.
-const CALL_TIMEOUT: Duration = Duration::from_secs(30);
+pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What jobs need beside their work.
 #[derive(Clone)]
@@ -98,9 +98,17 @@ fn apply() -> PatchParams {
 pub(crate) async fn in_time<T>(
     call: impl Future<Output = kube::Result<T>>,
 ) -> Result<T, CallError> {
-    match tokio::time::timeout(CALL_TIMEOUT, call).await {
+    in_time_of(CALL_TIMEOUT, call).await
+}
+
+/// Waits for a call no longer than the given time.
+pub(crate) async fn in_time_of<T>(
+    limit: Duration,
+    call: impl Future<Output = kube::Result<T>>,
+) -> Result<T, CallError> {
+    match tokio::time::timeout(limit, call).await {
         Ok(answer) => answer.map_err(CallError::from),
-        Err(_) => Err(CallError::Timeout(CALL_TIMEOUT.as_secs())),
+        Err(_) => Err(CallError::Timeout(limit)),
     }
 }
 

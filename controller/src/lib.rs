@@ -20,12 +20,16 @@
 //! that the next decision is made with what was written and not with what a watch says late.
 //! Every decision about content is the planner's. Events are published beside all this (`teller`).
 //!
+//! Several controllers may run: each fills its caches, one leads (`election`, `leadership`). There is
+//! one client (`wire`), and each of its writes passes one `gate` that only the leader finds open.
+//!
 //! # Rights it needs
 //!
 //! - get, list, watch: its own four kinds, namespaces; get: CRDs;
 //! - patch: networks and volumes, and their status; create, patch: assignments;
 //! - create, patch: events (`events.k8s.io`) in the namespaces of resources;
-//! - patch: the own Secrets of hosts; get, list, watch: the Secrets that volumes name, one by one.
+//! - patch: the own Secrets of hosts; get, list, watch: the Secrets that volumes name, one by one;
+//! - get, list, watch, create, update: its Lease.
 //!
 //! # What this crate never does
 //!
@@ -34,13 +38,22 @@
 //!   are. Only a deletion that was seen, of a resource whose namespace and CRD stay, becomes a
 //!   tombstone that may remove something.
 //! - It never decides before every cache is filled, nor on a read that failed.
+//! - It never writes while another one may lead, nor after it was halted for longer than its Lease.
 //! - It never waits for a host: a resource is gone once the permission to let go of it is written.
 //! - It never passes over the fleet on a timer: what a change costs depends on what it touches.
 
+mod call;
 mod config;
+mod convergence;
+pub mod effect;
+pub mod election;
 mod error;
+mod gate;
 mod index;
 mod jobs;
+mod leadership;
+mod metrics;
+mod moment;
 mod notice;
 mod object;
 mod parent;
@@ -49,11 +62,20 @@ mod run;
 mod secrets;
 mod startup;
 mod teller;
+mod vitals;
 mod watches;
+mod wire;
 
-pub use config::ControllerConfig;
+pub use config::{ControllerConfig, ElectionConfig};
 pub use error::{CallError, ControllerError};
 pub use run::run;
+pub use vitals::ControllerVitals;
 
 /// The field manager of everything this crate writes.
 const FIELD_MANAGER: &str = "dockfleet-controller";
+
+/// Returns a number that nobody can foresee.
+fn random() -> u64 {
+    use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+    RandomState::new().build_hasher().finish()
+}

@@ -86,6 +86,12 @@ impl<K: Ord + Clone> Queue<K> {
         self.busy.len()
     }
 
+    /// Returns how many keys wait or are being worked on.
+    pub(crate) fn depth(&self) -> usize {
+        let again = self.busy.iter().filter(|key| self.due.contains_key(key));
+        self.due.len() + self.busy.len() - again.count()
+    }
+
     /// Returns when the next key is due.
     pub(crate) fn next(&self) -> Option<Instant> {
         self.order.first().map(|(at, _)| *at)

@@ -1,11 +1,12 @@
 //! The loop that owns the index.
 
 use std::collections::BTreeSet;
-use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
+use kube::Client;
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinHandle, JoinSet};
 use tokio::time::Instant;
@@ -13,14 +14,19 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, debug, info, info_span, warn};
 
 use crate::config::ControllerConfig;
+use crate::convergence::Convergence;
 use crate::error::{CallError, ControllerError, chain};
-use crate::index::{Change, Index, Watched};
+use crate::gate::{Gate, Hold};
+use crate::index::{Change, Index, Seen, Watched};
 use crate::jobs::{Context, Done, Key, Learned, deliver, work_on_host, work_on_parent};
+use crate::leadership::Leadership;
+use crate::metrics::QueueName;
 use crate::object::Name;
 use crate::queue::{FIRST_RETRY, Queue};
 use crate::secrets::SecretWatches;
 use crate::teller::Teller;
-use crate::{startup, watches};
+use crate::vitals::ControllerVitals;
+use crate::{random, startup, watches, wire};
 
 /// The most assignments that are written at the same time. One costs the API server some 10 ms of a
 /// core, so that more would only wait there.
@@ -43,9 +49,20 @@ pub async fn run(
     config: ControllerConfig,
     shutdown: CancellationToken,
 ) -> Result<(), ControllerError> {
+    let hold = match config.election {
+        Some(_) => Hold::Shut,
+        None => Hold::Unguarded,
+    };
+    let (hold, mut gate) = Gate::new(hold);
+    let client = wire::client(
+        config.kubernetes.clone(),
+        gate.clone(),
+        config.vitals.metrics.clone(),
+        config.effects.clone(),
+    )?;
     let start = async {
-        startup::check_resources(&config.client).await?;
-        startup::hub(&config.client).await
+        startup::check_resources(&client).await?;
+        startup::hub(&client).await
     };
     let hub = tokio::select! {
         hub = start => hub?,
@@ -53,17 +70,31 @@ pub async fn run(
     };
     info!(hub, fleet = config.fleet_namespace, "controller starts");
     let (sender, mut changes) = mpsc::channel(CHANGES);
-    let mut watches = watches::start(&config.client, &sender);
-    let mut secrets = SecretWatches::new(config.client.clone(), sender);
-    let mut controller = Controller::new(config, hub);
+    let mut watches = watches::start(&client, &sender);
+    let mut secrets = SecretWatches::new(client.clone(), sender);
+    let (election, effects) = (config.election.clone(), config.effects.clone());
+    let own = kube::Client::try_from(config.kubernetes.clone())?;
+    let mut leadership = Leadership::start(own, election, hold, gate.clone(), effects);
+    let vitals = Arc::clone(&config.vitals);
+    let mut counts = vitals.counts();
+    let mut controller = Controller::new(config, client, gate.clone(), hub);
     loop {
+        vitals.pulse.works();
         if let Some(names) = controller.index.take_secrets() {
             secrets.follow(&names);
         }
         controller.start_jobs();
         let due = controller.due();
+        vitals.pulse.waits();
         tokio::select! {
             () = shutdown.cancelled() => break,
+            loss = leadership.lost() => return Err(loss.into()),
+            () = gate.changed() => {}
+            Some(counted) = counts.recv() => {
+                controller.count();
+                // The scrape may have given up.
+                let _ = counted.send(());
+            }
             ended = watches.join_next() => {
                 let source = ended.and_then(Result::err);
                 return Err(ControllerError::Ended { part: "a watch", source });
@@ -81,13 +112,18 @@ pub async fn run(
         }
     }
     drop(watches);
-    controller.stop().await
+    let ended = controller.stop().await;
+    leadership.end(ended).await;
+    Ok(())
 }
 
 /// The index and what is being done about it.
 struct Controller {
     context: Context,
     debounce: Duration,
+    gate: Gate,
+    vitals: Arc<ControllerVitals>,
+    convergence: Convergence,
     index: Index,
     hosts: Queue<Name>,
     parents: Queue<String>,
@@ -100,11 +136,14 @@ struct Controller {
 }
 
 impl Controller {
-    fn new(config: ControllerConfig, hub: String) -> Self {
-        let (teller, told) = Teller::start(config.client.clone());
+    fn new(config: ControllerConfig, client: Client, gate: Gate, hub: String) -> Self {
+        let (teller, told) = Teller::start(client.clone());
         Self {
-            context: Context::new(config.client, teller),
+            context: Context::new(client, teller),
             debounce: config.debounce,
+            gate,
+            vitals: config.vitals,
+            convergence: Convergence::default(),
             index: Index::new(hub, config.fleet_namespace),
             hosts: Queue::new(),
             parents: Queue::new(),
@@ -116,6 +155,7 @@ impl Controller {
     }
 
     fn take_in(&mut self, change: Change) {
+        self.measure(&change);
         let Some(listed) = self.index.take_in(change) else {
             return;
         };
@@ -123,13 +163,45 @@ impl Controller {
             self.index.look_at_all();
             let (resources, hosts, namespaces) = self.index.sizes();
             info!(resources, hosts, namespaces, "caches are filled");
+            self.vitals.is_filled();
         }
+    }
+
+    /// Measures how long a host took to report on what was written for it.
+    fn measure(&mut self, change: &Change) {
+        let seen = match change {
+            Change::Assignment(Seen::Applied(seen) | Seen::Listed(seen)) => seen,
+            Change::Assignment(Seen::Deleted(meta)) => {
+                return self.convergence.forget(&Name::of(meta));
+            }
+            _ => return,
+        };
+        let observed = seen.status.as_ref().and_then(|s| s.observed_generation);
+        let host = Name::of(&seen.metadata);
+        let now = std::time::Instant::now();
+        if let Some(took) = self.convergence.reported(&host, observed, now) {
+            self.vitals.metrics.converged(took);
+        }
+    }
+
+    /// Brings the metrics up to date that are numbers of what there is.
+    fn count(&self) {
+        let metrics = &self.vitals.metrics;
+        metrics.leads(self.gate.is_open());
+        metrics.queue(QueueName::Hosts, self.hosts.depth());
+        metrics.queue(QueueName::Resources, self.parents.depth());
+        metrics.count(&self.index.census());
+    }
+
+    /// Whether nothing may be decided yet: what is not there yet looks like what is gone, and what
+    /// another controller is about to write would be written twice.
+    fn stands_by(&self) -> bool {
+        !self.unfilled.is_empty() || !self.gate.is_open()
     }
 
     /// Starts what is due, as much of it as may run at the same time.
     fn start_jobs(&mut self) {
-        // What is not there yet looks like what is gone.
-        if !self.unfilled.is_empty() {
+        if self.stands_by() {
             return;
         }
         let now = Instant::now();
@@ -207,7 +279,7 @@ impl Controller {
 
     /// Returns when there is something to start again, if it is known.
     fn due(&self) -> Option<Instant> {
-        if !self.unfilled.is_empty() {
+        if self.stands_by() {
             return None;
         }
         let hosts = self.hosts.next().filter(|_| self.hosts.busy() < HOST_JOBS);
@@ -241,6 +313,9 @@ impl Controller {
                     asked_with,
                     assignment,
                 } => {
+                    let generation = assignment.metadata.generation;
+                    let now = std::time::Instant::now();
+                    self.convergence.written(&host, generation, now);
                     self.index.host_written(&host, asked_with, *assignment);
                 }
                 Learned::Looked {
@@ -293,8 +368,8 @@ impl Controller {
         Ok(())
     }
 
-    /// Lets what is under way come to its end, and starts nothing more.
-    async fn stop(self) -> Result<(), ControllerError> {
+    /// Lets what is under way come to its end, and starts nothing more. Returns whether it did.
+    async fn stop(self) -> bool {
         let Self {
             context,
             mut jobs,
@@ -308,12 +383,13 @@ impl Controller {
             drop(context);
             told.await
         };
-        match tokio::time::timeout(STOP_TIMEOUT, end).await {
+        let ended = tokio::time::timeout(STOP_TIMEOUT, end).await;
+        match &ended {
             Ok(Ok(())) => {}
-            Ok(Err(err)) => warn!(error = chain(&err), "events were lost"),
+            Ok(Err(err)) => warn!(error = chain(err), "events were lost"),
             Err(_) => warn!("gave up on what was still under way"),
         }
-        Ok(())
+        ended.is_ok()
     }
 }
 
@@ -332,9 +408,4 @@ async fn sleep_until(due: Option<Instant>) {
         Some(due) => tokio::time::sleep_until(due).await,
         None => std::future::pending().await,
     }
-}
-
-/// Returns a number that nobody can foresee, for jitter.
-fn random() -> u64 {
-    RandomState::new().build_hasher().finish()
 }

@@ -201,6 +201,28 @@ pub enum EntryState {
     Gone,
 }
 
+impl EntryState {
+    /// Every state.
+    pub const ALL: [Self; 5] = [
+        Self::Ready,
+        Self::Pending,
+        Self::Drifted,
+        Self::Failed,
+        Self::Gone,
+    ];
+
+    /// Returns the state as it stands in a status.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "Ready",
+            Self::Pending => "Pending",
+            Self::Drifted => "Drifted",
+            Self::Failed => "Failed",
+            Self::Gone => "Gone",
+        }
+    }
+}
+
 /// Why an entry is not ready: a closed set, fit for labels of metrics and for `kubectl wait`.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,

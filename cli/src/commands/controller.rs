@@ -1,20 +1,45 @@
 //! `dockfleet controller`
 
-use anyhow::Context;
-use dockfleet_controller::ControllerConfig;
+use std::fs;
 
-use crate::args::ControllerArgs;
+use anyhow::Context;
+use dockfleet_controller::election::ElectionTimes;
+use dockfleet_controller::{ControllerConfig, ElectionConfig};
+
+use super::vitals;
+use crate::args::{ControllerArgs, ElectionArgs};
 use crate::exit::Exit;
 
 /// Runs the controller until it is told to stop.
 pub(crate) async fn run(args: ControllerArgs) -> anyhow::Result<Exit> {
-    let client = kube::Client::try_default()
+    let kubernetes = kube::Config::infer()
         .await
         .context("no way to the Kubernetes API; set KUBECONFIG, or run inside a cluster")?;
     let config = ControllerConfig {
         fleet_namespace: args.fleet_namespace,
-        ..ControllerConfig::new(client)
+        election: election(args.election)?,
+        ..ControllerConfig::new(kubernetes)
     };
+    vitals::serve(args.metrics_address, config.vitals.clone()).await?;
     dockfleet_controller::run(config, super::shutdown()?).await?;
     Ok(Exit::Ready)
+}
+
+fn election(args: ElectionArgs) -> anyhow::Result<Option<ElectionConfig>> {
+    let times = ElectionTimes {
+        lease_duration: args.lease_duration,
+        renew_deadline: args.renew_deadline,
+        retry_period: args.retry_period,
+    };
+    times
+        .check()
+        .context("--lease-duration, --renew-deadline and --retry-period do not fit together")?;
+    if !args.leader_elect {
+        return Ok(None);
+    }
+    let name = std::env::var("POD_NAME")
+        .or_else(|_| fs::read_to_string("/proc/sys/kernel/hostname"))
+        .unwrap_or_else(|_| "controller".to_owned());
+    let namespace = args.leader_election_namespace;
+    Ok(Some(ElectionConfig::new(namespace, name.trim(), times)))
 }

@@ -77,7 +77,11 @@ fn up(folder: &Path) -> Result<()> {
 
     println!("starting the controller and {} agents", engines.len());
     let kubeconfig = plane.kubeconfig_for_hosts()?;
-    let mut controller = dockfleet.command(["controller"]);
+    plane
+        .kubectl(["create", "namespace", "dockfleet-system"])?
+        .ok()?;
+    // Any port: the log says which.
+    let mut controller = dockfleet.command(["controller", "--metrics-address=127.0.0.1:0"]);
     controller.env("KUBECONFIG", &kubeconfig);
     // In the order in which they end: what runs goes before what it runs on.
     let mut running = vec![Process::start(&controller, &folder.join("controller.log"))?];

@@ -88,9 +88,11 @@ impl Bench {
 
     /// Starts the controller.
     pub(crate) fn start_controller(&self) -> Result<()> {
+        // Two of them are a matter of their own (`leader`).
         let mut command = self
             .dockfleet
             .command(["controller", "--fleet-namespace", FLEET]);
+        command.args(["--leader-elect=false", "--metrics-address=127.0.0.1:0"]);
         command.env("KUBECONFIG", self.plane.kubeconfig());
         let controller = self.dockfleet.spawn_command(&command, None)?;
         *self.controller.borrow_mut() = Some(controller);

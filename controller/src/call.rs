@@ -1,0 +1,220 @@
+//! What a request to the API server is, and how it failed, in words of closed sets: they are labels
+//! of metrics.
+
+use http::{Method, StatusCode, Uri};
+
+/// The resources that the controller has to do with.
+const RESOURCES: [&str; 17] = [
+    "customresourcedefinitions",
+    "dockerhosts",
+    "dockerhosts/status",
+    "dockernetworks",
+    "dockernetworks/status",
+    "dockervolumes",
+    "dockervolumes/status",
+    "events",
+    "hostassignments",
+    "hostassignments/status",
+    "leases",
+    "namespaces",
+    "rolebindings",
+    "roles",
+    "secrets",
+    "serviceaccounts",
+    "serviceaccounts/token",
+];
+/// Everything else, such as what is asked to find out about the API server.
+const OTHER: &str = "other";
+
+/// A verb of Kubernetes and a resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Call {
+    verb: &'static str,
+    resource: &'static str,
+}
+
+impl Call {
+    /// Returns what a request is.
+    pub(crate) fn of(method: &Method, uri: &Uri) -> Self {
+        let parts: Vec<&str> = uri.path().split('/').filter(|p| !p.is_empty()).collect();
+        // The core group has its version right behind `api`, every other one has a name between.
+        let mut parts = match parts.as_slice() {
+            ["api", _, rest @ ..] | ["apis", _, _, rest @ ..] => rest.to_vec(),
+            _ => Vec::new(),
+        };
+        if parts.len() > 2 && parts.first() == Some(&"namespaces") {
+            parts.drain(..2);
+        }
+        let wanted = match parts.as_slice() {
+            [resource, _, sub] => format!("{resource}/{sub}"),
+            [resource, ..] => (*resource).to_owned(),
+            [] => String::new(),
+        };
+        let resource = RESOURCES.iter().find(|known| **known == wanted);
+        let verb = match (method.as_str(), parts.len()) {
+            ("GET", _) if is_watch(uri) => "watch",
+            ("GET", 1) => "list",
+            ("GET" | "HEAD", _) => "get",
+            ("POST", _) => "create",
+            ("PUT", _) => "update",
+            ("PATCH", _) => "patch",
+            ("DELETE", _) => "delete",
+            _ => OTHER,
+        };
+        Self {
+            verb,
+            resource: resource.copied().unwrap_or(OTHER),
+        }
+    }
+
+    /// Returns the verb.
+    pub(crate) fn verb(self) -> &'static str {
+        self.verb
+    }
+
+    /// Returns the resource, with its subresource.
+    pub(crate) fn resource(self) -> &'static str {
+        self.resource
+    }
+}
+
+fn is_watch(uri: &Uri) -> bool {
+    let mut pairs = uri.query().into_iter().flat_map(|query| query.split('&'));
+    pairs.any(|pair| matches!(pair, "watch=true" | "watch=1"))
+}
+
+/// How a call failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Failure {
+    /// There was no answer in time.
+    Timeout,
+    /// The request did not get through.
+    Unreachable,
+    /// It was not sent, because this controller does not lead.
+    NotLeading,
+    /// Who asks is not known, or may not do that.
+    Forbidden,
+    /// What was to be written is not there.
+    NotFound,
+    /// Somebody else wrote it first.
+    Conflict,
+    /// The API server has too much to do.
+    Throttled,
+    /// It refused for another reason.
+    Refused,
+    /// It failed.
+    Server,
+}
+
+impl Failure {
+    /// Returns how an answer is a failure, if it is one. That something is not there is what reading
+    /// is for.
+    pub(crate) fn of(call: Call, status: StatusCode) -> Option<Self> {
+        match status.as_u16() {
+            404 if matches!(call.verb, "get" | "list" | "watch") => None,
+            ..400 => None,
+            401 | 403 => Some(Self::Forbidden),
+            404 | 410 => Some(Self::NotFound),
+            409 => Some(Self::Conflict),
+            429 => Some(Self::Throttled),
+            504 => Some(Self::Timeout),
+            400..500 => Some(Self::Refused),
+            _ => Some(Self::Server),
+        }
+    }
+
+    /// Returns the failure as a label.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Timeout => "timeout",
+            Self::Unreachable => "unreachable",
+            Self::NotLeading => "not-leading",
+            Self::Forbidden => "forbidden",
+            Self::NotFound => "not-found",
+            Self::Conflict => "conflict",
+            Self::Throttled => "throttled",
+            Self::Refused => "refused",
+            Self::Server => "server",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(method: &Method, uri: &str) -> String {
+        let call = Call::of(method, &uri.parse().unwrap());
+        format!("{} {}", call.verb(), call.resource())
+    }
+
+    #[test]
+    fn a_request_is_a_verb_and_a_resource() {
+        let fleet = "/apis/dockfleet.io/v1alpha1/namespaces/dockfleet-hosts";
+        for (method, uri, expected) in [
+            (
+                Method::PATCH,
+                format!("{fleet}/hostassignments/web-1?force=true"),
+                "patch hostassignments",
+            ),
+            (
+                Method::PATCH,
+                "/apis/dockfleet.io/v1alpha1/namespaces/n/dockernetworks/x/status".to_owned(),
+                "patch dockernetworks/status",
+            ),
+            (
+                Method::GET,
+                "/apis/dockfleet.io/v1alpha1/dockernetworks?&limit=500".to_owned(),
+                "list dockernetworks",
+            ),
+            (
+                Method::GET,
+                "/apis/dockfleet.io/v1alpha1/dockernetworks?&watch=true&timeoutSeconds=290"
+                    .to_owned(),
+                "watch dockernetworks",
+            ),
+            (
+                Method::GET,
+                "/api/v1/namespaces".to_owned(),
+                "list namespaces",
+            ),
+            (
+                Method::GET,
+                "/api/v1/namespaces/kube-system".to_owned(),
+                "get namespaces",
+            ),
+            (
+                Method::POST,
+                "/apis/events.k8s.io/v1/namespaces/n/events?".to_owned(),
+                "create events",
+            ),
+            (
+                Method::DELETE,
+                format!("{fleet}/hostassignments/web-1"),
+                "delete hostassignments",
+            ),
+            (Method::GET, "/version".to_owned(), "get other"),
+            (
+                Method::PUT,
+                "/api/v1/namespaces/n/pods/p".to_owned(),
+                "update other",
+            ),
+        ] {
+            assert_eq!(call(&method, &uri), expected, "{uri}");
+        }
+    }
+
+    #[test]
+    fn only_a_write_to_what_is_not_there_is_a_failure() {
+        let of = |method, code| {
+            let call = Call::of(&method, &Uri::from_static("/api/v1/namespaces/n"));
+            Failure::of(call, StatusCode::from_u16(code).unwrap())
+        };
+        assert_eq!(of(Method::GET, 404), None);
+        assert_eq!(of(Method::PATCH, 404), Some(Failure::NotFound));
+        assert_eq!(of(Method::PATCH, 200), None);
+        assert_eq!(of(Method::PATCH, 409), Some(Failure::Conflict));
+        assert_eq!(of(Method::PATCH, 422), Some(Failure::Refused));
+        assert_eq!(of(Method::GET, 503), Some(Failure::Server));
+    }
+}

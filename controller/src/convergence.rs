@@ -1,0 +1,81 @@
+//! How long hosts take to report on what was assigned to them.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use crate::object::Name;
+
+/// Assignments that were written and not reported on yet: one a host at most.
+#[derive(Debug, Default)]
+pub(crate) struct Convergence {
+    waiting: BTreeMap<Name, (i64, Instant)>,
+}
+
+impl Convergence {
+    /// Notes that a generation of a host's assignment was written. A host that had not reported on an
+    /// earlier one yet is measured from that: it is behind since then.
+    pub(crate) fn written(&mut self, host: &Name, generation: Option<i64>, now: Instant) {
+        let Some(generation) = generation else {
+            return;
+        };
+        let begin = self.waiting.get(host).map_or(now, |(_, begin)| *begin);
+        self.waiting.insert(host.clone(), (generation, begin));
+    }
+
+    /// Notes that a host reports on a generation, and returns how long that took since the write.
+    pub(crate) fn reported(
+        &mut self,
+        host: &Name,
+        observed: Option<i64>,
+        now: Instant,
+    ) -> Option<Duration> {
+        let (generation, begin) = *self.waiting.get(host)?;
+        if observed? < generation {
+            return None;
+        }
+        self.waiting.remove(host);
+        Some(now.duration_since(begin))
+    }
+
+    /// Forgets a host that is gone.
+    pub(crate) fn forget(&mut self, host: &Name) {
+        self.waiting.remove(host);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn h() -> Name {
+        Name {
+            namespace: "hosts".to_owned(),
+            name: "h".to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_host_is_measured_from_the_first_write_it_has_not_reported_on() {
+        let begin = Instant::now();
+        let at = |s| begin + Duration::from_secs(s);
+        let mut all = Convergence::default();
+        assert_eq!(all.reported(&h(), Some(1), at(0)), None);
+        all.written(&h(), Some(2), at(0));
+        assert_eq!(all.reported(&h(), Some(1), at(1)), None);
+        all.written(&h(), Some(3), at(2));
+        assert_eq!(all.reported(&h(), Some(2), at(3)), None);
+        assert_eq!(
+            all.reported(&h(), Some(3), at(5)),
+            Some(Duration::from_secs(5))
+        );
+        assert_eq!(all.reported(&h(), Some(3), at(6)), None);
+    }
+
+    #[test]
+    fn a_host_that_is_gone_is_not_waited_for() {
+        let mut all = Convergence::default();
+        all.written(&h(), Some(1), Instant::now());
+        all.forget(&h());
+        assert!(all.waiting.is_empty());
+    }
+}

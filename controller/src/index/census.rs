@@ -1,0 +1,52 @@
+//! How many there are of what.
+
+use std::collections::BTreeMap;
+
+use dockfleet_crds::condition::{self, Truth};
+use dockfleet_crds::{EntryState, Intent};
+
+use super::Index;
+
+/// Numbers of resources and entries.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Census {
+    /// Resources, by kind and by the status of their condition Ready.
+    pub(crate) resources: BTreeMap<(&'static str, &'static str), i64>,
+    /// Entries that hosts must have, by kind and by what the agent says of their present revision.
+    pub(crate) entries: BTreeMap<(&'static str, &'static str), i64>,
+    /// Entries that hosts must let go of.
+    pub(crate) tombstones: i64,
+}
+
+impl Index {
+    /// Counts what is known.
+    pub(crate) fn census(&self) -> Census {
+        let mut census = Census::default();
+        for parent in self.parents.values() {
+            let resource = parent.object.resource();
+            let conditions = resource.status().map_or(&[][..], |s| &s.conditions);
+            let ready = conditions.iter().find(|c| c.type_ == condition::READY);
+            let ready = match ready.map(|c| c.status.as_str()) {
+                Some("True") => Truth::True,
+                Some("False") => Truth::False,
+                _ => Truth::Unknown,
+            };
+            let key = (resource.kind().as_str(), ready.as_str());
+            *census.resources.entry(key).or_default() += 1;
+        }
+        for state in self.hosts.values() {
+            for entry in state.entries() {
+                if entry.intent == Intent::Absent {
+                    census.tombstones += 1;
+                    continue;
+                }
+                let told = state.told(&entry.uid);
+                let told = told.filter(|t| t.revision == entry.revision);
+                let state = told.map_or(EntryState::Pending, |t| t.state);
+                let key = (entry.kind.as_str(), state.as_str());
+                *census.entries.entry(key).or_default() += 1;
+            }
+        }
+        census
+    }
+}

@@ -1,0 +1,264 @@
+//! Takes part in the election: looks at the Lease, writes it, and opens and shuts the gate.
+//!
+//! What is to be done is `election`'s to decide. It has a client of its own, so that it waits for
+//! nothing that the rest of the controller sends.
+
+use std::time::Duration;
+
+use futures::{Stream, StreamExt as _};
+use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+use k8s_openapi::jiff::Timestamp;
+use kube::api::{PartialObjectMeta, PostParams};
+use kube::runtime::{WatchStreamExt as _, watcher};
+use kube::{Api, Client};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+use tracing::{debug, info, warn};
+
+use crate::FIELD_MANAGER;
+use crate::config::ElectionConfig;
+use crate::effect::Effects;
+use crate::election::{Decision, ElectionTimes, Loss, Sight, claimed, decide, vacated};
+use crate::error::{CallError, chain};
+use crate::gate::{Gate, Hold};
+use crate::jobs::in_time_of;
+use crate::moment::Moment;
+
+/// Name of the Lease.
+pub(crate) const LEASE: &str = "dockfleet-controller";
+
+/// This controller's part in the election.
+pub(crate) struct Leadership {
+    /// Ends with an error when a claim is lost; never by itself otherwise.
+    task: Option<AbortOnDropHandle<Result<(), Loss>>>,
+    stop: CancellationToken,
+    gate: Gate,
+}
+
+impl Leadership {
+    /// Starts to take part, if there is an election.
+    pub(crate) fn start(
+        client: Client,
+        config: Option<ElectionConfig>,
+        hold: watch::Sender<Hold>,
+        gate: Gate,
+        effects: Effects,
+    ) -> Self {
+        let stop = CancellationToken::new();
+        let task = config.map(|config| {
+            let candidate = Candidate {
+                api: Api::namespaced(client, &config.namespace),
+                me: config.identity,
+                namespace: config.namespace,
+                times: config.times,
+                hold,
+                effects,
+                renewed: None,
+                complained: false,
+            };
+            AbortOnDropHandle::new(tokio::spawn(candidate.run(stop.clone())))
+        });
+        Self { task, stop, gate }
+    }
+
+    /// Waits until a claim is lost. Never returns where there is none.
+    pub(crate) async fn lost(&mut self) -> Loss {
+        match &mut self.task {
+            None => std::future::pending().await,
+            Some(task) => match task.await {
+                Ok(Err(loss)) => loss,
+                // It ends in another way only when it is told to, or by a panic, which ends the
+                // process in a release.
+                Ok(Ok(())) | Err(_) => Loss::Cleared,
+            },
+        }
+    }
+
+    /// Ends the part in the election. The Lease is given up at once where nothing that this
+    /// controller sent can still be under way; otherwise it ends by its time.
+    pub(crate) async fn end(self, all_ended: bool) {
+        let Some(task) = self.task else {
+            return;
+        };
+        if all_ended && !self.gate.may_be_under_way() {
+            self.stop.cancel();
+            // Every call of it has its time, so that this ends.
+            if task.await.is_err() {
+                warn!("the Lease was not given up");
+            }
+        } else {
+            info!("the Lease is left to end by its time");
+            task.abort();
+        }
+    }
+}
+
+/// One that leads or wants to.
+struct Candidate {
+    api: Api<Lease>,
+    me: String,
+    namespace: String,
+    times: ElectionTimes,
+    hold: watch::Sender<Hold>,
+    effects: Effects,
+    /// When the claim that is held was sent.
+    renewed: Option<Moment>,
+    /// The last call failed, and it was said so.
+    complained: bool,
+}
+
+impl Candidate {
+    async fn run(mut self, stop: CancellationToken) -> Result<(), Loss> {
+        let lease = format!("{}/{LEASE}", self.namespace);
+        info!(lease, identity = self.me, "takes part in the election");
+        let mut news = self.news();
+        let mut seen: Option<Sight> = None;
+        let mut told: Option<String> = None;
+        // Whether what was seen is what is there, as far as a holder can know.
+        let mut fresh = false;
+        while !stop.is_cancelled() {
+            if !fresh {
+                match self.look().await {
+                    Ok(lease) => {
+                        let now = Moment::now();
+                        seen = Some(Sight::next(seen.as_ref(), lease, now, &self.times));
+                    }
+                    Err(err) => {
+                        self.complain("look at", &err);
+                        self.pause(&stop, self.times.retry_period).await;
+                    }
+                }
+            }
+            let Some(sight) = &seen else {
+                continue;
+            };
+            let holder = sight.holder().filter(|holder| *holder != self.me);
+            if holder.is_some() && holder != told.as_deref() {
+                info!(holder, "stands by");
+                told = holder.map(str::to_owned);
+            }
+            match decide(&self.me, sight, self.renewed, Moment::now(), &self.times) {
+                Decision::Lost(loss) => {
+                    self.hold.send_replace(Hold::Shut);
+                    return Err(loss);
+                }
+                Decision::Claim => match self.claim(sight).await {
+                    Ok(granted) => {
+                        let now = Moment::now();
+                        seen = Some(Sight::next(seen.as_ref(), Some(granted), now, &self.times));
+                        fresh = true;
+                    }
+                    Err(err) => {
+                        fresh = false;
+                        // Somebody was faster, or an answer to an earlier claim was lost.
+                        if !err.is_conflict() {
+                            self.complain("claim", &err);
+                            self.pause(&stop, self.times.retry_period / 2).await;
+                        }
+                    }
+                },
+                Decision::Wait(until) => {
+                    let leads = self.renewed.is_some();
+                    tokio::select! {
+                        () = self.pause(&stop, Moment::now().until(until)) => {}
+                        // A leader has nothing to learn from its own writes.
+                        _ = news.next(), if !leads => {}
+                    }
+                    fresh = leads;
+                }
+            }
+        }
+        self.hold.send_replace(Hold::Shut);
+        if let (Some(_), Some(sight)) = (self.renewed, &seen) {
+            self.vacate(sight).await;
+        }
+        Ok(())
+    }
+
+    /// Wakes a standby when somebody writes the Lease. What it says is not used, and nothing is lost
+    /// where it says nothing: the Lease is looked at in any case, a little later.
+    fn news(&self) -> impl Stream<Item = ()> + Unpin + use<> {
+        let client = self.api.clone().into_client();
+        let api: Api<PartialObjectMeta<Lease>> = Api::namespaced(client, &self.namespace);
+        let seen = watcher::watch_object(api, LEASE).default_backoff();
+        Box::pin(seen.filter_map(async |seen| seen.ok().map(drop)))
+    }
+
+    async fn pause(&self, stop: &CancellationToken, time: Duration) {
+        let _ = stop.run_until_cancelled(tokio::time::sleep(time)).await;
+    }
+
+    async fn look(&self) -> Result<Option<Lease>, CallError> {
+        in_time_of(self.times.call(), self.api.get_opt(LEASE)).await
+    }
+
+    /// Writes the Lease for this controller, and opens the gate where that is granted.
+    async fn claim(&mut self, sight: &Sight) -> Result<Lease, CallError> {
+        let (time, seen) = (MicroTime(Timestamp::now()), sight.lease.as_ref());
+        let wanted = claimed(&self.me, LEASE, seen, time, &self.times);
+        // What is granted counts from here: nobody can have seen it earlier.
+        let sent = Moment::now();
+        let params = PostParams {
+            field_manager: Some(FIELD_MANAGER.to_owned()),
+            ..PostParams::default()
+        };
+        let granted = if seen.is_some() {
+            in_time_of(self.times.call(), self.api.replace(LEASE, &params, &wanted)).await?
+        } else {
+            in_time_of(self.times.call(), self.api.create(&params, &wanted)).await?
+        };
+        self.hold.send_replace(Hold::Open {
+            begin_by: sent + self.times.renew_deadline,
+            end_by: sent + self.times.lease_duration,
+        });
+        if self.renewed.is_none() {
+            let transitions = granted.spec.as_ref().and_then(|s| s.lease_transitions);
+            info!(transitions, "leads");
+            self.effects.happened("acquired leases");
+        } else if self.complained {
+            info!("the Lease is renewed again");
+        }
+        self.complained = false;
+        self.renewed = Some(sent);
+        Ok(granted)
+    }
+
+    /// Gives the Lease up, so that others need not wait for its end.
+    async fn vacate(&self, sight: &Sight) {
+        let Some(lease) = sight.lease.as_ref() else {
+            return;
+        };
+        let free = vacated(lease, MicroTime(Timestamp::now()));
+        let params = PostParams::default();
+        let answer = self.api.replace(LEASE, &params, &free);
+        match in_time_of(self.times.call(), answer).await {
+            Ok(_) => {
+                info!("has given the Lease up");
+                self.effects.happened("vacated leases");
+            }
+            Err(err) => warn!(error = chain(&err), "the Lease is left to end by its time"),
+        }
+    }
+
+    fn complain(&mut self, doing: &'static str, err: &CallError) {
+        let error = chain(err);
+        if self.complained {
+            debug!(doing, error, "the Lease still cannot be used");
+            return;
+        }
+        self.complained = true;
+        let hint = match err {
+            CallError::Refused(status) if status.is_forbidden() => {
+                "allow get, list, watch, create and update of leases there"
+            }
+            err if err.is_not_found() => {
+                "make the namespace, or name another with --leader-election-namespace"
+            }
+            _ => "it is tried again",
+        };
+        let namespace = &self.namespace;
+        warn!(doing, namespace, error, hint, "the Lease cannot be used");
+    }
+}

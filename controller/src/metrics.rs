@@ -1,0 +1,225 @@
+//! Every metric of the controller. What each means is in `docs/metrics.md`.
+//!
+//! No label names a host, a resource or a namespace: the number of series is bounded by the program.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use dockfleet_crds::EntryState;
+use dockfleet_crds::assignment::Kind;
+use dockfleet_crds::condition::Truth;
+use dockfleet_vitals::SECONDS;
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::{Family, MetricConstructor};
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::call::{Call, Failure};
+use crate::index::Census;
+
+/// The metrics; clones are the same ones.
+#[derive(Clone, Debug)]
+pub(crate) struct Metrics {
+    leader: Gauge,
+    queue_depth: Family<QueueLabel, Gauge>,
+    call_duration: Family<CallLabel, Histogram, Seconds>,
+    call_errors: Family<ErrorLabels, Counter>,
+    resources: Family<ResourceLabels, Gauge>,
+    entries: Family<EntryLabels, Gauge>,
+    tombstones: Gauge,
+    convergence: Histogram,
+}
+
+/// The queues of the controller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum QueueName {
+    /// Hosts whose assignment is to be looked at.
+    Hosts,
+    /// Resources whose status is to be looked at.
+    Resources,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct QueueLabel {
+    queue: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CallLabel {
+    call: Call,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ErrorLabels {
+    call: Call,
+    kind: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ResourceLabels {
+    kind: &'static str,
+    ready: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct EntryLabels {
+    kind: &'static str,
+    state: &'static str,
+}
+
+impl EncodeLabelValue for Call {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), std::fmt::Error> {
+        write!(encoder, "{} {}", self.verb(), self.resource())
+    }
+}
+
+/// Makes histograms of calls.
+#[derive(Clone, Copy, Debug, Default)]
+struct Seconds;
+
+impl MetricConstructor<Histogram> for Seconds {
+    fn new_metric(&self) -> Histogram {
+        Histogram::new(SECONDS)
+    }
+}
+
+/// How long hosts take: up to an hour, because some are offline.
+const CONVERGENCE: [f64; 11] = [
+    0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0,
+];
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self {
+            leader: Gauge::default(),
+            queue_depth: Family::default(),
+            call_duration: Family::new_with_constructor(Seconds),
+            call_errors: Family::default(),
+            resources: Family::default(),
+            entries: Family::default(),
+            tombstones: Gauge::default(),
+            convergence: Histogram::new(CONVERGENCE),
+        }
+    }
+}
+
+impl Metrics {
+    /// Makes the metrics and registers them.
+    pub(crate) fn register(registry: &mut Registry) -> Self {
+        let all = Self::default();
+        all.begin();
+        let r = registry.sub_registry_with_prefix("controller");
+        r.register(
+            "leader",
+            "Whether this controller leads: 1, or 0 for a standby",
+            all.leader.clone(),
+        );
+        r.register(
+            "queue_depth",
+            "Hosts and resources that wait to be looked at, or are being looked at",
+            all.queue_depth.clone(),
+        );
+        r.register_with_unit(
+            "call_duration",
+            "How long the API server took to begin its answer, by call",
+            Unit::Seconds,
+            all.call_duration.clone(),
+        );
+        r.register(
+            "call_errors",
+            "Calls of the API server that failed, by call and kind of failure",
+            all.call_errors.clone(),
+        );
+        r.register(
+            "resources",
+            "Networks and volumes, by the status of their condition Ready",
+            all.resources.clone(),
+        );
+        r.register(
+            "entries",
+            "Resources on hosts, by what the agents say of them",
+            all.entries.clone(),
+        );
+        r.register(
+            "tombstones",
+            "Entries by which a host is to let go of an object",
+            all.tombstones.clone(),
+        );
+        r.register_with_unit(
+            "convergence",
+            "From the write of an assignment to the report of its agent on it",
+            Unit::Seconds,
+            all.convergence.clone(),
+        );
+        all
+    }
+
+    /// Lets every series begin at 0 whose labels are known: an alert on a change would miss the first
+    /// one otherwise.
+    fn begin(&self) {
+        self.queue(QueueName::Hosts, 0);
+        self.queue(QueueName::Resources, 0);
+        self.count(&Census::default());
+    }
+
+    /// Says whether this controller leads.
+    pub(crate) fn leads(&self, leads: bool) {
+        self.leader.set(i64::from(leads));
+    }
+
+    /// Says how many keys a queue has.
+    pub(crate) fn queue(&self, queue: QueueName, depth: usize) {
+        let queue = match queue {
+            QueueName::Hosts => "hosts",
+            QueueName::Resources => "resources",
+        };
+        let depth = i64::try_from(depth).unwrap_or(i64::MAX);
+        self.queue_depth
+            .get_or_create(&QueueLabel { queue })
+            .set(depth);
+    }
+
+    /// Says how long the API server took for a call.
+    pub(crate) fn call_took(&self, call: Call, took: Duration) {
+        let label = CallLabel { call };
+        self.call_duration
+            .get_or_create(&label)
+            .observe(took.as_secs_f64());
+    }
+
+    /// Says that a call failed.
+    pub(crate) fn call_failed(&self, call: Call, failure: Failure) {
+        let kind = failure.as_str();
+        self.call_errors
+            .get_or_create(&ErrorLabels { call, kind })
+            .inc();
+    }
+
+    /// Says how long a host took to report on a new assignment.
+    pub(crate) fn converged(&self, took: Duration) {
+        self.convergence.observe(took.as_secs_f64());
+    }
+
+    /// Says what there is.
+    pub(crate) fn count(&self, census: &Census) {
+        for kind in [Kind::DockerNetwork, Kind::DockerVolume] {
+            for ready in [Truth::True, Truth::False, Truth::Unknown] {
+                let (kind, ready) = (kind.as_str(), ready.as_str());
+                let count = census.resources.get(&(kind, ready));
+                self.resources
+                    .get_or_create(&ResourceLabels { kind, ready })
+                    .set(count.copied().unwrap_or_default());
+            }
+            for state in EntryState::ALL {
+                let (kind, state) = (kind.as_str(), state.as_str());
+                let count = census.entries.get(&(kind, state));
+                self.entries
+                    .get_or_create(&EntryLabels { kind, state })
+                    .set(count.copied().unwrap_or_default());
+            }
+        }
+        self.tombstones.set(census.tombstones);
+    }
+}

@@ -1,0 +1,91 @@
+//! What a controller says about itself to those who watch it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use dockfleet_vitals::{Pulse, Verdict, Vitals};
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use prometheus_client::registry::Registry;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::metrics::Metrics;
+
+/// How long one step of the loop may take: what it does there is in memory, and takes milliseconds for
+/// a host, seconds for the first list of thousands.
+const STUCK: Duration = Duration::from_secs(60);
+/// How long a scrape waits for the loop to count; it is told the last numbers then.
+const COUNT: Duration = Duration::from_secs(2);
+/// Scrapes that wait at the same time.
+const SCRAPES: usize = 8;
+
+/// What a controller says about itself.
+#[derive(Debug)]
+pub struct ControllerVitals {
+    pub(crate) pulse: Pulse,
+    pub(crate) metrics: Metrics,
+    registry: Registry,
+    filled: AtomicBool,
+    count: mpsc::Sender<oneshot::Sender<()>>,
+    counts: std::sync::Mutex<Option<mpsc::Receiver<oneshot::Sender<()>>>>,
+}
+
+impl ControllerVitals {
+    /// Makes the vitals of one controller.
+    pub fn new() -> Arc<Self> {
+        let mut registry = dockfleet_vitals::registry(env!("CARGO_PKG_VERSION"));
+        let metrics = Metrics::register(&mut registry);
+        let (count, counts) = mpsc::channel(SCRAPES);
+        Arc::new(Self {
+            pulse: Pulse::new(),
+            metrics,
+            registry,
+            filled: AtomicBool::new(false),
+            count,
+            counts: std::sync::Mutex::new(Some(counts)),
+        })
+    }
+
+    /// Says that every cache is filled.
+    pub(crate) fn is_filled(&self) {
+        self.filled.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns where scrapes ask the loop to count; once.
+    pub(crate) fn counts(&self) -> mpsc::Receiver<oneshot::Sender<()>> {
+        let taken = self.counts.lock().ok().and_then(|mut counts| counts.take());
+        taken.unwrap_or_else(|| mpsc::channel(1).1)
+    }
+
+    async fn counted(&self) {
+        let (sender, done) = oneshot::channel();
+        if self.count.send(sender).await.is_ok() {
+            // Without an answer the loop has ended.
+            let _ = done.await;
+        }
+    }
+}
+
+impl Vitals for ControllerVitals {
+    fn alive(&self) -> Verdict {
+        self.pulse.verdict(STUCK)
+    }
+
+    fn ready(&self) -> Verdict {
+        if self.filled.load(Ordering::Relaxed) {
+            Ok(())
+        } else {
+            Err("the caches are not filled yet".to_owned())
+        }
+    }
+
+    fn metrics(&self) -> BoxFuture<'_, String> {
+        async {
+            // Numbers that are a little old are better than none.
+            let _ = tokio::time::timeout(COUNT, self.counted()).await;
+            dockfleet_vitals::text(&self.registry)
+        }
+        .boxed()
+    }
+}

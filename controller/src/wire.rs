@@ -1,0 +1,299 @@
+//! The client of the controller: what every one of its requests passes, whoever makes it.
+//!
+//! From the outside: what an overloaded API server refuses is repeated; each attempt then asks the
+//! gate whether it may write, is limited in time where it does, and is measured.
+
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use http::uri::PathAndQuery;
+use http::{Method, Request, Response, Uri};
+use kube::client::retry::RetryPolicy;
+use kube::client::{Body, ClientBuilder};
+use kube::{Client, Config};
+use tower::buffer::BufferLayer;
+use tower::layer::layer_fn;
+use tower::retry::RetryLayer;
+use tower::{BoxError, Service};
+
+use crate::call::{Call, Failure};
+use crate::effect::Effects;
+use crate::gate::Gate;
+use crate::jobs::CALL_TIMEOUT;
+use crate::metrics::Metrics;
+use crate::moment::Moment;
+
+/// Requests that wait for the connection; there are never more jobs at the same time.
+const WAITING: usize = 1024;
+
+/// Makes the client of the controller.
+pub(crate) fn client(
+    mut config: Config,
+    gate: Gate,
+    metrics: Metrics,
+    effects: Effects,
+) -> kube::Result<Client> {
+    // Inside the gate, a repetition would pass it unseen.
+    config.default_retry = false;
+    let wire = layer_fn(move |inner| Wire {
+        inner,
+        gate: gate.clone(),
+        metrics: metrics.clone(),
+        effects: effects.clone(),
+    });
+    Ok(ClientBuilder::try_from(config)?
+        .with_layer(&BufferLayer::new(WAITING))
+        .with_layer(&wire)
+        .with_layer(&RetryLayer::new(RetryPolicy::server_retry()))
+        .build())
+}
+
+/// A client whose writes pass the gate.
+#[derive(Clone)]
+struct Wire<S> {
+    inner: S,
+    gate: Gate,
+    metrics: Metrics,
+    effects: Effects,
+}
+
+impl<S, B> Service<Request<Body>> for Wire<S>
+where
+    S: Service<Request<Body>, Response = Response<B>, Error = BoxError>,
+    S::Future: Send + 'static,
+    B: Send + 'static,
+{
+    type Response = Response<B>;
+    type Error = BoxError;
+    type Future = BoxFuture<'static, Result<Response<B>, BoxError>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        let call = Call::of(request.method(), request.uri());
+        let mut attempt = Attempt::new(call, self.metrics.clone());
+        if matches!(*request.method(), Method::GET | Method::HEAD) {
+            let answer = self.inner.call(request);
+            return async move { attempt.ended(answer.await) }.boxed();
+        }
+        let limit = match self.gate.admits(CALL_TIMEOUT) {
+            Ok(limit) => limit,
+            Err(err) => {
+                attempt.failed(Failure::NotLeading);
+                return futures::future::ready(Err(err.into())).boxed();
+            }
+        };
+        limit_at_server(request.uri_mut(), limit);
+        let name = format!("{} {}", request.method(), call.resource());
+        let write = Write {
+            until: Moment::now() + limit,
+            gate: self.gate.clone(),
+            answered: false,
+        };
+        let (answer, effects) = (self.inner.call(request), self.effects.clone());
+        async move {
+            let mut write = write;
+            let Ok(answer) = tokio::time::timeout(limit, answer).await else {
+                attempt.failed(Failure::Timeout);
+                return Err(NoAnswer(limit).into());
+            };
+            write.answered = answer.is_ok();
+            effects.happened(&name);
+            attempt.ended(answer)
+        }
+        .boxed()
+    }
+}
+
+/// A write was given up.
+#[derive(Debug, thiserror::Error)]
+#[error("no answer within {} s, and then the claim to lead may be another's", .0.as_secs_f64())]
+struct NoAnswer(Duration);
+
+/// Has the API server give a write up as well: a request that waits there outlives its sender.
+fn limit_at_server(uri: &mut Uri, limit: Duration) {
+    let ms = limit.as_millis().max(1);
+    let (path, query) = (uri.path(), uri.query());
+    let joint = if query.is_some_and(|q| !q.is_empty()) {
+        "&"
+    } else {
+        ""
+    };
+    let text = format!("{path}?{}{joint}timeout={ms}ms", query.unwrap_or_default());
+    let mut parts = uri.clone().into_parts();
+    if let Ok(path) = PathAndQuery::try_from(text) {
+        parts.path_and_query = Some(path);
+        if let Ok(limited) = Uri::from_parts(parts) {
+            *uri = limited;
+        }
+    }
+}
+
+/// A write that is under way; one that ends without an answer may be carried out nevertheless.
+struct Write {
+    until: Moment,
+    gate: Gate,
+    answered: bool,
+}
+
+impl Drop for Write {
+    fn drop(&mut self) {
+        if !self.answered {
+            self.gate.note_unanswered(self.until);
+        }
+    }
+}
+
+/// One attempt of a call, for the metrics; whoever made it may give it up at any time.
+struct Attempt {
+    call: Call,
+    begin: Instant,
+    metrics: Metrics,
+    ended: bool,
+}
+
+impl Attempt {
+    fn new(call: Call, metrics: Metrics) -> Self {
+        Self {
+            call,
+            begin: Instant::now(),
+            metrics,
+            ended: false,
+        }
+    }
+
+    fn ended<B>(&mut self, answer: Result<Response<B>, BoxError>) -> Result<Response<B>, BoxError> {
+        self.ended = true;
+        self.metrics.call_took(self.call, self.begin.elapsed());
+        let failure = match &answer {
+            Ok(answer) => Failure::of(self.call, answer.status()),
+            Err(_) => Some(Failure::Unreachable),
+        };
+        if let Some(failure) = failure {
+            self.metrics.call_failed(self.call, failure);
+        }
+        answer
+    }
+
+    fn failed(&mut self, failure: Failure) {
+        self.ended = true;
+        self.metrics.call_failed(self.call, failure);
+    }
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.metrics.call_failed(self.call, Failure::Timeout);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use http::StatusCode;
+    use tower::service_fn;
+
+    use super::*;
+    use crate::gate::{Hold, NotLeading};
+
+    fn limited(uri: &str) -> String {
+        let mut uri: Uri = uri.parse().unwrap();
+        limit_at_server(&mut uri, Duration::from_millis(4_321));
+        uri.to_string()
+    }
+
+    #[test]
+    fn the_server_is_told_when_to_give_up() {
+        assert_eq!(limited("/a/b"), "/a/b?timeout=4321ms");
+        assert_eq!(limited("/a/b?"), "/a/b?timeout=4321ms");
+        assert_eq!(limited("/a?force=true"), "/a?force=true&timeout=4321ms");
+        assert_eq!(
+            limited("http://h:1/a?x=1"),
+            "http://h:1/a?x=1&timeout=4321ms"
+        );
+    }
+
+    /// A wire over a service that counts what reaches it.
+    fn wire(
+        hold: Hold,
+    ) -> (
+        impl Service<Request<Body>, Response = Response<Body>, Error = BoxError>,
+        Arc<AtomicUsize>,
+        Arc<AtomicUsize>,
+    ) {
+        let (sent, told) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let (count, tell) = (Arc::clone(&sent), Arc::clone(&told));
+        let inner = service_fn(move |_: Request<Body>| {
+            count.fetch_add(1, Ordering::Relaxed);
+            let mut answer = Response::new(Body::empty());
+            *answer.status_mut() = StatusCode::OK;
+            futures::future::ready(Ok::<_, BoxError>(answer))
+        });
+        let wire = Wire {
+            inner,
+            gate: Gate::new(hold).1,
+            metrics: Metrics::default(),
+            effects: Effects::new(move |_| {
+                tell.fetch_add(1, Ordering::Relaxed);
+            }),
+        };
+        (wire, sent, told)
+    }
+
+    fn request(method: Method) -> Request<Body> {
+        let uri = "/apis/dockfleet.io/v1alpha1/namespaces/n/hostassignments/h";
+        let request = Request::builder().method(method).uri(uri);
+        request.body(Body::empty()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn no_write_is_sent_while_the_gate_is_shut_and_every_read_is() {
+        let (mut wire, sent, told) = wire(Hold::Shut);
+        for method in [Method::PATCH, Method::POST, Method::PUT, Method::DELETE] {
+            let err = wire.call(request(method)).await.unwrap_err();
+            assert!(err.downcast_ref::<NotLeading>().is_some(), "{err}");
+        }
+        assert_eq!(sent.load(Ordering::Relaxed), 0);
+        wire.call(request(Method::GET)).await.unwrap();
+        assert_eq!(sent.load(Ordering::Relaxed), 1);
+        assert_eq!(told.load(Ordering::Relaxed), 0);
+    }
+
+    #[tokio::test]
+    async fn every_write_is_told_of_and_no_read() {
+        let (mut wire, sent, told) = wire(Hold::Unguarded);
+        wire.call(request(Method::PATCH)).await.unwrap();
+        wire.call(request(Method::GET)).await.unwrap();
+        assert_eq!(sent.load(Ordering::Relaxed), 2);
+        assert_eq!(told.load(Ordering::Relaxed), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_write_without_an_answer_is_given_up_when_the_lease_may_be_anothers() {
+        let now = Moment::now();
+        let hold = Hold::Open {
+            begin_by: now + Duration::from_secs(5),
+            end_by: now + Duration::from_secs(8),
+        };
+        let (_sender, gate) = Gate::new(hold);
+        let mut wire = Wire {
+            inner: service_fn(|_| futures::future::pending::<Result<Response<Body>, BoxError>>()),
+            gate: gate.clone(),
+            metrics: Metrics::default(),
+            effects: Effects::default(),
+        };
+        let begin = tokio::time::Instant::now();
+        let err = wire.call(request(Method::PATCH)).await.unwrap_err();
+        assert!(err.to_string().starts_with("no answer within"), "{err}");
+        assert!(begin.elapsed() <= Duration::from_secs(8));
+        assert!(gate.may_be_under_way());
+    }
+}
