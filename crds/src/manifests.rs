@@ -36,9 +36,9 @@ mod tests {
             let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(dir);
             for (file, crd) in super::all() {
                 let committed = std::fs::read_to_string(folder.join(file)).unwrap_or_default();
-                assert_eq!(
-                    committed,
-                    super::yaml(&crd).unwrap(),
+                // Not `assert_eq`: two manifests are some thousand lines of output.
+                assert!(
+                    committed == super::yaml(&crd).unwrap(),
                     "{dir}/{file} is out of date; run `make generate`"
                 );
             }

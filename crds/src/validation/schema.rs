@@ -1,15 +1,15 @@
-//! The schemas of all kinds, compiled once.
+//! The schemas of all kinds, each compiled once, and not before it is needed.
 
-use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use jsonschema::Validator;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::CustomResourceExt;
 use kube::core::cel::{CompiledSchema, compile_schema};
 use serde_json::Value;
 
 use super::structure;
-use crate::manifests;
+use crate::{DockerHost, DockerNetwork, DockerVolume, HostAssignment};
 
 /// The schema of one kind in the forms that the checks need.
 #[derive(Debug)]
@@ -22,41 +22,41 @@ pub(super) struct Schema {
     pub(super) rules: CompiledSchema,
 }
 
+/// The kinds that have a schema, sorted.
+pub(super) const KINDS: [&str; 4] = [
+    "DockerHost",
+    "DockerNetwork",
+    "DockerVolume",
+    "HostAssignment",
+];
+
 /// Returns the schema of a kind.
+///
+/// A command that reads one small file would spend most of its time on the rules of kinds that are
+/// not in it.
 pub(super) fn of(kind: &str) -> Option<&'static Schema> {
-    all().get(kind)
+    static HOST: OnceLock<Option<Schema>> = OnceLock::new();
+    static NETWORK: OnceLock<Option<Schema>> = OnceLock::new();
+    static VOLUME: OnceLock<Option<Schema>> = OnceLock::new();
+    static ASSIGNMENT: OnceLock<Option<Schema>> = OnceLock::new();
+    let (schema, crd): (_, fn() -> CustomResourceDefinition) = match kind {
+        "DockerHost" => (&HOST, DockerHost::crd),
+        "DockerNetwork" => (&NETWORK, DockerNetwork::crd),
+        "DockerVolume" => (&VOLUME, DockerVolume::crd),
+        "HostAssignment" => (&ASSIGNMENT, HostAssignment::crd),
+        _ => return None,
+    };
+    schema.get_or_init(|| compile(crd())).as_ref()
 }
 
-/// Returns the kinds that have a schema, sorted.
-pub(super) fn kinds() -> impl Iterator<Item = &'static str> {
-    all().keys().map(String::as_str)
-}
-
-/// A schema that cannot be compiled would leave its kind unknown, so that nothing passes unchecked;
-/// a test rules that out.
-fn all() -> &'static BTreeMap<String, Schema> {
-    static ALL: OnceLock<BTreeMap<String, Schema>> = OnceLock::new();
-    ALL.get_or_init(|| {
-        let compile = |(_, crd): (_, CustomResourceDefinition)| {
-            let raw = crd
-                .spec
-                .versions
-                .into_iter()
-                .next()?
-                .schema?
-                .open_api_v3_schema?;
-            let raw = serde_json::to_value(raw).ok()?;
-            let structure = structure::compile(&raw)?;
-            let rules = compile_schema(&raw);
-            Some((
-                crd.spec.names.kind,
-                Schema {
-                    raw,
-                    structure,
-                    rules,
-                },
-            ))
-        };
-        manifests::all().into_iter().filter_map(compile).collect()
+/// A schema that cannot be compiled leaves its kind unknown, so that nothing passes unchecked; a test
+/// rules that out.
+fn compile(crd: CustomResourceDefinition) -> Option<Schema> {
+    let version = crd.spec.versions.into_iter().next()?;
+    let raw = serde_json::to_value(version.schema?.open_api_v3_schema?).ok()?;
+    Some(Schema {
+        structure: structure::compile(&raw)?,
+        rules: compile_schema(&raw),
+        raw,
     })
 }
