@@ -58,15 +58,28 @@ pub async fn pass(
     entries: &[Entry],
     keyring: &Keyring,
     effects: &Effects,
-    progress: &mut dyn FnMut(&Progress),
+    progress: &mut (dyn FnMut(&Progress) + Send),
 ) -> PassReport {
     let never = CancellationToken::new();
+    pass_until(engine, journal, entries, keyring, effects, progress, &never).await
+}
+
+/// Makes a pass that ends, when `stop` says so, after the step that is being done.
+pub async fn pass_until(
+    engine: &Engine,
+    journal: &mut Journal,
+    entries: &[Entry],
+    keyring: &Keyring,
+    effects: &Effects,
+    progress: &mut (dyn FnMut(&Progress) + Send),
+    stop: &CancellationToken,
+) -> PassReport {
     let work = Work {
         engine,
         entries,
         keyring,
         effects,
-        stop: &never,
+        stop,
     };
     work.enforce(journal.ledger(), progress).await
 }

@@ -48,6 +48,9 @@ pub(crate) struct Summary {
     pub(crate) results: Vec<Row>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) failures: Vec<HostFailure>,
+    /// What a person should know beside the result.
+    #[serde(skip)]
+    pub(crate) hints: Vec<String>,
 }
 
 impl Row {
@@ -64,6 +67,11 @@ impl Row {
             id: status.id.clone(),
             diff: status.diff.clone(),
         }
+    }
+
+    /// Whether it is as it is to be.
+    pub(crate) fn is_fine(&self) -> bool {
+        matches!(self.state, EntryState::Ready | EntryState::Gone)
     }
 
     /// Returns the one word of the STATUS column.
@@ -99,6 +107,9 @@ impl Summary {
             Output::Yaml => anstream::print!("{}", serde_saphyr::to_string(self)?),
             Output::Table => anstream::print!("{}", self.table(false)?),
             Output::Wide => anstream::print!("{}", self.table(true)?),
+        }
+        for hint in &self.hints {
+            anstream::eprintln!("hint: {hint}");
         }
         Ok(())
     }
@@ -173,8 +184,7 @@ impl Summary {
 
     /// Returns how a command with this result ends.
     pub(crate) fn exit(&self) -> Exit {
-        let fine = |row: &Row| matches!(row.state, EntryState::Ready | EntryState::Gone);
-        if self.failures.is_empty() && self.results.iter().all(fine) {
+        if self.failures.is_empty() && self.results.iter().all(Row::is_fine) {
             Exit::Ready
         } else {
             Exit::Failed

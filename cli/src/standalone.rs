@@ -1,8 +1,10 @@
 //! Files instead of Kubernetes: the same planner and the same agent code, in one process.
 
+mod elsewhere;
 mod files;
 mod identity;
 mod login;
+mod prune;
 mod state;
 mod target;
 mod work;
@@ -12,8 +14,9 @@ use std::future::Future;
 use futures::StreamExt;
 
 pub(crate) use files::{Files, load, local, read};
+pub(crate) use prune::{Prunable, Prune, prunable};
 pub(crate) use target::Target;
-pub(crate) use work::{Change, Goal, HostReport, Work, prunable};
+pub(crate) use work::{Change, Goal, HostReport, Work};
 
 use crate::result::{HostFailure, Summary};
 
@@ -35,18 +38,24 @@ where
     done.sort_by(|a, b| a.0.cmp(&b.0));
     let mut summary = Summary::default();
     for (host, report) in done {
-        match report {
-            Ok(report) => {
-                summary.changed += report.changed;
-                summary.results.extend(report.rows);
-            }
-            Err(err) => {
-                summary.failures.push(HostFailure {
-                    host,
-                    message: format!("{err:#}"),
-                });
-            }
-        }
+        summary.add(host, report);
     }
     summary
+}
+
+impl Summary {
+    /// Adds what became of a host.
+    pub(crate) fn add(&mut self, host: String, report: anyhow::Result<HostReport>) {
+        match report {
+            Ok(report) => {
+                self.changed += report.changed;
+                self.results.extend(report.rows);
+                self.hints.extend(report.hints);
+            }
+            Err(err) => self.failures.push(HostFailure {
+                host,
+                message: format!("{err:#}"),
+            }),
+        }
+    }
 }

@@ -7,20 +7,26 @@ use std::io::{IsTerminal, Write};
 use dockfleet_agent::pass::Progress;
 use dockfleet_planner::assignment::Fate;
 
+use tokio_util::sync::CancellationToken;
+
 use crate::args::ApplyArgs;
 use crate::commands::diff;
 use crate::exit::Exit;
 use crate::result::Summary;
-use crate::standalone::{self, Files, Goal, Work};
+use crate::standalone::{self, Files, Goal, Prunable, Prune, Work};
 
 /// Makes the hosts as the files say.
 pub(crate) async fn run(args: ApplyArgs) -> anyhow::Result<Exit> {
     let Some(files) = standalone::load(&args.files) else {
         return Ok(Exit::BadInput);
     };
-    let goal = Goal {
+    let mut goal = Goal {
         fate: Fate::Live,
-        prune: args.prune,
+        prune: if args.prune {
+            Prune::All
+        } else {
+            Prune::Nothing
+        },
     };
     if args.prune && files.resources(Fate::Live).is_empty() {
         anstream::eprintln!(
@@ -30,10 +36,13 @@ pub(crate) async fn run(args: ApplyArgs) -> anyhow::Result<Exit> {
         return Ok(Exit::BadInput);
     }
     if args.dry_run {
-        return diff::dry_run(&files, goal, args.output).await;
+        return diff::dry_run(&files, &goal, args.output).await;
     }
-    if args.prune && !args.yes && !confirmed(&files)? {
-        return Ok(Exit::BadInput);
+    if args.prune && !args.yes {
+        let Some(agreed) = agreed(&files)? else {
+            return Ok(Exit::BadInput);
+        };
+        goal.prune = Prune::Agreed(agreed);
     }
     if args.watch {
         if args.files.files.iter().any(|f| f == "-") {
@@ -42,18 +51,19 @@ pub(crate) async fn run(args: ApplyArgs) -> anyhow::Result<Exit> {
         }
         return watch::run(&args, files, goal).await;
     }
-    let summary = apply(&files, goal).await;
+    let summary = apply(&files, &goal).await;
     summary.print(args.output)?;
     Ok(summary.exit())
 }
 
 /// Works on every host of the files.
-pub(super) async fn apply(files: &Files, goal: Goal) -> Summary {
+pub(super) async fn apply(files: &Files, goal: &Goal) -> Summary {
+    let never = &CancellationToken::new();
     standalone::gather(files.targets.iter().map(|target| {
         let work = async move {
             Work::begin(target)
                 .await?
-                .apply(files, goal, &mut |p| show(target.name(), p))
+                .apply(files, goal, &mut |p| show(target.name(), p), never)
                 .await
         };
         (target.name().to_owned(), work)
@@ -62,34 +72,41 @@ pub(super) async fn apply(files: &Files, goal: Goal) -> Summary {
 }
 
 /// Shows what is being done, to a person and not to a log file.
-fn show(host: &str, progress: &Progress) {
+pub(super) fn show(host: &str, progress: &Progress) {
     if std::io::stderr().is_terminal() {
         anstream::eprintln!("{host}: {progress}");
     }
 }
 
-/// Asks before anything is let go of. Without a terminal nobody can answer.
-fn confirmed(files: &Files) -> anyhow::Result<bool> {
-    let mut lines = Vec::new();
-    for target in &files.targets {
-        lines.extend(standalone::prunable(target, files)?);
+/// Asks before anything is let go of, and returns what a person agreed to. Without a terminal nobody
+/// can answer.
+fn agreed(files: &Files) -> anyhow::Result<Option<Vec<Prunable>>> {
+    let mut shown = standalone::prunable(files)?;
+    while !shown.is_empty() {
+        anstream::eprintln!("not in the files any more, to be let go of (deletionPolicy):");
+        for what in &shown {
+            anstream::eprintln!("  {}", what.line);
+        }
+        if !std::io::stdin().is_terminal() {
+            anstream::eprintln!(
+                "error: --prune asks before it removes; add --yes where nobody can answer"
+            );
+            return Ok(None);
+        }
+        anstream::eprint!("go on? [y/N] ");
+        std::io::stderr().flush()?;
+        let mut answer = String::new();
+        std::io::stdin().read_line(&mut answer)?;
+        if !matches!(answer.trim(), "y" | "Y" | "yes") {
+            return Ok(None);
+        }
+        // Somebody may have applied other files while the question stood there.
+        let now = standalone::prunable(files)?;
+        if now == shown {
+            break;
+        }
+        anstream::eprintln!("that changed meanwhile.");
+        shown = now;
     }
-    if lines.is_empty() {
-        return Ok(true);
-    }
-    anstream::eprintln!("not in the files any more, to be let go of (deletionPolicy):");
-    for line in &lines {
-        anstream::eprintln!("  {line}");
-    }
-    if !std::io::stdin().is_terminal() {
-        anstream::eprintln!(
-            "error: --prune asks before it removes; add --yes where nobody can answer"
-        );
-        return Ok(false);
-    }
-    anstream::eprint!("go on? [y/N] ");
-    std::io::stderr().flush()?;
-    let mut answer = String::new();
-    std::io::stdin().read_line(&mut answer)?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+    Ok(Some(shown))
 }

@@ -5,7 +5,7 @@ use dockfleet_planner::assignment::Fate;
 use super::{apply, diff};
 use crate::args::DeleteArgs;
 use crate::exit::Exit;
-use crate::standalone::{self, Goal};
+use crate::standalone::{self, Goal, Prune};
 
 /// Lets go of what the files say, each by its deletionPolicy.
 pub(crate) async fn run(args: DeleteArgs) -> anyhow::Result<Exit> {
@@ -14,12 +14,12 @@ pub(crate) async fn run(args: DeleteArgs) -> anyhow::Result<Exit> {
     };
     let goal = Goal {
         fate: Fate::Deleted,
-        prune: false,
+        prune: Prune::Nothing,
     };
     if args.dry_run {
-        return diff::dry_run(&files, goal, args.output).await;
+        return diff::dry_run(&files, &goal, args.output).await;
     }
-    let summary = apply::apply(&files, goal).await;
+    let summary = apply::apply(&files, &goal).await;
     summary.print(args.output)?;
     Ok(summary.exit())
 }

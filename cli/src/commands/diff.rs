@@ -6,7 +6,7 @@ use dockfleet_planner::assignment::Fate;
 use crate::args::{DiffArgs, Output};
 use crate::exit::Exit;
 use crate::result::HostFailure;
-use crate::standalone::{self, Change, Files, Goal, Work};
+use crate::standalone::{self, Change, Files, Goal, Prune, Work};
 
 /// Shows what apply would change.
 pub(crate) async fn run(args: DiffArgs) -> anyhow::Result<Exit> {
@@ -15,9 +15,13 @@ pub(crate) async fn run(args: DiffArgs) -> anyhow::Result<Exit> {
     };
     show(
         &files,
-        Goal {
+        &Goal {
             fate: Fate::Live,
-            prune: args.prune,
+            prune: if args.prune {
+                Prune::All
+            } else {
+                Prune::Nothing
+            },
         },
         args.output,
     )
@@ -25,7 +29,7 @@ pub(crate) async fn run(args: DiffArgs) -> anyhow::Result<Exit> {
 }
 
 /// Prints what would be done, for `--dry-run`: that there is something to do is no failure.
-pub(super) async fn dry_run(files: &Files, goal: Goal, output: Output) -> anyhow::Result<Exit> {
+pub(super) async fn dry_run(files: &Files, goal: &Goal, output: Output) -> anyhow::Result<Exit> {
     Ok(match show(files, goal, output).await? {
         Exit::Changes => Exit::Ready,
         exit => exit,
@@ -33,7 +37,7 @@ pub(super) async fn dry_run(files: &Files, goal: Goal, output: Output) -> anyhow
 }
 
 /// Prints what would be done on every host.
-async fn show(files: &Files, goal: Goal, output: Output) -> anyhow::Result<Exit> {
+async fn show(files: &Files, goal: &Goal, output: Output) -> anyhow::Result<Exit> {
     let mut changes: Vec<Change> = Vec::new();
     let mut failures: Vec<HostFailure> = Vec::new();
     for target in &files.targets {

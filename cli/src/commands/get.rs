@@ -22,7 +22,10 @@ pub(crate) async fn run(args: GetArgs) -> anyhow::Result<Exit> {
     let summary = standalone::gather(files.targets.iter().map(|target| {
         let work = async {
             let rows = Work::look(target).await?.standing().await?;
-            Ok(HostReport { rows, changed: 0 })
+            Ok(HostReport {
+                rows,
+                ..HostReport::default()
+            })
         };
         (target.name().to_owned(), work)
     }))

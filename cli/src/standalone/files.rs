@@ -100,15 +100,13 @@ pub(crate) fn read(args: &FileArgs) -> Result<Files, Vec<String>> {
         return Err(problems);
     }
     let credentials = Login::of(&volumes, &secrets);
-    let mut files = Files {
+    Ok(Files {
         networks,
         volumes,
         namespaces,
         credentials,
         targets,
-    };
-    files.know_every_namespace();
-    Ok(files)
+    })
 }
 
 /// Two hosts that are one engine would have two journals, and one would take away what the other one
@@ -160,18 +158,6 @@ impl Files {
         let networks = self.networks.iter().map(Resource::Network);
         let volumes = self.volumes.iter().map(Resource::Volume);
         networks.chain(volumes).map(|r| (r, fate)).collect()
-    }
-
-    /// A namespace without a document has no labels, which is not the same as not known.
-    fn know_every_namespace(&mut self) {
-        let names: Vec<String> = self
-            .resources(Fate::Live)
-            .iter()
-            .map(|(r, _)| r.namespace().to_owned())
-            .collect();
-        for name in names {
-            self.namespaces.entry(name).or_default();
-        }
     }
 
     /// Says what is most likely not meant, on standard error.

@@ -1,6 +1,6 @@
 //! The hosts that a command works on.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use dockfleet_agent::engine::{Endpoint, Engine};
@@ -74,6 +74,11 @@ impl Target {
     /// Returns the name of the host.
     pub(crate) fn name(&self) -> &str {
         self.host.metadata.name.as_deref().unwrap_or_default()
+    }
+
+    /// Returns the folder of its journal.
+    pub(super) fn journal(&self) -> &Path {
+        &self.journal
     }
 
     /// Connects to the engine.

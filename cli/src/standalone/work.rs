@@ -7,26 +7,29 @@ use dockfleet_agent::engine::Engine;
 use dockfleet_agent::journal::{Journal, Snapshot};
 use dockfleet_agent::pass::{self, Progress};
 use dockfleet_crds::{Entry, EntryState, EntryStatus, Intent, Reason};
-use dockfleet_planner::assignment::{Assigned, Fate, Input, assign};
+use dockfleet_planner::assignment::{Assigned, Fate, Input, Refusal, assign};
 use dockfleet_planner::credentials::Keyring;
 use dockfleet_planner::desired::{Desired, Tombstone};
 use dockfleet_planner::plan::{JournalChange, Planned, Step};
 use dockfleet_planner::render;
+use dockfleet_planner::select::{Selection, selection};
 use serde::Serialize;
+use tokio_util::sync::CancellationToken;
 
-use super::{Files, Target};
+use super::prune::Prune;
+use super::{Files, Target, elsewhere};
 use crate::result::Row;
 
 /// The hub of assignments that come from files.
 const HUB: &str = "files";
 
 /// What a command wants of the files' resources.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Goal {
     /// Whether the resources are to be there or to go.
     pub(crate) fate: Fate,
-    /// Whether to let go of what the files do not speak of.
-    pub(crate) prune: bool,
+    /// What to let go of that the files do not speak of.
+    pub(crate) prune: Prune,
 }
 
 /// One host with its engine and journal.
@@ -43,9 +46,16 @@ pub(crate) struct HostReport {
     pub(crate) rows: Vec<Row>,
     /// Changes made on the engine.
     pub(crate) changed: usize,
+    /// Sentences about what the command could not know of.
+    pub(crate) hints: Vec<String>,
 }
 
 impl HostReport {
+    /// Whether every resource is as it is to be.
+    pub(crate) fn is_fine(&self) -> bool {
+        self.rows.iter().all(Row::is_fine)
+    }
+
     /// Whether the engine could not be asked at the end.
     pub(crate) fn engine_is_gone(&self) -> bool {
         let unreachable = Some(Reason::EngineUnreachable);
@@ -84,23 +94,25 @@ impl Work {
         })
     }
 
-    /// Makes the host as the files say.
+    /// Makes the host as the files say; when `stop` says so, no further than the step being done.
     pub(crate) async fn apply(
         &mut self,
         files: &Files,
-        goal: Goal,
-        progress: &mut dyn FnMut(&Progress),
+        goal: &Goal,
+        progress: &mut (dyn FnMut(&Progress) + Send),
+        stop: &CancellationToken,
     ) -> anyhow::Result<HostReport> {
         let (assigned, concerned) = self.assignment(files, goal, &self.known());
         self.remember(&assigned.entries)?;
         let entries = concerned_only(&assigned.entries, &concerned);
-        let report = pass::pass(
+        let report = pass::pass_until(
             &self.engine,
             &mut self.journal,
             &entries,
             &files.credentials.keyring,
             &Effects::default(),
             progress,
+            stop,
         )
         .await;
         // Tombstones that are done leave the assignment.
@@ -118,14 +130,33 @@ impl Work {
             .collect();
         self.remember(&left)?;
         let rows = self.rows(&entries, &report.statuses, &assigned, files);
+        let hints = if goal.fate == Fate::Deleted {
+            self.hints(files).await
+        } else {
+            Vec::new()
+        };
         Ok(HostReport {
             rows,
             changed: report.changed,
+            hints,
         })
     }
 
+    /// Returns what is on the engine of these resources that the journal does not know.
+    async fn hints(&mut self, files: &Files) -> Vec<String> {
+        let entries = self.previous().into_iter().map(|e| e.uid);
+        let known: BTreeSet<String> = entries
+            .chain(self.journal.records().keys().cloned())
+            .collect();
+        if uids(files).is_subset(&known) {
+            return Vec::new();
+        }
+        let seen = self.engine.observe().await.observed;
+        elsewhere::hints(&self.target, files, &known, &seen)
+    }
+
     /// Returns what [`Self::apply`] would do.
-    pub(crate) async fn preview(&self, files: &Files, goal: Goal) -> anyhow::Result<Vec<Change>> {
+    pub(crate) async fn preview(&self, files: &Files, goal: &Goal) -> anyhow::Result<Vec<Change>> {
         let (assigned, concerned) = self.assignment(files, goal, &self.known());
         let entries = concerned_only(&assigned.entries, &concerned);
         let keyring = &files.credentials.keyring;
@@ -194,7 +225,7 @@ impl Work {
     fn assignment(
         &self,
         files: &Files,
-        goal: Goal,
+        goal: &Goal,
         statuses: &[EntryStatus],
     ) -> (Assigned, BTreeSet<String>) {
         let previous = self.previous();
@@ -208,17 +239,35 @@ impl Work {
             previous: &previous,
             statuses,
         });
+        if goal.fate == Fate::Live {
+            assigned.refused.extend(self.undecided(files));
+        }
         let mut concerned = uids(files);
-        if goal.prune {
-            for entry in &mut assigned.entries {
-                if concerned.contains(&entry.uid) {
-                    continue;
-                }
-                concerned.insert(entry.uid.clone());
+        for entry in &mut assigned.entries {
+            if goal.prune.allows(&self.target, entry) && concerned.insert(entry.uid.clone()) {
                 prune(entry, statuses);
             }
         }
         (assigned, concerned)
+    }
+
+    /// Returns the resources of which the files do not tell whether the host allows them: what they
+    /// have there stays as it was, and nothing new comes.
+    fn undecided(&self, files: &Files) -> impl Iterator<Item = (String, Refusal)> {
+        let host = &self.target.host;
+        let resources = files.resources(Fate::Live).into_iter();
+        let unknown =
+            resources.filter(|(r, _)| selection(*r, host, &files.namespaces) == Selection::Unknown);
+        unknown.map(|(resource, _)| {
+            let message = format!(
+                "host {} allows namespaces by their labels, and the Namespace {} is in no file; \
+                 what is on the host stays as it is; add the Namespace with its labels",
+                self.target.name(),
+                resource.namespace()
+            );
+            let reason = Reason::NotAllowed;
+            (resource.uid().to_owned(), Refusal { reason, message })
+        })
     }
 
     fn remember(&mut self, entries: &[Entry]) -> anyhow::Result<()> {
@@ -282,27 +331,14 @@ impl Work {
     }
 }
 
-fn entries_of(journal: &Journal) -> Vec<Entry> {
+/// Returns the entries that were last applied.
+pub(super) fn entries_of(journal: &Journal) -> Vec<Entry> {
     let snapshot = journal.assignment();
     snapshot.map(|s| s.entries.clone()).unwrap_or_default()
 }
 
-/// Returns what was applied to a host before and is not in the files, as lines for a person.
-pub(crate) fn prunable(target: &Target, files: &Files) -> anyhow::Result<Vec<String>> {
-    let known = uids(files);
-    let previous = entries_of(&target.look_at_journal()?);
-    let gone = previous.iter().filter(|e| !known.contains(&e.uid));
-    Ok(gone
-        .map(|e| {
-            let what =
-                Desired::of(e).map_or_else(|_| "?".to_owned(), |d| format!("{:?}", d.deletion()));
-            let (kind, namespace, name) = (e.kind.as_str(), &e.namespace, &e.name);
-            format!("{} {kind} {namespace}/{name} ({what})", target.name())
-        })
-        .collect())
-}
-
-fn uids(files: &Files) -> BTreeSet<String> {
+/// Returns the UIDs of the files' resources.
+pub(super) fn uids(files: &Files) -> BTreeSet<String> {
     files
         .resources(Fate::Live)
         .iter()

@@ -17,6 +17,7 @@ on_each_engine!(
     a_retained_volume_is_taken_up_again_with_its_data,
     a_deletion_of_other_files_touches_nothing,
     what_is_gone_already_is_gone,
+    what_another_journal_holds_is_told_of,
 );
 
 fn networks_go_and_volumes_stay_unless_told_otherwise(engine: &Engine, desk: &Desk) -> Result<()> {
@@ -189,5 +190,31 @@ fn what_is_gone_already_is_gone(engine: &Engine, desk: &Desk) -> Result<()> {
     assert!(desk.report(&["get"])?.ended_with(0)?.rows().is_empty());
     // The loss of the volume was accepted with its deletion: this is a new one.
     desk.apply(&yaml)?.all_ready()?;
+    Ok(())
+}
+
+fn what_another_journal_holds_is_told_of(engine: &Engine, desk: &Desk) -> Result<()> {
+    let yaml = manifest::network("front", "") + &manifest::volume("data", "");
+    desk.apply(&yaml)?.all_ready()?;
+    engine.docker(["network", "create", "theirs"])?;
+    let before = have::everything(engine)?;
+
+    let stranger = Desk::at(engine)?;
+    let all = yaml.clone() + &manifest::network("theirs", "");
+    let report = stranger.delete(&all)?.ended_with(0)?;
+    assert_eq!(have::everything(engine)?, before);
+    let journal = stranger.journal()?.display().to_string();
+    for object in ["network front", "volume data"] {
+        says(&report.stderr, &[object, "--state-dir", &journal])?;
+    }
+    assert_eq!(report.stderr.matches("hint:").count(), 2, "{report:?}");
+
+    // Who holds them is told nothing, also where one of them stays.
+    for _ in 0..2 {
+        let report = desk.delete(&yaml)?.ended_with(0)?;
+        assert_eq!(report.stderr, "");
+    }
+    assert!(!have::has_network(engine, "front")?);
+    assert!(have::has_volume(engine, "data")?);
     Ok(())
 }

@@ -31,3 +31,4 @@ mod traffic;
 mod typed_networks;
 mod typed_volumes;
 mod update;
+mod watch;

@@ -10,6 +10,7 @@ on_each_engine!(
     applying_other_files_touches_nothing_else,
     prune_without_a_terminal_wants_a_yes,
     prune_asks_at_a_terminal,
+    prune_asks_again_when_what_it_showed_has_changed,
     prune_lets_go_by_policy,
     prune_keeps_what_is_in_use_and_what_is_not_ours,
     prune_takes_silence_for_no_wish,
@@ -91,6 +92,35 @@ fn prune_asks_at_a_terminal(engine: &Engine, desk: &Desk) -> Result<()> {
     assert_eq!(yes.code(), Some(0), "{yes:?}");
     assert!(!have::has_network(engine, "two")?);
     assert!(have::has_network(engine, "one")?);
+    Ok(())
+}
+
+/// While the question stands there, somebody applies something else with the same journal.
+fn prune_asks_again_when_what_it_showed_has_changed(engine: &Engine, desk: &Desk) -> Result<()> {
+    applied(desk)?;
+    desk.write("all.yaml", &first())?;
+    desk.write("more.yaml", &manifest::network("three", ""))?;
+    let asked = |times: u8| {
+        format!("until [ \"$(grep -c 'y/N' shown 2>/dev/null)\" = {times} ]; do sleep 0.05; done")
+    };
+    let line = format!(
+        "{{ {}; dockfleet apply -f more.yaml >&2; echo y; {}; echo n; }} \
+         | script -q -e -f -c 'dockfleet apply --prune -f all.yaml' shown",
+        asked(1),
+        asked(2),
+    );
+    let output = desk.run_shell(&line)?;
+    assert_eq!(output.code(), Some(3), "{output:?}");
+    let (first_time, again) = output
+        .stdout
+        .split_once("changed meanwhile")
+        .unwrap_or_default();
+    says(first_time, &["default/two"])?;
+    says(again, &["default/two", "default/three"])?;
+    assert!(!first_time.contains("default/three"), "{output:?}");
+    for name in ["one", "two", "three"] {
+        assert!(have::has_network(engine, name)?, "the last answer was no");
+    }
     Ok(())
 }
 

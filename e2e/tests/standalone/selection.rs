@@ -3,7 +3,7 @@
 use anyhow::Result;
 use dockfleet_e2e::Generation;
 
-use crate::desk::{Desk, for_each_generation, pair, stands};
+use crate::desk::{Desk, for_each_generation, pair, says, solo, stands, text};
 use crate::{have, manifest};
 
 for_each_generation!(
@@ -11,6 +11,7 @@ for_each_generation!(
     a_host_that_is_not_named_any_more_lets_go,
     nothing_goes_while_suspended,
     a_host_closed_to_a_namespace_removes_nothing,
+    a_namespace_that_is_in_no_file_changes_nothing,
 );
 
 fn on_berlin(name: &str, kind: &str, spec: &str) -> String {
@@ -127,4 +128,43 @@ fn a_host_closed_to_a_namespace_removes_nothing(generation: Generation) -> Resul
     assert_eq!(report.row_on("h1", "front")?["state"], "Ready");
     assert_eq!(have::everything(&second)?, before);
     Ok(())
+}
+
+/// A file with namespaces that is missing for once says nothing about their labels.
+fn a_namespace_that_is_in_no_file_changes_nothing(generation: Generation) -> Result<()> {
+    let engine = solo(generation)?;
+    let desk = Desk::for_hosts_in_files()?;
+    let by_label = "{from: Selector, selector: {matchLabels: {team: web}}}";
+    let host = manifest::host(&engine, "{}").replace("{from: All}", by_label);
+    let namespace =
+        "---\napiVersion: v1\nkind: Namespace\nmetadata: {name: shop, labels: {team: web}}\n";
+    let in_shop = |name: &str| {
+        let metadata = (
+            format!("{{name: {name}}}"),
+            format!("{{name: {name}, namespace: shop}}"),
+        );
+        manifest::network(name, "").replace(&metadata.0, &metadata.1)
+    };
+    let whole = host.clone() + namespace + &in_shop("front");
+    desk.apply(&whole)?.all_ready()?;
+    let before = have::everything(&engine)?;
+
+    let without = host.clone() + &in_shop("front") + &in_shop("new");
+    let report = desk.apply(&without)?.ended_with(1)?;
+    assert_eq!(report.changed(), Some(0));
+    for name in ["front", "new"] {
+        let mut told = report.rows().iter().filter(|r| r["name"] == name);
+        let refused = told.find(|r| r["reason"] == "NotAllowed");
+        let message = refused.map(|r| text(&r["message"])).unwrap_or_default();
+        says(&message, &["Namespace shop is in no file"])?;
+    }
+    assert_eq!(have::everything(&engine)?, before);
+    // It is held as before: what is removed by hand is made again.
+    let get = desk.with(&host, &["get"])?.ended_with(0)?;
+    assert_eq!(get.row("front")?["state"], "Ready");
+    have::remove(&engine, "/networks/front")?;
+    assert_eq!(desk.apply(&without)?.changed(), Some(1));
+    assert!(have::has_network(&engine, "front")?);
+    assert!(!have::has_network(&engine, "new")?);
+    desk.is_settled(&whole)
 }

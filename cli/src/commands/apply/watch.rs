@@ -1,67 +1,137 @@
 //! `dockfleet apply --watch`: repairs drift and follows the files until interrupted.
+//!
+//! Each host has a task of its own, so that one that hangs keeps neither another one nor a signal
+//! waiting (invariant 7).
 
+mod host;
+
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use futures::StreamExt;
 use notify::Watcher;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::args::ApplyArgs;
+use self::host::{Done, Host};
+use crate::args::{ApplyArgs, Output};
 use crate::exit::Exit;
 use crate::result::Summary;
-use crate::standalone::{self, Files, Goal, Target, Work};
+use crate::standalone::{self, Files, Goal, Target};
 
-/// Time between two passes when nothing is heard: events can be lost across a restart of an engine.
-const RELIST: Duration = Duration::from_secs(300);
-/// Time after a failed pass before the next; with more failures it doubles up to [`RELIST`].
-const RETRY: Duration = Duration::from_secs(2);
 /// Time over which one change of files or engine is gathered: editors write in several steps.
 const SETTLE: Duration = Duration::from_millis(200);
+/// Time that hosts get to end the step they are at when the command is to stop. The journal knows
+/// what one was about to do that takes longer.
+const STOP: Duration = Duration::from_secs(5);
+/// Results that wait to be shown; a host waits when there are more.
+const RESULTS: usize = 64;
 
-/// A host whose journal is held for as long as the command runs.
-struct Held {
-    target: Target,
-    /// Nothing until the engine has answered once.
-    work: Option<Work>,
-}
-
-/// Runs until interrupted. Exits as the last pass would.
-pub(super) async fn run(args: &ApplyArgs, mut files: Files, goal: Goal) -> anyhow::Result<Exit> {
+/// Runs until interrupted. Exits as the last passes would.
+pub(super) async fn run(args: &ApplyArgs, files: Files, goal: Goal) -> anyhow::Result<Exit> {
     let shutdown = crate::commands::shutdown()?;
     // One slot: it only says that something happened.
     let (wake, mut woken) = mpsc::channel(1);
-    let _watcher = watch_files(&args.files.files, wake.clone())?;
-    let mut held = hold(&files, Vec::new());
-    let mut shown = String::new();
-    let mut retry = RETRY;
+    let _watcher = watch_files(&args.files.files, wake)?;
+    let (done, mut heard) = mpsc::channel(RESULTS);
+    let mut hosts = Hosts {
+        goal,
+        files: watch::Sender::new(Arc::new(files)),
+        running: BTreeMap::new(),
+        shown: BTreeMap::new(),
+    };
+    hosts.follow(&done);
     loop {
-        let listening = listen(&files.targets, &wake, &shutdown);
-        let summary = apply(&mut held, &files, goal).await;
-        // Only what is news is worth a line in a terminal that stays open for days.
-        let text = serde_json::to_string(&(&summary.results, &summary.failures))?;
-        if summary.changed > 0 || text != shown {
-            summary.print(args.output)?;
-            shown = text;
+        tokio::select! {
+            () = shutdown.cancelled() => break,
+            Some(done) = heard.recv() => hosts.show(done, args.output)?,
+            Some(()) = woken.recv() => {
+                if shutdown.run_until_cancelled(tokio::time::sleep(SETTLE)).await.is_none() {
+                    break;
+                }
+                while woken.try_recv().is_ok() {}
+                hosts.read(args, &done);
+            }
         }
-        let fine = summary.exit() == Exit::Ready;
-        let pause = if fine { RELIST } else { retry };
-        retry = if fine { RETRY } else { (retry * 2).min(RELIST) };
-        let stop = tokio::select! {
-            () = shutdown.cancelled() => true,
-            _ = woken.recv() => false,
-            () = tokio::time::sleep(pause) => false,
-        };
-        listening.cancel();
-        if stop {
-            return Ok(summary.exit());
+    }
+    // What is heard ends when the last host has.
+    drop(done);
+    hosts.stop();
+    let last = async {
+        while let Some(done) = heard.recv().await {
+            hosts.show(done, args.output)?;
         }
-        tokio::time::sleep(SETTLE).await;
-        while woken.try_recv().is_ok() {}
+        Ok(hosts.exit())
+    };
+    if let Ok(exit) = tokio::time::timeout(STOP, last).await {
+        return exit;
+    }
+    anstream::eprintln!("error: stopped while a host did not answer");
+    Ok(Exit::Failed)
+}
+
+/// The hosts that are followed.
+struct Hosts {
+    goal: Goal,
+    /// The files in force.
+    files: watch::Sender<Arc<Files>>,
+    running: BTreeMap<String, Running>,
+    /// What was last shown of each host, and how a command with that result ends.
+    shown: BTreeMap<String, (String, Exit)>,
+}
+
+/// A host with its task.
+struct Running {
+    target: Target,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Hosts {
+    /// Starts a task for each host that is new or another one, and ends those of hosts that are gone.
+    fn follow(&mut self, done: &mpsc::Sender<Done>) {
+        let files = self.files.borrow().clone();
+        let mut before = std::mem::take(&mut self.running);
+        for target in &files.targets {
+            let name = target.name().to_owned();
+            let known = before.remove(&name);
+            let running = match known {
+                Some(running) if running.target == *target => running,
+                known => {
+                    let stop = CancellationToken::new();
+                    let host = Host {
+                        target: target.clone(),
+                        goal: self.goal.clone(),
+                        files: self.files.subscribe(),
+                        done: done.clone(),
+                        stop: stop.clone(),
+                    };
+                    let earlier = known.map(|running| {
+                        running.stop.cancel();
+                        running.task
+                    });
+                    Running {
+                        target: target.clone(),
+                        stop,
+                        task: tokio::spawn(host.follow(earlier)),
+                    }
+                }
+            };
+            self.running.insert(name, running);
+        }
+        for (name, gone) in before {
+            gone.stop.cancel();
+            self.shown.remove(&name);
+        }
+    }
+
+    /// Reads the files again, and puts them in force if they are right.
+    fn read(&mut self, args: &ApplyArgs, done: &mpsc::Sender<Done>) {
         match standalone::read(&args.files) {
-            Ok(read) if is_implicit(&read) != is_implicit(&files) => {
+            Ok(read) if is_implicit(&read) != is_implicit(&self.files.borrow()) => {
                 // A hosts file that is missing for a moment does not send everything here.
                 anstream::eprintln!(
                     "error: the files name {}; the files as they were stay in force",
@@ -73,8 +143,8 @@ pub(super) async fn run(args: &ApplyArgs, mut files: Files, goal: Goal) -> anyho
                 );
             }
             Ok(read) => {
-                files = read;
-                held = hold(&files, held);
+                self.files.send_replace(Arc::new(read));
+                self.follow(done);
             }
             Err(problems) => {
                 for problem in &problems {
@@ -84,51 +154,46 @@ pub(super) async fn run(args: &ApplyArgs, mut files: Files, goal: Goal) -> anyho
             }
         }
     }
+
+    /// Shows what became of a host. Only what is news is worth a line in a terminal that stays open
+    /// for days.
+    fn show(&mut self, done: Done, output: Output) -> anyhow::Result<()> {
+        let Done { host, report } = done;
+        if !self.running.contains_key(&host) {
+            return Ok(());
+        }
+        let mut summary = Summary::default();
+        summary.add(host.clone(), report);
+        let text = serde_json::to_string(&(&summary.results, &summary.failures))?;
+        let before = self.shown.get(&host).map(|(text, _)| text);
+        if summary.changed > 0 || before != Some(&text) {
+            summary.print(output)?;
+        }
+        self.shown.insert(host, (text, summary.exit()));
+        Ok(())
+    }
+
+    /// Returns how the command ends: well if every host was well when it was last heard of.
+    fn exit(&self) -> Exit {
+        let mut hosts = self.running.keys();
+        let fine = |host: &String| self.shown.get(host).is_some_and(|(_, e)| *e == Exit::Ready);
+        if hosts.all(fine) {
+            Exit::Ready
+        } else {
+            Exit::Failed
+        }
+    }
+
+    /// Has every host end the step that it is at, and no more.
+    fn stop(&self) {
+        for running in self.running.values() {
+            running.stop.cancel();
+        }
+    }
 }
 
 fn is_implicit(files: &Files) -> bool {
     files.targets.iter().any(Target::is_implicit)
-}
-
-/// Keeps what is held of hosts that are still the same, and lets go of the others.
-fn hold(files: &Files, mut before: Vec<Held>) -> Vec<Held> {
-    files
-        .targets
-        .iter()
-        .map(|target| {
-            let same = before.iter().position(|held| held.target == *target);
-            match same {
-                Some(at) => before.swap_remove(at),
-                None => Held {
-                    target: target.clone(),
-                    work: None,
-                },
-            }
-        })
-        .collect()
-}
-
-async fn apply(held: &mut [Held], files: &Files, goal: Goal) -> Summary {
-    standalone::gather(held.iter_mut().map(|held| {
-        let host = held.target.name().to_owned();
-        let work = async move {
-            let Held { target, work } = held;
-            let mut at_work = match work.take() {
-                Some(work) => work,
-                None => Work::begin(target).await?,
-            };
-            let report = at_work
-                .apply(files, goal, &mut |p| super::show(target.name(), p))
-                .await?;
-            // It may come back as another version, and is asked anew what it can do.
-            if !report.engine_is_gone() {
-                *work = Some(at_work);
-            }
-            Ok(report)
-        };
-        (host, work)
-    }))
-    .await
 }
 
 /// Says so when a file or folder changes. The watcher lives as long as the result.
@@ -153,31 +218,4 @@ fn watch_files(paths: &[String], wake: mpsc::Sender<()>) -> anyhow::Result<impl 
             .with_context(|| format!("cannot watch {}", folder.display()))?;
     }
     Ok(watcher)
-}
-
-/// Says so when an engine reports a change, until the result is cancelled.
-fn listen(
-    targets: &[Target],
-    wake: &mpsc::Sender<()>,
-    shutdown: &CancellationToken,
-) -> CancellationToken {
-    let stop = shutdown.child_token();
-    for target in targets {
-        let (target, wake, stop) = (target.clone(), wake.clone(), stop.clone());
-        tokio::spawn(stop.run_until_cancelled_owned(async move {
-            // A host that cannot be heard is looked at again by the timer.
-            let Ok(engine) = target.connect().await else {
-                return;
-            };
-            let mut events = std::pin::pin!(engine.events());
-            while events.next().await.is_some_and(|e| e.is_ok()) {
-                let _ = wake.try_send(());
-            }
-            // The engine goes, or the way to it: what happens from now on is not heard. An engine
-            // that never lets anybody listen does not make a loop of it.
-            tokio::time::sleep(RETRY).await;
-            let _ = wake.try_send(());
-        }));
-    }
-    stop
 }

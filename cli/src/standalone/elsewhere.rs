@@ -1,0 +1,49 @@
+//! Objects of a resource on an engine that the journal in use does not know: somebody applied it with
+//! another state folder, as another user, or as an agent.
+
+use std::collections::BTreeSet;
+
+use dockfleet_crds::labels;
+use dockfleet_planner::assignment::Fate;
+use dockfleet_planner::observed::Observed;
+
+use super::{Files, Target};
+
+/// Returns a sentence for each object that the engine's own labels call one of these resources',
+/// where the journal knows nothing of the resource.
+pub(super) fn hints(
+    target: &Target,
+    files: &Files,
+    known: &BTreeSet<String>,
+    observed: &Observed,
+) -> Vec<String> {
+    let resources = files.resources(Fate::Live);
+    let unknown = resources.iter().filter(|(r, _)| !known.contains(r.uid()));
+    let mut hints = Vec::new();
+    for (resource, _) in unknown {
+        let wanted = [
+            (labels::NAMESPACE, resource.namespace()),
+            (labels::NAME, resource.name()),
+        ];
+        let objects = observed.all(resource.kind()).unwrap_or_default();
+        let its = objects.into_iter().filter(|object| {
+            let labels = object.labels();
+            let mut wanted = wanted.iter();
+            wanted.all(|(key, value)| labels.get(*key).is_some_and(|v| v == value))
+        });
+        hints.extend(its.map(|object| {
+            format!(
+                "host {}: {} {} was made for {} {}/{}, and stays: the journal in {} does not know \
+                 it. Another --state-dir, another user or an agent may hold it; delete it from there",
+                target.name(),
+                resource.kind().object(),
+                object.name(),
+                resource.kind().as_str(),
+                resource.namespace(),
+                resource.name(),
+                target.journal().display(),
+            )
+        }));
+    }
+    hints
+}
