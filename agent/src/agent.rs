@@ -16,16 +16,18 @@ use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, MissedTickBehavior, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use self::assigned::Hearing;
 use crate::credentials::CredentialKeeper;
 use crate::effect::Effects;
 use crate::engine::{Endpoint, Engine, EngineError, Happening};
+use crate::heartbeat;
 use crate::host::{self, HostView, Standing};
 use crate::journal::{Journal, JournalError};
 use crate::pass::{self, PassReport, Work};
+use crate::pause::{Pause, PauseFile};
 use crate::report::{self, AssignmentReport, AssignmentWriter, HostWriter, Report};
 use crate::retry::{Backoff, around};
 
@@ -39,6 +41,8 @@ const SETTLE: Duration = Duration::from_millis(200);
 const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
 /// What happened while the stream of events was being opened is seen by one more look.
 const AFTER_OPENING: Duration = Duration::from_secs(2);
+/// How often the pause file is looked for.
+const PAUSE_GLANCE: Duration = Duration::from_secs(2);
 /// How long the last report may take when the agent stops.
 const LAST_REPORT: Duration = Duration::from_secs(5);
 
@@ -55,6 +59,8 @@ pub struct AgentConfig {
     pub endpoint: Endpoint,
     /// Folder of its journal.
     pub state_dir: PathBuf,
+    /// How often it shows that it is alive.
+    pub heartbeat: Duration,
     /// Called after every change of the outside world.
     pub effects: Effects,
 }
@@ -66,6 +72,7 @@ impl std::fmt::Debug for AgentConfig {
             .field("host", &self.host)
             .field("endpoint", &self.endpoint)
             .field("state_dir", &self.state_dir)
+            .field("heartbeat", &self.heartbeat)
             .finish_non_exhaustive()
     }
 }
@@ -104,6 +111,13 @@ pub async fn run(config: AgentConfig, shutdown: CancellationToken) -> Result<(),
     ));
     let mut credentials = CredentialKeeper::start(&config.client, &config.namespace, &config.host);
     credentials.ask_for(journal.assignment().map_or(&[], |s| &s.entries));
+    let heartbeat = tokio::spawn(heartbeat::run(
+        config.client.clone(),
+        config.namespace.clone(),
+        config.host.clone(),
+        config.heartbeat,
+        shutdown.clone(),
+    ));
     let assignments: Api<DeserializeGuard<HostAssignment>> =
         Api::namespaced(config.client, &config.namespace);
     let told = watcher::watch_object(assignments, &config.host).default_backoff();
@@ -118,6 +132,8 @@ pub async fn run(config: AgentConfig, shutdown: CancellationToken) -> Result<(),
         events: None,
         engine_trouble: None,
         journal_trouble: None,
+        pause_file: PauseFile::new(&config.state_dir),
+        pause: None,
         statuses: None,
         waiting: 0,
         backoff: Backoff::new(FIRST_RETRY, LAST_RETRY),
@@ -125,6 +141,7 @@ pub async fn run(config: AgentConfig, shutdown: CancellationToken) -> Result<(),
         reports,
     };
     agent.run(std::pin::pin!(told), &shutdown).await;
+    heartbeat.abort();
     // The agent is gone and its end of the channel with it: the writers write the last and end.
     let last = async { while writers.join_next().await.is_some() {} };
     if tokio::time::timeout(LAST_REPORT, last).await.is_err() {
@@ -148,6 +165,9 @@ struct Agent {
     events: Option<Events>,
     engine_trouble: Option<String>,
     journal_trouble: Option<String>,
+    pause_file: PauseFile,
+    /// Why nothing is changed, as of the last pass.
+    pause: Option<Pause>,
     /// Nothing before the first pass: what was reported earlier stands until then.
     statuses: Option<Vec<EntryStatus>>,
     /// Entries that wait until containers let go of something.
@@ -167,6 +187,8 @@ impl Agent {
         let mut due = Instant::now();
         let mut regular = due;
         let mut earliest = due;
+        let mut glances = tokio::time::interval(PAUSE_GLANCE);
+        glances.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 biased;
@@ -193,6 +215,11 @@ impl Agent {
                         due = regular.min(Instant::now() + self.listening.next());
                     }
                 },
+                _ = glances.tick() => {
+                    if self.pause != self.pausing() {
+                        due = Instant::now();
+                    }
+                }
                 () = sleep_until(due) => {
                     let listened = self.events.is_some();
                     let wait = self.pass(shutdown).await;
@@ -210,6 +237,14 @@ impl Agent {
     /// Makes one pass and returns how long to wait for the next one.
     async fn pass(&mut self, shutdown: &CancellationToken) -> Duration {
         self.accept();
+        let pause = self.pausing();
+        if self.pause != pause {
+            match &pause {
+                Some(pause) => tracing::info!(why = pause.message, "paused"),
+                None => tracing::info!("no longer paused"),
+            }
+            self.pause = pause;
+        }
         let engine = match self.engine.take() {
             Some(engine) => engine,
             None => match shutdown
@@ -237,6 +272,7 @@ impl Agent {
             entries,
             keyring: &keyring,
             effects: &self.effects,
+            paused: self.pause.as_ref().map(|p| p.message.as_str()),
             stop: shutdown,
         };
         let report = work.enforce(ledger, &mut |_| {}).await;
@@ -264,6 +300,12 @@ impl Agent {
                 self.hearing.pending = Some(snapshot);
             }
         }
+    }
+
+    /// Returns why nothing may be changed on the host, if that is so.
+    fn pausing(&self) -> Option<Pause> {
+        let told = self.journal.assignment().is_some_and(|s| s.paused);
+        Pause::of(told, self.pause_file.read())
     }
 
     fn engine_answers(&mut self, engine: Engine) {
@@ -334,6 +376,8 @@ impl Agent {
                 engine: self.facts.clone(),
                 counts: host::counts(entries, statuses),
                 standing: self.standing(),
+                pause: self.pause.clone(),
+                generation: self.journal.assignment().and_then(|s| s.host_generation),
             },
             assignment: self.journal.assignment().map(|s| AssignmentReport {
                 uid: s.uid.clone(),

@@ -7,6 +7,8 @@ use dockfleet_crds::host::{DockerHostStatus, EngineFacts, EntryCounts};
 use dockfleet_crds::{Entry, EntryState, EntryStatus, Intent};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
+use crate::pause::Pause;
+
 /// How a host stands, but for the time since when.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct HostView {
@@ -14,6 +16,9 @@ pub(crate) struct HostView {
     pub(crate) engine: Option<EngineFacts>,
     pub(crate) counts: EntryCounts,
     pub(crate) standing: Standing,
+    pub(crate) pause: Option<Pause>,
+    /// Generation of the DockerHost that the agent knows of.
+    pub(crate) generation: Option<i64>,
 }
 
 /// Whether an agent can do its work, and if not, why in a sentence.
@@ -48,11 +53,14 @@ impl HostView {
     /// Returns the status to be written after `before`: conditions keep the time since when they
     /// hold, and an engine that is away is still what it was.
     pub(crate) fn status(&self, before: &DockerHostStatus, now: &Time) -> DockerHostStatus {
+        let verdicts: Vec<Verdict> = std::iter::once(self.standing.verdict())
+            .chain(self.pause.as_ref().map(Pause::verdict))
+            .collect();
         DockerHostStatus {
-            observed_generation: None,
+            observed_generation: self.generation,
             engine: self.engine.clone().or_else(|| before.engine.clone()),
             entries: self.counts,
-            conditions: condition::merge(&before.conditions, &[self.standing.verdict()], None, now),
+            conditions: condition::merge(&before.conditions, &verdicts, self.generation, now),
         }
     }
 }
@@ -98,6 +106,8 @@ mod tests {
             engine,
             counts: EntryCounts::default(),
             standing,
+            pause: None,
+            generation: Some(1),
         }
     }
 

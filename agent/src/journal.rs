@@ -84,6 +84,10 @@ pub struct Snapshot {
     pub uid: String,
     /// Its generation.
     pub generation: i64,
+    /// The host is paused.
+    pub paused: bool,
+    /// Generation of the DockerHost that it was made from.
+    pub host_generation: Option<i64>,
     /// Its entries.
     pub entries: Vec<Entry>,
 }
@@ -219,10 +223,19 @@ impl Journal {
         self.ledger
             .connection
             .execute(
-                "INSERT INTO assignment (id, hub, uid, generation, entries) VALUES (1, ?1, ?2, ?3, ?4)
+                "INSERT INTO assignment (id, hub, uid, generation, entries, paused, host_generation)
+                 VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6)
                  ON CONFLICT (id) DO UPDATE SET
-                   hub = ?1, uid = ?2, generation = ?3, entries = ?4",
-                params![snapshot.hub, snapshot.uid, snapshot.generation, entries],
+                   hub = ?1, uid = ?2, generation = ?3, entries = ?4, paused = ?5,
+                   host_generation = ?6",
+                params![
+                    snapshot.hub,
+                    snapshot.uid,
+                    snapshot.generation,
+                    entries,
+                    snapshot.paused,
+                    snapshot.host_generation
+                ],
             )
             .map_err(JournalError::Write)?;
         self.assignment = Some(snapshot);
@@ -361,7 +374,7 @@ fn read(connection: &Connection, path: &Path) -> Result<(Records, Option<Snapsho
     }
     let row = connection
         .query_row(
-            "SELECT hub, uid, generation, entries FROM assignment",
+            "SELECT hub, uid, generation, entries, paused, host_generation FROM assignment",
             [],
             |row| {
                 Ok((
@@ -369,6 +382,8 @@ fn read(connection: &Connection, path: &Path) -> Result<(Records, Option<Snapsho
                     row.get(1)?,
                     row.get(2)?,
                     row.get::<_, String>(3)?,
+                    row.get(4)?,
+                    row.get(5)?,
                 ))
             },
         )
@@ -376,13 +391,15 @@ fn read(connection: &Connection, path: &Path) -> Result<(Records, Option<Snapsho
         .map_err(sql)?;
     let assignment = match row {
         None => None,
-        Some((hub, uid, generation, entries)) => {
+        Some((hub, uid, generation, entries, paused, host_generation)) => {
             let entries = serde_json::from_str(&entries)
                 .map_err(|err| bad(format!("assignment: line {}", err.line())))?;
             Some(Snapshot {
                 hub,
                 uid,
                 generation,
+                paused,
+                host_generation,
                 entries,
             })
         }

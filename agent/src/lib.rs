@@ -13,9 +13,11 @@ mod agent;
 mod credentials;
 pub mod effect;
 pub mod engine;
+pub mod heartbeat;
 mod host;
 pub mod journal;
 pub mod pass;
+mod pause;
 mod report;
 mod retry;
 

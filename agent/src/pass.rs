@@ -79,6 +79,7 @@ pub async fn pass_until(
         entries,
         keyring,
         effects,
+        paused: None,
         stop,
     };
     work.enforce(journal.ledger(), progress).await
@@ -133,6 +134,8 @@ pub(crate) struct Work<'a> {
     /// The credentials that are at hand.
     pub(crate) keyring: &'a Keyring,
     pub(crate) effects: &'a Effects,
+    /// Why nothing may be changed, neither on the engine nor in the journal, if that is so.
+    pub(crate) paused: Option<&'a str>,
     /// Ends the pass after the step that is being done.
     pub(crate) stop: &'a CancellationToken,
 }
@@ -160,11 +163,11 @@ impl Work<'_> {
             let wait = tokio::time::sleep(ORPHANED_REQUEST);
             self.stop.run_until_cancelled(wait).await;
         }
-        let planned = loop {
+        let mut planned = loop {
             let seen = self.engine.observe().await;
             report.engine_failures = seen.failures;
             let planned = plan(self.entries, &seen.observed, ledger.records(), &around);
-            let may_act = round < ROUNDS && !self.stop.is_cancelled();
+            let may_act = self.paused.is_none() && round < ROUNDS && !self.stop.is_cancelled();
             let to_do: Vec<&Planned> = planned
                 .iter()
                 .filter(|p| may_act && is_due(p, &failures))
@@ -180,6 +183,7 @@ impl Work<'_> {
                     done.iter()
                         .map(|uid| (uid.as_str(), &JournalChange::Forget)),
                 )
+                .filter(|_| self.paused.is_none())
                 .collect();
             // Invariant 5: the intent of every step is durable before the first of them.
             if let Err(err) = ledger.write(&changes, self.effects) {
@@ -209,10 +213,32 @@ impl Work<'_> {
             }
             round += 1;
         };
+        if let Some(why) = self.paused {
+            for p in &mut planned {
+                hold(p, why);
+            }
+        }
         report.finish(planned, &failures, ledger.records());
         report.engine_calls = self.engine.calls() - calls_before;
         report
     }
+}
+
+/// Leaves what is to be done about an entry, and says why.
+fn hold(planned: &mut Planned, why: &str) {
+    if planned.step == Step::None && planned.journal == JournalChange::Keep {
+        return;
+    }
+    planned.step = Step::None;
+    planned.journal = JournalChange::Keep;
+    let status = &mut planned.status;
+    let what = match status.message.as_str() {
+        "" => "to be worked on",
+        message => message,
+    };
+    status.message = bounded(format!("{what}; the host is paused: {why}"));
+    status.state = EntryState::Pending;
+    status.reason = Some(Reason::Paused);
 }
 
 fn is_due(planned: &Planned, failures: &Failures) -> bool {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dockfleet_crds::assignment::HostAssignmentStatus;
+use dockfleet_crds::condition::REACHABLE;
 use dockfleet_crds::host::DockerHostStatus;
 use dockfleet_crds::{DockerHost, EntryStatus, GROUP, HostAssignment, VERSION};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -127,7 +128,10 @@ impl Writer for HostWriter {
             status
         } else {
             let found = call(self.hosts.get(&self.name)).await?;
-            found.status.unwrap_or_default()
+            let mut status = found.status.unwrap_or_default();
+            // The controller's own: it stays whatever is written here.
+            status.conditions.retain(|c| c.type_ != REACHABLE);
+            status
         };
         let now = Time(jiff::Timestamp::now());
         let status = report.host.status(&before, &now);

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::duration::{duration, seconds};
+
 /// Networks and volumes of many Docker hosts, the way YAML says they should be.
 #[derive(Debug, Parser)]
 #[command(name = "dockfleet", version, about, disable_help_subcommand = true)]
@@ -162,6 +164,12 @@ pub(crate) struct ControllerArgs {
     /// Namespace of the DockerHosts, beside those labelled dockfleet.io/hosts=true.
     #[arg(long, env = "DOCKFLEET_FLEET_NAMESPACE", value_name = "NAMESPACE", default_value = dockfleet_crds::DEFAULT_FLEET_NAMESPACE)]
     pub(crate) fleet_namespace: String,
+    /// How long a host is not heard of before it counts as offline; at least three heartbeats.
+    #[arg(long, env = "DOCKFLEET_OFFLINE_AFTER", value_name = "DURATION", default_value = "150s", value_parser = seconds)]
+    pub(crate) offline_after: Duration,
+    /// What the agents are started with.
+    #[arg(long, env = "DOCKFLEET_HEARTBEAT_INTERVAL", value_name = "DURATION", default_value = "30s", value_parser = seconds)]
+    pub(crate) heartbeat_interval: Duration,
     #[command(flatten)]
     pub(crate) election: ElectionArgs,
     /// Where /healthz, /readyz and /metrics are served by HTTP; off for nowhere.
@@ -228,22 +236,6 @@ impl FromStr for MetricsAddress {
     }
 }
 
-/// Reads a duration such as `15s`.
-fn duration(text: &str) -> Result<Duration, String> {
-    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-    let (number, unit) = text.split_at(digits);
-    let ms = match unit {
-        "ms" => 1,
-        "s" => 1000,
-        "m" => 60 * 1000,
-        _ => return Err("write a whole number and ms, s or m, such as 15s".to_owned()),
-    };
-    let number: u64 = number
-        .parse()
-        .map_err(|_| "write a whole number and ms, s or m, such as 15s".to_owned())?;
-    Ok(Duration::from_millis(number.saturating_mul(ms)))
-}
-
 #[derive(Args, Debug)]
 pub(crate) struct AgentArgs {
     /// Name of the DockerHost that this agent serves.
@@ -255,6 +247,9 @@ pub(crate) struct AgentArgs {
     /// Folder of the journal.
     #[arg(long, env = "DOCKFLEET_STATE_DIR", value_name = "DIR", default_value = AGENT_STATE_DIR)]
     pub(crate) state_dir: PathBuf,
+    /// How often the host's Lease is renewed; at most a third of the controller's --offline-after.
+    #[arg(long, env = "DOCKFLEET_HEARTBEAT_INTERVAL", value_name = "DURATION", default_value = "30s", value_parser = seconds)]
+    pub(crate) heartbeat_interval: Duration,
 }
 
 #[derive(Args, Debug)]
@@ -270,20 +265,7 @@ const AGENT_STATE_DIR: &str = "/var/lib/dockfleet/agent";
 mod tests {
     use clap::CommandFactory;
 
-    use super::{Duration, MetricsAddress, duration};
-
-    #[test]
-    fn durations_are_a_number_and_a_unit() {
-        assert_eq!(duration("15s"), Ok(Duration::from_secs(15)));
-        assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
-        assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
-        for wrong in ["", "15", "s", "1.5s", "-1s", "1h", "99999999999999999999s"] {
-            assert!(
-                duration(wrong).unwrap_err().contains("such as 15s"),
-                "{wrong}"
-            );
-        }
-    }
+    use super::MetricsAddress;
 
     #[test]
     fn metrics_are_served_at_an_address_or_not_at_all() {

@@ -2,6 +2,7 @@
 
 mod args;
 mod commands;
+mod duration;
 mod exit;
 mod logging;
 mod result;

@@ -15,6 +15,10 @@ use crate::vitals::ControllerVitals;
 /// hundred hosts that become ready one after the other are a few writes, short enough to look at.
 const DEBOUNCE: Duration = Duration::from_secs(1);
 
+/// How long a host is not heard of before it counts as offline: five heartbeats of 30 s, so that one
+/// that is late or lost says nothing.
+pub const OFFLINE_AFTER: Duration = Duration::from_secs(150);
+
 /// What a controller is started with.
 #[derive(Clone)]
 pub struct ControllerConfig {
@@ -24,6 +28,8 @@ pub struct ControllerConfig {
     pub fleet_namespace: String,
     /// How long reports on a resource are collected before its status is written.
     pub debounce: Duration,
+    /// How long a host is not heard of before it counts as offline.
+    pub offline_after: Duration,
     /// How it is found out which of several controllers leads; without, this has to be the only one.
     pub election: Option<ElectionConfig>,
     /// What it says about itself.
@@ -62,6 +68,7 @@ impl ControllerConfig {
             kubernetes,
             fleet_namespace: DEFAULT_FLEET_NAMESPACE.to_owned(),
             debounce: DEBOUNCE,
+            offline_after: OFFLINE_AFTER,
             election: None,
             vitals: ControllerVitals::new(),
             effects: Effects::default(),
@@ -75,6 +82,7 @@ impl std::fmt::Debug for ControllerConfig {
         f.debug_struct("ControllerConfig")
             .field("fleet_namespace", &self.fleet_namespace)
             .field("debounce", &self.debounce)
+            .field("offline_after", &self.offline_after)
             .field("election", &self.election)
             .finish_non_exhaustive()
     }

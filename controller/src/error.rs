@@ -101,6 +101,11 @@ impl CallError {
         matches!(self, Self::Refused(status) if status.is_not_found() || status.code == 404)
     }
 
+    /// Whether the API server answered at all.
+    pub(crate) fn is_answer(&self) -> bool {
+        matches!(self, Self::Refused(_) | Self::NoVersion)
+    }
+
     /// Whether somebody else wrote the object first.
     pub(crate) fn is_conflict(&self) -> bool {
         matches!(self, Self::Refused(status) if status.is_conflict())

@@ -16,6 +16,7 @@ mod census;
 mod changes;
 mod credentials;
 mod fleet;
+mod heartbeats;
 mod host_work;
 mod hosts;
 mod parent_work;
@@ -25,10 +26,13 @@ mod returned;
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use dockfleet_crds::{DockerHost, HostAssignment};
 use dockfleet_planner::assignment::{Fate, Refusal};
 use dockfleet_planner::select::{NamespaceLabels, Selection, selection};
+
+use tokio::time::Instant;
 
 use crate::object::Name;
 use crate::parent::{Parent, ParentName};
@@ -36,6 +40,7 @@ use crate::parent::{Parent, ParentName};
 pub(crate) use census::Census;
 pub(crate) use changes::{Change, Seen, Watched};
 pub(crate) use credentials::{Delivery, Heard};
+pub(crate) use heartbeats::{MANAGED_BY, PulseWork};
 pub(crate) use host_work::{HostCall, HostWork};
 pub(crate) use parent_work::{ParentWork, Step};
 
@@ -56,6 +61,7 @@ pub(crate) struct Index {
     holders: BTreeMap<Uid, BTreeSet<Name>>,
     namespaces: NamespaceLabels,
     secrets: credentials::Secrets,
+    heartbeats: heartbeats::Heartbeats,
     relists: changes::Relists,
     dirty: Dirty,
 }
@@ -82,6 +88,7 @@ struct HostState {
     /// The last reading of one of the two made no sense; what was known of it stays, and nothing
     /// is written that follows from it.
     unreadable: BTreeSet<Watched>,
+    pulse: heartbeats::Pulse,
     /// A write failed, and may have been carried out nevertheless: nothing is decided before the
     /// assignment was read.
     uncertain: bool,
@@ -107,6 +114,8 @@ struct HostState {
 pub(crate) struct Dirty {
     /// Hosts whose entries are to be worked out again.
     pub(crate) hosts: BTreeSet<Name>,
+    /// Hosts whose Lease is to be looked after.
+    pub(crate) pulses: BTreeSet<Name>,
     /// Resources that somebody waits for.
     pub(crate) now: BTreeSet<Uid>,
     /// Resources whose status may have changed.
@@ -116,11 +125,18 @@ pub(crate) struct Dirty {
 }
 
 impl Index {
-    /// Makes an index that knows nothing but the cluster's identity and a namespace of hosts.
-    pub(crate) fn new(hub: String, fleet_namespace: String) -> Self {
+    /// Makes an index that knows nothing but the cluster's identity, a namespace of hosts, the time,
+    /// and how long a host is silent before it is offline.
+    pub(crate) fn new(
+        hub: String,
+        fleet_namespace: String,
+        now: Instant,
+        offline_after: Duration,
+    ) -> Self {
         Self {
             hub,
             fleet_namespace,
+            heartbeats: heartbeats::Heartbeats::new(now, offline_after),
             parents: BTreeMap::new(),
             uids: BTreeMap::new(),
             hosts: BTreeMap::new(),
@@ -222,7 +238,10 @@ impl HostState {
 
     /// Whether nothing is known of it.
     fn is_empty(&self) -> bool {
-        self.host.is_none() && self.assignment.is_none() && self.unreadable.is_empty()
+        self.pulse.is_empty()
+            && self.host.is_none()
+            && self.assignment.is_none()
+            && self.unreadable.is_empty()
     }
 
     /// Whether what a resource has on the host is still to be worked out or written.

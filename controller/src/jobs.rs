@@ -6,12 +6,14 @@ mod credentials;
 mod fate;
 mod host;
 mod parent;
+mod pulse;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use dockfleet_crds::HostAssignment;
+use dockfleet_crds::{DockerHost, HostAssignment};
 use dockfleet_planner::assignment::Fate;
+use k8s_openapi::api::coordination::v1::Lease;
 use kube::{Client, api::PatchParams};
 
 use crate::FIELD_MANAGER;
@@ -38,6 +40,8 @@ pub(crate) enum Key {
     Host(Name),
     /// The own Secret of a host.
     Delivery(Name),
+    /// A host's Lease.
+    Pulse(Name),
     /// A resource, by UID.
     Parent(Uid),
 }
@@ -78,6 +82,13 @@ pub(crate) enum Learned {
         asked_with: Option<String>,
         parent: Box<Parent>,
     },
+    /// A Lease was made or read, or is not there.
+    Lease {
+        host: Name,
+        lease: Option<Box<Lease>>,
+    },
+    /// A host's status was written.
+    Host(Box<DockerHost>),
     /// It was found out what a deletion means for hosts.
     Fate { uid: Uid, fate: Fate },
 }
@@ -115,3 +126,4 @@ pub(crate) async fn in_time_of<T>(
 pub(crate) use credentials::deliver;
 pub(crate) use host::work_on_host;
 pub(crate) use parent::work_on_parent;
+pub(crate) use pulse::work_on_pulse;

@@ -27,13 +27,15 @@
 //!
 //! - get, list, watch: its own four kinds, namespaces; get: CRDs;
 //! - patch: networks and volumes, and their status; create, patch: assignments;
+//! - list, watch, create, get: Leases; patch: status of hosts;
 //! - create, patch: events (`events.k8s.io`) in the namespaces of resources;
 //! - patch: the own Secrets of hosts; get, list, watch: the Secrets that volumes name, one by one;
 //! - get, list, watch, create, update: its Lease.
 //!
 //! # What this crate never does
 //!
-//! - It never writes the status of an assignment or of a host, nor the spec of a resource.
+//! - It never writes the status of an assignment, nor the spec of a resource, nor more of a host's
+//!   status than the condition Reachable.
 //! - It never takes absence for a permission: a resource that is not seen leaves its entries as they
 //!   are. Only a deletion that was seen, of a resource whose namespace and CRD stay, becomes a
 //!   tombstone that may remove something.
@@ -66,7 +68,7 @@ mod vitals;
 mod watches;
 mod wire;
 
-pub use config::{ControllerConfig, ElectionConfig};
+pub use config::{ControllerConfig, ElectionConfig, OFFLINE_AFTER};
 pub use error::{CallError, ControllerError};
 pub use run::run;
 pub use vitals::ControllerVitals;

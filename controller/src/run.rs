@@ -18,10 +18,12 @@ use crate::convergence::Convergence;
 use crate::error::{CallError, ControllerError, chain};
 use crate::gate::{Gate, Hold};
 use crate::index::{Change, Index, Seen, Watched};
-use crate::jobs::{Context, Done, Key, Learned, deliver, work_on_host, work_on_parent};
+use crate::jobs::{
+    Context, Done, Key, Learned, deliver, work_on_host, work_on_parent, work_on_pulse,
+};
 use crate::leadership::Leadership;
 use crate::metrics::QueueName;
-use crate::object::Name;
+use crate::object::{Name, Source};
 use crate::queue::{FIRST_RETRY, Queue};
 use crate::secrets::SecretWatches;
 use crate::teller::Teller;
@@ -31,6 +33,8 @@ use crate::{random, startup, watches, wire};
 /// The most assignments that are written at the same time. One costs the API server some 10 ms of a
 /// core, so that more would only wait there.
 const HOST_JOBS: usize = 16;
+/// The most hosts whose Lease is looked after at the same time: little work, and nobody waits for it.
+const PULSE_JOBS: usize = 8;
 /// The most resources that are worked on at the same time; a few, so that many edits leave the API
 /// server time for the hosts.
 const PARENT_JOBS: usize = 8;
@@ -126,6 +130,7 @@ struct Controller {
     convergence: Convergence,
     index: Index,
     hosts: Queue<Name>,
+    pulses: Queue<Name>,
     parents: Queue<String>,
     deliveries: Queue<Name>,
     jobs: JoinSet<Done>,
@@ -144,8 +149,14 @@ impl Controller {
             gate,
             vitals: config.vitals,
             convergence: Convergence::default(),
-            index: Index::new(hub, config.fleet_namespace),
+            index: Index::new(
+                hub,
+                config.fleet_namespace,
+                Instant::now(),
+                config.offline_after,
+            ),
             hosts: Queue::new(),
+            pulses: Queue::new(),
             parents: Queue::new(),
             deliveries: Queue::new(),
             jobs: JoinSet::new(),
@@ -155,6 +166,7 @@ impl Controller {
     }
 
     fn take_in(&mut self, change: Change) {
+        self.index.tick(Instant::now());
         self.measure(&change);
         let Some(listed) = self.index.take_in(change) else {
             return;
@@ -205,12 +217,17 @@ impl Controller {
             return;
         }
         let now = Instant::now();
+        self.index.tick(now);
         loop {
             self.enqueue_dirty(now);
             if self.hosts.busy() < HOST_JOBS
                 && let Some(name) = self.hosts.take(now)
             {
                 self.start_host(name);
+            } else if self.pulses.busy() < PULSE_JOBS
+                && let Some(name) = self.pulses.take(now)
+            {
+                self.start_pulse(name);
             } else if self.parents.busy() < PARENT_JOBS
                 && let Some(uid) = self.parents.take(now)
             {
@@ -233,6 +250,16 @@ impl Controller {
         let span = info_span!("host", namespace = name.namespace, host = name.name);
         self.jobs
             .spawn(work_on_host(self.context.clone(), name, work).instrument(span));
+    }
+
+    fn start_pulse(&mut self, name: Name) {
+        let Some(work) = self.index.pulse_work(&name, &Time(Timestamp::now())) else {
+            self.pulses.succeeded(&name);
+            return;
+        };
+        let span = info_span!("heartbeat", namespace = name.namespace, host = name.name);
+        self.jobs
+            .spawn(work_on_pulse(self.context.clone(), name, work).instrument(span));
     }
 
     fn start_parent(&mut self, uid: &str) {
@@ -269,6 +296,9 @@ impl Controller {
         for host in dirty.hosts {
             self.hosts.add(host, now + GATHER);
         }
+        for host in dirty.pulses {
+            self.pulses.add(host, now);
+        }
         for uid in dirty.now {
             self.parents.add(uid, now);
         }
@@ -291,8 +321,13 @@ impl Controller {
             .deliveries
             .next()
             .filter(|_| self.deliveries.busy() < DELIVERY_JOBS);
-        let others = parents.into_iter().chain(deliveries);
-        hosts.into_iter().chain(others).min()
+        let pulses = self
+            .pulses
+            .next()
+            .filter(|_| self.pulses.busy() < PULSE_JOBS);
+        let tick = self.index.next_tick();
+        let all = [hosts, parents, deliveries, pulses, tick];
+        all.into_iter().flatten().min()
     }
 
     fn finish(&mut self, done: Result<Done, JoinError>) -> Result<(), ControllerError> {
@@ -330,6 +365,8 @@ impl Controller {
                     self.index.parent_written(asked_with, *parent);
                 }
                 Learned::Delivered { host, had } => self.index.delivered(&host, had),
+                Learned::Lease { host, lease } => self.index.lease_seen(&host, lease.as_deref()),
+                Learned::Host(host) => self.index.apply_host(*host, &Source::Watched),
                 Learned::Fate { uid, fate } => self.index.set_fate(&uid, fate),
             }
         }
@@ -356,6 +393,12 @@ impl Controller {
                 self.index.delivery_failed(&name, err.to_string());
                 let delay = self.deliveries.failed(&name, Instant::now(), random());
                 report("credentials of host", &name.to_string(), &err, delay);
+            }
+            (Key::Pulse(name), None) => self.pulses.succeeded(&name),
+            (Key::Pulse(name), Some(err)) => {
+                self.index.pulse_failed(&name, err.is_answer());
+                let delay = self.pulses.failed(&name, Instant::now(), random());
+                report("heartbeat", &name.to_string(), &err, delay);
             }
             (Key::Parent(uid), None) => self.parents.succeeded(&uid),
             (Key::Parent(uid), Some(err)) => {

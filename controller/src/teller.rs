@@ -37,8 +37,17 @@ impl Teller {
 
     /// Has notices about a resource published.
     pub(crate) fn tell(&self, parent: &Parent, notices: impl IntoIterator<Item = Notice>) {
+        self.tell_of(parent.reference(), notices);
+    }
+
+    /// Has notices about any object published.
+    pub(crate) fn tell_of(
+        &self,
+        object: ObjectReference,
+        notices: impl IntoIterator<Item = Notice>,
+    ) {
         for notice in notices {
-            if self.sender.try_send((parent.reference(), notice)).is_err() {
+            if self.sender.try_send((object.clone(), notice)).is_err() {
                 debug!("dropped an event");
             }
         }

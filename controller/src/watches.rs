@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use tracing::warn;
 
 use crate::error::{CallError, chain};
-use crate::index::{Change, Seen};
+use crate::index::{Change, MANAGED_BY, Seen};
 use crate::object::Name;
 
 /// Starts every watch. What they see goes to `changes`; a full queue holds them back, and with them
@@ -27,43 +27,60 @@ pub(crate) fn start(client: &Client, changes: &Sender<Change>) -> JoinSet<()> {
     tasks.spawn(watch(
         Api::all(client.clone()),
         changes.clone(),
+        Config::default(),
         Change::Network,
     ));
     tasks.spawn(watch(
         Api::all(client.clone()),
         changes.clone(),
+        Config::default(),
         Change::Volume,
     ));
     tasks.spawn(watch(
         Api::all(client.clone()),
         changes.clone(),
+        Config::default(),
         Change::Host,
     ));
     tasks.spawn(watch(
         Api::all(client.clone()),
         changes.clone(),
+        Config::default(),
         Change::Assignment,
     ));
     let namespaces: Api<DeserializeGuard<PartialObjectMeta<_>>> = Api::all(client.clone());
-    tasks.spawn(watch(namespaces, changes.clone(), Change::Namespace));
+    tasks.spawn(watch(
+        namespaces,
+        changes.clone(),
+        Config::default(),
+        Change::Namespace,
+    ));
+    let (label, value) = MANAGED_BY;
+    tasks.spawn(watch(
+        Api::all(client.clone()),
+        changes.clone(),
+        Config::default().labels(&format!("{label}={value}")),
+        Change::Lease,
+    ));
     tasks
 }
 
 async fn watch<K>(
     api: Api<DeserializeGuard<K>>,
     changes: Sender<Change>,
+    config: Config,
     change: fn(Seen<K>) -> Change,
 ) where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static,
 {
-    let mut events = Box::pin(watcher(api, Config::default()).default_backoff());
+    let mut events = Box::pin(watcher(api, config).default_backoff());
     while let Some(event) = events.next().await {
         let seen = match event {
             Ok(event) => read(event),
             Err(err) => {
                 let kind = K::kind(&());
                 warn!(%kind, error = chain(&CallError::from(err)), "watch interrupted");
-                continue;
+                Seen::Interrupted
             }
         };
         if changes.send(change(seen)).await.is_err() {

@@ -50,6 +50,12 @@ pub struct HostAssignmentSpec {
     /// Identity of the cluster that wrote this; an agent obeys one cluster only.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub hub: String,
+    /// Generation of the DockerHost that this was made from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_generation: Option<i64>,
+    /// The DockerHost is paused: nothing is changed on the host.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub paused: bool,
     /// What the host must have or must let go of, by UID.
     #[serde(default)]
     #[schemars(length(max = 256), extend("x-kubernetes-list-type" = "atomic"))]
@@ -255,6 +261,10 @@ pub enum Reason {
     CredentialsMissing,
     /// Changes are suspended.
     Suspended,
+    /// Changes on the whole host are paused.
+    Paused,
+    /// The host's agent has not been heard of for long.
+    Offline,
     /// The host does not allow resources from this namespace.
     NotAllowed,
     /// The host has more entries than one assignment holds.
@@ -276,6 +286,7 @@ impl Reason {
             | Self::EngineRefused
             | Self::EngineUnreachable
             | Self::JournalFailed
+            | Self::Offline
             // Their Secret is watched.
             | Self::CredentialsMissing => true,
             Self::Conflict
@@ -285,6 +296,7 @@ impl Reason {
             | Self::Unsupported
             | Self::Invalid
             | Self::Suspended
+            | Self::Paused
             | Self::NotAllowed
             | Self::TooManyEntries
             | Self::Removed
@@ -309,6 +321,8 @@ impl Reason {
             Self::JournalFailed => "JournalFailed",
             Self::CredentialsMissing => "CredentialsMissing",
             Self::Suspended => "Suspended",
+            Self::Paused => "Paused",
+            Self::Offline => "Offline",
             Self::NotAllowed => "NotAllowed",
             Self::TooManyEntries => "TooManyEntries",
             Self::Removed => "Removed",

@@ -11,6 +11,11 @@ pub const STALLED: &str = "Stalled";
 /// May the resource go to the hosts it selects?
 pub const ACCEPTED: &str = "Accepted";
 
+/// Is the agent of a host heard of?
+pub const REACHABLE: &str = "Reachable";
+/// Present and `True` only while nothing is changed on a host.
+pub const PAUSED: &str = "Paused";
+
 /// The three values of a condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Truth {

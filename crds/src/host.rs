@@ -43,6 +43,11 @@ use serde::{Deserialize, Serialize};
         json_path = ".status.conditions[?(@.type==\"Ready\")].reason"
     ),
     printcolumn(
+        name = "Reachable",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Reachable\")].status"
+    ),
+    printcolumn(
         name = "Age",
         type_ = "date",
         json_path = ".metadata.creationTimestamp"
@@ -66,6 +71,9 @@ pub struct DockerHostSpec {
     /// Namespaces whose resources may go to this host; only the host's own when left out.
     #[serde(default)]
     pub allowed_namespaces: AllowedNamespaces,
+    /// Nothing is changed on the host while true; looking, reporting and heartbeats go on.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub paused: bool,
     /// How the engine is reached; by the agent beside it when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connection: Option<Connection>,
@@ -122,7 +130,8 @@ pub struct DirectConnection {
     pub cert_path: Option<String>,
 }
 
-/// Status of a DockerHost, written by its agent.
+/// Status of a DockerHost, written by its agent, but for the condition Reachable, which is the
+/// controller's.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DockerHostStatus {
@@ -135,7 +144,7 @@ pub struct DockerHostStatus {
     /// How many of the host's entries are in which state.
     #[serde(default)]
     pub entries: EntryCounts,
-    /// Ready, by the conventions of Kubernetes.
+    /// Ready, Paused and Reachable, by the conventions of Kubernetes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,

@@ -18,6 +18,7 @@ pub use options::{
 
 use crate::policy::{
     AdoptionPolicy, DeletionPolicy, DriftPolicy, ManagementPolicy, NetworkUpdatePolicy, Policies,
+    ReadyPolicy,
 };
 use crate::schema::{Rule, plain_options, rules, selector};
 use crate::status::ResourceStatus;
@@ -44,6 +45,7 @@ use crate::status::ResourceStatus;
     printcolumn(name = "Desired", type_ = "integer", json_path = ".status.hosts.desired"),
     printcolumn(name = "Ready", type_ = "integer", json_path = ".status.hosts.ready"),
     printcolumn(name = "Failed", type_ = "integer", json_path = ".status.hosts.failed"),
+    printcolumn(name = "Offline", type_ = "integer", json_path = ".status.hosts.offline"),
     printcolumn(name = "Drifted", type_ = "integer", json_path = ".status.hosts.drifted", priority = 1),
     printcolumn(name = "Status", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
@@ -141,6 +143,10 @@ pub struct DockerNetworkSpec {
     /// `Observe` compares and reports, and never changes anything on a host.
     #[serde(default)]
     pub management_policy: ManagementPolicy,
+    /// Which hosts this resource waits for before it is ready: `Reachable` those that are heard of,
+    /// as long as there is one, `All` those that are offline too.
+    #[serde(default)]
+    pub ready_policy: ReadyPolicy,
     /// No change on any host while true; looking and reporting go on.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub suspend: bool,

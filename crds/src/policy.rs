@@ -63,6 +63,16 @@ pub enum ManagementPolicy {
     Observe,
 }
 
+/// Which hosts a resource waits for before it is ready.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ReadyPolicy {
+    /// Those that are heard of.
+    #[default]
+    Reachable,
+    /// All of them.
+    All,
+}
+
 /// What happens when a volume that was ready is gone with its data.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum LossPolicy {

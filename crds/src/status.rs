@@ -45,7 +45,7 @@ pub struct HostCounts {
     /// Hosts that have it as the resource says.
     #[serde(default)]
     pub ready: i32,
-    /// Hosts that have not yet reported on the present revision.
+    /// Hosts that are being worked on or have not yet reported on the present revision.
     #[serde(default)]
     pub pending: i32,
     /// Hosts where it differs from the resource and stays so by policy.
@@ -54,7 +54,10 @@ pub struct HostCounts {
     /// Hosts where it could not be made so.
     #[serde(default)]
     pub failed: i32,
-    /// Hosts that still have to let go of it.
+    /// Hosts that have not been heard of for long, whatever they last said.
+    #[serde(default)]
+    pub offline: i32,
+    /// Hosts that still have to let go of it, those that are offline among them.
     #[serde(default)]
     pub removing: i32,
 }

@@ -17,7 +17,7 @@ pub use source::{BindSource, NfsSource, TmpfsSource};
 use crate::network::bounded_map;
 use crate::policy::{
     AdoptionPolicy, DeletionPolicy, DriftPolicy, LossPolicy, ManagementPolicy, Policies,
-    VolumeUpdatePolicy,
+    ReadyPolicy, VolumeUpdatePolicy,
 };
 use crate::schema::{Rule, rules, selector};
 use crate::status::ResourceStatus;
@@ -47,6 +47,7 @@ pub const LOCAL: &str = "local";
     printcolumn(name = "Desired", type_ = "integer", json_path = ".status.hosts.desired"),
     printcolumn(name = "Ready", type_ = "integer", json_path = ".status.hosts.ready"),
     printcolumn(name = "Failed", type_ = "integer", json_path = ".status.hosts.failed"),
+    printcolumn(name = "Offline", type_ = "integer", json_path = ".status.hosts.offline"),
     printcolumn(name = "Drifted", type_ = "integer", json_path = ".status.hosts.drifted", priority = 1),
     printcolumn(name = "Status", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
@@ -122,6 +123,10 @@ pub struct DockerVolumeSpec {
     /// `Observe` compares and reports, and never changes anything on a host.
     #[serde(default)]
     pub management_policy: ManagementPolicy,
+    /// Which hosts this resource waits for before it is ready: `Reachable` those that are heard of,
+    /// as long as there is one, `All` those that are offline too.
+    #[serde(default)]
+    pub ready_policy: ReadyPolicy,
     /// No change on any host while true; looking and reporting go on.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub suspend: bool,
@@ -148,6 +153,7 @@ impl Default for DockerVolumeSpec {
             adoption_policy: AdoptionPolicy::default(),
             deletion_policy: retain(),
             management_policy: ManagementPolicy::default(),
+            ready_policy: ReadyPolicy::default(),
             suspend: false,
         }
     }

@@ -1,6 +1,7 @@
 //! What the reports of all hosts amount to for one resource: counters, a short list, conditions.
 
 use dockfleet_crds::condition::{self, Truth, Verdict};
+use dockfleet_crds::policy::ReadyPolicy;
 use dockfleet_crds::status::{FailingHost, HostCounts, MAX_FAILING_HOSTS};
 use dockfleet_crds::{Entry, EntryState, EntryStatus, Intent, Reason};
 
@@ -17,6 +18,8 @@ pub struct HostView<'a> {
     pub told: Option<&'a EntryStatus>,
     /// Why it has none although the resource selects it.
     pub refused: Option<&'a Refusal>,
+    /// The host has not been heard of for long.
+    pub offline: bool,
 }
 
 /// What there is to say of a resource beside its hosts.
@@ -26,6 +29,8 @@ pub struct Notes {
     pub deleting: bool,
     /// The resource is suspended.
     pub suspended: bool,
+    /// Which hosts it waits for.
+    pub ready_policy: ReadyPolicy,
     /// Sentences for the person who wrote it: options that an engine ignores, names that others want.
     pub warnings: Vec<String>,
 }
@@ -48,6 +53,7 @@ enum Count {
     Drifted,
     Pending,
     Removing,
+    Offline,
     Ready,
 }
 
@@ -57,12 +63,13 @@ pub fn aggregate<'a>(hosts: impl Iterator<Item = HostView<'a>>, notes: &Notes) -
     let mut failing: Vec<(Count, FailingHost)> = Vec::new();
     let mut not_allowed = 0;
     let mut waits = false;
+    let mut letting_go = 0;
     for view in hosts {
         let (count, reason, message) = judge(&view);
         if let Some(reason) = reason {
             not_allowed += i32::from(reason == Reason::NotAllowed);
             if is_worth_naming(count, reason) {
-                waits |= reason.ends_by_itself();
+                waits |= !view.offline && reason.ends_by_itself();
                 let host = view.host.to_owned();
                 let named = FailingHost {
                     host,
@@ -77,17 +84,31 @@ pub fn aggregate<'a>(hosts: impl Iterator<Item = HostView<'a>>, notes: &Notes) -
             Count::Pending => counts.pending += 1,
             Count::Drifted => counts.drifted += 1,
             Count::Failed => counts.failed += 1,
-            Count::Removing => counts.removing += 1,
+            Count::Offline => counts.offline += 1,
+            Count::Removing => {
+                counts.removing += 1;
+                // An offline host lets go when it is back, and nothing is waited for here.
+                letting_go += i32::from(!view.offline);
+            }
         }
         counts.desired += i32::from(count != Count::Removing);
     }
     // Hosts that only wait must not crowd out those that failed.
     failing.sort_by_key(|(count, _)| *count);
+    // What is offline is counted, and is no reason for anything else.
     let worst = failing.first().map(|(_, host)| host.clone());
+    let worst = worst.filter(|w| w.reason != Reason::Offline);
     failing.truncate(MAX_FAILING_HOSTS);
     let mut failing: Vec<FailingHost> = failing.into_iter().map(|(_, host)| host).collect();
     failing.sort_by(|a, b| a.host.cmp(&b.host));
-    let conditions = conditions(counts, worst.as_ref(), not_allowed, waits, notes);
+    let conditions = conditions(
+        counts,
+        letting_go,
+        worst.as_ref(),
+        not_allowed,
+        waits,
+        notes,
+    );
     Aggregate {
         hosts: counts,
         failing,
@@ -97,7 +118,7 @@ pub fn aggregate<'a>(hosts: impl Iterator<Item = HostView<'a>>, notes: &Notes) -
 
 fn is_worth_naming(count: Count, reason: Reason) -> bool {
     match count {
-        Count::Failed | Count::Drifted => true,
+        Count::Failed | Count::Drifted | Count::Offline => true,
         Count::Pending => reason != Reason::Progressing,
         // What is removed or let go of is only not yet taken note of.
         Count::Removing => !matches!(
@@ -109,6 +130,16 @@ fn is_worth_naming(count: Count, reason: Reason) -> bool {
 }
 
 fn judge(view: &HostView<'_>) -> (Count, Option<Reason>, String) {
+    let goes = view.entry.is_some_and(|e| e.intent == Intent::Absent);
+    if view.offline && view.refused.is_none() {
+        let message = "the host has not been heard of for long".to_owned();
+        let count = if goes {
+            Count::Removing
+        } else {
+            Count::Offline
+        };
+        return (count, Some(Reason::Offline), message);
+    }
     if let Some(refused) = view.refused {
         return (Count::Failed, Some(refused.reason), refused.message.clone());
     }
@@ -134,12 +165,16 @@ fn judge(view: &HostView<'_>) -> (Count, Option<Reason>, String) {
 
 fn conditions(
     counts: HostCounts,
+    letting_go: i32,
     worst: Option<&FailingHost>,
     not_allowed: i32,
     waits: bool,
     notes: &Notes,
 ) -> Vec<Verdict> {
     let bad = counts.failed + counts.drifted;
+    // Where no host is heard of there is none that has it.
+    let waits_for_offline = counts.offline > 0
+        && (notes.ready_policy == ReadyPolicy::All || counts.offline == counts.desired);
     let message = sentence(counts, worst);
     let ready = |status, reason: &str| Verdict::new(condition::READY, status, reason, &*message);
     let mut all = Vec::new();
@@ -154,12 +189,14 @@ fn conditions(
             Truth::Unknown,
             worst.map_or("Progressing", |w| w.reason.as_str()),
         )
+    } else if waits_for_offline {
+        ready(Truth::Unknown, Reason::Offline.as_str())
     } else if counts.desired == 0 {
         ready(Truth::True, "NoHosts")
     } else {
         ready(Truth::True, "Ready")
     });
-    let working = counts.pending > 0 || counts.removing > 0 || (bad > 0 && waits);
+    let working = counts.pending > 0 || letting_go > 0 || waits_for_offline || (bad > 0 && waits);
     if working && !notes.suspended {
         all.push(Verdict::new(
             condition::RECONCILING,
@@ -208,6 +245,9 @@ fn sentence(counts: HostCounts, worst: Option<&FailingHost>) -> String {
         1 => format!("{} of 1 host is ready", counts.ready),
         n => format!("{} of {n} hosts are ready", counts.ready),
     };
+    if counts.offline > 0 {
+        text = format!("{text}; {} offline", counts.offline);
+    }
     if counts.removing > 0 {
         text = format!("{text}; {} still to let go", counts.removing);
     }

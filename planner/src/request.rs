@@ -28,7 +28,8 @@ pub fn mark(meta: &ObjectMeta) -> Option<String> {
 }
 
 /// Returns the value of the last request that every host has looked again for; `before` while there
-/// is one that has not. A host that cannot have the resource has nothing to look for.
+/// is one that has not. A host that cannot have the resource has nothing to look for, and one that is
+/// offline is not waited for.
 pub fn handled<'a>(
     meta: &ObjectMeta,
     before: Option<&str>,
@@ -39,6 +40,7 @@ pub fn handled<'a>(
     };
     let mark = mark(meta);
     let has_looked = hosts.all(|host| match (host.refused, host.entry) {
+        _ if host.offline => true,
         (Some(_), _) => true,
         (None, Some(entry)) if entry.intent == Intent::Absent => true,
         (None, Some(entry)) => {
@@ -83,6 +85,7 @@ mod tests {
             entry,
             told,
             refused: None,
+            offline: false,
         }
     }
 
@@ -103,6 +106,11 @@ mod tests {
         let done = host(Some(&asked), Some(&looked));
         assert_eq!(all(std::slice::from_ref(&done)), Some("new".to_owned()));
         assert_eq!(all(&[]), Some("new".to_owned()));
+        let offline = HostView {
+            offline: true,
+            ..host(Some(&asked), None)
+        };
+        assert_eq!(all(&[done.clone(), offline]), Some("new".to_owned()));
         for other in [
             host(Some(&asked), Some(&behind)),
             host(Some(&asked), None),

@@ -1,7 +1,7 @@
 //! Networks and volumes seen as one: what selection, rendering and aggregation have in common.
 
 use dockfleet_crds::assignment::Kind;
-use dockfleet_crds::policy::DeletionPolicy;
+use dockfleet_crds::policy::{DeletionPolicy, ReadyPolicy};
 use dockfleet_crds::{DockerNetwork, DockerVolume, Policies, ResourceStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 
@@ -95,6 +95,14 @@ impl<'a> Resource<'a> {
         match self {
             Self::Network(n) => n.spec.policies(),
             Self::Volume(v) => v.spec.policies(),
+        }
+    }
+
+    /// Returns which hosts it waits for before it is ready.
+    pub fn ready_policy(self) -> ReadyPolicy {
+        match self {
+            Self::Network(n) => n.spec.ready_policy,
+            Self::Volume(v) => v.spec.ready_policy,
         }
     }
 

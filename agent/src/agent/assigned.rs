@@ -68,6 +68,8 @@ impl Hearing {
             hub: assignment.spec.hub,
             uid: assignment.metadata.uid.unwrap_or_default(),
             generation: assignment.metadata.generation.unwrap_or_default(),
+            paused: assignment.spec.paused,
+            host_generation: assignment.spec.host_generation,
             entries: assignment.spec.entries,
         };
         // What is not durable yet is known all the same.
@@ -144,7 +146,7 @@ mod tests {
             hub: hub.into(),
             uid: uid.into(),
             generation,
-            entries: Vec::new(),
+            ..Snapshot::default()
         }
     }
 

@@ -10,7 +10,8 @@ use super::{JournalError, corrupt};
 
 /// The steps from one version to the next; the version of a journal is the number of steps it has
 /// taken. A step that was released never changes.
-const STEPS: [&str; 1] = ["
+const STEPS: [&str; 2] = [
+    "
     CREATE TABLE record (
         uid TEXT PRIMARY KEY NOT NULL,
         body TEXT NOT NULL
@@ -22,7 +23,12 @@ const STEPS: [&str; 1] = ["
         generation INTEGER NOT NULL,
         entries TEXT NOT NULL
     ) STRICT;
-"];
+",
+    "
+    ALTER TABLE assignment ADD COLUMN paused INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE assignment ADD COLUMN host_generation INTEGER;
+",
+];
 
 /// Makes a new journal. It gets its name when it is whole, so that a crash leaves none or a good one.
 pub(super) fn create(path: &Path) -> Result<(), JournalError> {

@@ -38,6 +38,7 @@ fn what_was_written_is_there_again() {
             uid: "1".to_owned(),
             ..Entry::default()
         }],
+        ..Snapshot::default()
     };
     let before = {
         let mut journal = Journal::open(dir.path()).unwrap();

@@ -35,6 +35,7 @@ fn start(fake: &Fake, cluster: &Cluster, state: &tempfile::TempDir) -> Running {
         host: "h1".to_owned(),
         endpoint: fake.endpoint(),
         state_dir: state.path().to_owned(),
+        heartbeat: dockfleet_agent::heartbeat::INTERVAL,
         effects: Effects::default(),
     };
     let task = tokio::spawn(dockfleet_agent::run(config, stop.clone()));
@@ -47,6 +48,7 @@ fn journal_with(state: &tempfile::TempDir, generation: i64, entries: &[Entry]) {
         uid: "uid".to_owned(),
         generation,
         entries: entries.to_vec(),
+        ..Snapshot::default()
     };
     let mut journal = Journal::open(state.path()).unwrap();
     journal

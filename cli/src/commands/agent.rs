@@ -19,6 +19,7 @@ pub(crate) async fn run(args: AgentArgs) -> anyhow::Result<Exit> {
         host: args.host,
         endpoint: Endpoint::from_env()?,
         state_dir: args.state_dir,
+        heartbeat: args.heartbeat_interval,
         effects: Effects::default(),
     };
     // Large, because it holds a pass.

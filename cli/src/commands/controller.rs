@@ -12,11 +12,20 @@ use crate::exit::Exit;
 
 /// Runs the controller until it is told to stop.
 pub(crate) async fn run(args: ControllerArgs) -> anyhow::Result<Exit> {
+    let (beat, silence) = (args.heartbeat_interval, args.offline_after);
+    anyhow::ensure!(
+        silence >= 3 * beat,
+        "--offline-after {}s is less than three times --heartbeat-interval {}s: a heartbeat or two \
+         that are late would make a host offline",
+        silence.as_secs_f32(),
+        beat.as_secs_f32()
+    );
     let kubernetes = kube::Config::infer()
         .await
         .context("no way to the Kubernetes API; set KUBECONFIG, or run inside a cluster")?;
     let config = ControllerConfig {
         fleet_namespace: args.fleet_namespace,
+        offline_after: args.offline_after,
         election: election(args.election)?,
         ..ControllerConfig::new(kubernetes)
     };

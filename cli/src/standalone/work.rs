@@ -279,6 +279,7 @@ impl Work {
             uid: String::new(),
             generation: 0,
             entries: entries.to_vec(),
+            ..Snapshot::default()
         };
         Ok(self
             .journal

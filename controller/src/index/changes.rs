@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use dockfleet_crds::assignment::Kind;
 use dockfleet_crds::{DockerHost, DockerNetwork, DockerVolume, HostAssignment};
+use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::PartialObjectMeta;
@@ -26,16 +27,19 @@ pub(crate) enum Watched {
     Assignments,
     /// Every namespace's metadata.
     Namespaces,
+    /// The Lease of every host.
+    Leases,
 }
 
 impl Watched {
     /// Every kind.
-    pub(crate) const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 6] = [
         Self::Networks,
         Self::Volumes,
         Self::Hosts,
         Self::Assignments,
         Self::Namespaces,
+        Self::Leases,
     ];
 }
 
@@ -54,6 +58,8 @@ pub(crate) enum Change {
     Namespace(Seen<PartialObjectMeta<Namespace>>),
     /// Of a Secret that a resource names.
     Secret(Name, Heard),
+    /// Of a host's Lease.
+    Lease(Seen<Lease>),
 }
 
 /// What a watch says.
@@ -71,6 +77,8 @@ pub(crate) enum Seen<K> {
     Deleted(ObjectMeta),
     /// An object, of the list or changed, cannot be read.
     Unreadable(ObjectMeta),
+    /// For a while nothing may have been seen.
+    Interrupted,
 }
 
 /// For each list under way, the objects it has not named yet, with the version they had.
@@ -106,6 +114,12 @@ impl Index {
                 self.hear_secret(&name, heard);
                 None
             }
+            Change::Lease(seen) => {
+                if matches!(seen, Seen::ListEnds | Seen::Interrupted) {
+                    self.listen_anew();
+                }
+                self.see(seen)
+            }
         }
     }
 
@@ -129,6 +143,7 @@ impl Index {
             }
             Seen::Applied(object) => object.apply(self, &Source::Watched),
             Seen::Deleted(meta) => K::delete(self, &Name::of(&meta), meta.uid.as_deref()),
+            Seen::Interrupted => {}
             Seen::Unreadable(meta) => {
                 let name = Name::of(&meta);
                 unnamed.remove(&name);
@@ -207,9 +222,8 @@ impl Indexed for DockerHost {
             .collect()
     }
 
-    fn apply(self, index: &mut Index, _source: &Source) {
-        // Nothing here writes hosts, so a watch is never behind what is known.
-        index.apply_host(self);
+    fn apply(self, index: &mut Index, source: &Source) {
+        index.apply_host(self, source);
     }
 
     fn delete(index: &mut Index, name: &Name, _uid: Option<&str>) {
@@ -274,6 +288,26 @@ impl Indexed for PartialObjectMeta<Namespace> {
         if index.namespaces.remove(&name.name).is_some() {
             index.namespace_changed(&name.name);
         }
+    }
+}
+
+impl Indexed for Lease {
+    const WATCHED: Watched = Watched::Leases;
+
+    fn meta(&self) -> &ObjectMeta {
+        &self.metadata
+    }
+
+    fn known(index: &Index) -> BTreeMap<Name, Option<String>> {
+        index.known_leases().collect()
+    }
+
+    fn apply(self, index: &mut Index, _source: &Source) {
+        index.apply_lease(&self);
+    }
+
+    fn delete(index: &mut Index, name: &Name, _uid: Option<&str>) {
+        index.delete_lease(name);
     }
 }
 

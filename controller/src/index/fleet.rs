@@ -55,6 +55,7 @@ impl Index {
         }
         for name in changed {
             self.reselect(&name);
+            self.watch_over(&name);
         }
     }
 }

@@ -232,6 +232,8 @@ fn assignment(
         },
         spec: HostAssignmentSpec {
             hub: hub.to_owned(),
+            host_generation: host.metadata.generation,
+            paused: host.spec.paused,
             entries: assigned.entries.clone(),
         },
         status: None,

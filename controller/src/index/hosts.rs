@@ -6,14 +6,19 @@ use dockfleet_crds::DockerHost;
 use dockfleet_planner::select::{Selection, selection};
 
 use super::{Index, Uid, Watched};
-use crate::object::Name;
+use crate::object::{Name, Source, supersedes};
 
 impl Index {
     /// Takes in a host.
-    pub(super) fn apply_host(&mut self, mut host: DockerHost) {
+    pub(crate) fn apply_host(&mut self, mut host: DockerHost, source: &Source) {
         host.metadata.managed_fields = None;
         let name = Name::of(&host.metadata);
         let state = self.host_mut(&name);
+        if let Some(known) = &state.host
+            && !supersedes(&known.metadata, &host.metadata, source)
+        {
+            return;
+        }
         let was_unreadable = state.unreadable.remove(&Watched::Hosts);
         let same = state
             .host
@@ -23,6 +28,7 @@ impl Index {
         if !same || was_unreadable {
             self.reselect(&name);
         }
+        self.watch_over(&name);
     }
 
     /// Forgets a host.
@@ -71,10 +77,11 @@ impl Index {
     }
 }
 
-/// Whether nothing of a host changed that matters to a resource.
+/// Whether nothing of a host changed that matters to a resource or the assignment.
 fn is_same_to_resources(a: &DockerHost, b: &DockerHost) -> bool {
     a.metadata.uid == b.metadata.uid
         && a.metadata.labels == b.metadata.labels
         && a.metadata.deletion_timestamp.is_some() == b.metadata.deletion_timestamp.is_some()
-        && a.spec.allowed_namespaces == b.spec.allowed_namespaces
+        && a.metadata.generation == b.metadata.generation
+        && a.spec == b.spec
 }

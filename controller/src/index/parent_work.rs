@@ -92,6 +92,7 @@ impl Index {
         let notes = Notes {
             deleting: parent.object.is_deleting(),
             suspended: resource.policies().suspend,
+            ready_policy: resource.ready_policy(),
             warnings: options.into_iter().chain(contests).collect(),
         };
         let concerned = self.concerned(uid);
@@ -128,6 +129,7 @@ impl Index {
             entry,
             told,
             refused: None,
+            offline: state.is_offline(),
         };
         if parent.object.is_deleting() {
             return entry.is_some().then_some(known);
@@ -140,6 +142,7 @@ impl Index {
                 entry: None,
                 told: None,
                 refused: None,
+                ..known
             };
             return selected.then_some(unknown);
         }

@@ -4,12 +4,14 @@ mod changes;
 mod credentials;
 mod deletion;
 mod fleet;
+mod heartbeats;
 mod request;
 mod returned;
 mod work;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::marker::PhantomData;
+use std::time::Duration;
 
 use dockfleet_crds::assignment::HostAssignmentStatus;
 use dockfleet_crds::condition::READY;
@@ -25,11 +27,14 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, 
 use k8s_openapi::jiff::Timestamp;
 use kube::core::PartialObjectMeta;
 use serde_json::json;
+use tokio::time::Instant;
 
 use super::{Change, Dirty, HostCall, Index, ParentWork, Seen, Step};
 use crate::object::Name;
 use crate::parent::{FINALIZER, Parent};
 
+/// How long a host is silent before it is offline.
+const PERIOD: Duration = Duration::from_secs(150);
 const FLEET: &str = "dockfleet-hosts";
 
 /// An index with an API server that gives versions and carries out what the index asks for.
@@ -43,7 +48,7 @@ impl World {
     /// A fleet of hosts `h1`, `h2`... at sites `a` and `b` in turn, all allowing every namespace.
     fn of(hosts: usize) -> Self {
         let mut world = Self {
-            index: Index::new("hub".to_owned(), FLEET.to_owned()),
+            index: Index::new("hub".to_owned(), FLEET.to_owned(), Instant::now(), PERIOD),
             version: 0,
             writes: 0,
         };
@@ -102,7 +107,11 @@ impl World {
     }
 
     fn dirty(&mut self) -> Dirty {
-        self.index.take_dirty()
+        Dirty {
+            // A subject of its own, in `heartbeats`.
+            pulses: BTreeSet::new(),
+            ..self.index.take_dirty()
+        }
     }
 
     /// Does what the index asks for about hosts until it asks for nothing.

@@ -42,6 +42,7 @@ async fn main() -> Result<()> {
         host,
         endpoint: Endpoint::from_env()?,
         state_dir: state_dir.into(),
+        heartbeat: dockfleet_agent::heartbeat::INTERVAL,
         effects: effects(&trace, last)?,
     };
     let token = CancellationToken::new();

@@ -125,6 +125,7 @@ impl Hub {
         let spec = HostAssignmentSpec {
             hub: "sweep".to_owned(),
             entries,
+            ..HostAssignmentSpec::default()
         };
         let params = PatchParams::apply("dockfleet-controller").force();
         let patch = Patch::Apply(HostAssignment::new(host, spec));

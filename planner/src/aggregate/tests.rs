@@ -26,13 +26,14 @@ struct Host {
     entry: Option<Entry>,
     told: Option<EntryStatus>,
     refused: Option<Refusal>,
+    offline: bool,
 }
 
 fn present(state: EntryState, reason: Option<Reason>, message: &str) -> Host {
     Host {
         entry: Some(entry(Intent::Present)),
         told: Some(told(state, reason, message)),
-        refused: None,
+        ..Host::default()
     }
 }
 
@@ -62,6 +63,7 @@ fn add(hosts: &[Host], notes: &Notes) -> Aggregate {
         entry: h.entry.as_ref(),
         told: h.told.as_ref(),
         refused: h.refused.as_ref(),
+        offline: h.offline,
     });
     aggregate(views, notes)
 }
@@ -288,7 +290,7 @@ fn tombstones_count_as_removing_until_the_entry_is_gone() {
     let done = Host {
         entry: Some(entry(Intent::Absent)),
         told: Some(told(EntryState::Gone, Some(Reason::Removed), "")),
-        refused: None,
+        ..Host::default()
     };
     let in_use = Host {
         entry: Some(entry(Intent::Absent)),
@@ -297,7 +299,7 @@ fn tombstones_count_as_removing_until_the_entry_is_gone() {
             Some(Reason::InUse),
             "used by web",
         )),
-        refused: None,
+        ..Host::default()
     };
     let a = add(
         &[ready(), done, in_use, silent(Intent::Absent)],
@@ -393,5 +395,95 @@ fn warnings_are_told_and_change_nothing() {
             "AcceptedWithWarnings",
             "one; two"
         )
+    );
+}
+
+fn offline(host: Host) -> Host {
+    Host {
+        offline: true,
+        ..host
+    }
+}
+
+/// invariant 7.
+#[test]
+fn an_offline_host_holds_up_nothing_and_is_counted() {
+    let gone = silent(Intent::Present);
+    let sum = add(&[ready(), offline(gone)], &Notes::default());
+    assert_eq!((sum.hosts.ready, sum.hosts.offline), (1, 1));
+    assert_eq!((sum.hosts.desired, sum.hosts.pending), (2, 0));
+    assert_eq!(short(&sum), ["Ready=True/Ready", "Accepted=True/Accepted"]);
+    assert_eq!(
+        sum.conditions[0].message,
+        "1 of 2 hosts are ready; 1 offline"
+    );
+    let message = "the host has not been heard of for long";
+    assert_eq!(sum.failing, [failing("h01", Reason::Offline, message)]);
+    assert_eq!(kstatus(&sum), "Current");
+}
+
+#[test]
+fn what_an_offline_host_last_said_does_not_count() {
+    let failed = present(EntryState::Failed, Some(Reason::Conflict), "taken");
+    let sum = add(&[ready(), offline(failed)], &Notes::default());
+    assert_eq!((sum.hosts.failed, sum.hosts.offline), (0, 1));
+    assert_eq!(kstatus(&sum), "Current");
+    // And it hides nothing of what the others say.
+    let failed = present(EntryState::Failed, Some(Reason::Conflict), "taken");
+    let sum = add(&[failed, offline(ready())], &Notes::default());
+    assert_eq!(
+        short(&sum),
+        [
+            "Ready=False/Conflict",
+            "Stalled=True/Conflict",
+            "Accepted=True/Accepted"
+        ]
+    );
+}
+
+#[test]
+fn who_waits_for_all_waits_for_offline_hosts_too() {
+    let all = Notes {
+        ready_policy: ReadyPolicy::All,
+        ..Notes::default()
+    };
+    let waiting = [
+        "Ready=Unknown/Offline",
+        "Reconciling=True/Progressing",
+        "Accepted=True/Accepted",
+    ];
+    assert_eq!(short(&add(&[ready(), offline(ready())], &all)), waiting);
+    // Where nobody is heard of, nobody is ready, whatever the policy.
+    let nobody = add(&[offline(ready()), offline(ready())], &Notes::default());
+    assert_eq!(short(&nobody), waiting);
+    assert_eq!(kstatus(&nobody), "InProgress");
+}
+
+#[test]
+fn an_offline_host_that_has_to_let_go_is_not_waited_for() {
+    let going = offline(silent(Intent::Absent));
+    let sum = add(&[ready(), going], &Notes::default());
+    assert_eq!((sum.hosts.removing, sum.hosts.offline), (1, 0));
+    assert_eq!(kstatus(&sum), "Current");
+    let going = silent(Intent::Absent);
+    assert_eq!(
+        kstatus(&add(&[ready(), going], &Notes::default())),
+        "InProgress"
+    );
+}
+
+#[test]
+fn a_host_that_is_being_worked_on_is_progress_beside_an_offline_one() {
+    let sum = add(
+        &[silent(Intent::Present), offline(ready())],
+        &Notes::default(),
+    );
+    assert_eq!(
+        short(&sum),
+        [
+            "Ready=Unknown/Progressing",
+            "Reconciling=True/Progressing",
+            "Accepted=True/Accepted"
+        ]
     );
 }

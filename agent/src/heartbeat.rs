@@ -1,0 +1,88 @@
+//! The sign of life of an agent: it renews the Lease of its host.
+//!
+//! A task of its own, which shares nothing with passes and reports: neither an engine that hangs nor
+//! a report that does not get through delays it. What it writes as the time is this host's clock,
+//! and nobody reads that: the controller takes note of the change.
+
+use std::time::Duration;
+
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::api::{Patch, PatchParams};
+use kube::{Api, Client};
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use crate::pass::sentence;
+use crate::retry::{Backoff, around};
+
+/// How often a Lease is renewed: a controller that waits for five of them in vain takes the host for
+/// offline.
+pub const INTERVAL: Duration = Duration::from_secs(30);
+/// How much earlier or later by chance.
+const SHARE: f64 = 0.1;
+/// The most a renewal may take: long for one small write, and well below the interval.
+const CALL: Duration = Duration::from_secs(10);
+const FIRST_RETRY: Duration = Duration::from_secs(1);
+const FIELD_MANAGER: &str = "dockfleet-agent";
+
+/// Why a Lease was not renewed.
+#[derive(Debug, thiserror::Error)]
+enum HeartbeatError {
+    #[error("the API server did not answer within {} s", CALL.as_secs())]
+    Timeout,
+    #[error("the Lease cannot be written")]
+    Api(#[source] Box<kube::Error>),
+}
+
+/// Renews the Lease of a host until `shutdown`. The controller makes it; until there is one, and
+/// whenever a renewal fails, the next is tried sooner.
+pub(crate) async fn run(
+    client: Client,
+    namespace: String,
+    host: String,
+    interval: Duration,
+    shutdown: CancellationToken,
+) {
+    let leases: Api<Lease> = Api::namespaced(client, &namespace);
+    let mut backoff = Backoff::new(FIRST_RETRY.min(interval), interval);
+    let mut failing = false;
+    while !shutdown.is_cancelled() {
+        let wait = match renew(&leases, &host).await {
+            Ok(()) => {
+                if failing {
+                    tracing::info!("heartbeats reach the API server again");
+                }
+                failing = false;
+                backoff.reset();
+                around(interval, SHARE)
+            }
+            Err(err) => {
+                let error = sentence(&err);
+                if failing {
+                    tracing::debug!(error, "heartbeat failed again");
+                } else {
+                    tracing::warn!(error, "heartbeat failed, and is retried");
+                }
+                failing = true;
+                backoff.next()
+            }
+        };
+        shutdown.run_until_cancelled(tokio::time::sleep(wait)).await;
+    }
+}
+
+async fn renew(leases: &Api<Lease>, host: &str) -> Result<(), HeartbeatError> {
+    let now = jiff::Timestamp::now();
+    let spec = json!({ "holderIdentity": host, "renewTime": format!("{now:.6}") });
+    let params = PatchParams {
+        field_manager: Some(FIELD_MANAGER.to_owned()),
+        ..PatchParams::default()
+    };
+    // A merge patch changes what is there and makes nothing.
+    let patch = Patch::Merge(json!({ "spec": spec }));
+    match tokio::time::timeout(CALL, leases.patch(host, &params, &patch)).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(err)) => Err(HeartbeatError::Api(Box::new(err))),
+        Err(_) => Err(HeartbeatError::Timeout),
+    }
+}

@@ -1,0 +1,107 @@
+//! Pausing a host: its administrator stops every change on it, by the DockerHost or by a file.
+
+use std::io::{ErrorKind, Read as _};
+use std::path::{Path, PathBuf};
+
+use dockfleet_crds::condition::{self, Truth, Verdict};
+
+/// Name of the file in the state folder; what it says is the reason.
+const FILE: &str = "paused";
+/// The most that is read of it.
+const MOST: u64 = 160;
+
+/// Why nothing is changed on a host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Pause {
+    reason: &'static str,
+    pub(crate) message: String,
+}
+
+impl Pause {
+    /// Puts together what the DockerHost says and what the file does; either of them is enough.
+    pub(crate) fn of(told: bool, file: Option<String>) -> Option<Self> {
+        let spec = "spec.paused of the DockerHost is true";
+        let (reason, message) = match (told, file) {
+            (false, None) => return None,
+            (true, None) => ("SpecPaused", spec.to_owned()),
+            (false, Some(file)) => ("PauseFile", file),
+            (true, Some(file)) => ("SpecPaused", format!("{spec}; {file}")),
+        };
+        Some(Self { reason, message })
+    }
+
+    pub(crate) fn verdict(&self) -> Verdict {
+        Verdict::new(condition::PAUSED, Truth::True, self.reason, &*self.message)
+    }
+}
+
+/// The file on the host that pauses it.
+#[derive(Debug)]
+pub(crate) struct PauseFile(PathBuf);
+
+impl PauseFile {
+    pub(crate) fn new(state_dir: &Path) -> Self {
+        Self(state_dir.join(FILE))
+    }
+
+    /// Returns a sentence about the file, where it is. One that cannot be read is there.
+    pub(crate) fn read(&self) -> Option<String> {
+        let path = self.0.display();
+        let mut text = Vec::new();
+        let read = std::fs::File::open(&self.0).and_then(|f| f.take(MOST).read_to_end(&mut text));
+        match read {
+            Err(err) if err.kind() == ErrorKind::NotFound => None,
+            Err(err) => Some(format!("{path} cannot be read: {err}")),
+            Ok(_) => {
+                let text = String::from_utf8_lossy(&text);
+                let words: Vec<&str> = text.split_whitespace().collect();
+                Some(if words.is_empty() {
+                    format!("{path} is there")
+                } else {
+                    format!("{path} says: {}", words.join(" "))
+                })
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_pauses_and_its_text_is_the_reason() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = PauseFile::new(dir.path());
+        assert_eq!(file.read(), None);
+        let path = dir.path().join("paused");
+        std::fs::write(&path, "").unwrap();
+        assert_eq!(file.read(), Some(format!("{} is there", path.display())));
+        std::fs::write(&path, "disks are\nbeing changed\n").unwrap();
+        let said = format!("{} says: disks are being changed", path.display());
+        assert_eq!(file.read(), Some(said));
+        std::fs::write(&path, "x".repeat(5000)).unwrap();
+        assert!(file.read().is_some_and(|text| text.len() < 400));
+        // Whatever it is, it is there.
+        std::fs::remove_file(&path).unwrap();
+        std::fs::create_dir(&path).unwrap();
+        assert!(
+            file.read()
+                .is_some_and(|text| text.contains("cannot be read"))
+        );
+    }
+
+    #[test]
+    fn either_of_both_is_enough() {
+        assert_eq!(Pause::of(false, None), None);
+        let reason = |told, file: Option<&str>| {
+            Pause::of(told, file.map(str::to_owned)).map(|p| (p.reason, p.message))
+        };
+        let spec = "spec.paused of the DockerHost is true";
+        assert_eq!(reason(true, None), Some(("SpecPaused", spec.to_owned())));
+        let both = Some(("SpecPaused", format!("{spec}; a file")));
+        assert_eq!(reason(true, Some("a file")), both);
+        let file = Some(("PauseFile", "a file".to_owned()));
+        assert_eq!(reason(false, Some("a file")), file);
+    }
+}

@@ -1,0 +1,427 @@
+//! Which hosts are heard of.
+//!
+//! An agent renews the Lease of its host. When it did is judged by the monotonic clock of this
+//! process alone: what counts is that the Lease changes, and neither the times that a host writes
+//! nor the clock of anybody. A host that was not heard of for long is asked for once more before it
+//! is taken for offline, because it may be this process that heard nothing of anything.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use dockfleet_crds::DockerHost;
+use dockfleet_crds::condition::{self, Truth, Verdict};
+use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, MicroTime, ObjectMeta, Time};
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
+use kube::Resource as _;
+use tokio::time::Instant;
+
+use super::{HostState, Index};
+use crate::object::Name;
+
+/// The label of what the controller makes for hosts, and its value.
+pub(crate) const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "dockfleet");
+
+/// The clock, and when which host is due.
+#[derive(Debug)]
+pub(super) struct Heartbeats {
+    now: Instant,
+    started: Instant,
+    offline_after: Duration,
+    /// No host is taken for offline before: until then, something may have been missed.
+    not_before: Instant,
+    due: BTreeSet<(Instant, Name)>,
+}
+
+/// What is known of the life of one host's agent.
+#[derive(Debug, Default)]
+pub(super) struct Pulse {
+    lease: Option<Beat>,
+    /// When the Lease was last seen to change.
+    heard: Option<Instant>,
+    /// When it is to be judged, unless it is heard of before.
+    due: Option<Instant>,
+    /// Not heard of for long: the Lease is to be read before more is made of that.
+    suspect: bool,
+    judged: Option<Reach>,
+}
+
+/// A Lease as it was last seen.
+#[derive(Clone, Debug, PartialEq)]
+struct Beat {
+    version: Option<String>,
+    renewed: Option<MicroTime>,
+}
+
+/// Whether the agent of a host is heard of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reach {
+    Heard,
+    Silent,
+    /// Nobody has ever renewed the Lease.
+    NeverHeard,
+}
+
+/// What is to be done about a host's Lease and what it says.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum PulseWork {
+    /// Make the Lease, which is not there.
+    MakeLease(Box<Lease>),
+    /// Read the Lease: the host has not been heard of for long.
+    ReadLease,
+    /// Write the condition Reachable of the host with this UID.
+    Write(Box<DockerHost>, Condition),
+}
+
+/// How many hosts of the fleet are heard of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Reached {
+    /// Hosts whose agent is heard of.
+    pub(crate) reachable: usize,
+    /// Hosts that are offline.
+    pub(crate) offline: usize,
+    /// Hosts that are not judged yet.
+    pub(crate) unknown: usize,
+}
+
+impl Heartbeats {
+    pub(super) fn new(now: Instant, offline_after: Duration) -> Self {
+        Self {
+            now,
+            started: now,
+            offline_after,
+            not_before: now + offline_after,
+            due: BTreeSet::new(),
+        }
+    }
+}
+
+impl Pulse {
+    pub(super) fn is_empty(&self) -> bool {
+        self.lease.is_none()
+    }
+}
+
+impl HostState {
+    /// Whether the host is offline, as far as it is known.
+    pub(super) fn is_offline(&self) -> bool {
+        match self.pulse.judged {
+            Some(reach) => reach != Reach::Heard,
+            // What was found out before this process began holds until it knows better.
+            None => self.reachable().is_some_and(|c| c.status == "False"),
+        }
+    }
+
+    /// Returns the condition as it is written.
+    fn reachable(&self) -> Option<&Condition> {
+        let status = self.host.as_ref()?.status.as_ref()?;
+        let mut conditions = status.conditions.iter();
+        conditions.find(|c| c.type_ == condition::REACHABLE)
+    }
+
+    /// Whether the condition says something else than what was found out.
+    fn is_to_be_told(&self) -> bool {
+        match (self.pulse.judged, self.reachable()) {
+            (Some(reach), Some(written)) => written.reason != reach.reason(),
+            (None, Some(_)) => false,
+            (_, None) => true,
+        }
+    }
+}
+
+impl Reach {
+    fn reason(self) -> &'static str {
+        match self {
+            Self::Heard => "HeartbeatSeen",
+            Self::Silent => "NoHeartbeat",
+            Self::NeverHeard => "NeverHeardOf",
+        }
+    }
+}
+
+impl Index {
+    /// Tells what time it is, and finds the hosts that are to be judged by now.
+    pub(crate) fn tick(&mut self, now: Instant) {
+        self.heartbeats.now = now;
+        while let Some((due, name)) = self.heartbeats.due.first().cloned() {
+            if due > now {
+                break;
+            }
+            self.heartbeats.due.remove(&(due, name.clone()));
+            let not_before = self.heartbeats.not_before;
+            let Some(state) = self.hosts.get_mut(&name) else {
+                continue;
+            };
+            state.pulse.due = None;
+            if state.host().is_none() {
+                continue;
+            }
+            if not_before > now {
+                self.expect_beat(&name, not_before);
+            } else {
+                state.pulse.suspect = true;
+                self.dirty.pulses.insert(name);
+            }
+        }
+    }
+
+    /// Returns when [`Index::tick`] has something to find next.
+    pub(crate) fn next_tick(&self) -> Option<Instant> {
+        self.heartbeats.due.first().map(|(due, _)| *due)
+    }
+
+    /// Notes that heartbeats may have been missed: nobody is judged by silence before one whole
+    /// period more.
+    pub(super) fn listen_anew(&mut self) {
+        self.heartbeats.not_before = self.heartbeats.now + self.heartbeats.offline_after;
+    }
+
+    /// Looks after a host that may be written to.
+    pub(super) fn watch_over(&mut self, name: &Name) {
+        let at = self.heartbeats.now + self.heartbeats.offline_after;
+        let Some(state) = self.hosts.get_mut(name) else {
+            return;
+        };
+        if state.host().is_none() {
+            return;
+        }
+        let is_offline = matches!(state.pulse.judged, Some(Reach::Silent | Reach::NeverHeard));
+        if state.pulse.lease.is_none() || state.is_to_be_told() {
+            self.dirty.pulses.insert(name.clone());
+        }
+        if state.pulse.due.is_none() && !state.pulse.suspect && !is_offline {
+            self.expect_beat(name, at);
+        }
+    }
+
+    fn expect_beat(&mut self, name: &Name, at: Instant) {
+        let Some(state) = self.hosts.get_mut(name) else {
+            return;
+        };
+        let at = at.max(self.heartbeats.not_before);
+        if let Some(before) = state.pulse.due.replace(at) {
+            self.heartbeats.due.remove(&(before, name.clone()));
+        }
+        self.heartbeats.due.insert((at, name.clone()));
+    }
+
+    /// Takes in a Lease.
+    pub(super) fn apply_lease(&mut self, lease: &Lease) {
+        let name = Name::of(&lease.metadata);
+        let beat = Beat {
+            version: lease.metadata.resource_version.clone(),
+            renewed: lease.spec.as_ref().and_then(|s| s.renew_time.clone()),
+        };
+        let state = self.host_mut(&name);
+        let before = state.pulse.lease.replace(beat);
+        let now = state.pulse.lease.as_ref();
+        let renewed = now.and_then(|b| b.renewed.as_ref());
+        // The first sight of a Lease says nothing: it may be old.
+        let changed = before.is_some_and(|b| b.renewed.as_ref() != renewed) && renewed.is_some();
+        if changed {
+            self.heard(&name);
+        }
+    }
+
+    fn heard(&mut self, name: &Name) {
+        let now = self.heartbeats.now;
+        let Some(state) = self.hosts.get_mut(name) else {
+            return;
+        };
+        state.pulse.heard = Some(now);
+        state.pulse.suspect = false;
+        self.judge(name, Reach::Heard);
+        self.expect_beat(name, now + self.heartbeats.offline_after);
+    }
+
+    fn judge(&mut self, name: &Name, reach: Reach) {
+        let Some(state) = self.hosts.get_mut(name) else {
+            return;
+        };
+        let was_offline = state.is_offline();
+        state.pulse.judged = Some(reach);
+        if state.host().is_some() && state.is_to_be_told() {
+            self.dirty.pulses.insert(name.clone());
+        }
+        if state.is_offline() != was_offline {
+            let entries = state.entries().iter().map(|e| &e.uid);
+            let concerned: BTreeSet<_> = entries.chain(&state.selected_by).cloned().collect();
+            self.touch_all(&concerned);
+        }
+    }
+
+    /// Forgets a Lease: it is made again, where its host stays.
+    pub(super) fn delete_lease(&mut self, name: &Name) {
+        if let Some(state) = self.hosts.get_mut(name) {
+            state.pulse.lease = None;
+            if state.host().is_some() {
+                self.dirty.pulses.insert(name.clone());
+            }
+        }
+        self.tidy(name);
+    }
+
+    /// Returns the names of all Leases that are known, with their versions.
+    pub(super) fn known_leases(&self) -> impl Iterator<Item = (Name, Option<String>)> {
+        self.hosts.iter().filter_map(|(name, state)| {
+            let beat = state.pulse.lease.as_ref()?;
+            Some((name.clone(), beat.version.clone()))
+        })
+    }
+
+    /// Works out what is to be done about a host's Lease and what it says, if anything.
+    pub(crate) fn pulse_work(&self, name: &Name, now: &Time) -> Option<PulseWork> {
+        let state = self.hosts.get(name)?;
+        let host = state.host()?;
+        if state.pulse.lease.is_none() {
+            return Some(PulseWork::MakeLease(Box::new(lease(host))));
+        }
+        if state.pulse.suspect {
+            return Some(PulseWork::ReadLease);
+        }
+        if !state.is_to_be_told() {
+            return None;
+        }
+        let old = host.status.as_ref().map_or(&[][..], |s| &s.conditions);
+        let verdict = self.verdict(state, now.0);
+        let condition = condition::merge(old, &[verdict], host.metadata.generation, now).pop()?;
+        Some(PulseWork::Write(Box::new(host.clone()), condition))
+    }
+
+    fn verdict(&self, state: &HostState, now: Timestamp) -> Verdict {
+        let Heartbeats {
+            started,
+            offline_after,
+            ..
+        } = self.heartbeats;
+        let (truth, message) = match state.pulse.judged {
+            Some(Reach::Heard) => (Truth::True, "the agent shows that it is alive".to_owned()),
+            Some(Reach::Silent) => {
+                let since = state.pulse.heard.unwrap_or(started);
+                (
+                    Truth::False,
+                    format!(
+                        "no heartbeat since {}; see whether the agent runs on the host and reaches \
+                         the API server; the host keeps what it has, and catches up when it is back",
+                        self.by_the_clock(since, now)
+                    ),
+                )
+            }
+            Some(Reach::NeverHeard) => (
+                Truth::False,
+                "no agent has ever been heard of; start one on the host".to_owned(),
+            ),
+            None => (
+                Truth::Unknown,
+                format!(
+                    "waiting for a heartbeat; without one for {} s the host counts as offline",
+                    offline_after.as_secs()
+                ),
+            ),
+        };
+        let reason = state.pulse.judged.map_or("Waiting", Reach::reason);
+        Verdict::new(condition::REACHABLE, truth, reason, message)
+    }
+
+    /// Returns when something was by a clock that says `now`, to the second.
+    fn by_the_clock(&self, then: Instant, now: Timestamp) -> String {
+        let ago = self.heartbeats.now.saturating_duration_since(then);
+        let ago = SignedDuration::try_from(ago).unwrap_or_default();
+        let at = now.checked_sub(ago).unwrap_or(now);
+        format!("{at:.0}")
+    }
+
+    /// Takes in what a read of a Lease found, or that one was made.
+    pub(crate) fn lease_seen(&mut self, name: &Name, found: Option<&Lease>) {
+        let Some(state) = self.hosts.get_mut(name) else {
+            return;
+        };
+        let was_suspect = std::mem::take(&mut state.pulse.suspect);
+        let heard_before = state.pulse.heard;
+        let Some(found) = found else {
+            self.delete_lease(name);
+            return;
+        };
+        self.apply_lease(found);
+        let Some(state) = self.hosts.get(name) else {
+            return;
+        };
+        if !was_suspect {
+            self.watch_over(name);
+        } else if state.pulse.heard != heard_before {
+            // The watch said nothing of it, and may have missed more.
+            self.listen_anew();
+        } else {
+            let ever = state
+                .pulse
+                .lease
+                .as_ref()
+                .is_some_and(|b| b.renewed.is_some());
+            self.judge(
+                name,
+                if ever {
+                    Reach::Silent
+                } else {
+                    Reach::NeverHeard
+                },
+            );
+        }
+    }
+
+    /// Notes that a call failed. Where the API server did not answer, the silence may be its own.
+    pub(crate) fn pulse_failed(&mut self, name: &Name, answered: bool) {
+        if !answered {
+            self.listen_anew();
+        }
+        let later = self.heartbeats.now + self.heartbeats.offline_after;
+        if let Some(state) = self.hosts.get_mut(name) {
+            let was_suspect = std::mem::take(&mut state.pulse.suspect);
+            if was_suspect {
+                self.expect_beat(name, later);
+            }
+        }
+    }
+
+    /// Counts the hosts that are heard of, and those that are not.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "for the metrics, which come next")
+    )]
+    pub(crate) fn reached(&self) -> Reached {
+        let mut all = Reached::default();
+        for state in self.hosts.values().filter(|s| s.host().is_some()) {
+            match (state.pulse.judged, state.is_offline()) {
+                (_, true) => all.offline += 1,
+                (Some(_), false) => all.reachable += 1,
+                (None, false) => all.unknown += 1,
+            }
+        }
+        all
+    }
+
+    /// Returns how long ago the host was heard of that has been silent longest.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "for the metrics, which come next")
+    )]
+    pub(crate) fn oldest_heartbeat(&self) -> Option<Duration> {
+        let hosts = self.hosts.values().filter(|s| s.host().is_some());
+        let oldest = hosts.filter_map(|s| s.pulse.heard).min()?;
+        Some(self.heartbeats.now.saturating_duration_since(oldest))
+    }
+}
+
+/// Makes the Lease of a host, which goes with it.
+fn lease(host: &DockerHost) -> Lease {
+    let label = (MANAGED_BY.0.to_owned(), MANAGED_BY.1.to_owned());
+    Lease {
+        metadata: ObjectMeta {
+            name: host.metadata.name.clone(),
+            namespace: host.metadata.namespace.clone(),
+            labels: Some(std::iter::once(label).collect()),
+            owner_references: host.owner_ref(&()).map(|o| vec![o]),
+            ..ObjectMeta::default()
+        },
+        spec: Some(LeaseSpec::default()),
+    }
+}

@@ -1,0 +1,269 @@
+//! Who is heard of, by a clock that the test turns.
+
+use dockfleet_crds::condition::REACHABLE;
+use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+
+use super::*;
+use crate::index::PulseWork;
+use crate::object::Source;
+
+const BEAT: Duration = Duration::from_secs(30);
+
+/// A fleet whose Leases are made, and the time.
+struct Clock {
+    world: World,
+    now: Instant,
+    beats: BTreeMap<Name, i64>,
+}
+
+impl Clock {
+    fn of(hosts: usize) -> Self {
+        let mut clock = Self {
+            world: World::of(hosts),
+            now: Instant::now(),
+            beats: BTreeMap::new(),
+        };
+        clock.after(Duration::ZERO);
+        clock.world.take_in(Change::Lease(Seen::ListBegins));
+        clock.world.take_in(Change::Lease(Seen::ListEnds));
+        clock.world.network(&network("web", "a"));
+        clock.settle();
+        clock
+    }
+
+    fn settle(&mut self) {
+        self.world.settle();
+        let all = self.world.index.hosts.keys().cloned();
+        self.world.index.dirty.pulses = all.collect();
+        self.obey();
+    }
+
+    /// Lets time pass, and does what is to be done then.
+    fn after(&mut self, wait: Duration) {
+        self.now += wait;
+        self.world.index.tick(self.now);
+        self.obey();
+    }
+
+    /// Does what the index asks for, with an API server in which nobody renewed anything.
+    fn obey(&mut self) {
+        loop {
+            let pulses = self.world.index.take_dirty().pulses;
+            if pulses.is_empty() {
+                return;
+            }
+            for host in pulses {
+                match self.work(&host) {
+                    None => {}
+                    Some(PulseWork::MakeLease(lease)) => {
+                        self.world.index.lease_seen(&host, Some(&lease));
+                    }
+                    Some(PulseWork::ReadLease) => {
+                        let lease = self.lease(&host);
+                        self.world.index.lease_seen(&host, Some(&lease));
+                    }
+                    Some(PulseWork::Write(written, condition)) => {
+                        let mut written = *written;
+                        let status = written.status.get_or_insert_default();
+                        status.conditions.retain(|c| c.type_ != REACHABLE);
+                        status.conditions.push(condition);
+                        written.metadata.resource_version = Some(self.world.next_version());
+                        self.world.index.apply_host(written, &Source::Watched);
+                    }
+                }
+            }
+        }
+    }
+
+    fn work(&self, host: &Name) -> Option<PulseWork> {
+        self.world
+            .index
+            .pulse_work(host, &Time(Timestamp::UNIX_EPOCH))
+    }
+
+    /// The Lease as the last beat left it.
+    fn lease(&self, host: &Name) -> Lease {
+        let mut lease = Lease::default();
+        lease.metadata.namespace = Some(host.namespace.clone());
+        lease.metadata.name = Some(host.name.clone());
+        let beat = self.beats.get(host);
+        let renewed = beat.map(|second| MicroTime(Timestamp::from_second(*second).unwrap()));
+        lease.spec.get_or_insert_default().renew_time = renewed;
+        lease
+    }
+
+    fn beat(&mut self, host: &str) {
+        let second = self.beats.get(&at(host)).map_or(0, |second| second + 1);
+        self.beat_at(host, second);
+    }
+
+    /// Renews a Lease, with what the host takes for the time.
+    fn beat_at(&mut self, host: &str, second: i64) {
+        self.beats.insert(at(host), second);
+        let lease = self.lease(&at(host));
+        self.world
+            .take_in(Change::Lease(Seen::Applied(Box::new(lease))));
+        self.obey();
+    }
+
+    fn reachable(&self, host: &str) -> (String, String) {
+        let host = self.world.index.hosts[&at(host)].host.clone().unwrap();
+        let conditions = host.status.unwrap().conditions;
+        let found = conditions.into_iter().find(|c| c.type_ == REACHABLE);
+        let found = found.unwrap();
+        (found.status, found.reason)
+    }
+
+    fn offline(&self) -> i32 {
+        self.world.status("uid-web").hosts.offline
+    }
+}
+
+fn said(status: &str, reason: &str) -> (String, String) {
+    (status.to_owned(), reason.to_owned())
+}
+
+#[test]
+fn a_host_that_is_heard_of_is_reachable_until_it_is_silent_for_the_whole_period() {
+    let mut clock = Clock::of(1);
+    assert_eq!(clock.reachable("h1"), said("Unknown", "Waiting"));
+    clock.beat("h1");
+    assert_eq!(clock.reachable("h1"), said("True", "HeartbeatSeen"));
+    for _ in 0..10 {
+        clock.after(BEAT);
+        clock.beat("h1");
+    }
+    clock.after(PERIOD - Duration::from_secs(1));
+    assert_eq!(clock.reachable("h1"), said("True", "HeartbeatSeen"));
+    assert_eq!(clock.offline(), 0);
+    clock.after(Duration::from_secs(1));
+    assert_eq!(clock.reachable("h1"), said("False", "NoHeartbeat"));
+    assert_eq!(clock.offline(), 1);
+    clock.beat("h1");
+    assert_eq!(clock.reachable("h1"), said("True", "HeartbeatSeen"));
+    assert_eq!(clock.offline(), 0);
+}
+
+#[test]
+fn a_host_that_never_was_heard_of_is_offline_after_a_period() {
+    let mut clock = Clock::of(1);
+    clock.after(PERIOD - Duration::from_secs(1));
+    assert_eq!(clock.reachable("h1"), said("Unknown", "Waiting"));
+    clock.after(Duration::from_secs(1));
+    assert_eq!(clock.reachable("h1"), said("False", "NeverHeardOf"));
+}
+
+#[test]
+fn the_times_that_a_host_writes_mean_nothing() {
+    let mut clock = Clock::of(1);
+    for wrong in [i64::from(u32::MAX), 1, 3600, 2] {
+        clock.after(BEAT);
+        clock.beat_at("h1", wrong);
+        assert_eq!(clock.reachable("h1"), said("True", "HeartbeatSeen"));
+    }
+    clock.after(PERIOD);
+    assert_eq!(clock.reachable("h1"), said("False", "NoHeartbeat"));
+}
+
+#[test]
+fn a_controller_that_starts_waits_a_whole_period_and_takes_no_condition_back() {
+    let mut clock = Clock::of(1);
+    clock.beat("h1");
+    clock.after(PERIOD);
+    assert_eq!(clock.reachable("h1"), said("False", "NoHeartbeat"));
+    let host = clock.world.index.hosts[&at("h1")].host.clone().unwrap();
+
+    let mut again = Clock::of(0);
+    again.world.version = clock.world.version;
+    again.world.index.apply_host(host, &Source::Watched);
+    again.beats.clone_from(&clock.beats);
+    let lease = again.lease(&at("h1"));
+    let listed = Change::Lease(Seen::Listed(Box::new(lease)));
+    again.world.take_in(listed);
+    again.settle();
+    assert_eq!(again.reachable("h1"), said("False", "NoHeartbeat"));
+    assert_eq!(again.offline(), 1);
+    again.after(PERIOD);
+    assert_eq!(again.reachable("h1"), said("False", "NoHeartbeat"));
+    again.beat("h1");
+    assert_eq!(again.reachable("h1"), said("True", "HeartbeatSeen"));
+}
+
+#[test]
+fn a_watch_that_was_interrupted_makes_nobody_offline() {
+    let mut clock = Clock::of(1);
+    clock.beat("h1");
+    clock.after(PERIOD - Duration::from_secs(1));
+    clock.world.take_in(Change::Lease(Seen::Interrupted));
+    clock.after(BEAT);
+    assert_eq!(clock.reachable("h1"), said("True", "HeartbeatSeen"));
+    clock.after(PERIOD);
+    assert_eq!(clock.reachable("h1"), said("False", "NoHeartbeat"));
+}
+
+#[test]
+fn a_silence_of_the_watch_is_not_a_silence_of_the_host() {
+    let mut clock = Clock::of(2);
+    clock.beat("h1");
+    clock.beat("h2");
+    // Nothing comes any more, though both go on; the API server says so when it is asked.
+    clock.now += PERIOD;
+    clock.world.index.tick(clock.now);
+    clock.beats = hosts(["h1", "h2"]).into_iter().map(|h| (h, 7)).collect();
+    clock.obey();
+    for host in ["h1", "h2"] {
+        assert_eq!(clock.reachable(host), said("True", "HeartbeatSeen"));
+    }
+}
+
+#[test]
+fn an_api_server_that_does_not_answer_makes_nobody_offline() {
+    let mut clock = Clock::of(1);
+    clock.beat("h1");
+    for _ in 0..5 {
+        clock.now += PERIOD;
+        clock.world.index.tick(clock.now);
+        assert_eq!(clock.work(&at("h1")), Some(PulseWork::ReadLease));
+        clock.world.index.pulse_failed(&at("h1"), false);
+        clock.obey();
+        assert_eq!(clock.reachable("h1"), said("True", "HeartbeatSeen"));
+    }
+    clock.after(PERIOD);
+    assert_eq!(clock.reachable("h1"), said("False", "NoHeartbeat"));
+}
+
+#[test]
+fn a_lease_that_is_gone_is_made_again() {
+    let mut clock = Clock::of(1);
+    clock.beat("h1");
+    let meta = clock.lease(&at("h1")).metadata;
+    clock.world.take_in(Change::Lease(Seen::Deleted(meta)));
+    let Some(PulseWork::MakeLease(lease)) = clock.work(&at("h1")) else {
+        panic!("nothing to make");
+    };
+    assert_eq!(lease.metadata.name.as_deref(), Some("h1"));
+    assert_eq!(lease.spec, Some(Default::default()));
+    let owners = lease.metadata.owner_references.unwrap();
+    assert_eq!(owners[0].uid, "uid-h1");
+}
+
+#[test]
+fn hosts_are_counted_by_how_they_are_heard_of() {
+    let mut clock = Clock::of(3);
+    clock.beat("h1");
+    clock.after(BEAT);
+    clock.beat("h2");
+    let reached = clock.world.index.reached();
+    assert_eq!(
+        (reached.reachable, reached.offline, reached.unknown),
+        (2, 0, 1)
+    );
+    assert_eq!(clock.world.index.oldest_heartbeat(), Some(BEAT));
+    clock.after(PERIOD - BEAT);
+    let reached = clock.world.index.reached();
+    assert_eq!(
+        (reached.reachable, reached.offline, reached.unknown),
+        (1, 2, 0)
+    );
+}
