@@ -13,6 +13,7 @@ mod agent;
 mod credentials;
 pub mod effect;
 pub mod engine;
+pub mod enrolment;
 pub mod heartbeat;
 mod host;
 pub mod journal;

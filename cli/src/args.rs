@@ -1,5 +1,7 @@
 //! The command line.
 
+pub(crate) mod access;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -49,8 +51,12 @@ pub(crate) enum Command {
     Journal(JournalArgs),
     /// Run the controller of a fleet in a Kubernetes cluster.
     Controller(ControllerArgs),
-    /// Run the agent of one host.
+    /// Run the agent of one host, or make it join.
     Agent(AgentArgs),
+    /// Let a host join: print the command to run on it, or write a file. Takes an administrator.
+    Enroll(access::EnrollArgs),
+    /// End a host's access at once. Takes an administrator.
+    Revoke(access::RevokeArgs),
     /// Print the CRDs, to be piped to `kubectl apply --server-side -f -`.
     Crds(CrdsArgs),
 }
@@ -237,14 +243,22 @@ impl FromStr for MetricsAddress {
 }
 
 #[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct AgentArgs {
-    /// Name of the DockerHost that this agent serves.
+    #[command(subcommand)]
+    pub(crate) command: Option<access::AgentCommand>,
+    /// Name of the DockerHost that this agent serves; that of its credential once it has joined.
     #[arg(long, env = "DOCKFLEET_HOST", value_name = "NAME")]
-    pub(crate) host: String,
-    /// Namespace of the DockerHost.
-    #[arg(long, env = "DOCKFLEET_NAMESPACE", default_value = dockfleet_crds::DEFAULT_FLEET_NAMESPACE)]
-    pub(crate) namespace: String,
-    /// Folder of the journal.
+    pub(crate) host: Option<String>,
+    /// Namespace of the DockerHost; that of its credential once it has joined, else dockfleet-hosts.
+    #[arg(long, env = "DOCKFLEET_NAMESPACE")]
+    pub(crate) namespace: Option<String>,
+    #[command(flatten)]
+    pub(crate) life: access::LifeArgs,
+    /// At which part of its life a token is renewed, from 0.05 to 0.9.
+    #[arg(long, env = "DOCKFLEET_TOKEN_RENEW_AT", value_name = "SHARE", default_value = "0.66", value_parser = access::share)]
+    pub(crate) token_renew_at: f64,
+    /// Folder of the journal, and of the credential of a host that has joined.
     #[arg(long, env = "DOCKFLEET_STATE_DIR", value_name = "DIR", default_value = AGENT_STATE_DIR)]
     pub(crate) state_dir: PathBuf,
     /// How often the host's Lease is renewed; at most a third of the controller's --offline-after.

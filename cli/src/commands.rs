@@ -6,8 +6,10 @@ pub(crate) mod controller;
 pub(crate) mod crds;
 pub(crate) mod delete;
 pub(crate) mod diff;
+pub(crate) mod enroll;
 pub(crate) mod get;
 pub(crate) mod journal;
+pub(crate) mod revoke;
 mod vitals;
 
 use tokio_util::sync::CancellationToken;

@@ -11,11 +11,12 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
         "s" => 1000,
         "m" => 60 * 1000,
         "h" => 60 * 60 * 1000,
-        _ => return Err("write a whole number and ms, s, m or h, such as 15s".to_owned()),
+        "d" => 24 * 60 * 60 * 1000,
+        _ => return Err("write a whole number and ms, s, m, h or d, such as 15s".to_owned()),
     };
     let number: u64 = number
         .parse()
-        .map_err(|_| "write a whole number and ms, s, m or h, such as 15s".to_owned())?;
+        .map_err(|_| "write a whole number and ms, s, m, h or d, such as 15s".to_owned())?;
     Ok(Duration::from_millis(number.saturating_mul(ms)))
 }
 
@@ -36,6 +37,7 @@ mod tests {
         assert_eq!(duration("15s"), Ok(Duration::from_secs(15)));
         assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
         assert_eq!(duration("2h"), Ok(Duration::from_secs(7200)));
+        assert_eq!(duration("7d"), Ok(Duration::from_secs(604_800)));
         for bad in ["", "15", "s", "-1s", "1.5s", "1 s", "99999999999999999999s"] {
             assert!(duration(bad).unwrap_err().contains("such as 15s"), "{bad}");
         }

@@ -88,6 +88,8 @@ fn run(command: Command) -> anyhow::Result<Exit> {
             Command::Journal(args) => commands::journal::run(&args),
             Command::Controller(args) => commands::controller::run(args).await,
             Command::Agent(args) => commands::agent::run(args).await,
+            Command::Enroll(args) => commands::enroll::run(args).await,
+            Command::Revoke(args) => commands::revoke::run(args).await,
             Command::Crds(args) => commands::crds::run(&args),
         }
     })

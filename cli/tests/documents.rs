@@ -148,12 +148,22 @@ fn every_command_and_flag_is_described() {
     let described = code(&text);
     let (_, commands) = help(&[]);
     assert!(commands.len() > 4, "{commands:?}");
-    for command in &commands {
+    let mut all: Vec<Vec<&str>> = commands.iter().map(|c| vec![c.as_str()]).collect();
+    let inner: Vec<_> = all.iter().map(|c| (c.clone(), help(c).1)).collect();
+    for (outer, commands) in &inner {
+        all.extend(
+            commands
+                .iter()
+                .map(|c| [&outer[..], &[c.as_str()]].concat()),
+        );
+    }
+    for command in &all {
+        let (flags, _) = help(command);
+        let command = command.join(" ");
         assert!(
             text.contains(&format!("`dockfleet {command}")),
             "{command} is not in docs/cli.md"
         );
-        let (flags, _) = help(&[command]);
         for flag in flags
             .iter()
             .filter(|f| !["--help", "--version"].contains(&f.as_str()))

@@ -51,6 +51,7 @@ pub mod effect;
 pub mod election;
 mod error;
 mod gate;
+mod identity;
 mod index;
 mod jobs;
 mod leadership;

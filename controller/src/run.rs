@@ -28,7 +28,7 @@ use crate::queue::{FIRST_RETRY, Queue};
 use crate::secrets::SecretWatches;
 use crate::teller::Teller;
 use crate::vitals::ControllerVitals;
-use crate::{random, startup, watches, wire};
+use crate::{identity, random, startup, watches, wire};
 
 /// The most assignments that are written at the same time. One costs the API server some 10 ms of a
 /// core, so that more would only wait there.
@@ -75,6 +75,11 @@ pub async fn run(
     info!(hub, fleet = config.fleet_namespace, "controller starts");
     let (sender, mut changes) = mpsc::channel(CHANGES);
     let mut watches = watches::start(&client, &sender);
+    watches.spawn(identity::keep(
+        client.clone(),
+        config.fleet_namespace.clone(),
+        gate.clone(),
+    ));
     let mut secrets = SecretWatches::new(client.clone(), sender);
     let (election, effects) = (config.election.clone(), config.effects.clone());
     let own = kube::Client::try_from(config.kubernetes.clone())?;

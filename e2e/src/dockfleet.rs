@@ -2,6 +2,7 @@
 
 use std::env;
 use std::ffi::OsStr;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 
 use crate::host::Host;
+use crate::kubernetes::ControlPlane;
 use crate::process::Process;
 use crate::program::{self, Output};
 
@@ -70,6 +72,26 @@ impl Dockfleet {
     /// one is given.
     pub fn run_command(&self, command: &Command, host: Option<&Host>) -> Result<Output> {
         program::run(&placed(command, host), LIMIT)
+    }
+
+    /// Has `host` join the fleet as a person does: what the administrator of `plane` gets from
+    /// `dockfleet enroll` is used on the host, whose agent then finds everything in `state`.
+    pub fn join(
+        &self,
+        plane: &ControlPlane,
+        host: &Host,
+        namespace: &str,
+        state: &Path,
+    ) -> Result<()> {
+        let file = state.with_extension("join");
+        let mut enroll = self.command(["enroll", host.name(), "--namespace", namespace, "-o"]);
+        enroll.arg(&file).env("KUBECONFIG", plane.kubeconfig());
+        self.run_command(&enroll, None)?.ok()?;
+        let mut join = self.command(["agent", "join", "--print", "systemd", "--file"]);
+        join.arg(&file).arg("--state-dir").arg(state);
+        self.run_command(&join, Some(host))?.ok()?;
+        fs::remove_file(&file)?;
+        Ok(())
     }
 
     /// Starts it and leaves it running, in the network of `host` if one is given; its log goes with

@@ -16,6 +16,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 
+use crate::chart;
 use crate::fleet::Fleet;
 use crate::owned::Folder;
 use crate::process::Process;
@@ -213,6 +214,24 @@ impl ControlPlane {
         let user = json!({ "token": token.trim() });
         credentials::write_kubeconfig(self.folder.path(), name, &self.url(), &user)?;
         Ok(path)
+    }
+
+    /// Makes the namespaces of the controller and of hosts (`hosts`), and gives both sides the rights
+    /// and locks of the chart. The chart's CRDs have to be there.
+    pub fn grant_rights(&self, hosts: &str) -> Result<()> {
+        let manifests = self.new_file("rights.yaml");
+        fs::write(&manifests, chart::rights(hosts)?)?;
+        let apply = ["apply", "--server-side", "-f"].map(OsStr::new);
+        self.kubectl(apply.into_iter().chain([manifests.as_os_str()]))?
+            .ok()?;
+        Ok(())
+    }
+
+    /// Writes a kubeconfig for the controller, with the rights of the chart and no others.
+    pub fn kubeconfig_for_controller(&self) -> Result<PathBuf> {
+        let create = ["create", "token", chart::CONTROLLER, "-n", chart::SYSTEM];
+        let token = self.kubectl(create)?.ok()?;
+        self.kubeconfig_with_token(&token)
     }
 
     /// Runs `kubectl` as the administrator.

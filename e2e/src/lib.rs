@@ -19,6 +19,7 @@
 //!
 //! This crate does not check anything about Dockfleet itself: that is what the tests do.
 
+mod chart;
 mod dockfleet;
 mod engine;
 mod fleet;

@@ -1,28 +1,90 @@
 //! `dockfleet agent`
 
-use anyhow::Context;
+mod join;
+mod runner;
+
+use anyhow::{Context, ensure};
 use dockfleet_agent::effect::Effects;
 use dockfleet_agent::engine::Endpoint;
+use dockfleet_agent::enrolment::{Enrolment, Renewal, Store, keep};
 use dockfleet_agent::{AgentConfig, run as run_agent};
+use dockfleet_crds::DEFAULT_FLEET_NAMESPACE;
+use tokio::sync::watch;
 
 use crate::args::AgentArgs;
+use crate::args::access::AgentCommand;
 use crate::exit::Exit;
 
-/// Runs the agent of one host until it is told to stop.
-pub(crate) async fn run(args: AgentArgs) -> anyhow::Result<Exit> {
-    let config = kube::Config::infer()
-        .await
-        .context("no way to the Kubernetes API; set KUBECONFIG to the agent's kubeconfig")?;
+/// Runs the agent of one host until it is told to stop, or has it join.
+pub(crate) async fn run(mut args: AgentArgs) -> anyhow::Result<Exit> {
+    if let Some(AgentCommand::Join(args)) = args.command.take() {
+        return Box::pin(join::run(args)).await;
+    }
+    let store = Store::new(&args.state_dir);
+    let enrolment = enrolment(&args, &store)?;
+    let (config, host, namespace) = match &enrolment {
+        Some(of) => (
+            store.config(of).await?,
+            of.host.clone(),
+            of.namespace.clone(),
+        ),
+        None => (
+            kube::Config::infer().await.context(NO_WAY)?,
+            args.host.clone().context(NO_HOST)?,
+            args.namespace
+                .clone()
+                .unwrap_or_else(|| DEFAULT_FLEET_NAMESPACE.to_owned()),
+        ),
+    };
     let config = AgentConfig {
         client: kube::Client::try_from(config)?,
-        namespace: args.namespace,
-        host: args.host,
+        namespace,
+        host,
         endpoint: Endpoint::from_env()?,
         state_dir: args.state_dir,
         heartbeat: args.heartbeat_interval,
         effects: Effects::default(),
     };
+    let shutdown = super::shutdown()?;
+    if let Some(enrolment) = enrolment {
+        let renewal = Renewal {
+            life: args.life.token_life,
+            share: args.token_renew_at,
+        };
+        let (expiry, _) = watch::channel(None);
+        tokio::spawn(keep(store, enrolment, renewal, expiry, shutdown.clone()));
+    }
     // Large, because it holds a pass.
-    Box::pin(run_agent(config, super::shutdown()?)).await?;
+    Box::pin(run_agent(config, shutdown)).await?;
     Ok(Exit::Ready)
+}
+
+const NO_WAY: &str = "no way to the Kubernetes API; make this host join a fleet (dockfleet agent join), \
+                      or set KUBECONFIG";
+const NO_HOST: &str = "--host is missing; it can be left out on a host that has joined a fleet \
+                       (dockfleet agent join) and without KUBECONFIG";
+
+/// Returns who this agent is by the credential in its state folder. KUBECONFIG comes before that.
+fn enrolment(args: &AgentArgs, store: &Store) -> anyhow::Result<Option<Enrolment>> {
+    if std::env::var_os("KUBECONFIG").is_some_and(|paths| !paths.is_empty()) {
+        return Ok(None);
+    }
+    let Some(enrolment) = store.enrolment()? else {
+        return Ok(None);
+    };
+    for (flag, asked, has) in [
+        ("--host", &args.host, &enrolment.host),
+        ("--namespace", &args.namespace, &enrolment.namespace),
+    ] {
+        ensure!(
+            asked.as_ref().is_none_or(|asked| asked == has),
+            "{flag} is {}, but {} has the credential of {}/{}; leave the flag out, or name another \
+             --state-dir",
+            asked.as_deref().unwrap_or_default(),
+            args.state_dir.display(),
+            enrolment.namespace,
+            enrolment.host
+        );
+    }
+    Ok(Some(enrolment))
 }

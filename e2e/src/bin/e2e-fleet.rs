@@ -73,20 +73,17 @@ fn up(folder: &Path) -> Result<()> {
     plane
         .kubectl(["wait", "crd", "--all", "--for=condition=Established"])?
         .ok()?;
+    plane.grant_rights("dockfleet-hosts")?;
     kubectl(&plane, ["apply", "-f"], &project().join(HOSTS))?;
 
     println!("starting the controller and {} agents", engines.len());
-    let kubeconfig = plane.kubeconfig_for_hosts()?;
-    plane
-        .kubectl(["create", "namespace", "dockfleet-system"])?
-        .ok()?;
     // Any port: the log says which.
     let mut controller = dockfleet.command(["controller", "--metrics-address=127.0.0.1:0"]);
-    controller.env("KUBECONFIG", &kubeconfig);
+    controller.env("KUBECONFIG", plane.kubeconfig_for_controller()?);
     // In the order in which they end: what runs goes before what it runs on.
     let mut running = vec![Process::start(&controller, &folder.join("controller.log"))?];
     for engine in &engines {
-        running.push(agent(&dockfleet, engine, &kubeconfig, folder)?);
+        running.push(agent(&dockfleet, engine, &plane, folder)?);
     }
     let ready = plane.kubectl([
         "wait",
@@ -119,25 +116,24 @@ fn engine(fleet: &Fleet, name: &str, generation: Generation) -> Result<Engine> {
     Ok(engine)
 }
 
-/// Starts the agent of an engine's host, in the host's network.
+/// Has an engine's host join, and starts its agent, in the host's network.
 fn agent(
     dockfleet: &Dockfleet,
     engine: &Engine,
-    kubeconfig: &Path,
+    plane: &ControlPlane,
     folder: &Path,
 ) -> Result<Process> {
     let host = engine.host();
-    let state = folder.join(host.name()).join("state");
-    fs::create_dir_all(&state)?;
-    let mut command = dockfleet.command(["agent", "--host", host.name()]);
+    let folder = folder.join(host.name());
+    fs::create_dir_all(&folder)?;
+    let state = folder.join("state");
+    dockfleet.join(plane, host, "dockfleet-hosts", &state)?;
+    let mut command = dockfleet.command(["agent"]);
     command
-        .env("KUBECONFIG", kubeconfig)
+        .env_remove("KUBECONFIG")
         .env("DOCKER_HOST", engine.docker_host())
         .env("DOCKFLEET_STATE_DIR", &state);
-    Process::start(
-        &host.command(&command),
-        &folder.join(host.name()).join("agent.log"),
-    )
+    Process::start(&host.command(&command), &folder.join("agent.log"))
 }
 
 /// Puts what a person needs into the folder, under names that stay, and says what it is.

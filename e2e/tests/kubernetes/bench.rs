@@ -30,11 +30,13 @@ pub(crate) struct Bench {
 }
 
 impl Bench {
-    /// Starts everything and waits until every host is ready.
+    /// Starts everything and waits until every host is ready. The controller has the rights of the
+    /// chart, and each agent those of its own host.
     pub(crate) fn start(hosts: &[Wanted<'_>]) -> Result<Self> {
         let bench = Self::prepare(hosts)?;
         bench.start_controller()?;
         for member in &bench.members {
+            member.join(&bench.plane)?;
             member.start_agent()?;
         }
         for member in &bench.members {
@@ -44,7 +46,7 @@ impl Bench {
     }
 
     /// Starts engines and the control plane with CRDs and hosts in it, without controller and
-    /// agents.
+    /// agents; an agent that is started without joining has the administrator's rights.
     pub(crate) fn prepare(hosts: &[Wanted<'_>]) -> Result<Self> {
         Self::prepare_with(Dockfleet::find()?, hosts)
     }
@@ -72,7 +74,7 @@ impl Bench {
             dockfleet,
         };
         install_crds(&bench.plane, &bench.dockfleet)?;
-        bench.kubectl(&format!("create namespace {FLEET}"))?;
+        bench.plane.grant_rights(FLEET)?;
         for (name, _, labels) in hosts {
             bench.apply(&host(name, labels, "All"))?;
         }
@@ -93,7 +95,7 @@ impl Bench {
             .dockfleet
             .command(["controller", "--fleet-namespace", FLEET]);
         command.args(["--leader-elect=false", "--metrics-address=127.0.0.1:0"]);
-        command.env("KUBECONFIG", self.plane.kubeconfig());
+        command.env("KUBECONFIG", self.plane.kubeconfig_for_controller()?);
         let controller = self.dockfleet.spawn_command(&command, None)?;
         *self.controller.borrow_mut() = Some(controller);
         Ok(())

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use dockfleet_e2e::{Dockfleet, Engine, Fleet, Generation, Host, Process, eventually};
+use dockfleet_e2e::{
+    ControlPlane, Dockfleet, Engine, Fleet, Generation, Host, Process, eventually,
+};
 use serde_json::Value;
 
 use crate::bench::{FLEET, SOON};
@@ -18,7 +20,8 @@ pub(crate) struct Member {
     pub(crate) engine: Engine,
     pub(crate) host: Host,
     dockfleet: Dockfleet,
-    kubeconfig: RefCell<PathBuf>,
+    /// The kubeconfig of an agent that has not joined.
+    kubeconfig: RefCell<Option<PathBuf>>,
 }
 
 impl Member {
@@ -44,18 +47,35 @@ impl Member {
     }
 
     pub(crate) fn use_kubeconfig(&self, path: &Path) {
-        path.clone_into(&mut self.kubeconfig.borrow_mut());
+        *self.kubeconfig.borrow_mut() = Some(path.to_owned());
+    }
+
+    /// Has the host join the fleet, and its agent use its own credential from then on.
+    pub(crate) fn join(&self, plane: &ControlPlane) -> Result<()> {
+        self.dockfleet
+            .join(plane, &self.host, FLEET, &self.state_dir())?;
+        *self.kubeconfig.borrow_mut() = None;
+        Ok(())
     }
 
     /// Starts the agent, with the journal that the one before it left.
     pub(crate) fn start_agent(&self) -> Result<()> {
-        let state = self.state_dir();
-        let mut command = self.dockfleet.command(["agent", "--host", self.name()]);
+        self.start_agent_with(&[])
+    }
+
+    /// Starts the agent with more flags.
+    pub(crate) fn start_agent_with(&self, flags: &[&str]) -> Result<()> {
+        let mut command = self.dockfleet.command(["agent", "--state-dir"]);
         command
-            .args(["--namespace", FLEET, "--state-dir"])
-            .arg(state)
-            .env("KUBECONFIG", &*self.kubeconfig.borrow())
+            .arg(self.state_dir())
+            .args(flags)
             .env("DOCKER_HOST", self.engine.docker_host());
+        match &*self.kubeconfig.borrow() {
+            Some(path) => command
+                .args(["--host", self.name(), "--namespace", FLEET])
+                .env("KUBECONFIG", path),
+            None => command.env_remove("KUBECONFIG"),
+        };
         let agent = self.dockfleet.spawn_command(&command, Some(&self.host))?;
         *self.agent.borrow_mut() = Some(agent);
         Ok(())

@@ -1,55 +1,123 @@
-//! What an agent may do at the API server.
+//! What an agent may do at the API server: what is in the table of `docs/kubernetes.md`, and nothing
+//! else.
 
-use anyhow::Result;
-use dockfleet_e2e::Generation::Newest;
+mod attempts;
+mod discovery;
 
-use crate::bench::{Bench, FLEET, network};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 
-/// All that an agent is given: its own assignment and its own host, and to write their status.
-const RIGHTS: &str = "\
-apiVersion: v1
-kind: ServiceAccount
-metadata: {name: h1, namespace: dockfleet-hosts}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: Role
-metadata: {name: h1, namespace: dockfleet-hosts}
-rules:
-- {apiGroups: [dockfleet.io], resources: [hostassignments], resourceNames: [h1], verbs: [get, list, watch]}
-- {apiGroups: [dockfleet.io], resources: [dockerhosts], resourceNames: [h1], verbs: [get]}
-- {apiGroups: [dockfleet.io], resources: [hostassignments/status, dockerhosts/status], resourceNames: [h1], verbs: [patch]}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: RoleBinding
-metadata: {name: h1, namespace: dockfleet-hosts}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: h1}
-subjects: [{kind: ServiceAccount, name: h1, namespace: dockfleet-hosts}]
-";
+use anyhow::{Context as _, Result, ensure};
+use dockfleet_e2e::Generation::{Debian20, Newest};
 
-/// invariant 10.
+use crate::bench::{Bench, FLEET};
+use attempts::{Outcome, Prober, Target};
+use discovery::Verb;
+
+/// What the documents list for agents: `group/resource verb`, for objects of the own name.
+fn listed() -> Result<BTreeSet<(String, Verb)>> {
+    let page = std::fs::read_to_string(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../docs/kubernetes.md"
+    ))?;
+    let table = page
+        .lines()
+        .skip_while(|line| *line != "| API group | resource | verbs |")
+        .skip(2)
+        .take_while(|line| line.starts_with('|'));
+    let mut listed = BTreeSet::new();
+    for line in table {
+        let cells: Vec<&str> = line
+            .split('|')
+            .map(|c| c.trim().trim_matches('`'))
+            .collect();
+        let [_, group, resource, verbs, _] = cells[..] else {
+            anyhow::bail!("an odd row: {line}");
+        };
+        let group = if group == "core" { "" } else { group };
+        for verb in verbs.split(", ") {
+            let verb = Verb::of(verb).with_context(|| format!("no verb: {verb}"))?;
+            listed.insert((format!("{group}/{resource}"), verb));
+        }
+    }
+    ensure!(listed.len() > 10, "the table is gone: {listed:?}");
+    Ok(listed)
+}
+
+/// Show 1 of the fleet's access; invariant 10.
 #[test]
-fn an_agent_works_with_rights_on_its_own_objects_only() -> Result<()> {
-    let bench = Bench::prepare(&[("h1", Newest, "{}")])?;
-    let [h1] = bench.hosts()?;
-    bench.apply(RIGHTS)?;
-    let token = bench.kubectl(&format!("create token h1 -n {FLEET}"))?;
-    h1.use_kubeconfig(&bench.plane.kubeconfig_with_token(&token)?);
-    bench.start_controller()?;
-    h1.start_agent()?;
+fn i10_an_agent_may_do_what_the_documents_list_and_nothing_else() -> Result<()> {
+    let bench = Bench::start(&[
+        ("h1", Newest, "{}"),
+        ("h2", Newest, "{}"),
+        ("h3", Debian20, "{}"),
+    ])?;
+    // It works, from end to end.
     bench.everybody_goes_on("front")?;
-    bench.ready(&format!("dhost/h1 -n {FLEET}"))?;
     bench.kubectl("delete dnet/front --timeout=60s")?;
-    h1.await_no_network("front")?;
-    bench.assigned(h1, &[])?;
+    for member in &bench.members {
+        member.await_no_network("front")?;
+        bench.assigned(member, &[])?;
+    }
+    bench.kubectl("create secret generic s -n default --from-literal=a=b")?;
 
-    // Taken away: it goes on by what it knows, and takes the refusal for nothing.
-    bench.apply(&network("kept", "{hostSelector: {}}"))?;
-    bench.ready("dnet/kept")?;
-    let id = h1.network_id("kept")?;
-    bench.kubectl(&format!("delete rolebinding/h1 -n {FLEET}"))?;
-    h1.kill_agent()?;
-    h1.engine.docker(["network", "rm", "kept"])?;
-    h1.start_agent()?;
-    assert_ne!(h1.await_network("kept")?["Id"], id.as_str());
-    crate::bench::log_says(h1, "Forbidden")
+    let listed = listed()?;
+    let mut table = String::new();
+    for (member, other) in [("h1", "h2"), ("h2", "h3"), ("h3", "h1")] {
+        let host = bench.members.iter().find(|m| m.name() == member);
+        let host = host.context("no such host")?;
+        let prober = Prober::new(&bench.plane, host, other)?;
+        let found = prober.try_everything()?;
+        let mut counts: BTreeMap<(Verb, Target), (usize, usize)> = BTreeMap::new();
+        let mut used = BTreeSet::new();
+        let mut trespasses = Vec::new();
+        for attempt in &found {
+            let (allowed, refused) = counts.entry((attempt.verb, attempt.target)).or_default();
+            if attempt.outcome == Outcome::Refused {
+                *refused += 1;
+                continue;
+            }
+            *allowed += 1;
+            let right = (attempt.resource.clone(), attempt.verb);
+            if attempt.target == Target::Own && listed.contains(&right) {
+                used.insert(right);
+            } else if !discovery::is_everybodys(&attempt.resource, attempt.verb) {
+                trespasses.push(attempt);
+            }
+        }
+        writeln!(table, "agent of {member}: {} attempts", found.len())?;
+        for ((verb, target), (allowed, refused)) in &counts {
+            let (verb, target) = (verb.as_str(), target.as_str());
+            writeln!(
+                table,
+                "  {verb:17} {target:34} {allowed:4} allowed {refused:5} refused"
+            )?;
+        }
+        ensure!(trespasses.is_empty(), "{table}\n{trespasses:#?}");
+        // The list is no longer than what is needed.
+        assert_eq!(used, listed, "{table}");
+    }
+    println!("{table}0 allowed beyond the list in docs/kubernetes.md");
+    Ok(())
+}
+
+/// What rights cannot tell apart, the policy does.
+#[test]
+fn i10_a_policy_keeps_labels_and_tokens_from_agents() -> Result<()> {
+    let bench = Bench::start(&[("h1", Newest, "{}"), ("h2", Newest, "{}")])?;
+    let [h1, _] = bench.hosts()?;
+    // Whatever its Role says.
+    bench.apply(&format!(
+        "apiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\n\
+         metadata: {{name: too-much, namespace: {FLEET}}}\n\
+         roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: cluster-admin}}\n\
+         subjects: [{{kind: ServiceAccount, name: h1, namespace: {FLEET}}}]\n"
+    ))?;
+    bench.apply(&format!(
+        "apiVersion: coordination.k8s.io/v1\nkind: Lease\n\
+         metadata: {{name: h1, namespace: {FLEET}}}\n"
+    ))?;
+    let prober = Prober::new(&bench.plane, h1, "h2")?;
+    prober.await_right("create", "", "secrets")?;
+    prober.try_what_the_policy_forbids()
 }

@@ -1,0 +1,99 @@
+//! One token for another, at the API server.
+
+use std::time::Duration;
+
+use k8s_openapi::api::authentication::v1::{BoundObjectReference, TokenRequest, TokenRequestSpec};
+use k8s_openapi::api::core::v1::ServiceAccount;
+use kube::api::PostParams;
+use kube::{Api, Client};
+
+use super::kubeconfig::Proof;
+use super::{Enrolment, EnrolmentError, Store, Token};
+
+/// How long an exchange may take, the client's own repetitions included.
+const CALL: Duration = Duration::from_secs(30);
+
+/// Joins the fleet: checks the server by its pinned CA, exchanges the token that came with the
+/// enrolment for the host's own at once, and keeps that. It can be repeated.
+pub async fn join(
+    store: &Store,
+    enrolment: &Enrolment,
+    first: &Token,
+    life: Duration,
+) -> Result<Token, EnrolmentError> {
+    store.check(enrolment)?;
+    let own = exchange(store, enrolment, first, life).await?;
+    store.enrol(enrolment, &own)?;
+    Ok(own)
+}
+
+/// Asks for a token of the host by the one it has.
+pub(super) async fn exchange(
+    store: &Store,
+    enrolment: &Enrolment,
+    token: &Token,
+    life: Duration,
+) -> Result<Token, EnrolmentError> {
+    let config = enrolment.config(&Proof::Token(token)).await;
+    let config = config.map_err(|source| store.broken(source))?;
+    let unreachable = |err| unreachable(enrolment, err);
+    let client = Client::try_from(config).map_err(unreachable)?;
+    request(client, enrolment, life).await
+}
+
+/// Asks for a token of a host that is bound to its Secret: by the host's agent for itself, or by an
+/// administrator for it.
+pub async fn request(
+    client: Client,
+    enrolment: &Enrolment,
+    life: Duration,
+) -> Result<Token, EnrolmentError> {
+    let accounts: Api<ServiceAccount> = Api::namespaced(client, &enrolment.namespace);
+    let wanted = TokenRequest {
+        spec: TokenRequestSpec {
+            bound_object_ref: Some(BoundObjectReference {
+                api_version: Some("v1".to_owned()),
+                kind: Some("Secret".to_owned()),
+                name: Some(enrolment.host.clone()),
+                uid: None,
+            }),
+            expiration_seconds: Some(i64::try_from(life.as_secs()).unwrap_or(i64::MAX)),
+            ..TokenRequestSpec::default()
+        },
+        ..TokenRequest::default()
+    };
+    let params = PostParams::default();
+    let asked = accounts.create_token_request(&enrolment.host, &params, &wanted);
+    let Ok(answer) = tokio::time::timeout(CALL, asked).await else {
+        return Err(EnrolmentError::Timeout {
+            server: enrolment.server.clone(),
+            seconds: CALL.as_secs(),
+        });
+    };
+    let denied = |message: String| EnrolmentError::Denied {
+        host: enrolment.which(),
+        message,
+    };
+    match answer {
+        Ok(answer) => answer
+            .status
+            .and_then(|status| Token::parse(&status.token))
+            .ok_or_else(|| denied("its answer has no token in it".to_owned())),
+        Err(kube::Error::Api(status)) if status.code == 401 => Err(EnrolmentError::Refused {
+            host: enrolment.host.clone(),
+        }),
+        Err(kube::Error::Api(status)) if status.code == 404 => Err(EnrolmentError::NotPrepared {
+            host: enrolment.which(),
+            message: status.message.clone(),
+        }),
+        Err(kube::Error::Api(status)) => Err(denied(status.message.clone())),
+        Err(err) => Err(unreachable(enrolment, err)),
+    }
+}
+
+fn unreachable(enrolment: &Enrolment, source: kube::Error) -> EnrolmentError {
+    EnrolmentError::Unreachable {
+        server: enrolment.server.clone(),
+        source: Box::new(source),
+    }
+}

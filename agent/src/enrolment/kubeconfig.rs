@@ -1,0 +1,220 @@
+//! Which host an agent serves and where its API server is, as a kubeconfig.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use serde_json::{Value, json};
+
+use super::Token;
+
+/// Name of the cluster in a kubeconfig of ours.
+const CLUSTER: &str = "dockfleet";
+
+/// Which host an agent serves, and where its API server is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Enrolment {
+    /// Address of the API server, with https.
+    pub server: String,
+    /// The certificates that sign the API server's, in PEM; no others are trusted.
+    pub ca: String,
+    /// Namespace of the DockerHost.
+    pub namespace: String,
+    /// Name of the DockerHost.
+    pub host: String,
+}
+
+/// Why an enrolment makes no sense.
+#[derive(Debug, thiserror::Error)]
+pub enum KubeconfigError {
+    /// Its text is no JSON.
+    #[error("it is no kubeconfig in JSON, as `dockfleet enroll` writes it")]
+    NoKubeconfig(#[source] serde_json::Error),
+    /// Something is missing or wrong.
+    #[error("{what} is {found:?}; it has to be {wanted}")]
+    Wrong {
+        /// What it is about.
+        what: &'static str,
+        /// What was found.
+        found: String,
+        /// What it should be.
+        wanted: &'static str,
+    },
+    /// It cannot be made a way to the API server.
+    #[error("it is no way to an API server")]
+    NoWay(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl Enrolment {
+    /// Checks what can be checked without asking anybody.
+    pub fn check(&self) -> Result<(), KubeconfigError> {
+        let wrong = |what, found: &str, wanted| KubeconfigError::Wrong {
+            what,
+            found: found.to_owned(),
+            wanted,
+        };
+        if !self.server.starts_with("https://") || self.server.len() <= "https://".len() {
+            let wanted =
+                "an address such as https://10.0.0.1:6443: a token is not sent in the clear";
+            return Err(wrong("the server", &self.server, wanted));
+        }
+        if certificates(&self.ca).is_none_or(|all| all.is_empty()) {
+            let start: String = self.ca.chars().take(40).collect();
+            let wanted = "PEM with at least one certificate, or a file of that";
+            return Err(wrong("the CA", &start, wanted));
+        }
+        for (what, name) in [("the namespace", &self.namespace), ("the host", &self.host)] {
+            let is_name =
+                |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-.".contains(&b);
+            if name.is_empty() || name.len() > 253 || !name.bytes().all(is_name) {
+                return Err(wrong(what, name, "the name of a Kubernetes object"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads what [`to_kubeconfig`](Self::to_kubeconfig) wrote, with the token if it is in it.
+    pub fn from_kubeconfig(text: &str) -> Result<(Self, Option<Token>), KubeconfigError> {
+        let value: Value = serde_json::from_str(text).map_err(KubeconfigError::NoKubeconfig)?;
+        let first = |list: &str, path: &str| {
+            let pointer = format!("/{list}/0/{path}");
+            value
+                .pointer(&pointer)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned()
+        };
+        let ca = STANDARD.decode(first("clusters", "cluster/certificate-authority-data"));
+        let enrolment = Self {
+            server: first("clusters", "cluster/server"),
+            ca: ca
+                .ok()
+                .and_then(|pem| String::from_utf8(pem).ok())
+                .unwrap_or_default(),
+            namespace: first("contexts", "context/namespace"),
+            host: first("contexts", "context/user"),
+        };
+        enrolment.check()?;
+        Ok((enrolment, Token::parse(&first("users", "user/token"))))
+    }
+
+    /// Writes a kubeconfig, which `kubectl` takes too, whose user is `user`.
+    fn kubeconfig(&self, user: &Value) -> Value {
+        json!({
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": self.host,
+            "clusters": [{"name": CLUSTER, "cluster": {
+                "server": self.server,
+                "certificate-authority-data": STANDARD.encode(&self.ca),
+            }}],
+            "users": [{"name": self.host, "user": user}],
+            "contexts": [{"name": self.host, "context": {
+                "cluster": CLUSTER,
+                "user": self.host,
+                "namespace": self.namespace,
+            }}],
+        })
+    }
+
+    /// Writes a kubeconfig with the token in it: what is carried to a host.
+    pub fn to_kubeconfig(&self, token: &Token) -> String {
+        format!("{:#}\n", self.kubeconfig(&json!({"token": token.expose()})))
+    }
+
+    /// Writes a kubeconfig that names a file with the token: what stays on the host.
+    pub(super) fn to_kubeconfig_with_file(&self, token: &str) -> String {
+        format!("{:#}\n", self.kubeconfig(&json!({"tokenFile": token})))
+    }
+
+    /// Makes the way to the API server, by a token or by the file that it is in.
+    pub(super) async fn config(
+        &self,
+        credential: &Proof<'_>,
+    ) -> Result<kube::Config, KubeconfigError> {
+        let user = match credential {
+            Proof::Token(token) => json!({"token": token.expose()}),
+            Proof::File(path) => json!({"tokenFile": path}),
+        };
+        let kubeconfig: Kubeconfig = serde_json::from_value(self.kubeconfig(&user))
+            .map_err(KubeconfigError::NoKubeconfig)?;
+        kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
+            .await
+            .map_err(|err| KubeconfigError::NoWay(Box::new(err)))
+    }
+
+    /// Gives namespace and name of the host, for a message.
+    pub(super) fn which(&self) -> String {
+        format!("{}/{}", self.namespace, self.host)
+    }
+}
+
+/// What a client proves itself by.
+pub(super) enum Proof<'a> {
+    /// This token.
+    Token(&'a Token),
+    /// What is in this file, whenever it is read again.
+    File(&'a str),
+}
+
+/// Returns the certificates in a PEM text in their binary form; nothing where one is broken.
+pub fn certificates(pem: &str) -> Option<Vec<Vec<u8>>> {
+    let mut all = Vec::new();
+    let mut inside: Option<String> = None;
+    for line in pem.lines().map(str::trim) {
+        match (line, &mut inside) {
+            ("-----BEGIN CERTIFICATE-----", _) => inside = Some(String::new()),
+            ("-----END CERTIFICATE-----", body) => {
+                all.push(STANDARD.decode(body.take()?).ok()?);
+            }
+            (line, Some(body)) => body.push_str(line),
+            (_, None) => {}
+        }
+    }
+    inside.is_none().then_some(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn enrolment() -> Enrolment {
+        Enrolment {
+            server: "https://10.0.0.1:6443".to_owned(),
+            ca: "-----BEGIN CERTIFICATE-----\naGVsbG8=\n-----END CERTIFICATE-----\n".to_owned(),
+            namespace: "hosts".to_owned(),
+            host: "web-1".to_owned(),
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let token = Token::parse("a.b.c").unwrap();
+        let text = enrolment().to_kubeconfig(&token);
+        let read = Enrolment::from_kubeconfig(&text).unwrap();
+        assert_eq!(read, (enrolment(), Some(token)));
+        let text = enrolment().to_kubeconfig_with_file("/state/token");
+        let read = Enrolment::from_kubeconfig(&text).unwrap();
+        assert_eq!(read, (enrolment(), None));
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_told_with_its_value() {
+        let told = |change: fn(&mut Enrolment)| {
+            let mut wrong = enrolment();
+            change(&mut wrong);
+            wrong.check().unwrap_err().to_string()
+        };
+        assert!(told(|e| e.server = "http://a".into()).contains("\"http://a\""));
+        assert!(told(|e| e.ca = "nonsense".into()).contains("\"nonsense\""));
+        assert!(told(|e| e.host = "../etc".into()).contains("\"../etc\""));
+        assert!(told(|e| e.namespace = String::new()).contains("namespace"));
+        assert!(Enrolment::from_kubeconfig("kind: Config").is_err());
+    }
+
+    #[test]
+    fn certificates_are_found_between_their_lines() {
+        let twice = enrolment().ca.repeat(2);
+        assert_eq!(certificates(&twice), Some(vec![b"hello".to_vec(); 2]));
+        assert_eq!(certificates("-----BEGIN CERTIFICATE-----\naGVs"), None);
+    }
+}

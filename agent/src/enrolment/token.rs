@@ -1,0 +1,76 @@
+//! A token, and what it says of itself.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Deserialize;
+
+/// A bearer token of the API server. It is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Token(String);
+
+/// When a token was made and when it ends, in seconds since 1970 by the API server's clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub struct Claims {
+    /// When it was made.
+    #[serde(rename = "iat")]
+    pub issued_at: i64,
+    /// When it ends.
+    #[serde(rename = "exp")]
+    pub expires_at: i64,
+}
+
+impl Token {
+    /// Takes a token as it was printed or written; white space around it does not matter. Nothing
+    /// that could not be sent as one.
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        let is_token = |b: u8| b.is_ascii_alphanumeric() || b"-_.~+/=".contains(&b);
+        (!text.is_empty() && text.bytes().all(is_token)).then(|| Self(text.to_owned()))
+    }
+
+    /// Gives the token itself, to be sent or kept.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// Gives what it says of itself, if it can be read. Nothing is decided by it but when to renew.
+    pub fn claims(&self) -> Option<Claims> {
+        let payload = self.0.split('.').nth(1)?;
+        let json = URL_SAFE_NO_PAD.decode(payload).ok()?;
+        serde_json::from_slice(&json).ok()
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_says_when_it_ends_and_shows_nothing() {
+        let payload = URL_SAFE_NO_PAD.encode(r#"{"iat": 100, "exp": 700, "sub": "x"}"#);
+        let token = Token::parse(&format!(" h.{payload}.s\n")).unwrap();
+        let claims = Claims {
+            issued_at: 100,
+            expires_at: 700,
+        };
+        assert_eq!(token.claims(), Some(claims));
+        assert_eq!(token.expose(), format!("h.{payload}.s"));
+        assert_eq!(format!("{token:?}"), "Token(..)");
+        assert_eq!(Token::parse("opaque").unwrap().claims(), None);
+    }
+
+    #[test]
+    fn what_cannot_be_a_token_is_none() {
+        for text in ["", " \n", "two words", "line\nbreak", "a\u{e4}"] {
+            assert_eq!(Token::parse(text), None, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! The identity of each host's agent: the objects by which an agent may reach what is its own, and
+//! nothing else (invariant 10).
+//!
+//! A host has a ServiceAccount, a Role, a RoleBinding and a Secret of its own name ([`wanted`]). An
+//! agent's tokens are bound to the Secret: with it they die. One task for each fleet namespace
+//! ([`keeper`]) makes what is missing, mends what was changed, and takes it all away when the
+//! DockerHost is gone ([`state`] decides). Nothing of it is owned by the DockerHost in the sense of
+//! owner references: rights have to outlive a clean-up, and a CRD that is swept away.
+//!
+//! Nothing here waits for hosts or assignments, nor they for it.
+
+mod calls;
+mod keeper;
+mod state;
+mod wanted;
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+use dockfleet_crds::FLEET_LABEL;
+use futures::StreamExt as _;
+use k8s_openapi::api::core::v1::Namespace;
+use kube::api::PartialObjectMeta;
+use kube::runtime::WatchStreamExt as _;
+use kube::runtime::watcher::{Config, Event, watcher};
+use kube::{Api, Client, ResourceExt as _};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument as _, info, info_span, warn};
+
+use crate::error::{CallError, chain};
+use crate::gate::Gate;
+
+/// Keeps the identities of all hosts: of those in `first`, and in every namespace that is labelled
+/// as one of hosts, once this controller may write. Ends only when its future is dropped, and
+/// everything it started with it.
+pub(crate) async fn keep(client: Client, first: String, mut gate: Gate) {
+    // Nobody waits for an identity as for an assignment: whoever takes over fills its caches then.
+    while !gate.is_open() {
+        gate.changed().await;
+    }
+    let mut tasks = JoinSet::new();
+    let mut running: BTreeMap<String, CancellationToken> = BTreeMap::new();
+    let start = |tasks: &mut JoinSet<()>, namespace: &str| {
+        let stop = CancellationToken::new();
+        let keeper = keeper::keep(client.clone(), namespace.to_owned());
+        let stopped = stop.clone();
+        let span = info_span!("identities", namespace);
+        let task = async move {
+            stopped.run_until_cancelled_owned(keeper).await;
+        };
+        tasks.spawn(task.instrument(span));
+        info!(namespace, "keeps the identities of hosts");
+        stop
+    };
+    running.insert(first.clone(), start(&mut tasks, &first));
+    let namespaces: Api<PartialObjectMeta<Namespace>> = Api::all(client.clone());
+    let config = Config::default().labels(&format!("{FLEET_LABEL}=true"));
+    let mut events = Box::pin(watcher(namespaces, config).default_backoff());
+    // Those that a list under way has not named yet.
+    let mut unnamed: Vec<String> = Vec::new();
+    loop {
+        let event = tokio::select! {
+            event = events.next() => event,
+            Some(_) = tasks.join_next() => continue,
+        };
+        let mut gone = Vec::new();
+        match event {
+            None => return,
+            Some(Err(err)) => {
+                warn!(
+                    error = chain(&CallError::from(err)),
+                    "watch of fleet namespaces interrupted"
+                );
+            }
+            Some(Ok(Event::Init)) => unnamed = running.keys().cloned().collect(),
+            Some(Ok(Event::InitApply(namespace) | Event::Apply(namespace))) => {
+                let name = namespace.name_any();
+                unnamed.retain(|n| *n != name);
+                if let Entry::Vacant(vacant) = running.entry(name) {
+                    let stop = start(&mut tasks, vacant.key());
+                    vacant.insert(stop);
+                }
+            }
+            Some(Ok(Event::Delete(namespace))) => gone.push(namespace.name_any()),
+            Some(Ok(Event::InitDone)) => gone = std::mem::take(&mut unnamed),
+        }
+        for name in gone.into_iter().filter(|name| *name != first) {
+            if let Some(stop) = running.remove(&name) {
+                info!(namespace = name, "is no namespace of hosts any more");
+                stop.cancel();
+            }
+        }
+    }
+}

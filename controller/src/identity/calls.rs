@@ -1,0 +1,182 @@
+//! The calls of the API server about one host's identity.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
+
+use dockfleet_crds::DockerHost;
+use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::core::v1::{Namespace, Secret, ServiceAccount};
+use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use kube::core::NamespaceResourceScope;
+use kube::{Api, Client, CustomResourceExt as _, Resource, ResourceExt as _};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tracing::info;
+
+use super::state::Make;
+use super::wanted::{self, Kind, MANAGED_BY};
+use crate::FIELD_MANAGER;
+use crate::error::CallError;
+use crate::jobs::in_time;
+
+/// Why the identity of a host is not as it should be.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum IdentityError {
+    /// A call failed.
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// Somebody else's object has the name.
+    #[error(
+        "{kind} {namespace}/{name} is not Dockfleet's (label {}={} is missing), and host {name} has \
+         no agent that could join before it is gone; delete it, or name the host otherwise",
+        MANAGED_BY.0, MANAGED_BY.1
+    )]
+    Taken {
+        /// The kind of the object.
+        kind: &'static str,
+        /// Its namespace.
+        namespace: String,
+        /// Its name.
+        name: String,
+    },
+}
+
+/// What came of taking an identity away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Removed {
+    /// It is gone.
+    Yes,
+    /// The host is there.
+    No,
+    /// The host goes with its CRD or namespace, and nobody meant it.
+    Swept,
+}
+
+/// Makes or mends objects of a host's identity, each whatever becomes of the others; returns the
+/// first failure.
+pub(super) async fn make(
+    client: Client,
+    namespace: String,
+    host: String,
+    pieces: BTreeMap<Kind, Make>,
+) -> Result<(), IdentityError> {
+    let (ns, name) = (namespace.as_str(), host.as_str());
+    let mut first = Ok(());
+    for (kind, how) in pieces {
+        let done = match kind {
+            Kind::Secret => put(&client, kind, how, &wanted::secret(ns, name)).await,
+            Kind::ServiceAccount => {
+                put(&client, kind, how, &wanted::service_account(ns, name)).await
+            }
+            Kind::Role => put(&client, kind, how, &wanted::role(ns, name)).await,
+            Kind::RoleBinding => put(&client, kind, how, &wanted::role_binding(ns, name)).await,
+        };
+        match done {
+            Ok(()) => info!(host, kind = kind.as_str(), how = ?how, "identity written"),
+            Err(err) => first = first.and(Err(err)),
+        }
+    }
+    first
+}
+
+async fn put<K>(client: &Client, kind: Kind, how: Make, object: &K) -> Result<(), IdentityError>
+where
+    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
+    K: Clone + Debug + Serialize + DeserializeOwned,
+{
+    let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
+    let api: Api<K> = Api::namespaced(client.clone(), &namespace);
+    match how {
+        Make::Mend => {
+            let params = PatchParams::apply(FIELD_MANAGER).force();
+            // The type of an object is left out of its own serialization.
+            let mut body = serde_json::to_value(object).map_err(kube::Error::SerdeError);
+            if let Ok(serde_json::Value::Object(fields)) = &mut body {
+                fields.insert("apiVersion".to_owned(), K::api_version(&()).into());
+                fields.insert("kind".to_owned(), K::kind(&()).into());
+            }
+            let body = body.map_err(CallError::from)?;
+            in_time(api.patch(&name, &params, &Patch::Apply(body))).await?;
+        }
+        // Not an apply: that would take over what has the name and is not ours.
+        Make::Create => {
+            let params = PostParams {
+                field_manager: Some(FIELD_MANAGER.to_owned()),
+                ..PostParams::default()
+            };
+            match in_time(api.create(&params, object)).await {
+                Ok(_) => {}
+                Err(CallError::Refused(status)) if status.is_already_exists() => {
+                    // The watch may be late, or does not see it because it is somebody else's.
+                    let there = in_time(api.get_metadata_opt(&name)).await?;
+                    let is_ours = there.is_none_or(|o| {
+                        o.labels().get(MANAGED_BY.0).map(String::as_str) == Some(MANAGED_BY.1)
+                    });
+                    if !is_ours {
+                        return Err(IdentityError::Taken {
+                            kind: kind.as_str(),
+                            namespace,
+                            name,
+                        });
+                    }
+                }
+                Err(err) => return Err(err.into()),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Takes the identity of a host away that is not there any more, once the API server itself says
+/// so: a watch may be late, and a CRD that goes takes hosts along that nobody gave up.
+pub(super) async fn remove(
+    client: Client,
+    namespace: String,
+    host: String,
+    pieces: BTreeSet<Kind>,
+) -> Result<Removed, IdentityError> {
+    if is_swept(&client, &namespace).await? {
+        return Ok(Removed::Swept);
+    }
+    let hosts: Api<DockerHost> = Api::namespaced(client.clone(), &namespace);
+    if in_time(hosts.get_metadata_opt(&host)).await?.is_some() {
+        return Ok(Removed::No);
+    }
+    // The tokens die first.
+    for kind in pieces {
+        match kind {
+            Kind::Secret => delete::<Secret>(&client, &namespace, &host).await?,
+            Kind::ServiceAccount => delete::<ServiceAccount>(&client, &namespace, &host).await?,
+            Kind::Role => delete::<Role>(&client, &namespace, &host).await?,
+            Kind::RoleBinding => delete::<RoleBinding>(&client, &namespace, &host).await?,
+        }
+    }
+    delete::<Lease>(&client, &namespace, &host).await?;
+    info!(host, "the host is gone, and its identity with it");
+    Ok(Removed::Yes)
+}
+
+/// Whether hosts go because their namespace or CRD does.
+async fn is_swept(client: &Client, namespace: &str) -> Result<bool, CallError> {
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    let crds: Api<CustomResourceDefinition> = Api::all(client.clone());
+    let namespace = in_time(namespaces.get_metadata_opt(namespace)).await?;
+    let crd = in_time(crds.get_metadata_opt(DockerHost::crd_name())).await?;
+    let stays = namespace.is_some_and(|n| n.metadata.deletion_timestamp.is_none())
+        && crd.is_some_and(|c| c.metadata.deletion_timestamp.is_none());
+    Ok(!stays)
+}
+
+async fn delete<K>(client: &Client, namespace: &str, name: &str) -> Result<(), CallError>
+where
+    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
+    K: Clone + Debug + DeserializeOwned,
+{
+    let api: Api<K> = Api::namespaced(client.clone(), namespace);
+    match in_time(api.delete(name, &DeleteParams::default())).await {
+        Err(err) if !err.is_not_found() => Err(err),
+        _ => Ok(()),
+    }
+}

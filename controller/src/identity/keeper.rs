@@ -1,0 +1,269 @@
+//! The task that keeps the identities of the hosts in one namespace.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
+use std::pin::Pin;
+use std::time::Duration;
+
+use dockfleet_crds::DockerHost;
+use futures::stream::select_all;
+use futures::{Stream, StreamExt as _};
+use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
+use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
+use kube::api::PartialObjectMeta;
+use kube::runtime::WatchStreamExt as _;
+use kube::runtime::watcher::{self, Config, watcher};
+use kube::{Api, Client, Resource, ResourceExt as _};
+use serde::de::DeserializeOwned;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tracing::{debug, info, warn};
+
+use super::calls::{self, IdentityError, Removed};
+use super::state::{State, Watched, Work};
+use super::wanted::{Kind, MANAGED_BY, Piece};
+use crate::error::{CallError, chain};
+use crate::queue::Queue;
+use crate::random;
+
+/// The most hosts whose identities are written at the same time.
+const JOBS: usize = 8;
+/// How long news of one host are collected: its objects come one by one.
+const GATHER: Duration = Duration::from_millis(250);
+
+/// What a watch says, for one name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum News {
+    /// A list begins.
+    Begins(Watched),
+    /// There is a DockerHost.
+    Host(String),
+    /// There is an object, and it is as wanted or not.
+    Piece(Kind, String, bool),
+    /// The list is complete.
+    Ends(Watched),
+    /// Something is gone.
+    Gone(Watched, String),
+}
+
+/// What came of a job.
+struct Done {
+    host: String,
+    result: Result<Option<Removed>, IdentityError>,
+}
+
+/// Keeps the identities of the hosts in a namespace; ends with its future.
+pub(super) async fn keep(client: Client, namespace: String) {
+    let mut news = watch(&client, &namespace);
+    let mut keeper = Keeper {
+        client,
+        namespace,
+        state: State::new(),
+        unnamed: BTreeMap::new(),
+        queue: Queue::new(),
+        jobs: JoinSet::new(),
+    };
+    loop {
+        keeper.start_jobs();
+        let due = keeper.due();
+        tokio::select! {
+            Some(news) = news.next() => keeper.hear(news),
+            Some(Ok(done)) = keeper.jobs.join_next() => keeper.finish(done),
+            () = async {
+                match due {
+                    Some(due) => tokio::time::sleep_until(due).await,
+                    None => std::future::pending().await,
+                }
+            } => {}
+        }
+    }
+}
+
+struct Keeper {
+    client: Client,
+    namespace: String,
+    state: State,
+    /// For each list under way, the names that it has not named yet.
+    unnamed: BTreeMap<Watched, BTreeSet<String>>,
+    queue: Queue<String>,
+    jobs: JoinSet<Done>,
+}
+
+impl Keeper {
+    fn hear(&mut self, news: News) {
+        let now = Instant::now();
+        match news {
+            News::Begins(watched) => {
+                self.unnamed.insert(watched, self.state.known(watched));
+            }
+            News::Host(name) => {
+                self.named(Watched::Hosts, &name);
+                self.state.host(&name);
+            }
+            News::Piece(kind, name, as_wanted) => {
+                self.named(Watched::Pieces(kind), &name);
+                self.state.piece(kind, &name, as_wanted);
+            }
+            News::Ends(watched) => {
+                for name in self.unnamed.remove(&watched).unwrap_or_default() {
+                    self.state.gone(watched, &name, now);
+                }
+                self.state.listed(watched, now);
+            }
+            News::Gone(watched, name) => self.state.gone(watched, &name, now),
+        }
+    }
+
+    fn named(&mut self, watched: Watched, name: &str) {
+        if let Some(unnamed) = self.unnamed.get_mut(&watched) {
+            unnamed.remove(name);
+        }
+    }
+
+    fn start_jobs(&mut self) {
+        if !self.state.is_filled() {
+            return;
+        }
+        let now = Instant::now();
+        for name in self.state.take_dirty() {
+            self.queue.add(name, now + GATHER);
+        }
+        while self.jobs.len() < JOBS
+            && let Some(host) = self.queue.take(now)
+        {
+            match self.state.work(&host, now) {
+                Work::None => self.queue.succeeded(&host),
+                Work::Wait(until) => {
+                    self.queue.succeeded(&host);
+                    self.queue.add(host, until);
+                }
+                Work::Make { pieces, later } => {
+                    if let Some(later) = later {
+                        self.queue.add(host.clone(), later);
+                    }
+                    let call = calls::make(
+                        self.client.clone(),
+                        self.namespace.clone(),
+                        host.clone(),
+                        pieces,
+                    );
+                    self.jobs.spawn(async move {
+                        let result = call.await.map(|()| None);
+                        Done { host, result }
+                    });
+                }
+                Work::Remove(pieces) => {
+                    let call = calls::remove(
+                        self.client.clone(),
+                        self.namespace.clone(),
+                        host.clone(),
+                        pieces,
+                    );
+                    self.jobs.spawn(async move {
+                        let result = call.await.map(Some);
+                        Done { host, result }
+                    });
+                }
+            }
+        }
+    }
+
+    fn due(&self) -> Option<Instant> {
+        let can_start = self.state.is_filled() && self.jobs.len() < JOBS;
+        self.queue.next().filter(|_| can_start)
+    }
+
+    fn finish(&mut self, done: Done) {
+        let Done { host, result } = done;
+        match result {
+            Ok(removed) => {
+                self.queue.succeeded(&host);
+                if removed == Some(Removed::Swept) {
+                    info!(
+                        host,
+                        "the host went with its CRD or namespace; its identity stays for now"
+                    );
+                    self.state.swept(&host, Instant::now());
+                }
+            }
+            Err(err) => {
+                let delay = self.queue.failed(&host, Instant::now(), random());
+                warn!(
+                    host,
+                    error = chain(&err),
+                    retry_in_s = delay.as_secs(),
+                    "the identity of a host cannot be kept"
+                );
+            }
+        }
+    }
+}
+
+type NewsStream = Pin<Box<dyn Stream<Item = News> + Send>>;
+
+fn watch(client: &Client, namespace: &str) -> impl Stream<Item = News> + Unpin + use<> {
+    let hosts: Api<PartialObjectMeta<DockerHost>> = Api::namespaced(client.clone(), namespace);
+    let hosts = stream(hosts, Config::default(), Watched::Hosts, |host| {
+        News::Host(host.name_any())
+    });
+    select_all([
+        hosts,
+        pieces::<PartialObjectMeta<Secret>>(client, namespace),
+        pieces::<ServiceAccount>(client, namespace),
+        pieces::<Role>(client, namespace),
+        pieces::<RoleBinding>(client, namespace),
+    ])
+}
+
+fn pieces<K>(client: &Client, namespace: &str) -> NewsStream
+where
+    K: Piece + Resource<Scope = kube::core::NamespaceResourceScope, DynamicType = ()>,
+    K: Clone + Debug + DeserializeOwned + Send + 'static,
+{
+    let api: Api<K> = Api::namespaced(client.clone(), namespace);
+    let ours = Config::default().labels(&format!("{}={}", MANAGED_BY.0, MANAGED_BY.1));
+    let namespace = namespace.to_owned();
+    stream(api, ours, Watched::Pieces(K::KIND), move |object| {
+        let name = object.name_any();
+        let as_wanted = object.is_as_wanted(&namespace, &name);
+        News::Piece(K::KIND, name, as_wanted)
+    })
+}
+
+fn stream<K>(
+    api: Api<K>,
+    config: Config,
+    watched: Watched,
+    seen: impl Fn(&K) -> News + Send + 'static,
+) -> NewsStream
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static,
+{
+    let events = watcher(api, config).default_backoff();
+    let news = events.filter_map(move |event| {
+        let news = match event {
+            Ok(watcher::Event::Init) => Some(News::Begins(watched)),
+            Ok(watcher::Event::InitApply(object) | watcher::Event::Apply(object)) => {
+                Some(seen(&object))
+            }
+            Ok(watcher::Event::InitDone) => Some(News::Ends(watched)),
+            Ok(watcher::Event::Delete(object)) => Some(News::Gone(watched, object.name_any())),
+            Err(err) => {
+                let error = chain(&CallError::from(err));
+                if error.contains("Forbidden") || error.contains("forbidden") {
+                    warn!(
+                        ?watched,
+                        error,
+                        "the controller has no rights in a namespace of hosts; add it to \
+                         fleetNamespaces of the chart"
+                    );
+                } else {
+                    debug!(?watched, error, "watch interrupted");
+                }
+                None
+            }
+        };
+        std::future::ready(news)
+    });
+    Box::pin(news)
+}

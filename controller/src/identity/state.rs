@@ -1,0 +1,348 @@
+//! What is known of the identities of one namespace's hosts, and what is to be done about one.
+//! Synchronous: time comes in as an argument.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::wanted::Kind;
+
+/// How long a host is left without its Secret after that was deleted. The API server knows a token
+/// for 10 s after it has died (`TokenSuccessCacheTTL`), and somebody with a stolen one must find no
+/// Secret in that time that a new token could be bound to.
+pub(super) const AFTER_REVOCATION: Duration = Duration::from_secs(30);
+/// How long the identity of a host stays that is not there, and whose deletion nobody saw: it may be
+/// on its way back with its CRD, from a backup, or from Git.
+pub(super) const ORPHAN: Duration = Duration::from_secs(600);
+
+/// What is known of the identities of one namespace's hosts.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    hosts: BTreeMap<String, Identity>,
+    /// Kinds of which no list was complete yet: what is not there yet looks like what is gone.
+    unfilled: BTreeSet<Watched>,
+    dirty: BTreeSet<String>,
+}
+
+/// What is watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Watched {
+    /// DockerHosts.
+    Hosts,
+    /// Objects of an identity.
+    Pieces(Kind),
+}
+
+/// A host that is there, or was, with its objects.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Identity {
+    /// Whether there is a DockerHost.
+    is_host: bool,
+    /// When the DockerHost was seen to be deleted, or first not seen.
+    missing: Option<Missing>,
+    /// The objects that are there, and whether they are as wanted.
+    held: BTreeMap<Kind, bool>,
+    /// When the Secret was seen to be gone.
+    revoked: Option<Instant>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Missing {
+    since: Instant,
+    seen: bool,
+}
+
+/// What is to be done about the identity of one host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Work {
+    /// Nothing.
+    None,
+    /// Nothing before then.
+    Wait(Instant),
+    /// These are to be made or mended, and perhaps there is more to do later.
+    Make {
+        pieces: BTreeMap<Kind, Make>,
+        later: Option<Instant>,
+    },
+    /// The host seems to be gone: make sure of that, and take these away.
+    Remove(BTreeSet<Kind>),
+}
+
+/// How an object comes to be as wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Make {
+    /// It is not there.
+    Create,
+    /// It was changed.
+    Mend,
+}
+
+impl State {
+    /// Knows nothing.
+    pub(super) fn new() -> Self {
+        let pieces = Kind::ALL.into_iter().map(Watched::Pieces);
+        Self {
+            unfilled: pieces.chain([Watched::Hosts]).collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Whether every list was complete once.
+    pub(super) fn is_filled(&self) -> bool {
+        self.unfilled.is_empty()
+    }
+
+    /// Returns the hosts to look at again, and forgets them.
+    pub(super) fn take_dirty(&mut self) -> BTreeSet<String> {
+        std::mem::take(&mut self.dirty)
+    }
+
+    /// Returns all names of one kind that are known.
+    pub(super) fn known(&self, watched: Watched) -> BTreeSet<String> {
+        let is_known = |identity: &Identity| match watched {
+            Watched::Hosts => identity.is_host,
+            Watched::Pieces(kind) => identity.held.contains_key(&kind),
+        };
+        let known = self.hosts.iter().filter(|(_, i)| is_known(i));
+        known.map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Takes in that there is a DockerHost.
+    pub(super) fn host(&mut self, name: &str) {
+        let identity = self.at(name);
+        identity.is_host = true;
+        identity.missing = None;
+    }
+
+    /// Takes in that there is an object of an identity.
+    pub(super) fn piece(&mut self, kind: Kind, name: &str, as_wanted: bool) {
+        let identity = self.at(name);
+        identity.held.insert(kind, as_wanted);
+        if kind == Kind::Secret {
+            identity.revoked = None;
+        }
+    }
+
+    /// Takes in that something is gone; a list that does not name it any more says so too.
+    pub(super) fn gone(&mut self, watched: Watched, name: &str, now: Instant) {
+        let identity = self.at(name);
+        match watched {
+            Watched::Hosts => {
+                identity.is_host = false;
+                identity.missing = Some(Missing {
+                    since: now,
+                    seen: true,
+                });
+            }
+            Watched::Pieces(kind) => {
+                identity.held.remove(&kind);
+                if kind == Kind::Secret {
+                    identity.revoked = Some(now);
+                }
+            }
+        }
+    }
+
+    /// Takes in that a list of one kind is complete.
+    pub(super) fn listed(&mut self, watched: Watched, now: Instant) {
+        if !self.unfilled.remove(&watched) || !self.unfilled.is_empty() {
+            return;
+        }
+        for (name, identity) in &mut self.hosts {
+            if !identity.is_host {
+                identity.missing = Some(Missing {
+                    since: now,
+                    seen: false,
+                });
+            }
+            // Somebody may have deleted it while nobody looked; a new host has nothing else either.
+            if !identity.held.contains_key(&Kind::Secret) && !identity.held.is_empty() {
+                identity.revoked = Some(now);
+            }
+            self.dirty.insert(name.clone());
+        }
+    }
+
+    /// Takes in that a host which is not there is swept away with others, and nobody meant it.
+    pub(super) fn swept(&mut self, name: &str, now: Instant) {
+        let identity = self.at(name);
+        if !identity.is_host {
+            identity.missing = Some(Missing {
+                since: now,
+                seen: false,
+            });
+        }
+    }
+
+    /// Returns what is to be done about the identity of one host.
+    pub(super) fn work(&mut self, name: &str, now: Instant) -> Work {
+        let Some(identity) = self.hosts.get_mut(name) else {
+            return Work::None;
+        };
+        let secret_again = identity.revoked.map(|at| at + AFTER_REVOCATION);
+        let secret_again = secret_again.filter(|at| *at > now);
+        if secret_again.is_none() {
+            identity.revoked = None;
+        }
+        if identity.is_host {
+            let pieces: BTreeMap<Kind, Make> = Kind::ALL
+                .into_iter()
+                .filter(|kind| *kind != Kind::Secret || secret_again.is_none())
+                .filter_map(|kind| match identity.held.get(&kind) {
+                    None => Some((kind, Make::Create)),
+                    Some(false) => Some((kind, Make::Mend)),
+                    Some(true) => None,
+                })
+                .collect();
+            let later = secret_again.filter(|_| !identity.held.contains_key(&Kind::Secret));
+            return match (pieces.is_empty(), later) {
+                (true, None) => Work::None,
+                (true, Some(at)) => Work::Wait(at),
+                (false, later) => Work::Make { pieces, later },
+            };
+        }
+        if identity.held.is_empty() {
+            if let Some(at) = secret_again {
+                // A host that comes back by this name waits as any other.
+                return Work::Wait(at);
+            }
+            self.hosts.remove(name);
+            return Work::None;
+        }
+        let Some(missing) = identity.missing else {
+            return Work::None;
+        };
+        let due = missing.since + if missing.seen { Duration::ZERO } else { ORPHAN };
+        if due > now {
+            return Work::Wait(due);
+        }
+        Work::Remove(identity.held.keys().copied().collect())
+    }
+
+    fn at(&mut self, name: &str) -> &mut Identity {
+        self.dirty.insert(name.to_owned());
+        self.hosts.entry(name.to_owned()).or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filled(now: Instant, fill: impl FnOnce(&mut State)) -> State {
+        let mut state = State::new();
+        fill(&mut state);
+        for kind in Kind::ALL {
+            state.listed(Watched::Pieces(kind), now);
+        }
+        state.listed(Watched::Hosts, now);
+        assert!(state.is_filled());
+        state
+    }
+
+    fn all(make: Make) -> BTreeMap<Kind, Make> {
+        Kind::ALL.into_iter().map(|kind| (kind, make)).collect()
+    }
+
+    #[test]
+    fn a_new_host_gets_all_of_it_at_once() {
+        let now = Instant::now();
+        let mut state = filled(now, |s| s.host("h1"));
+        let work = Work::Make {
+            pieces: all(Make::Create),
+            later: None,
+        };
+        assert_eq!(state.work("h1", now), work);
+        for kind in Kind::ALL {
+            state.piece(kind, "h1", true);
+        }
+        assert_eq!(state.work("h1", now), Work::None);
+        state.piece(Kind::Role, "h1", false);
+        let work = Work::Make {
+            pieces: BTreeMap::from([(Kind::Role, Make::Mend)]),
+            later: None,
+        };
+        assert_eq!(state.work("h1", now), work);
+    }
+
+    #[test]
+    fn a_deleted_secret_is_not_made_anew_while_a_dead_token_may_be_taken_for_a_live_one() {
+        let now = Instant::now();
+        let mut state = filled(now, |s| {
+            s.host("h1");
+            for kind in Kind::ALL {
+                s.piece(kind, "h1", true);
+            }
+        });
+        state.gone(Watched::Pieces(Kind::Secret), "h1", now);
+        assert_eq!(state.work("h1", now), Work::Wait(now + AFTER_REVOCATION));
+        // Nor where the rest, or the whole host, is deleted and made anew meanwhile.
+        state.gone(Watched::Hosts, "h1", now);
+        for kind in Kind::ALL {
+            state.gone(Watched::Pieces(kind), "h1", now);
+        }
+        assert_eq!(state.work("h1", now), Work::Wait(now + AFTER_REVOCATION));
+        state.host("h1");
+        let mut pieces = all(Make::Create);
+        pieces.remove(&Kind::Secret);
+        let work = Work::Make {
+            pieces,
+            later: Some(now + AFTER_REVOCATION),
+        };
+        assert_eq!(state.work("h1", now), work);
+        let then = now + AFTER_REVOCATION;
+        let work = Work::Make {
+            pieces: all(Make::Create),
+            later: None,
+        };
+        assert_eq!(state.work("h1", then), work);
+    }
+
+    #[test]
+    fn a_secret_that_a_new_controller_does_not_find_may_just_have_been_deleted() {
+        let now = Instant::now();
+        let mut state = filled(now, |s| {
+            s.host("h1");
+            for kind in [Kind::ServiceAccount, Kind::Role, Kind::RoleBinding] {
+                s.piece(kind, "h1", true);
+            }
+        });
+        assert_eq!(state.work("h1", now), Work::Wait(now + AFTER_REVOCATION));
+    }
+
+    #[test]
+    fn the_identity_of_a_deleted_host_goes_and_that_of_a_lost_one_waits() {
+        let now = Instant::now();
+        let held = |s: &mut State| {
+            for kind in Kind::ALL {
+                s.piece(kind, "h1", true);
+            }
+        };
+        let everything = Work::Remove(Kind::ALL.into_iter().collect());
+
+        let mut deleted = filled(now, |s| {
+            s.host("h1");
+            held(s);
+        });
+        deleted.gone(Watched::Hosts, "h1", now);
+        assert_eq!(deleted.work("h1", now), everything);
+        deleted.swept("h1", now);
+        assert_eq!(deleted.work("h1", now), Work::Wait(now + ORPHAN));
+        deleted.host("h1");
+        assert_eq!(deleted.work("h1", now), Work::None);
+
+        let mut lost = filled(now, held);
+        assert_eq!(lost.work("h1", now), Work::Wait(now + ORPHAN));
+        assert_eq!(lost.work("h1", now + ORPHAN), everything);
+    }
+
+    #[test]
+    fn what_is_gone_is_forgotten() {
+        let now = Instant::now();
+        let mut state = filled(now, |s| s.host("h1"));
+        state.gone(Watched::Hosts, "h1", now);
+        assert_eq!(state.work("h1", now), Work::None);
+        assert!(state.hosts.is_empty());
+    }
+}
