@@ -15,6 +15,7 @@ mod manifest;
 mod bad_input;
 mod conflict;
 mod connection;
+mod credentials;
 mod deletion;
 mod drift;
 mod journal;
