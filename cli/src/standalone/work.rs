@@ -166,6 +166,9 @@ impl Work {
             let Some(entry) = entries.iter().find(|e| e.uid == p.status.uid) else {
                 continue;
             };
+            if is_stale(entry, &assigned) {
+                continue;
+            }
             changes.push(Change {
                 row: self.row(entry, &p.status),
                 action: action(p),
@@ -295,6 +298,7 @@ impl Work {
     ) -> Vec<Row> {
         let mut rows: Vec<Row> = entries
             .iter()
+            .filter(|e| !is_stale(e, assigned))
             .filter_map(|e| Some(self.row(e, statuses.iter().find(|s| s.uid == e.uid)?)))
             .collect();
         rows.extend(self.refused(assigned, files));
@@ -330,6 +334,12 @@ impl Work {
             })
             .collect()
     }
+}
+
+/// Whether an entry stays as it was because what its resource says now is refused: that is what is
+/// to be told of it.
+fn is_stale(entry: &Entry, assigned: &Assigned) -> bool {
+    entry.intent == Intent::Present && assigned.refused.contains_key(&entry.uid)
 }
 
 /// Returns the entries that were last applied.
