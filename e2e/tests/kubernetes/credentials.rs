@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 
 use anyhow::{Context as _, Result, ensure};
 use dockfleet_e2e::Generation::{Debian20, Newest};
@@ -114,7 +116,9 @@ fn found_nowhere(bench: &Bench, hosts: &[&Member]) -> Result<usize> {
         let line = format!("describe {kind} -A");
         search(&line, bench.kubectl(&line)?.as_bytes())?;
     }
-    search("the controller's log", bench.controller_log()?.as_bytes())?;
+    let log = bench.controller_log()?;
+    search("the controller's log", log.as_bytes())?;
+    search("the controller's metrics", metrics(&log)?.as_bytes())?;
     for host in hosts {
         let name = host.name();
         search(
@@ -135,6 +139,22 @@ fn found_nowhere(bench: &Bench, hosts: &[&Member]) -> Result<usize> {
         }
     }
     Ok(places)
+}
+
+/// Asks the controller for its metrics, at the address that it logged.
+fn metrics(log: &str) -> Result<String> {
+    let line = log
+        .lines()
+        .find(|l| l.contains("probes and metrics are served"));
+    let line: Value = serde_json::from_str(line.context("no metrics are served")?)?;
+    let address = line["address"].as_str().context("no address")?;
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(SOON))?;
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: e2e\r\nConnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    ensure!(answer.contains("dockfleet_controller_"), "{answer}");
+    Ok(answer)
 }
 
 /// Gives the names of the Secrets in which one of the passwords is.
