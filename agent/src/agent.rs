@@ -3,6 +3,7 @@
 
 mod assigned;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -26,10 +27,12 @@ use crate::engine::{Endpoint, Engine, EngineError, Happening};
 use crate::heartbeat;
 use crate::host::{self, HostView, Standing};
 use crate::journal::{Journal, JournalError};
+use crate::metrics::PassResult;
 use crate::pass::{self, PassReport, Work};
 use crate::pause::{Pause, PauseFile};
 use crate::report::{self, AssignmentReport, AssignmentWriter, HostWriter, Report};
 use crate::retry::{Backoff, around};
+use crate::vitals::AgentVitals;
 
 /// Events can be lost, so the engine is looked at this often without one.
 const RELIST: Duration = Duration::from_secs(300);
@@ -63,6 +66,8 @@ pub struct AgentConfig {
     pub heartbeat: Duration,
     /// Called after every change of the outside world.
     pub effects: Effects,
+    /// What it says about itself.
+    pub vitals: Arc<AgentVitals>,
 }
 
 impl std::fmt::Debug for AgentConfig {
@@ -99,6 +104,7 @@ pub async fn run(config: AgentConfig, shutdown: CancellationToken) -> Result<(),
             config.effects.clone(),
         ),
         receiver.clone(),
+        config.vitals.metrics.clone(),
     ));
     writers.spawn(report::keep_writing(
         AssignmentWriter::new(
@@ -108,6 +114,7 @@ pub async fn run(config: AgentConfig, shutdown: CancellationToken) -> Result<(),
             config.effects.clone(),
         ),
         receiver,
+        config.vitals.metrics.clone(),
     ));
     let mut credentials = CredentialKeeper::start(&config.client, &config.namespace, &config.host);
     credentials.ask_for(journal.assignment().map_or(&[], |s| &s.entries));
@@ -124,6 +131,7 @@ pub async fn run(config: AgentConfig, shutdown: CancellationToken) -> Result<(),
     let agent = Agent {
         endpoint: config.endpoint,
         effects: config.effects,
+        vitals: config.vitals,
         hearing: Hearing::default(),
         journal,
         credentials,
@@ -135,6 +143,7 @@ pub async fn run(config: AgentConfig, shutdown: CancellationToken) -> Result<(),
         pause_file: PauseFile::new(&config.state_dir),
         pause: None,
         statuses: None,
+        drifted: BTreeSet::new(),
         waiting: 0,
         backoff: Backoff::new(FIRST_RETRY, LAST_RETRY),
         listening: Backoff::new(FIRST_RETRY, LAST_RETRY),
@@ -156,6 +165,7 @@ type Events = Pin<Box<dyn Stream<Item = Result<Happening, EngineError>> + Send>>
 struct Agent {
     endpoint: Endpoint,
     effects: Effects,
+    vitals: Arc<AgentVitals>,
     hearing: Hearing,
     journal: Journal,
     credentials: CredentialKeeper,
@@ -170,6 +180,8 @@ struct Agent {
     pause: Option<Pause>,
     /// Nothing before the first pass: what was reported earlier stands until then.
     statuses: Option<Vec<EntryStatus>>,
+    /// Entries whose object was different or gone when it was last looked at, by UID.
+    drifted: BTreeSet<String>,
     /// Entries that wait until containers let go of something.
     waiting: usize,
     backoff: Backoff,
@@ -222,7 +234,9 @@ impl Agent {
                 }
                 () = sleep_until(due) => {
                     let listened = self.events.is_some();
+                    self.vitals.pulse.works();
                     let wait = self.pass(shutdown).await;
+                    self.vitals.pulse.waits();
                     let now = Instant::now();
                     earliest = now + BETWEEN_LOOKS;
                     regular = now + wait;
@@ -248,7 +262,7 @@ impl Agent {
         let engine = match self.engine.take() {
             Some(engine) => engine,
             None => match shutdown
-                .run_until_cancelled(Engine::connect(&self.endpoint))
+                .run_until_cancelled(Engine::connect_with(&self.endpoint, &self.vitals))
                 .await
             {
                 Some(Ok(engine)) => engine,
@@ -274,6 +288,7 @@ impl Agent {
             effects: &self.effects,
             paused: self.pause.as_ref().map(|p| p.message.as_str()),
             stop: shutdown,
+            before: self.statuses.as_deref().unwrap_or_default(),
         };
         let report = work.enforce(ledger, &mut |_| {}).await;
         let wait = self.learn(report, engine);
@@ -296,6 +311,7 @@ impl Agent {
             Err(err) => {
                 let error = pass::sentence(&err);
                 tracing::error!(%error, "the assignment is not durable, and is not acted by");
+                self.vitals.metrics.journal_failed();
                 self.journal_trouble = Some(error);
                 self.hearing.pending = Some(snapshot);
             }
@@ -317,6 +333,7 @@ impl Agent {
                 "the engine answers"
             );
         }
+        self.vitals.looked(true);
         self.engine_trouble = None;
         self.facts = Some(facts.clone());
         self.engine = Some(engine);
@@ -329,11 +346,13 @@ impl Agent {
         } else {
             tracing::debug!(error, "the engine still cannot be asked");
         }
+        self.vitals.looked(false);
         self.engine_trouble = Some(error);
     }
 
     fn engine_is_away(&mut self, err: &EngineError) -> Duration {
         self.engine_fails(err);
+        self.vitals.metrics.passed(PassResult::EngineFailed);
         self.events = None;
         let (ledger, entries) = self.journal.split();
         self.statuses = Some(pass::unknown(entries, ledger.records()));
@@ -350,9 +369,11 @@ impl Agent {
             waiting = report.waiting,
             "pass done"
         );
+        self.measure(&report);
         self.statuses = Some(report.statuses);
         self.waiting = report.waiting;
         if let Some(err) = &report.journal_failure {
+            self.vitals.metrics.journal_failed();
             self.journal_trouble = Some(pass::sentence(err));
         }
         match report.engine_failures.first() {
@@ -366,11 +387,36 @@ impl Agent {
         around(RELIST, RELIST_SHARE)
     }
 
+    /// Brings the metrics up to date with what a pass found.
+    fn measure(&mut self, report: &PassReport) {
+        let metrics = &self.vitals.metrics;
+        metrics.passed(match report {
+            r if r.journal_failure.is_some() => PassResult::JournalFailed,
+            r if !r.engine_failures.is_empty() => PassResult::EngineFailed,
+            r if r.unfinished > 0 => PassResult::Unfinished,
+            _ => PassResult::Done,
+        });
+        for (uid, drift) in &report.drifts {
+            if !self.drifted.contains(uid) {
+                metrics.drift_found(drift.kind);
+            }
+            if drift.repaired {
+                metrics.drift_repaired(drift.kind);
+            }
+        }
+        // What cannot be asked for is as it was.
+        if report.engine_failures.is_empty() {
+            let left = report.drifts.iter().filter(|(_, drift)| !drift.repaired);
+            self.drifted = left.map(|(uid, _)| uid.clone()).collect();
+        }
+    }
+
     fn publish(&mut self) {
         let Some(statuses) = &self.statuses else {
             return;
         };
         let entries = self.journal.assignment().map_or(&[][..], |s| &s.entries);
+        self.vitals.metrics.stand(entries, statuses);
         let report = Report {
             host: HostView {
                 engine: self.facts.clone(),

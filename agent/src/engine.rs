@@ -13,8 +13,9 @@ mod ssh;
 mod users;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bollard::models::NetworkCreateRequest;
 use bollard::query_parameters::{
@@ -27,6 +28,8 @@ use dockfleet_planner::capability::{self, ApiVersion};
 use dockfleet_planner::credentials::Credentials;
 use dockfleet_planner::desired::Desired;
 use dockfleet_planner::observed::{Observed, ObservedNetwork, ObservedVolume};
+
+use crate::vitals::AgentVitals;
 
 pub use self::endpoint::{Endpoint, EndpointError};
 use self::error::Call;
@@ -73,6 +76,7 @@ pub struct Engine {
     api: ApiVersion,
     timeouts: Timeouts,
     calls: AtomicU64,
+    vitals: Option<Arc<AgentVitals>>,
 }
 
 /// What an engine has, and why a part of it is not known.
@@ -125,7 +129,20 @@ impl Engine {
             api,
             timeouts,
             calls: AtomicU64::new(1),
+            vitals: None,
         })
+    }
+
+    /// Connects as [`Engine::connect`] does, and has this and all later calls measured.
+    pub(crate) async fn connect_with(
+        endpoint: &Endpoint,
+        vitals: &Arc<AgentVitals>,
+    ) -> Result<Self, EngineError> {
+        let begin = Instant::now();
+        let answer = Self::connect(endpoint).await;
+        measure(vitals, Call::Version, begin, &answer);
+        let vitals = Some(Arc::clone(vitals));
+        Ok(Self { vitals, ..answer? })
     }
 
     /// Returns what the engine said of itself.
@@ -220,7 +237,7 @@ impl Engine {
                 let made = self.count(call, self.timeouts.change, answer).await?;
                 if !made.warning.is_empty() {
                     tracing::warn!(
-                        network = network.name,
+                        object = network.name,
                         warning = redact::redact(&made.warning),
                         "the engine warns"
                     );
@@ -288,7 +305,28 @@ impl Engine {
         answer: impl Future<Output = Result<T, bollard::errors::Error>>,
     ) -> Result<T, EngineError> {
         self.calls.fetch_add(1, Ordering::Relaxed);
-        answered(call, timeout, answer).await
+        let begin = Instant::now();
+        if let Some(vitals) = &self.vitals {
+            vitals.pulse.works();
+        }
+        let answer = answered(call, timeout, answer).await;
+        if let Some(vitals) = &self.vitals {
+            measure(vitals, call, begin, &answer);
+        }
+        answer
+    }
+}
+
+/// Has the metrics take in a call.
+fn measure<T>(
+    vitals: &AgentVitals,
+    call: Call<'_>,
+    begin: Instant,
+    answer: &Result<T, EngineError>,
+) {
+    vitals.metrics.call_took(call.label(), begin.elapsed());
+    if let Err(err) = answer {
+        vitals.metrics.call_failed(err.label());
     }
 }
 

@@ -17,9 +17,12 @@ pub mod enrolment;
 pub mod heartbeat;
 mod host;
 pub mod journal;
+mod metrics;
 pub mod pass;
 mod pause;
 mod report;
 mod retry;
+mod vitals;
 
 pub use agent::{AgentConfig, AgentError, run};
+pub use vitals::AgentVitals;

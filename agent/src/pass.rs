@@ -3,12 +3,14 @@
 //! A pass is level-triggered: it does what is left to do, whatever happened before. Agents of a fleet
 //! and the commands of a single machine run the same one.
 
+mod drift;
 mod progress;
 mod step;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use dockfleet_crds::assignment::Kind;
 use dockfleet_crds::{Entry, EntryState, EntryStatus, Reason};
 use dockfleet_planner::capability::ApiVersion;
 use dockfleet_planner::credentials::Keyring;
@@ -41,6 +43,8 @@ pub struct PassReport {
     pub engine_calls: u64,
     /// Objects made, replaced or removed.
     pub changed: usize,
+    /// What was different or gone when the pass began, by the UID of the entry.
+    pub drifts: BTreeMap<String, Drift>,
     /// Steps that failed or are left, so that another pass is due soon.
     pub unfinished: usize,
     /// Entries that wait until no container uses their object.
@@ -49,6 +53,15 @@ pub struct PassReport {
     pub engine_failures: Vec<EngineError>,
     /// Why the journal could not be written; nothing was done after that.
     pub journal_failure: Option<JournalError>,
+}
+
+/// An object that was not any more as its entry says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drift {
+    /// The kind of the entry.
+    pub kind: Kind,
+    /// The pass made it anew.
+    pub repaired: bool,
 }
 
 /// Makes an engine as the entries say, as far as it can be done now.
@@ -81,6 +94,7 @@ pub async fn pass_until(
         effects,
         paused: None,
         stop,
+        before: &[],
     };
     work.enforce(journal.ledger(), progress).await
 }
@@ -138,6 +152,8 @@ pub(crate) struct Work<'a> {
     pub(crate) paused: Option<&'a str>,
     /// Ends the pass after the step that is being done.
     pub(crate) stop: &'a CancellationToken,
+    /// How the entries stood after the pass before, where that is known.
+    pub(crate) before: &'a [EntryStatus],
 }
 
 /// Steps of this pass that failed, by the UID of the entry.
@@ -167,6 +183,9 @@ impl Work<'_> {
             let seen = self.engine.observe().await;
             report.engine_failures = seen.failures;
             let planned = plan(self.entries, &seen.observed, ledger.records(), &around);
+            if round == 0 {
+                report.drifts = self.drifts(&planned, ledger.records());
+            }
             let may_act = self.paused.is_none() && round < ROUNDS && !self.stop.is_cancelled();
             let to_do: Vec<&Planned> = planned
                 .iter()
@@ -202,7 +221,12 @@ impl Work<'_> {
                 let (touched, result) = self.step(entry, planned, progress).await;
                 looks_again |= touched;
                 match result {
-                    Ok(()) => report.changed += 1,
+                    Ok(()) => {
+                        report.changed += 1;
+                        if let Some(drift) = report.drifts.get_mut(&entry.uid) {
+                            drift.repaired = true;
+                        }
+                    }
                     Err(err) => {
                         failures.insert(entry.uid.clone(), err);
                     }
@@ -239,6 +263,22 @@ fn hold(planned: &mut Planned, why: &str) {
     status.message = bounded(format!("{what}; the host is paused: {why}"));
     status.state = EntryState::Pending;
     status.reason = Some(Reason::Paused);
+}
+
+impl Work<'_> {
+    /// Returns what of a plan is drift.
+    fn drifts(&self, planned: &[Planned], records: &Records) -> BTreeMap<String, Drift> {
+        let by_uid = |uid: &str| self.entries.iter().find(|e| e.uid == uid);
+        let drifted = planned.iter().filter_map(|p| {
+            let entry = by_uid(&p.status.uid)?;
+            let before = self.before.iter().find(|s| s.uid == entry.uid);
+            drift::is_drift(entry, p, records, before).then(|| {
+                let (kind, repaired) = (entry.kind, false);
+                (entry.uid.clone(), Drift { kind, repaired })
+            })
+        });
+        drifted.collect()
+    }
 }
 
 fn is_due(planned: &Planned, failures: &Failures) -> bool {

@@ -17,6 +17,7 @@ use tokio::sync::watch;
 
 use crate::effect::{Effect, Effects};
 use crate::host::HostView;
+use crate::metrics::Metrics;
 use crate::retry::Backoff;
 
 /// The name under which an agent owns fields.
@@ -64,6 +65,7 @@ pub(crate) trait Writer: Send + 'static {
 pub(crate) async fn keep_writing(
     mut writer: impl Writer,
     mut reports: watch::Receiver<Option<Arc<Report>>>,
+    metrics: Metrics,
 ) {
     let mut backoff = Backoff::new(FIRST_RETRY, LAST_RETRY);
     let mut open = true;
@@ -84,9 +86,11 @@ pub(crate) async fn keep_writing(
                     break;
                 }
                 Err(err) if failing => {
+                    metrics.report_failed();
                     tracing::debug!(error = %crate::pass::sentence(&err), "report failed again");
                 }
                 Err(err) => {
+                    metrics.report_failed();
                     failing = true;
                     tracing::warn!(error = %crate::pass::sentence(&err), "report failed, and is retried");
                 }

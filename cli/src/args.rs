@@ -264,6 +264,14 @@ pub(crate) struct AgentArgs {
     /// How often the host's Lease is renewed; at most a third of the controller's --offline-after.
     #[arg(long, env = "DOCKFLEET_HEARTBEAT_INTERVAL", value_name = "DURATION", default_value = "30s", value_parser = seconds)]
     pub(crate) heartbeat_interval: Duration,
+    /// Where /healthz, /readyz and /metrics are served by HTTP; off for nowhere.
+    #[arg(
+        long,
+        env = "DOCKFLEET_METRICS_ADDRESS",
+        value_name = "ADDRESS",
+        default_value = "off"
+    )]
+    pub(crate) metrics_address: MetricsAddress,
 }
 
 #[derive(Args, Debug)]

@@ -1,8 +1,11 @@
 //! Structured logs on standard error.
 
+mod json;
+
 use std::io::IsTerminal;
 
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::JsonFields;
 
 use crate::args::LogFormat;
 
@@ -34,7 +37,10 @@ pub(crate) fn init(
         .with_ansi(terminal);
     match format.unwrap_or(default) {
         LogFormat::Text => builder.with_target(false).init(),
-        LogFormat::Json => builder.json().flatten_event(true).init(),
+        LogFormat::Json => builder
+            .fmt_fields(JsonFields::new())
+            .event_format(json::Flat)
+            .init(),
     }
     Ok(())
 }

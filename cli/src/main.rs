@@ -37,7 +37,7 @@ fn main() -> ExitCode {
     let default = match cli.command {
         // What kube and its HTTP client say at info is of no use to an operator.
         Command::Controller(_) | Command::Agent(_) => {
-            "warn,dockfleet_agent=info,dockfleet_controller=info"
+            "warn,dockfleet_agent=info,dockfleet_controller=info,dockfleet_vitals=info"
         }
         _ => "error",
     };
@@ -45,10 +45,17 @@ fn main() -> ExitCode {
         anstream::eprintln!("error: --log: {err}");
         return Exit::BadInput.into();
     }
+    let is_service = matches!(cli.command, Command::Controller(_) | Command::Agent(_));
     match run(cli.command) {
         Ok(exit) => exit.into(),
         Err(err) => {
-            anstream::eprintln!("error: {}", told_once(&err));
+            let error = told_once(&err);
+            if is_service {
+                // What reads its log reads nothing else.
+                tracing::error!(error, "cannot go on");
+            } else {
+                anstream::eprintln!("error: {error}");
+            }
             Exit::Failed.into()
         }
     }

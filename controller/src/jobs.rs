@@ -14,11 +14,13 @@ use std::time::Duration;
 use dockfleet_crds::{DockerHost, HostAssignment};
 use dockfleet_planner::assignment::Fate;
 use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::core::v1::ObjectReference;
 use kube::{Client, api::PatchParams};
 
 use crate::FIELD_MANAGER;
 use crate::error::CallError;
 use crate::index::Uid;
+use crate::notice::Notice;
 use crate::object::Name;
 use crate::parent::Parent;
 use crate::teller::Teller;
@@ -97,6 +99,13 @@ impl Context {
     /// Makes the context of all jobs.
     pub(crate) fn new(client: Client, teller: Teller) -> Self {
         Self { client, teller }
+    }
+}
+
+impl Context {
+    /// Has notices about an object published.
+    pub(crate) fn tell(&self, object: &ObjectReference, notices: Vec<Notice>) {
+        self.teller.tell_of(object, notices);
     }
 }
 

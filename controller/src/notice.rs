@@ -112,6 +112,29 @@ pub(crate) fn transitions(
     notices
 }
 
+/// Returns what is new in what the agent of a host says: that it is not well, why, and that it is
+/// again. That nothing is heard of a host is told by who judges that.
+pub(crate) fn host_transitions(old: &[Condition], new: &[Condition]) -> Vec<Notice> {
+    let mut notices = Vec::new();
+    for now in new.iter().filter(|c| c.type_ == condition::READY) {
+        let before = old.iter().find(|c| c.type_ == now.type_);
+        let was = before.map_or(("", ""), |c| (c.status.as_str(), c.reason.as_str()));
+        let note = if now.message.is_empty() {
+            format!("condition {} is {}", now.type_, now.status)
+        } else {
+            now.message.clone()
+        };
+        match now.status.as_str() {
+            "False" if was != ("False", now.reason.as_str()) => {
+                notices.push(Notice::warning(&now.reason, note));
+            }
+            "True" if was.0 == "False" => notices.push(Notice::normal(&now.reason, note)),
+            _ => {}
+        }
+    }
+    notices
+}
+
 /// Returns one notice for each reason for which hosts fail now and none did before, however many.
 fn failures(old: Option<&ResourceStatus>, new: &ResourceStatus) -> Vec<Notice> {
     let mut seen: BTreeSet<Reason> = old
@@ -205,6 +228,37 @@ mod tests {
             [Notice::normal("Ready", "some text")]
         );
         assert_eq!(transitions(Some(&new), &new, &[]), []);
+    }
+
+    #[test]
+    fn a_host_that_fails_is_told_of_once_for_each_reason_and_again_when_it_is_well() {
+        let ready = |status, reason, text| {
+            let verdict = Verdict::new(condition::READY, status, reason, text);
+            merge(&[], &[verdict], None, &Time(Timestamp::UNIX_EPOCH))
+        };
+        let well = ready(Truth::True, "Ready", "");
+        let away = ready(Truth::False, "EngineUnreachable", "no answer within 10 s");
+        let other = ready(Truth::False, "EngineUnreachable", "connection refused");
+        let foreign = ready(Truth::False, "ForeignHub", "obeys another one");
+        assert_eq!(
+            host_transitions(&well, &away),
+            [Notice::warning(
+                "EngineUnreachable",
+                "no answer within 10 s"
+            )]
+        );
+        // Another sentence for the same reason is no news.
+        assert_eq!(host_transitions(&away, &other), []);
+        assert_eq!(
+            host_transitions(&other, &foreign),
+            [Notice::warning("ForeignHub", "obeys another one")]
+        );
+        assert_eq!(
+            host_transitions(&foreign, &well),
+            [Notice::normal("Ready", "condition Ready is True")]
+        );
+        // A new host that is well is what was to be expected.
+        assert_eq!(host_transitions(&[], &well), []);
     }
 
     #[test]

@@ -44,6 +44,16 @@ impl ParentName {
     }
 }
 
+impl ParentName {
+    /// Returns the name without the kind.
+    pub(crate) fn object(&self) -> Name {
+        Name {
+            namespace: self.namespace.clone(),
+            name: self.name.clone(),
+        }
+    }
+}
+
 impl std::fmt::Display for ParentName {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} {}/{}", self.kind.as_str(), self.namespace, self.name)

@@ -173,6 +173,11 @@ impl Controller {
     fn take_in(&mut self, change: Change) {
         self.index.tick(Instant::now());
         self.measure(&change);
+        if !self.stands_by()
+            && let Some((host, notices)) = self.index.host_news(&change)
+        {
+            self.context.tell(&host, notices);
+        }
         let Some(listed) = self.index.take_in(change) else {
             return;
         };
@@ -385,32 +390,47 @@ impl Controller {
                 if err.is_conflict() {
                     // Somebody, as a rule its agent, wrote it since it was read: it is read again,
                     // and at once unless that was so the last time too.
-                    debug!(host = %name, "assignment changed meanwhile");
+                    debug!(
+                        host = name.name,
+                        namespace = name.namespace,
+                        "assignment changed meanwhile"
+                    );
                     if delay < 2 * FIRST_RETRY {
                         self.hosts.add(name, now);
                     }
                 } else {
-                    report("host", &name.to_string(), &err, delay);
+                    report("HostAssignment", &name, &err, delay);
                 }
             }
             (Key::Delivery(name), None) => self.deliveries.succeeded(&name),
             (Key::Delivery(name), Some(err)) => {
                 self.index.delivery_failed(&name, err.to_string());
                 let delay = self.deliveries.failed(&name, Instant::now(), random());
-                report("credentials of host", &name.to_string(), &err, delay);
+                report("Secret", &name, &err, delay);
             }
             (Key::Pulse(name), None) => self.pulses.succeeded(&name),
             (Key::Pulse(name), Some(err)) => {
                 self.index.pulse_failed(&name, err.is_answer());
                 let delay = self.pulses.failed(&name, Instant::now(), random());
-                report("heartbeat", &name.to_string(), &err, delay);
+                report("Lease", &name, &err, delay);
             }
             (Key::Parent(uid), None) => self.parents.succeeded(&uid),
             (Key::Parent(uid), Some(err)) => {
                 let delay = self.parents.failed(&uid, Instant::now(), random());
-                let name = self.index.parent_name(&uid);
-                let which = name.map_or(uid, |name| name.to_string());
-                report("resource", &which, &err, delay);
+                let (kind, name) = match self.index.parent_name(&uid) {
+                    Some(of) => (of.kind.as_str(), of.object()),
+                    None => ("resource", Name::default()),
+                };
+                if err.is_conflict() {
+                    debug!(
+                        kind,
+                        namespace = name.namespace,
+                        name = name.name,
+                        "changed meanwhile"
+                    );
+                } else {
+                    report(kind, &name, &err, delay);
+                }
             }
         }
         Ok(())
@@ -441,14 +461,11 @@ impl Controller {
     }
 }
 
-fn report(what: &'static str, which: &str, err: &CallError, delay: Duration) {
-    warn!(
-        what,
-        which,
-        error = chain(err),
-        retry_in_s = delay.as_secs(),
-        "call failed"
-    );
+/// Tells of a failed call about an object; the kind says what was written there.
+fn report(kind: &'static str, of: &Name, err: &CallError, delay: Duration) {
+    let (namespace, name) = (&of.namespace, &of.name);
+    let (error, retry_in_s) = (chain(err), delay.as_secs());
+    warn!(kind, namespace, name, error, retry_in_s, "call failed");
 }
 
 async fn sleep_until(due: Option<Instant>) {

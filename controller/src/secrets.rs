@@ -74,7 +74,13 @@ async fn watch(api: Api<Secret>, name: Name, changes: Sender<Change>) {
             Ok(None) => Heard::Absent,
             Err(err) => {
                 let err = CallError::from(err);
-                debug!(secret = %name, error = chain(&err), "a Secret cannot be watched");
+                debug!(
+                    kind = "Secret",
+                    namespace = name.namespace,
+                    name = name.name,
+                    error = chain(&err),
+                    "a Secret cannot be watched"
+                );
                 Heard::Unreadable(reason(&err))
             }
         };

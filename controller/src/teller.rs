@@ -37,13 +37,13 @@ impl Teller {
 
     /// Has notices about a resource published.
     pub(crate) fn tell(&self, parent: &Parent, notices: impl IntoIterator<Item = Notice>) {
-        self.tell_of(parent.reference(), notices);
+        self.tell_of(&parent.reference(), notices);
     }
 
     /// Has notices about any object published.
     pub(crate) fn tell_of(
         &self,
-        object: ObjectReference,
+        object: &ObjectReference,
         notices: impl IntoIterator<Item = Notice>,
     ) {
         for notice in notices {

@@ -15,7 +15,6 @@ use tracing::warn;
 
 use crate::error::{CallError, chain};
 use crate::index::{Change, MANAGED_BY, Seen};
-use crate::object::Name;
 
 /// Starts every watch. What they see goes to `changes`; a full queue holds them back, and with them
 /// the API server's stream, which is what it is there for.
@@ -108,7 +107,8 @@ fn readable<K: Resource<DynamicType = ()>>(
         Err(invalid) => {
             warn!(
                 kind = %K::kind(&()),
-                object = %Name::of(&invalid.metadata),
+                namespace = invalid.metadata.namespace,
+                name = invalid.metadata.name,
                 error = invalid.error,
                 "ignored an object that cannot be read"
             );

@@ -141,6 +141,18 @@ impl EngineError {
         }
     }
 
+    /// Returns the error as a label of metrics, one of [`crate::metrics::FAILURES`].
+    pub(super) fn label(&self) -> &'static str {
+        match self {
+            Self::NotFound(_) => "not-found",
+            Self::AlreadyExists(_) => "exists",
+            Self::InUse(_) => "in-use",
+            Self::Refused(_) => "refused",
+            Self::Unreachable { .. } => "unreachable",
+            Self::TooOld { .. } => "too-old",
+        }
+    }
+
     pub(super) fn timeout(call: Call<'_>, after: Duration) -> Self {
         Self::Unreachable {
             what: call.describe(),
@@ -171,6 +183,21 @@ impl EngineError {
 }
 
 impl Call<'_> {
+    /// Returns the call as a label of metrics.
+    pub(super) fn label(self) -> &'static str {
+        match self {
+            Self::Version => "version",
+            Self::List("networks") => "list networks",
+            Self::List("volumes") => "list volumes",
+            Self::List(_) => "list containers",
+            Self::Events => "events",
+            Self::Create(Kind::DockerNetwork, _) => "create network",
+            Self::Create(Kind::DockerVolume, _) => "create volume",
+            Self::Remove(Kind::DockerNetwork, _) => "remove network",
+            Self::Remove(Kind::DockerVolume, _) => "remove volume",
+        }
+    }
+
     fn describe(self) -> String {
         match self {
             Self::Version => "asking the engine for its version".to_owned(),

@@ -122,7 +122,7 @@ fn log(
     object: &str,
     result: &Result<(), EngineError>,
 ) {
-    let kind = entry.kind.object();
+    let kind = entry.kind.as_str();
     let (namespace, name) = (&entry.namespace, &entry.name);
     let (action, why) = (doing.as_str(), &planned.status.message);
     match result {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use dockfleet_agent::effect::Effects;
 use dockfleet_agent::journal::{Journal, Snapshot};
-use dockfleet_agent::{AgentConfig, AgentError};
+use dockfleet_agent::{AgentConfig, AgentError, AgentVitals};
 use dockfleet_crds::Entry;
 use serde_json::json;
 use tokio::task::JoinHandle;
@@ -37,6 +37,7 @@ fn start(fake: &Fake, cluster: &Cluster, state: &tempfile::TempDir) -> Running {
         state_dir: state.path().to_owned(),
         heartbeat: dockfleet_agent::heartbeat::INTERVAL,
         effects: Effects::default(),
+        vitals: AgentVitals::new(),
     };
     let task = tokio::spawn(dockfleet_agent::run(config, stop.clone()));
     Running { stop, task }

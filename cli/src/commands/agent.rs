@@ -7,10 +7,11 @@ use anyhow::{Context, ensure};
 use dockfleet_agent::effect::Effects;
 use dockfleet_agent::engine::Endpoint;
 use dockfleet_agent::enrolment::{Enrolment, Renewal, Store, keep};
-use dockfleet_agent::{AgentConfig, run as run_agent};
+use dockfleet_agent::{AgentConfig, AgentVitals, run as run_agent};
 use dockfleet_crds::DEFAULT_FLEET_NAMESPACE;
 use tokio::sync::watch;
 
+use super::vitals;
 use crate::args::AgentArgs;
 use crate::args::access::AgentCommand;
 use crate::exit::Exit;
@@ -44,7 +45,9 @@ pub(crate) async fn run(mut args: AgentArgs) -> anyhow::Result<Exit> {
         state_dir: args.state_dir,
         heartbeat: args.heartbeat_interval,
         effects: Effects::default(),
+        vitals: AgentVitals::new(),
     };
+    vitals::serve(args.metrics_address, config.vitals.clone()).await?;
     let shutdown = super::shutdown()?;
     if let Some(enrolment) = enrolment {
         let renewal = Renewal {

@@ -4,8 +4,12 @@ use std::collections::BTreeSet;
 
 use dockfleet_crds::DockerHost;
 use dockfleet_planner::select::{Selection, selection};
+use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::Resource as _;
 
-use super::{Index, Uid, Watched};
+use super::{Change, Index, Seen, Uid, Watched};
+use crate::notice::{self, Notice};
 use crate::object::{Name, Source, supersedes};
 
 impl Index {
@@ -29,6 +33,24 @@ impl Index {
             self.reselect(&name);
         }
         self.watch_over(&name);
+    }
+
+    /// Returns what a person should hear of a host that has changed, and what an event refers to it by.
+    pub(crate) fn host_news(&self, change: &Change) -> Option<(ObjectReference, Vec<Notice>)> {
+        let Change::Host(Seen::Applied(new)) = change else {
+            return None;
+        };
+        let state = self.hosts.get(&Name::of(&new.metadata))?;
+        let old = state.host.as_ref().filter(|_| state.in_fleet)?;
+        if old.metadata.uid != new.metadata.uid {
+            return None;
+        }
+        let conditions = |of: &'_ DockerHost| -> Vec<Condition> {
+            let status = of.status.as_ref();
+            status.map(|s| s.conditions.clone()).unwrap_or_default()
+        };
+        let notices = notice::host_transitions(&conditions(old), &conditions(new));
+        (!notices.is_empty()).then(|| (new.object_ref(&()), notices))
     }
 
     /// Forgets a host.

@@ -143,7 +143,8 @@ fn finalizer_removed(parent: &Parent) -> Value {
     ])
 }
 
-/// Returns what is applied to the status; the UID keeps it from a resource made anew.
+/// Returns what is applied to the status. The UID keeps it from a resource made anew, the version from
+/// taking back what somebody else wrote since, such as another controller.
 fn status_object(parent: &Parent, status: &ResourceStatus) -> Value {
     let resource = parent.resource();
     json!({
@@ -153,6 +154,7 @@ fn status_object(parent: &Parent, status: &ResourceStatus) -> Value {
             "namespace": resource.namespace(),
             "name": resource.name(),
             "uid": resource.uid(),
+            "resourceVersion": resource.metadata().resource_version,
         },
         "status": status,
     })

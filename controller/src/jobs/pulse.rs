@@ -68,7 +68,7 @@ async fn write(
         "judged"
     );
     ctx.teller
-        .tell_of(before.object_ref(&()), notice(&before, condition));
+        .tell_of(&before.object_ref(&()), notice(&before, condition));
     Ok(written)
 }
 

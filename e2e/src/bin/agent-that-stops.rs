@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use anyhow::{Context as _, Result};
 use dockfleet_agent::effect::Effects;
 use dockfleet_agent::engine::Endpoint;
-use dockfleet_agent::{AgentConfig, run};
+use dockfleet_agent::{AgentConfig, AgentVitals, run};
 use rustix::process::{Signal, getpid, kill_process};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -44,6 +44,7 @@ async fn main() -> Result<()> {
         state_dir: state_dir.into(),
         heartbeat: dockfleet_agent::heartbeat::INTERVAL,
         effects: effects(&trace, last)?,
+        vitals: AgentVitals::new(),
     };
     let token = CancellationToken::new();
     let shutdown = token.clone();

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
@@ -106,6 +107,13 @@ impl Bench {
         let controller = self.controller.borrow();
         let controller = controller.as_ref().context("the controller does not run")?;
         Ok(std::fs::read_to_string(controller.log_path())?)
+    }
+
+    /// Gives the file that the controller logs to.
+    pub(crate) fn controller_log_path(&self) -> Result<PathBuf> {
+        let controller = self.controller.borrow();
+        let controller = controller.as_ref().context("the controller does not run")?;
+        Ok(controller.log_path().to_owned())
     }
 
     /// Kills the controller (SIGKILL), whatever it is doing.

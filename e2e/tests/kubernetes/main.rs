@@ -28,3 +28,4 @@ mod reconcile_request;
 mod replay;
 mod rights;
 mod selection;
+mod vitals;

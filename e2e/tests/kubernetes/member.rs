@@ -68,6 +68,7 @@ impl Member {
         let mut command = self.dockfleet.command(["agent", "--state-dir"]);
         command
             .arg(self.state_dir())
+            .arg("--metrics-address=0.0.0.0:0")
             .args(flags)
             .env("DOCKER_HOST", self.engine.docker_host());
         match &*self.kubeconfig.borrow() {
@@ -105,6 +106,13 @@ impl Member {
     /// Gives the folder of the agent's journal.
     pub(crate) fn state_dir(&self) -> PathBuf {
         self.engine.data_root().with_file_name("agent")
+    }
+
+    /// Gives all of the agent's log.
+    pub(crate) fn agent_log_path(&self) -> Result<PathBuf> {
+        let agent = self.agent.borrow();
+        let agent = agent.as_ref().context("the agent does not run")?;
+        Ok(agent.log_path().to_owned())
     }
 
     /// Gives the networks of this name, of which an old engine can have several.

@@ -1,0 +1,105 @@
+//! What of a plan is drift: an object that was as its entry says, and is not any more.
+
+use dockfleet_crds::{Entry, EntryState, EntryStatus, Intent, Reason};
+use dockfleet_planner::plan::{Planned, Records, Step};
+use dockfleet_planner::record::Stage;
+
+/// Whether somebody changed or removed what an entry asks for. A plan alone does not tell a change on
+/// the engine from one of the entry: `before` is how the entry stood after the last pass.
+pub(crate) fn is_drift(
+    entry: &Entry,
+    planned: &Planned,
+    records: &Records,
+    before: Option<&EntryStatus>,
+) -> bool {
+    let owned = records
+        .get(&entry.uid)
+        .is_some_and(|r| r.stage == Stage::Owned);
+    if entry.intent != Intent::Present || !owned {
+        return false;
+    }
+    let gone = matches!(planned.step, Step::Create { .. })
+        || matches!(planned.status.reason, Some(Reason::Missing | Reason::Lost));
+    let different =
+        matches!(planned.step, Step::Replace { .. }) || planned.status.state == EntryState::Drifted;
+    // One that was different before stays so until it is repaired.
+    let was_there = before.is_some_and(|b| {
+        b.revision == entry.revision && matches!(b.state, EntryState::Ready | EntryState::Drifted)
+    });
+    gone || (different && was_there)
+}
+
+#[cfg(test)]
+mod tests {
+    use dockfleet_planner::plan::JournalChange;
+    use dockfleet_planner::record::Record;
+
+    use super::*;
+
+    fn entry() -> Entry {
+        Entry {
+            uid: "u".into(),
+            revision: "r1".into(),
+            ..Entry::default()
+        }
+    }
+
+    fn planned(state: EntryState, reason: Option<Reason>) -> Planned {
+        Planned {
+            step: Step::None,
+            journal: JournalChange::Keep,
+            status: EntryStatus {
+                uid: "u".into(),
+                state,
+                reason,
+                ..EntryStatus::default()
+            },
+        }
+    }
+
+    fn records(stage: Stage) -> Records {
+        let record = Record::new(&entry(), "object", stage, None);
+        Records::from([("u".to_owned(), record)])
+    }
+
+    fn before(revision: &str) -> EntryStatus {
+        EntryStatus {
+            revision: revision.into(),
+            state: EntryState::Ready,
+            ..EntryStatus::default()
+        }
+    }
+
+    #[test]
+    fn what_was_removed_by_hand_is_drift_also_after_a_restart() {
+        let gone = planned(EntryState::Drifted, Some(Reason::Missing));
+        assert!(is_drift(&entry(), &gone, &records(Stage::Owned), None));
+        let lost = planned(EntryState::Failed, Some(Reason::Lost));
+        assert!(is_drift(&entry(), &lost, &records(Stage::Owned), None));
+        // It was never there.
+        assert!(!is_drift(&entry(), &gone, &records(Stage::Creating), None));
+        assert!(!is_drift(&entry(), &gone, &Records::new(), None));
+    }
+
+    #[test]
+    fn a_difference_is_drift_where_the_entry_is_the_same_as_before() {
+        let other = planned(EntryState::Drifted, Some(Reason::Drifted));
+        let all = records(Stage::Owned);
+        assert!(is_drift(&entry(), &other, &all, Some(&before("r1"))));
+        assert!(!is_drift(&entry(), &other, &all, Some(&before("r0"))));
+        assert!(!is_drift(&entry(), &other, &all, None));
+    }
+
+    #[test]
+    fn what_is_as_it_should_be_or_is_to_go_is_no_drift() {
+        let all = records(Stage::Owned);
+        let ready = planned(EntryState::Ready, None);
+        assert!(!is_drift(&entry(), &ready, &all, Some(&before("r1"))));
+        let tombstone = Entry {
+            intent: Intent::Absent,
+            ..entry()
+        };
+        let gone = planned(EntryState::Gone, Some(Reason::Missing));
+        assert!(!is_drift(&tombstone, &gone, &all, None));
+    }
+}

@@ -1,0 +1,63 @@
+//! What an agent says about itself to those who watch it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use dockfleet_vitals::{Pulse, Verdict, Vitals};
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use prometheus_client::registry::Registry;
+
+use crate::metrics::Metrics;
+
+/// How long one step of the loop may take: a call that changes something on the engine has 120 s, and
+/// everything else less.
+const STUCK: Duration = Duration::from_secs(180);
+
+/// What an agent says about itself.
+#[derive(Debug)]
+pub struct AgentVitals {
+    pub(crate) pulse: Pulse,
+    pub(crate) metrics: Metrics,
+    registry: Registry,
+    looked: AtomicBool,
+}
+
+impl AgentVitals {
+    /// Makes the vitals of one agent.
+    pub fn new() -> Arc<Self> {
+        let mut registry = dockfleet_vitals::registry(env!("CARGO_PKG_VERSION"));
+        let metrics = Metrics::register(&mut registry);
+        Arc::new(Self {
+            pulse: Pulse::new(),
+            metrics,
+            registry,
+            looked: AtomicBool::new(false),
+        })
+    }
+
+    /// Says whether the engine could be looked at.
+    pub(crate) fn looked(&self, looked: bool) {
+        self.looked.store(looked, Ordering::Relaxed);
+        self.metrics.engine_is_up(looked);
+    }
+}
+
+impl Vitals for AgentVitals {
+    fn alive(&self) -> Verdict {
+        self.pulse.verdict(STUCK)
+    }
+
+    fn ready(&self) -> Verdict {
+        if self.looked.load(Ordering::Relaxed) {
+            Ok(())
+        } else {
+            Err("the engine did not answer when it was last asked, or was not asked yet".to_owned())
+        }
+    }
+
+    fn metrics(&self) -> BoxFuture<'_, String> {
+        futures::future::ready(dockfleet_vitals::text(&self.registry)).boxed()
+    }
+}
