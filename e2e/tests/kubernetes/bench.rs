@@ -26,6 +26,7 @@ pub(crate) struct Bench {
     // The order of the fields is the order in which they go.
     pub(crate) members: Vec<Member>,
     controller: RefCell<Option<Process>>,
+    controller_env: RefCell<BTreeMap<String, String>>,
     pub(crate) plane: ControlPlane,
     pub(crate) dockfleet: Dockfleet,
 }
@@ -71,6 +72,7 @@ impl Bench {
         let bench = Self {
             members,
             controller: RefCell::default(),
+            controller_env: RefCell::default(),
             plane,
             dockfleet,
         };
@@ -97,9 +99,21 @@ impl Bench {
             .command(["controller", "--fleet-namespace", FLEET]);
         command.args(["--leader-elect=false", "--metrics-address=127.0.0.1:0"]);
         command.env("KUBECONFIG", self.plane.kubeconfig_for_controller()?);
+        command.envs(&*self.controller_env.borrow());
         let controller = self.dockfleet.spawn_command(&command, None)?;
         *self.controller.borrow_mut() = Some(controller);
         Ok(())
+    }
+
+    /// Has controller and agents that are started from now on see a host as offline after seconds
+    /// and not minutes.
+    pub(crate) fn hurry(&self) {
+        let mut env = self.controller_env.borrow_mut();
+        env.insert("DOCKFLEET_OFFLINE_AFTER".to_owned(), "15s".to_owned());
+        env.insert("DOCKFLEET_HEARTBEAT_INTERVAL".to_owned(), "2s".to_owned());
+        for member in &self.members {
+            member.set_env("DOCKFLEET_HEARTBEAT_INTERVAL", "2s");
+        }
     }
 
     /// Gives the whole log of the controller.

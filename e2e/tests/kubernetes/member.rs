@@ -22,6 +22,7 @@ pub(crate) struct Member {
     dockfleet: Dockfleet,
     /// The kubeconfig of an agent that has not joined.
     kubeconfig: RefCell<Option<PathBuf>>,
+    env: RefCell<BTreeMap<String, String>>,
 }
 
 impl Member {
@@ -39,6 +40,7 @@ impl Member {
             host,
             dockfleet: dockfleet.clone(),
             kubeconfig: RefCell::default(),
+            env: RefCell::default(),
         })
     }
 
@@ -58,6 +60,12 @@ impl Member {
         Ok(())
     }
 
+    /// Sets a variable for agents that are started from now on.
+    pub(crate) fn set_env(&self, name: &str, value: &str) {
+        let mut env = self.env.borrow_mut();
+        env.insert(name.to_owned(), value.to_owned());
+    }
+
     /// Starts the agent, with the journal that the one before it left.
     pub(crate) fn start_agent(&self) -> Result<()> {
         self.start_agent_with(&[])
@@ -70,7 +78,8 @@ impl Member {
             .arg(self.state_dir())
             .arg("--metrics-address=0.0.0.0:0")
             .args(flags)
-            .env("DOCKER_HOST", self.engine.docker_host());
+            .env("DOCKER_HOST", self.engine.docker_host())
+            .envs(&*self.env.borrow());
         match &*self.kubeconfig.borrow() {
             Some(path) => command
                 .args(["--host", self.name(), "--namespace", FLEET])
