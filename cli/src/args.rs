@@ -173,6 +173,21 @@ pub(crate) struct ControllerArgs {
     /// How long a host is not heard of before it counts as offline; at least three heartbeats.
     #[arg(long, env = "DOCKFLEET_OFFLINE_AFTER", value_name = "DURATION", default_value = "150s", value_parser = seconds)]
     pub(crate) offline_after: Duration,
+    /// How many in a hundred may be removed at once without anybody being asked: hosts that a
+    /// resource no longer selects, resources of a namespace that are deleted. 100 never asks.
+    #[arg(long, env = "DOCKFLEET_BRAKE_SHARE", value_name = "PERCENT", default_value_t = 50, value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub(crate) brake_share: u8,
+    /// How many resources of a namespace may always be deleted at once.
+    #[arg(
+        long,
+        env = "DOCKFLEET_BRAKE_RESOURCES",
+        value_name = "NUMBER",
+        default_value_t = 10
+    )]
+    pub(crate) brake_resources: usize,
+    /// How long more resources than that wait for an answer when their namespace is deleted.
+    #[arg(long, env = "DOCKFLEET_BRAKE_NAMESPACE_HOLD", value_name = "DURATION", default_value = "1h", value_parser = duration)]
+    pub(crate) brake_namespace_hold: Duration,
     /// What the agents are started with.
     #[arg(long, env = "DOCKFLEET_HEARTBEAT_INTERVAL", value_name = "DURATION", default_value = "30s", value_parser = seconds)]
     pub(crate) heartbeat_interval: Duration,

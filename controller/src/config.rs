@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dockfleet_crds::DEFAULT_FLEET_NAMESPACE;
+use dockfleet_planner::brake::Limits;
 use kube::Config;
 
 use crate::effect::Effects;
@@ -19,6 +20,10 @@ const DEBOUNCE: Duration = Duration::from_secs(1);
 /// that is late or lost says nothing.
 pub const OFFLINE_AFTER: Duration = Duration::from_secs(150);
 
+/// How long many resources that go with their namespace wait for an answer: long enough for somebody
+/// to see it, and no namespace stays for ever.
+const NAMESPACE_HOLD: Duration = Duration::from_secs(3600);
+
 /// What a controller is started with.
 #[derive(Clone)]
 pub struct ControllerConfig {
@@ -30,6 +35,10 @@ pub struct ControllerConfig {
     pub debounce: Duration,
     /// How long a host is not heard of before it counts as offline.
     pub offline_after: Duration,
+    /// How much may be let go of at once without anybody being asked.
+    pub limits: Limits,
+    /// How long many resources that go with their namespace wait for an answer.
+    pub namespace_hold: Duration,
     /// How it is found out which of several controllers leads; without, this has to be the only one.
     pub election: Option<ElectionConfig>,
     /// What it says about itself.
@@ -69,6 +78,8 @@ impl ControllerConfig {
             fleet_namespace: DEFAULT_FLEET_NAMESPACE.to_owned(),
             debounce: DEBOUNCE,
             offline_after: OFFLINE_AFTER,
+            limits: Limits::default(),
+            namespace_hold: NAMESPACE_HOLD,
             election: None,
             vitals: ControllerVitals::new(),
             effects: Effects::default(),
@@ -83,6 +94,8 @@ impl std::fmt::Debug for ControllerConfig {
             .field("fleet_namespace", &self.fleet_namespace)
             .field("debounce", &self.debounce)
             .field("offline_after", &self.offline_after)
+            .field("limits", &self.limits)
+            .field("namespace_hold", &self.namespace_hold)
             .field("election", &self.election)
             .finish_non_exhaustive()
     }

@@ -12,6 +12,7 @@
 //!   where it becomes or ceases to be a fleet namespace.
 
 mod assignments;
+mod brake;
 mod census;
 mod changes;
 mod credentials;
@@ -30,6 +31,7 @@ use std::time::Duration;
 
 use dockfleet_crds::{DockerHost, HostAssignment};
 use dockfleet_planner::assignment::{Fate, Refusal};
+use dockfleet_planner::brake::Limits;
 use dockfleet_planner::select::{NamespaceLabels, Selection, selection};
 
 use tokio::time::Instant;
@@ -62,6 +64,7 @@ pub(crate) struct Index {
     namespaces: NamespaceLabels,
     secrets: credentials::Secrets,
     heartbeats: heartbeats::Heartbeats,
+    brakes: brake::Brakes,
     relists: changes::Relists,
     dirty: Dirty,
 }
@@ -74,6 +77,7 @@ struct ParentState {
     fate: Option<Fate>,
     /// Hosts it names or selects, whether they allow it or not.
     selected: BTreeSet<Name>,
+    brake: brake::Brake,
 }
 
 /// A host, its assignment, and what was found out about both.
@@ -109,6 +113,17 @@ struct HostState {
     returned: BTreeMap<Uid, i64>,
 }
 
+/// What is waited for, and how long.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience {
+    /// How long a host is silent before it is offline.
+    pub(crate) offline_after: Duration,
+    /// How much may be let go of at once without anybody being asked.
+    pub(crate) limits: Limits,
+    /// How long what goes with its namespace waits for an answer.
+    pub(crate) namespace_hold: Duration,
+}
+
 /// What is to be looked at again.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Dirty {
@@ -126,17 +141,18 @@ pub(crate) struct Dirty {
 
 impl Index {
     /// Makes an index that knows nothing but the cluster's identity, a namespace of hosts, the time,
-    /// and how long a host is silent before it is offline.
+    /// and what it has to wait for.
     pub(crate) fn new(
         hub: String,
         fleet_namespace: String,
         now: Instant,
-        offline_after: Duration,
+        patience: Patience,
     ) -> Self {
         Self {
             hub,
             fleet_namespace,
-            heartbeats: heartbeats::Heartbeats::new(now, offline_after),
+            heartbeats: heartbeats::Heartbeats::new(now, patience.offline_after),
+            brakes: brake::Brakes::new(patience.limits, patience.namespace_hold),
             parents: BTreeMap::new(),
             uids: BTreeMap::new(),
             hosts: BTreeMap::new(),
@@ -178,11 +194,15 @@ impl Index {
     /// nothing while it is not to be considered.
     fn admitted(&self, parent: &ParentState, host: &DockerHost) -> Option<Fate> {
         if parent.object.is_deleting() {
-            return parent.fate;
+            return parent.fate.filter(|_| !parent.brake.holds());
         }
         // No entry comes to be before there is something that keeps the resource until it is gone.
         let comes = selection(parent.object.resource(), host, &self.namespaces) == Selection::Yes;
-        (parent.object.has_finalizer() || !comes).then_some(Fate::Live)
+        (parent.object.has_finalizer() || !comes).then_some(if parent.brake.holds() {
+            Fate::Held
+        } else {
+            Fate::Live
+        })
     }
 
     /// Notes that a resource changed for hosts, and has those looked at where it is considered.

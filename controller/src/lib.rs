@@ -70,6 +70,7 @@ mod watches;
 mod wire;
 
 pub use config::{ControllerConfig, ElectionConfig, OFFLINE_AFTER};
+pub use dockfleet_planner::brake::Limits;
 pub use error::{CallError, ControllerError};
 pub use run::run;
 pub use vitals::ControllerVitals;

@@ -8,6 +8,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use dockfleet_crds::condition;
 use dockfleet_crds::{Reason, ResourceStatus};
+use dockfleet_planner::brake;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::runtime::events::{Event, EventType};
 
@@ -103,6 +104,10 @@ pub(crate) fn transitions(
         ));
     }
     notices.extend(failures(old, new));
+    let stopped = |of| condition_of(of, condition::STALLED).filter(|c| c.reason == brake::REASON);
+    if let (None, Some(now)) = (stopped(old), stopped(Some(new))) {
+        notices.push(Notice::warning(&now.reason, &*now.message));
+    }
     if let Some(ready) = after
         && matches!(ready.reason.as_str(), "Ready" | "NoHosts")
         && before != reason

@@ -17,7 +17,7 @@ use crate::config::ControllerConfig;
 use crate::convergence::Convergence;
 use crate::error::{CallError, ControllerError, chain};
 use crate::gate::{Gate, Hold};
-use crate::index::{Change, Index, Seen, Watched};
+use crate::index::{Change, Index, Patience, Seen, Watched};
 use crate::jobs::{
     Context, Done, Key, Learned, deliver, work_on_host, work_on_parent, work_on_pulse,
 };
@@ -158,7 +158,11 @@ impl Controller {
                 hub,
                 config.fleet_namespace,
                 Instant::now(),
-                config.offline_after,
+                Patience {
+                    offline_after: config.offline_after,
+                    limits: config.limits,
+                    namespace_hold: config.namespace_hold,
+                },
             ),
             hosts: Queue::new(),
             pulses: Queue::new(),

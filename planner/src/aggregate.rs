@@ -6,6 +6,7 @@ use dockfleet_crds::status::{FailingHost, HostCounts, MAX_FAILING_HOSTS};
 use dockfleet_crds::{Entry, EntryState, EntryStatus, Intent, Reason};
 
 use crate::assignment::Refusal;
+use crate::brake;
 
 /// How one host stands towards one resource.
 #[derive(Clone, Debug)]
@@ -29,6 +30,8 @@ pub struct Notes {
     pub deleting: bool,
     /// The resource is suspended.
     pub suspended: bool,
+    /// Why the brake has stopped it.
+    pub stopped: Option<String>,
     /// Which hosts it waits for.
     pub ready_policy: ReadyPolicy,
     /// Sentences for the person who wrote it: options that an engine ignores, names that others want.
@@ -178,6 +181,16 @@ fn conditions(
     let message = sentence(counts, worst);
     let ready = |status, reason: &str| Verdict::new(condition::READY, status, reason, &*message);
     let mut all = Vec::new();
+    if let Some(why) = &notes.stopped {
+        for (type_, status) in [
+            (condition::READY, Truth::False),
+            (condition::STALLED, Truth::True),
+        ] {
+            all.push(Verdict::new(type_, status, brake::REASON, &**why));
+        }
+        all.push(accepted(counts, not_allowed, notes));
+        return all;
+    }
     all.push(if notes.deleting {
         ready(Truth::Unknown, "Deleting")
     } else if bad > 0 {

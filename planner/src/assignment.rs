@@ -21,6 +21,9 @@ use crate::select::{NamespaceLabels, Selection, selection};
 pub enum Fate {
     /// It is there to stay.
     Live,
+    /// It is there to stay, and stays for now on the hosts it no longer selects: the
+    /// [brake](crate::brake) has stopped it.
+    Held,
     /// A person or tool deleted it.
     Deleted,
     /// It goes because its namespace or its CRD goes: nobody asked for a change on any host.
@@ -99,7 +102,7 @@ pub fn assign(input: &Input<'_>) -> Assigned {
     // a name never passes from one owner to another by itself.
     let mut wanted: Vec<Resource<'_>> = Vec::new();
     for (resource, fate) in known.values() {
-        if *fate != Fate::Live {
+        if !matches!(fate, Fate::Live | Fate::Held) {
             continue;
         }
         match selection(*resource, input.host, input.namespaces) {
@@ -199,15 +202,18 @@ fn successor(
     let selected = selection(resource, input.host, input.namespaces);
     let suspended = resource.policies().suspend;
     let stays = match (fate, selected) {
-        (Fate::Live, Selection::Yes | Selection::Unknown) => true,
+        (Fate::Live | Fate::Held, Selection::Yes | Selection::Unknown)
+        | (Fate::Held, Selection::No) => true,
         (Fate::Live, Selection::No) => suspended,
-        (Fate::Live, Selection::NotAllowed) | (Fate::Deleted | Fate::SweptAway, _) => false,
+        (Fate::Live | Fate::Held, Selection::NotAllowed) | (Fate::Deleted | Fate::SweptAway, _) => {
+            false
+        }
     };
     let permitted = match (fate, selected) {
-        (Fate::Live, Selection::No) | (Fate::Deleted, _) => resource.deletion(),
+        (Fate::Live | Fate::Held, Selection::No) | (Fate::Deleted, _) => resource.deletion(),
         // What selects the host again takes its permission back, even where it cannot have it. An
         // administrator who closes the host to the namespace frees it, and removes nothing.
-        (Fate::Live, Selection::Yes | Selection::Unknown | Selection::NotAllowed)
+        (Fate::Live | Fate::Held, Selection::Yes | Selection::Unknown | Selection::NotAllowed)
         | (Fate::SweptAway, _) => DeletionPolicy::Retain,
     };
     match entry.intent {

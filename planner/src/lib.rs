@@ -14,6 +14,7 @@
 pub mod address;
 pub mod aggregate;
 pub mod assignment;
+pub mod brake;
 pub mod capability;
 pub mod credentials;
 pub mod desired;

@@ -4,7 +4,7 @@ use std::fs;
 
 use anyhow::Context;
 use dockfleet_controller::election::ElectionTimes;
-use dockfleet_controller::{ControllerConfig, ElectionConfig};
+use dockfleet_controller::{ControllerConfig, ElectionConfig, Limits};
 
 use super::vitals;
 use crate::args::{ControllerArgs, ElectionArgs};
@@ -26,6 +26,11 @@ pub(crate) async fn run(args: ControllerArgs) -> anyhow::Result<Exit> {
     let config = ControllerConfig {
         fleet_namespace: args.fleet_namespace,
         offline_after: args.offline_after,
+        limits: Limits {
+            share: args.brake_share,
+            resources: args.brake_resources,
+        },
+        namespace_hold: args.brake_namespace_hold,
         election: election(args.election)?,
         ..ControllerConfig::new(kubernetes)
     };

@@ -276,6 +276,7 @@ impl Indexed for PartialObjectMeta<Namespace> {
     }
 
     fn apply(self, index: &mut Index, _source: &Source) {
+        index.review_namespace(&self.metadata);
         let labels = self.metadata.labels.unwrap_or_default();
         let name = self.metadata.name.unwrap_or_default();
         let before = index.namespaces.insert(name.clone(), labels);

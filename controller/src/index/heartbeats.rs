@@ -85,6 +85,10 @@ pub(crate) struct Reached {
 }
 
 impl Heartbeats {
+    pub(super) fn now(&self) -> Instant {
+        self.now
+    }
+
     pub(super) fn new(now: Instant, offline_after: Duration) -> Self {
         Self {
             now,
@@ -143,6 +147,7 @@ impl Index {
     /// Tells what time it is, and finds the hosts that are to be judged by now.
     pub(crate) fn tick(&mut self, now: Instant) {
         self.heartbeats.now = now;
+        self.tick_brakes(now);
         while let Some((due, name)) = self.heartbeats.due.first().cloned() {
             if due > now {
                 break;
@@ -167,7 +172,8 @@ impl Index {
 
     /// Returns when [`Index::tick`] has something to find next.
     pub(crate) fn next_tick(&self) -> Option<Instant> {
-        self.heartbeats.due.first().map(|(due, _)| *due)
+        let due = self.heartbeats.due.first().map(|(due, _)| *due);
+        due.into_iter().chain(self.brakes.next()).min()
     }
 
     /// Notes that heartbeats may have been missed: nobody is judged by silence before one whole

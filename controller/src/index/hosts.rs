@@ -95,6 +95,9 @@ impl Index {
             state.refused.clear();
             state.contested.clear();
         }
+        for uid in &concerned {
+            self.review_selection(uid);
+        }
         self.touch_all(&concerned);
     }
 }

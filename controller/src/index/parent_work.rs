@@ -93,6 +93,7 @@ impl Index {
             deleting: parent.object.is_deleting(),
             suspended: resource.policies().suspend,
             ready_policy: resource.ready_policy(),
+            stopped: parent.brake.stopped.clone(),
             warnings: options.into_iter().chain(contests).collect(),
         };
         let concerned = self.concerned(uid);

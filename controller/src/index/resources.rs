@@ -8,6 +8,7 @@ use dockfleet_planner::assignment::Fate;
 use dockfleet_planner::request;
 use dockfleet_planner::select::{Selection, selection};
 
+use super::brake::allows_the_same;
 use super::{Index, ParentState, Uid};
 use crate::object::{Name, Source, supersedes};
 use crate::parent::{Parent, ParentName};
@@ -28,6 +29,7 @@ impl Index {
                 self.delete_parent(&name, None);
             }
         }
+        let name_of = name.clone();
         self.uids.insert(name, uid.clone());
         let before = self.parents.remove(&uid);
         let finalizer_came =
@@ -41,19 +43,27 @@ impl Index {
         let asked = before.as_ref().is_some_and(|b| {
             request::mark(b.object.metadata()) != request::mark(object.metadata())
         });
-        let (fate, selected) = before.map(|b| (b.fate, b.selected)).unwrap_or_default();
+        let answered = before
+            .as_ref()
+            .is_some_and(|b| !allows_the_same(b.object.metadata(), object.metadata()));
+        let (is_deleting, namespace) = (object.is_deleting(), name_of.namespace);
+        let (fate, selected, brake) = before
+            .map(|b| (b.fate, b.selected, b.brake))
+            .unwrap_or_default();
         self.parents.insert(
             uid.clone(),
             ParentState {
                 object,
                 fate,
                 selected,
+                brake,
             },
         );
         if changed {
             self.follow_secret(&uid);
             let mut concerned = self.concerned(&uid);
             self.select(&uid);
+            self.review_selection(&uid);
             concerned.append(&mut self.concerned(&uid));
             self.expect(&uid, &concerned);
             self.dirty.now.insert(uid.clone());
@@ -65,6 +75,12 @@ impl Index {
         }
         if asked {
             self.ask_again(&uid);
+        }
+        if answered {
+            self.review_selection(&uid);
+        }
+        if is_deleting && (changed || answered) {
+            self.review_deletions(&namespace);
         }
     }
 
@@ -108,6 +124,8 @@ impl Index {
             return;
         };
         parent.fate = Some(fate);
+        let namespace = parent.object.name().namespace;
+        self.review_deletions(&namespace);
         let concerned = self.concerned(uid);
         self.expect(uid, &concerned);
         self.dirty.now.insert(uid.to_owned());
@@ -150,7 +168,7 @@ impl Index {
         parent.selected = selected;
     }
 
-    fn parents_in(&self, namespace: &str) -> Vec<Uid> {
+    pub(super) fn parents_in(&self, namespace: &str) -> Vec<Uid> {
         let first = ParentName {
             namespace: namespace.to_owned(),
             kind: Kind::default(),

@@ -1,5 +1,6 @@
 //! The index, driven by changes and by an API server that does what it asks for.
 
+mod brake;
 mod changes;
 mod credentials;
 mod deletion;
@@ -21,6 +22,7 @@ use dockfleet_crds::{
     DockerHost, DockerNetwork, EntryState, EntryStatus, HostAssignment, Intent, ResourceStatus,
 };
 use dockfleet_planner::assignment::Fate;
+use dockfleet_planner::brake::Limits;
 use dockfleet_planner::desired::Desired;
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, Time};
@@ -29,12 +31,20 @@ use kube::core::PartialObjectMeta;
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::{Change, Dirty, HostCall, Index, ParentWork, Seen, Step};
+use super::{Change, Dirty, HostCall, Index, ParentWork, Patience, Seen, Step};
 use crate::object::Name;
 use crate::parent::{FINALIZER, Parent};
 
 /// How long a host is silent before it is offline.
 const PERIOD: Duration = Duration::from_secs(150);
+const PATIENCE: Patience = Patience {
+    offline_after: PERIOD,
+    limits: Limits {
+        share: 50,
+        resources: 10,
+    },
+    namespace_hold: Duration::from_secs(3600),
+};
 const FLEET: &str = "dockfleet-hosts";
 
 /// An index with an API server that gives versions and carries out what the index asks for.
@@ -48,7 +58,7 @@ impl World {
     /// A fleet of hosts `h1`, `h2`... at sites `a` and `b` in turn, all allowing every namespace.
     fn of(hosts: usize) -> Self {
         let mut world = Self {
-            index: Index::new("hub".to_owned(), FLEET.to_owned(), Instant::now(), PERIOD),
+            index: Index::new("hub".to_owned(), FLEET.to_owned(), Instant::now(), PATIENCE),
             version: 0,
             writes: 0,
         };

@@ -163,7 +163,7 @@ fn host() -> impl Strategy<Value = DockerHost> {
 }
 
 fn fate() -> impl Strategy<Value = Fate> {
-    prop_oneof![4 => Just(Fate::Live), 1 => Just(Fate::Deleted), 1 => Just(Fate::SweptAway)]
+    prop_oneof![4 => Just(Fate::Live), 1 => Just(Fate::Held), 1 => Just(Fate::Deleted), 1 => Just(Fate::SweptAway)]
 }
 
 /// The entry before: there, a tombstone, or none.
@@ -301,6 +301,20 @@ proptest! {
                 let kept = resource.deletion() == DeletionPolicy::Retain;
                 prop_assert!(!(kept && stone.policy == DeletionPolicy::Delete));
             }
+        }
+    }
+
+    /// What the brake has stopped loses nothing by its own wishes.
+    #[test]
+    fn what_is_held_keeps_what_it_has(world in world()) {
+        let assigned = world.assign();
+        for before in world.previous.iter().filter(|e| e.intent == Intent::Present) {
+            let Some((resource, Fate::Held)) = world.resource(&before.uid) else { continue };
+            if selection(resource, &world.host, &world.namespaces) == Selection::NotAllowed {
+                continue;
+            }
+            let now = assigned.entries.iter().find(|e| e.uid == before.uid);
+            prop_assert_eq!(now.map(|e| e.intent), Some(Intent::Present));
         }
     }
 

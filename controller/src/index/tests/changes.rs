@@ -26,6 +26,8 @@ fn an_edit_of_the_selector_dirties_the_hosts_before_and_after() {
     world.settle();
     world.network(&edited(&web, |n| {
         n.spec.host_selector = Some(selector(&[("site", "b")]));
+        let allowed = (dockfleet_planner::brake::ALLOW_REMOVAL, "2-2");
+        n.metadata.annotations = Some(map(&[allowed]));
     }));
     let dirty = world.dirty();
     assert_eq!(dirty.hosts, hosts(["h1", "h2", "h3", "h4"]));

@@ -1,0 +1,286 @@
+//! The brake: what would let go of much at once stops until somebody allows it.
+//!
+//! What was stopped once stays so until it is allowed or taken back, also where what is left by then
+//! would not be stopped by itself; the status remembers it for a controller that starts.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use dockfleet_crds::Intent;
+use dockfleet_crds::condition;
+use dockfleet_crds::policy::DeletionPolicy;
+use dockfleet_planner::assignment::Fate;
+use dockfleet_planner::brake::{self, ALLOW_REMOVAL, Limits, permission, permits};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use tokio::time::Instant;
+
+use super::{Index, ParentState, Uid};
+
+/// How long a deletion waits for others beside it, in a namespace that has enough for the brake:
+/// tools delete one resource after the other.
+const SETTLE: Duration = Duration::from_secs(2);
+
+/// How much may go at once, and what is due when.
+#[derive(Debug)]
+pub(super) struct Brakes {
+    pub(super) limits: Limits,
+    /// How long what goes with its namespace waits for an answer.
+    pub(super) hold: Duration,
+    /// Namespaces to be looked at again.
+    due: BTreeSet<(Instant, String)>,
+    /// Namespaces that may go: their own UID stands in the annotation.
+    allowed: BTreeSet<String>,
+}
+
+/// What the brake has to do with one resource.
+#[derive(Debug, Default)]
+pub(super) struct Brake {
+    /// When its deletion was first seen.
+    since: Option<Instant>,
+    /// It waits to be told of others.
+    settling: bool,
+    /// Why it was stopped, in a sentence that says what to do.
+    pub(super) stopped: Option<String>,
+}
+
+impl Brake {
+    /// Whether nothing may be let go of.
+    pub(super) fn holds(&self) -> bool {
+        self.settling || self.stopped.is_some()
+    }
+}
+
+impl Brakes {
+    pub(super) fn new(limits: Limits, hold: Duration) -> Self {
+        Self {
+            limits,
+            hold,
+            due: BTreeSet::new(),
+            allowed: BTreeSet::new(),
+        }
+    }
+
+    pub(super) fn next(&self) -> Option<Instant> {
+        self.due.first().map(|(at, _)| *at)
+    }
+}
+
+impl ParentState {
+    /// Whether it was stopped, as far as it is known.
+    fn was_stopped(&self) -> bool {
+        let status = self.object.resource().status();
+        let mut conditions = status.iter().flat_map(|s| &s.conditions);
+        self.brake.stopped.is_some()
+            || conditions.any(|c| c.type_ == condition::STALLED && c.reason == brake::REASON)
+    }
+
+    fn allows(&self) -> Option<&str> {
+        allows(self.object.metadata())
+    }
+
+    /// Returns the command that allows what was stopped.
+    fn command(&self, value: &str) -> String {
+        let resource = self.object.resource();
+        let kind = resource.kind().as_str().to_lowercase();
+        format!(
+            "kubectl annotate --overwrite -n {} {kind}/{} {ALLOW_REMOVAL}={value}",
+            resource.namespace(),
+            resource.name()
+        )
+    }
+}
+
+fn allows(meta: &ObjectMeta) -> Option<&str> {
+    let annotations = meta.annotations.as_ref()?;
+    annotations.get(ALLOW_REMOVAL).map(String::as_str)
+}
+
+/// Whether two readings of an object allow the same.
+pub(super) fn allows_the_same(a: &ObjectMeta, b: &ObjectMeta) -> bool {
+    allows(a) == allows(b)
+}
+
+impl Index {
+    /// Looks again at the namespaces that are due.
+    pub(super) fn tick_brakes(&mut self, now: Instant) {
+        while let Some((at, namespace)) = self.brakes.due.first().cloned() {
+            if at > now {
+                break;
+            }
+            self.brakes.due.remove(&(at, namespace.clone()));
+            self.review_deletions(&namespace);
+        }
+    }
+
+    /// Notes whether a namespace's annotation lets what is in it go with it.
+    pub(super) fn review_namespace(&mut self, meta: &ObjectMeta) {
+        let name = meta.name.clone().unwrap_or_default();
+        let allowed = allows(meta).is_some() && allows(meta) == meta.uid.as_deref();
+        let news = if allowed {
+            self.brakes.allowed.insert(name.clone())
+        } else {
+            self.brakes.allowed.remove(&name)
+        };
+        if news {
+            self.review_deletions(&name);
+        }
+    }
+
+    /// Finds out whether a resource that stays would be removed from too many hosts.
+    pub(super) fn review_selection(&mut self, uid: &str) {
+        let Some(parent) = self.parents.get(uid) else {
+            return;
+        };
+        if parent.object.is_deleting() {
+            return;
+        }
+        let resource = parent.object.resource();
+        let removes = resource.deletion() == DeletionPolicy::Delete && !resource.policies().suspend;
+        let has: Vec<_> = self.holders.get(uid).into_iter().flatten().collect();
+        let present = |name: &&&crate::object::Name| {
+            let state = self.hosts.get(**name).filter(|s| s.host().is_some());
+            let entry = state.and_then(|s| s.entry(uid));
+            entry.is_some_and(|e| e.intent == Intent::Present)
+        };
+        let of = has.iter().filter(present).count();
+        let lost = has
+            .iter()
+            .filter(present)
+            .filter(|name| !parent.selected.contains(**name))
+            .count();
+        let generation = resource.metadata().generation;
+        let allowed = parent
+            .allows()
+            .is_some_and(|v| permits(v, generation, lost));
+        let stops = removes
+            && lost > 0
+            && (parent.was_stopped() || self.brakes.limits.stops_hosts(lost, of))
+            && !allowed;
+        let stopped = stops.then(|| {
+            format!(
+                "{lost} of {of} hosts are no longer selected, and the {} would be removed from them; \
+                 nothing is removed: correct hostSelector, hostNames or the labels of the hosts, or \
+                 allow it: {}",
+                resource.kind().object(),
+                parent.command(&permission(generation, lost))
+            )
+        });
+        self.brake(uid, false, stopped);
+    }
+
+    /// Finds out which of the resources of a namespace that are being deleted may go.
+    pub(super) fn review_deletions(&mut self, namespace: &str) {
+        let now = self.heartbeats.now();
+        let limits = self.brakes.limits;
+        let all = self.parents_in(namespace);
+        let kept = |uid: &&Uid| {
+            self.parents
+                .get(*uid)
+                .is_some_and(|p| p.object.has_finalizer())
+        };
+        let of = all.iter().filter(kept).count();
+        let deleting: Vec<Uid> = all
+            .iter()
+            .filter(kept)
+            .filter(|uid| {
+                self.parents
+                    .get(*uid)
+                    .is_some_and(|p| p.object.is_deleting())
+            })
+            .cloned()
+            .collect();
+        let going = deleting.len();
+        let mut next: Option<Instant> = None;
+        for uid in deleting {
+            let Some(parent) = self.parents.get_mut(&uid) else {
+                continue;
+            };
+            let since = *parent.brake.since.get_or_insert(now);
+            let resource = parent.object.resource();
+            let own = parent.allows() == Some(resource.uid());
+            let (settling, stopped) = match parent.fate {
+                Some(Fate::SweptAway) => {
+                    let ends = since + self.brakes.hold;
+                    let asks = (parent.was_stopped() || of > limits.resources)
+                        && limits.share < 100
+                        && !own
+                        && !self.brakes.allowed.contains(namespace)
+                        && now < ends;
+                    if asks {
+                        next = Some(next.map_or(ends, |n| n.min(ends)));
+                    }
+                    (
+                        false,
+                        asks.then(|| swept_away(parent, of, self.brakes.hold)),
+                    )
+                }
+                Some(Fate::Deleted) if resource.deletion() == DeletionPolicy::Delete => {
+                    let ends = since + SETTLE;
+                    let settling = of > limits.resources && now < ends;
+                    if settling {
+                        next = Some(next.map_or(ends, |n| n.min(ends)));
+                    }
+                    let asks = (parent.was_stopped() || limits.stops_resources(going, of)) && !own;
+                    (settling && !own, asks.then(|| deleted(parent, going, of)))
+                }
+                _ => (false, None),
+            };
+            self.brake(&uid, settling, stopped);
+        }
+        if let Some(next) = next {
+            self.brakes.due.insert((next, namespace.to_owned()));
+        }
+    }
+
+    /// Stops a resource, or lets it go on.
+    fn brake(&mut self, uid: &str, settling: bool, stopped: Option<String>) {
+        let Some(parent) = self.parents.get_mut(uid) else {
+            return;
+        };
+        if parent.brake.settling == settling && parent.brake.stopped == stopped {
+            return;
+        }
+        let held = parent.brake.holds();
+        parent.brake.settling = settling;
+        parent.brake.stopped = stopped;
+        let holds = parent.brake.holds();
+        if held && !holds {
+            let concerned = self.concerned(uid);
+            self.expect(uid, &concerned);
+        }
+        self.dirty.now.insert(uid.to_owned());
+    }
+
+    /// Counts the resources that were stopped.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "for the metrics, which come next")
+    )]
+    pub(crate) fn stopped(&self) -> usize {
+        let all = self.parents.values();
+        all.filter(|p| p.brake.stopped.is_some()).count()
+    }
+}
+
+fn swept_away(parent: &ParentState, of: usize, hold: Duration) -> String {
+    let resource = parent.object.resource();
+    let namespace = resource.namespace();
+    format!(
+        "the namespace or the CRD is being deleted with {of} resources; the hosts still have what \
+         they have, and go on with it for {} min: take what you need to another namespace, or \
+         let go of it now: kubectl annotate namespace/{namespace} {ALLOW_REMOVAL}=$(kubectl get \
+         namespace/{namespace} -o jsonpath={{.metadata.uid}}), or for this one: {}",
+        hold.as_secs().div_ceil(60),
+        parent.command(resource.uid())
+    )
+}
+
+fn deleted(parent: &ParentState, going: usize, of: usize) -> String {
+    let resource = parent.object.resource();
+    format!(
+        "{going} of {of} resources of namespace {} are being deleted at once; nothing is removed; \
+         allow it for this one: {}",
+        resource.namespace(),
+        parent.command(resource.uid())
+    )
+}

@@ -1,0 +1,271 @@
+//! What would let go of much at once stops and asks.
+
+use dockfleet_crds::condition::STALLED;
+use dockfleet_planner::brake::ALLOW_REMOVAL;
+
+use super::*;
+
+fn nowhere(network: &DockerNetwork) -> DockerNetwork {
+    edited(network, |n| {
+        n.spec.host_selector = Some(selector(&[("site", "typo")]));
+    })
+}
+
+fn allowing(network: &DockerNetwork, value: &str) -> DockerNetwork {
+    let mut network = network.clone();
+    network.metadata.annotations = Some(map(&[(ALLOW_REMOVAL, value)]));
+    network
+}
+
+/// What a resource is stopped with.
+fn stopped(world: &World, uid: &str) -> Option<String> {
+    let status = world.status(uid);
+    let mut conditions = status.conditions.iter();
+    conditions
+        .find(|c| c.type_ == STALLED && c.reason == "RemovalBraked")
+        .map(|c| c.message.clone())
+}
+
+fn count(world: &World, host: &str, intent: Intent) -> usize {
+    let intents = world.intents(host);
+    intents.iter().filter(|(_, i)| *i == intent).count()
+}
+
+#[test]
+fn a_selector_that_loses_every_host_stops_and_asks() {
+    let mut world = World::of(6);
+    let web = network("web", "a");
+    world.network(&web);
+    world.settle();
+    let typo = nowhere(&web);
+    world.network(&typo);
+    world.settle();
+    for host in ["h1", "h3", "h5"] {
+        assert_eq!(count(&world, host, Intent::Present), 1, "{host}");
+    }
+    let said = stopped(&world, "uid-web").unwrap();
+    assert!(
+        said.starts_with("3 of 3 hosts are no longer selected"),
+        "{said}"
+    );
+    assert!(said.contains("dockfleet.io/allow-removal=2-3"), "{said}");
+
+    // A permission for something else is none.
+    for value in ["1-3", "2-2", "true"] {
+        world.network(&allowing(&typo, value));
+        world.settle();
+        assert_eq!(count(&world, "h1", Intent::Present), 1, "{value}");
+    }
+    world.network(&allowing(&typo, "2-3"));
+    world.settle();
+    for host in ["h1", "h3", "h5"] {
+        assert_eq!(count(&world, host, Intent::Absent), 1, "{host}");
+    }
+}
+
+#[test]
+fn a_selector_that_is_put_right_goes_on_as_if_nothing_had_been() {
+    let mut world = World::of(6);
+    let web = network("web", "a");
+    world.network(&web);
+    world.settle();
+    let writes = world.writes;
+    let typo = nowhere(&web);
+    world.network(&typo);
+    world.settle();
+    assert!(stopped(&world, "uid-web").is_some());
+    world.network(&edited(&typo, |n| {
+        n.spec.host_selector = web.spec.host_selector.clone();
+    }));
+    world.settle();
+    assert_eq!(stopped(&world, "uid-web"), None);
+    assert_eq!(world.writes, writes);
+}
+
+#[test]
+fn what_moves_comes_where_it_is_to_be_and_stays_where_it_was() {
+    let mut world = World::of(6);
+    let web = network("web", "a");
+    world.network(&web);
+    world.settle();
+    world.network(&edited(&web, |n| {
+        n.spec.host_selector = Some(selector(&[("site", "b")]));
+    }));
+    world.settle();
+    for host in ["h1", "h2", "h3", "h4", "h5", "h6"] {
+        assert_eq!(count(&world, host, Intent::Present), 1, "{host}");
+    }
+    // That there are more of them now makes it no smaller a loss.
+    world.host("h7", &[("site", "b")], NamespacesFrom::All);
+    world.settle();
+    assert!(stopped(&world, "uid-web").is_some());
+}
+
+#[test]
+fn one_host_and_what_removes_nothing_go_unasked() {
+    let mut world = World::of(1);
+    let web = network("web", "a");
+    world.network(&web);
+    world.settle();
+    world.network(&nowhere(&web));
+    world.settle();
+    assert_eq!(count(&world, "h1", Intent::Absent), 1);
+
+    let mut world = World::of(6);
+    let mut web = network("web", "a");
+    web.spec.deletion_policy = dockfleet_crds::policy::DeletionPolicy::Retain;
+    world.network(&web);
+    world.settle();
+    world.network(&nowhere(&web));
+    world.settle();
+    assert_eq!(count(&world, "h1", Intent::Absent), 1);
+}
+
+#[test]
+fn one_deletion_goes_unasked_and_at_once() {
+    let mut world = World::of(6);
+    let web = network("web", "a");
+    world.network(&web);
+    world.settle();
+    world.network(&deleted(&web));
+    world.index.set_fate("uid-web", Fate::Deleted);
+    world.settle();
+    assert_eq!(count(&world, "h1", Intent::Absent), 1);
+}
+
+/// Networks of one namespace, each with a name of its own.
+fn many(world: &mut World, count: usize) -> Vec<DockerNetwork> {
+    let all: Vec<_> = (0..count)
+        .map(|n| network(&format!("n{n:02}"), "a"))
+        .collect();
+    for network in &all {
+        world.network(network);
+    }
+    world.settle();
+    all
+}
+
+fn delete(world: &mut World, network: &DockerNetwork, fate: Fate) {
+    world.network(&deleted(network));
+    let uid = network.metadata.uid.clone().unwrap();
+    world.index.set_fate(&uid, fate);
+    world.settle();
+}
+
+fn wait(world: &mut World, seconds: u64) {
+    let now = Instant::now() + Duration::from_secs(seconds);
+    world.index.tick(now);
+    world.settle();
+}
+
+#[test]
+fn many_deletions_one_after_the_other_stop_before_the_first_of_them() {
+    let mut world = World::of(1);
+    let all = many(&mut world, 20);
+    for network in &all {
+        delete(&mut world, network, Fate::Deleted);
+    }
+    wait(&mut world, 10);
+    assert_eq!(count(&world, "h1", Intent::Present), 20);
+    assert_eq!(world.index.stopped(), 20);
+    let said = stopped(&world, "uid-n07").unwrap();
+    assert!(
+        said.starts_with("20 of 20 resources of namespace apps"),
+        "{said}"
+    );
+    assert!(
+        said.contains("dockernetwork/n07 dockfleet.io/allow-removal=uid-n07"),
+        "{said}"
+    );
+
+    // One that is allowed goes, and those that are left wait, however few they are.
+    for network in &all[..15] {
+        let uid = network.metadata.uid.clone().unwrap();
+        world.network(&allowing(&deleted(network), &uid));
+    }
+    world.settle();
+    assert_eq!(count(&world, "h1", Intent::Absent), 15);
+    for network in &all[..15] {
+        world.take_in(Change::Network(Seen::Deleted(network.metadata.clone())));
+    }
+    delete(&mut world, &all[19], Fate::Deleted);
+    wait(&mut world, 20);
+    assert_eq!(count(&world, "h1", Intent::Present), 5);
+}
+
+#[test]
+fn few_of_many_go_when_nobody_comes_after_them() {
+    let mut world = World::of(1);
+    let all = many(&mut world, 20);
+    delete(&mut world, &all[0], Fate::Deleted);
+    assert_eq!(count(&world, "h1", Intent::Absent), 0);
+    wait(&mut world, 10);
+    assert_eq!(count(&world, "h1", Intent::Absent), 1);
+}
+
+#[test]
+fn a_namespace_that_goes_with_many_resources_stops_and_asks_and_not_for_ever() {
+    let going = |allowed: bool| {
+        let mut world = World::of(1);
+        let all = many(&mut world, 20);
+        for network in &all {
+            delete(&mut world, network, Fate::SweptAway);
+        }
+        assert_eq!(count(&world, "h1", Intent::Present), 20);
+        assert!(
+            stopped(&world, "uid-n00")
+                .unwrap()
+                .contains("kubectl annotate namespace/apps")
+        );
+        if allowed {
+            let metadata = ObjectMeta {
+                name: Some("apps".to_owned()),
+                uid: Some("uid-apps".to_owned()),
+                annotations: Some(map(&[(ALLOW_REMOVAL, "uid-apps")])),
+                ..ObjectMeta::default()
+            };
+            let object = PartialObjectMeta::<Namespace> {
+                metadata,
+                types: None,
+                _phantom: PhantomData,
+            };
+            world.take_in(Change::Namespace(Seen::Applied(Box::new(object))));
+            world.settle();
+        }
+        world
+    };
+    let world = going(true);
+    assert_eq!(count(&world, "h1", Intent::Absent), 20);
+    let mut world = going(false);
+    wait(&mut world, 3500);
+    assert_eq!(count(&world, "h1", Intent::Present), 20);
+    wait(&mut world, 3700);
+    assert_eq!(count(&world, "h1", Intent::Absent), 20);
+}
+
+#[test]
+fn a_controller_that_starts_goes_on_waiting() {
+    let mut world = World::of(6);
+    let web = network("web", "a");
+    world.network(&web);
+    world.settle();
+    let mut typo = nowhere(&web);
+    world.network(&typo);
+    world.settle();
+    typo.status = Some(world.status("uid-web"));
+
+    let mut again = World::of(0);
+    again.version = world.version;
+    for host in ["h1", "h3"] {
+        again.host(host, &[("site", "a")], NamespacesFrom::All);
+        let assignment = Box::new(world.assignment(host));
+        again.take_in(Change::Assignment(Seen::Listed(assignment)));
+    }
+    again.host("h8", &[("site", "typo")], NamespacesFrom::All);
+    again.host("h9", &[("site", "typo")], NamespacesFrom::All);
+    again.network(&typo);
+    again.settle();
+    for host in ["h1", "h3", "h8", "h9"] {
+        assert_eq!(count(&again, host, Intent::Present), 1, "{host}");
+    }
+}

@@ -1,0 +1,112 @@
+//! The brake: when so much would be let go of at once that somebody is asked first.
+//!
+//! A slip of the hand and a wish look the same to a controller. What tells them apart is how much of
+//! what there is goes at once.
+
+/// The annotation that lets go of the brake.
+pub const ALLOW_REMOVAL: &str = "dockfleet.io/allow-removal";
+
+/// The reason of the conditions of a resource that was stopped.
+pub const REASON: &str = "RemovalBraked";
+
+/// The fewest hosts whose loss by one resource is worth asking about.
+const HOSTS: usize = 2;
+
+/// How much may be let go of at once without anybody being asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// How many in a hundred. 100 never asks.
+    pub share: u8,
+    /// How many resources of one namespace; fewer never ask.
+    pub resources: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            share: 50,
+            resources: 10,
+        }
+    }
+}
+
+impl Limits {
+    /// Whether somebody is asked before a resource that stays is removed from `lost` of the `of`
+    /// hosts that have it.
+    pub fn stops_hosts(&self, lost: usize, of: usize) -> bool {
+        lost >= HOSTS && self.exceeds(lost, of)
+    }
+
+    /// Whether somebody is asked before `going` of the `of` resources of a namespace are removed.
+    pub fn stops_resources(&self, going: usize, of: usize) -> bool {
+        going > self.resources && self.exceeds(going, of)
+    }
+
+    fn exceeds(&self, part: usize, of: usize) -> bool {
+        part.saturating_mul(100) > of.saturating_mul(usize::from(self.share))
+    }
+}
+
+/// Returns what allows a resource, in this generation of its spec, to be removed from so many hosts.
+pub fn permission(generation: Option<i64>, hosts: usize) -> String {
+    format!("{}-{hosts}", generation.unwrap_or_default())
+}
+
+/// Whether a value is the permission for this generation, and for as many hosts or more.
+pub fn permits(value: &str, generation: Option<i64>, hosts: usize) -> bool {
+    let parts = value.split_once('-');
+    parts.is_some_and(|(said, most)| {
+        said == generation.unwrap_or_default().to_string()
+            && most.parse().is_ok_and(|most: usize| hosts <= most)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn one_host_and_few_resources_go_unasked() {
+        let limits = Limits::default();
+        assert!(!limits.stops_hosts(1, 1));
+        assert!(limits.stops_hosts(2, 2));
+        assert!(!limits.stops_hosts(2, 4));
+        assert!(limits.stops_hosts(3, 4));
+        assert!(!limits.stops_resources(10, 10));
+        assert!(limits.stops_resources(11, 11));
+        assert!(!limits.stops_resources(11, 22));
+        assert!(limits.stops_resources(12, 22));
+    }
+
+    #[test]
+    fn a_permission_is_for_one_generation_and_no_more_hosts() {
+        let value = permission(Some(7), 3);
+        assert_eq!(value, "7-3");
+        assert!(permits(&value, Some(7), 3) && permits(&value, Some(7), 1));
+        assert!(!permits(&value, Some(7), 4) && !permits(&value, Some(8), 3));
+        for wrong in ["", "7", "true", "7-", "7--3", "-3", "07-3"] {
+            assert!(!permits(wrong, Some(7), 1), "{wrong}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn more_is_never_asked_about_less(
+            share in 0u8..=100, resources in 0usize..50, part in 0usize..100, rest in 0usize..100,
+        ) {
+            let limits = Limits { share, resources };
+            let of = part + rest;
+            if limits.stops_hosts(part, of) {
+                prop_assert!(limits.stops_hosts(part + 1, of + 1));
+                prop_assert!(part >= HOSTS);
+            }
+            if limits.stops_resources(part, of) {
+                prop_assert!(limits.stops_resources(part + 1, of + 1));
+                prop_assert!(part > resources);
+            }
+            let never = Limits { share: 100, resources };
+            prop_assert!(!never.stops_hosts(part, of) && !never.stops_resources(part, of));
+        }
+    }
+}
