@@ -67,6 +67,10 @@ e2e: ## tests on real Docker Engines and a real API server (root or sudo)
 build: ## the program, debug profile: target/debug/dockfleet
 	cargo build --locked -p dockfleet
 
+.PHONY: image
+image: ## the image dockfleet:VERSION; the Dockerfile says what can be set
+	@scripts/image.sh
+
 .PHONY: generate
 generate: ## write crds/manifests, and the chart's copies, from the types
 	cargo run --locked -p dockfleet -- crds --dir crds/manifests

@@ -5,16 +5,29 @@ set -euo pipefail
 . "$(dirname "$0")/common.sh"
 cd "$top"
 
+case "${DOCKFLEET_STATIC_BIN:-} $*" in
+" " | " "*chart*)
+    # For an image: what is compiled already, linked anew.
+    (cd "$top" && cargo rustc --locked -p dockfleet --bin dockfleet -- -C target-feature=+crt-static)
+    DOCKFLEET_STATIC_BIN=$target/image/dockfleet-debug
+    install -D -s "$target/debug/dockfleet" "$DOCKFLEET_STATIC_BIN"
+    ;;
+esac
+export DOCKFLEET_STATIC_BIN=${DOCKFLEET_STATIC_BIN:-}
 build_programs dockfleet
 KUBEBUILDER_ASSETS=${KUBEBUILDER_ASSETS:-$(e2e/tools/build.sh kubernetes)}
 DOCKFLEET_ENGINE_DIR=${DOCKFLEET_ENGINE_DIR:-$(e2e/tools/build.sh engine)}
 DOCKFLEET_KSTATUS_DIR=${DOCKFLEET_KSTATUS_DIR:-$(e2e/tools/build.sh kstatus)}
+DOCKFLEET_HELM_DIR=${DOCKFLEET_HELM_DIR:-$(e2e/tools/build.sh helm)}
+DOCKFLEET_PROMTOOL_DIR=${DOCKFLEET_PROMTOOL_DIR:-$(e2e/tools/build.sh promtool)}
 export KUBEBUILDER_ASSETS DOCKFLEET_ENGINE_DIR DOCKFLEET_KSTATUS_DIR
+export DOCKFLEET_HELM_DIR DOCKFLEET_PROMTOOL_DIR
 if [ ${#as_root[@]} -gt 0 ]; then
     triple=$(rustc -vV | sed -n 's/^host: //p' | tr 'a-z-' 'A-Z_')
     # cargo splits this at spaces; sudo's own PATH lacks what tests look for.
     export "CARGO_TARGET_${triple}_RUNNER=${as_root[*]} env PATH=$PATH HOME=$HOME\
  KUBEBUILDER_ASSETS=$KUBEBUILDER_ASSETS DOCKFLEET_ENGINE_DIR=$DOCKFLEET_ENGINE_DIR\
- DOCKFLEET_KSTATUS_DIR=$DOCKFLEET_KSTATUS_DIR"
+ DOCKFLEET_KSTATUS_DIR=$DOCKFLEET_KSTATUS_DIR DOCKFLEET_HELM_DIR=$DOCKFLEET_HELM_DIR\
+ DOCKFLEET_PROMTOOL_DIR=$DOCKFLEET_PROMTOOL_DIR DOCKFLEET_STATIC_BIN=$DOCKFLEET_STATIC_BIN"
 fi
 exec cargo test --locked --no-fail-fast -p dockfleet-e2e "${@:---tests}"

@@ -29,6 +29,7 @@ mod owned;
 mod process;
 mod program;
 mod recording;
+mod tools;
 mod verdict;
 mod wait;
 
@@ -41,5 +42,6 @@ pub use owned::{Folder, sweep};
 pub use process::Process;
 pub use program::Output;
 pub use recording::{Recording, Version};
+pub use tools::{helm, promtool};
 pub use verdict::{Verdict, argo_health, kstatus};
 pub use wait::eventually;

@@ -138,6 +138,10 @@ pub(crate) enum BuiltSet {
     Kubernetes,
     /// `kstatus` and `argo-health`.
     Kstatus,
+    /// `helm`.
+    Helm,
+    /// `promtool`.
+    Promtool,
 }
 
 /// Gives the folder that holds `set`, from its environment variable or built on first need
@@ -146,10 +150,14 @@ pub(crate) fn built(set: BuiltSet) -> Result<&'static Path> {
     static ENGINE: OnceLock<PathBuf> = OnceLock::new();
     static KUBERNETES: OnceLock<PathBuf> = OnceLock::new();
     static KSTATUS: OnceLock<PathBuf> = OnceLock::new();
+    static HELM: OnceLock<PathBuf> = OnceLock::new();
+    static PROMTOOL: OnceLock<PathBuf> = OnceLock::new();
     let (cell, variable, name) = match set {
         BuiltSet::Engine => (&ENGINE, "DOCKFLEET_ENGINE_DIR", "engine"),
         BuiltSet::Kubernetes => (&KUBERNETES, "KUBEBUILDER_ASSETS", "kubernetes"),
         BuiltSet::Kstatus => (&KSTATUS, "DOCKFLEET_KSTATUS_DIR", "kstatus"),
+        BuiltSet::Helm => (&HELM, "DOCKFLEET_HELM_DIR", "helm"),
+        BuiltSet::Promtool => (&PROMTOOL, "DOCKFLEET_PROMTOOL_DIR", "promtool"),
     };
     if let Some(folder) = cell.get() {
         return Ok(folder);
