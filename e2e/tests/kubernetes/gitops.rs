@@ -12,7 +12,7 @@ use dockfleet_planner::render;
 use dockfleet_planner::resource::Resource;
 use serde_json::Value;
 
-use crate::bench::{Bench, FLEET, network, ready_reason, volume};
+use crate::bench::{Bench, FLEET, condition, network, ready_reason, volume};
 
 const NETWORKS: &str = "/apis/dockfleet.io/v1alpha1/dockernetworks";
 /// Everything that a verdict hangs on.
@@ -136,13 +136,29 @@ impl World {
     }
 }
 
+/// The host, where nobody has said on it that its present spec is heard of and that all is well.
+fn agent_that_is_missing(host: &Value) -> Vec<String> {
+    let ready = condition(host, "Ready");
+    let heard = ready["observedGeneration"] == host["metadata"]["generation"];
+    let missing = !heard || ready["status"] != "True";
+    missing
+        .then(|| word(&host["metadata"]["name"]))
+        .into_iter()
+        .collect()
+}
+
 fn health_lua() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/gitops/argocd/health/health.lua")
 }
 
 /// What Argo CD may show of what kstatus calls so.
 fn agree(object: &Value, flux: &Verdict, argo: &Verdict) -> bool {
-    let suspended = object["spec"]["suspend"] == true;
+    let suspended = object["spec"]["suspend"] == true || object["spec"]["paused"] == true;
+    // Of a host Argo CD is told that it is silent; kstatus knows no such condition.
+    let reachable = condition(object, "Reachable")["status"].clone();
+    if object["kind"] == "DockerHost" && flux.status == "Current" && reachable != "True" {
+        return argo.status != "Healthy" || reachable.is_null();
+    }
     match flux.status.as_str() {
         "Current" => argo.status == if suspended { "Suspended" } else { "Healthy" },
         "Failed" => argo.status == if suspended { "Suspended" } else { "Degraded" },
@@ -267,6 +283,18 @@ fn nothing_looks_finished_before_it_is() -> Result<()> {
     bench.ready("dnet/front")?;
     bench.ready("dvol/data")?;
 
+    life.now("a host is paused")?;
+    let paused = |is| format!("{{\"spec\": {{\"paused\": {is}}}}}");
+    let host = format!("dhost/h1 -n {FLEET}");
+    bench.patch(&host, &paused(true))?;
+    bench.until(
+        &host,
+        "{.status.conditions[?(@.type==\"Paused\")].status}=True",
+    )?;
+    life.now("and goes on")?;
+    bench.patch(&host, &paused(false))?;
+    bench.until(&host, "{.status.observedGeneration}=3")?;
+
     life.now("deleted")?;
     bench.kubectl("delete dnet/front dvol/data --timeout=60s")?;
     let over = |all: &[Version]| {
@@ -279,7 +307,7 @@ fn nothing_looks_finished_before_it_is() -> Result<()> {
 
     let judged: Vec<Version> = versions
         .iter()
-        .filter(|v| !v.deleted && v.object["metadata"]["namespace"] == "default")
+        .filter(|v| !v.deleted && v.object["kind"] != "HostAssignment")
         .cloned()
         .collect();
     let objects: Vec<Value> = judged.iter().map(|v| v.object.clone()).collect();
@@ -288,7 +316,11 @@ fn nothing_looks_finished_before_it_is() -> Result<()> {
     let world = World(versions);
     let mut table = Table::default();
     for ((version, flux), argo) in judged.iter().zip(&flux).zip(&argo) {
-        let missing = world.missing(version)?;
+        let missing = if version.object["kind"] == "DockerHost" {
+            agent_that_is_missing(&version.object)
+        } else {
+            world.missing(version)?
+        };
         table.add(life.part(version), version, flux, argo, &missing);
     }
     table.print();
@@ -302,6 +334,12 @@ fn nothing_looks_finished_before_it_is() -> Result<()> {
                 "{part}: {met:?}"
             );
         }
+    }
+    for (part, end) in [
+        ("a host is paused", "Current Suspended"),
+        ("and goes on", DONE),
+    ] {
+        assert_eq!(table.met(part, "h1").last().map_or("", String::as_str), end);
     }
     for (part, name, verdict) in ON_THE_WAY {
         let met = table.met(part, name);

@@ -134,7 +134,7 @@ fn argo_cd_and_flux_are_told_of_what_there_is() -> Result<()> {
 
     let health = built(&plane, "argocd/health")?;
     let script = fs::read_to_string(project().join("examples/gitops/argocd/health/health.lua"))?;
-    for kind in ["DockerNetwork", "DockerVolume"] {
+    for kind in ["DockerHost", "DockerNetwork", "DockerVolume"] {
         let key = format!("resource.customizations.health.dockfleet.io_{kind}");
         let config = health.first().context("there is no configuration")?;
         assert_eq!(config["data"][key.as_str()], script.as_str());

@@ -24,6 +24,11 @@ end
 if obj.spec.suspend or obj.spec.paused then
   return health("Suspended")
 end
+-- Of a host that is silent, what its agent said last is all that is known.
+local reachable = conditions.Reachable
+if reachable ~= nil and reachable.status ~= "True" then
+  return health(reachable.status == "False" and "Degraded" or "Progressing", reachable.message)
+end
 if holds("Stalled") then
   return health("Degraded")
 end
