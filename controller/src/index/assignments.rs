@@ -35,9 +35,10 @@ impl Index {
         // Somebody else wrote what only the controller writes.
         let rewritten = before.as_ref().map(|b| &b.spec) != new.map(|n| &n.spec);
         let foreign = rewritten && *source == Source::Watched;
-        let misses = touched
-            .iter()
-            .fold(false, |any, uid| state.hear_of_credentials(uid) || any);
+        let mut misses = false;
+        for uid in &touched {
+            misses |= state.hear_of_credentials(uid);
+        }
         if let_go || misses || foreign || was_unreadable {
             self.dirty.hosts.insert(name.clone());
         }

@@ -116,13 +116,6 @@ impl Bench {
         }
     }
 
-    /// Gives the whole log of the controller.
-    pub(crate) fn controller_log(&self) -> Result<String> {
-        let controller = self.controller.borrow();
-        let controller = controller.as_ref().context("the controller does not run")?;
-        Ok(std::fs::read_to_string(controller.log_path())?)
-    }
-
     /// Gives the file that the controller logs to.
     pub(crate) fn controller_log_path(&self) -> Result<PathBuf> {
         let controller = self.controller.borrow();

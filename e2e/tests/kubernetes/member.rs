@@ -105,13 +105,6 @@ impl Member {
             .map_or_else(|| "it does not run".to_owned(), Process::log)
     }
 
-    /// Gives the whole log of the agent.
-    pub(crate) fn whole_agent_log(&self) -> Result<String> {
-        let agent = self.agent.borrow();
-        let agent = agent.as_ref().context("the agent does not run")?;
-        Ok(std::fs::read_to_string(agent.log_path())?)
-    }
-
     /// Gives the folder of the agent's journal.
     pub(crate) fn state_dir(&self) -> PathBuf {
         self.engine.data_root().with_file_name("agent")

@@ -20,7 +20,7 @@ const LIMIT: Duration = Duration::from_secs(10);
 const COMPOSED: [&str; 2] = ["version", "call"];
 
 /// Asks by HTTP, and gives the status and the text of the answer.
-fn get(address: SocketAddr, path: &str) -> Result<(u16, String)> {
+pub(crate) fn get(address: SocketAddr, path: &str) -> Result<(u16, String)> {
     let mut stream = TcpStream::connect_timeout(&address, LIMIT)?;
     stream.set_read_timeout(Some(LIMIT))?;
     write!(
@@ -35,7 +35,7 @@ fn get(address: SocketAddr, path: &str) -> Result<(u16, String)> {
 }
 
 /// Gives where a process serves, by its log, when it does and is ready.
-fn served(log: &Path, host: Ipv4Addr) -> Result<SocketAddr> {
+pub(crate) fn served(log: &Path, host: Ipv4Addr) -> Result<SocketAddr> {
     eventually("a process that is ready", SOON, || {
         let text = fs::read_to_string(log).map_err(|e| e.to_string())?;
         let mut lines = text
