@@ -123,6 +123,7 @@ pub async fn run(config: AgentConfig, shutdown: CancellationToken) -> Result<(),
         config.namespace.clone(),
         config.host.clone(),
         config.heartbeat,
+        config.vitals.metrics.clone(),
         shutdown.clone(),
     ));
     let assignments: Api<DeserializeGuard<HostAssignment>> =

@@ -12,6 +12,7 @@ use kube::{Api, Client};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
+use crate::metrics::Metrics;
 use crate::pass::sentence;
 use crate::retry::{Backoff, around};
 
@@ -41,6 +42,7 @@ pub(crate) async fn run(
     namespace: String,
     host: String,
     interval: Duration,
+    metrics: Metrics,
     shutdown: CancellationToken,
 ) {
     let leases: Api<Lease> = Api::namespaced(client, &namespace);
@@ -57,6 +59,7 @@ pub(crate) async fn run(
                 around(interval, SHARE)
             }
             Err(err) => {
+                metrics.heartbeat_failed();
                 let error = sentence(&err);
                 if failing {
                     tracing::debug!(error, "heartbeat failed again");

@@ -37,6 +37,7 @@ pub(crate) struct Metrics {
     engine_up: Gauge,
     passes: Family<ResultLabel, Counter>,
     report_errors: Counter,
+    heartbeat_errors: Counter,
     journal_errors: Counter,
 }
 
@@ -113,6 +114,7 @@ impl Default for Metrics {
             engine_up: Gauge::default(),
             passes: Family::default(),
             report_errors: Counter::default(),
+            heartbeat_errors: Counter::default(),
             journal_errors: Counter::default(),
         }
     }
@@ -164,6 +166,11 @@ impl Metrics {
             "report_errors",
             "Reports that did not reach the API server; each is tried again",
             all.report_errors.clone(),
+        );
+        r.register(
+            "heartbeat_errors",
+            "Heartbeats that did not reach the API server; each is tried again",
+            all.heartbeat_errors.clone(),
         );
         r.register(
             "journal_errors",
@@ -248,6 +255,11 @@ impl Metrics {
     /// Says that a report did not reach the API server.
     pub(crate) fn report_failed(&self) {
         self.report_errors.inc();
+    }
+
+    /// Says that a heartbeat did not reach the API server.
+    pub(crate) fn heartbeat_failed(&self) {
+        self.heartbeat_errors.inc();
     }
 
     /// Says that the journal could not be written.

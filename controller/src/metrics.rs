@@ -3,6 +3,7 @@
 //! No label names a host, a resource or a namespace: the number of series is bounded by the program.
 
 use std::fmt::Write as _;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use dockfleet_crds::EntryState;
@@ -29,6 +30,9 @@ pub(crate) struct Metrics {
     resources: Family<ResourceLabels, Gauge>,
     entries: Family<EntryLabels, Gauge>,
     tombstones: Gauge,
+    hosts: Family<HostLabel, Gauge>,
+    heartbeat_age: Gauge<f64, AtomicU64>,
+    brake_engaged: Gauge,
     convergence: Histogram,
 }
 
@@ -61,6 +65,11 @@ struct ErrorLabels {
 struct ResourceLabels {
     kind: &'static str,
     ready: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct HostLabel {
+    reachable: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -100,6 +109,9 @@ impl Default for Metrics {
             resources: Family::default(),
             entries: Family::default(),
             tombstones: Gauge::default(),
+            hosts: Family::default(),
+            heartbeat_age: Gauge::default(),
+            brake_engaged: Gauge::default(),
             convergence: Histogram::new(CONVERGENCE),
         }
     }
@@ -146,6 +158,22 @@ impl Metrics {
             "tombstones",
             "Entries by which a host is to let go of an object",
             all.tombstones.clone(),
+        );
+        r.register(
+            "hosts",
+            "Hosts, by the status of their condition Reachable",
+            all.hosts.clone(),
+        );
+        r.register_with_unit(
+            "heartbeat_age",
+            "Since the host was heard of that has been silent longest",
+            Unit::Seconds,
+            all.heartbeat_age.clone(),
+        );
+        r.register(
+            "brake_engaged",
+            "Resources that would let go of much at once and wait to be allowed to",
+            all.brake_engaged.clone(),
         );
         r.register_with_unit(
             "convergence",
@@ -221,5 +249,20 @@ impl Metrics {
             }
         }
         self.tombstones.set(census.tombstones);
+        let hosts = census.hosts;
+        for (reachable, count) in [
+            (Truth::True, hosts.reachable),
+            (Truth::False, hosts.offline),
+            (Truth::Unknown, hosts.unknown),
+        ] {
+            let reachable = reachable.as_str();
+            self.hosts
+                .get_or_create(&HostLabel { reachable })
+                .set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
+        let age = census.heartbeat_age.unwrap_or_default();
+        self.heartbeat_age.set(age.as_secs_f64());
+        let stopped = i64::try_from(census.stopped).unwrap_or(i64::MAX);
+        self.brake_engaged.set(stopped);
     }
 }

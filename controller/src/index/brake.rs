@@ -115,6 +115,9 @@ impl Index {
     /// Notes whether a namespace's annotation lets what is in it go with it.
     pub(super) fn review_namespace(&mut self, meta: &ObjectMeta) {
         let name = meta.name.clone().unwrap_or_default();
+        if meta.deletion_timestamp.is_some() {
+            self.reconsider(&name);
+        }
         let allowed = allows(meta).is_some() && allows(meta) == meta.uid.as_deref();
         let news = if allowed {
             self.brakes.allowed.insert(name.clone())
@@ -123,6 +126,20 @@ impl Index {
         };
         if news {
             self.review_deletions(&name);
+        }
+    }
+
+    /// Has it found out again what the deletion of what was stopped means, now that its namespace goes
+    /// too: it would wait there for ever, and goes with its namespace instead.
+    fn reconsider(&mut self, namespace: &str) {
+        for uid in self.parents_in(namespace) {
+            let Some(parent) = self.parents.get_mut(&uid) else {
+                continue;
+            };
+            if parent.brake.holds() && parent.fate == Some(Fate::Deleted) {
+                parent.fate = None;
+                self.dirty.now.insert(uid);
+            }
         }
     }
 
@@ -252,10 +269,6 @@ impl Index {
     }
 
     /// Counts the resources that were stopped.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "for the metrics, which come next")
-    )]
     pub(crate) fn stopped(&self) -> usize {
         let all = self.parents.values();
         all.filter(|p| p.brake.stopped.is_some()).count()

@@ -1,11 +1,13 @@
 //! How many there are of what.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use dockfleet_crds::condition::{self, Truth};
 use dockfleet_crds::{EntryState, Intent};
 
 use super::Index;
+use super::heartbeats::Reached;
 
 /// Numbers of resources and entries.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -16,12 +18,23 @@ pub(crate) struct Census {
     pub(crate) entries: BTreeMap<(&'static str, &'static str), i64>,
     /// Entries that hosts must let go of.
     pub(crate) tombstones: i64,
+    /// Hosts of the fleet.
+    pub(crate) hosts: Reached,
+    /// Since the host was heard of that has been silent longest.
+    pub(crate) heartbeat_age: Option<Duration>,
+    /// Resources that the brake has stopped.
+    pub(crate) stopped: usize,
 }
 
 impl Index {
     /// Counts what is known.
     pub(crate) fn census(&self) -> Census {
-        let mut census = Census::default();
+        let mut census = Census {
+            hosts: self.reached(),
+            heartbeat_age: self.oldest_heartbeat(),
+            stopped: self.stopped(),
+            ..Census::default()
+        };
         for parent in self.parents.values() {
             let resource = parent.object.resource();
             let conditions = resource.status().map_or(&[][..], |s| &s.conditions);

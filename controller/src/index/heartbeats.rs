@@ -389,10 +389,6 @@ impl Index {
     }
 
     /// Counts the hosts that are heard of, and those that are not.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "for the metrics, which come next")
-    )]
     pub(crate) fn reached(&self) -> Reached {
         let mut all = Reached::default();
         for state in self.hosts.values().filter(|s| s.host().is_some()) {
@@ -406,10 +402,6 @@ impl Index {
     }
 
     /// Returns how long ago the host was heard of that has been silent longest.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "for the metrics, which come next")
-    )]
     pub(crate) fn oldest_heartbeat(&self) -> Option<Duration> {
         let hosts = self.hosts.values().filter(|s| s.host().is_some());
         let oldest = hosts.filter_map(|s| s.pulse.heard).min()?;

@@ -218,19 +218,7 @@ fn a_namespace_that_goes_with_many_resources_stops_and_asks_and_not_for_ever() {
                 .contains("kubectl annotate namespace/apps")
         );
         if allowed {
-            let metadata = ObjectMeta {
-                name: Some("apps".to_owned()),
-                uid: Some("uid-apps".to_owned()),
-                annotations: Some(map(&[(ALLOW_REMOVAL, "uid-apps")])),
-                ..ObjectMeta::default()
-            };
-            let object = PartialObjectMeta::<Namespace> {
-                metadata,
-                types: None,
-                _phantom: PhantomData,
-            };
-            world.take_in(Change::Namespace(Seen::Applied(Box::new(object))));
-            world.settle();
+            namespace_goes(&mut world, &[(ALLOW_REMOVAL, "uid-apps")]);
         }
         world
     };
@@ -241,6 +229,51 @@ fn a_namespace_that_goes_with_many_resources_stops_and_asks_and_not_for_ever() {
     assert_eq!(count(&world, "h1", Intent::Present), 20);
     wait(&mut world, 3700);
     assert_eq!(count(&world, "h1", Intent::Absent), 20);
+}
+
+/// Namespace `apps` is being deleted, with these annotations.
+fn namespace_goes(world: &mut World, annotations: &[(&str, &str)]) {
+    let metadata = ObjectMeta {
+        name: Some("apps".to_owned()),
+        uid: Some("uid-apps".to_owned()),
+        annotations: Some(map(annotations)),
+        deletion_timestamp: Some(Time(Timestamp::UNIX_EPOCH)),
+        ..ObjectMeta::default()
+    };
+    let object = PartialObjectMeta::<Namespace> {
+        metadata,
+        types: None,
+        _phantom: PhantomData,
+    };
+    world.take_in(Change::Namespace(Seen::Applied(Box::new(object))));
+    world.settle();
+}
+
+#[test]
+fn what_waits_in_a_namespace_goes_with_it_and_removes_nothing() {
+    let mut world = World::of(1);
+    let all = many(&mut world, 20);
+    for network in &all {
+        delete(&mut world, network, Fate::Deleted);
+    }
+    wait(&mut world, 10);
+    assert_eq!(world.index.stopped(), 20);
+    namespace_goes(&mut world, &[]);
+    for network in &all {
+        let uid = network.metadata.uid.clone().unwrap();
+        assert_eq!(world.work(&uid).unwrap().steps, [Step::DecideFate]);
+        world.index.set_fate(&uid, Fate::SweptAway);
+    }
+    wait(&mut world, 3700);
+    for entry in world.assignment("h1").spec.entries {
+        let Ok(Desired::Tombstone(tombstone)) = Desired::of(&entry) else {
+            panic!("not a tombstone: {entry:?}");
+        };
+        assert_eq!(
+            tombstone.policy,
+            dockfleet_crds::policy::DeletionPolicy::Retain
+        );
+    }
 }
 
 #[test]
