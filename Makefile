@@ -80,6 +80,10 @@ generate: ## write crds/manifests, and the chart's copies, from the types
 bench: ## measure against the bare engine API, Ansible and docker compose (root or sudo)
 	@scripts/bench.sh
 
+.PHONY: scale
+scale: ## measure fleets of 1,000 and 3,000 hosts with simulated engines (root or sudo)
+	@scripts/scale.sh
+
 .PHONY: fmt
 fmt: ## format the code
 	cargo fmt --all

@@ -14,6 +14,7 @@ use crate::lab::{Lab, new_engine, say, version};
 use crate::recorder::Recorder;
 use crate::report::{Goal, Report, Unit};
 use crate::sample::Sample;
+use crate::usage::memory;
 use crate::wanted::Wanted;
 use crate::writes::Writes;
 
@@ -61,7 +62,7 @@ pub(crate) fn measure(lab: &Lab, report: &mut Report) -> Result<()> {
 
         let mut resident = Vec::new();
         for _ in 0..LOOKS {
-            resident.push(memory(&agent, "VmRSS")?);
+            resident.push(memory(agent.pid(), "VmRSS")?);
             sleep(Duration::from_secs(1));
         }
         report.figure(
@@ -74,10 +75,10 @@ pub(crate) fn measure(lab: &Lab, report: &mut Report) -> Result<()> {
         report.note(format!(
             "Engine {name}, agent idle: anonymous {:.1} MB, of files (the program itself) {:.1} MB; \
              the most it ever had {:.1} MB. Controller beside it: resident {:.1} MB.",
-            memory(&agent, "RssAnon")? / 1e6,
-            memory(&agent, "RssFile")? / 1e6,
-            memory(&agent, "VmHWM")? / 1e6,
-            memory(&controller, "VmRSS")? / 1e6,
+            memory(agent.pid(), "RssAnon")? / 1e6,
+            memory(agent.pid(), "RssFile")? / 1e6,
+            memory(agent.pid(), "VmHWM")? / 1e6,
+            memory(controller.pid(), "VmRSS")? / 1e6,
         ));
         passes(&name, &engine, &recorder, &plane, &agent, report)?;
     }
@@ -183,17 +184,6 @@ fn all_ready(plane: &ControlPlane) -> Result<()> {
         .count();
     ensure!(ready == 2 * usize::from(WANTED.0), "{ready} are ready");
     Ok(())
-}
-
-/// Gives a line of `/proc/PID/status`, in bytes.
-fn memory(process: &Process, what: &str) -> Result<f64> {
-    let text = fs::read_to_string(format!("/proc/{}/status", process.pid()))?;
-    let kilobytes = text
-        .lines()
-        .find_map(|line| line.strip_prefix(what)?.strip_prefix(':'))
-        .and_then(|rest| rest.split_whitespace().next())
-        .with_context(|| format!("no {what} in the status of a process"))?;
-    Ok(kilobytes.parse::<f64>()? * 1024.0)
 }
 
 /// Gives the time that all threads of a process have run, to the nanosecond.

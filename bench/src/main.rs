@@ -15,14 +15,13 @@ mod recorder;
 mod replay;
 mod report;
 mod run;
-mod sample;
 mod scratch;
 mod unchanged;
 mod wanted;
-mod writes;
 
 use anyhow::{Result, ensure};
 use clap::{Parser, ValueEnum};
+use dockfleet_bench::{sample, usage, writes};
 
 use crate::lab::Lab;
 use crate::report::Report;

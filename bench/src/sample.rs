@@ -6,10 +6,11 @@ use anyhow::{Result, ensure};
 
 /// Measurements of one thing, at least one, from the smallest to the largest.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Sample(Vec<f64>);
+pub struct Sample(Vec<f64>);
 
 impl Sample {
-    pub(crate) fn new(values: impl IntoIterator<Item = f64>) -> Result<Self> {
+    /// Sorts the values; none at all is an error.
+    pub fn new(values: impl IntoIterator<Item = f64>) -> Result<Self> {
         let mut values: Vec<f64> = values.into_iter().collect();
         ensure!(!values.is_empty(), "nothing was measured");
         values.sort_by(f64::total_cmp);
@@ -17,7 +18,7 @@ impl Sample {
     }
 
     /// Takes durations, in seconds.
-    pub(crate) fn of_durations(values: &[Duration]) -> Result<Self> {
+    pub fn of_durations(values: &[Duration]) -> Result<Self> {
         Self::new(values.iter().map(Duration::as_secs_f64))
     }
 
@@ -25,20 +26,23 @@ impl Sample {
     ///
     /// The two of a pair were measured one after the other, so whatever slowed the machine down for
     /// a while is in both.
-    pub(crate) fn of_ratios(above: &[Duration], below: &[Duration]) -> Result<Self> {
+    pub fn of_ratios(above: &[Duration], below: &[Duration]) -> Result<Self> {
         let pairs = above.iter().zip(below);
         Self::new(pairs.map(|(a, b)| a.as_secs_f64() / b.as_secs_f64()))
     }
 
-    pub(crate) fn min(&self) -> f64 {
+    /// Gives the smallest.
+    pub fn min(&self) -> f64 {
         self.0.first().copied().unwrap_or(f64::NAN)
     }
 
-    pub(crate) fn max(&self) -> f64 {
+    /// Gives the largest.
+    pub fn max(&self) -> f64 {
         self.0.last().copied().unwrap_or(f64::NAN)
     }
 
-    pub(crate) fn median(&self) -> f64 {
+    /// Gives the one in the middle, or what lies between the two in the middle.
+    pub fn median(&self) -> f64 {
         let upper = self.0.len() / 2;
         let lower = (self.0.len() - 1) / 2;
         let at = |index: usize| self.0.get(index).copied().unwrap_or(f64::NAN);
@@ -47,7 +51,7 @@ impl Sample {
 }
 
 /// Gives the middle one of several durations; of an even number the later.
-pub(crate) fn median(durations: &[Duration]) -> Result<Duration> {
+pub fn median(durations: &[Duration]) -> Result<Duration> {
     let mut sorted = durations.to_vec();
     sorted.sort();
     let middle = sorted.get(sorted.len() / 2).copied();

@@ -6,7 +6,9 @@ use std::fmt;
 use anyhow::Result;
 use dockfleet_e2e::ControlPlane;
 
-const METRIC: &str = "apiserver_request_total{";
+use crate::exposition::{self, count};
+
+const METRIC: &str = "apiserver_request_total";
 /// What changes something. POST is among it, and is also how a permission or token is asked for,
 /// which writes nothing.
 const VERBS: [&str; 6] = [
@@ -22,38 +24,31 @@ const LEFT_OUT: [&str; 3] = ["leases", "subjectaccessreviews", "tokenreviews"];
 
 /// Requests to write by what they were for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Writes(BTreeMap<String, u32>);
+pub struct Writes(BTreeMap<String, u32>);
 
 impl Writes {
     /// Counts those since the start of the API server.
-    pub(crate) fn count(plane: &ControlPlane) -> Result<Self> {
+    pub fn count(plane: &ControlPlane) -> Result<Self> {
         Ok(Self::of(
             &plane.kubectl(["get", "--raw", "/metrics"])?.ok()?,
         ))
     }
 
-    fn of(metrics: &str) -> Self {
+    /// Counts those in what an API server's `/metrics` says.
+    pub fn of(metrics: &str) -> Self {
         let mut all = BTreeMap::new();
-        for line in metrics.lines() {
-            let Some((labels, value)) = line
-                .strip_prefix(METRIC)
-                .and_then(|rest| rest.rsplit_once("} "))
-            else {
-                continue;
-            };
-            let (verb, resource) = (label(labels, "verb"), label(labels, "resource"));
+        for sample in exposition::samples(metrics, METRIC) {
+            let (verb, resource) = (sample.label("verb"), sample.label("resource"));
             if VERBS.contains(&verb) && !LEFT_OUT.contains(&resource) {
-                let what = format!("{verb} {resource}/{}", label(labels, "subresource"));
-                // Metrics are floating point numbers without a fraction.
-                let count = value.split('.').next().and_then(|count| count.parse().ok());
-                *all.entry(what).or_default() += count.unwrap_or(u32::MAX);
+                let what = format!("{verb} {resource}/{}", sample.label("subresource"));
+                *all.entry(what).or_default() += count(sample.value);
             }
         }
         Self(all)
     }
 
     /// Gives what came after `before`.
-    pub(crate) fn since(&self, before: &Self) -> Self {
+    pub fn since(&self, before: &Self) -> Self {
         let more = self.0.iter().filter_map(|(what, count)| {
             let more = count - before.0.get(what).copied().unwrap_or(0);
             (more > 0).then(|| (what.clone(), more))
@@ -61,7 +56,8 @@ impl Writes {
         Self(more.collect())
     }
 
-    pub(crate) fn total(&self) -> u32 {
+    /// Counts them all.
+    pub fn total(&self) -> u32 {
         self.0.values().sum()
     }
 }
@@ -75,13 +71,6 @@ impl fmt::Display for Writes {
             .collect();
         f.write_str(&parts.join(", "))
     }
-}
-
-fn label<'a>(labels: &'a str, name: &str) -> &'a str {
-    labels
-        .split(',')
-        .find_map(|label| label.strip_prefix(name)?.strip_prefix("=\""))
-        .map_or("", |value| value.trim_end_matches('"'))
 }
 
 #[cfg(test)]

@@ -287,6 +287,12 @@ impl ControlPlane {
             .pid())
     }
 
+    /// Gives the process id of etcd, for measurements.
+    pub fn etcd_pid(&self) -> Result<u32> {
+        let servers = self.servers();
+        Ok(servers.etcd.as_ref().context("etcd does not run")?.pid())
+    }
+
     fn data(&self) -> PathBuf {
         self.folder.file("etcd")
     }
