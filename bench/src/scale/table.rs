@@ -82,10 +82,14 @@ fn text(wanted: &Wanted, machine: &str, fleets: &[Fleet]) -> Result<String> {
         let cells = cells.chain([row.goal, row.verdict.to_owned()]);
         text += &line(&cells.collect::<Vec<_>>());
     }
-    text += &format!(
-        "\n| what a fleet takes | each further host | {} hosts |\n| --- | --- | --- |\n",
-        limits::HOSTS
-    );
+    let head = [
+        "what a fleet takes".to_owned(),
+        "each further host".to_owned(),
+        format!("{} hosts", limits::HOSTS),
+    ];
+    text += "\n";
+    text += &line(&head);
+    text += &line(&head.map(|_| "---".to_owned()));
     for (what, growth, show) in growths(fleets) {
         if let Some(growth) = growth {
             let cells = [
@@ -99,7 +103,9 @@ fn text(wanted: &Wanted, machine: &str, fleets: &[Fleet]) -> Result<String> {
     text += "\nWritten in the edits:\n";
     for fleet in fleets {
         for round in &fleet.rounds {
-            text += &format!("- {} hosts: {}\n", fleet.hosts, round.edit.writes);
+            let hosts = fleet.hosts.to_string();
+            let writes = round.edit.writes.to_string();
+            text += &["- ", &hosts, " hosts: ", &writes, "\n"].concat();
         }
     }
     Ok(text)
