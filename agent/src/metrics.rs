@@ -38,6 +38,8 @@ pub(crate) struct Metrics {
     passes: Family<ResultLabel, Counter>,
     report_errors: Counter,
     heartbeat_errors: Counter,
+    /// One series or none: what has no token has no expiry.
+    token_expiry: Family<[(&'static str, &'static str); 0], Gauge>,
     journal_errors: Counter,
 }
 
@@ -115,6 +117,7 @@ impl Default for Metrics {
             passes: Family::default(),
             report_errors: Counter::default(),
             heartbeat_errors: Counter::default(),
+            token_expiry: Family::default(),
             journal_errors: Counter::default(),
         }
     }
@@ -171,6 +174,12 @@ impl Metrics {
             "heartbeat_errors",
             "Heartbeats that did not reach the API server; each is tried again",
             all.heartbeat_errors.clone(),
+        );
+        r.register_with_unit(
+            "token_expiry_timestamp",
+            "When the token of this host ends, in seconds since 1970",
+            Unit::Seconds,
+            all.token_expiry.clone(),
         );
         r.register(
             "journal_errors",
@@ -260,6 +269,11 @@ impl Metrics {
     /// Says that a heartbeat did not reach the API server.
     pub(crate) fn heartbeat_failed(&self) {
         self.heartbeat_errors.inc();
+    }
+
+    /// Says when the token of this host ends, in seconds since 1970.
+    pub(crate) fn token_ends(&self, at: i64) {
+        self.token_expiry.get_or_create(&[]).set(at);
     }
 
     /// Says that the journal could not be written.

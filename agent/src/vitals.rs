@@ -8,6 +8,7 @@ use dockfleet_vitals::{Pulse, Verdict, Vitals};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use prometheus_client::registry::Registry;
+use tokio::sync::watch;
 
 use crate::metrics::Metrics;
 
@@ -35,6 +36,18 @@ impl AgentVitals {
             registry,
             looked: AtomicBool::new(false),
         })
+    }
+
+    /// Says when the token of this host ends, for as long as that is told.
+    pub async fn follow_token(&self, mut expiry: watch::Receiver<Option<i64>>) {
+        loop {
+            if let Some(at) = *expiry.borrow_and_update() {
+                self.metrics.token_ends(at);
+            }
+            if expiry.changed().await.is_err() {
+                return;
+            }
+        }
     }
 
     /// Says whether the engine could be looked at.

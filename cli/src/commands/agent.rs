@@ -54,7 +54,9 @@ pub(crate) async fn run(mut args: AgentArgs) -> anyhow::Result<Exit> {
             life: args.life.token_life,
             share: args.token_renew_at,
         };
-        let (expiry, _) = watch::channel(None);
+        let (expiry, told) = watch::channel(None);
+        let vitals = config.vitals.clone();
+        tokio::spawn(async move { vitals.follow_token(told).await });
         tokio::spawn(keep(store, enrolment, renewal, expiry, shutdown.clone()));
     }
     // Large, because it holds a pass.
