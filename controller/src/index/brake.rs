@@ -112,6 +112,20 @@ impl Index {
         }
     }
 
+    /// Looks at every resource.
+    pub(super) fn review_all(&mut self) {
+        let all: Vec<Uid> = self.parents.keys().cloned().collect();
+        let mut namespaces = BTreeSet::new();
+        for uid in all {
+            self.review_selection(&uid);
+            let deleting = self.parents.get(&uid).filter(|p| p.object.is_deleting());
+            namespaces.extend(deleting.map(|p| p.object.name().namespace));
+        }
+        for namespace in namespaces {
+            self.review_deletions(&namespace);
+        }
+    }
+
     /// Notes whether a namespace's annotation lets what is in it go with it.
     pub(super) fn review_namespace(&mut self, meta: &ObjectMeta) {
         let name = meta.name.clone().unwrap_or_default();

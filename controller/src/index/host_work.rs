@@ -37,6 +37,8 @@ impl Index {
     /// Works out every host's entries once, without doing anything about them. Until that is done
     /// nothing is known of any resource on any host, and every status would be taken back.
     pub(crate) fn look_at_all(&mut self) {
+        // What hosts have was not known when the resources came.
+        self.review_all();
         let names: Vec<Name> = self.hosts.keys().cloned().collect();
         for name in names {
             self.host_work(&name);

@@ -8,6 +8,7 @@
 )]
 
 mod bench;
+mod brake;
 mod conditions;
 mod conflict;
 mod crashes;

@@ -289,14 +289,17 @@ fn a_controller_that_starts_goes_on_waiting() {
 
     let mut again = World::of(0);
     again.version = world.version;
+    again.network(&typo);
     for host in ["h1", "h3"] {
         again.host(host, &[("site", "a")], NamespacesFrom::All);
-        let assignment = Box::new(world.assignment(host));
-        again.take_in(Change::Assignment(Seen::Listed(assignment)));
     }
     again.host("h8", &[("site", "typo")], NamespacesFrom::All);
     again.host("h9", &[("site", "typo")], NamespacesFrom::All);
-    again.network(&typo);
+    for host in ["h1", "h3"] {
+        let assignment = Box::new(world.assignment(host));
+        again.take_in(Change::Assignment(Seen::Listed(assignment)));
+    }
+    again.index.look_at_all();
     again.settle();
     for host in ["h1", "h3", "h8", "h9"] {
         assert_eq!(count(&again, host, Intent::Present), 1, "{host}");
