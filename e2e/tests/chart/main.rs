@@ -1,5 +1,5 @@
-//! The Helm chart, its alerts and dashboard, each with the real tools: Helm, promtool,
-//! the API server.
+//! The Helm chart, its alerts and dashboard, and the image, each with the real tools: Helm, promtool,
+//! the API server, the Docker Engine, and what `dockfleet` says of itself.
 #![expect(
     clippy::indexing_slicing,
     reason = "a JSON value answers for a field it lacks with null"
@@ -8,4 +8,7 @@
 mod alerts;
 mod combinations;
 mod dashboard;
+mod image;
+mod life;
 mod project;
+mod scrape;
