@@ -234,6 +234,29 @@ impl ControlPlane {
         self.kubeconfig_with_token(&token)
     }
 
+    /// Makes a token of a ServiceAccount that is bound to the Secret of the same name, as the API
+    /// server would have made it at another time or for a shorter life than it gives; both times are
+    /// seconds since 1970.
+    pub fn token(&self, namespace: &str, name: &str, issued: i64, expires: i64) -> Result<String> {
+        let uid = |kind: &str| -> Result<Value> {
+            let object = self.get_json(&[kind, name, "-n", namespace])?;
+            let uid = object.pointer("/metadata/uid").cloned();
+            uid.context("it has no UID")
+        };
+        let issuer = "https://kubernetes.default.svc";
+        let claims = json!({
+            "iss": issuer, "aud": [issuer],
+            "sub": format!("system:serviceaccount:{namespace}:{name}"),
+            "iat": issued, "nbf": issued, "exp": expires,
+            "kubernetes.io": {
+                "namespace": namespace,
+                "serviceaccount": {"name": name, "uid": uid("serviceaccount")?},
+                "secret": {"name": name, "uid": uid("secret")?},
+            },
+        });
+        credentials::sign(self.folder.path(), &claims)
+    }
+
     /// Runs `kubectl` as the administrator.
     pub fn kubectl(&self, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Result<Output> {
         program::run(&self.kubectl_command(args)?, LIMIT)

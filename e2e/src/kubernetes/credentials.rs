@@ -5,9 +5,11 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
-    KeyPair, KeyUsagePurpose, SanType,
+    KeyPair, KeyUsagePurpose, SanType, SigningKey as _,
 };
 use serde_json::{Value, json};
 
@@ -89,4 +91,31 @@ pub(super) fn write_kubeconfig(
     });
     fs::write(folder.join(name), format!("{text:#}\n"))
         .with_context(|| format!("could not write {name}"))
+}
+
+/// Signs a token with these claims, as the API server does: with the key of service accounts.
+pub(super) fn sign(folder: &Path, claims: &Value) -> Result<String> {
+    let key = KeyPair::from_pem(&fs::read_to_string(folder.join("accounts.key"))?)?;
+    let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let header = json!({"alg": "ES256", "typ": "JWT"});
+    let text = format!("{}.{}", part(&header), part(claims));
+    let signature = key.sign(text.as_bytes())?;
+    let signature = fixed(&signature).context("an odd signature")?;
+    Ok(format!("{text}.{}", URL_SAFE_NO_PAD.encode(signature)))
+}
+
+/// Turns a signature in DER (a sequence of two integers) into the form that a token has it in: both
+/// with 32 bytes.
+fn fixed(der: &[u8]) -> Option<Vec<u8>> {
+    let mut rest = der.get(2..)?;
+    let mut all = Vec::new();
+    for _ in 0..2 {
+        let length = usize::from(*rest.get(1)?);
+        let number = rest.get(2..2 + length)?;
+        rest = rest.get(2 + length..)?;
+        let significant = number.get(number.len().saturating_sub(32)..)?;
+        all.extend(std::iter::repeat_n(0, 32 - significant.len()));
+        all.extend(significant);
+    }
+    Some(all)
 }

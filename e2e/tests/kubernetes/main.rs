@@ -31,4 +31,5 @@ mod reconcile_request;
 mod replay;
 mod rights;
 mod selection;
+mod tokens;
 mod vitals;
