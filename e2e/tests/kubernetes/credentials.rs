@@ -196,6 +196,14 @@ fn i9_a_password_is_found_on_engines_and_in_secrets_only() -> Result<()> {
     share_says(
         &bench,
         "CredentialsMissing",
+        "has no right to get, list and watch it",
+    )?;
+    for line in RIGHTS {
+        bench.kubectl(line)?;
+    }
+    share_says(
+        &bench,
+        "CredentialsMissing",
         "there is no Secret default/nas-login",
     )?;
     bench.apply(&secret(FIRST, "{}"))?;
