@@ -254,9 +254,10 @@ impl Agent {
         self.accept();
         let pause = self.pausing();
         if self.pause != pause {
-            match &pause {
-                Some(pause) => tracing::info!(why = pause.message, "paused"),
-                None => tracing::info!("no longer paused"),
+            if let Some(pause) = &pause {
+                tracing::info!(why = pause.message, "paused");
+            } else {
+                tracing::info!("no longer paused");
             }
             self.pause = pause;
         }

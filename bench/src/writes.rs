@@ -48,6 +48,7 @@ impl Writes {
     }
 
     /// Gives what came after `before`.
+    #[must_use]
     pub fn since(&self, before: &Self) -> Self {
         let more = self.0.iter().filter_map(|(what, count)| {
             let more = count - before.0.get(what).copied().unwrap_or(0);

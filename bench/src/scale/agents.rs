@@ -77,11 +77,9 @@ impl Agents {
             agents.spawn(dockfleet_agent::run(config, CancellationToken::new()));
             tokio::time::sleep(APART).await;
         }
-        while let Some(ended) = agents.join_next().await {
-            ended?.context("an agent cannot run")?;
-            bail!("an agent has ended by itself");
-        }
-        Ok(())
+        let ended = agents.join_next().await.context("there is no agent")?;
+        ended?.context("an agent cannot run")?;
+        bail!("an agent has ended by itself")
     }
 
     /// Starts a host's engine and prepares its agent.

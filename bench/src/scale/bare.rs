@@ -25,16 +25,16 @@ const TWINS: &str = "bare.dockfleet.io";
 const CONTROLLER: &str = "dockfleet-controller";
 const AGENT: &str = "dockfleet-agent";
 
-/// Gives the CRD of the twins: that of HostAssignments under another group.
-pub(crate) fn definition() -> Result<CustomResourceDefinition> {
+/// Gives the CRD of the twins: that of assignments under another group.
+pub(crate) fn definition() -> CustomResourceDefinition {
     let mut definition = HostAssignment::crd();
-    definition.spec.group = TWINS.to_owned();
+    TWINS.clone_into(&mut definition.spec.group);
     // Short names and categories are one space for all groups.
     definition.spec.names.short_names = None;
     definition.spec.names.categories = None;
     let plural = &definition.spec.names.plural;
     definition.metadata.name = Some(format!("{plural}.{TWINS}"));
-    Ok(definition)
+    definition
 }
 
 /// Both halves of one assignment, ready to be sent.
@@ -77,11 +77,11 @@ pub(crate) async fn read(lab: &Lab) -> Result<(Vec<Twin>, Sizes)> {
             sizes.statuses += status.to_string().len();
             twins.push(Twin {
                 spec: body(
-                    json!({"name": name, "ownerReferences": owners}),
+                    &json!({"name": name, "ownerReferences": owners}),
                     "spec",
-                    spec,
+                    &spec,
                 ),
-                status: body(json!({"name": name}), "status", status),
+                status: body(&json!({"name": name}), "status", &status),
                 name,
             });
         }
@@ -89,16 +89,14 @@ pub(crate) async fn read(lab: &Lab) -> Result<(Vec<Twin>, Sizes)> {
     Ok((twins, sizes))
 }
 
-fn body(metadata: Value, half: &str, value: Value) -> String {
-    let mut body = json!({
+fn body(metadata: &Value, half: &str, value: &Value) -> String {
+    json!({
         "apiVersion": format!("{TWINS}/{VERSION}"),
         "kind": "HostAssignment",
         "metadata": metadata,
-    });
-    if let Some(body) = body.as_object_mut() {
-        body.insert(half.to_owned(), value);
-    }
-    body.to_string()
+        half: value,
+    })
+    .to_string()
 }
 
 /// Connections that write twins.
@@ -162,7 +160,7 @@ mod tests {
 
     #[test]
     fn twins_have_the_schema_of_assignments_and_a_group_of_their_own() {
-        let (twin, real) = (definition().unwrap(), HostAssignment::crd());
+        let (twin, real) = (definition(), HostAssignment::crd());
         assert_eq!(twin.spec.versions, real.spec.versions);
         assert_ne!(twin.spec.group, real.spec.group);
         let name = twin.metadata.name.unwrap();
@@ -172,7 +170,8 @@ mod tests {
     #[test]
     fn a_half_is_what_is_applied() {
         let written: Value =
-            serde_json::from_str(&body(json!({"name": "a"}), "spec", json!({"hub": "h"}))).unwrap();
+            serde_json::from_str(&body(&json!({"name": "a"}), "spec", &json!({"hub": "h"})))
+                .unwrap();
         let expected = json!({
             "apiVersion": "bare.dockfleet.io/v1alpha1",
             "kind": "HostAssignment",

@@ -209,7 +209,7 @@ fn worker(plane: &ControlPlane, site: &Site, folder: &Folder) -> Result<Process>
 async fn fill(client: &Client, wanted: &Wanted, sites: &[Site]) -> Result<()> {
     let mut definitions: Vec<CustomResourceDefinition> =
         manifests::all().into_iter().map(|(_, crd)| crd).collect();
-    definitions.push(bare::definition()?);
+    definitions.push(bare::definition());
     let api: Api<CustomResourceDefinition> = Api::all(client.clone());
     for definition in definitions {
         let made = api.create(&PostParams::default(), &definition).await?;
