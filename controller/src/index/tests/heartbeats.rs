@@ -1,7 +1,7 @@
 //! Who is heard of, by a clock that the test turns.
 
 use dockfleet_crds::condition::REACHABLE;
-use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 
 use super::*;
@@ -134,7 +134,7 @@ fn a_host_that_is_heard_of_is_reachable_until_it_is_silent_for_the_whole_period(
         clock.after(BEAT);
         clock.beat("h1");
     }
-    clock.after(PERIOD - Duration::from_secs(1));
+    clock.after(PERIOD.saturating_sub(Duration::from_secs(1)));
     assert_eq!(clock.reachable("h1"), said("True", "HeartbeatSeen"));
     assert_eq!(clock.offline(), 0);
     clock.after(Duration::from_secs(1));
@@ -148,7 +148,7 @@ fn a_host_that_is_heard_of_is_reachable_until_it_is_silent_for_the_whole_period(
 #[test]
 fn a_host_that_never_was_heard_of_is_offline_after_a_period() {
     let mut clock = Clock::of(1);
-    clock.after(PERIOD - Duration::from_secs(1));
+    clock.after(PERIOD.saturating_sub(Duration::from_secs(1)));
     assert_eq!(clock.reachable("h1"), said("Unknown", "Waiting"));
     clock.after(Duration::from_secs(1));
     assert_eq!(clock.reachable("h1"), said("False", "NeverHeardOf"));
@@ -194,7 +194,7 @@ fn a_controller_that_starts_waits_a_whole_period_and_takes_no_condition_back() {
 fn a_watch_that_was_interrupted_makes_nobody_offline() {
     let mut clock = Clock::of(1);
     clock.beat("h1");
-    clock.after(PERIOD - Duration::from_secs(1));
+    clock.after(PERIOD.saturating_sub(Duration::from_secs(1)));
     clock.world.take_in(Change::Lease(Seen::Interrupted));
     clock.after(BEAT);
     assert_eq!(clock.reachable("h1"), said("True", "HeartbeatSeen"));
@@ -243,7 +243,7 @@ fn a_lease_that_is_gone_is_made_again() {
         panic!("nothing to make");
     };
     assert_eq!(lease.metadata.name.as_deref(), Some("h1"));
-    assert_eq!(lease.spec, Some(Default::default()));
+    assert_eq!(lease.spec, Some(LeaseSpec::default()));
     let owners = lease.metadata.owner_references.unwrap();
     assert_eq!(owners[0].uid, "uid-h1");
 }
@@ -260,7 +260,7 @@ fn hosts_are_counted_by_how_they_are_heard_of() {
         (2, 0, 1)
     );
     assert_eq!(clock.world.index.oldest_heartbeat(), Some(BEAT));
-    clock.after(PERIOD - BEAT);
+    clock.after(PERIOD.saturating_sub(BEAT));
     let reached = clock.world.index.reached();
     assert_eq!(
         (reached.reachable, reached.offline, reached.unknown),
