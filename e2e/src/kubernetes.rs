@@ -243,9 +243,9 @@ impl ControlPlane {
             let uid = object.pointer("/metadata/uid").cloned();
             uid.context("it has no UID")
         };
-        let issuer = "https://kubernetes.default.svc";
+        let audience = "https://kubernetes.default.svc";
         let claims = json!({
-            "iss": issuer, "aud": [issuer],
+            "iss": audience, "aud": [audience],
             "sub": format!("system:serviceaccount:{namespace}:{name}"),
             "iat": issued, "nbf": issued, "exp": expires,
             "kubernetes.io": {

@@ -36,18 +36,14 @@ pub(super) fn add(document: &Document, resources: &mut Resources) -> Vec<Manifes
         return errors;
     }
     // What serde would say quotes the value.
-    match serde_json::from_value::<Secret>(document.value.clone()) {
-        Ok(secret) => {
-            let key = (namespace(document), name);
-            resources.secrets.insert(key, Credentials::of(&secret));
-            Vec::new()
-        }
-        Err(_) => {
-            let message = "it cannot be read: values below data are texts in base64, those below \
-                           stringData plain texts, labels texts in quotes";
-            vec![mistake(document, "data", message.to_owned())]
-        }
-    }
+    let Ok(secret) = serde_json::from_value::<Secret>(document.value.clone()) else {
+        let message = "it cannot be read: values below data are texts in base64, those below \
+                       stringData plain texts, labels texts in quotes";
+        return vec![mistake(document, "data", message.to_owned())];
+    };
+    let key = (namespace(document), name);
+    resources.secrets.insert(key, Credentials::of(&secret));
+    Vec::new()
 }
 
 /// Returns a mistake for each Secret that no volume refers to: whoever reads it has no use for it.

@@ -52,7 +52,6 @@ fn build(engine: &Engine, program: &Path, context: &Folder) -> Result<()> {
 }
 
 #[test]
-#[expect(clippy::print_stdout, reason = "the size is a result")]
 fn the_image_holds_one_program_and_runs_as_the_agent_of_the_engine_that_made_it() -> Result<()> {
     let fleet = Fleet::new()?;
     let host = fleet.host(HOST)?;
