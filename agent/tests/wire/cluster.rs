@@ -166,10 +166,15 @@ fn respond(cluster: &Cluster, method: &str, path: &str, query: &str, body: &Byte
             None => failure(404, "NotFound"),
         },
         "GET" => axum::Json(host(&things.host_status)).into_response(),
+        "PATCH" if path.ends_with("/leases/h1") => axum::Json(json!({
+            "apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
+            "metadata": {"name": "h1", "namespace": "hosts"},
+        }))
+        .into_response(),
         "PATCH" => {
             assert!(
                 path.ends_with("/h1/status"),
-                "an agent writes statuses only: {path}"
+                "beside its Lease an agent writes statuses only: {path}"
             );
             let told: Value = serde_json::from_slice(body).unwrap();
             if things.refuses_host && !assignments {

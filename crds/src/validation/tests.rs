@@ -345,7 +345,7 @@ fn defaults_are_those_of_an_api_server() {
     );
     let want = json!({
         "driver": "bridge", "updatePolicy": "Never", "driftPolicy": "Enforce", "adoptionPolicy": "Never",
-        "deletionPolicy": "Delete", "managementPolicy": "Manage",
+        "deletionPolicy": "Delete", "managementPolicy": "Manage", "readyPolicy": "Reachable",
     });
     assert_eq!(with["spec"], want);
 }
