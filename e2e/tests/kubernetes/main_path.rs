@@ -65,8 +65,7 @@ fn what_is_applied_is_on_the_engines_and_told() -> Result<()> {
         assert_eq!(data["Labels"]["io.dockfleet.name"], "data");
     }
     let counters = bench.get("dnet/front")?["status"]["hosts"].clone();
-    let want =
-        json!({"desired": 2, "ready": 2, "pending": 0, "drifted": 0, "failed": 0, "removing": 0});
+    let want = json!({"desired": 2, "ready": 2, "pending": 0, "drifted": 0, "failed": 0, "offline": 0, "removing": 0});
     assert_eq!(counters, want);
     assert_eq!(bench.get("dvol/data")?["status"]["hosts"]["ready"], 3);
     tables_make_sense(&bench)?;
@@ -153,6 +152,7 @@ fn tables_make_sense(bench: &Bench) -> Result<()> {
         ("DESIRED", "2"),
         ("READY", "2"),
         ("FAILED", "0"),
+        ("OFFLINE", "0"),
         ("DRIFTED", "0"),
         ("STATUS", "Ready"),
         ("MESSAGE", "2 of 2 hosts are ready"),
@@ -164,6 +164,7 @@ fn tables_make_sense(bench: &Bench) -> Result<()> {
         ("DESIRED", "3"),
         ("READY", "3"),
         ("FAILED", "0"),
+        ("OFFLINE", "0"),
         ("DRIFTED", "0"),
         ("STATUS", "Ready"),
         ("MESSAGE", "3 of 3 hosts are ready"),

@@ -73,14 +73,20 @@ fn line_of(message: &str, text: &str) -> Option<usize> {
         None if message.starts_with("no matches for kind") => "apiVersion",
         None => message.split(": ").next()?,
     };
-    path.rsplit('.').find_map(|part| {
+    // Each part stands behind the one around it; what is written in one line with that has its line.
+    let (mut line, mut found) = (0, None);
+    for part in path.split('.') {
         let name = part.split('[').next()?;
         let is_it = |line: &str| {
             let line = line.trim_start().trim_start_matches("- ");
             line.split_once(':').is_some_and(|(key, _)| key == name)
         };
-        text.lines().position(is_it).map(|at| at + 1)
-    })
+        if let Some(at) = text.lines().skip(line).position(is_it) {
+            line += at + 1;
+            found = Some(line);
+        }
+    }
+    found
 }
 
 #[test]

@@ -43,9 +43,10 @@ fn lines(host: &Member, text: &str) -> Result<usize> {
 fn token_ends(host: &Member) -> Result<i64> {
     let address = crate::vitals::served(&host.agent_log_path()?, host.host.address())?;
     let (_, text) = crate::vitals::get(address, "/metrics")?;
-    let name = "dockfleet_agent_token_expiry_timestamp_seconds ";
-    let line = text.lines().find_map(|line| line.strip_prefix(name));
-    Ok(line.context("no such metric")?.parse()?)
+    let name = "dockfleet_agent_token_expiry_timestamp_seconds";
+    let line = text.lines().find(|line| line.starts_with(name));
+    let value = line.and_then(|line| line.split(' ').nth(1));
+    Ok(value.context("no such metric")?.parse()?)
 }
 
 /// Waits until the agent reports again: on a network that was made after it was cut off.
