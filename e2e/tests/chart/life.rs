@@ -168,39 +168,64 @@ fn git(args: &[&str]) -> Result<Vec<u8>> {
 }
 
 /// Installs the chart as it was before the commit that changed it last, or before the changes that are not committed
-/// yet, where there are some; of those that can be installed, the last.
+/// yet, where there are some; of those that can be installed, the last. A checkout without history has its own only.
 #[expect(clippy::print_stdout, reason = "which one it was is a result")]
 fn install_before(plane: &ControlPlane, options: &[&str]) -> Result<()> {
-    let is_dirty = !git(&["status", "--porcelain", "--", "charts/dockfleet"])?.is_empty();
-    let commits = git(&["log", "--format=%H", "--", "charts/dockfleet"])?;
+    let is_dirty = git(&["status", "--porcelain", "--", "charts/dockfleet"])
+        .is_ok_and(|changes| !changes.is_empty());
+    let commits = git(&["log", "--format=%H", "--", "charts/dockfleet"]).unwrap_or_default();
     let commits = String::from_utf8(commits)?;
-    let mut refused = String::from("this repository has no earlier one: is it a shallow clone?");
-    for commit in commits.lines().skip(usize::from(!is_dirty)).take(BACK) {
+    let earlier: Vec<&str> = commits
+        .lines()
+        .skip(usize::from(!is_dirty))
+        .take(BACK)
+        .collect();
+    let mut refused = String::new();
+    for commit in &earlier {
         let folder = Folder::new()?;
         let archive = folder.file("chart.tar");
         let tar = ["archive", "--format=tar", commit, "charts/dockfleet"];
         fs::write(&archive, git(&tar)?)?;
-        let untar = Command::new("tar")
-            .arg("-xf")
-            .arg(&archive)
-            .arg("-C")
-            .arg(folder.path())
-            .status()?;
-        ensure!(untar.success(), "tar: {untar}");
-        let chart = folder.path().join("charts/dockfleet");
-        age(&chart)?;
-        let chart = chart.display().to_string();
-        let words = ["install", RELEASE, &chart, "--create-namespace"];
-        let installed = plane.helm([&words[..], options].concat())?;
-        if installed.success() {
-            println!("upgraded from commit {commit}");
-            return Ok(());
+        let mut untar = Command::new("tar");
+        untar.arg("-xf").arg(&archive).arg("-C").arg(folder.path());
+        ensure!(untar.status()?.success(), "tar does not unpack {commit}");
+        match install_aged(plane, &folder.path().join("charts/dockfleet"), options)? {
+            None => {
+                println!("upgraded from commit {commit}");
+                return Ok(());
+            }
+            Some(why) => refused = why,
         }
-        refused = installed.stderr;
         println!("commit {commit} cannot be installed: {refused}");
-        plane.helm(["uninstall", RELEASE, "--namespace", SYSTEM])?;
+    }
+    if earlier.is_empty() {
+        let folder = Folder::new()?;
+        let mut copy = Command::new("cp");
+        copy.arg("-r").arg(project().join("charts/dockfleet"));
+        copy.arg(folder.path());
+        ensure!(copy.status()?.success(), "cp does not copy the chart");
+        match install_aged(plane, &folder.path().join("dockfleet"), options)? {
+            None => {
+                println!("no earlier commit here: upgraded from this chart with an older CRD");
+                return Ok(());
+            }
+            Some(why) => refused = why,
+        }
     }
     bail!("no earlier chart can be installed: {refused}")
+}
+
+/// Installs a chart with a CRD made older; says why where that is refused, and then nothing of it is left.
+fn install_aged(plane: &ControlPlane, chart: &Path, options: &[&str]) -> Result<Option<String>> {
+    age(chart)?;
+    let chart = chart.display().to_string();
+    let words = ["install", RELEASE, &chart, "--create-namespace"];
+    let installed = plane.helm([&words[..], options].concat())?;
+    if installed.success() {
+        return Ok(None);
+    }
+    plane.helm(["uninstall", RELEASE, "--namespace", SYSTEM])?;
+    Ok(Some(installed.stderr))
 }
 
 /// Makes a CRD of that chart differ from ours, should no commit have done so.

@@ -150,9 +150,11 @@ fn what_could_not_go_yet_can_be_kept_after_all(engine: &Engine, desk: &Desk) -> 
 fn a_retained_volume_is_taken_up_again_with_its_data(engine: &Engine, desk: &Desk) -> Result<()> {
     let yaml = manifest::volume("data", "labels: {team: shop}");
     desk.apply(&yaml)?.all_ready()?;
-    let before = have::volume(engine, "data")?;
-    let note = Path::new(&text(&before["Mountpoint"])).join("note");
+    let mountpoint = text(&have::volume(engine, "data")?["Mountpoint"]);
+    let note = Path::new(&mountpoint).join("note");
     fs::write(&note, "kept")?;
+    // Only now: what Engine 20.10 calls the creation moves with the content.
+    let before = have::volume(engine, "data")?;
     desk.delete(&yaml)?.ended_with(0)?;
     let report = desk.apply(&yaml)?.all_ready()?;
     assert_eq!(report.changed(), Some(0));
