@@ -20,6 +20,7 @@ mod fleet;
 mod heartbeats;
 mod host_work;
 mod hosts;
+mod leaving;
 mod parent_work;
 mod resources;
 mod returned;
@@ -44,6 +45,7 @@ pub(crate) use changes::{Change, Seen, Watched};
 pub(crate) use credentials::{Delivery, Heard};
 pub(crate) use heartbeats::{MANAGED_BY, PulseWork};
 pub(crate) use host_work::{HostCall, HostWork};
+pub(crate) use leaving::FINALIZER as CLEAN_FINALIZER;
 pub(crate) use parent_work::{ParentWork, Step};
 
 /// UID of a resource.
@@ -65,6 +67,7 @@ pub(crate) struct Index {
     secrets: credentials::Secrets,
     heartbeats: heartbeats::Heartbeats,
     brakes: brake::Brakes,
+    leavers: leaving::Leavers,
     relists: changes::Relists,
     dirty: Dirty,
 }
@@ -93,6 +96,7 @@ struct HostState {
     /// is written that follows from it.
     unreadable: BTreeSet<Watched>,
     pulse: heartbeats::Pulse,
+    leave: leaving::Leave,
     /// A write failed, and may have been carried out nevertheless: nothing is decided before the
     /// assignment was read.
     uncertain: bool,
@@ -153,6 +157,7 @@ impl Index {
             fleet_namespace,
             heartbeats: heartbeats::Heartbeats::new(now, patience.offline_after),
             brakes: brake::Brakes::new(patience.limits, patience.namespace_hold),
+            leavers: leaving::Leavers::default(),
             parents: BTreeMap::new(),
             uids: BTreeMap::new(),
             hosts: BTreeMap::new(),
@@ -192,13 +197,15 @@ impl Index {
 
     /// Returns what is to be known of a resource's future when a host's entries are worked out;
     /// nothing while it is not to be considered.
-    fn admitted(&self, parent: &ParentState, host: &DockerHost) -> Option<Fate> {
+    fn admitted(&self, parent: &ParentState, state: &HostState) -> Option<Fate> {
         if parent.object.is_deleting() {
             return parent.fate.filter(|_| !parent.brake.holds());
         }
         // No entry comes to be before there is something that keeps the resource until it is gone.
-        let comes = selection(parent.object.resource(), host, &self.namespaces) == Selection::Yes;
-        (parent.object.has_finalizer() || !comes).then_some(if parent.brake.holds() {
+        let resource = parent.object.resource();
+        let comes = selection(resource, state.host()?, &self.namespaces) == Selection::Yes;
+        let held = parent.brake.holds() || state.lingers();
+        (parent.object.has_finalizer() || !comes).then_some(if held {
             Fate::Held
         } else {
             Fate::Live
@@ -211,8 +218,9 @@ impl Index {
             if let Some(state) = self.hosts.get_mut(name) {
                 state.awaiting.insert(uid.to_owned());
             }
-            let considered = match (self.parents.get(uid), self.host(name)) {
-                (Some(parent), Some(host)) => self.admitted(parent, host).is_some(),
+            let known = self.hosts.get(name).filter(|s| s.host().is_some());
+            let considered = match (self.parents.get(uid), known) {
+                (Some(parent), Some(state)) => self.admitted(parent, state).is_some(),
                 (None, Some(_)) => true,
                 (_, None) => false,
             };
@@ -240,20 +248,21 @@ impl Index {
         }
     }
 
-    /// Returns a host that may be written to: it is known, and stays.
+    /// Returns a host that may be written to: it is known, and stays or is being cleaned.
     fn host(&self, name: &Name) -> Option<&DockerHost> {
         self.hosts.get(name)?.host()
     }
 }
 
 impl HostState {
-    /// Returns the host, if it is known and stays. What was assigned to one that goes is left to
-    /// it: that an administrator removes a host is no permission to remove anything on it. The same
-    /// holds where its namespace is none of the fleet's any more.
+    /// Returns the host, if it is known and stays, or is cleaned before it goes. What was assigned
+    /// to another one that goes is left to it: that an administrator removes a host is no permission
+    /// to remove anything on it. The same holds where its namespace is none of the fleet's any more.
     fn host(&self) -> Option<&DockerHost> {
         self.host
             .as_ref()
             .filter(|h| self.in_fleet && h.metadata.deletion_timestamp.is_none())
+            .or_else(|| self.host.as_ref().filter(|_| self.is_leaving()))
     }
 
     /// Whether nothing is known of it.

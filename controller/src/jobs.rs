@@ -4,6 +4,7 @@
 
 mod credentials;
 mod fate;
+mod finalizer;
 mod host;
 mod parent;
 mod pulse;
@@ -89,8 +90,14 @@ pub(crate) enum Learned {
         host: Name,
         lease: Option<Box<Lease>>,
     },
-    /// A host's status was written.
+    /// A host was written: its status, or its finalizers.
     Host(Box<DockerHost>),
+    /// It was found out what the deletion of the host with this UID means for it.
+    HostFate {
+        host: Name,
+        uid: Option<String>,
+        fate: Fate,
+    },
     /// It was found out what a deletion means for hosts.
     Fate { uid: Uid, fate: Fate },
 }

@@ -381,6 +381,9 @@ impl Controller {
                 Learned::Delivered { host, had } => self.index.delivered(&host, had),
                 Learned::Lease { host, lease } => self.index.lease_seen(&host, lease.as_deref()),
                 Learned::Host(host) => self.index.apply_host(*host, &Source::Watched),
+                Learned::HostFate { host, uid, fate } => {
+                    self.index.set_host_fate(&host, uid.as_deref(), fate);
+                }
                 Learned::Fate { uid, fate } => self.index.set_fate(&uid, fate),
             }
         }

@@ -16,6 +16,9 @@ pub const REACHABLE: &str = "Reachable";
 /// Present and `True` only while nothing is changed on a host.
 pub const PAUSED: &str = "Paused";
 
+/// Present and `False` only while a host that is being deleted is not clean yet.
+pub const CLEAN: &str = "Clean";
+
 /// The three values of a condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Truth {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::policy::HostRemovalPolicy;
 use crate::schema::{Rule, plain_options, rules_at, selector, unobserved};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, LabelSelector};
 use kube::CustomResource;
@@ -74,6 +75,12 @@ pub struct DockerHostSpec {
     /// Nothing is changed on the host while true; looking, reporting and heartbeats go on.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub paused: bool,
+    /// What happens to what is on the host when this DockerHost is deleted. `Keep` leaves it there.
+    /// `Clean` has the agent let go of it first, as if no resource selected the host any more, and
+    /// the DockerHost waits for that; back to `Keep` where the host will never come back. Nothing is
+    /// removed where the namespace or the CRD goes. `dockfleet apply` makes nothing of it.
+    #[serde(default)]
+    pub removal: HostRemovalPolicy,
     /// How the engine is reached; by the agent beside it when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connection: Option<Connection>,
@@ -130,8 +137,8 @@ pub struct DirectConnection {
     pub cert_path: Option<String>,
 }
 
-/// Status of a DockerHost, written by its agent, but for the condition Reachable, which is the
-/// controller's.
+/// Status of a DockerHost, written by its agent, but for the conditions Reachable and Clean, which
+/// are the controller's.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(transform = unobserved)]
@@ -145,7 +152,7 @@ pub struct DockerHostStatus {
     /// How many of the host's entries are in which state.
     #[serde(default)]
     pub entries: EntryCounts,
-    /// Ready, Paused and Reachable, by the conventions of Kubernetes.
+    /// Ready, Paused, Reachable and Clean, by the conventions of Kubernetes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,

@@ -53,6 +53,16 @@ pub enum DeletionPolicy {
     Retain,
 }
 
+/// What happens to what is on a host when its DockerHost is deleted?
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum HostRemovalPolicy {
+    /// It stays.
+    #[default]
+    Keep,
+    /// It is let go of first, each by its `deletionPolicy`, and the DockerHost waits for that.
+    Clean,
+}
+
 /// Does Dockfleet manage the object or only look at it?
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum ManagementPolicy {

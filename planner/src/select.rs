@@ -30,7 +30,8 @@ pub fn selection(
     namespaces: &NamespaceLabels,
 ) -> Selection {
     use dockfleet_crds::host::NamespacesFrom;
-    if !names(resource, host) {
+    // A host that is being deleted is nobody's any more.
+    if host.metadata.deletion_timestamp.is_some() || !names(resource, host) {
         return Selection::No;
     }
     let own = host.metadata.namespace.as_deref().unwrap_or_default();
@@ -77,6 +78,8 @@ pub(crate) fn is_meant(
 mod tests {
     use dockfleet_crds::host::NamespacesFrom;
     use dockfleet_crds::network::DockerNetworkSpec;
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+    use k8s_openapi::jiff::Timestamp;
 
     use super::*;
     use crate::fixtures::{host, map, network};
@@ -142,6 +145,15 @@ mod tests {
     fn a_resource_without_hosts_selects_none() {
         let none = NamespaceLabels::new();
         assert_eq!(ask(by_name(&[]), &host("h1", &[]), &none), Selection::No);
+    }
+
+    #[test]
+    fn a_host_that_is_being_deleted_is_selected_by_nobody() {
+        let none = NamespaceLabels::new();
+        let mut leaving = host("h1", &[]);
+        leaving.metadata.deletion_timestamp = Some(Time(Timestamp::UNIX_EPOCH));
+        assert_eq!(ask(by_label(&[]), &leaving, &none), Selection::No);
+        assert_eq!(ask(by_name(&["h1"]), &leaving, &none), Selection::No);
     }
 
     #[test]

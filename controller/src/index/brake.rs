@@ -130,6 +130,7 @@ impl Index {
     pub(super) fn review_namespace(&mut self, meta: &ObjectMeta) {
         let name = meta.name.clone().unwrap_or_default();
         if meta.deletion_timestamp.is_some() {
+            self.reconsider_hosts(&name);
             self.reconsider(&name);
         }
         let allowed = allows(meta).is_some() && allows(meta) == meta.uid.as_deref();
@@ -174,11 +175,21 @@ impl Index {
             entry.is_some_and(|e| e.intent == Intent::Present)
         };
         let of = has.iter().filter(present).count();
-        let lost = has
+        let leaves = |name: &crate::object::Name| {
+            let state = self.hosts.get(name).filter(|s| s.is_leaving());
+            state.map(super::HostState::leaves_for_good)
+        };
+        // Of a host that is being deleted it may not be known yet whether anything is lost. What was
+        // stopped stays so until it is.
+        let counts =
+            |name: &crate::object::Name| leaves(name) != Some(false) || parent.was_stopped();
+        let lost: Vec<_> = has
             .iter()
             .filter(present)
-            .filter(|name| !parent.selected.contains(**name))
-            .count();
+            .filter(|name| !parent.selected.contains(**name) && counts(name))
+            .collect();
+        let leaving = lost.iter().any(|name| leaves(name).is_some());
+        let lost = lost.len();
         let generation = resource.metadata().generation;
         let allowed = parent
             .allows()
@@ -188,10 +199,18 @@ impl Index {
             && (parent.was_stopped() || self.brakes.limits.stops_hosts(lost, of))
             && !allowed;
         let stopped = stops.then(|| {
+            let (deleted, keep) = if leaving {
+                (
+                    " or are being deleted",
+                    ", set removal: Keep on those that are being deleted",
+                )
+            } else {
+                ("", "")
+            };
             format!(
-                "{lost} of {of} hosts are no longer selected, and the {} would be removed from them; \
-                 nothing is removed: correct hostSelector, hostNames or the labels of the hosts, or \
-                 allow it: {}",
+                "{lost} of {of} hosts are no longer selected{deleted}, and the {} would be removed \
+                 from them; nothing is removed: correct hostSelector, hostNames or the labels of the \
+                 hosts{keep}, or allow it: {}",
                 resource.kind().object(),
                 parent.command(&permission(generation, lost))
             )

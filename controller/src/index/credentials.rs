@@ -175,7 +175,8 @@ impl Index {
         fate: Fate,
         granted: &mut Granted,
     ) -> bool {
-        if fate != Fate::Live {
+        // What no longer selects the host is let go of without them.
+        if fate != Fate::Live || !state.selected_by.contains(resource.uid()) {
             return true;
         }
         let missing = |message| Refusal {
@@ -212,14 +213,14 @@ impl Index {
     /// Returns what is to be written into a host's Secret, if anything.
     pub(crate) fn delivery(&self, name: &Name) -> Option<Delivery> {
         let state = self.hosts.get(name)?;
-        let host = state.host()?;
+        state.host()?;
         let mut delivery = Delivery::default();
         let mut lacks = false;
         for uid in &state.selected_by {
             let Some(parent) = self.parents.get(uid) else {
                 continue;
             };
-            if self.admitted(parent, host) != Some(Fate::Live) {
+            if self.admitted(parent, state) != Some(Fate::Live) {
                 continue;
             }
             if let Stand::Wanted(parcel) = self.stand(state, parent.object.resource()) {

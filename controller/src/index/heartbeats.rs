@@ -13,9 +13,9 @@ use dockfleet_crds::condition::{self, Truth, Verdict};
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, MicroTime, ObjectMeta, Time};
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
-use kube::Resource as _;
 use tokio::time::Instant;
 
+use super::leaving::owner;
 use super::{HostState, Index};
 use crate::object::Name;
 
@@ -69,8 +69,8 @@ pub(crate) enum PulseWork {
     MakeLease(Box<Lease>),
     /// Read the Lease: the host has not been heard of for long.
     ReadLease,
-    /// Write the condition Reachable of the host with this UID.
-    Write(Box<DockerHost>, Condition),
+    /// Write the controller's conditions of the host with this UID.
+    Write(Box<DockerHost>, Vec<Condition>),
 }
 
 /// How many hosts of the fleet are heard of.
@@ -116,11 +116,21 @@ impl HostState {
         }
     }
 
-    /// Returns the condition as it is written.
     fn reachable(&self) -> Option<&Condition> {
+        self.condition(condition::REACHABLE)
+    }
+
+    /// Returns a condition as it is written.
+    fn condition(&self, type_: &str) -> Option<&Condition> {
         let status = self.host.as_ref()?.status.as_ref()?;
-        let mut conditions = status.conditions.iter();
-        conditions.find(|c| c.type_ == condition::REACHABLE)
+        status.conditions.iter().find(|c| c.type_ == type_)
+    }
+
+    /// Whether the condition Clean says something else than this.
+    pub(super) fn is_farewell_news(&self, farewell: Option<&Verdict>) -> bool {
+        let written = self.condition(condition::CLEAN);
+        written.map(|c| (c.reason.as_str(), c.message.as_str()))
+            != farewell.map(|v| (v.reason.as_str(), v.message.as_str()))
     }
 
     /// Whether the condition says something else than what was found out.
@@ -148,6 +158,7 @@ impl Index {
     pub(crate) fn tick(&mut self, now: Instant) {
         self.heartbeats.now = now;
         self.tick_brakes(now);
+        self.tick_leavers(now);
         while let Some((due, name)) = self.heartbeats.due.first().cloned() {
             if due > now {
                 break;
@@ -173,7 +184,8 @@ impl Index {
     /// Returns when [`Index::tick`] has something to find next.
     pub(crate) fn next_tick(&self) -> Option<Instant> {
         let due = self.heartbeats.due.first().map(|(due, _)| *due);
-        due.into_iter().chain(self.brakes.next()).min()
+        let others = [self.brakes.next(), self.leavers.next()];
+        due.into_iter().chain(others.into_iter().flatten()).min()
     }
 
     /// Notes that heartbeats may have been missed: nobody is judged by silence before one whole
@@ -285,13 +297,21 @@ impl Index {
         if state.pulse.suspect {
             return Some(PulseWork::ReadLease);
         }
-        if !state.is_to_be_told() {
+        let farewell = self.farewell(state);
+        let (tells, leaves) = (
+            state.is_to_be_told(),
+            state.is_farewell_news(farewell.as_ref()),
+        );
+        if !tells && !leaves {
             return None;
         }
         let old = host.status.as_ref().map_or(&[][..], |s| &s.conditions);
-        let verdict = self.verdict(state, now.0);
-        let condition = condition::merge(old, &[verdict], host.metadata.generation, now).pop()?;
-        Some(PulseWork::Write(Box::new(host.clone()), condition))
+        let reach = tells.then(|| self.verdict(state, now.0));
+        let verdicts: Vec<Verdict> = reach.into_iter().chain(farewell).collect();
+        let mut conditions = condition::merge(old, &verdicts, host.metadata.generation, now);
+        // What is not written again would be taken back.
+        conditions.extend(state.reachable().filter(|_| !tells).cloned());
+        Some(PulseWork::Write(Box::new(host.clone()), conditions))
     }
 
     fn verdict(&self, state: &HostState, now: Timestamp) -> Verdict {
@@ -409,7 +429,7 @@ impl Index {
     }
 }
 
-/// Makes the Lease of a host, which goes with it.
+/// Makes the Lease of a host, which goes with it or with its identity.
 fn lease(host: &DockerHost) -> Lease {
     let label = (MANAGED_BY.0.to_owned(), MANAGED_BY.1.to_owned());
     Lease {
@@ -417,7 +437,7 @@ fn lease(host: &DockerHost) -> Lease {
             name: host.metadata.name.clone(),
             namespace: host.metadata.namespace.clone(),
             labels: Some(std::iter::once(label).collect()),
-            owner_references: host.owner_ref(&()).map(|o| vec![o]),
+            owner_references: owner(host).map(|o| vec![o]),
             ..ObjectMeta::default()
         },
         spec: Some(LeaseSpec::default()),

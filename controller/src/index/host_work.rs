@@ -6,9 +6,10 @@ use dockfleet_crds::assignment::HostAssignmentSpec;
 use dockfleet_crds::{DockerHost, Entry, HostAssignment, Intent};
 use dockfleet_planner::assignment::{Assigned, Fate, Granted, Input, assign};
 use dockfleet_planner::resource::Resource;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource as _;
 
+use super::leaving::owner;
 use super::{HostState, Index, Uid, Watched, differing};
 use crate::object::{Name, Source};
 
@@ -31,6 +32,16 @@ pub(crate) enum HostCall {
     /// Delete its assignment with this UID, to be made anew: the API server was set back, and the
     /// agent ignores what is older than what it knows.
     Discard(Uid),
+    /// Find out what its deletion means for it.
+    DecideFate(Box<DockerHost>),
+    /// Keep it from going before it is clean.
+    AddFinalizer(Box<DockerHost>),
+    /// Let it go, clean or as it is, and before that its assignment with this UID, which nobody owns.
+    RemoveFinalizer {
+        host: Box<DockerHost>,
+        clean: bool,
+        discard: Option<Uid>,
+    },
 }
 
 impl Index {
@@ -48,6 +59,10 @@ impl Index {
     /// Works out what is to be done about a host, if anything.
     pub(crate) fn host_work(&mut self, name: &Name) -> Option<HostWork> {
         let state = self.hosts.get(name)?;
+        if let Some(call) = state.urgent_call() {
+            let asked_with = self.known_version(name);
+            return Some(HostWork { call, asked_with });
+        }
         let host = state.host()?;
         if !state.unreadable.is_empty() {
             return None;
@@ -68,14 +83,25 @@ impl Index {
         }
         let (assigned, passed_over) = self.assigned(state, host);
         let wanted = assignment(host, written, &self.hub, &assigned);
-        let as_wanted = written.is_some_and(|a| is_as_wanted(a, &wanted));
+        let as_wanted = match written {
+            Some(written) => is_as_wanted(written, &wanted),
+            // A host that leaves gets none any more.
+            None => state.is_leaving(),
+        };
         let touched = self.note(name, assigned, &passed_over, &wanted);
         self.touch_all(&touched);
         self.check_delivery(name);
-        (!as_wanted).then(|| HostWork {
-            call: HostCall::Write(Box::new(wanted)),
-            asked_with,
-        })
+        let call = if as_wanted {
+            let state = self.hosts.get(name)?;
+            let farewell = self.farewell(state);
+            if state.is_farewell_news(farewell.as_ref()) {
+                self.dirty.pulses.insert(name.clone());
+            }
+            state.last_call(|entry| self.is_orphan(entry))?
+        } else {
+            HostCall::Write(Box::new(wanted))
+        };
+        Some(HostWork { call, asked_with })
     }
 
     fn known_version(&self, name: &Name) -> Option<String> {
@@ -95,7 +121,7 @@ impl Index {
                 continue;
             };
             let resource = parent.object.resource();
-            match self.admitted(parent, host) {
+            match self.admitted(parent, state) {
                 Some(fate) if self.grant(state, resource, fate, &mut granted) => {
                     resources.push((resource, fate));
                 }
@@ -167,6 +193,13 @@ impl Index {
             let settled = std::mem::take(&mut state.in_flight);
             self.touch_all(&settled);
             self.check_delivery(name);
+        }
+        // What is asked for about the host itself comes after its assignment.
+        let more = |state: &HostState| {
+            state.is_leaving() || state.last_call(|entry| self.is_orphan(entry)).is_some()
+        };
+        if self.hosts.get(name).is_some_and(more) {
+            self.dirty.hosts.insert(name.clone());
         }
     }
 
@@ -242,11 +275,6 @@ fn assignment(
     }
 }
 
-/// Refers to a host as the owner of its assignment: it goes with it, and does not hold it back.
-fn owner(host: &DockerHost) -> Option<OwnerReference> {
-    host.owner_ref(&())
-}
-
 /// Returns the UID of an assignment whose agent has seen a later generation of it than there is. Its
 /// tombstones may be older than what became of their resources since: they are not to be obeyed.
 fn set_back(assignment: &HostAssignment) -> Option<Uid> {
@@ -255,15 +283,17 @@ fn set_back(assignment: &HostAssignment) -> Option<Uid> {
 }
 
 fn is_as_wanted(written: &HostAssignment, wanted: &HostAssignment) -> bool {
+    // Other owners are others' business.
     let owners = |of: &HostAssignment| -> Vec<String> {
         of.metadata
             .owner_references
             .iter()
             .flatten()
+            .filter(|o| o.kind == DockerHost::kind(&()))
             .map(|o| o.uid.clone())
             .collect()
     };
-    written.spec == wanted.spec && owners(wanted).iter().all(|o| owners(written).contains(o))
+    written.spec == wanted.spec && owners(wanted) == owners(written)
 }
 
 fn changed<T: PartialEq>(before: &BTreeMap<Uid, T>, after: &BTreeMap<Uid, T>) -> BTreeSet<Uid> {

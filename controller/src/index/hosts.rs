@@ -8,6 +8,7 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::Resource as _;
 
+use super::leaving::has_finalizer;
 use super::{Change, Index, Seen, Uid, Watched};
 use crate::notice::{self, Notice};
 use crate::object::{Name, Source, supersedes};
@@ -23,12 +24,15 @@ impl Index {
         {
             return;
         }
+        let known = state.host.as_ref();
+        let made_anew = known.is_some_and(|h| h.metadata.uid != host.metadata.uid);
         let was_unreadable = state.unreadable.remove(&Watched::Hosts);
         let same = state
             .host
             .as_ref()
             .is_some_and(|h| is_same_to_resources(h, &host));
         state.host = Some(host);
+        self.follow_leave(&name, made_anew);
         if !same || was_unreadable {
             self.reselect(&name);
         }
@@ -59,6 +63,7 @@ impl Index {
             return;
         };
         state.host = None;
+        state.leave = super::leaving::Leave::default();
         state.unreadable.remove(&Watched::Hosts);
         self.reselect(name);
         self.tidy(name);
@@ -107,6 +112,7 @@ fn is_same_to_resources(a: &DockerHost, b: &DockerHost) -> bool {
     a.metadata.uid == b.metadata.uid
         && a.metadata.labels == b.metadata.labels
         && a.metadata.deletion_timestamp.is_some() == b.metadata.deletion_timestamp.is_some()
+        && has_finalizer(&a.metadata) == has_finalizer(&b.metadata)
         && a.metadata.generation == b.metadata.generation
         && a.spec == b.spec
 }

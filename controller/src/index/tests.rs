@@ -6,6 +6,7 @@ mod credentials;
 mod deletion;
 mod fleet;
 mod heartbeats;
+mod leaving;
 mod request;
 mod returned;
 mod work;
@@ -31,7 +32,7 @@ use kube::core::PartialObjectMeta;
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::{Change, Dirty, HostCall, Index, ParentWork, Patience, Seen, Step};
+use super::{CLEAN_FINALIZER, Change, Dirty, HostCall, Index, ParentWork, Patience, Seen, Step};
 use crate::object::Name;
 use crate::parent::{FINALIZER, Parent};
 
@@ -52,6 +53,8 @@ struct World {
     index: Index,
     version: u64,
     writes: usize,
+    /// What the API server says of hosts that are deleted.
+    host_fate: Fate,
 }
 
 impl World {
@@ -61,6 +64,7 @@ impl World {
             index: Index::new("hub".to_owned(), FLEET.to_owned(), Instant::now(), PATIENCE),
             version: 0,
             writes: 0,
+            host_fate: Fate::Deleted,
         };
         world.namespace("apps", &[]);
         for n in 1..=hosts {
@@ -87,6 +91,11 @@ impl World {
         if from == NamespacesFrom::Selector {
             host.spec.allowed_namespaces.selector = Some(selector(&[("team", "web")]));
         }
+        self.write_host(host);
+    }
+
+    /// Brings a host as the watch would.
+    fn write_host(&mut self, mut host: DockerHost) {
         host.metadata.resource_version = Some(self.next_version());
         self.take_in(Change::Host(Seen::Applied(Box::new(host))));
     }
@@ -150,7 +159,35 @@ impl World {
                 let written = self.written(*assignment);
                 self.index.host_written(host, work.asked_with, written);
             }
-            HostCall::Look | HostCall::Discard(_) => panic!("nothing failed"),
+            HostCall::DecideFate(known) => {
+                let fate = self.host_fate;
+                self.index
+                    .set_host_fate(host, known.metadata.uid.as_deref(), fate);
+            }
+            HostCall::AddFinalizer(mut known) => {
+                let finalizers = known.metadata.finalizers.get_or_insert_default();
+                finalizers.push(CLEAN_FINALIZER.to_owned());
+                self.write_host(*known);
+            }
+            HostCall::RemoveFinalizer {
+                host: mut known,
+                discard,
+                ..
+            } => {
+                if discard.is_some() {
+                    let gone = self
+                        .assignment(&known.metadata.name.clone().unwrap())
+                        .metadata;
+                    self.take_in(Change::Assignment(Seen::Deleted(gone)));
+                }
+                known.metadata.finalizers = None;
+                if known.metadata.deletion_timestamp.is_some() {
+                    self.take_in(Change::Host(Seen::Deleted(known.metadata)));
+                } else {
+                    self.write_host(*known);
+                }
+            }
+            other => panic!("nothing failed, and it is to {other:?}"),
         }
     }
 

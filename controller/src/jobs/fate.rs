@@ -1,10 +1,10 @@
-//! What a resource's deletion means for its hosts.
+//! What the deletion of a resource, or of a host that is to be cleaned, means for hosts.
 //!
-//! A resource that goes because its namespace or its CRD goes was not deleted by anybody who asked
-//! for a change on a host, so that nothing may be removed there. This is asked of the API server and
+//! What goes because its namespace or its CRD goes was not deleted by anybody who asked for a change
+//! on a host, so that nothing may be removed there. This is asked of the API server and
 //! not of a cache, which may not know yet that the namespace goes.
 
-use dockfleet_crds::{DockerNetwork, DockerVolume};
+use dockfleet_crds::{DockerHost, DockerNetwork, DockerVolume};
 use dockfleet_planner::assignment::Fate;
 use dockfleet_planner::resource::Resource;
 use k8s_openapi::api::core::v1::Namespace;
@@ -18,7 +18,13 @@ use crate::parent::Parent;
 
 /// Asks what a resource's deletion means for its hosts. That an answer is missing means nothing.
 pub(super) async fn decide(ctx: &Context, parent: &Parent) -> Result<(Fate, Notice), CallError> {
-    if let Some(why) = swept_away(ctx, parent).await? {
+    let resource = parent.resource();
+    let crd = match resource {
+        Resource::Network(_) => DockerNetwork::crd_name(),
+        Resource::Volume(_) => DockerVolume::crd_name(),
+    };
+    let (namespace, kind) = (resource.namespace(), resource.kind().as_str());
+    if let Some(why) = swept_away(ctx, namespace, crd, kind).await? {
         let note = format!("{why}: nothing is removed on any host");
         return Ok((Fate::SweptAway, Notice::normal("Retained", note)));
     }
@@ -26,10 +32,28 @@ pub(super) async fn decide(ctx: &Context, parent: &Parent) -> Result<(Fate, Noti
     Ok((Fate::Deleted, Notice::normal("Deleting", note)))
 }
 
-/// Returns what takes a resource with it, if anything does.
-async fn swept_away(ctx: &Context, parent: &Parent) -> Result<Option<String>, CallError> {
-    let resource = parent.resource();
-    let name = resource.namespace();
+/// Asks what the deletion of a host that is to be cleaned means for it.
+pub(super) async fn decide_host(
+    ctx: &Context,
+    host: &DockerHost,
+) -> Result<(Fate, Notice), CallError> {
+    let namespace = host.metadata.namespace.as_deref().unwrap_or_default();
+    let (crd, kind) = (DockerHost::crd_name(), "DockerHost");
+    if let Some(why) = swept_away(ctx, namespace, crd, kind).await? {
+        let note = format!("{why}: nothing is removed on the host");
+        return Ok((Fate::SweptAway, Notice::normal("Retained", note)));
+    }
+    let note = "the host is told to let go of what it has, each by its deletionPolicy";
+    Ok((Fate::Deleted, Notice::normal("Cleaning", note)))
+}
+
+/// Returns what takes an object of a kind with it, if anything does.
+async fn swept_away(
+    ctx: &Context,
+    name: &str,
+    crd: &str,
+    kind: &str,
+) -> Result<Option<String>, CallError> {
     let namespaces: Api<Namespace> = Api::all(ctx.client.clone());
     if in_time(namespaces.get_opt(name))
         .await?
@@ -37,17 +61,10 @@ async fn swept_away(ctx: &Context, parent: &Parent) -> Result<Option<String>, Ca
     {
         return Ok(Some(format!("namespace {name} is going away")));
     }
-    let crd = match resource {
-        Resource::Network(_) => DockerNetwork::crd_name(),
-        Resource::Volume(_) => DockerVolume::crd_name(),
-    };
     let crds: Api<CustomResourceDefinition> = Api::all(ctx.client.clone());
     let crd = in_time(crds.get_metadata_opt(crd)).await?;
     if crd.is_none_or(|crd| crd.metadata.deletion_timestamp.is_some()) {
-        return Ok(Some(format!(
-            "the CRD of kind {} is going away",
-            resource.kind().as_str()
-        )));
+        return Ok(Some(format!("the CRD of kind {kind} is going away")));
     }
     Ok(None)
 }

@@ -1,79 +1,132 @@
-//! Calls about one host: its assignment is written, or looked up.
+//! Calls about one host: its assignment is written, or looked up, and its own going is held back.
 
-use dockfleet_crds::HostAssignment;
-use kube::Api;
+use dockfleet_crds::{DockerHost, HostAssignment};
 use kube::api::{DeleteParams, Patch, Preconditions};
-use tracing::{info, warn};
+use kube::{Api, Resource as _};
+use serde_json::Value;
+use tracing::{debug, info, warn};
 
-use super::{Context, Done, Key, Learned, apply, in_time};
-use crate::index::{HostCall, HostWork};
+use super::{Context, Done, Key, Learned, apply, fate, finalizer, in_time};
+use crate::error::CallError;
+use crate::index::{CLEAN_FINALIZER, HostCall, HostWork};
+use crate::notice::Notice;
 use crate::object::Name;
 
 /// Does what is to be done about a host.
 pub(crate) async fn work_on_host(ctx: Context, host: Name, work: HostWork) -> Done {
-    let api: Api<HostAssignment> = Api::namespaced(ctx.client.clone(), &host.namespace);
     let HostWork { call, asked_with } = work;
-    let answer = match call {
+    let (learned, failed) = match make(&ctx, &host, call, asked_with).await {
+        Ok(learned) => (learned.into_iter().collect(), None),
+        Err(err) => (Vec::new(), Some(err)),
+    };
+    Done {
+        key: Key::Host(host),
+        learned,
+        failed,
+    }
+}
+
+async fn make(
+    ctx: &Context,
+    host: &Name,
+    call: HostCall,
+    asked_with: Option<String>,
+) -> Result<Option<Learned>, CallError> {
+    let api: Api<HostAssignment> = Api::namespaced(ctx.client.clone(), &host.namespace);
+    let learned = match call {
         HostCall::Write(assignment) => {
             let params = apply();
             let patch = Patch::Apply(&*assignment);
-            in_time(api.patch(&host.name, &params, &patch))
-                .await
-                .map(|written| {
-                    info!(
-                        entries = written.spec.entries.len(),
-                        generation = written.metadata.generation,
-                        "assigned"
-                    );
-                    let assignment = Box::new(written);
-                    Learned::Written {
-                        host: host.clone(),
-                        asked_with,
-                        assignment,
-                    }
-                })
+            let written = in_time(api.patch(&host.name, &params, &patch)).await?;
+            info!(
+                entries = written.spec.entries.len(),
+                generation = written.metadata.generation,
+                "assigned"
+            );
+            Learned::Written {
+                host: host.clone(),
+                asked_with,
+                assignment: Box::new(written),
+            }
         }
-        HostCall::Look => in_time(api.get_opt(&host.name)).await.map(|seen| {
-            let assignment = seen.map(Box::new);
+        HostCall::Look => {
+            let seen = in_time(api.get_opt(&host.name)).await?;
             Learned::Looked {
                 host: host.clone(),
                 asked_with,
-                assignment,
+                assignment: seen.map(Box::new),
             }
-        }),
+        }
         HostCall::Discard(uid) => {
-            let params = DeleteParams::default().preconditions(Preconditions {
-                uid: Some(uid),
-                resource_version: None,
-            });
-            in_time(async {
-                match api.delete(&host.name, &params).await {
-                    Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
-                    other => other.map(drop),
-                }
-            })
-            .await
-            .map(|()| {
-                warn!("the API server was set back; the assignment is made anew");
-                Learned::Looked {
-                    host: host.clone(),
-                    asked_with,
-                    assignment: None,
-                }
-            })
+            discard(&api, &host.name, uid).await?;
+            warn!("the API server was set back; the assignment is made anew");
+            Learned::Looked {
+                host: host.clone(),
+                asked_with,
+                assignment: None,
+            }
+        }
+        HostCall::DecideFate(known) => {
+            let (fate, notice) = fate::decide_host(ctx, &known).await?;
+            info!(?fate, "the host is being deleted");
+            ctx.teller.tell_of(&known.object_ref(&()), [notice]);
+            Learned::HostFate {
+                host: host.clone(),
+                uid: known.metadata.uid,
+                fate,
+            }
+        }
+        HostCall::AddFinalizer(known) => {
+            let patch = finalizer::added(&known.metadata, CLEAN_FINALIZER);
+            return write(ctx, host, patch).await;
+        }
+        HostCall::RemoveFinalizer {
+            host: known,
+            clean,
+            discard: uid,
+        } => {
+            if let Some(uid) = uid {
+                discard(&api, &host.name, uid).await?;
+            }
+            let patch = finalizer::removed(&known.metadata, CLEAN_FINALIZER);
+            let written = write(ctx, host, patch).await?;
+            if clean {
+                info!("the host is clean, and goes");
+                let notice = Notice::normal("Cleaned", "the host has let go of what it had");
+                ctx.teller.tell_of(&known.object_ref(&()), [notice]);
+            }
+            return Ok(written);
         }
     };
-    let key = Key::Host(host);
-    match answer {
-        Ok(learned) => Done {
-            key,
-            learned: vec![learned],
-            failed: None,
-        },
-        Err(err) => Done {
-            key,
-            learned: Vec::new(),
-            failed: Some(err),
-        },
+    Ok(Some(learned))
+}
+
+/// Deletes the assignment with this UID, if it is there.
+async fn discard(api: &Api<HostAssignment>, name: &str, uid: String) -> Result<(), CallError> {
+    let params = DeleteParams::default().preconditions(Preconditions {
+        uid: Some(uid),
+        resource_version: None,
+    });
+    in_time(async {
+        match api.delete(name, &params).await {
+            Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
+            other => other.map(drop),
+        }
+    })
+    .await
+}
+
+async fn write(ctx: &Context, host: &Name, patch: Value) -> Result<Option<Learned>, CallError> {
+    let api: Api<DockerHost> = Api::namespaced(ctx.client.clone(), &host.namespace);
+    match finalizer::write(&api, &host.name, patch).await {
+        // It may be gone with its last finalizer, which the watch says.
+        Ok(written) if written.metadata.deletion_timestamp.is_some() => Ok(None),
+        Ok(written) => Ok(Some(Learned::Host(Box::new(written)))),
+        // It is gone; the watch will say so.
+        Err(err) if err.is_not_found() => {
+            debug!("gone before it was written");
+            Ok(None)
+        }
+        Err(err) => Err(err),
     }
 }

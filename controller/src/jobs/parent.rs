@@ -4,14 +4,14 @@ use std::fmt::Debug;
 
 use dockfleet_crds::{DockerNetwork, DockerVolume, ResourceStatus};
 use dockfleet_planner::resource::Resource;
-use kube::api::{Patch, PatchParams};
+use kube::api::Patch;
 use kube::core::NamespaceResourceScope;
 use kube::{Api, Client};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tracing::{debug, info};
 
-use super::{Context, Done, Key, Learned, apply, fate, in_time};
+use super::{Context, Done, Key, Learned, apply, fate, finalizer, in_time};
 use crate::error::CallError;
 use crate::index::{ParentWork, Step};
 use crate::parent::{FINALIZER, Parent};
@@ -78,20 +78,12 @@ async fn work_on_step(ctx: &Context, parent: &Parent, step: Step) -> Result<Answ
             Ok(Answer::Fate(fate))
         }
         Step::AddFinalizer => {
-            write(
-                &ctx.client,
-                parent,
-                Write::Finalizer(finalizer_added(parent)),
-            )
-            .await
+            let patch = finalizer::added(parent.metadata(), FINALIZER);
+            write(&ctx.client, parent, Write::Finalizer(patch)).await
         }
         Step::RemoveFinalizer => {
-            let answer = write(
-                &ctx.client,
-                parent,
-                Write::Finalizer(finalizer_removed(parent)),
-            )
-            .await?;
+            let patch = finalizer::removed(parent.metadata(), FINALIZER);
+            let answer = write(&ctx.client, parent, Write::Finalizer(patch)).await?;
             info!("let go");
             Ok(answer)
         }
@@ -106,41 +98,6 @@ async fn work_on_step(ctx: &Context, parent: &Parent, step: Step) -> Result<Answ
             Ok(answer)
         }
     }
-}
-
-/// Returns the patch that adds the finalizer to what is known of a resource.
-fn finalizer_added(parent: &Parent) -> Value {
-    let meta = parent.metadata();
-    let same = json!({ "op": "test", "path": "/metadata/uid", "value": meta.uid });
-    match &meta.finalizers {
-        Some(others) => json!([
-            same,
-            { "op": "test", "path": "/metadata/finalizers", "value": others },
-            { "op": "add", "path": "/metadata/finalizers/-", "value": FINALIZER },
-        ]),
-        None => json!([
-            same,
-            { "op": "test", "path": "/metadata/finalizers", "value": null },
-            { "op": "add", "path": "/metadata/finalizers", "value": [FINALIZER] },
-        ]),
-    }
-}
-
-/// Returns the patch that takes the finalizer away, and nobody else's.
-fn finalizer_removed(parent: &Parent) -> Value {
-    let meta = parent.metadata();
-    let at = meta
-        .finalizers
-        .iter()
-        .flatten()
-        .position(|f| f == FINALIZER)
-        .unwrap_or_default();
-    let path = format!("/metadata/finalizers/{at}");
-    json!([
-        { "op": "test", "path": "/metadata/uid", "value": meta.uid },
-        { "op": "test", "path": path, "value": FINALIZER },
-        { "op": "remove", "path": path },
-    ])
 }
 
 /// Returns what is applied to the status. The UID keeps it from a resource made anew, the version from
@@ -185,61 +142,9 @@ where
 {
     let api: Api<K> = Api::namespaced(client.clone(), namespace);
     match write {
-        Write::Finalizer(patch) => {
-            let patch = serde_json::from_value(patch).map_err(kube::Error::SerdeError)?;
-            let params = PatchParams {
-                field_manager: apply().field_manager,
-                ..PatchParams::default()
-            };
-            in_time(api.patch(name, &params, &Patch::Json::<()>(patch))).await
-        }
+        Write::Finalizer(patch) => finalizer::write(&api, name, patch).await,
         Write::Status(object) => {
             in_time(api.patch_status(name, &apply(), &Patch::Apply(object))).await
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn network(finalizers: Option<&[&str]>) -> Parent {
-        let mut network = DockerNetwork::default();
-        network.metadata.uid = Some("u1".to_owned());
-        network.metadata.finalizers =
-            finalizers.map(|all| all.iter().map(|f| (*f).to_owned()).collect());
-        Parent::Network(network)
-    }
-
-    #[test]
-    fn the_finalizer_is_added_to_what_is_known() {
-        assert_eq!(
-            finalizer_added(&network(None)),
-            json!([
-                { "op": "test", "path": "/metadata/uid", "value": "u1" },
-                { "op": "test", "path": "/metadata/finalizers", "value": null },
-                { "op": "add", "path": "/metadata/finalizers", "value": ["dockfleet.io/hosts"] },
-            ])
-        );
-        assert_eq!(
-            finalizer_added(&network(Some(&["a.io/b"]))),
-            json!([
-                { "op": "test", "path": "/metadata/uid", "value": "u1" },
-                { "op": "test", "path": "/metadata/finalizers", "value": ["a.io/b"] },
-                { "op": "add", "path": "/metadata/finalizers/-", "value": "dockfleet.io/hosts" },
-            ])
-        );
-    }
-
-    #[test]
-    fn only_our_finalizer_is_removed() {
-        assert_eq!(
-            finalizer_removed(&network(Some(&["a.io/b", FINALIZER]))),
-            json!([
-                { "op": "test", "path": "/metadata/uid", "value": "u1" },
-                { "op": "test", "path": "/metadata/finalizers/1", "value": "dockfleet.io/hosts" },
-                { "op": "remove", "path": "/metadata/finalizers/1" },
-            ])
-        );
     }
 }

@@ -1,6 +1,6 @@
 //! Calls about one host's life: its Lease is made or read, and what it says is written.
 
-use dockfleet_crds::condition::REACHABLE;
+use dockfleet_crds::condition::{CLEAN, REACHABLE};
 use dockfleet_crds::{DockerHost, GROUP, VERSION};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -36,8 +36,8 @@ async fn call(ctx: &Context, host: &Name, work: PulseWork) -> Result<Learned, Ca
             Some(made)
         }
         PulseWork::ReadLease => in_time(leases.get_opt(&host.name)).await?,
-        PulseWork::Write(before, condition) => {
-            let host = write(ctx, host, *before, &condition).await?;
+        PulseWork::Write(before, conditions) => {
+            let host = write(ctx, host, *before, &conditions).await?;
             return Ok(Learned::Host(Box::new(host)));
         }
     };
@@ -51,7 +51,7 @@ async fn write(
     ctx: &Context,
     name: &Name,
     before: DockerHost,
-    condition: &Condition,
+    conditions: &[Condition],
 ) -> Result<DockerHost, CallError> {
     let hosts: Api<DockerHost> = Api::namespaced(ctx.client.clone(), &name.namespace);
     // The UID keeps it from a host made anew.
@@ -59,24 +59,38 @@ async fn write(
         "apiVersion": format!("{GROUP}/{VERSION}"),
         "kind": DockerHost::kind(&()),
         "metadata": { "name": name.name, "uid": before.metadata.uid },
-        "status": { "conditions": [condition] },
+        "status": { "conditions": conditions },
     }));
     let written = in_time(hosts.patch_status(&name.name, &apply(), &patch)).await?;
-    info!(
-        reachable = condition.status,
-        reason = condition.reason,
-        "judged"
-    );
-    ctx.teller
-        .tell_of(&before.object_ref(&()), notice(&before, condition));
+    for condition in conditions.iter().filter(|c| is_news(&before, c)) {
+        let reason = &condition.reason;
+        if condition.type_ == REACHABLE {
+            info!(reachable = condition.status, reason, "judged");
+        } else {
+            info!(reason, "the host is not clean yet");
+        }
+        ctx.teller
+            .tell_of(&before.object_ref(&()), notice(&before, condition));
+    }
     Ok(written)
 }
 
-/// Returns what a person is told of: that a host is gone, and that it is back.
+fn condition_of<'a>(host: &'a DockerHost, type_: &str) -> Option<&'a Condition> {
+    let mut conditions = host.status.iter().flat_map(|s| &s.conditions);
+    conditions.find(|c| c.type_ == type_)
+}
+
+/// Whether a condition has another reason than before.
+fn is_news(before: &DockerHost, condition: &Condition) -> bool {
+    condition_of(before, &condition.type_).is_none_or(|c| c.reason != condition.reason)
+}
+
+/// Returns what a person is told of: that a host is gone, that it is back, and what keeps it from
+/// being clean.
 fn notice(before: &DockerHost, condition: &Condition) -> Option<Notice> {
-    let conditions = before.status.iter().flat_map(|s| &s.conditions);
-    let was = conditions.into_iter().find(|c| c.type_ == REACHABLE);
+    let was = condition_of(before, &condition.type_);
     match condition.status.as_str() {
+        "False" if condition.type_ == CLEAN && condition.reason == "Cleaning" => None,
         "False" => Some(Notice::warning(&condition.reason, &*condition.message)),
         "True" if was.is_some_and(|c| c.status == "False") => {
             Some(Notice::normal(&condition.reason, &*condition.message))

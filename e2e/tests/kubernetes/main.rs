@@ -28,6 +28,7 @@ mod paused;
 mod permission;
 mod pruning;
 mod reconcile_request;
+mod removal;
 mod replay;
 mod rights;
 mod selection;

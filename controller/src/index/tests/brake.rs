@@ -11,14 +11,14 @@ fn nowhere(network: &DockerNetwork) -> DockerNetwork {
     })
 }
 
-fn allowing(network: &DockerNetwork, value: &str) -> DockerNetwork {
+pub(super) fn allowing(network: &DockerNetwork, value: &str) -> DockerNetwork {
     let mut network = network.clone();
     network.metadata.annotations = Some(map(&[(ALLOW_REMOVAL, value)]));
     network
 }
 
 /// What a resource is stopped with.
-fn stopped(world: &World, uid: &str) -> Option<String> {
+pub(super) fn stopped(world: &World, uid: &str) -> Option<String> {
     let status = world.status(uid);
     let mut conditions = status.conditions.iter();
     conditions

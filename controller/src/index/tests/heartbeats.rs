@@ -63,11 +63,10 @@ impl Clock {
                         let lease = self.lease(&host);
                         self.world.index.lease_seen(&host, Some(&lease));
                     }
-                    Some(PulseWork::Write(written, condition)) => {
+                    Some(PulseWork::Write(written, conditions)) => {
                         let mut written = *written;
                         let status = written.status.get_or_insert_default();
-                        status.conditions.retain(|c| c.type_ != REACHABLE);
-                        status.conditions.push(condition);
+                        status.conditions = conditions;
                         written.metadata.resource_version = Some(self.world.next_version());
                         self.world.index.apply_host(written, &Source::Watched);
                     }

@@ -1,0 +1,371 @@
+//! Hosts that are cleaned before they go.
+
+use dockfleet_crds::condition::CLEAN;
+use dockfleet_crds::policy::{DeletionPolicy, HostRemovalPolicy};
+use k8s_openapi::api::coordination::v1::Lease;
+
+use super::*;
+use crate::index::PulseWork;
+use crate::index::leaving::SETTLE;
+use crate::object::Source;
+
+/// A fleet in which a host is cleaned before it goes.
+struct Fleet {
+    world: World,
+    now: Instant,
+}
+
+impl Fleet {
+    fn of(hosts: usize) -> Self {
+        let mut fleet = Self {
+            world: World::of(hosts),
+            now: Instant::now(),
+        };
+        for n in 1..=hosts {
+            fleet.edit(&format!("h{n}"), |h| {
+                h.spec.removal = HostRemovalPolicy::Clean;
+            });
+        }
+        fleet.world.settle();
+        fleet
+    }
+
+    fn host(&self, name: &str) -> Option<&DockerHost> {
+        self.world.index.hosts.get(&at(name))?.host.as_ref()
+    }
+
+    fn edit(&mut self, name: &str, edit: impl FnOnce(&mut DockerHost)) {
+        let mut host = self.host(name).unwrap().clone();
+        edit(&mut host);
+        host.metadata.generation = Some(host.metadata.generation.unwrap_or(1) + 1);
+        self.world.write_host(host);
+    }
+
+    /// Has a host deleted: it is gone at once where nothing holds it.
+    fn delete(&mut self, name: &str) {
+        if self.finalizers(name).is_empty() {
+            let meta = self.host(name).unwrap().metadata.clone();
+            self.world.take_in(Change::Host(Seen::Deleted(meta)));
+        } else {
+            self.edit(name, |h| {
+                h.metadata.deletion_timestamp = Some(Time(Timestamp::UNIX_EPOCH));
+            });
+        }
+        self.world.settle();
+    }
+
+    /// Lets time pass, until those that were deleted have waited for others.
+    fn wait(&mut self) {
+        self.now += SETTLE;
+        self.world.index.tick(self.now);
+        self.world.settle();
+    }
+
+    fn finalizers(&self, name: &str) -> Vec<String> {
+        let host = self.host(name);
+        host.and_then(|h| h.metadata.finalizers.clone())
+            .unwrap_or_default()
+    }
+
+    /// The reason and the message of the condition that says what is left.
+    fn farewell(&mut self, name: &str) -> Option<(String, String)> {
+        let name = at(name);
+        let mut lease = Lease::default();
+        lease.metadata.namespace = Some(name.namespace.clone());
+        lease.metadata.name = Some(name.name.clone());
+        self.world
+            .take_in(Change::Lease(Seen::Applied(Box::new(lease))));
+        let now = Time(Timestamp::UNIX_EPOCH);
+        let work = self.world.index.pulse_work(&name, &now)?;
+        let PulseWork::Write(_, conditions) = work else {
+            panic!("{work:?}");
+        };
+        let found = conditions.into_iter().find(|c| c.type_ == CLEAN)?;
+        Some((found.reason, found.message))
+    }
+}
+
+fn everywhere(name: &str) -> DockerNetwork {
+    let mut network = network(name, "a");
+    network.spec.host_selector = Some(LabelSelector::default());
+    network
+}
+
+#[test]
+fn a_finalizer_is_on_hosts_that_are_to_be_cleaned_and_on_no_others() {
+    let mut fleet = Fleet::of(2);
+    assert_eq!(fleet.finalizers("h1"), [CLEAN_FINALIZER]);
+    fleet.edit("h1", |h| {
+        h.spec.removal = HostRemovalPolicy::Keep;
+    });
+    fleet.world.settle();
+    assert_eq!(fleet.finalizers("h1"), [""; 0]);
+    // A namespace that is none of the fleet's any more is left alone.
+    let mut other = fleet.host("h1").unwrap().clone();
+    other.metadata.namespace = Some("site-b".to_owned());
+    other.metadata.uid = Some("uid-elsewhere".to_owned());
+    other.spec.removal = HostRemovalPolicy::Clean;
+    fleet.world.write_host(other);
+    fleet.world.settle();
+    assert_eq!(fleet.finalizers("site-b/h1"), [""; 0]);
+    let label = [(dockfleet_crds::FLEET_LABEL, "true")];
+    fleet.world.namespace("site-b", &label);
+    fleet.world.settle();
+    assert_eq!(fleet.finalizers("site-b/h1"), [CLEAN_FINALIZER]);
+    fleet.world.namespace("site-b", &[]);
+    fleet.world.settle();
+    assert_eq!(fleet.finalizers("site-b/h1"), [""; 0]);
+}
+
+#[test]
+fn a_host_goes_once_its_agent_has_let_go_of_everything() {
+    let mut fleet = Fleet::of(3);
+    let (web, mut kept) = (everywhere("web"), everywhere("kept"));
+    kept.spec.deletion_policy = DeletionPolicy::Retain;
+    fleet.world.network(&web);
+    fleet.world.network(&kept);
+    fleet.world.settle();
+    fleet.world.report("h1", EntryState::Ready);
+    fleet.delete("h1");
+    // Others may be deleted with it.
+    let present = |uid: &str| (uid.to_owned(), Intent::Present);
+    let both = [present("uid-kept"), present("uid-web")];
+    assert_eq!(fleet.world.intents("h1"), both);
+    fleet.wait();
+    let entries = fleet.world.assignment("h1").spec.entries;
+    let policies: Vec<_> = entries
+        .iter()
+        .map(|entry| match Desired::of(entry) {
+            Ok(Desired::Tombstone(tombstone)) => (tombstone.policy, entry.id.as_deref()),
+            other => panic!("not a tombstone: {other:?}"),
+        })
+        .collect();
+    let expected = [
+        (DeletionPolicy::Retain, Some("id-uid-kept")),
+        (DeletionPolicy::Delete, Some("id-uid-web")),
+    ];
+    assert_eq!(policies, expected);
+    let (reason, message) = fleet.farewell("h1").unwrap();
+    assert_eq!(reason, "Cleaning");
+    let begins = "2 entries left (DockerNetwork apps/kept: Pending, DockerNetwork apps/web: Pending); \
+                  the host goes once";
+    assert!(message.starts_with(begins), "{message}");
+    let way_out = "kubectl patch -n dockfleet-hosts dockerhost/h1 --type=merge \
+                   --patch='{\"spec\":{\"removal\":\"Keep\"}}'";
+    assert!(message.ends_with(way_out), "{message}");
+
+    fleet.world.report("h1", EntryState::Pending);
+    fleet.world.settle();
+    assert_eq!(fleet.finalizers("h1"), [CLEAN_FINALIZER]);
+    fleet.world.report("h1", EntryState::Gone);
+    fleet.world.settle();
+    assert_eq!(fleet.host("h1"), None);
+    // The others have what they had.
+    for host in ["h2", "h3"] {
+        assert_eq!(fleet.world.intents(host), both, "{host}");
+    }
+}
+
+#[test]
+fn a_host_that_had_nothing_goes() {
+    let mut fleet = Fleet::of(1);
+    fleet.delete("h1");
+    fleet.wait();
+    assert_eq!(fleet.host("h1"), None);
+}
+
+#[test]
+fn a_host_that_goes_with_its_namespace_keeps_what_it_has() {
+    let mut fleet = Fleet::of(2);
+    fleet.world.network(&everywhere("web"));
+    fleet.world.settle();
+    fleet.world.host_fate = Fate::SweptAway;
+    let present = [("uid-web".to_owned(), Intent::Present)];
+    for host in ["h1", "h2"] {
+        fleet.delete(host);
+        assert_eq!(fleet.host(host), None);
+    }
+    fleet.wait();
+    for host in ["h1", "h2"] {
+        assert_eq!(fleet.world.intents(host), present);
+    }
+}
+
+#[test]
+fn a_namespace_that_goes_later_ends_the_wait() {
+    let mut fleet = Fleet::of(3);
+    fleet.world.network(&everywhere("web"));
+    fleet.world.settle();
+    fleet.delete("h1");
+    fleet.wait();
+    assert_eq!(fleet.finalizers("h1"), [CLEAN_FINALIZER]);
+    fleet.world.host_fate = Fate::SweptAway;
+    let going = PartialObjectMeta::<Namespace> {
+        metadata: ObjectMeta {
+            name: Some(FLEET.to_owned()),
+            deletion_timestamp: Some(Time(Timestamp::UNIX_EPOCH)),
+            ..ObjectMeta::default()
+        },
+        types: None,
+        _phantom: PhantomData,
+    };
+    fleet
+        .world
+        .take_in(Change::Namespace(Seen::Applied(Box::new(going))));
+    fleet.world.settle();
+    assert_eq!(fleet.host("h1"), None);
+}
+
+#[test]
+fn back_to_keep_lets_a_host_go_as_it_is() {
+    let mut fleet = Fleet::of(1);
+    fleet.world.network(&everywhere("web"));
+    fleet.world.settle();
+    fleet.delete("h1");
+    assert_eq!(fleet.finalizers("h1"), [CLEAN_FINALIZER]);
+    let present = [("uid-web".to_owned(), Intent::Present)];
+    assert_eq!(fleet.world.intents("h1"), present);
+    fleet.edit("h1", |h| {
+        h.spec.removal = HostRemovalPolicy::Keep;
+    });
+    fleet.world.settle();
+    assert_eq!(fleet.host("h1"), None);
+}
+
+#[test]
+fn what_is_made_for_a_host_that_is_to_be_cleaned_is_not_collected_with_it() {
+    let mut fleet = Fleet::of(1);
+    assert_eq!(fleet.world.assignment("h1").metadata.owner_references, None);
+    fleet.edit("h1", |h| {
+        h.spec.removal = HostRemovalPolicy::Keep;
+    });
+    fleet.world.settle();
+    let owners = fleet.world.assignment("h1").metadata.owner_references;
+    let owners: Vec<_> = owners.into_iter().flatten().map(|o| o.uid).collect();
+    assert_eq!(owners, ["uid-h1"]);
+}
+
+#[test]
+fn a_resource_that_is_deleted_meanwhile_waits_to_be_told_to_the_host() {
+    let mut fleet = Fleet::of(1);
+    let web = everywhere("web");
+    fleet.world.network(&web);
+    fleet.world.settle();
+    fleet.delete("h1");
+    fleet.world.network(&deleted(&web));
+    fleet.world.index.set_fate("uid-web", Fate::Deleted);
+    let steps = fleet.world.work("uid-web").unwrap().steps;
+    assert!(!steps.contains(&Step::RemoveFinalizer), "{steps:?}");
+    fleet.world.settle();
+    let absent = [("uid-web".to_owned(), Intent::Absent)];
+    assert_eq!(fleet.world.intents("h1"), absent);
+    let steps = fleet.world.work("uid-web").unwrap().steps;
+    assert_eq!(steps, [Step::RemoveFinalizer]);
+}
+
+#[test]
+fn what_no_resource_speaks_of_holds_no_host() {
+    let mut fleet = Fleet::of(1);
+    let web = everywhere("web");
+    fleet.world.network(&web);
+    fleet.world.settle();
+    // Somebody took its finalizer away.
+    let gone = Change::Network(Seen::Deleted(web.metadata));
+    fleet.world.take_in(gone);
+    fleet.delete("h1");
+    let present = [("uid-web".to_owned(), Intent::Present)];
+    assert_eq!(fleet.world.intents("h1"), present);
+    fleet.wait();
+    assert_eq!(fleet.host("h1"), None);
+}
+
+#[test]
+fn what_is_suspended_holds_its_host() {
+    let mut fleet = Fleet::of(1);
+    let mut web = everywhere("web");
+    web.spec.suspend = true;
+    fleet.world.network(&web);
+    fleet.world.settle();
+    fleet.delete("h1");
+    fleet.wait();
+    let (_, message) = fleet.farewell("h1").unwrap();
+    let begins = "1 entry left (DockerNetwork apps/web: Suspended); ";
+    assert!(message.starts_with(begins), "{message}");
+    fleet.world.network(&edited(&web, |n| {
+        n.spec.suspend = false;
+    }));
+    fleet.world.settle();
+    let absent = [("uid-web".to_owned(), Intent::Absent)];
+    assert_eq!(fleet.world.intents("h1"), absent);
+}
+
+#[test]
+fn several_hosts_at_once_stop_and_ask() {
+    let mut fleet = Fleet::of(3);
+    let web = everywhere("web");
+    fleet.world.network(&web);
+    fleet.world.settle();
+    fleet.delete("h1");
+    fleet.delete("h2");
+    fleet.wait();
+    let present = [("uid-web".to_owned(), Intent::Present)];
+    for host in ["h1", "h2", "h3"] {
+        assert_eq!(fleet.world.intents(host), present, "{host}");
+    }
+    let (reason, message) = fleet.farewell("h1").unwrap();
+    assert_eq!(reason, "RemovalBraked");
+    let begins = "1 entry left (DockerNetwork apps/web: RemovalBraked); ";
+    assert!(message.starts_with(begins), "{message}");
+    let said = super::brake::stopped(&fleet.world, "uid-web").unwrap();
+    assert!(
+        said.starts_with("2 of 3 hosts are no longer selected or are being deleted, and"),
+        "{said}"
+    );
+    assert!(said.contains("set removal: Keep on those"), "{said}");
+    assert!(said.ends_with("dockfleet.io/allow-removal=1-2"), "{said}");
+
+    // One of them is kept after all; what was stopped stays so, and asks for the other one.
+    let mut kept = Fleet::of(3);
+    kept.world.network(&web);
+    kept.world.settle();
+    kept.delete("h1");
+    kept.delete("h2");
+    kept.wait();
+    kept.edit("h2", |h| {
+        h.spec.removal = HostRemovalPolicy::Keep;
+    });
+    kept.world.settle();
+    assert_eq!(kept.host("h2"), None);
+    assert_eq!(kept.world.intents("h1"), present);
+
+    fleet.world.network(&super::brake::allowing(&web, "1-2"));
+    fleet.world.settle();
+    for host in ["h1", "h2"] {
+        fleet.world.report(host, EntryState::Gone);
+        fleet.world.settle();
+        assert_eq!(fleet.host(host), None);
+    }
+    assert_eq!(fleet.world.intents("h3"), present);
+}
+
+#[test]
+fn a_controller_that_starts_asks_again_what_a_deletion_means() {
+    let mut fleet = Fleet::of(1);
+    fleet.world.network(&everywhere("web"));
+    fleet.world.settle();
+    fleet.delete("h1");
+    let (host, assignment) = (
+        fleet.host("h1").unwrap().clone(),
+        fleet.world.assignment("h1"),
+    );
+    let mut anew = World::of(0);
+    anew.host_fate = Fate::SweptAway;
+    anew.index.apply_host(host, &Source::Watched);
+    anew.index.apply_assignment(assignment, &Source::Watched);
+    anew.network(&everywhere("web"));
+    let call = anew.index.host_work(&at("h1")).unwrap().call;
+    assert!(matches!(call, HostCall::DecideFate(_)), "{call:?}");
+    anew.settle();
+    let present = [("uid-web".to_owned(), Intent::Present)];
+    assert_eq!(anew.intents("h1"), present);
+}
