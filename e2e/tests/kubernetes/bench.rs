@@ -18,7 +18,8 @@ pub(crate) const FLEET: &str = "dockfleet-hosts";
 /// How long a fleet may take for anything, on a machine that is busy with other tests.
 pub(crate) const SOON: Duration = Duration::from_secs(90);
 
-/// A host to start: name, engine, and labels in YAML's short form.
+/// A host to start: name, engine, and labels in YAML's short form. The name may have a namespace
+/// before a slash.
 pub(crate) type Wanted<'a> = (&'a str, Generation, &'a str);
 
 /// A fleet with a control plane, the controller and an agent on every host.
@@ -42,7 +43,11 @@ impl Bench {
             member.start_agent()?;
         }
         for member in &bench.members {
-            bench.ready(&format!("dhost/{} -n {FLEET}", member.name()))?;
+            bench.ready(&format!(
+                "dhost/{} -n {}",
+                member.name(),
+                member.namespace()
+            ))?;
         }
         Ok(bench)
     }
@@ -78,6 +83,9 @@ impl Bench {
         };
         install_crds(&bench.plane, &bench.dockfleet)?;
         bench.plane.grant_rights(FLEET)?;
+        for member in bench.members.iter().filter(|m| m.namespace() != FLEET) {
+            bench.plane.grant_rights(member.namespace())?;
+        }
         for (name, _, labels) in hosts {
             bench.apply(&host(name, labels, "All"))?;
         }
@@ -206,7 +214,7 @@ impl Bench {
 
     /// Gives the assignment of a host.
     pub(crate) fn assignment(&self, host: &Member) -> Result<Value> {
-        self.get(&format!("hassign/{} -n {FLEET}", host.name()))
+        self.get(&format!("hassign/{} -n {}", host.name(), host.namespace()))
     }
 
     /// Waits until the agent of `host` has seen the present spec of its assignment.
@@ -304,11 +312,12 @@ pub(crate) fn install_crds(plane: &ControlPlane, dockfleet: &Dockfleet) -> Resul
     Ok(())
 }
 
-/// The manifest of a host.
+/// The manifest of a host; `name` may have a namespace before a slash.
 pub(crate) fn host(name: &str, labels: &str, from: &str) -> String {
+    let (namespace, name) = name.split_once('/').unwrap_or((FLEET, name));
     format!(
         "apiVersion: dockfleet.io/v1alpha1\nkind: DockerHost\n\
-         metadata: {{name: {name}, namespace: {FLEET}, labels: {labels}}}\n\
+         metadata: {{name: {name}, namespace: {namespace}, labels: {labels}}}\n\
          spec: {{allowedNamespaces: {{from: {from}}}}}\n---\n"
     )
 }

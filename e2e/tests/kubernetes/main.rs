@@ -33,4 +33,5 @@ mod replay;
 mod rights;
 mod selection;
 mod tokens;
+mod two_fleets;
 mod vitals;

@@ -19,6 +19,7 @@ pub(crate) struct Member {
     agent: RefCell<Option<Process>>,
     pub(crate) engine: Engine,
     pub(crate) host: Host,
+    namespace: String,
     dockfleet: Dockfleet,
     /// The kubeconfig of an agent that has not joined.
     kubeconfig: RefCell<Option<PathBuf>>,
@@ -26,15 +27,18 @@ pub(crate) struct Member {
 }
 
 impl Member {
-    /// Starts the engine; the agent is a matter of its own.
+    /// Starts the engine; the agent is a matter of its own. The name may have a namespace before a
+    /// slash.
     pub(crate) fn new(
         fleet: &Fleet,
         name: &str,
         generation: Generation,
         dockfleet: &Dockfleet,
     ) -> Result<Self> {
+        let (namespace, name) = name.split_once('/').unwrap_or((FLEET, name));
         let host = fleet.host(name)?;
         Ok(Self {
+            namespace: namespace.to_owned(),
             agent: RefCell::default(),
             engine: Engine::start(&host, generation)?,
             host,
@@ -48,6 +52,10 @@ impl Member {
         self.host.name()
     }
 
+    pub(crate) fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
     pub(crate) fn use_kubeconfig(&self, path: &Path) {
         *self.kubeconfig.borrow_mut() = Some(path.to_owned());
     }
@@ -55,7 +63,7 @@ impl Member {
     /// Has the host join the fleet, and its agent use its own credential from then on.
     pub(crate) fn join(&self, plane: &ControlPlane) -> Result<()> {
         self.dockfleet
-            .join(plane, &self.host, FLEET, &self.state_dir())?;
+            .join(plane, &self.host, &self.namespace, &self.state_dir())?;
         *self.kubeconfig.borrow_mut() = None;
         Ok(())
     }
@@ -82,7 +90,7 @@ impl Member {
             .envs(&*self.env.borrow());
         match &*self.kubeconfig.borrow() {
             Some(path) => command
-                .args(["--host", self.name(), "--namespace", FLEET])
+                .args(["--host", self.name(), "--namespace", &self.namespace])
                 .env("KUBECONFIG", path),
             None => command.env_remove("KUBECONFIG"),
         };
