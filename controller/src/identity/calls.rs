@@ -64,6 +64,9 @@ pub(super) async fn make(
 ) -> Result<(), IdentityError> {
     let (ns, name) = (namespace.as_str(), host.as_str());
     let mut first = Ok(());
+    let pieces = Kind::ALL
+        .into_iter()
+        .filter_map(|kind| Some((kind, *pieces.get(&kind)?)));
     for (kind, how) in pieces {
         let done = match kind {
             Kind::Secret => put(&client, kind, how, &wanted::secret(ns, name)).await,

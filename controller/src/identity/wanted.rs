@@ -114,12 +114,13 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    /// Every kind, in the order in which they are made.
+    /// Every kind, in the order in which they are made: once there is what a token is made of and
+    /// bound to, it is good for what it is for.
     pub(super) const ALL: [Self; 4] = [
-        Self::Secret,
-        Self::ServiceAccount,
         Self::Role,
         Self::RoleBinding,
+        Self::ServiceAccount,
+        Self::Secret,
     ];
 
     /// Returns the kind as it stands in a manifest.
