@@ -13,6 +13,8 @@ use super::{Document, ManifestError, secret};
 
 /// The kinds that people write.
 const KINDS: [&str; 3] = ["DockerHost", "DockerNetwork", "DockerVolume"];
+/// The version of what gives rights in a cluster.
+const RIGHTS: &str = "rbac.authorization.k8s.io/v1";
 
 /// What manifests hold, each list in the order of the documents.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -87,6 +89,9 @@ fn one(document: &Document, resources: &mut Resources) -> Vec<ManifestError> {
         "" => vec![mistake(document, "kind", "kind not set".to_owned())],
         "Namespace" if version == "v1" => add_namespace(document, resources),
         "Secret" if version == "v1" => secret::add(document, resources),
+        // Who may read the Secret of a volume is for an API server to know. Files that say it serve
+        // without one too.
+        "Role" | "RoleBinding" if version == RIGHTS => Vec::new(),
         "HostAssignment" if known => {
             let message =
                 "a HostAssignment is written by the controller only; remove it from the files";

@@ -177,6 +177,13 @@ fn welcome(folder: &Path, plane: &ControlPlane, engines: &[Engine]) -> Result<St
             version.unwrap_or("?"),
         )?;
     }
+    let h1 = folder.join("h1/docker.sock");
+    writeln!(
+        text,
+        "\nThe volume backup of the examples is only looked at, and Missing until somebody makes it:\n\n  \
+           docker -H unix://{} volume create --opt type=none --opt o=bind --opt device=/srv/backup backup",
+        h1.display()
+    )?;
     let log = folder.join("controller.log");
     writeln!(
         text,
