@@ -344,6 +344,40 @@ impl Controller {
         all.into_iter().flatten().min()
     }
 
+    /// Takes in what the API server answered.
+    fn learn(&mut self, learned: Learned) {
+        match learned {
+            Learned::Written {
+                host,
+                asked_with,
+                assignment,
+            } => {
+                let generation = assignment.metadata.generation;
+                let now = std::time::Instant::now();
+                self.convergence.written(&host, generation, now);
+                self.index.host_written(&host, asked_with, *assignment);
+            }
+            Learned::Looked {
+                host,
+                asked_with,
+                assignment,
+            } => {
+                self.index
+                    .host_seen(&host, asked_with, assignment.map(|a| *a));
+            }
+            Learned::Parent { asked_with, parent } => {
+                self.index.parent_written(asked_with, *parent);
+            }
+            Learned::Delivered { host, had } => self.index.delivered(&host, had),
+            Learned::Lease { host, lease } => self.index.lease_seen(&host, lease.as_deref()),
+            Learned::Host(host) => self.index.apply_host(*host, &Source::Watched),
+            Learned::HostFate { host, uid, fate } => {
+                self.index.set_host_fate(&host, uid.as_deref(), fate);
+            }
+            Learned::Fate { uid, fate } => self.index.set_fate(&uid, fate),
+        }
+    }
+
     fn finish(&mut self, done: Result<Done, JoinError>) -> Result<(), ControllerError> {
         let done = done.map_err(|source| ControllerError::Ended {
             part: "a job",
@@ -356,36 +390,7 @@ impl Controller {
         } = done;
         let looked = learned.iter().any(|l| matches!(l, Learned::Looked { .. }));
         for learned in learned {
-            match learned {
-                Learned::Written {
-                    host,
-                    asked_with,
-                    assignment,
-                } => {
-                    let generation = assignment.metadata.generation;
-                    let now = std::time::Instant::now();
-                    self.convergence.written(&host, generation, now);
-                    self.index.host_written(&host, asked_with, *assignment);
-                }
-                Learned::Looked {
-                    host,
-                    asked_with,
-                    assignment,
-                } => {
-                    self.index
-                        .host_seen(&host, asked_with, assignment.map(|a| *a));
-                }
-                Learned::Parent { asked_with, parent } => {
-                    self.index.parent_written(asked_with, *parent);
-                }
-                Learned::Delivered { host, had } => self.index.delivered(&host, had),
-                Learned::Lease { host, lease } => self.index.lease_seen(&host, lease.as_deref()),
-                Learned::Host(host) => self.index.apply_host(*host, &Source::Watched),
-                Learned::HostFate { host, uid, fate } => {
-                    self.index.set_host_fate(&host, uid.as_deref(), fate);
-                }
-                Learned::Fate { uid, fate } => self.index.set_fate(&uid, fate),
-            }
+            self.learn(learned);
         }
         match (key, failed) {
             (Key::Host(name), None) if looked => self.hosts.progressed(&name),
@@ -418,8 +423,21 @@ impl Controller {
             (Key::Pulse(name), None) => self.pulses.succeeded(&name),
             (Key::Pulse(name), Some(err)) => {
                 self.index.pulse_failed(&name, err.is_answer());
-                let delay = self.pulses.failed(&name, Instant::now(), random());
-                report("Lease", &name, &err, delay);
+                let now = Instant::now();
+                let delay = self.pulses.failed(&name, now, random());
+                if err.is_conflict() {
+                    // As with assignments: its agent writes the same status.
+                    debug!(
+                        host = name.name,
+                        namespace = name.namespace,
+                        "host changed meanwhile"
+                    );
+                    if delay < 2 * FIRST_RETRY {
+                        self.pulses.add(name, now);
+                    }
+                } else {
+                    report("Lease", &name, &err, delay);
+                }
             }
             (Key::Parent(uid), None) => self.parents.succeeded(&uid),
             (Key::Parent(uid), Some(err)) => {

@@ -54,7 +54,8 @@ pub struct HostAssignmentSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host_generation: Option<i64>,
     /// The DockerHost is paused: nothing is changed on the host.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    // Always written: an apply without it would leave it as the create had it.
+    #[serde(default)]
     pub paused: bool,
     /// What the host must have or must let go of, by UID.
     #[serde(default)]

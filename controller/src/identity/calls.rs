@@ -8,7 +8,7 @@ use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Namespace, Secret, ServiceAccount};
 use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::core::NamespaceResourceScope;
 use kube::{Api, Client, CustomResourceExt as _, Resource, ResourceExt as _};
 use serde::Serialize;
@@ -172,13 +172,22 @@ async fn is_swept(client: &Client, namespace: &str) -> Result<bool, CallError> {
     Ok(!stays)
 }
 
+/// Deletes the object that is there now, and none that is made under its name later: a request may
+/// be long on its way.
 async fn delete<K>(client: &Client, namespace: &str, name: &str) -> Result<(), CallError>
 where
     K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
     K: Clone + Debug + DeserializeOwned,
 {
     let api: Api<K> = Api::namespaced(client.clone(), namespace);
-    match in_time(api.delete(name, &DeleteParams::default())).await {
+    let Some(there) = in_time(api.get_metadata_opt(name)).await? else {
+        return Ok(());
+    };
+    let params = DeleteParams::default().preconditions(Preconditions {
+        uid: there.uid(),
+        resource_version: None,
+    });
+    match in_time(api.delete(name, &params)).await {
         Err(err) if !err.is_not_found() => Err(err),
         _ => Ok(()),
     }

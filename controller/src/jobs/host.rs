@@ -1,7 +1,7 @@
 //! Calls about one host: its assignment is written, or looked up, and its own going is held back.
 
 use dockfleet_crds::{DockerHost, HostAssignment};
-use kube::api::{DeleteParams, Patch, Preconditions};
+use kube::api::{DeleteParams, Patch, PostParams, Preconditions};
 use kube::{Api, Resource as _};
 use serde_json::Value;
 use tracing::{debug, info, warn};
@@ -35,9 +35,7 @@ async fn make(
     let api: Api<HostAssignment> = Api::namespaced(ctx.client.clone(), &host.namespace);
     let learned = match call {
         HostCall::Write(assignment) => {
-            let params = apply();
-            let patch = Patch::Apply(&*assignment);
-            let written = in_time(api.patch(&host.name, &params, &patch)).await?;
+            let written = in_time(assign(&api, &host.name, &assignment)).await?;
             info!(
                 entries = written.spec.entries.len(),
                 generation = written.metadata.generation,
@@ -129,4 +127,21 @@ async fn write(ctx: &Context, host: &Name, patch: Value) -> Result<Option<Learne
         }
         Err(err) => Err(err),
     }
+}
+
+/// Writes an assignment. The first one is not applied: an apply that is long on its way would take back
+/// what somebody else has written since, as it has no version to be refused by.
+async fn assign(
+    api: &Api<HostAssignment>,
+    name: &str,
+    assignment: &HostAssignment,
+) -> kube::Result<HostAssignment> {
+    if assignment.metadata.resource_version.is_some() {
+        return api.patch(name, &apply(), &Patch::Apply(assignment)).await;
+    }
+    let params = PostParams {
+        field_manager: apply().field_manager,
+        ..PostParams::default()
+    };
+    api.create(&params, assignment).await
 }

@@ -54,11 +54,16 @@ async fn write(
     conditions: &[Condition],
 ) -> Result<DockerHost, CallError> {
     let hosts: Api<DockerHost> = Api::namespaced(ctx.client.clone(), &name.namespace);
-    // The UID keeps it from a host made anew.
+    // The UID keeps it from a host made anew, the version from taking back what somebody else found out
+    // since, such as another controller.
     let patch = Patch::Apply(json!({
         "apiVersion": format!("{GROUP}/{VERSION}"),
         "kind": DockerHost::kind(&()),
-        "metadata": { "name": name.name, "uid": before.metadata.uid },
+        "metadata": {
+            "name": name.name,
+            "uid": before.metadata.uid,
+            "resourceVersion": before.metadata.resource_version,
+        },
         "status": { "conditions": conditions },
     }));
     let written = in_time(hosts.patch_status(&name.name, &apply(), &patch)).await?;
