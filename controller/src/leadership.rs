@@ -217,8 +217,11 @@ impl Candidate {
             let transitions = granted.spec.as_ref().and_then(|s| s.lease_transitions);
             info!(transitions, "leads");
             self.effects.happened("acquired leases");
-        } else if self.complained {
-            info!("the Lease is renewed again");
+        } else {
+            if self.complained {
+                info!("the Lease is renewed again");
+            }
+            self.effects.happened("renewed leases");
         }
         self.complained = false;
         self.renewed = Some(sent);

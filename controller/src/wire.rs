@@ -94,7 +94,9 @@ where
             gate: self.gate.clone(),
             answered: false,
         };
-        let (answer, effects) = (self.inner.call(request), self.effects.clone());
+        let effects = self.effects.clone();
+        effects.begins(&name);
+        let answer = self.inner.call(request);
         async move {
             let mut write = write;
             let Ok(answer) = tokio::time::timeout(limit, answer).await else {
@@ -241,7 +243,7 @@ mod tests {
             inner,
             gate: Gate::new(hold).1,
             metrics: Metrics::default(),
-            effects: Effects::new(move |_| {
+            effects: Effects::new(move |_, _| {
                 tell.fetch_add(1, Ordering::Relaxed);
             }),
         };
@@ -268,12 +270,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn every_write_is_told_of_and_no_read() {
+    async fn every_write_is_told_of_before_and_after_and_no_read() {
         let (mut wire, sent, told) = wire(Hold::Unguarded);
         wire.call(request(Method::PATCH)).await.unwrap();
         wire.call(request(Method::GET)).await.unwrap();
         assert_eq!(sent.load(Ordering::Relaxed), 2);
-        assert_eq!(told.load(Ordering::Relaxed), 1);
+        assert_eq!(told.load(Ordering::Relaxed), 2);
     }
 
     #[tokio::test(start_paused = true)]

@@ -24,6 +24,21 @@ use crate::program::{self, BuiltSet, Output};
 
 /// The administrator's kubeconfig in the control plane's folder.
 const KUBECONFIG: &str = "admin.kubeconfig";
+/// What the API server writes down of each request, and where to.
+const AUDIT_POLICY: &str = "audit-policy.yaml";
+const AUDIT_LOG: &str = "audit.log";
+/// Every write of everybody but the API server itself, with what became of the object.
+const WRITES: &str = "\
+apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived, ResponseStarted]
+omitManagedFields: true
+rules:
+- {level: None, verbs: [get, list, watch]}
+- {level: None, users: ['system:apiserver']}
+- {level: None, resources: [{group: apiextensions.k8s.io}]}
+- {level: RequestResponse}
+";
 /// How long a server may take to end when it is asked to.
 const STOP: Duration = Duration::from_secs(60);
 /// How long one `kubectl` command may take.
@@ -65,17 +80,24 @@ impl ControlPlane {
     /// It listens on the address of the fleet's bridge, so nothing outside this machine can reach
     /// it.
     pub fn start(fleet: &Fleet) -> Result<Self> {
-        Self::start_at(fleet.address(), Some(fleet.clone()))
+        Self::start_at(fleet.address(), Some(fleet.clone()), Folder::new()?)
     }
 
     /// Starts a control plane that this machine alone reaches, on 127.0.0.1, and waits until it is
     /// ready.
     pub fn start_on_loopback() -> Result<Self> {
-        Self::start_at(Ipv4Addr::LOCALHOST, None)
+        Self::start_at(Ipv4Addr::LOCALHOST, None, Folder::new()?)
     }
 
-    fn start_at(address: Ipv4Addr, fleet: Option<Fleet>) -> Result<Self> {
+    /// Starts a control plane as [`ControlPlane::start_on_loopback`] does, which writes down every
+    /// write.
+    pub fn start_audited() -> Result<Self> {
         let folder = Folder::new()?;
+        fs::write(folder.file(AUDIT_POLICY), WRITES)?;
+        Self::start_at(Ipv4Addr::LOCALHOST, None, folder)
+    }
+
+    fn start_at(address: Ipv4Addr, fleet: Option<Fleet>, folder: Folder) -> Result<Self> {
         let plane = Self {
             servers: Mutex::default(),
             address,
@@ -290,6 +312,14 @@ impl ControlPlane {
             .kubectl([&["get", "-o", "json"], args].concat())?
             .ok()?;
         serde_json::from_str(&printed).context("kubectl printed no JSON")
+    }
+
+    /// Gives the writes that were asked for since the start of an audited control plane, in the order
+    /// in which they were answered, as the API server's audit log has them.
+    pub fn writes(&self) -> Result<Vec<Value>> {
+        let log = fs::read_to_string(self.folder.file(AUDIT_LOG))?;
+        let lines = log.lines().map(serde_json::from_str);
+        lines.collect::<Result<_, _>>().context("no audit log")
     }
 
     /// Gives the end of each server's log.

@@ -56,7 +56,8 @@ pub(super) fn start_etcd(folder: &Folder, port: u16) -> Result<Process> {
     when_ready("etcd", process, || curl(&[&url]))
 }
 
-/// Starts the API server and waits until it is ready, its post-start hooks included.
+/// Starts the API server and waits until it is ready, its post-start hooks included. Where there is
+/// an audit policy, it keeps an audit log by that.
 pub(super) fn start_api_server(
     folder: &Folder,
     address: Ipv4Addr,
@@ -64,7 +65,7 @@ pub(super) fn start_api_server(
     etcd: u16,
 ) -> Result<Process> {
     let file = |name: &str| folder.file(name).display().to_string();
-    let command = program::command(
+    let mut command = program::command(
         program::built(BuiltSet::Kubernetes)?.join("kube-apiserver"),
         [
             format!("--etcd-servers=http://127.0.0.1:{etcd}"),
@@ -88,6 +89,11 @@ pub(super) fn start_api_server(
             "--endpoint-reconciler-type=none".to_owned(),
         ],
     );
+    if folder.file(super::AUDIT_POLICY).exists() {
+        command
+            .arg(format!("--audit-policy-file={}", file(super::AUDIT_POLICY)))
+            .arg(format!("--audit-log-path={}", file(super::AUDIT_LOG)));
+    }
     let process = Process::start(&command, &folder.file("kube-apiserver.log"))?;
     let url = format!("https://{address}:{port}/readyz");
     let (authority, certificate, key) = (file("ca.crt"), file("admin.crt"), file("admin.key"));

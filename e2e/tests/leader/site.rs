@@ -1,0 +1,307 @@
+//! One API server with its controllers, of which one leads.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use dockfleet_e2e::{ControlPlane, Dockfleet, eventually};
+use serde_json::json;
+
+use crate::audit::{Verdict, judge};
+use crate::controllers::{At, Controller, How, Loss, SOON, gap, now, writes};
+use crate::facts::{Facts, differences, facts, leftovers, undone};
+use crate::hub::{Hub, label};
+
+/// Where the controllers have their accounts.
+const NAMESPACE: &str = "dockfleet-system";
+/// The names by which the audit log knows the controllers, one after the other: more than there ever
+/// are at once.
+const ACCOUNTS: [&str; 4] = ["first", "second", "third", "fourth"];
+/// How long nothing is written when all is done: longer than a batch of reports is waited for.
+const QUIET: u64 = 400_000;
+
+/// One API server with its controllers.
+pub(crate) struct Site {
+    // It ends before the API server does.
+    controllers: Vec<Controller>,
+    plane: ControlPlane,
+    hub: Hub,
+    /// The credentials of each account.
+    kubeconfigs: Vec<PathBuf>,
+    started: usize,
+    step: usize,
+    /// What the network on all hosts was labelled last.
+    label: String,
+    clean: Facts,
+    /// The writes of a change that nobody disturbs.
+    pub(crate) writes: Vec<String>,
+    /// Controllers that a busy machine has kept from renewing the Lease.
+    pub(crate) demoted: usize,
+}
+
+/// What became of a run.
+#[derive(Debug, Default)]
+pub(crate) struct Outcome {
+    /// How long nobody led after the loss; nothing where the leader was not lost.
+    pub(crate) gap: Option<Duration>,
+    /// How long nobody led after a leader had given the Lease up.
+    pub(crate) given_up: Option<Duration>,
+    pub(crate) findings: Vec<String>,
+}
+
+impl Site {
+    /// Starts everything, and makes one change that nobody disturbs.
+    pub(crate) fn start(dockfleet: &Dockfleet) -> Result<Self> {
+        let plane = ControlPlane::start_audited()?;
+        let kubeconfigs = prepare(&plane, dockfleet)?;
+        let mut site = Self {
+            controllers: Vec::new(),
+            hub: Hub::connect(&plane.kubeconfig())?,
+            plane,
+            kubeconfigs,
+            started: 0,
+            step: 0,
+            label: label(0),
+            clean: Facts::new(),
+            writes: Vec::new(),
+            demoted: 0,
+        };
+        site.hub.begin()?;
+        site.muster()?;
+        site.settle()?;
+        site.muster()?;
+        let begin = now();
+        site.change()?;
+        let clean = site.settle()?;
+        site.muster()?;
+        let leader = site.leader().context("nobody leads")?;
+        site.writes = writes(&leader.account(), begin);
+        site.clean = clean;
+        Ok(site)
+    }
+
+    /// Changes everything, with a leader that is lost in the midst of it.
+    pub(crate) fn run(&mut self, loss: Loss) -> Result<Outcome> {
+        let mut outcome = Outcome::default();
+        let target = if loss.at == At::Claim {
+            // The one beside the leader is lost when it takes over.
+            self.standby().context("nobody stands by")?
+        } else {
+            self.leader().context("nobody leads")?
+        };
+        target.order(loss)?;
+        self.change()?;
+        if loss.at == At::Claim {
+            outcome.given_up = self.hand_over()?;
+        }
+        if loss.how == How::Held {
+            self.edit_when_lost()?;
+        }
+        self.settle()?;
+        let mut all = self.controllers.iter();
+        let Some(place) = all.position(|c| c.stopped().is_some()) else {
+            // It made fewer writes than usual.
+            for controller in &self.controllers {
+                let _ = controller.spare();
+            }
+            self.muster()?;
+            return Ok(outcome);
+        };
+        let gone = self.controllers.remove(place);
+        // It may have been the last write of all, a moment ago.
+        let heir = eventually("another leader", SOON, || {
+            self.tend().map_err(|e| format!("{e:#}"))?;
+            self.leader()
+                .and_then(Controller::acquired)
+                .ok_or_else(|| "there is none".to_owned())
+        })
+        .with_context(|| self.logs())?;
+        outcome.gap = Some(gap(gone.stopped(), Some(heir))?);
+        if loss.how == How::Killed {
+            gone.is_killed()?;
+        } else {
+            outcome.findings.extend(gone.goes_on_and_ends()?);
+        }
+        // Whoever leads now has come to the same end, and stays there.
+        self.muster()?;
+        self.settle()?;
+        Ok(outcome)
+    }
+
+    fn change(&mut self) -> Result<()> {
+        self.step += 1;
+        self.label = label(self.step);
+        self.hub.change(self.step)
+    }
+
+    /// Changes something again once a leader is lost, so that the write which it is about to send is not
+    /// what the next one writes. Nothing is changed where it is not lost.
+    fn edit_when_lost(&mut self) -> Result<()> {
+        let waited = eventually("a loss, or the end of all work", SOON, || {
+            let stand = self.hub.work().and_then(|stand| {
+                self.tend()?;
+                facts(&stand, self.step, &self.label)
+            });
+            let facts = stand.map_err(|e| format!("{e:#}"))?;
+            let lost = self.controllers.iter().any(|c| c.stopped().is_some());
+            if lost || facts == self.clean {
+                return Ok(lost);
+            }
+            Err("there is work to do".to_owned())
+        });
+        if waited.with_context(|| self.logs())? {
+            self.label += "-held";
+            self.hub.edit(&self.label)?;
+        }
+        Ok(())
+    }
+
+    /// Has the leader stop; gives how long nobody led. Nothing where it did not give the Lease up, as it
+    /// has to where it is stopped in the midst of a write.
+    fn hand_over(&mut self) -> Result<Option<Duration>> {
+        let leads = self.controllers.iter().position(Controller::leads);
+        let leader = self.controllers.remove(leads.context("nobody leads")?);
+        leader.stop()?;
+        let next = self.controllers.first().context("nobody stands by")?;
+        let led = eventually("the next leader", SOON, || {
+            next.acquired().ok_or_else(|| next.log())
+        })?;
+        // The one after that.
+        self.start_controller()?;
+        let given_up = leader.vacated();
+        given_up.map(|at| gap(Some(at), Some(led))).transpose()
+    }
+
+    /// Judges all writes by the API server's audit log.
+    pub(crate) fn judge(&self) -> Result<Verdict> {
+        judge(&self.plane.writes()?, NAMESPACE)
+    }
+
+    /// Gives of how many deleted hosts something is left that they were known by.
+    pub(crate) fn leftovers(&self) -> Result<usize> {
+        Ok(leftovers(&self.hub.work()?))
+    }
+
+    /// Waits until everything is as it should be: as in the clean run, or else done.
+    fn settle(&mut self) -> Result<Facts> {
+        let waited = eventually("the end of all work", SOON, || {
+            let stand = self.hub.work().and_then(|stand| {
+                self.tend()?;
+                facts(&stand, self.step, &self.label)
+            });
+            let facts = stand.map_err(|e| format!("{e:#}"))?;
+            let missing = if self.clean.is_empty() {
+                undone(&facts)
+            } else {
+                differences(&self.clean, &facts)
+            };
+            if missing.is_empty() {
+                return Ok(facts);
+            }
+            Err(format!("{missing:#?}"))
+        });
+        waited.with_context(|| self.logs())
+    }
+
+    /// Sees that one leads, another one stands by, and nothing is written any more.
+    fn muster(&mut self) -> Result<()> {
+        let waited = eventually("a leader, a standby and silence", SOON, || {
+            self.tend().map_err(|e| format!("{e:#}"))?;
+            let leader = self.leader().ok_or("nobody leads")?;
+            let last = leader.account().into_iter().filter(|l| !l.is_renewal());
+            let last = last.map(|line| line.time).max().unwrap_or_default();
+            if now().saturating_sub(last) < QUIET {
+                return Err(format!("it is writing: {:?}", leader.account().last()));
+            }
+            if self.standby().is_none() {
+                self.start_controller().map_err(|e| format!("{e:#}"))?;
+            }
+            Ok(())
+        });
+        waited.with_context(|| self.logs())?;
+        self.controllers.iter().try_for_each(Controller::is_ready)
+    }
+
+    /// Forgets controllers that a busy machine has cost the Lease, as what starts them again would;
+    /// starts one where there is none left.
+    fn tend(&mut self) -> Result<()> {
+        let before = self.controllers.len();
+        self.controllers.retain(|c| !c.was_demoted());
+        self.demoted += before - self.controllers.len();
+        for controller in &self.controllers {
+            let as_asked = controller.is_running() || controller.stopped().is_some();
+            anyhow::ensure!(as_asked, "a controller ended:\n{}", controller.log());
+        }
+        if !self.controllers.iter().any(|c| c.stopped().is_none()) {
+            self.start_controller()?;
+        }
+        Ok(())
+    }
+
+    fn start_controller(&mut self) -> Result<()> {
+        let account = self.started % self.kubeconfigs.len();
+        let kubeconfig = self.kubeconfigs.get(account).context("no account")?;
+        self.controllers.push(Controller::start(kubeconfig)?);
+        self.started += 1;
+        Ok(())
+    }
+
+    fn leader(&self) -> Option<&Controller> {
+        self.controllers.iter().find(|c| c.leads())
+    }
+
+    fn standby(&self) -> Option<&Controller> {
+        let mut all = self.controllers.iter();
+        all.find(|c| c.acquired().is_none() && c.stopped().is_none())
+    }
+
+    fn logs(&self) -> String {
+        let logs: Vec<String> = self.controllers.iter().map(Controller::log).collect();
+        logs.join("\n--\n")
+    }
+}
+
+/// Installs the CRDs and makes the accounts; gives the credentials of each.
+fn prepare(plane: &ControlPlane, dockfleet: &Dockfleet) -> Result<Vec<PathBuf>> {
+    let crds = plane.kubeconfig().with_file_name("crds.yaml");
+    fs::write(&crds, dockfleet.run(["crds"])?.ok()?)?;
+    let create = ["create", "-f"].map(OsStr::new);
+    plane
+        .kubectl(create.into_iter().chain([crds.as_os_str()]))?
+        .ok()?;
+    let mut items = Vec::new();
+    for namespace in ["dockfleet-hosts", NAMESPACE] {
+        items.push(json!({
+            "apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace},
+        }));
+    }
+    for account in ACCOUNTS {
+        let subject = json!({"kind": "ServiceAccount", "name": account, "namespace": NAMESPACE});
+        items.push(json!({
+            "apiVersion": "v1", "kind": "ServiceAccount",
+            "metadata": {"name": account, "namespace": NAMESPACE},
+        }));
+        items.push(json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding",
+            "metadata": {"name": account},
+            "roleRef": {
+                "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole",
+                "name": "cluster-admin",
+            },
+            "subjects": [subject],
+        }));
+    }
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": items});
+    plane.apply_yaml(&list.to_string())?;
+    let mut kubeconfigs = Vec::new();
+    for account in ACCOUNTS {
+        let create = ["create", "token", account, "-n", NAMESPACE];
+        let token = plane.kubectl(create)?.ok()?;
+        kubeconfigs.push(plane.kubeconfig_with_token(&token)?);
+    }
+    let established = ["wait", "--for=condition=Established", "crd", "--all"];
+    plane.kubectl(established)?.ok()?;
+    Ok(kubeconfigs)
+}
