@@ -1,9 +1,11 @@
 //! Checks documents and types them.
 
 use std::collections::BTreeMap;
+use std::panic::resume_unwind;
 use std::path::Path;
+use std::thread;
 
-use dockfleet_crds::validation::{api_version, validate, with_defaults};
+use dockfleet_crds::validation::{FieldError, api_version, validate, with_defaults};
 use dockfleet_crds::{DockerHost, DockerNetwork, DockerVolume};
 use dockfleet_planner::credentials::{Credentials, Unusable};
 use serde::de::DeserializeOwned;
@@ -39,8 +41,8 @@ pub fn check(documents: &[Document]) -> Result<Resources, Vec<ManifestError>> {
     let mut resources = Resources::default();
     let mut errors = Vec::new();
     let mut seen: BTreeMap<[String; 3], &Document> = BTreeMap::new();
-    for document in documents {
-        let found = one(document, &mut resources);
+    for (document, by_schema) in documents.iter().zip(by_schema(documents)) {
+        let found = one(document, by_schema, &mut resources);
         let sound = found.is_empty();
         errors.extend(found);
         if !sound {
@@ -72,8 +74,35 @@ pub fn check(documents: &[Document]) -> Result<Resources, Vec<ManifestError>> {
     }
 }
 
+/// Returns what is wrong with each document by the schema of its kind.
+///
+/// Each kind has a thread: most of the time goes into compiling its schema, once.
+fn by_schema(documents: &[Document]) -> Vec<Vec<FieldError>> {
+    let mut found = vec![Vec::new(); documents.len()];
+    let of_kind = |kind: &'static str| {
+        let of_kind = documents.iter().map(move |document| {
+            (text(document, "/kind") == kind).then(|| validate(kind, &document.value, None))
+        });
+        of_kind.collect::<Vec<_>>()
+    };
+    thread::scope(|scope| {
+        let threads = KINDS.map(|kind| scope.spawn(move || of_kind(kind)));
+        for thread in threads {
+            let checked = thread.join().unwrap_or_else(|panic| resume_unwind(panic));
+            for (all, errors) in found.iter_mut().zip(checked) {
+                all.extend(errors.into_iter().flatten());
+            }
+        }
+    });
+    found
+}
+
 /// Adds one document to the resources, or says what is wrong with it.
-fn one(document: &Document, resources: &mut Resources) -> Vec<ManifestError> {
+fn one(
+    document: &Document,
+    by_schema: Vec<FieldError>,
+    resources: &mut Resources,
+) -> Vec<ManifestError> {
     let (kind, version) = (text(document, "/kind"), text(document, "/apiVersion"));
     let known = version == api_version();
     match kind.as_str() {
@@ -97,12 +126,16 @@ fn one(document: &Document, resources: &mut Resources) -> Vec<ManifestError> {
                 "a HostAssignment is written by the controller only; remove it from the files";
             vec![mistake(document, "kind", message.to_owned())]
         }
-        "DockerHost" if known => add(document, |mut host: DockerHost| {
+        "DockerHost" if known => add(document, by_schema, |mut host: DockerHost| {
             from_the_working_folder(&mut host, &document.source);
             resources.hosts.push(host);
         }),
-        "DockerNetwork" if known => add(document, |network| resources.networks.push(network)),
-        "DockerVolume" if known => add(document, |volume| resources.volumes.push(volume)),
+        "DockerNetwork" if known => {
+            add(document, by_schema, |network| resources.networks.push(network))
+        }
+        "DockerVolume" if known => {
+            add(document, by_schema, |volume| resources.volumes.push(volume))
+        }
         _ => {
             let field = if KINDS.contains(&kind.as_str()) {
                 "apiVersion"
@@ -120,10 +153,13 @@ fn one(document: &Document, resources: &mut Resources) -> Vec<ManifestError> {
     }
 }
 
-/// Checks a document and hands on what it says, with the schema's defaults and its namespace.
-fn add<K: DeserializeOwned>(document: &Document, keep: impl FnOnce(K)) -> Vec<ManifestError> {
+/// Hands on what a sound document says, with the schema's defaults and its namespace.
+fn add<K: DeserializeOwned>(
+    document: &Document,
+    mut errors: Vec<FieldError>,
+    keep: impl FnOnce(K),
+) -> Vec<ManifestError> {
     let kind = text(document, "/kind");
-    let mut errors = validate(&kind, &document.value, None);
     if !errors.is_empty() {
         errors.sort_by_key(|error| document.line_of(&error.path));
         return errors

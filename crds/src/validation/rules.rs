@@ -11,7 +11,9 @@ pub(super) fn check(schema: &Schema, object: &Value, old: Option<&Value>) -> Vec
     let Err(errors) = cel::validate_compiled(&schema.rules, object, old) else {
         return Vec::new();
     };
-    errors
+    let told = cel::validate_compiled(schema.with_messages(), object, old);
+    told.err()
+        .unwrap_or(errors)
         .iter()
         .map(|error| tell(schema, object, error))
         .collect()

@@ -18,8 +18,18 @@ pub(super) struct Schema {
     pub(super) raw: Value,
     /// For types and limits.
     pub(super) structure: Validator,
-    /// For the CEL rules.
+    /// For the CEL rules, without what they say when they are broken.
     pub(super) rules: CompiledSchema,
+    /// The same with their messages.
+    messages: OnceLock<CompiledSchema>,
+}
+
+impl Schema {
+    /// Returns the rules with their messages, which are expressions too: as much to compile as the
+    /// rules themselves, and most documents break none.
+    pub(super) fn with_messages(&self) -> &CompiledSchema {
+        self.messages.get_or_init(|| compile_schema(&self.raw))
+    }
 }
 
 /// The kinds that have a schema, sorted.
@@ -54,9 +64,23 @@ pub(super) fn of(kind: &str) -> Option<&'static Schema> {
 fn compile(crd: CustomResourceDefinition) -> Option<Schema> {
     let version = crd.spec.versions.into_iter().next()?;
     let raw = serde_json::to_value(version.schema?.open_api_v3_schema?).ok()?;
+    let mut terse = raw.clone();
+    drop_messages(&mut terse);
     Some(Schema {
         structure: structure::compile(&raw)?,
-        rules: compile_schema(&raw),
+        rules: compile_schema(&terse),
+        messages: OnceLock::new(),
         raw,
     })
+}
+
+fn drop_messages(schema: &mut Value) {
+    match schema {
+        Value::Object(keywords) => {
+            keywords.remove("messageExpression");
+            keywords.values_mut().for_each(drop_messages);
+        }
+        Value::Array(items) => items.iter_mut().for_each(drop_messages),
+        _ => {}
+    }
 }

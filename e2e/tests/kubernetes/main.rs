@@ -23,7 +23,6 @@ mod main_path;
 mod manifests;
 mod member;
 mod offline;
-mod partition;
 mod paused;
 mod permission;
 mod pruning;
