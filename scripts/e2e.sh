@@ -22,12 +22,15 @@ DOCKFLEET_HELM_DIR=${DOCKFLEET_HELM_DIR:-$(e2e/tools/build.sh helm)}
 DOCKFLEET_PROMTOOL_DIR=${DOCKFLEET_PROMTOOL_DIR:-$(e2e/tools/build.sh promtool)}
 export KUBEBUILDER_ASSETS DOCKFLEET_ENGINE_DIR DOCKFLEET_KSTATUS_DIR
 export DOCKFLEET_HELM_DIR DOCKFLEET_PROMTOOL_DIR
+# Half of the time these tests wait.
+export RUST_TEST_THREADS=${RUST_TEST_THREADS:-$((2 * $(nproc)))}
 if [ ${#as_root[@]} -gt 0 ]; then
     triple=$(rustc -vV | sed -n 's/^host: //p' | tr 'a-z-' 'A-Z_')
     # cargo splits this at spaces; sudo's own PATH lacks what tests look for.
     export "CARGO_TARGET_${triple}_RUNNER=${as_root[*]} env PATH=$PATH HOME=$HOME\
  KUBEBUILDER_ASSETS=$KUBEBUILDER_ASSETS DOCKFLEET_ENGINE_DIR=$DOCKFLEET_ENGINE_DIR\
  DOCKFLEET_KSTATUS_DIR=$DOCKFLEET_KSTATUS_DIR DOCKFLEET_HELM_DIR=$DOCKFLEET_HELM_DIR\
- DOCKFLEET_PROMTOOL_DIR=$DOCKFLEET_PROMTOOL_DIR DOCKFLEET_STATIC_BIN=$DOCKFLEET_STATIC_BIN"
+ DOCKFLEET_PROMTOOL_DIR=$DOCKFLEET_PROMTOOL_DIR DOCKFLEET_STATIC_BIN=$DOCKFLEET_STATIC_BIN\
+ RUST_TEST_THREADS=$RUST_TEST_THREADS"
 fi
 exec cargo test --locked --no-fail-fast -p dockfleet-e2e "${@:---tests}"

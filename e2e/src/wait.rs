@@ -7,8 +7,9 @@ use anyhow::{Result, bail};
 
 /// The first pause: most conditions here hold within milliseconds.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(5);
-/// The longest pause: a slow start must not keep the machine busy with asking.
-const LONGEST_PAUSE: Duration = Duration::from_millis(50);
+/// The longest pause: what takes seconds must not keep the machine busy with asking, and many a check
+/// starts a `kubectl`, which takes a tenth of a second of a core.
+const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 
 /// Asks `check` again and again until it gives a value, or fails after `timeout` with its last
 /// reason.
