@@ -130,9 +130,9 @@ fn one(
             from_the_working_folder(&mut host, &document.source);
             resources.hosts.push(host);
         }),
-        "DockerNetwork" if known => {
-            add(document, by_schema, |network| resources.networks.push(network))
-        }
+        "DockerNetwork" if known => add(document, by_schema, |network| {
+            resources.networks.push(network)
+        }),
         "DockerVolume" if known => {
             add(document, by_schema, |volume| resources.volumes.push(volume))
         }
