@@ -31,6 +31,8 @@ const FIELD_MANAGER: &str = "dockfleet-agent";
 enum HeartbeatError {
     #[error("the API server did not answer within {} s", CALL.as_secs())]
     Timeout,
+    #[error("the API server refused to renew the Lease: {0}")]
+    Refused(String),
     #[error("the Lease cannot be written")]
     Api(#[source] Box<kube::Error>),
 }
@@ -85,6 +87,7 @@ async fn renew(leases: &Api<Lease>, host: &str) -> Result<(), HeartbeatError> {
     let patch = Patch::Merge(json!({ "spec": spec }));
     match tokio::time::timeout(CALL, leases.patch(host, &params, &patch)).await {
         Ok(Ok(_)) => Ok(()),
+        Ok(Err(kube::Error::Api(status))) => Err(HeartbeatError::Refused(status.message)),
         Ok(Err(err)) => Err(HeartbeatError::Api(Box::new(err))),
         Err(_) => Err(HeartbeatError::Timeout),
     }

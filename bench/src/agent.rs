@@ -30,6 +30,9 @@ const LOOKS: usize = 10;
 const PASSES: u32 = 10;
 const PASS: Duration = Duration::from_secs(3);
 
+/// Probes and metrics at any port: both have the same one else.
+const ANY_PORT: &str = "--metrics-address=127.0.0.1:0";
+
 const FLEET: &str = "
 apiVersion: v1
 kind: Namespace
@@ -48,9 +51,10 @@ pub(crate) fn measure(lab: &Lab, report: &mut Report) -> Result<()> {
         say(&format!("{name}: an agent with 200 entries"));
         let recorder = Recorder::start(lab.scratch.path(".sock"), engine.socket())?;
         let plane = control_plane(lab)?;
-        let controller = start(lab, &plane, &["controller"], None)?;
+        let alone = ["controller", "--leader-elect=false", ANY_PORT];
+        let controller = start(lab, &plane, &alone, None)?;
         let state = lab.scratch.folder()?.display().to_string();
-        let args = ["agent", "--host", "bench", "--state-dir", &state];
+        let args = ["agent", "--host", "bench", "--state-dir", &state, ANY_PORT];
         let agent = start(lab, &plane, &args, Some(&recorder.docker_host()))?;
         plane.apply_yaml(&WANTED.resources())?;
         eventually("200 entries that are ready", LIMIT, || {

@@ -41,8 +41,8 @@ pub fn check(documents: &[Document]) -> Result<Resources, Vec<ManifestError>> {
     let mut resources = Resources::default();
     let mut errors = Vec::new();
     let mut seen: BTreeMap<[String; 3], &Document> = BTreeMap::new();
-    for (document, by_schema) in documents.iter().zip(by_schema(documents)) {
-        let found = one(document, by_schema, &mut resources);
+    for (document, found) in documents.iter().zip(by_schema(documents)) {
+        let found = one(document, found, &mut resources);
         let sound = found.is_empty();
         errors.extend(found);
         if !sound {
@@ -100,7 +100,7 @@ fn by_schema(documents: &[Document]) -> Vec<Vec<FieldError>> {
 /// Adds one document to the resources, or says what is wrong with it.
 fn one(
     document: &Document,
-    by_schema: Vec<FieldError>,
+    errors: Vec<FieldError>,
     resources: &mut Resources,
 ) -> Vec<ManifestError> {
     let (kind, version) = (text(document, "/kind"), text(document, "/apiVersion"));
@@ -126,16 +126,12 @@ fn one(
                 "a HostAssignment is written by the controller only; remove it from the files";
             vec![mistake(document, "kind", message.to_owned())]
         }
-        "DockerHost" if known => add(document, by_schema, |mut host: DockerHost| {
+        "DockerHost" if known => add(document, errors, |mut host: DockerHost| {
             from_the_working_folder(&mut host, &document.source);
             resources.hosts.push(host);
         }),
-        "DockerNetwork" if known => add(document, by_schema, |network| {
-            resources.networks.push(network)
-        }),
-        "DockerVolume" if known => {
-            add(document, by_schema, |volume| resources.volumes.push(volume))
-        }
+        "DockerNetwork" if known => add(document, errors, |one| resources.networks.push(one)),
+        "DockerVolume" if known => add(document, errors, |one| resources.volumes.push(one)),
         _ => {
             let field = if KINDS.contains(&kind.as_str()) {
                 "apiVersion"
