@@ -129,19 +129,27 @@ async fn write(ctx: &Context, host: &Name, patch: Value) -> Result<Option<Learne
     }
 }
 
-/// Writes an assignment. The first one is not applied: an apply that is long on its way would take back
-/// what somebody else has written since, as it has no version to be refused by.
+/// Writes an assignment. One that is not there is made first, and empty: an apply that is long on its
+/// way would take back what somebody else has written since, as it has no version to be refused by.
+/// What it is made with is not ours by apply, so that no more is in it than always stays.
 async fn assign(
     api: &Api<HostAssignment>,
     name: &str,
     assignment: &HostAssignment,
 ) -> kube::Result<HostAssignment> {
+    let params = apply();
     if assignment.metadata.resource_version.is_some() {
-        return api.patch(name, &apply(), &Patch::Apply(assignment)).await;
+        return api.patch(name, &params, &Patch::Apply(assignment)).await;
     }
-    let params = PostParams {
-        field_manager: apply().field_manager,
+    let mut whole = assignment.clone();
+    let mut empty = HostAssignment::new(name, whole.spec.clone());
+    empty.spec.entries.clear();
+    let create = PostParams {
+        field_manager: params.field_manager.clone(),
         ..PostParams::default()
     };
-    api.create(&params, assignment).await
+    let made = api.create(&create, &empty).await?;
+    whole.metadata.uid = made.metadata.uid;
+    whole.metadata.resource_version = made.metadata.resource_version;
+    api.patch(name, &params, &Patch::Apply(&whole)).await
 }
