@@ -114,13 +114,14 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    /// Every kind, in the order in which they are made: once there is what a token is made of and
-    /// bound to, it is good for what it is for.
+    /// Every kind, in the order in which they are made: once there is what a token is made of, it is good
+    /// for what it is for. The Secret is the first: a controller that takes over and does not find it
+    /// beside the others has to think that it was deleted.
     pub(super) const ALL: [Self; 4] = [
+        Self::Secret,
         Self::Role,
         Self::RoleBinding,
         Self::ServiceAccount,
-        Self::Secret,
     ];
 
     /// Returns the kind as it stands in a manifest.
