@@ -14,6 +14,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::abort;
 use std::sync::{Mutex, PoisonError};
+use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result};
@@ -30,6 +31,8 @@ const USAGE: &str = "usage: controller-that-stops FOLDER LEASE RENEW RETRY";
 const DEBOUNCE: Duration = Duration::from_millis(100);
 /// Longer than any run: nobody plays the agents of idle hosts.
 const OFFLINE_AFTER: Duration = Duration::from_secs(3600);
+/// How long a signal to this process may take, on a busy machine.
+const TAKES_EFFECT: Duration = Duration::from_millis(200);
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -85,8 +88,12 @@ fn effects(folder: &Path) -> Result<Effects> {
         if writeln!(&trace, "{micros} {stage:?} {what}{mark}").is_err() {
             abort();
         }
-        if how.is_some_and(|how| kill_process(getpid(), how).is_err()) {
-            abort();
+        if let Some(how) = how {
+            if kill_process(getpid(), how).is_err() {
+                abort();
+            }
+            // The signal takes effect on another thread first, and this one would go on.
+            thread::sleep(TAKES_EFFECT);
         }
     }))
 }

@@ -1,7 +1,7 @@
 //! Who wrote what, by the API server's audit log.
 //!
 //! The order of writes is that of the versions which they made: those are numbers of one sequence, the
-//! Lease's among them. No clock is asked but where a deletion made no version.
+//! Lease's among them. No clock is asked but where an object went, and so has no version.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -60,8 +60,7 @@ pub(crate) fn judge(log: &[Value], namespace: &str) -> Result<Verdict> {
     let prefix = format!("system:serviceaccount:{namespace}:");
     let mut all = Vec::new();
     for entry in log {
-        let version = entry["responseObject"]["metadata"]["resourceVersion"].as_str();
-        let version: Option<u64> = version.and_then(|v| v.parse().ok());
+        let version = version(&entry["responseObject"]["metadata"]);
         // An answer with a version that was there before: nothing had to be written.
         let changes = version.is_none_or(|v| versions.insert(v));
         let who = entry["user"]["username"].as_str().unwrap_or_default();
@@ -99,6 +98,17 @@ pub(crate) fn judge(log: &[Value], namespace: &str) -> Result<Verdict> {
         }
     }
     Ok(verdict)
+}
+
+/// Gives the version of an object as it was answered; nothing where it went with its last finalizer:
+/// that is then the version before.
+fn version(metadata: &Value) -> Option<u64> {
+    let finalizers = metadata["finalizers"].as_array();
+    let stays = finalizers.is_some_and(|all| !all.is_empty());
+    if metadata["deletionTimestamp"].is_string() && !stays {
+        return None;
+    }
+    metadata["resourceVersion"].as_str()?.parse().ok()
 }
 
 /// Whether its sender held the Lease when something was written.
