@@ -126,7 +126,7 @@ impl<'a> Object<'a> {
         if let Some(stack) = get("com.docker.stack.namespace") {
             return format!("swarm stack {stack}");
         }
-        "nobody that its labels name".to_owned()
+        "no resource of Dockfleet".to_owned()
     }
 }
 
