@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, ensure};
-use dockfleet_e2e::{Folder, Process, eventually};
+use dockfleet_e2e::{Folder, Process};
 
 /// How long anything may take on a machine that is busy with other things.
 pub(crate) const SOON: Duration = Duration::from_secs(60);
@@ -118,17 +118,11 @@ impl Controller {
         fs::read_to_string(self.process.log_path()).unwrap_or_default()
     }
 
-    /// Waits until it follows everything, and knows who leads.
-    pub(crate) fn is_ready(&self) -> Result<()> {
-        eventually("a controller that is ready", SOON, || {
-            let log = self.log();
-            let knows = log.contains("stands by") || self.acquired().is_some();
-            if log.contains("caches are filled") && knows {
-                Ok(())
-            } else {
-                Err(log)
-            }
-        })
+    /// Whether it follows everything, and knows who leads.
+    pub(crate) fn is_ready(&self) -> bool {
+        let log = self.log();
+        let knows = log.contains("stands by") || self.acquired().is_some();
+        knows && log.contains("caches are filled")
     }
 
     /// Gives its account.

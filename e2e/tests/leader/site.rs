@@ -5,7 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use dockfleet_e2e::{ControlPlane, Dockfleet, eventually};
 use serde_json::json;
 
@@ -85,6 +85,7 @@ impl Site {
     /// Changes everything, with a leader that is lost in the midst of it.
     pub(crate) fn run(&mut self, loss: Loss) -> Result<Outcome> {
         let mut outcome = Outcome::default();
+        self.muster()?;
         let target = if loss.at == At::Claim {
             // The one beside the leader is lost when it takes over.
             self.standby().context("nobody stands by")?
@@ -100,13 +101,15 @@ impl Site {
             self.edit_when_lost()?;
         }
         self.settle()?;
-        let mut all = self.controllers.iter();
-        let Some(place) = all.position(|c| c.stopped().is_some()) else {
-            // It made fewer writes than usual.
+        let is_lost = |c: &Controller| c.stopped().is_some();
+        if !self.controllers.iter().any(is_lost) {
+            // It made fewer writes than usual, or is lost at this very moment.
             for controller in &self.controllers {
                 let _ = controller.spare();
             }
             self.muster()?;
+        }
+        let Some(place) = self.controllers.iter().position(is_lost) else {
             return Ok(outcome);
         };
         let gone = self.controllers.remove(place);
@@ -163,7 +166,11 @@ impl Site {
     fn hand_over(&mut self) -> Result<Option<Duration>> {
         let leads = self.controllers.iter().position(Controller::leads);
         let leader = self.controllers.remove(leads.context("nobody leads")?);
-        leader.stop()?;
+        if let Err(error) = leader.stop() {
+            // It may have lost the Lease in that moment.
+            ensure!(leader.was_demoted(), "{error:#}");
+            self.demoted += 1;
+        }
         let next = self.controllers.first().context("nobody stands by")?;
         let led = eventually("the next leader", SOON, || {
             next.acquired().ok_or_else(|| next.log())
@@ -215,13 +222,16 @@ impl Site {
             if now().saturating_sub(last) < QUIET {
                 return Err(format!("it is writing: {:?}", leader.account().last()));
             }
-            if self.standby().is_none() {
-                self.start_controller().map_err(|e| format!("{e:#}"))?;
+            match self.standby() {
+                Some(standby) if standby.is_ready() => Ok(()),
+                Some(standby) => Err(standby.log()),
+                None => {
+                    self.start_controller().map_err(|e| format!("{e:#}"))?;
+                    Err("nobody stood by".to_owned())
+                }
             }
-            Ok(())
         });
-        waited.with_context(|| self.logs())?;
-        self.controllers.iter().try_for_each(Controller::is_ready)
+        waited.with_context(|| self.logs())
     }
 
     /// Forgets controllers that a busy machine has cost the Lease, as what starts them again would;
@@ -232,7 +242,7 @@ impl Site {
         self.demoted += before - self.controllers.len();
         for controller in &self.controllers {
             let as_asked = controller.is_running() || controller.stopped().is_some();
-            anyhow::ensure!(as_asked, "a controller ended:\n{}", controller.log());
+            ensure!(as_asked, "a controller ended:\n{}", controller.log());
         }
         if !self.controllers.iter().any(|c| c.stopped().is_none()) {
             self.start_controller()?;
