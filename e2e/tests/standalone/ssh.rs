@@ -18,13 +18,14 @@ for_each_generation!(
 
 /// Starts an ssh server on the engine's host, with the engine at its usual place.
 ///
-/// The home folder of its own mount namespace holds the one key that is let in.
+/// The home folder of its own mount namespace holds the one key that is let in; the server goes by the
+/// user's, not by $HOME.
 const SERVER: &str = r#"
 set -e
 ln -s "$2" /run/docker.sock
 dropbearkey -t ed25519 -f "$1/host-key"
 dropbearkey -y -f "$1/host-key" | grep ^ssh- >"$1/host-key.pub"
-exec unshare --mount sh -c '
+HOME=$(getent passwd "$(id -u)" | cut -d: -f6) exec unshare --mount sh -c '
 set -e
 mount -t tmpfs -o mode=700 tmpfs ~
 mkdir -m 700 ~/.ssh
