@@ -215,7 +215,10 @@ fn controller_growth(fleets: &[Fleet]) -> Result<Option<Row>> {
         }
     };
     Ok(Some(Row {
-        what: format!("the same, against {} hosts", small.hosts),
+        what: format!(
+            "controller: CPU for each changed entry, against {} hosts",
+            small.hosts
+        ),
         cells: fleets.iter().map(cell).collect(),
         goal: format!("≤ {}", times(CONTROLLER_GROWTH)),
         verdict: verdict(growth <= CONTROLLER_GROWTH),
