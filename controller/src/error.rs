@@ -22,14 +22,6 @@ pub enum ControllerError {
         /// The resources that are not served.
         missing: Vec<String>,
     },
-    /// The API server was asked in vain.
-    #[error("could not {doing}")]
-    Call {
-        /// What the call was for.
-        doing: &'static str,
-        /// Why it failed.
-        source: CallError,
-    },
     /// The cluster has no identity that an agent could know it by.
     #[error("namespace kube-system has no UID, so this cluster has no identity for its agents")]
     NoHub,

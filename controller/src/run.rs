@@ -64,12 +64,8 @@ pub async fn run(
         config.vitals.metrics.clone(),
         config.effects.clone(),
     )?;
-    let start = async {
-        startup::check_resources(&client).await?;
-        startup::hub(&client).await
-    };
     let hub = tokio::select! {
-        hub = start => hub?,
+        hub = startup::hub(&client) => hub?,
         () = shutdown.cancelled() => return Ok(()),
     };
     info!(hub, fleet = config.fleet_namespace, "controller starts");
@@ -397,47 +393,17 @@ impl Controller {
             (Key::Host(name), None) => self.hosts.succeeded(&name),
             (Key::Host(name), Some(err)) => {
                 self.index.host_failed(&name);
-                let now = Instant::now();
-                let delay = self.hosts.failed(&name, now, random());
-                if err.is_conflict() {
-                    // Somebody, as a rule its agent, wrote it since it was read: it is read again,
-                    // and at once unless that was so the last time too.
-                    debug!(
-                        host = name.name,
-                        namespace = name.namespace,
-                        "assignment changed meanwhile"
-                    );
-                    if delay < 2 * FIRST_RETRY {
-                        self.hosts.add(name, now);
-                    }
-                } else {
-                    report("HostAssignment", &name, &err, delay);
-                }
+                again(&mut self.hosts, name, "HostAssignment", &err);
             }
             (Key::Delivery(name), None) => self.deliveries.succeeded(&name),
             (Key::Delivery(name), Some(err)) => {
                 self.index.delivery_failed(&name, err.to_string());
-                let delay = self.deliveries.failed(&name, Instant::now(), random());
-                report("Secret", &name, &err, delay);
+                again(&mut self.deliveries, name, "Secret", &err);
             }
             (Key::Pulse(name), None) => self.pulses.succeeded(&name),
             (Key::Pulse(name), Some(err)) => {
                 self.index.pulse_failed(&name, err.is_answer());
-                let now = Instant::now();
-                let delay = self.pulses.failed(&name, now, random());
-                if err.is_conflict() {
-                    // As with assignments: its agent writes the same status.
-                    debug!(
-                        host = name.name,
-                        namespace = name.namespace,
-                        "host changed meanwhile"
-                    );
-                    if delay < 2 * FIRST_RETRY {
-                        self.pulses.add(name, now);
-                    }
-                } else {
-                    report("Lease", &name, &err, delay);
-                }
+                again(&mut self.pulses, name, "Lease", &err);
             }
             (Key::Parent(uid), None) => self.parents.succeeded(&uid),
             (Key::Parent(uid), Some(err)) => {
@@ -483,6 +449,22 @@ impl Controller {
             Err(_) => warn!("gave up on what was still under way"),
         }
         ended.is_ok()
+    }
+}
+
+/// Has a host looked at again whose object of this kind could not be written.
+fn again(queue: &mut Queue<Name>, host: Name, kind: &'static str, err: &CallError) {
+    let now = Instant::now();
+    let delay = queue.failed(&host, now, random());
+    if !err.is_conflict() {
+        return report(kind, &host, err, delay);
+    }
+    // Somebody, as a rule its agent, wrote it since it was read: it is read again, and at once
+    // unless that was so the last time too.
+    let (namespace, name) = (&host.namespace, &host.name);
+    debug!(kind, namespace, name, "changed meanwhile");
+    if delay < 2 * FIRST_RETRY {
+        queue.add(host, now);
     }
 }
 

@@ -1,19 +1,44 @@
 //! What must be so before a controller can start.
 
+use std::time::Duration;
+
 use dockfleet_crds::{DockerHost, DockerNetwork, DockerVolume, HostAssignment};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::ListParams;
 use kube::{Api, Client, Resource};
+use tracing::warn;
 
-use crate::error::ControllerError;
+use crate::error::{CallError, ControllerError, chain};
 use crate::jobs::in_time;
 
 /// The namespace whose UID is the identity of a cluster: it is made with the cluster and cannot be
 /// deleted.
 const HUB_NAMESPACE: &str = "kube-system";
 
-/// Checks that the API server serves every resource.
-pub(crate) async fn check_resources(client: &Client) -> Result<(), ControllerError> {
+/// How long an API server that was asked in vain is left alone.
+const RETRY: Duration = Duration::from_secs(2);
+
+/// Returns the identity of the cluster, which agents know their controller by, once the API server
+/// is there, lets this controller ask, and serves every resource.
+///
+/// An installation brings the rights and the controller at the same time, and a machine that starts
+/// brings everything at once: that something is not there yet is waited for. That the resources are
+/// not served is an error: nobody but a person mends that.
+pub(crate) async fn hub(client: &Client) -> Result<String, ControllerError> {
+    loop {
+        match ask(client).await {
+            Ok(hub) => return hub,
+            Err(err) => {
+                let (error, retry_in_s) = (chain(&err), RETRY.as_secs());
+                warn!(error, retry_in_s, "cannot start yet");
+            }
+        }
+        tokio::time::sleep(RETRY).await;
+    }
+}
+
+/// Asks for the resources and the identity of the cluster once; the outer error is of a call.
+async fn ask(client: &Client) -> Result<Result<String, ControllerError>, CallError> {
     let answers = [
         (
             DockerHost::plural(&()),
@@ -37,28 +62,17 @@ pub(crate) async fn check_resources(client: &Client) -> Result<(), ControllerErr
         .filter(|(_, served)| !served)
         .map(|(plural, _)| format!("{plural}.{}", dockfleet_crds::GROUP))
         .collect();
-    if missing.is_empty() {
-        Ok(())
-    } else {
-        Err(ControllerError::NotInstalled { missing })
+    if !missing.is_empty() {
+        return Ok(Err(ControllerError::NotInstalled { missing }));
     }
-}
-
-/// Returns the identity of the cluster, which agents know their controller by.
-pub(crate) async fn hub(client: &Client) -> Result<String, ControllerError> {
     let api: Api<Namespace> = Api::all(client.clone());
-    let doing = "read the identity of the cluster (namespace kube-system)";
-    let namespace = in_time(api.get_metadata(HUB_NAMESPACE))
-        .await
-        .map_err(|source| ControllerError::Call { doing, source })?;
-    namespace
-        .metadata
-        .uid
+    let uid = in_time(api.get_metadata(HUB_NAMESPACE)).await?.metadata.uid;
+    Ok(uid
         .filter(|uid| !uid.is_empty())
-        .ok_or(ControllerError::NoHub)
+        .ok_or(ControllerError::NoHub))
 }
 
-async fn is_served<K>(client: &Client) -> Result<bool, ControllerError>
+async fn is_served<K>(client: &Client) -> Result<bool, CallError>
 where
     K: Resource<DynamicType = ()> + Clone + std::fmt::Debug + serde::de::DeserializeOwned,
 {
@@ -66,9 +80,6 @@ where
     match in_time(api.list_metadata(&ListParams::default().limit(1))).await {
         Ok(_) => Ok(true),
         Err(err) if err.is_not_found() => Ok(false),
-        Err(source) => Err(ControllerError::Call {
-            doing: "ask for the resources",
-            source,
-        }),
+        Err(err) => Err(err),
     }
 }

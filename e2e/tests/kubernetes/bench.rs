@@ -39,7 +39,8 @@ impl Bench {
         let bench = Self::prepare(hosts)?;
         bench.start_controller()?;
         for member in &bench.members {
-            member.join(&bench.plane)?;
+            let joined = member.join(&bench.plane);
+            joined.with_context(|| bench.report())?;
             member.start_agent()?;
         }
         for member in &bench.members {

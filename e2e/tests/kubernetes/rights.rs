@@ -9,8 +9,9 @@ use std::fmt::Write as _;
 
 use anyhow::{Context as _, Result, ensure};
 use dockfleet_e2e::Generation::{Debian20, Newest};
+use dockfleet_e2e::eventually;
 
-use crate::bench::{Bench, FLEET};
+use crate::bench::{Bench, FLEET, SOON};
 use attempts::{Outcome, Prober, Target};
 use discovery::Verb;
 
@@ -120,4 +121,31 @@ fn i10_a_policy_keeps_labels_and_tokens_from_agents() -> Result<()> {
     let prober = Prober::new(&bench.plane, h1, "h2")?;
     prober.await_right("create", "", "secrets")?;
     prober.try_what_the_policy_forbids()
+}
+
+/// `helm install` brings the rights and the controller at the same time.
+#[test]
+fn a_controller_that_is_there_before_its_rights_waits_for_them() -> Result<()> {
+    let bench = Bench::prepare(&[("h1", Newest, "{}")])?;
+    let [h1] = bench.hosts()?;
+    bench.kubectl("delete clusterrolebinding dockfleet-controller")?;
+    let config = bench.plane.kubeconfig_for_controller()?;
+    let config = config.display();
+    let question = format!("--kubeconfig {config} auth can-i list dockerhosts.dockfleet.io -A");
+    eventually("an API server that knows of it", SOON, || {
+        let may = bench.plane.kubectl(question.split_whitespace());
+        let may = may.map_err(|e| e.to_string())?.stdout;
+        (may.trim() == "no").then_some(()).ok_or(may)
+    })?;
+    bench.start_controller()?;
+    let log = bench.controller_log_path()?;
+    eventually("a controller that waits", SOON, || {
+        let text = std::fs::read_to_string(&log).map_err(|e| e.to_string())?;
+        let waits = text.contains("cannot start yet") && text.contains("is forbidden");
+        waits.then_some(()).ok_or(text)
+    })?;
+    bench.plane.grant_rights(FLEET)?;
+    h1.join(&bench.plane)?;
+    h1.start_agent()?;
+    bench.everybody_goes_on("front")
 }
