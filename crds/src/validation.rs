@@ -23,6 +23,15 @@ use crate::{GROUP, VERSION};
 ///
 /// `old` is the document it replaces, for rules against changes.
 pub fn validate(kind: &str, object: &Value, old: Option<&Value>) -> Vec<FieldError> {
+    admit(kind, object, old).err().unwrap_or_default()
+}
+
+/// Returns a document of `kind` as an API server would store it: with the defaults of its schema and
+/// without a status. A null in place of a field counts as a field that is left out.
+///
+/// # Errors
+/// What is wrong with the document, as [`validate`] tells it.
+pub fn admit(kind: &str, object: &Value, old: Option<&Value>) -> Result<Value, Vec<FieldError>> {
     let text = |field: &str| {
         object
             .get(field)
@@ -32,14 +41,14 @@ pub fn validate(kind: &str, object: &Value, old: Option<&Value>) -> Vec<FieldErr
     let version = text("apiVersion");
     let known = version == api_version() && text("kind") == kind;
     let Some(schema) = schema::of(kind).filter(|_| known) else {
-        return vec![FieldError::no_match(text("kind"), version)];
+        return Err(vec![FieldError::no_match(text("kind"), version)]);
     };
     let mut errors = metadata::undecodable(object);
     if errors.is_empty() {
         errors = unknown::fields(&schema.raw, object);
     }
     if !errors.is_empty() {
-        return errors;
+        return Err(errors);
     }
     let object = stored(&schema.raw, object);
     errors.extend(metadata::check(&object));
@@ -48,16 +57,19 @@ pub fn validate(kind: &str, object: &Value, old: Option<&Value>) -> Vec<FieldErr
         let old = old.map(|old| stored(&schema.raw, old));
         errors.extend(rules::check(schema, &object, old.as_ref()));
     }
-    errors
+    if errors.is_empty() {
+        Ok(object)
+    } else {
+        Err(errors)
+    }
 }
 
-/// Returns the document with the defaults of its schema, as an API server would store it: a null in
-/// place of a field counts as a field that is left out.
-pub fn with_defaults(kind: &str, object: &Value) -> Value {
-    schema::of(kind).map_or_else(
-        || object.clone(),
-        |schema| defaults::fill(&schema.raw, object),
-    )
+/// Compiles the schema of `kind`, and of its rules those that concern every document, where that was
+/// not done yet. [`validate`] does it too, in the time of the first document.
+pub fn prepare(kind: &str) {
+    if let Some(schema) = schema::of(kind) {
+        schema.rules.prepare();
+    }
 }
 
 /// Returns the names of the kinds that have a schema, sorted.

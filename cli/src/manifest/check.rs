@@ -1,11 +1,13 @@
 //! Checks documents and types them.
 
 use std::collections::BTreeMap;
+use std::num::NonZero;
 use std::panic::resume_unwind;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use dockfleet_crds::validation::{FieldError, api_version, validate, with_defaults};
+use dockfleet_crds::validation::{FieldError, admit, api_version};
 use dockfleet_crds::{DockerHost, DockerNetwork, DockerVolume};
 use dockfleet_planner::credentials::{Credentials, Unusable};
 use serde::de::DeserializeOwned;
@@ -74,35 +76,45 @@ pub fn check(documents: &[Document]) -> Result<Resources, Vec<ManifestError>> {
     }
 }
 
-/// Returns what is wrong with each document by the schema of its kind.
-///
-/// Each kind has a thread: most of the time goes into compiling its schema, once.
-fn by_schema(documents: &[Document]) -> Vec<Vec<FieldError>> {
-    let mut found = vec![Vec::new(); documents.len()];
-    let of_kind = |kind: &'static str| {
-        let of_kind = documents.iter().map(move |document| {
-            (text(document, "/kind") == kind).then(|| validate(kind, &document.value, None))
-        });
-        of_kind.collect::<Vec<_>>()
-    };
-    thread::scope(|scope| {
-        let threads = KINDS.map(|kind| scope.spawn(move || of_kind(kind)));
-        for thread in threads {
-            let checked = thread.join().unwrap_or_else(|panic| resume_unwind(panic));
-            for (all, errors) in found.iter_mut().zip(checked) {
-                all.extend(errors.into_iter().flatten());
-            }
+/// What the schema of its kind makes of a document.
+type Admitted = Result<Value, Vec<FieldError>>;
+
+/// Checks each document by the schema of its kind, on all cores; one of another kind is left as it is.
+fn by_schema(documents: &[Document]) -> Vec<Admitted> {
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut found = Vec::new();
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(document) = documents.get(index) else {
+                return found;
+            };
+            let kind = text(document, "/kind");
+            let admitted = if KINDS.contains(&kind.as_str()) {
+                admit(&kind, &document.value, None)
+            } else {
+                Ok(Value::Null)
+            };
+            found.push((index, admitted));
         }
+    };
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    // To start a thread takes as long as to check some documents.
+    let helpers = (cores - 1).min(documents.len() / 16);
+    let mut all = thread::scope(|scope| {
+        let helpers: Vec<_> = (0..helpers).map(|_| scope.spawn(work)).collect();
+        let mut all = work();
+        for helper in helpers {
+            all.extend(helper.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        }
+        all
     });
-    found
+    all.sort_by_key(|(index, _)| *index);
+    all.into_iter().map(|(_, admitted)| admitted).collect()
 }
 
 /// Adds one document to the resources, or says what is wrong with it.
-fn one(
-    document: &Document,
-    errors: Vec<FieldError>,
-    resources: &mut Resources,
-) -> Vec<ManifestError> {
+fn one(document: &Document, admitted: Admitted, resources: &mut Resources) -> Vec<ManifestError> {
     let (kind, version) = (text(document, "/kind"), text(document, "/apiVersion"));
     let known = version == api_version();
     match kind.as_str() {
@@ -126,12 +138,12 @@ fn one(
                 "a HostAssignment is written by the controller only; remove it from the files";
             vec![mistake(document, "kind", message.to_owned())]
         }
-        "DockerHost" if known => add(document, errors, |mut host: DockerHost| {
+        "DockerHost" if known => add(document, admitted, |mut host: DockerHost| {
             from_the_working_folder(&mut host, &document.source);
             resources.hosts.push(host);
         }),
-        "DockerNetwork" if known => add(document, errors, |one| resources.networks.push(one)),
-        "DockerVolume" if known => add(document, errors, |one| resources.volumes.push(one)),
+        "DockerNetwork" if known => add(document, admitted, |one| resources.networks.push(one)),
+        "DockerVolume" if known => add(document, admitted, |one| resources.volumes.push(one)),
         _ => {
             let field = if KINDS.contains(&kind.as_str()) {
                 "apiVersion"
@@ -149,25 +161,22 @@ fn one(
     }
 }
 
-/// Hands on what a sound document says, with the schema's defaults and its namespace.
+/// Hands on what a sound document says, with its namespace.
 fn add<K: DeserializeOwned>(
     document: &Document,
-    mut errors: Vec<FieldError>,
+    admitted: Admitted,
     keep: impl FnOnce(K),
 ) -> Vec<ManifestError> {
-    let kind = text(document, "/kind");
-    if !errors.is_empty() {
-        errors.sort_by_key(|error| document.line_of(&error.path));
-        return errors
-            .into_iter()
-            .map(|e| mistake(document, &e.path, e.to_string()))
-            .collect();
-    }
-    let mut value = with_defaults(&kind, &document.value);
-    if let Some(fields) = value.as_object_mut() {
-        // As an API server does it: a status is not the user's to set.
-        fields.remove("status");
-    }
+    let mut value = match admitted {
+        Ok(value) => value,
+        Err(mut errors) => {
+            errors.sort_by_key(|error| document.line_of(&error.path));
+            let told = errors.iter();
+            return told
+                .map(|e| mistake(document, &e.path, e.to_string()))
+                .collect();
+        }
+    };
     if let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) {
         metadata.insert("namespace".to_owned(), namespace(document).into());
     }

@@ -1,9 +1,11 @@
 //! Finds and reads the files that `-f` names.
 
-use std::fs;
+use std::collections::BTreeSet;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::{fs, thread};
 
+use dockfleet_crds::validation::{kinds, prepare};
 use serde_json::Value;
 
 use super::yaml::{self, Located};
@@ -19,12 +21,13 @@ use super::{Document, ManifestError};
 pub fn load(paths: &[PathBuf], recursive: bool) -> Result<Vec<Document>, Vec<ManifestError>> {
     let mut documents = Vec::new();
     let mut errors = Vec::new();
+    let mut begun = BTreeSet::new();
     for path in paths {
         match files(path, recursive) {
             Ok(files) => {
                 let before = (documents.len(), errors.len());
                 for file in files {
-                    match read(&file) {
+                    match read(&file, &mut begun) {
                         Ok(found) => documents.extend(found),
                         Err(error) => errors.push(error),
                     }
@@ -83,7 +86,7 @@ fn is_manifest(path: &Path) -> bool {
     ["yaml", "yml", "json"].contains(&ending)
 }
 
-fn read(path: &Path) -> Result<Vec<Document>, ManifestError> {
+fn read(path: &Path, begun: &mut BTreeSet<&'static str>) -> Result<Vec<Document>, ManifestError> {
     let file = path.display().to_string();
     let text = if file == "-" {
         let mut text = String::new();
@@ -95,7 +98,19 @@ fn read(path: &Path) -> Result<Vec<Document>, ManifestError> {
         file: file.clone(),
         error,
     })?;
+    prepare_for(&text, begun);
     parse(&file, &text)
+}
+
+/// Has the schemas of the kinds in a text compiled while it is read: the one takes as long as the
+/// other with some hundred documents, and there is more than one core as a rule.
+fn prepare_for(text: &str, begun: &mut BTreeSet<&'static str>) {
+    for kind in kinds() {
+        if text.contains(kind) && begun.insert(kind) {
+            // Where there is no thread to be had it is done later, with the first document.
+            let _ = thread::Builder::new().spawn(move || prepare(kind));
+        }
+    }
 }
 
 /// Returns the documents of one file's text, lists taken apart.

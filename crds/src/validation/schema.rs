@@ -3,13 +3,10 @@
 use std::sync::OnceLock;
 
 use jsonschema::Validator;
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::CustomResourceExt;
-use kube::core::cel::{CompiledSchema, compile_schema};
 use serde_json::Value;
 
+use super::rules::Rules;
 use super::structure;
-use crate::{DockerHost, DockerNetwork, DockerVolume, HostAssignment};
 
 /// The schema of one kind in the forms that the checks need.
 #[derive(Debug)]
@@ -18,18 +15,8 @@ pub(super) struct Schema {
     pub(super) raw: Value,
     /// For types and limits.
     pub(super) structure: Validator,
-    /// For the CEL rules, without what they say when they are broken.
-    pub(super) rules: CompiledSchema,
-    /// The same with their messages.
-    messages: OnceLock<CompiledSchema>,
-}
-
-impl Schema {
-    /// Returns the rules with their messages, which are expressions too: as much to compile as the
-    /// rules themselves, and most documents break none.
-    pub(super) fn with_messages(&self) -> &CompiledSchema {
-        self.messages.get_or_init(|| compile_schema(&self.raw))
-    }
+    /// The CEL rules.
+    pub(super) rules: Rules,
 }
 
 /// The kinds that have a schema, sorted.
@@ -40,6 +27,13 @@ pub(super) const KINDS: [&str; 4] = [
     "HostAssignment",
 ];
 
+/// The schema in a committed CRD, which a test holds to the type; made by `build.rs`.
+macro_rules! committed {
+    ($name:literal) => {
+        include_str!(concat!(env!("OUT_DIR"), "/", $name, ".json"))
+    };
+}
+
 /// Returns the schema of a kind.
 ///
 /// A command that reads one small file would spend most of its time on the rules of kinds that are
@@ -49,38 +43,23 @@ pub(super) fn of(kind: &str) -> Option<&'static Schema> {
     static NETWORK: OnceLock<Option<Schema>> = OnceLock::new();
     static VOLUME: OnceLock<Option<Schema>> = OnceLock::new();
     static ASSIGNMENT: OnceLock<Option<Schema>> = OnceLock::new();
-    let (schema, crd): (_, fn() -> CustomResourceDefinition) = match kind {
-        "DockerHost" => (&HOST, DockerHost::crd),
-        "DockerNetwork" => (&NETWORK, DockerNetwork::crd),
-        "DockerVolume" => (&VOLUME, DockerVolume::crd),
-        "HostAssignment" => (&ASSIGNMENT, HostAssignment::crd),
+    let (schema, json) = match kind {
+        "DockerHost" => (&HOST, committed!("dockerhosts")),
+        "DockerNetwork" => (&NETWORK, committed!("dockernetworks")),
+        "DockerVolume" => (&VOLUME, committed!("dockervolumes")),
+        "HostAssignment" => (&ASSIGNMENT, committed!("hostassignments")),
         _ => return None,
     };
-    schema.get_or_init(|| compile(crd())).as_ref()
+    schema.get_or_init(|| compile(json)).as_ref()
 }
 
 /// A schema that cannot be compiled leaves its kind unknown, so that nothing passes unchecked; a test
 /// rules that out.
-fn compile(crd: CustomResourceDefinition) -> Option<Schema> {
-    let version = crd.spec.versions.into_iter().next()?;
-    let raw = serde_json::to_value(version.schema?.open_api_v3_schema?).ok()?;
-    let mut terse = raw.clone();
-    drop_messages(&mut terse);
+fn compile(json: &str) -> Option<Schema> {
+    let raw = serde_json::from_str(json).ok()?;
     Some(Schema {
         structure: structure::compile(&raw)?,
-        rules: compile_schema(&terse),
-        messages: OnceLock::new(),
+        rules: Rules::of(&raw),
         raw,
     })
-}
-
-fn drop_messages(schema: &mut Value) {
-    match schema {
-        Value::Object(keywords) => {
-            keywords.remove("messageExpression");
-            keywords.values_mut().for_each(drop_messages);
-        }
-        Value::Array(items) => items.iter_mut().for_each(drop_messages),
-        _ => {}
-    }
 }

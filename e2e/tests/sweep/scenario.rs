@@ -1,7 +1,7 @@
 //! What the agent has made before, what is there by hand, and what it is asked for then.
 
-use anyhow::{Result, ensure};
-use dockfleet_crds::validation::{validate, with_defaults};
+use anyhow::{Result, anyhow};
+use dockfleet_crds::validation::admit;
 use dockfleet_crds::{DockerNetwork, DockerVolume};
 use dockfleet_e2e::Engine;
 use dockfleet_planner::assignment::Fate;
@@ -158,14 +158,14 @@ fn volume(name: &str, spec: &Value) -> Result<Wish> {
 
 /// Gives a resource for every host as an API server would store it.
 fn typed<T: DeserializeOwned>(kind: &str, name: &str, spec: &Value) -> Result<T> {
-    let mut object = json!({
+    let object = json!({
         "apiVersion": "dockfleet.io/v1alpha1",
         "kind": kind,
         "metadata": {"name": name, "namespace": "default"},
         "spec": merged(json!({"hostSelector": {}}), spec),
     });
-    let errors = validate(kind, &object, None);
-    ensure!(errors.is_empty(), "{kind} {name}: {errors:?}");
-    object["metadata"]["uid"] = uid(name).into();
-    Ok(serde_json::from_value(with_defaults(kind, &object))?)
+    let mut stored =
+        admit(kind, &object, None).map_err(|errors| anyhow!("{kind} {name}: {errors:?}"))?;
+    stored["metadata"]["uid"] = uid(name).into();
+    Ok(serde_json::from_value(stored)?)
 }

@@ -1,0 +1,25 @@
+//! Takes the schemas out of the committed CRDs, as JSON: what checks a document reads them each time a
+//! command starts, and to generate them from the types takes as long as to check a hundred documents.
+
+use std::error::Error;
+use std::path::Path;
+use std::{env, fs};
+
+use serde_json::Value;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let from = Path::new("manifests");
+    let to = env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?;
+    println!("cargo::rerun-if-changed={}", from.display());
+    for entry in fs::read_dir(from)? {
+        let path = entry?.path();
+        let crd: Value = serde_saphyr::from_str(&fs::read_to_string(&path)?)?;
+        let schema = crd
+            .pointer("/spec/versions/0/schema/openAPIV3Schema")
+            .ok_or_else(|| format!("{} has no schema", path.display()))?;
+        let name = path.with_extension("json");
+        let name = name.file_name().ok_or("a file has a name")?;
+        fs::write(Path::new(&to).join(name), schema.to_string())?;
+    }
+    Ok(())
+}
