@@ -2,6 +2,7 @@
 //! the same pass whatever woke it.
 
 mod assigned;
+mod told;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -9,10 +10,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dockfleet_crds::EntryStatus;
 use dockfleet_crds::host::EngineFacts;
-use dockfleet_crds::{EntryStatus, HostAssignment};
 use futures::{Stream, StreamExt};
-use kube::core::DeserializeGuard;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client};
 use tokio::sync::watch;
@@ -21,6 +21,7 @@ use tokio::time::{Instant, MissedTickBehavior, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use self::assigned::Hearing;
+use self::told::ToldAssignment;
 use crate::credentials::CredentialKeeper;
 use crate::effect::Effects;
 use crate::engine::{Endpoint, Engine, EngineError, Happening};
@@ -126,8 +127,7 @@ pub async fn run(config: AgentConfig, shutdown: CancellationToken) -> Result<(),
         config.vitals.metrics.clone(),
         shutdown.clone(),
     ));
-    let assignments: Api<DeserializeGuard<HostAssignment>> =
-        Api::namespaced(config.client, &config.namespace);
+    let assignments: Api<ToldAssignment> = Api::namespaced(config.client, &config.namespace);
     let told = watcher::watch_object(assignments, &config.host).default_backoff();
     let agent = Agent {
         endpoint: config.endpoint,
@@ -160,7 +160,7 @@ pub async fn run(config: AgentConfig, shutdown: CancellationToken) -> Result<(),
     Ok(())
 }
 
-type Told = Result<Option<DeserializeGuard<HostAssignment>>, watcher::Error>;
+type Told = Result<Option<ToldAssignment>, watcher::Error>;
 type Events = Pin<Box<dyn Stream<Item = Result<Happening, EngineError>> + Send>>;
 
 struct Agent {
@@ -301,21 +301,24 @@ impl Agent {
     /// Makes a newly heard assignment durable; nothing is done by one that is not.
     fn accept(&mut self) {
         self.journal_trouble = None;
-        let Some(snapshot) = self.hearing.pending.take() else {
+        if self.hearing.pending.is_none() {
             return;
-        };
-        let (generation, entries) = (snapshot.generation, snapshot.entries.len());
-        match self.journal.set_assignment(&snapshot, &self.effects) {
+        }
+        match self
+            .journal
+            .accept(&mut self.hearing.pending, &self.effects)
+        {
             Ok(()) => {
-                tracing::info!(generation, entries, "assignment accepted");
-                self.credentials.ask_for(&snapshot.entries);
+                let generation = self.journal.assignment().map(|s| s.generation);
+                let (_, entries) = self.journal.split();
+                tracing::info!(generation, entries = entries.len(), "assignment accepted");
+                self.credentials.ask_for(entries);
             }
             Err(err) => {
                 let error = pass::sentence(&err);
                 tracing::error!(%error, "the assignment is not durable, and is not acted by");
                 self.vitals.metrics.journal_failed();
                 self.journal_trouble = Some(error);
-                self.hearing.pending = Some(snapshot);
             }
         }
     }

@@ -208,38 +208,21 @@ impl Journal {
         snapshot: &Snapshot,
         effects: &Effects,
     ) -> Result<(), JournalError> {
-        self.accept(snapshot.clone(), effects)
+        self.accept(&mut Some(snapshot.clone()), effects)
     }
 
-    /// Makes an accepted assignment durable without a copy of it.
+    /// Makes an assignment that waits for it durable, and takes it only then.
     pub(crate) fn accept(
         &mut self,
-        snapshot: Snapshot,
+        waiting: &mut Option<Snapshot>,
         effects: &Effects,
     ) -> Result<(), JournalError> {
-        let entries = serde_json::to_string(&snapshot.entries).map_err(|err| {
-            JournalError::Write(rusqlite::Error::ToSqlConversionFailure(err.into()))
-        })?;
-        self.ledger
-            .connection
-            .execute(
-                "INSERT INTO assignment (id, hub, uid, generation, entries, paused, host_generation)
-                 VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6)
-                 ON CONFLICT (id) DO UPDATE SET
-                   hub = ?1, uid = ?2, generation = ?3, entries = ?4, paused = ?5,
-                   host_generation = ?6",
-                params![
-                    snapshot.hub,
-                    snapshot.uid,
-                    snapshot.generation,
-                    entries,
-                    snapshot.paused,
-                    snapshot.host_generation
-                ],
-            )
-            .map_err(JournalError::Write)?;
-        self.assignment = Some(snapshot);
-        effects.happened(Effect::JournalWrite);
+        if let Some(snapshot) = waiting {
+            self.ledger.keep(snapshot).map_err(JournalError::Write)?;
+            self.ledger.shrink();
+            self.assignment = waiting.take();
+            effects.happened(Effect::JournalWrite);
+        }
         Ok(())
     }
 
@@ -273,6 +256,7 @@ impl Ledger {
             return Ok(());
         }
         self.commit(changes).map_err(JournalError::Write)?;
+        self.shrink();
         // What is in memory follows what is durable, never the other way round.
         for (uid, change) in changes {
             match change {
@@ -289,6 +273,34 @@ impl Ledger {
             }
         }
         effects.happened(Effect::JournalWrite);
+        Ok(())
+    }
+
+    /// Has SQLite forget the pages that it has just written: everything that a pass needs of them is in
+    /// `records` and the snapshot.
+    fn shrink(&self) {
+        // What is written is written, whatever comes of this.
+        let _ = self.connection.execute_batch("PRAGMA shrink_memory");
+    }
+
+    fn keep(&self, snapshot: &Snapshot) -> rusqlite::Result<()> {
+        let entries = serde_json::to_string(&snapshot.entries)
+            .map_err(|err| rusqlite::Error::ToSqlConversionFailure(err.into()))?;
+        self.connection.execute(
+            "INSERT INTO assignment (id, hub, uid, generation, entries, paused, host_generation)
+             VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6)
+             ON CONFLICT (id) DO UPDATE SET
+               hub = ?1, uid = ?2, generation = ?3, entries = ?4, paused = ?5,
+               host_generation = ?6",
+            params![
+                snapshot.hub,
+                snapshot.uid,
+                snapshot.generation,
+                entries,
+                snapshot.paused,
+                snapshot.host_generation
+            ],
+        )?;
         Ok(())
     }
 

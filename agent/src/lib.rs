@@ -10,6 +10,7 @@
 //! ours. It never writes the spec of anything in Kubernetes, and it never creates its own DockerHost.
 
 mod agent;
+pub mod api;
 mod credentials;
 pub mod effect;
 pub mod engine;

@@ -1,6 +1,7 @@
 //! Writes what an agent has to say to the API server, apart from its work: a slow or absent server
 //! holds up nothing on the host.
 
+use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -143,7 +144,7 @@ impl Writer for HostWriter {
             self.last = Some(status);
             return Ok(());
         }
-        let patch = patch("DockerHost", &json!({"name": self.name}), &status);
+        let patch = patch("DockerHost", json!({"name": self.name}), &status);
         call(self.hosts.patch_status(&self.name, &params(), &patch)).await?;
         self.effects.happened(Effect::ApiWrite);
         self.last = Some(status);
@@ -193,7 +194,7 @@ impl Writer for AssignmentWriter {
                 entries: report.entries.clone(),
             };
             let metadata = json!({"name": self.name, "uid": report.uid});
-            let patch = patch("HostAssignment", &metadata, &status);
+            let patch = patch("HostAssignment", metadata, &status);
             call(self.assignments.patch_status(&self.name, &params(), &patch)).await?;
             self.effects.happened(Effect::ApiWrite);
             status
@@ -208,17 +209,27 @@ fn params() -> PatchParams {
     PatchParams::apply(FIELD_MANAGER).force()
 }
 
-fn patch(
-    kind: &str,
-    metadata: &serde_json::Value,
-    status: &impl Serialize,
-) -> Patch<serde_json::Value> {
-    Patch::Apply(json!({
-        "apiVersion": format!("{GROUP}/{VERSION}"),
-        "kind": kind,
-        "metadata": metadata,
-        "status": status,
-    }))
+/// What is applied: an object with the fields that are the agent's.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Applied<'a, S> {
+    api_version: String,
+    kind: &'static str,
+    metadata: serde_json::Value,
+    status: &'a S,
+}
+
+fn patch<'a, S: Serialize + Debug>(
+    kind: &'static str,
+    metadata: serde_json::Value,
+    status: &'a S,
+) -> Patch<Applied<'a, S>> {
+    Patch::Apply(Applied {
+        api_version: format!("{GROUP}/{VERSION}"),
+        kind,
+        metadata,
+        status,
+    })
 }
 
 async fn call<T>(answer: impl Future<Output = kube::Result<T>>) -> Result<T, ReportError> {

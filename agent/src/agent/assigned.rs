@@ -1,7 +1,8 @@
 //! What an agent makes of what it hears of its assignment. Only an assignment of its own cluster that
 //! is no older than the one it knows changes anything; silence, absence and errors change nothing.
 
-use dockfleet_crds::HostAssignment;
+use dockfleet_crds::assignment::HostAssignmentSpec;
+use kube::api::ObjectMeta;
 
 use super::Told;
 use crate::journal::Snapshot;
@@ -51,26 +52,31 @@ impl Hearing {
             return false;
         };
         self.absent = false;
-        match object.0 {
-            Ok(assignment) => self.read(assignment, known),
-            Err(err) => {
-                tracing::warn!(error = %err.error, "the assignment cannot be read; the last one holds");
-                self.unreadable = Some(err.error);
+        match object.spec {
+            Ok(spec) => self.read(object.metadata, spec, known),
+            Err(error) => {
+                tracing::warn!(error, "the assignment cannot be read; the last one holds");
+                self.unreadable = Some(error);
                 false
             }
         }
     }
 
-    fn read(&mut self, assignment: HostAssignment, known: Option<&Snapshot>) -> bool {
+    fn read(
+        &mut self,
+        metadata: ObjectMeta,
+        spec: HostAssignmentSpec,
+        known: Option<&Snapshot>,
+    ) -> bool {
         self.unreadable = None;
         self.foreign = None;
         let told = Snapshot {
-            hub: assignment.spec.hub,
-            uid: assignment.metadata.uid.unwrap_or_default(),
-            generation: assignment.metadata.generation.unwrap_or_default(),
-            paused: assignment.spec.paused,
-            host_generation: assignment.spec.host_generation,
-            entries: assignment.spec.entries,
+            hub: spec.hub,
+            uid: metadata.uid.unwrap_or_default(),
+            generation: metadata.generation.unwrap_or_default(),
+            paused: spec.paused,
+            host_generation: spec.host_generation,
+            entries: spec.entries,
         };
         // What is not durable yet is known all the same.
         match judge(&told, self.pending.as_ref().or(known)) {

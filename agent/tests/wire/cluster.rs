@@ -68,7 +68,7 @@ impl Cluster {
     pub(crate) fn spoil(&self) {
         let mut things = self.things.lock().unwrap();
         if let Some(object) = &mut things.assignment {
-            object["spec"]["entries"] = json!("nonsense");
+            object["spec"]["entries"][0]["kind"] = json!("DockerGalaxy");
         }
     }
 

@@ -38,7 +38,7 @@ pub(crate) async fn run(mut args: AgentArgs) -> anyhow::Result<Exit> {
         ),
     };
     let config = AgentConfig {
-        client: kube::Client::try_from(config)?,
+        client: dockfleet_agent::api::client(config)?,
         namespace,
         host,
         endpoint: Endpoint::from_env()?,

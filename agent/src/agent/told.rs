@@ -1,0 +1,153 @@
+//! A HostAssignment as the API server sends it, read as far as an agent goes by it.
+//!
+//! With every event comes the whole object: the status that the agent wrote itself, and in
+//! `managedFields` the names of its fields once more. An agent has no use for either and little
+//! memory, so they are passed over.
+
+use std::borrow::Cow;
+
+use dockfleet_crds::assignment::HostAssignmentSpec;
+use dockfleet_crds::{Entry, HostAssignment};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::Resource;
+use serde::de::{Deserialize, Deserializer};
+use serde_json::Value;
+
+/// An assignment, or why it cannot be read.
+#[derive(Clone, Debug)]
+pub(super) struct ToldAssignment {
+    /// Which object of which version this is, and nothing else.
+    pub(super) metadata: ObjectMeta,
+    pub(super) spec: Result<HostAssignmentSpec, String>,
+}
+
+#[derive(serde::Deserialize)]
+struct Object {
+    metadata: Metadata,
+    spec: Spec,
+}
+
+#[derive(Default, serde::Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Spec {
+    hub: String,
+    host_generation: Option<i64>,
+    paused: bool,
+    entries: Vec<ToldEntry>,
+}
+
+/// An entry, or why it cannot be read: a newer controller may write what this agent does not know.
+struct ToldEntry(Result<Entry, String>);
+
+impl<'de> Deserialize<'de> for ToldEntry {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // A value of any form is large, so there is one at a time.
+        let value = Value::deserialize(deserializer)?;
+        Ok(Self(
+            Entry::deserialize(value).map_err(|err| err.to_string()),
+        ))
+    }
+}
+
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Metadata {
+    name: Option<String>,
+    namespace: Option<String>,
+    uid: Option<String>,
+    resource_version: Option<String>,
+    generation: Option<i64>,
+}
+
+impl<'de> Deserialize<'de> for ToldAssignment {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Object { metadata, spec } = Object::deserialize(deserializer)?;
+        let entries = spec.entries.into_iter().map(|entry| entry.0);
+        let entries: Result<Vec<Entry>, String> = entries.collect();
+        Ok(Self {
+            metadata: ObjectMeta {
+                name: metadata.name,
+                namespace: metadata.namespace,
+                uid: metadata.uid,
+                resource_version: metadata.resource_version,
+                generation: metadata.generation,
+                ..ObjectMeta::default()
+            },
+            spec: entries.map(|entries| HostAssignmentSpec {
+                hub: spec.hub,
+                host_generation: spec.host_generation,
+                paused: spec.paused,
+                entries,
+            }),
+        })
+    }
+}
+
+impl Resource for ToldAssignment {
+    type DynamicType = <HostAssignment as Resource>::DynamicType;
+    type Scope = <HostAssignment as Resource>::Scope;
+
+    fn kind(of: &Self::DynamicType) -> Cow<'_, str> {
+        HostAssignment::kind(of)
+    }
+
+    fn group(of: &Self::DynamicType) -> Cow<'_, str> {
+        HostAssignment::group(of)
+    }
+
+    fn version(of: &Self::DynamicType) -> Cow<'_, str> {
+        HostAssignment::version(of)
+    }
+
+    fn plural(of: &Self::DynamicType) -> Cow<'_, str> {
+        HostAssignment::plural(of)
+    }
+
+    fn meta(&self) -> &ObjectMeta {
+        &self.metadata
+    }
+
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        &mut self.metadata
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::api::{ObjectList, WatchEvent};
+    use kube::{Resource as _, ResourceExt as _};
+
+    use super::ToldAssignment;
+
+    const SOUND: &str = r#"{"apiVersion": "dockfleet.io/v1alpha1", "kind": "HostAssignment",
+        "metadata": {"name": "h1", "uid": "u", "resourceVersion": "7", "generation": 3,
+            "managedFields": [{"fieldsV1": {"f:spec": {}}}]},
+        "spec": {"hub": "a", "entries": []}, "status": {"entries": "of no interest"}}"#;
+    const BROKEN: &str = r#"{"apiVersion": "dockfleet.io/v1alpha1", "kind": "HostAssignment",
+        "metadata": {"name": "h1", "uid": "u", "resourceVersion": "8"},
+        "spec": {"hub": "a", "entries": [{"kind": "DockerGalaxy"}]}}"#;
+
+    #[test]
+    fn an_event_is_read_as_far_as_it_matters() {
+        let event = format!(r#"{{"type": "MODIFIED", "object": {SOUND}}}"#);
+        let Ok(WatchEvent::Modified(told)) =
+            serde_json::from_str::<WatchEvent<ToldAssignment>>(&event)
+        else {
+            panic!("not as it was sent");
+        };
+        assert_eq!(told.resource_version().as_deref(), Some("7"));
+        assert_eq!(told.meta().generation, Some(3));
+        assert_eq!(told.spec.unwrap().hub, "a");
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_a_value_and_its_version_is_known() {
+        let list = format!(
+            r#"{{"apiVersion": "v1", "kind": "List", "metadata": {{}}, "items": [{BROKEN}]}}"#
+        );
+        let list: ObjectList<ToldAssignment> = serde_json::from_str(&list).unwrap();
+        let told = list.items.into_iter().next().unwrap();
+        assert_eq!(told.resource_version().as_deref(), Some("8"));
+        assert!(told.spec.unwrap_err().contains("DockerGalaxy"));
+    }
+}
