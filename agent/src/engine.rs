@@ -7,6 +7,7 @@ mod body;
 mod endpoint;
 mod error;
 mod events;
+mod phantom;
 mod redact;
 mod shown;
 mod ssh;
@@ -234,7 +235,10 @@ impl Engine {
                 let call = Call::Create(Kind::DockerNetwork, &network.name);
                 let docker = self.checking_names(body::network(network));
                 let answer = docker.create_network(body::network(network));
-                let made = self.count(call, self.timeouts.change, answer).await?;
+                let made = match self.count(call, self.timeouts.change, answer).await {
+                    Err(EngineError::Refused(text)) => return Err(self.refusal(text).await),
+                    other => other?,
+                };
                 if !made.warning.is_empty() {
                     tracing::warn!(
                         object = network.name,
@@ -257,6 +261,18 @@ impl Engine {
             }
         }
         Ok(())
+    }
+
+    /// Returns the refusal of a network, with what no list of networks would tell a person.
+    async fn refusal(&self, text: String) -> EngineError {
+        let Some(rival) = phantom::rival(&text) else {
+            return EngineError::Refused(text);
+        };
+        let text = match self.networks().await {
+            Ok(listed) if listed.iter().all(|n| n.id != rival) => phantom::explained(&text, rival),
+            Ok(_) | Err(_) => text,
+        };
+        EngineError::Refused(text)
     }
 
     /// Returns a client that sends `CheckDuplicate` to engines that need it: without it they make a

@@ -150,3 +150,29 @@ async fn a_refusal_is_told_in_the_engines_words_and_blocks_nobody() {
     assert_eq!(told(&report, "b").0, EntryState::Ready);
     assert_eq!(report.unfinished, 1);
 }
+
+#[tokio::test]
+async fn a_network_is_told_that_only_half_of_the_engine_knows() {
+    let mut bench = Bench::new().await;
+    bench.pass(&[network("a")]).await;
+    let id = bench.fake.networks()[0]["Id"].as_str().unwrap().to_owned();
+    let refusal = |rival: &str| -> &'static str {
+        let text = format!(
+            "cannot create network {:f<64} (br-f): conflicts with network {rival} (br-1): networks \
+             have overlapping IPv4",
+            ""
+        );
+        text.leak()
+    };
+    let phantom = format!("{:0<64}", "787fbb25c79d");
+    for (rival, told_of) in [(id.as_str(), false), (phantom.as_str(), true)] {
+        let fault = Fault::Status(403, refusal(rival));
+        bench.fake.fault("POST /networks/create", fault);
+        let report = bench.pass(&[network("a"), network("b")]).await;
+        let (_, reason, message) = told(&report, "b");
+        assert_eq!(reason, Some(Reason::EngineRefused));
+        let half = "killed while it made network 787fbb25c79d, which it does not list";
+        assert_eq!(message.contains(half), told_of, "{message}");
+        assert!(message.contains("conflicts with network"), "{message}");
+    }
+}

@@ -1,5 +1,8 @@
 //! An engine that goes away or hangs in the middle.
 
+use std::collections::BTreeMap;
+use std::fs;
+
 use anyhow::{Result, ensure};
 use dockfleet_e2e::{Engine, eventually};
 
@@ -38,26 +41,29 @@ fn in_the_middle(engine: &Engine) -> Result<()> {
     Ok(())
 }
 
-/// After something broke: what was there is still there, the rest comes, and nothing comes twice.
-fn can_be_finished(engine: &Engine, desk: &Desk, yaml: &str) -> Result<()> {
-    finished_by(engine, desk, yaml, || desk.apply(yaml)?.all_ready())
+/// Networks by their names, as far as they were made.
+type Made = BTreeMap<String, Vec<String>>;
+
+fn made(engine: &Engine) -> Result<Made> {
+    let made = have::network_ids(engine)?;
+    ensure!(made.len() < MANY, "{} networks were made", made.len());
+    Ok(made)
 }
 
-fn finished_by(
-    engine: &Engine,
-    desk: &Desk,
-    yaml: &str,
-    finish: impl FnOnce() -> Result<Report>,
-) -> Result<()> {
-    let before = have::network_ids(engine)?;
-    ensure!(before.len() < MANY, "{} networks were made", before.len());
-    finish()?;
+/// What was there is still there.
+fn is_kept(engine: &Engine, before: &Made) -> Result<()> {
+    let after = have::network_ids(engine)?;
+    for (name, ids) in before {
+        assert_eq!(after.get(name), Some(ids), "{name} was there");
+    }
+    Ok(())
+}
+
+/// Everything is there, once.
+fn is_complete(engine: &Engine, desk: &Desk, yaml: &str) -> Result<()> {
     let after = have::network_ids(engine)?;
     assert_eq!(after.len(), MANY);
     assert!(after.values().all(|ids| ids.len() == 1), "{after:?}");
-    for (name, ids) in &before {
-        assert_eq!(after.get(name), Some(ids), "{name} was there");
-    }
     assert_eq!(have::volume_names(engine)?.len(), MANY);
     desk.is_settled(yaml)
 }
@@ -76,19 +82,51 @@ fn an_engine_killed_in_the_middle_leaves_nothing_double_or_lost(
     assert_eq!(status.code(), Some(1), "{}", apply.log());
     says(&apply.log(), &["EngineUnreachable"])?;
     engine.start_again()?;
-    finished_by(engine, desk, &yaml, || {
-        let report = desk.apply(&yaml)?;
-        // An engine that is killed while it makes a volume may be left with one that has no label.
-        // Nothing tells whose it is, so it is for a person to remove.
-        for row in report.rows().iter().filter(|r| r["reason"] == "Conflict") {
-            let name = text(&row["object"]);
+    let before = made(engine)?;
+    let report = desk.apply(&yaml)?;
+    is_kept(engine, &before)?;
+    let cleared = clear_up_after_the_engine(engine, &report)?;
+    desk.apply(&yaml)?.all_ready()?;
+    if cleared == Cleared::VolumesAlone {
+        is_kept(engine, &before)?;
+    }
+    is_complete(engine, desk, &yaml)
+}
+
+/// What a person had to take from an engine by hand.
+#[derive(PartialEq, Eq)]
+enum Cleared {
+    /// Volumes at the most.
+    VolumesAlone,
+    /// Its memory of networks.
+    Networks,
+}
+
+/// Does what the messages ask a person to do: an engine that is killed while it makes something may be
+/// left with the half of it.
+fn clear_up_after_the_engine(engine: &Engine, report: &Report) -> Result<Cleared> {
+    let mut cleared = Cleared::VolumesAlone;
+    for row in report.rows().iter().filter(|r| r["state"] != "Ready") {
+        let (name, message) = (text(&row["object"]), text(&row["message"]));
+        if row["reason"] == "Conflict" {
+            // Nothing tells whose a volume without labels is.
             let labels = &have::volume(engine, &name)?["Labels"];
             let none = labels.as_object().is_none_or(serde_json::Map::is_empty);
             ensure!(none, "{row}: {labels}");
             engine.docker(["volume", "rm", &name])?;
+        } else {
+            says(
+                &message,
+                &["it was killed while it made network", "does not list"],
+            )?;
+            ensure!(!have::has_network(engine, &name)?, "{row}");
+            engine.stop()?;
+            fs::remove_file(engine.data_root().join("network/files/local-kv.db"))?;
+            engine.start_again()?;
+            cleared = Cleared::Networks;
         }
-        desk.apply(&yaml)?.all_ready()
-    })
+    }
+    Ok(cleared)
 }
 
 fn a_program_killed_in_the_middle_leaves_nothing_double_or_lost(
@@ -101,7 +139,10 @@ fn a_program_killed_in_the_middle_leaves_nothing_double_or_lost(
     let apply = desk.program().spawn_command(&command, None)?;
     in_the_middle(engine)?;
     apply.kill()?;
-    can_be_finished(engine, desk, &yaml)
+    let before = made(engine)?;
+    desk.apply(&yaml)?.all_ready()?;
+    is_kept(engine, &before)?;
+    is_complete(engine, desk, &yaml)
 }
 
 fn an_engine_that_hangs_is_an_error_and_not_a_wait_for_ever(
