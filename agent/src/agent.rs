@@ -10,8 +10,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dockfleet_crds::EntryStatus;
-use dockfleet_crds::host::EngineFacts;
+use dockfleet_crds::assignment::MAX_STATUSES;
+use dockfleet_crds::host::{AgentFacts, EngineFacts};
+use dockfleet_crds::{Entry, EntryStatus};
+use dockfleet_planner::support;
 use futures::{Stream, StreamExt};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client};
@@ -138,6 +140,7 @@ pub async fn run(config: AgentConfig, shutdown: CancellationToken) -> Result<(),
         credentials,
         engine: None,
         facts: None,
+        about: support::this_agent(env!("CARGO_PKG_VERSION")),
         events: None,
         engine_trouble: None,
         journal_trouble: None,
@@ -173,6 +176,8 @@ struct Agent {
     /// Nothing while the engine has to be asked again what it is.
     engine: Option<Engine>,
     facts: Option<EngineFacts>,
+    /// What the agent reports of itself.
+    about: AgentFacts,
     events: Option<Events>,
     engine_trouble: Option<String>,
     journal_trouble: Option<String>,
@@ -425,6 +430,7 @@ impl Agent {
         let report = Report {
             host: HostView {
                 engine: self.facts.clone(),
+                agent: self.about.clone(),
                 counts: host::counts(entries, statuses),
                 standing: self.standing(),
                 pause: self.pause.clone(),
@@ -433,7 +439,7 @@ impl Agent {
             assignment: self.journal.assignment().map(|s| AssignmentReport {
                 uid: s.uid.clone(),
                 generation: s.generation,
-                entries: statuses.clone(),
+                entries: reported(entries, statuses),
             }),
         };
         self.reports.send_if_modified(|last| {
@@ -460,10 +466,58 @@ impl Agent {
     }
 }
 
+/// Returns the statuses that a HostAssignment has room for: those of its entries come before those of
+/// journal records that no entry asks for, of which the DockerHost has the number.
+fn reported(entries: &[Entry], statuses: &[EntryStatus]) -> Vec<EntryStatus> {
+    let assigned: BTreeSet<&str> = entries.iter().map(|e| e.uid.as_str()).collect();
+    let of_entry = |s: &&EntryStatus| assigned.contains(s.uid.as_str());
+    let mut room = MAX_STATUSES.saturating_sub(statuses.iter().filter(of_entry).count());
+    let fits = |s: &&EntryStatus| {
+        let fits = of_entry(s) || room > 0;
+        room -= usize::from(fits && !of_entry(s));
+        fits
+    };
+    let reported = statuses.iter().filter(fits);
+    reported.take(MAX_STATUSES).cloned().collect()
+}
+
 /// Returns the next event, and never without a stream of them.
 async fn next(events: &mut Option<Events>) -> Option<Result<Happening, EngineError>> {
     match events {
         Some(events) => events.next().await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dockfleet_crds::assignment::MAX_STATUSES;
+    use dockfleet_crds::{Entry, EntryStatus};
+
+    use super::reported;
+
+    fn status(uid: String) -> EntryStatus {
+        EntryStatus {
+            uid,
+            ..EntryStatus::default()
+        }
+    }
+
+    #[test]
+    fn a_report_never_has_more_statuses_than_there_is_room_for() {
+        let uids = |letter: char, count: usize| (0..count).map(move |i| format!("{letter}{i:03}"));
+        let entry = |uid| Entry {
+            uid,
+            ..Entry::default()
+        };
+        let entries: Vec<Entry> = uids('m', 256).map(entry).collect();
+        // By UID, records that no entry asks for come before and after those of the entries.
+        let all = uids('a', 300).chain(uids('m', 256)).chain(uids('z', 300));
+        let statuses: Vec<EntryStatus> = all.map(status).collect();
+        let reported = reported(&entries, &statuses);
+        assert_eq!(reported.len(), MAX_STATUSES);
+        let of_entries = reported.iter().filter(|s| s.uid.starts_with('m'));
+        assert_eq!(of_entries.count(), 256);
+        assert!(reported.is_sorted_by(|a, b| a.uid < b.uid));
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use dockfleet_crds::condition::{self, Truth, Verdict};
-use dockfleet_crds::host::{DockerHostStatus, EngineFacts, EntryCounts};
+use dockfleet_crds::host::{AgentFacts, DockerHostStatus, EngineFacts, EntryCounts};
 use dockfleet_crds::{Entry, EntryState, EntryStatus, Intent};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
@@ -14,6 +14,7 @@ use crate::pause::Pause;
 pub(crate) struct HostView {
     /// What the engine said of itself when it last could be asked.
     pub(crate) engine: Option<EngineFacts>,
+    pub(crate) agent: AgentFacts,
     pub(crate) counts: EntryCounts,
     pub(crate) standing: Standing,
     pub(crate) pause: Option<Pause>,
@@ -59,6 +60,7 @@ impl HostView {
         DockerHostStatus {
             observed_generation: self.generation,
             engine: self.engine.clone().or_else(|| before.engine.clone()),
+            agent: Some(self.agent.clone()),
             entries: self.counts,
             conditions: condition::merge(&before.conditions, &verdicts, self.generation, now),
         }
@@ -67,9 +69,10 @@ impl HostView {
 
 /// Counts the entries that a host must have by how they stand.
 pub(crate) fn counts(entries: &[Entry], statuses: &[EntryStatus]) -> EntryCounts {
+    let assigned: BTreeSet<&str> = entries.iter().map(|e| e.uid.as_str()).collect();
     let wanted: BTreeSet<&str> = entries
         .iter()
-        .filter(|e| e.intent == Intent::Present)
+        .filter(|e| e.intent != Intent::Absent)
         .map(|e| e.uid.as_str())
         .collect();
     let mut counts = EntryCounts {
@@ -77,12 +80,17 @@ pub(crate) fn counts(entries: &[Entry], statuses: &[EntryStatus]) -> EntryCounts
         desired: i32::try_from(wanted.len()).unwrap_or(i32::MAX),
         ..EntryCounts::default()
     };
-    for status in statuses.iter().filter(|s| wanted.contains(s.uid.as_str())) {
-        match status.state {
-            EntryState::Ready => counts.ready += 1,
-            EntryState::Drifted => counts.drifted += 1,
-            EntryState::Failed => counts.failed += 1,
-            EntryState::Pending | EntryState::Gone => {}
+    for status in statuses {
+        let uid = status.uid.as_str();
+        counts.unassigned += i32::from(!assigned.contains(uid));
+        if !wanted.contains(uid) {
+            continue;
+        }
+        match status.state.known() {
+            Some(EntryState::Ready) => counts.ready += 1,
+            Some(EntryState::Drifted) => counts.drifted += 1,
+            Some(EntryState::Failed | EntryState::Unsupported) => counts.failed += 1,
+            Some(EntryState::Pending | EntryState::Gone) | None => {}
         }
     }
     counts
@@ -90,8 +98,8 @@ pub(crate) fn counts(entries: &[Entry], statuses: &[EntryStatus]) -> EntryCounts
 
 #[cfg(test)]
 mod tests {
-    use dockfleet_crds::host::{DockerHostStatus, EngineFacts, EntryCounts};
-    use dockfleet_crds::{Entry, EntryState, EntryStatus, Intent};
+    use dockfleet_crds::host::{AgentFacts, DockerHostStatus, EngineFacts, EntryCounts};
+    use dockfleet_crds::{Entry, EntryState, EntryStatus, Intent, Open};
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
     use k8s_openapi::jiff::Timestamp;
 
@@ -104,6 +112,7 @@ mod tests {
     fn view(standing: Standing, engine: Option<EngineFacts>) -> HostView {
         HostView {
             engine,
+            agent: AgentFacts::default(),
             counts: EntryCounts::default(),
             standing,
             pause: None,
@@ -130,32 +139,35 @@ mod tests {
 
     #[test]
     fn only_what_the_host_must_have_is_counted() {
-        let entry = |uid: &str, intent| Entry {
+        let entry = |uid: &str, intent: Intent| Entry {
             uid: uid.into(),
-            intent,
+            intent: intent.into(),
             ..Entry::default()
         };
         let told = |uid: &str, state| EntryStatus {
             uid: uid.into(),
-            state,
+            state: Open::from(state),
             ..EntryStatus::default()
         };
         let entries = [
             entry("1", Intent::Present),
             entry("2", Intent::Present),
             entry("3", Intent::Absent),
+            entry("4", Intent::Present),
         ];
         let statuses = [
             told("1", EntryState::Ready),
             told("2", EntryState::Failed),
             told("3", EntryState::Failed),
             told("stray", EntryState::Pending),
+            told("4", EntryState::Unsupported),
         ];
         let expected = EntryCounts {
-            desired: 2,
+            desired: 3,
             ready: 1,
             drifted: 0,
-            failed: 1,
+            failed: 2,
+            unassigned: 1,
         };
         assert_eq!(counts(&entries, &statuses), expected);
     }

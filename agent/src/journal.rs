@@ -170,7 +170,8 @@ impl Journal {
     fn load(connection: Connection, path: &Path, lock: Option<Lock>) -> Result<Self, JournalError> {
         let (records, assignment) = read(&connection, path)?;
         let interrupted = records.values().any(|r| {
-            r.kind == Kind::DockerNetwork && matches!(r.stage, Stage::Creating | Stage::Replacing)
+            let being_made = matches!(r.stage.known(), Some(Stage::Creating | Stage::Replacing));
+            r.kind == Kind::DockerNetwork && being_made
         });
         Ok(Self {
             ledger: Ledger {
@@ -380,8 +381,7 @@ fn read(connection: &Connection, path: &Path) -> Result<(Records, Option<Snapsho
         .map_err(sql)?;
     for row in rows {
         let (uid, body) = row.map_err(sql)?;
-        let record: Record =
-            serde_json::from_str(&body).map_err(|err| bad(format!("record {uid}: {err}")))?;
+        let record = Record::read(&body).map_err(|err| bad(format!("record {uid}: {err}")))?;
         records.insert(uid, record);
     }
     let row = connection

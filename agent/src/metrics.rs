@@ -2,9 +2,11 @@
 //!
 //! No label names an object or a resource: the number of series is bounded by the program.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use dockfleet_crds::assignment::Kind;
+use dockfleet_crds::open::labels;
 use dockfleet_crds::{Entry, EntryState, EntryStatus, Intent};
 use dockfleet_vitals::SECONDS;
 use prometheus_client::encoding::EncodeLabelSet;
@@ -15,7 +17,6 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 /// The kinds of entry, as labels.
-const KINDS: [Kind; 2] = [Kind::DockerNetwork, Kind::DockerVolume];
 /// How a call to the engine can fail, as labels.
 pub(crate) const FAILURES: [&str; 6] = [
     "exists",
@@ -193,7 +194,7 @@ impl Metrics {
     /// one otherwise.
     fn begin(&self) {
         self.stand(&[], &[]);
-        for kind in KINDS.map(Kind::as_str) {
+        for kind in labels::<Kind>() {
             drop(self.drift_found.get_or_create(&KindLabel { kind }));
             drop(self.drift_repaired.get_or_create(&KindLabel { kind }));
         }
@@ -207,21 +208,20 @@ impl Metrics {
 
     /// Says how the entries that the host must have stand.
     pub(crate) fn stand(&self, entries: &[Entry], statuses: &[EntryStatus]) {
-        for kind in KINDS {
-            for state in EntryState::ALL {
-                let stands = |entry: &&Entry| {
-                    let told = statuses.iter().find(|s| s.uid == entry.uid);
-                    told.map_or(EntryState::Pending, |s| s.state) == state
-                };
-                let of_kind = entries
-                    .iter()
-                    .filter(|e| e.kind == kind && e.intent == Intent::Present);
-                // An assignment has at most 256 entries.
-                let count = i64::try_from(of_kind.filter(stands).count()).unwrap_or(i64::MAX);
-                let (kind, state) = (kind.as_str(), state.as_str());
+        let statuses: BTreeMap<&str, &EntryStatus> =
+            statuses.iter().map(|s| (s.uid.as_str(), s)).collect();
+        let mut counts: BTreeMap<(&str, &str), i64> = BTreeMap::new();
+        for entry in entries.iter().filter(|e| e.intent != Intent::Absent) {
+            let status = statuses.get(entry.uid.as_str());
+            let state = status.map_or(EntryState::Pending.as_str(), |s| s.state.label());
+            *counts.entry((entry.kind.label(), state)).or_default() += 1;
+        }
+        for kind in labels::<Kind>() {
+            for state in labels::<EntryState>() {
+                let count = counts.get(&(kind, state)).copied();
                 self.entries
                     .get_or_create(&EntryLabels { kind, state })
-                    .set(count);
+                    .set(count.unwrap_or_default());
             }
         }
     }

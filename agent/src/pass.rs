@@ -261,8 +261,8 @@ fn hold(planned: &mut Planned, why: &str) {
         message => message,
     };
     status.message = bounded(format!("{what}; the host is paused: {why}"));
-    status.state = EntryState::Pending;
-    status.reason = Some(Reason::Paused);
+    status.state = EntryState::Pending.into();
+    status.reason = Some(Reason::Paused.into());
 }
 
 impl Work<'_> {
@@ -272,8 +272,9 @@ impl Work<'_> {
         let drifted = planned.iter().filter_map(|p| {
             let entry = by_uid(&p.status.uid)?;
             let before = self.before.iter().find(|s| s.uid == entry.uid);
+            let kind = entry.kind.known()?;
             drift::is_drift(entry, p, records, before).then(|| {
-                let (kind, repaired) = (entry.kind, false);
+                let repaired = false;
                 (entry.uid.clone(), Drift { kind, repaired })
             })
         });
@@ -294,15 +295,15 @@ impl PassReport {
                 &self.journal_failure,
                 idle && p.journal == JournalChange::Keep,
             ) {
-                p.status.state = EntryState::Failed;
-                p.status.reason = Some(Reason::JournalFailed);
+                p.status.state = EntryState::Failed.into();
+                p.status.reason = Some(Reason::JournalFailed.into());
                 p.status.message = bounded(format!("nothing was done: {}", sentence(err)));
                 self.unfinished += 1;
                 continue;
             }
             if idle {
-                if let (Some(Reason::EngineUnreachable), Some(err)) =
-                    (p.status.reason, self.engine_failures.first())
+                if p.status.is_because(Reason::EngineUnreachable)
+                    && let Some(err) = self.engine_failures.first()
                 {
                     let message = format!("{}: {}", p.status.message, err.sentence());
                     p.status.message = bounded(message);
@@ -341,8 +342,8 @@ fn judge(planned: &mut Planned, err: &EngineError) {
         EngineError::InUse(_) => format!("{err}; {}", status.message),
         _ => err.sentence(),
     };
-    status.state = state;
-    status.reason = Some(reason);
+    status.state = state.into();
+    status.reason = Some(reason.into());
     status.message = bounded(message);
 }
 

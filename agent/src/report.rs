@@ -1,6 +1,8 @@
 //! Writes what an agent has to say to the API server, apart from its work: a slow or absent server
 //! holds up nothing on the host.
 
+mod older_crd;
+
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +15,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client};
 use serde::Serialize;
-use serde_json::json;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use crate::effect::{Effect, Effects};
@@ -28,6 +31,10 @@ const CALL: Duration = Duration::from_secs(30);
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 /// A fleet whose server was away comes back within this time, not all at once.
 const LAST_RETRY: Duration = Duration::from_secs(300);
+
+/// How often a status is made to fit an older CRD: an API server names the fields that it does not have
+/// first, and only then the words.
+const FITS: usize = 3;
 
 /// All that there is to say.
 #[derive(Debug, PartialEq)]
@@ -144,8 +151,8 @@ impl Writer for HostWriter {
             self.last = Some(status);
             return Ok(());
         }
-        let patch = patch("DockerHost", json!({"name": self.name}), &status);
-        call(self.hosts.patch_status(&self.name, &params(), &patch)).await?;
+        let metadata = json!({"name": self.name});
+        apply(&self.hosts, &self.name, "DockerHost", &metadata, &status).await?;
         self.effects.happened(Effect::ApiWrite);
         self.last = Some(status);
         Ok(())
@@ -194,8 +201,8 @@ impl Writer for AssignmentWriter {
                 entries: report.entries.clone(),
             };
             let metadata = json!({"name": self.name, "uid": report.uid});
-            let patch = patch("HostAssignment", metadata, &status);
-            call(self.assignments.patch_status(&self.name, &params(), &patch)).await?;
+            let api = &self.assignments;
+            apply(api, &self.name, "HostAssignment", &metadata, &status).await?;
             self.effects.happened(Effect::ApiWrite);
             status
         };
@@ -204,32 +211,77 @@ impl Writer for AssignmentWriter {
     }
 }
 
-fn params() -> PatchParams {
-    // Nobody else has business in these fields.
-    PatchParams::apply(FIELD_MANAGER).force()
-}
-
 /// What is applied: an object with the fields that are the agent's.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Applied<'a, S> {
     api_version: String,
     kind: &'static str,
-    metadata: serde_json::Value,
+    metadata: &'a Value,
     status: &'a S,
 }
 
-fn patch<'a, S: Serialize + Debug>(
+/// Applies a status; one that the CRD of the API server is too old for without what it does not have.
+async fn apply<K, S>(
+    api: &Api<K>,
+    name: &str,
     kind: &'static str,
-    metadata: serde_json::Value,
-    status: &'a S,
-) -> Patch<Applied<'a, S>> {
-    Patch::Apply(Applied {
+    metadata: &Value,
+    status: &S,
+) -> Result<(), ReportError>
+where
+    K: Clone + DeserializeOwned + Debug,
+    S: Serialize + Debug,
+{
+    let mut refusal = match apply_once(api, name, kind, metadata, status).await {
+        Err(ReportError::Api(err)) => err,
+        other => return other,
+    };
+    let Ok(mut fitted) = serde_json::to_value(status) else {
+        return Err(ReportError::Api(refusal));
+    };
+    for _ in 0..FITS {
+        let kube::Error::Api(answer) = refusal.as_ref() else {
+            break;
+        };
+        if !older_crd::fit(&mut fitted, answer) {
+            break;
+        }
+        tracing::warn!(
+            kind,
+            error = answer.message,
+            "the CRD is older than this agent, and what it does not have is left out; apply the newer CRDs"
+        );
+        refusal = match apply_once(api, name, kind, metadata, &fitted).await {
+            Err(ReportError::Api(err)) => err,
+            other => return other,
+        };
+    }
+    Err(ReportError::Api(refusal))
+}
+
+async fn apply_once<K, S>(
+    api: &Api<K>,
+    name: &str,
+    kind: &'static str,
+    metadata: &Value,
+    status: &S,
+) -> Result<(), ReportError>
+where
+    K: Clone + DeserializeOwned + Debug,
+    S: Serialize + Debug,
+{
+    let patch = Patch::Apply(Applied {
         api_version: format!("{GROUP}/{VERSION}"),
         kind,
         metadata,
         status,
-    })
+    });
+    // Nobody else has business in these fields.
+    let params = PatchParams::apply(FIELD_MANAGER).force();
+    call(api.patch_status(name, &params, &patch))
+        .await
+        .map(drop)
 }
 
 async fn call<T>(answer: impl Future<Output = kube::Result<T>>) -> Result<T, ReportError> {

@@ -5,7 +5,7 @@ use std::io::Write as _;
 
 use anstyle::{AnsiColor, Style};
 use dockfleet_crds::assignment::Kind;
-use dockfleet_crds::{Entry, EntryState, EntryStatus, FieldDiff, Reason};
+use dockfleet_crds::{Entry, EntryState, EntryStatus, FieldDiff, Open, Reason};
 use serde::Serialize;
 use tabwriter::TabWriter;
 
@@ -17,14 +17,14 @@ use crate::exit::Exit;
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Row {
     pub(crate) host: String,
-    pub(crate) kind: Kind,
+    pub(crate) kind: Open<Kind>,
     pub(crate) namespace: String,
     pub(crate) name: String,
     /// Name of the network or volume on the host.
     pub(crate) object: String,
-    pub(crate) state: EntryState,
+    pub(crate) state: Open<EntryState>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) reason: Option<Reason>,
+    pub(crate) reason: Option<Open<Reason>>,
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(crate) message: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -57,12 +57,12 @@ impl Row {
     pub(crate) fn new(host: &str, entry: &Entry, object: &str, status: &EntryStatus) -> Self {
         Self {
             host: host.to_owned(),
-            kind: entry.kind,
+            kind: entry.kind.clone(),
             namespace: entry.namespace.clone(),
             name: entry.name.clone(),
             object: object.to_owned(),
-            state: status.state,
-            reason: status.reason,
+            state: status.state.clone(),
+            reason: status.reason.clone(),
             message: status.message.clone(),
             id: status.id.clone(),
             diff: status.diff.clone(),
@@ -71,26 +71,30 @@ impl Row {
 
     /// Whether it is as it is to be.
     pub(crate) fn is_fine(&self) -> bool {
-        matches!(self.state, EntryState::Ready | EntryState::Gone)
+        matches!(
+            self.state.known(),
+            Some(EntryState::Ready | EntryState::Gone)
+        )
     }
 
     /// Returns the one word of the STATUS column.
-    fn word(&self) -> &'static str {
-        match (self.state, self.reason) {
-            (EntryState::Ready, _) => "Ready",
-            (_, Some(reason)) => reason.as_str(),
-            (EntryState::Pending, None) => "Pending",
-            (EntryState::Drifted, None) => "Drifted",
-            (EntryState::Failed, None) => "Failed",
-            (EntryState::Gone, None) => "Gone",
+    fn word(&self) -> &str {
+        match &self.reason {
+            Some(reason) if self.state != EntryState::Ready => reason.as_str(),
+            Some(_) | None => self.state.as_str(),
         }
     }
 
+    /// Whether this is the reason.
+    pub(crate) fn is_because(&self, reason: Reason) -> bool {
+        self.reason.as_ref().is_some_and(|r| *r == reason)
+    }
+
     fn style(&self) -> Style {
-        let color = match self.state {
-            EntryState::Ready | EntryState::Gone => AnsiColor::Green,
-            EntryState::Pending | EntryState::Drifted => AnsiColor::Yellow,
-            EntryState::Failed => AnsiColor::Red,
+        let color = match self.state.known() {
+            Some(EntryState::Ready | EntryState::Gone) => AnsiColor::Green,
+            Some(EntryState::Pending | EntryState::Drifted) => AnsiColor::Yellow,
+            Some(EntryState::Failed | EntryState::Unsupported) | None => AnsiColor::Red,
         };
         color.on_default()
     }
@@ -162,8 +166,12 @@ impl Summary {
             (count(|r| r.state == EntryState::Pending), "pending"),
             (count(|r| r.state == EntryState::Drifted), "drifted"),
             (count(|r| r.state == EntryState::Failed), "failed"),
-            (count(|r| r.reason == Some(Reason::Removed)), "removed"),
-            (count(|r| r.reason == Some(Reason::Retained)), "retained"),
+            (
+                count(|r| r.state == EntryState::Unsupported),
+                "not supported",
+            ),
+            (count(|r| r.is_because(Reason::Removed)), "removed"),
+            (count(|r| r.is_because(Reason::Retained)), "retained"),
             (self.failures.len(), "not reached"),
         ];
         let mut words: Vec<String> = parts

@@ -11,8 +11,11 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use dockfleet_crds::assignment::{EntryState, Reason};
 use dockfleet_crds::manifests;
+use dockfleet_planner::support::Feature;
 use serde_json::Value;
+use strum::VariantArray;
 
 /// What every Kubernetes object has, and people need no explanation of here.
 const COMMON: [&str; 12] = [
@@ -43,6 +46,10 @@ fn code(page: &str) -> BTreeSet<&str> {
         .flat_map(|word| word.split('.').chain([word]))
         .filter(|word| !word.is_empty())
         .collect()
+}
+
+fn words<T: Copy + VariantArray + Into<&'static str>>() -> impl Iterator<Item = &'static str> {
+    T::VARIANTS.iter().map(|word| (*word).into())
 }
 
 /// Collects the names of all fields of a schema, and the values of all its enums.
@@ -84,6 +91,11 @@ fn every_field_and_reason_is_described() {
                 .map(|f| format!("{file}: {f}")),
         );
     }
+    // They are no enums in the CRDs: a newer version may add some.
+    let words = words::<Reason>()
+        .chain(words::<EntryState>())
+        .chain(words::<Feature>());
+    missing.extend(words.filter(|w| !described.contains(w)).map(str::to_owned));
     assert!(missing.is_empty(), "not in docs/resources.md: {missing:#?}");
 }
 

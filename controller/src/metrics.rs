@@ -9,6 +9,7 @@ use std::time::Duration;
 use dockfleet_crds::EntryState;
 use dockfleet_crds::assignment::Kind;
 use dockfleet_crds::condition::Truth;
+use dockfleet_crds::open::labels;
 use dockfleet_vitals::SECONDS;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
@@ -232,16 +233,15 @@ impl Metrics {
 
     /// Says what there is.
     pub(crate) fn count(&self, census: &Census) {
-        for kind in [Kind::DockerNetwork, Kind::DockerVolume] {
+        for kind in labels::<Kind>() {
             for ready in [Truth::True, Truth::False, Truth::Unknown] {
-                let (kind, ready) = (kind.as_str(), ready.as_str());
+                let ready = ready.as_str();
                 let count = census.resources.get(&(kind, ready));
                 self.resources
                     .get_or_create(&ResourceLabels { kind, ready })
                     .set(count.copied().unwrap_or_default());
             }
-            for state in EntryState::ALL {
-                let (kind, state) = (kind.as_str(), state.as_str());
+            for state in labels::<EntryState>() {
                 let count = census.entries.get(&(kind, state));
                 self.entries
                     .get_or_create(&EntryLabels { kind, state })

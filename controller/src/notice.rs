@@ -6,8 +6,8 @@
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
+use dockfleet_crds::ResourceStatus;
 use dockfleet_crds::condition;
-use dockfleet_crds::{Reason, ResourceStatus};
 use dockfleet_planner::brake;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::runtime::events::{Event, EventType};
@@ -142,14 +142,14 @@ pub(crate) fn host_transitions(old: &[Condition], new: &[Condition]) -> Vec<Noti
 
 /// Returns one notice for each reason for which hosts fail now and none did before, however many.
 fn failures(old: Option<&ResourceStatus>, new: &ResourceStatus) -> Vec<Notice> {
-    let mut seen: BTreeSet<Reason> = old
+    let mut seen: BTreeSet<&str> = old
         .into_iter()
         .flat_map(|s| &s.failing)
-        .map(|f| f.reason)
+        .map(|f| f.reason.as_str())
         .collect();
     let mut notices = Vec::new();
     for failing in &new.failing {
-        if seen.insert(failing.reason) {
+        if seen.insert(failing.reason.as_str()) {
             let note = if failing.message.is_empty() {
                 failing.host.clone()
             } else {
@@ -168,6 +168,7 @@ fn condition_of<'a>(status: Option<&'a ResourceStatus>, type_: &str) -> Option<&
 #[cfg(test)]
 mod tests {
     use super::*;
+    use dockfleet_crds::Reason;
     use dockfleet_crds::condition::{Truth, Verdict, merge};
     use dockfleet_crds::status::{FailingHost, HostCounts};
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -186,7 +187,7 @@ mod tests {
                 .iter()
                 .map(|(host, reason)| FailingHost {
                     host: (*host).to_owned(),
-                    reason: *reason,
+                    reason: (*reason).into(),
                     message: "it said no".to_owned(),
                 })
                 .collect(),

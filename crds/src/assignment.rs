@@ -9,8 +9,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use strum::{IntoStaticStr, VariantArray};
+
+use crate::open::Open;
 use crate::schema::opaque_object;
 
+/// Most statuses of entries in a HostAssignment: those of the entries, and of journal records that no
+/// entry asks for.
+pub const MAX_STATUSES: usize = 512;
 /// Most characters of a message in an entry's status.
 pub const MAX_MESSAGE: usize = 256;
 /// Most field differences in an entry's status.
@@ -70,7 +76,7 @@ pub struct Entry {
     /// UID of the resource.
     pub uid: String,
     /// Kind of the resource.
-    pub kind: Kind,
+    pub kind: Open<Kind>,
     /// Namespace of the resource.
     pub namespace: String,
     /// Name of the resource.
@@ -78,8 +84,8 @@ pub struct Entry {
     /// Hash of what this entry asks for.
     pub revision: String,
     /// `Absent` makes this a tombstone: the permission to let go of what the entry was.
-    #[serde(default, skip_serializing_if = "Intent::is_present")]
-    pub intent: Intent,
+    #[serde(default, skip_serializing_if = "is_present")]
+    pub intent: Open<Intent>,
     /// Docker identity that a tombstone is for, where the agent had reported one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
@@ -89,6 +95,10 @@ pub struct Entry {
     /// What the host must have, in the planner's form.
     #[schemars(transform = opaque_object)]
     pub spec: Map<String, Value>,
+    /// Fields of a newer version, kept as they are.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub other: Map<String, Value>,
 }
 
 /// The kinds of resource that become entries.
@@ -104,7 +114,8 @@ pub struct Entry {
     Hash,
     Serialize,
     Deserialize,
-    JsonSchema,
+    IntoStaticStr,
+    VariantArray,
 )]
 pub enum Kind {
     /// A DockerNetwork.
@@ -117,10 +128,7 @@ pub enum Kind {
 impl Kind {
     /// Returns the kind as it stands in a manifest.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::DockerNetwork => "DockerNetwork",
-            Self::DockerVolume => "DockerVolume",
-        }
+        self.into()
     }
 
     /// Returns what the engine calls such an object.
@@ -132,8 +140,15 @@ impl Kind {
     }
 }
 
+impl Open<Kind> {
+    /// Returns what the engine calls such an object.
+    pub fn object(&self) -> &'static str {
+        self.known().map_or("object", Kind::object)
+    }
+}
+
 /// Whether the host must have the entry or let go of it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, IntoStaticStr, VariantArray)]
 pub enum Intent {
     /// The host must have it.
     #[default]
@@ -142,14 +157,8 @@ pub enum Intent {
     Absent,
 }
 
-impl Intent {
-    #[expect(
-        clippy::trivially_copy_pass_by_ref,
-        reason = "the form that serde calls"
-    )]
-    fn is_present(&self) -> bool {
-        *self == Self::Present
-    }
+fn is_present(intent: &Open<Intent>) -> bool {
+    *intent == Intent::Present
 }
 
 /// Status of a HostAssignment.
@@ -159,9 +168,10 @@ pub struct HostAssignmentStatus {
     /// Generation of the spec that this status speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// What became of each entry, by UID.
+    /// What became of each entry, by UID; and of journal records that no entry asks for, as far as
+    /// there is room.
     #[serde(default)]
-    #[schemars(length(max = 512), extend("x-kubernetes-list-type" = "atomic"))]
+    #[schemars(length(max = MAX_STATUSES), extend("x-kubernetes-list-type" = "atomic"))]
     pub entries: Vec<EntryStatus>,
 }
 
@@ -174,10 +184,10 @@ pub struct EntryStatus {
     /// Revision of the entry that this speaks of.
     pub revision: String,
     /// How it stands.
-    pub state: EntryState,
+    pub state: Open<EntryState>,
     /// Why it is not ready, in one word.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<Reason>,
+    pub reason: Option<Open<Reason>>,
     /// Why it is not ready, in a sentence.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub message: String,
@@ -192,8 +202,15 @@ pub struct EntryStatus {
     pub diff: Vec<FieldDiff>,
 }
 
+impl EntryStatus {
+    /// Whether this is the reason.
+    pub fn is_because(&self, reason: Reason) -> bool {
+        self.reason.as_ref().is_some_and(|r| *r == reason)
+    }
+}
+
 /// How an entry stands on a host.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, IntoStaticStr, VariantArray)]
 pub enum EntryState {
     /// As the entry says.
     Ready,
@@ -206,34 +223,19 @@ pub enum EntryState {
     Failed,
     /// A tombstone that is done: the object is removed, or retained and let go of.
     Gone,
+    /// This agent does not understand the entry, and changes nothing for it.
+    Unsupported,
 }
 
 impl EntryState {
-    /// Every state.
-    pub const ALL: [Self; 5] = [
-        Self::Ready,
-        Self::Pending,
-        Self::Drifted,
-        Self::Failed,
-        Self::Gone,
-    ];
-
     /// Returns the state as it stands in a status.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Ready => "Ready",
-            Self::Pending => "Pending",
-            Self::Drifted => "Drifted",
-            Self::Failed => "Failed",
-            Self::Gone => "Gone",
-        }
+        self.into()
     }
 }
 
 /// Why an entry is not ready: a closed set, fit for labels of metrics and for `kubectl wait`.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, IntoStaticStr, VariantArray)]
 pub enum Reason {
     /// The engine or the API server is being asked.
     Progressing,
@@ -247,6 +249,8 @@ pub enum Reason {
     Lost,
     /// The engine is too old for a field.
     Unsupported,
+    /// The agent is too old for the resource: it does not know its kind, or a part of it.
+    AgentTooOld,
     /// The object has to go or to be replaced, and containers use it.
     InUse,
     /// The entry itself cannot be read or rendered.
@@ -295,6 +299,7 @@ impl Reason {
             | Self::Missing
             | Self::Lost
             | Self::Unsupported
+            | Self::AgentTooOld
             | Self::Invalid
             | Self::Suspended
             | Self::Paused
@@ -308,28 +313,7 @@ impl Reason {
 
     /// Returns the reason as it stands in a status.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Progressing => "Progressing",
-            Self::Conflict => "Conflict",
-            Self::Drifted => "Drifted",
-            Self::Missing => "Missing",
-            Self::Lost => "Lost",
-            Self::Unsupported => "Unsupported",
-            Self::InUse => "InUse",
-            Self::Invalid => "Invalid",
-            Self::EngineRefused => "EngineRefused",
-            Self::EngineUnreachable => "EngineUnreachable",
-            Self::JournalFailed => "JournalFailed",
-            Self::CredentialsMissing => "CredentialsMissing",
-            Self::Suspended => "Suspended",
-            Self::Paused => "Paused",
-            Self::Offline => "Offline",
-            Self::NotAllowed => "NotAllowed",
-            Self::TooManyEntries => "TooManyEntries",
-            Self::Removed => "Removed",
-            Self::Retained => "Retained",
-            Self::Unassigned => "Unassigned",
-        }
+        self.into()
     }
 }
 

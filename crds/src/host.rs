@@ -60,6 +60,12 @@ use serde::{Deserialize, Serialize};
         priority = 1
     ),
     printcolumn(
+        name = "Agent",
+        type_ = "string",
+        json_path = ".status.agent.version",
+        priority = 1
+    ),
+    printcolumn(
         name = "Message",
         type_ = "string",
         json_path = ".status.conditions[?(@.type==\"Ready\")].message",
@@ -149,6 +155,9 @@ pub struct DockerHostStatus {
     /// What the engine said of itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub engine: Option<EngineFacts>,
+    /// What the agent reports of itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<AgentFacts>,
     /// How many of the host's entries are in which state.
     #[serde(default)]
     pub entries: EntryCounts,
@@ -176,6 +185,21 @@ pub struct EngineFacts {
     pub capabilities: Vec<String>,
 }
 
+/// What an agent reports of itself. The controller assigns nothing to a host that its agent does not
+/// support.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AgentFacts {
+    /// Version of the agent, such as `0.1.0`.
+    pub version: String,
+    /// Kinds of resource that it supports, such as `DockerNetwork`.
+    #[serde(default)]
+    pub kinds: Vec<String>,
+    /// Parts of resources that it supports and earlier agents may not, such as `VolumeCredentials`.
+    #[serde(default)]
+    pub features: Vec<String>,
+}
+
 /// Numbers of entries of one host by state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -189,9 +213,20 @@ pub struct EntryCounts {
     /// Entries that differ and stay so by policy.
     #[serde(default)]
     pub drifted: i32,
-    /// Entries that could not be made so.
+    /// Entries that could not be made so, or that the agent does not support.
     #[serde(default)]
     pub failed: i32,
+    /// Objects that the agent has a journal record of and that no entry asks for.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unassigned: i32,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the form that serde calls"
+)]
+fn is_zero(count: &i32) -> bool {
+    *count == 0
 }
 
 impl DockerHostSpec {

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::assignment::Reason;
+use crate::open::Open;
 use crate::schema::unobserved;
 
 /// The most failing hosts a status names; the counters say how many there are.
@@ -70,7 +71,7 @@ pub struct FailingHost {
     /// (`--fleet-namespace`).
     pub host: String,
     /// Why, in one word.
-    pub reason: Reason,
+    pub reason: Open<Reason>,
     /// Why, in a sentence.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub message: String,

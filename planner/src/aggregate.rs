@@ -3,7 +3,7 @@
 use dockfleet_crds::condition::{self, Truth, Verdict};
 use dockfleet_crds::policy::ReadyPolicy;
 use dockfleet_crds::status::{FailingHost, HostCounts, MAX_FAILING_HOSTS};
-use dockfleet_crds::{Entry, EntryState, EntryStatus, Intent, Reason};
+use dockfleet_crds::{Entry, EntryState, EntryStatus, Intent, Open, Reason};
 
 use crate::assignment::Refusal;
 use crate::brake;
@@ -71,8 +71,10 @@ pub fn aggregate<'a>(hosts: impl Iterator<Item = HostView<'a>>, notes: &Notes) -
         let (count, reason, message) = judge(&view);
         if let Some(reason) = reason {
             not_allowed += i32::from(reason == Reason::NotAllowed);
-            if is_worth_naming(count, reason) {
-                waits |= !view.offline && reason.ends_by_itself();
+            if is_worth_naming(count, &reason) {
+                // What this version does not know may end by itself.
+                let ends = reason.known().is_none_or(Reason::ends_by_itself);
+                waits |= !view.offline && ends;
                 let host = view.host.to_owned();
                 let named = FailingHost {
                     host,
@@ -119,20 +121,20 @@ pub fn aggregate<'a>(hosts: impl Iterator<Item = HostView<'a>>, notes: &Notes) -
     }
 }
 
-fn is_worth_naming(count: Count, reason: Reason) -> bool {
+fn is_worth_naming(count: Count, reason: &Open<Reason>) -> bool {
     match count {
         Count::Failed | Count::Drifted | Count::Offline => true,
-        Count::Pending => reason != Reason::Progressing,
+        Count::Pending => *reason != Reason::Progressing,
         // What is removed or let go of is only not yet taken note of.
         Count::Removing => !matches!(
-            reason,
-            Reason::Progressing | Reason::Removed | Reason::Retained
+            reason.known(),
+            Some(Reason::Progressing | Reason::Removed | Reason::Retained)
         ),
         Count::Ready => false,
     }
 }
 
-fn judge(view: &HostView<'_>) -> (Count, Option<Reason>, String) {
+fn judge(view: &HostView<'_>) -> (Count, Option<Open<Reason>>, String) {
     let goes = view.entry.is_some_and(|e| e.intent == Intent::Absent);
     if view.offline && view.refused.is_none() {
         let message = "the host has not been heard of for long".to_owned();
@@ -141,27 +143,32 @@ fn judge(view: &HostView<'_>) -> (Count, Option<Reason>, String) {
         } else {
             Count::Offline
         };
-        return (count, Some(Reason::Offline), message);
+        return (count, Some(Reason::Offline.into()), message);
     }
     if let Some(refused) = view.refused {
-        return (Count::Failed, Some(refused.reason), refused.message.clone());
+        let reason = Some(refused.reason.into());
+        return (Count::Failed, reason, refused.message.clone());
     }
     let Some(entry) = view.entry else {
-        return (Count::Pending, Some(Reason::Progressing), String::new());
+        return (
+            Count::Pending,
+            Some(Reason::Progressing.into()),
+            String::new(),
+        );
     };
     // A report on an earlier revision says nothing of this one.
     let told = view.told.filter(|t| t.revision == entry.revision);
-    let (reason, message) = told.map_or((Some(Reason::Progressing), String::new()), |t| {
-        (t.reason, t.message.clone())
-    });
+    let progressing = (Some(Reason::Progressing.into()), String::new());
+    let (reason, message) = told.map_or(progressing, |t| (t.reason.clone(), t.message.clone()));
     if entry.intent == Intent::Absent {
         return (Count::Removing, reason, message);
     }
-    let count = match told.map(|t| t.state) {
+    // A state of a newer agent is not known to be good or bad.
+    let count = match told.and_then(|t| t.state.known()) {
         None | Some(EntryState::Pending | EntryState::Gone) => Count::Pending,
         Some(EntryState::Ready) => Count::Ready,
         Some(EntryState::Drifted) => Count::Drifted,
-        Some(EntryState::Failed) => Count::Failed,
+        Some(EntryState::Failed | EntryState::Unsupported) => Count::Failed,
     };
     (count, reason, message)
 }

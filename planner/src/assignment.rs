@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 
 use dockfleet_crds::assignment::Kind;
+use dockfleet_crds::host::AgentFacts;
 use dockfleet_crds::policy::DeletionPolicy;
 use dockfleet_crds::{DockerHost, Entry, EntryState, EntryStatus, Intent, MAX_ENTRIES, Reason};
 
@@ -15,6 +16,7 @@ use crate::desired::{self, Desired, Tombstone};
 use crate::render;
 use crate::resource::Resource;
 use crate::select::{NamespaceLabels, Selection, selection};
+use crate::support;
 
 /// What is known of a resource's future.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +45,8 @@ pub struct Input<'a> {
     pub namespaces: &'a NamespaceLabels,
     /// The credentials of those resources that need some.
     pub credentials: &'a Granted,
+    /// What the host's agent reports of itself, if it does.
+    pub agent: Option<&'a AgentFacts>,
     /// The assignment as it was last written.
     pub previous: &'a [Entry],
     /// What the agent last said of it.
@@ -120,6 +124,13 @@ pub fn assign(input: &Input<'_>) -> Assigned {
     wanted.sort_by_key(|r| (!present(r.uid()), r.seniority()));
     let mut claims = incumbents(&before, &entries, &known);
     for resource in wanted {
+        // What a newer controller wrote stays as it wrote it.
+        if before
+            .get(resource.uid())
+            .is_some_and(|e| !is_understood(e))
+        {
+            continue;
+        }
         let rendered = match rendered(resource, input) {
             Ok(entry) => entry,
             Err(refusal) => {
@@ -173,15 +184,15 @@ fn incumbents<'a>(
     known: &BTreeMap<&str, (Resource<'a>, Fate)>,
 ) -> BTreeMap<(Kind, &'a str), Claimant<'a>> {
     let stays = |e: &&&Entry| {
-        let now = entries.get(e.uid.as_str()).map(|e| e.intent);
-        e.intent == Intent::Present && now == Some(Intent::Present)
+        let now = entries.get(e.uid.as_str());
+        e.intent == Intent::Present && now.is_some_and(|e| e.intent == Intent::Present)
     };
     let mut staying: Vec<&Entry> = before.values().filter(stays).copied().collect();
     staying.sort_by_key(|e| known.get(e.uid.as_str()).map(|(r, _)| r.seniority()));
     let mut claims = BTreeMap::new();
     for entry in staying {
-        if let Some(name) = desired::object_name(entry) {
-            claims.entry((entry.kind, name)).or_insert(Claimant {
+        if let (Some(kind), Some(name)) = (entry.kind.known(), desired::object_name(entry)) {
+            claims.entry((kind, name)).or_insert(Claimant {
                 uid: &entry.uid,
                 namespace: &entry.namespace,
                 name: &entry.name,
@@ -216,11 +227,11 @@ fn successor(
         (Fate::Live | Fate::Held, Selection::Yes | Selection::Unknown | Selection::NotAllowed)
         | (Fate::SweptAway, _) => DeletionPolicy::Retain,
     };
-    match entry.intent {
+    match entry.intent.known() {
         // The agent has to know of the suspension.
-        Intent::Present if stays && suspended => rendered(resource, input).unwrap_or(entry),
-        Intent::Present if stays => entry,
-        Intent::Present => {
+        Some(Intent::Present) if stays && suspended => rendered(resource, input).unwrap_or(entry),
+        Some(Intent::Present) if stays => entry,
+        Some(Intent::Present) => {
             let name = desired::object_name(&entry).unwrap_or_else(|| resource.object_name());
             let tombstone = Tombstone {
                 name: name.to_owned(),
@@ -229,13 +240,22 @@ fn successor(
             render::tombstone(&entry, &tombstone, told.and_then(|s| s.id.clone()))
         }
         // A permission to remove is as good as the resource's word of today, and is never widened.
-        Intent::Absent if permitted == DeletionPolicy::Retain => retaining(entry),
-        Intent::Absent => entry,
+        Some(Intent::Absent) if permitted == DeletionPolicy::Retain => retaining(entry),
+        // An intent of a newer controller is left to it.
+        Some(Intent::Absent) | None => entry,
     }
+}
+
+/// Whether this version knows the kind and the intent of an entry.
+fn is_understood(entry: &Entry) -> bool {
+    entry.kind.known().is_some() && entry.intent.known().is_some()
 }
 
 /// Returns the entry of a resource as it is to be now.
 fn rendered(resource: Resource<'_>, input: &Input<'_>) -> Result<Entry, Refusal> {
+    if let Some(refusal) = support::refusal(input.agent, resource, input.called) {
+        return Err(refusal);
+    }
     let credentials = match resource.credentials_secret() {
         None => None,
         Some(secret) => match input.credentials.get(resource.uid()) {
@@ -268,7 +288,7 @@ fn retaining(entry: Entry) -> Entry {
 
 /// Drops a tombstone that the agent says is done, and gives one the identity that the agent found.
 fn settle(entry: Entry, told: Option<&EntryStatus>) -> Option<Entry> {
-    if entry.intent == Intent::Present {
+    if entry.intent != Intent::Absent {
         return Some(entry);
     }
     let told = match told {

@@ -10,7 +10,7 @@ use dockfleet_crds::assignment::Kind;
 use dockfleet_crds::policy::{
     AdoptionPolicy, DeletionPolicy, DriftPolicy, LossPolicy, ManagementPolicy,
 };
-use dockfleet_crds::{Entry, Intent};
+use dockfleet_crds::{Entry, Intent, Open};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -181,16 +181,30 @@ pub struct Tombstone {
     pub policy: DeletionPolicy,
 }
 
-/// An entry that this version cannot read.
+/// An entry that this version does not understand.
 #[derive(Debug, thiserror::Error)]
-#[error("this agent cannot read the entry ({0}); it may be older than the controller")]
-pub struct Unreadable(#[from] serde_json::Error);
+pub enum NotUnderstood {
+    /// Its kind is of a newer version.
+    #[error("this agent does not know the kind {0}; upgrade the agent")]
+    Kind(String),
+    /// Its intent is of a newer version.
+    #[error("this agent does not know the intent {0}; upgrade the agent")]
+    Intent(String),
+    /// A part of its spec is of a newer version.
+    #[error("this agent does not understand the entry ({0}); upgrade the agent")]
+    Spec(#[from] serde_json::Error),
+}
 
 impl Desired {
     /// Reads what an entry asks for.
-    pub fn of(entry: &Entry) -> Result<Self, Unreadable> {
+    pub fn of(entry: &Entry) -> Result<Self, NotUnderstood> {
+        let kind = kind(entry)?;
+        let intent = match &entry.intent {
+            Open::Known(intent) => *intent,
+            Open::Unknown(text) => return Err(NotUnderstood::Intent(text.clone())),
+        };
         let spec = Value::Object(entry.spec.clone());
-        Ok(match (entry.intent, entry.kind) {
+        Ok(match (intent, kind) {
             (Intent::Absent, _) => Self::Tombstone(serde_json::from_value(spec)?),
             (Intent::Present, Kind::DockerNetwork) => Self::Network(serde_json::from_value(spec)?),
             (Intent::Present, Kind::DockerVolume) => Self::Volume(serde_json::from_value(spec)?),
@@ -214,6 +228,14 @@ impl Desired {
             Self::Volume(v) => &v.name,
             Self::Tombstone(t) => &t.name,
         }
+    }
+}
+
+/// Returns the kind of an entry, if this version knows it.
+pub fn kind(entry: &Entry) -> Result<Kind, NotUnderstood> {
+    match &entry.kind {
+        Open::Known(kind) => Ok(*kind),
+        Open::Unknown(text) => Err(NotUnderstood::Kind(text.clone())),
     }
 }
 

@@ -30,3 +30,4 @@ pub mod request;
 pub mod resource;
 mod secret;
 pub mod select;
+pub mod support;

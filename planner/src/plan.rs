@@ -12,11 +12,11 @@ mod world;
 use std::collections::{BTreeMap, BTreeSet};
 
 use dockfleet_crds::assignment::{MAX_DIFF, MAX_MESSAGE};
-use dockfleet_crds::{Entry, EntryState, EntryStatus, FieldDiff, Intent, Reason};
+use dockfleet_crds::{Entry, EntryState, EntryStatus, FieldDiff, Intent, Open, Reason};
 
 use crate::capability::ApiVersion;
 use crate::credentials::Keyring;
-use crate::desired::Desired;
+use crate::desired::{self, Desired};
 use crate::observed::Observed;
 use crate::record::{Record, Stage};
 use world::World;
@@ -76,6 +76,10 @@ pub enum Step {
 
 /// One change of the journal.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a plan has few of them, and lives as long as a pass"
+)]
 pub enum JournalChange {
     /// Nothing.
     Keep,
@@ -160,7 +164,7 @@ pub fn statuses(planned: &[Planned], records: &Records) -> Vec<EntryStatus> {
 pub fn forgettable(entries: &[Entry], observed: &Observed, records: &Records) -> Vec<String> {
     let assigned: BTreeSet<&str> = entries.iter().map(|e| e.uid.as_str()).collect();
     let absent = |r: &Record| {
-        let all = observed.all(r.kind);
+        let all = r.kind.known().and_then(|kind| observed.all(kind));
         all.is_some_and(|all| {
             !all.iter()
                 .any(|o| r.id.as_ref() == Some(&o.id()) || o.made_for(&r.uid))
@@ -168,10 +172,10 @@ pub fn forgettable(entries: &[Entry], observed: &Observed, records: &Records) ->
     };
     records
         .values()
-        .filter(|r| match r.stage {
-            Stage::Creating | Stage::Removing | Stage::Retained => true,
+        .filter(|r| match r.stage.known() {
+            Some(Stage::Creating | Stage::Removing | Stage::Retained) => true,
             // Should its entry come back, its absence is a loss.
-            Stage::Owned | Stage::Replacing => false,
+            Some(Stage::Owned | Stage::Replacing) | None => false,
         })
         .filter(|r| !assigned.contains(r.uid.as_str()) && absent(r))
         .map(|r| r.uid.clone())
@@ -179,34 +183,60 @@ pub fn forgettable(entries: &[Entry], observed: &Observed, records: &Records) ->
 }
 
 fn unassigned(record: &Record) -> EntryStatus {
+    let Record {
+        kind,
+        stage,
+        object,
+        namespace,
+        name,
+        ..
+    } = record;
+    let (state, reason, message) = match (kind.known(), stage.known()) {
+        (Some(kind), Some(_)) => (
+            EntryState::Pending,
+            Reason::Unassigned,
+            format!(
+                "{} {object} is kept: the journal holds it for {namespace}/{name}, and the \
+                 assignment does not speak of it",
+                kind.object()
+            ),
+        ),
+        (None, _) | (_, None) => (
+            EntryState::Unsupported,
+            Reason::AgentTooOld,
+            format!(
+                "the journal has a record of {kind} {namespace}/{name} that this agent does not \
+                 understand; it is kept, and nothing is changed for it; upgrade the agent"
+            ),
+        ),
+    };
     EntryStatus {
         uid: record.uid.clone(),
-        state: EntryState::Pending,
-        reason: Some(Reason::Unassigned),
-        message: format!(
-            "{} {} is kept: the journal holds it for {}/{}, and the assignment does not speak of it",
-            record.kind.object(),
-            record.object,
-            record.namespace,
-            record.name
-        ),
+        state: state.into(),
+        reason: Some(reason.into()),
+        message: bounded(message),
         id: record.id.clone(),
         ..EntryStatus::default()
     }
 }
 
 fn plan_entry(entry: &Entry, observed: &Observed, world: &World<'_>) -> Planned {
-    let desired = match Desired::of(entry) {
-        Ok(desired) => desired,
-        Err(err) => return report(failed(entry, Reason::Invalid, err.to_string())),
+    let read = desired::kind(entry).and_then(|kind| Ok((kind, Desired::of(entry)?)));
+    let (kind, desired) = match read {
+        Ok(read) => read,
+        Err(err) => return report(unsupported(entry, err.to_string())),
     };
+    if world.record(entry).is_some_and(|r| !r.is_understood()) {
+        let message = "the journal's record of it is of a newer version; upgrade the agent";
+        return report(unsupported(entry, message.to_owned()));
+    }
     // What is let go of is what the journal holds, whatever files have called it since.
     let name = match (&desired, world.record(entry)) {
         (Desired::Tombstone(_), Some(record)) => &record.object,
         _ => desired.name(),
     };
-    let Some(named) = observed.named(entry.kind, name) else {
-        let message = format!("the engine's {}s could not be listed", entry.kind.object());
+    let Some(named) = observed.named(kind, name) else {
+        let message = format!("the engine's {}s could not be listed", kind.object());
         return report(pending(entry, Reason::EngineUnreachable, message));
     };
     match &desired {
@@ -216,15 +246,15 @@ fn plan_entry(entry: &Entry, observed: &Observed, world: &World<'_>) -> Planned 
 }
 
 fn order(entry: &Entry, planned: &Planned) -> u8 {
-    match (entry.intent, &planned.step) {
-        (Intent::Absent, _) => 0,
-        (Intent::Present, Step::Create { desired, .. } | Step::Replace { desired, .. }) => {
-            match desired.as_ref() {
-                Desired::Network(n) if n.ipam.is_empty() => 3,
-                Desired::Network(_) | Desired::Volume(_) | Desired::Tombstone(_) => 2,
-            }
-        }
-        (Intent::Present, Step::None | Step::Remove { .. }) => 1,
+    if entry.intent == Intent::Absent {
+        return 0;
+    }
+    match &planned.step {
+        Step::Create { desired, .. } | Step::Replace { desired, .. } => match desired.as_ref() {
+            Desired::Network(n) if n.ipam.is_empty() => 3,
+            Desired::Network(_) | Desired::Volume(_) | Desired::Tombstone(_) => 2,
+        },
+        Step::None | Step::Remove { .. } => 1,
     }
 }
 
@@ -245,8 +275,8 @@ fn status(
     EntryStatus {
         uid: entry.uid.clone(),
         revision: entry.revision.clone(),
-        state,
-        reason,
+        state: state.into(),
+        reason: reason.map(Open::from),
         message: bounded(message),
         id: None,
         handled: None,
@@ -267,6 +297,12 @@ fn pending(entry: &Entry, reason: Reason, message: String) -> EntryStatus {
 
 fn failed(entry: &Entry, reason: Reason, message: String) -> EntryStatus {
     status(entry, EntryState::Failed, Some(reason), message)
+}
+
+/// Says that this version does not understand an entry, so that nothing is changed for it.
+fn unsupported(entry: &Entry, message: String) -> EntryStatus {
+    let (state, reason) = (EntryState::Unsupported, Reason::AgentTooOld);
+    status(entry, state, Some(reason), message)
 }
 
 fn drifted(

@@ -4,6 +4,7 @@ mod network;
 mod volume;
 
 use dockfleet_crds::{DockerHost, Entry, Intent};
+use serde_json::Map;
 
 use crate::desired::{self, DesiredVolume, Tombstone};
 use crate::request;
@@ -42,14 +43,15 @@ pub fn entry(
     };
     Ok(Entry {
         uid: resource.uid().to_owned(),
-        kind: resource.kind(),
+        kind: resource.kind().into(),
         namespace: resource.namespace().to_owned(),
         name: resource.name().to_owned(),
         revision,
-        intent: Intent::Present,
+        intent: Intent::Present.into(),
         id: None,
         request: request::mark(resource.metadata()),
         spec,
+        other: Map::new(),
     })
 }
 
@@ -57,7 +59,7 @@ pub fn entry(
 pub fn tombstone(entry: &Entry, tombstone: &Tombstone, id: Option<String>) -> Entry {
     let (spec, revision) = desired::payload(tombstone, id.as_deref());
     Entry {
-        intent: Intent::Absent,
+        intent: Intent::Absent.into(),
         revision,
         spec,
         id,

@@ -129,7 +129,7 @@ mod tests {
             message: String::new(),
         };
         let leaves = Entry {
-            intent: Intent::Absent,
+            intent: Intent::Absent.into(),
             ..Entry::default()
         };
         let hosts = [

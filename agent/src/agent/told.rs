@@ -126,6 +126,10 @@ mod tests {
     const BROKEN: &str = r#"{"apiVersion": "dockfleet.io/v1alpha1", "kind": "HostAssignment",
         "metadata": {"name": "h1", "uid": "u", "resourceVersion": "8"},
         "spec": {"hub": "a", "entries": [{"kind": "DockerGalaxy"}]}}"#;
+    const NEWER: &str = r#"{"apiVersion": "dockfleet.io/v1alpha1", "kind": "HostAssignment",
+        "metadata": {"name": "h1", "uid": "u", "resourceVersion": "9"},
+        "spec": {"hub": "a", "entries": [{"uid": "g", "kind": "DockerGalaxy", "namespace": "n",
+            "name": "milkyway", "revision": "r", "intent": "Frozen", "orbit": 7, "spec": {}}]}}"#;
 
     #[test]
     fn an_event_is_read_as_far_as_it_matters() {
@@ -141,6 +145,18 @@ mod tests {
     }
 
     #[test]
+    fn i15_an_entry_of_a_newer_version_is_read_as_far_as_it_is_known() {
+        let told: ToldAssignment = serde_json::from_str(NEWER).unwrap();
+        let entries = told.spec.unwrap().entries;
+        let read: Vec<_> = entries
+            .iter()
+            .map(|e| (e.uid.as_str(), e.kind.as_str(), e.intent.as_str()))
+            .collect();
+        assert_eq!(read, [("g", "DockerGalaxy", "Frozen")]);
+        assert_eq!(entries[0].other["orbit"], 7);
+    }
+
+    #[test]
     fn what_cannot_be_read_is_a_value_and_its_version_is_known() {
         let list = format!(
             r#"{{"apiVersion": "v1", "kind": "List", "metadata": {{}}, "items": [{BROKEN}]}}"#
@@ -148,6 +164,6 @@ mod tests {
         let list: ObjectList<ToldAssignment> = serde_json::from_str(&list).unwrap();
         let told = list.items.into_iter().next().unwrap();
         assert_eq!(told.resource_version().as_deref(), Some("8"));
-        assert!(told.spec.unwrap_err().contains("DockerGalaxy"));
+        assert!(told.spec.unwrap_err().contains("uid"));
     }
 }

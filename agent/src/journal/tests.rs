@@ -167,3 +167,51 @@ fn only_its_owner_can_read_it() {
     assert_eq!(mode(&folder.join("journal.db")), 0o600);
     assert_eq!(mode(&folder.join("journal.db-wal")), 0o600);
 }
+
+#[test]
+fn a_record_of_a_newer_version_is_kept_byte_for_byte() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(Journal::open(dir.path()).unwrap());
+    let file = dir.path().join("journal.db");
+    // A form that no version of this program would write, spaces and all.
+    let body = r#"{"uid": "g",  "kind": "DockerGalaxy", "stage": "Spinning", "orbit": [7]}"#;
+    let connection = rusqlite::Connection::open(&file).unwrap();
+    connection
+        .execute("INSERT INTO record VALUES ('g', ?1)", [body])
+        .unwrap();
+    drop(connection);
+    {
+        let mut journal = Journal::open(dir.path()).unwrap();
+        assert!(
+            journal
+                .records()
+                .get("g")
+                .is_some_and(|r| !r.is_understood())
+        );
+        write(&mut journal, &[("1", &put(record("1", Stage::Owned)))]);
+    }
+    let connection = rusqlite::Connection::open(&file).unwrap();
+    let kept: String = connection
+        .query_row("SELECT body FROM record WHERE uid = 'g'", [], |r| r.get(0))
+        .unwrap();
+    assert_eq!(kept, body);
+}
+
+#[test]
+fn an_assignment_keeps_what_a_newer_controller_wrote_into_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let entries = r#"[{"uid": "g", "kind": "DockerGalaxy", "namespace": "n", "name": "milkyway",
+        "revision": "r", "intent": "Frozen", "orbit": 7, "spec": {"arms": 4}}]"#;
+    let snapshot = Snapshot {
+        entries: serde_json::from_str(entries).unwrap(),
+        ..Snapshot::default()
+    };
+    Journal::open(dir.path())
+        .unwrap()
+        .set_assignment(&snapshot, &Effects::default())
+        .unwrap();
+    let journal = Journal::open(dir.path()).unwrap();
+    let read = serde_json::to_value(&journal.assignment().unwrap().entries).unwrap();
+    let written: serde_json::Value = serde_json::from_str(entries).unwrap();
+    assert_eq!(read, written);
+}

@@ -19,18 +19,25 @@ pub(crate) fn is_drift(
         return false;
     }
     let gone = matches!(planned.step, Step::Create { .. })
-        || matches!(planned.status.reason, Some(Reason::Missing | Reason::Lost));
+        || [Reason::Missing, Reason::Lost]
+            .iter()
+            .any(|r| planned.status.is_because(*r));
     let different =
         matches!(planned.step, Step::Replace { .. }) || planned.status.state == EntryState::Drifted;
     // One that was different before stays so until it is repaired.
     let was_there = before.is_some_and(|b| {
-        b.revision == entry.revision && matches!(b.state, EntryState::Ready | EntryState::Drifted)
+        let was_there = matches!(
+            b.state.known(),
+            Some(EntryState::Ready | EntryState::Drifted)
+        );
+        b.revision == entry.revision && was_there
     });
     gone || (different && was_there)
 }
 
 #[cfg(test)]
 mod tests {
+    use dockfleet_crds::Open;
     use dockfleet_planner::plan::JournalChange;
     use dockfleet_planner::record::Record;
 
@@ -50,8 +57,8 @@ mod tests {
             journal: JournalChange::Keep,
             status: EntryStatus {
                 uid: "u".into(),
-                state,
-                reason,
+                state: state.into(),
+                reason: reason.map(Open::from),
                 ..EntryStatus::default()
             },
         }
@@ -65,7 +72,7 @@ mod tests {
     fn before(revision: &str) -> EntryStatus {
         EntryStatus {
             revision: revision.into(),
-            state: EntryState::Ready,
+            state: EntryState::Ready.into(),
             ..EntryStatus::default()
         }
     }
@@ -96,7 +103,7 @@ mod tests {
         let ready = planned(EntryState::Ready, None);
         assert!(!is_drift(&entry(), &ready, &all, Some(&before("r1"))));
         let tombstone = Entry {
-            intent: Intent::Absent,
+            intent: Intent::Absent.into(),
             ..entry()
         };
         let gone = planned(EntryState::Gone, Some(Reason::Missing));

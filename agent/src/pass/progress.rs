@@ -53,10 +53,10 @@ impl Doing {
 }
 
 impl Progress {
-    pub(super) fn begin(entry: &Entry, doing: Doing, object: &str) -> Self {
+    pub(super) fn begin(entry: &Entry, kind: Kind, doing: Doing, object: &str) -> Self {
         Self {
             uid: entry.uid.clone(),
-            kind: entry.kind,
+            kind,
             object: object.to_owned(),
             doing,
             result: None,

@@ -18,21 +18,28 @@ impl Work<'_> {
         planned: &Planned,
         progress: &mut P,
     ) -> (bool, Result<(), EngineError>) {
-        let Some((doing, object)) = Doing::of(&planned.step) else {
+        // Nothing is planned for an entry of a kind that is not known.
+        let (Some((doing, object)), Some(kind)) = (Doing::of(&planned.step), entry.kind.known())
+        else {
             return (false, Ok(()));
         };
-        let mut moment = Progress::begin(entry, doing, object);
+        let mut moment = Progress::begin(entry, kind, doing, object);
         progress(&moment);
         let mut touched = false;
-        let result = self.act(entry, &planned.step, &mut touched).await;
+        let result = self.act(entry, kind, &planned.step, &mut touched).await;
         log(entry, planned, doing, object, &result);
         moment.result = Some(result.as_ref().map(|&()| ()).map_err(EngineError::sentence));
         progress(&moment);
         (touched, result)
     }
 
-    async fn act(&self, entry: &Entry, step: &Step, touched: &mut bool) -> Result<(), EngineError> {
-        let kind = entry.kind;
+    async fn act(
+        &self,
+        entry: &Entry,
+        kind: Kind,
+        step: &Step,
+        touched: &mut bool,
+    ) -> Result<(), EngineError> {
         match step {
             Step::None => Ok(()),
             Step::Create { desired, .. } => {

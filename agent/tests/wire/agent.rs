@@ -204,6 +204,37 @@ async fn an_assignment_that_cannot_be_read_leaves_the_last_in_force() {
 }
 
 #[tokio::test]
+async fn i15_an_entry_of_a_newer_controller_is_reported_alone_and_kept() {
+    let (fake, cluster, state) = (
+        Fake::start("1.52"),
+        Cluster::new(),
+        tempfile::tempdir().unwrap(),
+    );
+    cluster.assign("hub", "uid", 1, &[network("a"), volume("b")]);
+    cluster.make_newer();
+    let running = start(&fake, &cluster, &state);
+    cluster
+        .until("the other entry", |c| {
+            let entries = &c.assignment_status()["entries"];
+            entries[0]["reason"] == json!("AgentTooOld") && entries[1]["state"] == json!("Ready")
+        })
+        .await;
+    let unsupported = &cluster.assignment_status()["entries"][0];
+    assert_eq!(unsupported["state"], json!("Unsupported"));
+    cluster
+        .until("the host", |c| c.ready_reason() == "Ready")
+        .await;
+    let agent = &cluster.host_status()["agent"];
+    assert_eq!(agent["kinds"], json!(["DockerNetwork", "DockerVolume"]));
+    running.end().await;
+    assert_eq!(fake.changes(), ["POST /volumes/create"]);
+    let journal = Journal::read_only(state.path()).unwrap();
+    let kept = &journal.assignment().unwrap().entries[0];
+    assert_eq!(kept.kind.as_str(), "DockerGalaxy");
+    assert_eq!(kept.other["orbit"], json!(7));
+}
+
+#[tokio::test]
 async fn drift_is_repaired_when_the_engine_tells_and_after_its_stream_was_cut() {
     let (fake, cluster, state) = (
         Fake::start("1.52"),

@@ -72,7 +72,7 @@ pub(crate) fn entry(kind: Kind, name: &str, desired: &impl Serialize) -> Entry {
     let (spec, revision) = payload(desired, None);
     Entry {
         uid: format!("uid-{name}"),
-        kind,
+        kind: kind.into(),
         namespace: "lab".to_owned(),
         name: name.to_owned(),
         revision,
@@ -141,5 +141,6 @@ pub(crate) fn told<'a>(
         message,
         ..
     } = status.unwrap();
-    (*state, *reason, message)
+    let reason = reason.as_ref().map(|r| r.known().unwrap());
+    (state.known().unwrap(), reason, message)
 }

@@ -68,7 +68,17 @@ impl Cluster {
     pub(crate) fn spoil(&self) {
         let mut things = self.things.lock().unwrap();
         if let Some(object) = &mut things.assignment {
-            object["spec"]["entries"][0]["kind"] = json!("DockerGalaxy");
+            object["spec"]["entries"][0]["kind"] = json!(7);
+        }
+    }
+
+    /// Makes the first entry one of a kind of a newer version.
+    pub(crate) fn make_newer(&self) {
+        let mut things = self.things.lock().unwrap();
+        if let Some(object) = &mut things.assignment {
+            let entry = &mut object["spec"]["entries"][0];
+            entry["kind"] = json!("DockerGalaxy");
+            entry["orbit"] = json!(7);
         }
     }
 

@@ -85,9 +85,9 @@ async fn every_crash_point_of_a_removal_and_a_replacement_is_repaired() {
         bench.settle(&old).await;
         let crashed = crashes(&mut bench, &new, after).await;
         let report = bench.pass(&new).await;
-        let done = |state| matches!(state, EntryState::Ready | EntryState::Gone);
+        let done = |state| matches!(state, Some(EntryState::Ready | EntryState::Gone));
         assert!(
-            report.statuses.iter().all(|s| done(s.state)),
+            report.statuses.iter().all(|s| done(s.state.known())),
             "{after}: {report:?}"
         );
         let networks = bench.fake.networks();

@@ -219,7 +219,7 @@ impl Things {
             let stages = journal
                 .records()
                 .values()
-                .map(|r| format!("{} {:?}", r.object, r.stage));
+                .map(|r| format!("{} {}", r.object, r.stage));
             self.stages.push(stages.collect());
         }
     }

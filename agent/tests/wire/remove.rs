@@ -134,7 +134,7 @@ async fn an_empty_assignment_removes_nothing() {
         report
             .statuses
             .iter()
-            .all(|s| s.reason == Some(Reason::Unassigned))
+            .all(|s| s.reason == Some(Reason::Unassigned.into()))
     );
     assert_eq!(report.statuses.len(), 2);
 }

@@ -233,8 +233,8 @@ mod tests {
                 &mut |_| {},
             )
             .await;
-            let states = report.statuses.iter().map(|s| s.state);
-            assert!(states.clone().all(|s| s == expected), "{report:?}");
+            let mut statuses = report.statuses.iter();
+            assert!(statuses.all(|s| s.state == expected), "{report:?}");
             assert_eq!((report.unfinished, report.waiting), (0, 0));
             report.changed
         }
@@ -257,7 +257,7 @@ mod tests {
         let (spec, revision) = payload(desired, None);
         Entry {
             uid: format!("uid-{name}"),
-            kind,
+            kind: kind.into(),
             namespace: "apps".to_owned(),
             name: name.to_owned(),
             revision,

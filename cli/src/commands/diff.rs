@@ -81,7 +81,7 @@ fn print(changes: &[Change]) {
     for Change { row, action } in changes {
         let (sign, style) = sign(action);
         let verb = if action.is_empty() {
-            row.reason.map_or("", |r| r.as_str())
+            row.reason.as_ref().map_or("", |r| r.as_str())
         } else {
             action
         };

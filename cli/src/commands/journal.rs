@@ -24,7 +24,7 @@ pub(crate) fn run(args: &JournalArgs) -> anyhow::Result<Exit> {
                 let short: String = r.id.as_deref().unwrap_or("-").chars().take(12).collect();
                 writeln!(
                     table,
-                    "{}\t{}/{}\t{}\t{:?}\t{}\t{short}\t{}",
+                    "{}\t{}/{}\t{}\t{}\t{}\t{short}\t{}",
                     r.kind.as_str(),
                     r.namespace,
                     r.name,

@@ -13,6 +13,7 @@ use dockfleet_planner::desired::{Desired, Tombstone};
 use dockfleet_planner::plan::{JournalChange, Planned, Step};
 use dockfleet_planner::render;
 use dockfleet_planner::select::{Selection, selection};
+use dockfleet_planner::support;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
@@ -58,8 +59,8 @@ impl HostReport {
 
     /// Whether the engine could not be asked at the end.
     pub(crate) fn engine_is_gone(&self) -> bool {
-        let unreachable = Some(Reason::EngineUnreachable);
-        self.rows.iter().any(|row| row.reason == unreachable)
+        let mut rows = self.rows.iter();
+        rows.any(|row| row.is_because(Reason::EngineUnreachable))
     }
 }
 
@@ -239,6 +240,7 @@ impl Work {
             resources: &resources,
             namespaces: &files.namespaces,
             credentials: &files.credentials.granted,
+            agent: Some(&support::this_agent(env!("CARGO_PKG_VERSION"))),
             previous: &previous,
             statuses,
         });
@@ -322,12 +324,12 @@ impl Work {
         refused
             .map(|(resource, refusal)| Row {
                 host: self.target.name().to_owned(),
-                kind: resource.kind(),
+                kind: resource.kind().into(),
                 namespace: resource.namespace().to_owned(),
                 name: resource.name().to_owned(),
                 object: resource.object_name().to_owned(),
-                state: EntryState::Failed,
-                reason: Some(refusal.reason),
+                state: EntryState::Failed.into(),
+                reason: Some(refusal.reason.into()),
                 message: refusal.message.clone(),
                 id: None,
                 diff: Vec::new(),
@@ -385,7 +387,7 @@ fn prune(entry: &mut Entry, statuses: &[EntryStatus]) {
     *entry = render::tombstone(entry, &tombstone, id);
 }
 
-fn sort_key(row: &Row) -> (&str, &'static str, &str, &str) {
+fn sort_key(row: &Row) -> (&str, &str, &str, &str) {
     (&row.host, row.kind.as_str(), &row.namespace, &row.name)
 }
 
@@ -395,10 +397,10 @@ fn action(planned: &Planned) -> &'static str {
         (Step::Create { .. }, _) => "create",
         (Step::Replace { .. }, _) => "replace",
         (Step::Remove { .. }, _) => "remove",
-        (Step::None, JournalChange::Put { record, .. }) => match record.stage {
-            Stage::Retained => "retain",
-            Stage::Owned if record.adopted => "adopt",
-            Stage::Creating | Stage::Owned | Stage::Replacing | Stage::Removing => "",
+        (Step::None, JournalChange::Put { record, .. }) => match record.stage.known() {
+            Some(Stage::Retained) => "retain",
+            Some(Stage::Owned) if record.adopted => "adopt",
+            Some(_) | None => "",
         },
         (Step::None, JournalChange::Keep | JournalChange::Forget) => "",
     }

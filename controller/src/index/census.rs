@@ -55,8 +55,9 @@ impl Index {
                 }
                 let told = state.told(&entry.uid);
                 let told = told.filter(|t| t.revision == entry.revision);
-                let state = told.map_or(EntryState::Pending, |t| t.state);
-                let key = (entry.kind.as_str(), state.as_str());
+                let pending = EntryState::Pending.as_str();
+                let state = told.map_or(pending, |t| t.state.label());
+                let key = (entry.kind.label(), state);
                 *census.entries.entry(key).or_default() += 1;
             }
         }

@@ -300,7 +300,7 @@ impl HostState {
     /// since now.
     pub(super) fn hear_of_credentials(&mut self, uid: &str) -> bool {
         let misses = self.told(uid).is_some_and(|told| {
-            told.reason == Some(Reason::CredentialsMissing)
+            told.is_because(Reason::CredentialsMissing)
                 && self.entry(uid).is_some_and(|e| e.revision == told.revision)
         });
         if misses {

@@ -136,6 +136,7 @@ impl Index {
             resources: &resources,
             namespaces: &self.namespaces,
             credentials: &granted,
+            agent: host.status.as_ref().and_then(|s| s.agent.as_ref()),
             previous: state.entries(),
             statuses: state.statuses(),
         });
@@ -158,7 +159,7 @@ impl Index {
         state.refused = assigned.refused;
         state.contested = assigned.contested;
         state.in_flight = differing(state.entries(), &wanted.spec.entries, |e| &e.uid);
-        let asked_for = |entry: &Entry| (entry.revision.clone(), entry.intent);
+        let asked_for = |entry: &Entry| (entry.revision.clone(), entry.intent.clone());
         let all = wanted.spec.entries.iter();
         let wanted: BTreeMap<&Uid, &Entry> = all.map(|e| (&e.uid, e)).collect();
         // A request to look again changes nothing about what is known.

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use dockfleet_crds::DockerHost;
+use dockfleet_crds::host::AgentFacts;
 use dockfleet_planner::select::{Selection, selection};
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -115,4 +116,10 @@ fn is_same_to_resources(a: &DockerHost, b: &DockerHost) -> bool {
         && has_finalizer(&a.metadata) == has_finalizer(&b.metadata)
         && a.metadata.generation == b.metadata.generation
         && a.spec == b.spec
+        && agent(a) == agent(b)
+}
+
+/// Returns what a host's agent reports of itself.
+fn agent(host: &DockerHost) -> Option<&AgentFacts> {
+    host.status.as_ref()?.agent.as_ref()
 }

@@ -234,13 +234,13 @@ impl Index {
     }
 
     /// Returns in a word why an entry is still on a host that is leaving.
-    fn why_left(&self, state: &HostState, entry: &Entry) -> &'static str {
+    fn why_left<'a>(&self, state: &'a HostState, entry: &Entry) -> &'a str {
         if entry.intent == Intent::Absent {
             let told = state
                 .told(&entry.uid)
                 .filter(|t| t.revision == entry.revision);
             return told
-                .and_then(|t| t.reason)
+                .and_then(|t| t.reason.as_ref())
                 .map_or("Pending", |r| r.as_str());
         }
         match self.parents.get(&entry.uid) {

@@ -27,7 +27,7 @@ impl HostState {
             let next = known.is_some_and(|known| known + 1 == generation);
             for entry in &new.spec.entries {
                 let same = self.entry(&entry.uid).is_some_and(|before| {
-                    (&before.revision, before.intent) == (&entry.revision, entry.intent)
+                    (&before.revision, &before.intent) == (&entry.revision, &entry.intent)
                 });
                 if !(next && same) {
                     self.returned.insert(entry.uid.clone(), generation);

@@ -212,7 +212,10 @@ impl World {
 
     fn intents(&self, host: &str) -> Vec<(String, Intent)> {
         let entries = self.assignment(host).spec.entries;
-        entries.into_iter().map(|e| (e.uid, e.intent)).collect()
+        entries
+            .into_iter()
+            .map(|e| (e.uid, e.intent.known().unwrap()))
+            .collect()
     }
 
     /// Has a host's agent report one state for all its entries.
@@ -221,7 +224,7 @@ impl World {
         let told = |e: &dockfleet_crds::Entry| EntryStatus {
             uid: e.uid.clone(),
             revision: e.revision.clone(),
-            state,
+            state: state.into(),
             id: Some(format!("id-{}", e.uid)),
             ..EntryStatus::default()
         };

@@ -235,15 +235,16 @@ fn object<K: DeserializeOwned>(kind: &str, name: &str, spec: &Value) -> Result<K
 }
 
 fn done(entry: &Entry) -> EntryStatus {
-    let (state, reason) = match entry.intent {
-        Intent::Present => (EntryState::Ready, None),
-        Intent::Absent => (EntryState::Gone, Some(Reason::Removed)),
+    let (state, reason) = if entry.intent == Intent::Absent {
+        (EntryState::Gone, Some(Reason::Removed))
+    } else {
+        (EntryState::Ready, None)
     };
     EntryStatus {
         uid: entry.uid.clone(),
         revision: entry.revision.clone(),
-        state,
-        reason,
+        state: state.into(),
+        reason: reason.map(Into::into),
         id: Some("1".to_owned()),
         ..EntryStatus::default()
     }

@@ -4,7 +4,7 @@ fn entry(intent: Intent) -> Entry {
     Entry {
         uid: "u".to_owned(),
         revision: "r".to_owned(),
-        intent,
+        intent: intent.into(),
         ..Entry::default()
     }
 }
@@ -13,8 +13,8 @@ fn told(state: EntryState, reason: Option<Reason>, message: &str) -> EntryStatus
     EntryStatus {
         uid: "u".to_owned(),
         revision: "r".to_owned(),
-        state,
-        reason,
+        state: state.into(),
+        reason: reason.map(Into::into),
         message: message.to_owned(),
         ..EntryStatus::default()
     }
@@ -71,7 +71,7 @@ fn add(hosts: &[Host], notes: &Notes) -> Aggregate {
 fn failing(host: &str, reason: Reason, message: &str) -> FailingHost {
     FailingHost {
         host: host.to_owned(),
-        reason,
+        reason: reason.into(),
         message: message.to_owned(),
     }
 }
@@ -486,4 +486,47 @@ fn a_host_that_is_being_worked_on_is_progress_beside_an_offline_one() {
             "Accepted=True/Accepted"
         ]
     );
+}
+
+#[test]
+fn i15_a_state_or_reason_of_a_newer_agent_is_neither_good_nor_bad_and_is_passed_on() {
+    let mut host = present(EntryState::Ready, None, "the moon is full");
+    if let Some(told) = &mut host.told {
+        told.state = Open::Unknown("Waxing".to_owned());
+        told.reason = Some(Open::Unknown("MoonPhase".to_owned()));
+    }
+    let all = add(&[ready(), host], &Notes::default());
+    assert_eq!((all.hosts.ready, all.hosts.pending), (1, 1));
+    let unknown = FailingHost {
+        host: "h01".to_owned(),
+        reason: Open::Unknown("MoonPhase".to_owned()),
+        message: "the moon is full".to_owned(),
+    };
+    assert_eq!(all.failing, [unknown]);
+    let want = [
+        "Ready=Unknown/MoonPhase",
+        "Reconciling=True/Progressing",
+        "Accepted=True/Accepted",
+    ];
+    assert_eq!(short(&all), want);
+}
+
+#[test]
+fn an_entry_that_an_agent_does_not_support_has_failed_and_is_stalled() {
+    let reason = Some(Reason::AgentTooOld);
+    let all = add(
+        &[present(
+            EntryState::Unsupported,
+            reason,
+            "upgrade the agent",
+        )],
+        &Notes::default(),
+    );
+    assert_eq!(all.hosts.failed, 1);
+    let want = [
+        "Ready=False/AgentTooOld",
+        "Stalled=True/AgentTooOld",
+        "Accepted=True/Accepted",
+    ];
+    assert_eq!(short(&all), want);
 }

@@ -1,7 +1,7 @@
-use dockfleet_crds::DockerNetwork;
 use dockfleet_crds::host::NamespacesFrom;
 use dockfleet_crds::network::DockerNetworkSpec;
 use dockfleet_crds::policy::ManagementPolicy;
+use dockfleet_crds::{DockerNetwork, Open};
 
 use super::*;
 use crate::fixtures::{host, metadata, network, selector, volume, volume_spec};
@@ -49,6 +49,7 @@ impl World {
 
     fn assign(&self, resources: &[(Resource<'_>, Fate)]) -> Assigned {
         assign(&Input {
+            agent: None,
             host: &self.host,
             called: "h1",
             resources,
@@ -77,7 +78,7 @@ impl World {
         self.statuses.push(EntryStatus {
             uid: uid.to_owned(),
             revision: entry.map(|e| e.revision.clone()).unwrap_or_default(),
-            state,
+            state: state.into(),
             id: id.map(str::to_owned),
             ..EntryStatus::default()
         });
@@ -525,5 +526,64 @@ mod credentials {
         world.credentials = Granted::from([("uid-share".to_owned(), Err(missing()))]);
         let kept = world.next(&[(Resource::Volume(&share), Fate::Live)]);
         assert_eq!(kept.entries, there.entries);
+    }
+}
+
+#[test]
+fn i15_what_a_newer_controller_wrote_stays_as_it_wrote_it() {
+    let web = claimant("web", 1);
+    let newer = Entry {
+        intent: Open::Unknown("Frozen".to_owned()),
+        other: serde_json::Map::from_iter([("thaw".to_owned(), true.into())]),
+        ..present(&web)
+    };
+    let galaxy = Entry {
+        uid: "uid-galaxy".to_owned(),
+        kind: Open::Unknown("DockerGalaxy".to_owned()),
+        ..present(&web)
+    };
+    let mut world = World::new();
+    world.previous = vec![galaxy, newer];
+    let before = world.previous.clone();
+    // Neither a resource that is live, nor one that is deleted or selects the host no more, nor a
+    // report changes it.
+    world.tell("uid-web", EntryState::Gone, Some("id"));
+    world.tell("uid-galaxy", EntryState::Gone, Some("id"));
+    let moved = DockerNetwork {
+        spec: elsewhere(),
+        ..web.clone()
+    };
+    let deleted = (Resource::Network(&web), Fate::Deleted);
+    for resources in [&[live(&web)][..], &[live(&moved)], &[deleted], &[]] {
+        assert_eq!(world.assign(resources).entries, before);
+    }
+}
+
+#[test]
+fn what_an_agent_does_not_support_is_refused_and_what_it_has_stays() {
+    let web = claimant("web", 1);
+    let agent = AgentFacts {
+        version: "0.9.0".to_owned(),
+        kinds: vec!["DockerVolume".to_owned()],
+        features: Vec::new(),
+    };
+    let mut world = World::new();
+    let message = "the agent of host h1 (version 0.9.0) does not support DockerNetwork; upgrade \
+                   the agent";
+    let refused = refused("uid-web", Reason::AgentTooOld, message);
+    for previous in [Vec::new(), vec![present(&web)]] {
+        world.previous = previous;
+        let assigned = assign(&Input {
+            agent: Some(&agent),
+            host: &world.host,
+            called: "h1",
+            resources: &[live(&web)],
+            namespaces: &world.namespaces,
+            credentials: &world.credentials,
+            previous: &world.previous,
+            statuses: &world.statuses,
+        });
+        assert_eq!(assigned.refused, refused);
+        assert_eq!(assigned.entries, world.previous);
     }
 }

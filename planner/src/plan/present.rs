@@ -105,7 +105,7 @@ impl Case<'_> {
         if self.policy.management == ManagementPolicy::Observe {
             return self.missing("it is not there, and managementPolicy is Observe");
         }
-        match self.record.map(|r| r.stage) {
+        match self.record.and_then(|r| r.stage.known()) {
             None | Some(Stage::Creating | Stage::Replacing | Stage::Removing | Stage::Retained) => {
                 self.create("not there yet")
             }
@@ -168,10 +168,10 @@ impl Case<'_> {
         if let Some(waits) = self.lacks_credentials() {
             return report(waits);
         }
-        let id = match self.entry.kind {
+        let id = match self.desired {
             // The engine gives a network its ID.
-            Kind::DockerNetwork => None,
-            Kind::DockerVolume => Some(self.volume_id()),
+            Desired::Network(_) | Desired::Tombstone(_) => None,
+            Desired::Volume(_) => Some(self.volume_id()),
         };
         let record = Record::new(self.entry, self.desired.name(), Stage::Creating, id.clone());
         Planned {

@@ -122,7 +122,7 @@ fn net(uid: &str, desired: &DesiredNetwork) -> Entry {
     let (spec, revision) = payload(desired, None);
     Entry {
         uid: uid.to_owned(),
-        kind: Kind::DockerNetwork,
+        kind: Kind::DockerNetwork.into(),
         namespace: "team".to_owned(),
         name: desired.name.clone(),
         revision,
@@ -135,7 +135,7 @@ fn vol(uid: &str, desired: &DesiredVolume) -> Entry {
     let (spec, revision) = payload(desired, None);
     Entry {
         uid: uid.to_owned(),
-        kind: Kind::DockerVolume,
+        kind: Kind::DockerVolume.into(),
         namespace: "team".to_owned(),
         name: desired.name.clone(),
         revision,

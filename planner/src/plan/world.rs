@@ -36,7 +36,7 @@ impl<'a> World<'a> {
     ) -> Self {
         let mut claims: BTreeMap<(Kind, &str), &Entry> = BTreeMap::new();
         for entry in entries.iter().filter(|e| e.intent == Intent::Present) {
-            let Some(name) = desired::object_name(entry) else {
+            let (Some(kind), Some(name)) = (entry.kind.known(), desired::object_name(entry)) else {
                 continue;
             };
             let rank = |e: &Entry| {
@@ -45,7 +45,7 @@ impl<'a> World<'a> {
                     .is_some_and(|r| r.stage != Stage::Retained && r.object == name);
                 (!has, e.uid.clone())
             };
-            let claim = claims.entry((entry.kind, name)).or_insert(entry);
+            let claim = claims.entry((kind, name)).or_insert(entry);
             if rank(entry) < rank(claim) {
                 *claim = entry;
             }
@@ -65,7 +65,7 @@ impl<'a> World<'a> {
     /// Returns the entry that asks for the same object name and comes first. A controller lets one
     /// resource have a name, but engines before 25.0 would make two networks of it.
     pub(super) fn rival(&self, entry: &Entry, name: &str) -> Option<&'a Entry> {
-        let first = *self.claims.get(&(entry.kind, name))?;
+        let first = *self.claims.get(&(entry.kind.known()?, name))?;
         (first.uid != entry.uid).then_some(first)
     }
 

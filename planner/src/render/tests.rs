@@ -43,16 +43,17 @@ fn a_bare_network_asks_for_name_and_driver_only() {
         Entry {
             request: None,
             uid: "uid-lab".to_owned(),
-            kind: dockfleet_crds::assignment::Kind::DockerNetwork,
+            kind: dockfleet_crds::assignment::Kind::DockerNetwork.into(),
             namespace: "team".to_owned(),
             name: "lab".to_owned(),
             revision: rendered.revision.clone(),
-            intent: Intent::Present,
+            intent: Intent::Present.into(),
             id: None,
             spec: json!({"name": "lab", "driver": "bridge"})
                 .as_object()
                 .unwrap()
                 .clone(),
+            other: serde_json::Map::new(),
         }
     );
 }

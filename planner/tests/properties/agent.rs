@@ -229,7 +229,9 @@ pub(crate) fn judge(entries: &[Entry], observed: &Observed, before: &Records, pl
         let policy = policy(&desired);
         let record = before.get(&entry.uid);
         let intent = after.get(&entry.uid);
-        let named = observed.named(entry.kind, desired.name());
+        let written = intent.map(|r| (r.stage.known().unwrap(), r.id.as_ref()));
+        let kind = entry.kind.known().unwrap();
+        let named = observed.named(kind, desired.name());
         if named.is_none() {
             // Invariant 4.
             assert_eq!((&p.step, &p.journal), (&Step::None, &JournalChange::Keep));
@@ -249,12 +251,8 @@ pub(crate) fn judge(entries: &[Entry], observed: &Observed, before: &Records, pl
             Step::Create { desired, .. } => {
                 assert_eq!(named, vec![], "a create beside an object of that name");
                 assert!(entry.intent == Intent::Present);
-                assert_eq!(
-                    intent.map(|r| r.stage),
-                    Some(Stage::Creating),
-                    "invariant 5"
-                );
-                touched.push((entry.kind, format!("name {}", desired.name())));
+                assert_eq!(written.map(|w| w.0), Some(Stage::Creating), "invariant 5");
+                touched.push((kind, format!("name {}", desired.name())));
                 no_loss(record, desired);
             }
             Step::Replace { id, desired } => {
@@ -264,11 +262,10 @@ pub(crate) fn judge(entries: &[Entry], observed: &Observed, before: &Records, pl
                     matches!(desired.as_ref(), Desired::Network(_)),
                     "invariant 2"
                 );
-                let written = intent.map(|r| (r.stage, r.id.as_ref()));
                 assert_eq!(written, Some((Stage::Replacing, Some(id))));
                 ours(entry, before, &named, id, policy.adoption);
-                touched.push((entry.kind, id.clone()));
-                touched.push((entry.kind, format!("name {}", desired.name())));
+                touched.push((kind, id.clone()));
+                touched.push((kind, format!("name {}", desired.name())));
             }
             Step::Remove { id, .. } => {
                 // Invariant 1: permitted by a tombstone that names it, and written down.
@@ -277,10 +274,9 @@ pub(crate) fn judge(entries: &[Entry], observed: &Observed, before: &Records, pl
                 };
                 assert_eq!(stone.policy, DeletionPolicy::Delete);
                 assert!(entry.id.as_ref() == Some(id) || entry.id.is_none() && record.is_some());
-                let written = intent.map(|r| (r.stage, r.id.as_ref()));
                 assert_eq!(written, Some((Stage::Removing, Some(id))));
                 ours(entry, before, &named, id, AdoptionPolicy::Never);
-                touched.push((entry.kind, id.clone()));
+                touched.push((kind, id.clone()));
             }
         }
     }

@@ -48,6 +48,7 @@ impl World {
     fn assign(&self) -> Assigned {
         let resources: Vec<_> = self.resources.iter().map(|(r, f)| (r.view(), *f)).collect();
         assign(&Input {
+            agent: None,
             host: &self.host,
             called: "h1",
             resources: &resources,
@@ -224,7 +225,7 @@ fn world() -> impl Strategy<Value = World> {
                 world.statuses.push(EntryStatus {
                     uid: (*uid).to_owned(),
                     revision,
-                    state,
+                    state: state.into(),
                     id,
                     ..EntryStatus::default()
                 });
@@ -279,7 +280,7 @@ proptest! {
             // An entry leaves in one way only.
             let now = now.expect("an entry left that nobody said was gone");
             if world.resource(&before.uid).is_none() {
-                prop_assert_eq!(now.intent, before.intent);
+                prop_assert_eq!(&now.intent, &before.intent);
                 prop_assert_eq!(tombstone(now), tombstone(before));
             }
         }
@@ -314,7 +315,7 @@ proptest! {
                 continue;
             }
             let now = assigned.entries.iter().find(|e| e.uid == before.uid);
-            prop_assert_eq!(now.map(|e| e.intent), Some(Intent::Present));
+            prop_assert_eq!(now.and_then(|e| e.intent.known()), Some(Intent::Present));
         }
     }
 

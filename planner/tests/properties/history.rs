@@ -157,7 +157,7 @@ impl Life {
             };
             if policy.adoption != AdoptionPolicy::Never {
                 let observed = self.agent.engine.observe();
-                let named = observed.named(entry.kind, wishes::object(&entry.uid));
+                let named = observed.named(entry.kind.known().unwrap(), wishes::object(&entry.uid));
                 let ids = named.unwrap().into_iter().map(Object::id);
                 self.truth.adoptable.extend(ids);
             }
@@ -227,7 +227,7 @@ impl Life {
             .filter(|r| r.stage != Stage::Retained)
         {
             if let Some(id) = &r.id {
-                let other = owners.insert((r.kind, id), &r.uid);
+                let other = owners.insert((r.kind.known().unwrap(), id), &r.uid);
                 assert_eq!(other, None, "two owners of {id}: {:?}", agent.journal);
             }
         }
@@ -241,16 +241,22 @@ impl Life {
             .journal
             .values()
             .map(|r| {
-                let named = observed.named(r.kind, &r.object).unwrap();
+                let named = observed.named(r.kind.known().unwrap(), &r.object).unwrap();
                 let there = named.iter().any(|o| Some(o.id()) == r.id);
-                (r.uid.clone(), r.stage, r.adopted, r.was_ready, there)
+                (
+                    r.uid.clone(),
+                    r.stage.clone(),
+                    r.adopted,
+                    r.was_ready,
+                    there,
+                )
             })
             .collect();
         let entries: Vec<_> = self
             .agent
             .entries
             .iter()
-            .map(|e| (e.uid.clone(), e.intent))
+            .map(|e| (e.uid.clone(), e.intent.clone()))
             .collect();
         (self.agent.engine.content(), records, entries)
     }

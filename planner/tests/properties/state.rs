@@ -107,15 +107,16 @@ fn record(uid: &'static str) -> impl Strategy<Value = Option<Record>> {
     proptest::option::weighted(0.6, parts).prop_map(move |parts| {
         parts.map(|(stage, id, adopted, was_ready)| Record {
             uid: uid.to_owned(),
-            kind: wishes::kind(uid),
+            kind: wishes::kind(uid).into(),
             namespace: "team".to_owned(),
             name: wishes::object(uid).to_owned(),
             object: wishes::object(uid).to_owned(),
             id,
-            stage,
+            stage: stage.into(),
             adopted,
             was_ready,
             credentials: None,
+            other: serde_json::Map::new(),
         })
     })
 }

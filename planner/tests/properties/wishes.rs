@@ -149,7 +149,7 @@ pub(crate) fn volume(uid: &str, variant: u8, policy: Behaviour, loss: LossPolicy
 pub(crate) fn entry(uid: &str, wish: &Wish, id: Option<String>) -> Option<Entry> {
     let bare = |(spec, revision)| Entry {
         uid: uid.to_owned(),
-        kind: kind(uid),
+        kind: kind(uid).into(),
         namespace: "team".to_owned(),
         name: object(uid).to_owned(),
         revision,

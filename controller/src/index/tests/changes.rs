@@ -76,7 +76,7 @@ fn a_report_touches_only_the_resources_it_speaks_differently_of() {
         .iter_mut()
         .find(|s| s.uid == "uid-web")
         .unwrap()
-        .state = EntryState::Ready;
+        .state = EntryState::Ready.into();
     assignment.metadata.resource_version = Some(world.next_version());
     world.take_in(Change::Assignment(Seen::Applied(Box::new(assignment))));
     let dirty = world.dirty();

@@ -181,7 +181,7 @@ fn what_an_agent_misses_is_handed_over_again() {
     let told = EntryStatus {
         uid: entry.uid.clone(),
         revision: entry.revision.clone(),
-        reason: Some(Reason::CredentialsMissing),
+        reason: Some(Reason::CredentialsMissing.into()),
         ..EntryStatus::default()
     };
     missing.status = Some(HostAssignmentStatus {

@@ -50,7 +50,7 @@ fn a_deletion_waits_for_its_fate_and_then_for_no_host() {
     );
     let entry = world.assignment("h1").spec.entries.remove(0);
     assert_eq!(
-        (entry.intent, entry.id.as_deref()),
+        (entry.intent.known().unwrap(), entry.id.as_deref()),
         (Intent::Absent, Some("id-uid-web"))
     );
 

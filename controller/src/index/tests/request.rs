@@ -16,7 +16,7 @@ fn look(world: &mut World, host: &str) {
     let told = |e: &dockfleet_crds::Entry| EntryStatus {
         uid: e.uid.clone(),
         revision: e.revision.clone(),
-        state: EntryState::Ready,
+        state: EntryState::Ready.into(),
         handled: e.request.clone(),
         ..EntryStatus::default()
     };

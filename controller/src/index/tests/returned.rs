@@ -13,7 +13,7 @@ fn read(world: &mut World, generation: i64, observed: i64, revision: &str) {
         entries: vec![EntryStatus {
             uid: "uid-web".to_owned(),
             revision: revision.to_owned(),
-            state: EntryState::Ready,
+            state: EntryState::Ready.into(),
             id: Some("id-web".to_owned()),
             ..EntryStatus::default()
         }],

@@ -7,7 +7,7 @@ use dockfleet_crds::{Entry, EntryStatus, FieldDiff, Intent, Reason};
 use super::Case;
 use crate::observed::Object;
 use crate::plan::world::{Holder, is_successor};
-use crate::plan::{Planned, failed, in_words, pending, report};
+use crate::plan::{Planned, failed, in_words, pending, report, unsupported};
 use crate::record::{Record, Stage};
 
 impl Case<'_> {
@@ -18,6 +18,17 @@ impl Case<'_> {
         }
         let before = match self.world.holder(self.entry, object) {
             Some(Holder::Entry(other)) => return report(self.held(object, other)),
+            Some(Holder::Record(record)) if !record.is_understood() => {
+                let message = format!(
+                    "{} {} is in a journal record of {}/{} that this agent does not understand; \
+                     upgrade the agent",
+                    self.entry.kind.object(),
+                    object.name(),
+                    record.namespace,
+                    record.name
+                );
+                return report(unsupported(self.entry, message));
+            }
             Some(Holder::Record(record)) => Some(record),
             None => self.world.retained(self.entry, object),
         };
@@ -55,13 +66,13 @@ impl Case<'_> {
     fn held(&self, object: Object<'_>, other: &Entry) -> EntryStatus {
         let (kind, name) = (self.entry.kind.object(), object.name());
         let owner = format!("{}/{}", other.namespace, other.name);
-        match other.intent {
-            Intent::Absent => pending(
+        match other.intent.known() {
+            Some(Intent::Absent) => pending(
                 self.entry,
                 Reason::Progressing,
                 format!("waits until {owner} has let go of {kind} {name}"),
             ),
-            Intent::Present => self.taken(other),
+            Some(Intent::Present) | None => self.taken(other),
         }
     }
 

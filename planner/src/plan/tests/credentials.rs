@@ -112,7 +112,10 @@ fn what_was_seen_once_is_known_without_the_credentials() {
             .with_volume(made_with(&e, "hunter2"))
             .holding(record);
         let planned = plan_with(&unseen, &Keyring::new());
-        assert_eq!(planned.status.reason, Some(Reason::CredentialsMissing));
+        assert_eq!(
+            planned.status.reason,
+            Some(Reason::CredentialsMissing.into())
+        );
         assert_eq!(planned.status.id.as_deref(), Some("id1"));
         assert_eq!(planned.journal, JournalChange::Keep);
     }
@@ -151,7 +154,7 @@ fn other_credentials_are_told_and_not_shown() {
     assert!(matches!(planned.step, Step::Create { .. }), "{planned:?}");
     assert_eq!(
         plan_with(&removed, &Keyring::new()).status.reason,
-        Some(Reason::CredentialsMissing)
+        Some(Reason::CredentialsMissing.into())
     );
 }
 
@@ -171,15 +174,18 @@ fn a_share_that_is_not_ours_is_adopted_by_its_credentials_too() {
     assert_eq!(reason(&same, &keyring("v1", "hunter2")), None);
     assert_eq!(
         reason(&same, &keyring("v1", "other")),
-        Some(Reason::Conflict)
+        Some(Reason::Conflict.into())
     );
     assert_eq!(
         reason(&same, &Keyring::new()),
-        Some(Reason::CredentialsMissing)
+        Some(Reason::CredentialsMissing.into())
     );
     let e = share(policy(AdoptionPolicy::Never));
     let scene = Scene::of(&e).with_volume(theirs("hunter2"));
-    assert_eq!(reason(&scene, &Keyring::new()), Some(Reason::Conflict));
+    assert_eq!(
+        reason(&scene, &Keyring::new()),
+        Some(Reason::Conflict.into())
+    );
 }
 
 #[test]
@@ -191,8 +197,14 @@ fn looking_on_compares_credentials_as_far_as_they_are_known() {
     let scene = Scene::of(&e).with_volume(made_with(&e, "hunter2"));
     let reason = |keyring: &Keyring| plan_with(&scene, keyring).status.reason;
     assert_eq!(reason(&keyring("v1", "hunter2")), None);
-    assert_eq!(reason(&keyring("v1", "other")), Some(Reason::Drifted));
-    assert_eq!(reason(&Keyring::new()), Some(Reason::CredentialsMissing));
+    assert_eq!(
+        reason(&keyring("v1", "other")),
+        Some(Reason::Drifted.into())
+    );
+    assert_eq!(
+        reason(&Keyring::new()),
+        Some(Reason::CredentialsMissing.into())
+    );
 }
 
 #[test]

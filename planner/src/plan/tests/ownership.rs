@@ -170,11 +170,11 @@ fn a_resource_made_again_takes_up_what_the_one_before_let_go_of() {
     // Not without a word where it differs, nor another object of that name.
     assert_eq!(
         scene(differing(made(&before, "id1"))).one().status.reason,
-        Some(Reason::Conflict)
+        Some(Reason::Conflict.into())
     );
     assert_eq!(
         scene(theirs(&before, "id9")).one().status.reason,
-        Some(Reason::Conflict)
+        Some(Reason::Conflict.into())
     );
     // Nor for a resource of another name.
     let other = Entry {
@@ -186,7 +186,7 @@ fn a_resource_made_again_takes_up_what_the_one_before_let_go_of() {
         Stage::Retained,
         Some("id1"),
     ));
-    assert_eq!(scene.one().status.reason, Some(Reason::Conflict));
+    assert_eq!(scene.one().status.reason, Some(Reason::Conflict.into()));
 }
 
 #[test]
@@ -243,7 +243,7 @@ fn a_resource_that_came_back_with_another_uid_takes_up_its_own_object() {
         ..lab(kept_policy())
     };
     let e = net("u2", &other);
-    assert_eq!(scene(&e).one().status.reason, Some(Reason::Conflict));
+    assert_eq!(scene(&e).one().status.reason, Some(Reason::Conflict.into()));
 }
 
 #[test]

@@ -172,7 +172,7 @@ fn i2_a_volume_that_was_there_and_is_gone_is_lost() {
     let planned = Scene::of(&e)
         .holding(record(&e, Stage::Owned, Some("v1")))
         .one();
-    assert_eq!(planned.status.reason, Some(Reason::Lost));
+    assert_eq!(planned.status.reason, Some(Reason::Lost.into()));
 }
 
 #[test]

@@ -133,7 +133,7 @@ fn a_volume_replaced_by_hand_is_not_ours_any_more() {
         (planned.step, planned.journal),
         (Step::None, JournalChange::Forget)
     );
-    assert_eq!(planned.status.reason, Some(Reason::Retained));
+    assert_eq!(planned.status.reason, Some(Reason::Retained.into()));
 }
 
 #[test]

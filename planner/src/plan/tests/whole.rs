@@ -64,7 +64,7 @@ fn i7_an_entry_that_cannot_be_read_blocks_no_other() {
     bad.spec.insert("future".to_owned(), true.into());
     let good = vol("u2", &data(kept_policy()));
     let planned = Scene::of(&bad).and(&good).plan();
-    assert_eq!(planned[0].status.reason, Some(Reason::Invalid));
+    assert_eq!(planned[0].status.reason, Some(Reason::AgentTooOld.into()));
     assert_eq!(planned[0].step, Step::None);
     assert!(matches!(planned[1].step, Step::Create { .. }));
 }
@@ -86,8 +86,8 @@ fn what_no_entry_speaks_of_is_kept_and_told() {
         statuses(&[], &scene.records),
         [EntryStatus {
             uid: "u1".to_owned(),
-            state: EntryState::Pending,
-            reason: Some(Reason::Unassigned),
+            state: EntryState::Pending.into(),
+            reason: Some(Reason::Unassigned.into()),
             message: message.to_owned(),
             id: Some("id1".to_owned()),
             ..EntryStatus::default()
@@ -105,7 +105,8 @@ fn statuses_are_sorted_by_uid_and_entries_win() {
         .and(&a)
         .holding(record(&a, Stage::Owned, Some("id1")));
     let all = statuses(&scene.plan(), &scene.records);
-    let uids: Vec<_> = all.iter().map(|s| (s.uid.as_str(), s.reason)).collect();
+    let reason = |s: &EntryStatus| s.reason.as_ref().and_then(Open::known);
+    let uids: Vec<_> = all.iter().map(|s| (s.uid.as_str(), reason(s))).collect();
     assert_eq!(
         uids,
         [
@@ -157,7 +158,7 @@ fn i9_credentials_are_in_no_message() {
         .options
         .insert("o".to_owned(), "password=hunter2".to_owned());
     let status = Scene::of(&e).with_volume(theirs).one().status;
-    assert_eq!(status.reason, Some(Reason::Conflict));
+    assert_eq!(status.reason, Some(Reason::Conflict.into()));
     let told = format!("{status:?}");
     assert!(
         !told.contains("mine") && !told.contains("hunter2"),
@@ -186,4 +187,76 @@ fn messages_and_differences_are_bounded() {
     let status = Scene::of(&e).with(have).one().status;
     assert_eq!(status.diff.len(), MAX_DIFF);
     assert_eq!(status.message.chars().count(), MAX_MESSAGE);
+}
+
+#[test]
+fn i15_an_entry_of_a_newer_version_is_reported_alone_and_nothing_is_changed_for_it() {
+    let newer = |change: fn(&mut Entry)| {
+        let mut entry = net("u1", &lab(kept_policy()));
+        change(&mut entry);
+        entry
+    };
+    let cases = [
+        newer(|e| e.kind = Open::Unknown("DockerGalaxy".to_owned())),
+        newer(|e| e.intent = Open::Unknown("Frozen".to_owned())),
+        newer(|e| drop(e.spec.insert("orbit".to_owned(), true.into()))),
+    ];
+    let words = [
+        "kind DockerGalaxy",
+        "intent Frozen",
+        "unknown field `orbit`",
+    ];
+    let good = vol("u2", &data(kept_policy()));
+    for (entry, word) in cases.iter().zip(words) {
+        let planned = Scene::of(entry).and(&good).plan();
+        let of_newer = planned.iter().find(|p| p.status.uid == "u1").unwrap();
+        assert_eq!(
+            (&of_newer.step, &of_newer.journal),
+            (&Step::None, &JournalChange::Keep)
+        );
+        let status = &of_newer.status;
+        assert_eq!(status.state, EntryState::Unsupported);
+        assert!(status.is_because(Reason::AgentTooOld));
+        assert!(status.message.contains(word), "{}", status.message);
+        let other = planned.iter().find(|p| p.status.uid == "u2").unwrap();
+        assert!(matches!(other.step, Step::Create { .. }));
+    }
+}
+
+#[test]
+fn i15_a_record_of_a_newer_version_keeps_its_object_from_everybody() {
+    let e = net("u1", &lab(kept_policy()));
+    let force = net(
+        "u2",
+        &lab(Behaviour {
+            adoption: dockfleet_crds::policy::AdoptionPolicy::Force,
+            ..kept_policy()
+        }),
+    );
+    let going = stone(&e, DeletionPolicy::Delete, Some("id1"));
+    let newer = Record {
+        stage: Open::Unknown("Draining".to_owned()),
+        ..record(&e, Stage::Owned, Some("id1"))
+    };
+    // Its own entry, its own tombstone, and another entry that would adopt anything.
+    for entry in [&e, &going, &force] {
+        let scene = Scene::of(entry)
+            .with(made(&e, "id1"))
+            .holding(newer.clone());
+        let planned = scene.one();
+        assert_eq!(
+            (&planned.step, &planned.journal),
+            (&Step::None, &JournalChange::Keep)
+        );
+        assert_eq!(planned.status.state, EntryState::Unsupported);
+    }
+    // Nobody asks for it: it is reported, and never forgotten.
+    let scene = Scene::default().holding(newer);
+    let all = statuses(&[], &scene.records);
+    assert_eq!(all.len(), 1);
+    assert!(all.iter().all(|s| s.is_because(Reason::AgentTooOld)));
+    assert_eq!(
+        forgettable(&[], &scene.observed(), &scene.records),
+        Vec::<String>::new()
+    );
 }

@@ -1,0 +1,147 @@
+//! What an agent supports. The controller assigns nothing else to its host, and reports why.
+
+use dockfleet_crds::assignment::{Kind, Reason};
+use dockfleet_crds::host::AgentFacts;
+use strum::{IntoStaticStr, VariantArray};
+
+use crate::assignment::Refusal;
+use crate::resource::Resource;
+
+/// A part of an entry that not every agent supports. An agent reports the names of those it does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr, VariantArray)]
+pub enum Feature {
+    /// Mounts a volume with credentials from the host's own Secret.
+    VolumeCredentials,
+}
+
+/// Returns what an agent of this version reports of itself.
+pub fn this_agent(version: &str) -> AgentFacts {
+    let features = Feature::VARIANTS
+        .iter()
+        .map(|f| <&str>::from(*f).to_owned());
+    AgentFacts {
+        version: version.to_owned(),
+        kinds: Kind::VARIANTS
+            .iter()
+            .map(|k| k.as_str().to_owned())
+            .collect(),
+        features: features.collect(),
+    }
+}
+
+/// Returns why a resource cannot be assigned to a host with this agent, if that is so. An agent that
+/// reports nothing of itself is older than such reports, and supports everything that it had before
+/// them.
+pub fn refusal(agent: Option<&AgentFacts>, resource: Resource<'_>, host: &str) -> Option<Refusal> {
+    let (kind, features) = (resource.kind(), needed_features(resource));
+    let lacks = match agent {
+        None => !is_baseline_kind(kind),
+        Some(agent) => {
+            let has = |list: &[String], word: &str| list.iter().any(|w| w == word);
+            !has(&agent.kinds, kind.as_str())
+                || features.iter().any(|f| !has(&agent.features, (*f).into()))
+        }
+    };
+    lacks.then(|| {
+        let version = agent.map_or("unknown", |a| &a.version);
+        let needs: Vec<&str> = features.iter().map(|f| (*f).into()).collect();
+        let with = if needs.is_empty() {
+            String::new()
+        } else {
+            format!(" with {}", needs.join(", "))
+        };
+        Refusal {
+            reason: Reason::AgentTooOld,
+            message: format!(
+                "the agent of host {host} (version {version}) does not support {}{with}; upgrade \
+                 the agent",
+                kind.as_str()
+            ),
+        }
+    })
+}
+
+/// Whether every agent supports a kind, also one that reports nothing of itself.
+fn is_baseline_kind(kind: Kind) -> bool {
+    match kind {
+        Kind::DockerNetwork | Kind::DockerVolume => true,
+    }
+}
+
+fn needed_features(resource: Resource<'_>) -> Vec<Feature> {
+    let credentials = resource.credentials_secret();
+    credentials
+        .map(|_| Feature::VolumeCredentials)
+        .into_iter()
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use dockfleet_crds::DockerVolume;
+    use dockfleet_crds::volume::{CifsSource, DockerVolumeSpec, SecretName};
+
+    use super::*;
+    use crate::fixtures;
+
+    fn share() -> DockerVolume {
+        let cifs = CifsSource {
+            credentials_secret: Some(SecretName {
+                name: "login".into(),
+            }),
+            ..CifsSource::default()
+        };
+        let spec = DockerVolumeSpec {
+            cifs: Some(cifs),
+            ..DockerVolumeSpec::default()
+        };
+        fixtures::volume("share", spec)
+    }
+
+    fn message(agent: Option<&AgentFacts>, resource: Resource<'_>) -> Option<String> {
+        refusal(agent, resource, "h1").map(|r| {
+            assert_eq!(r.reason, Reason::AgentTooOld);
+            r.message
+        })
+    }
+
+    #[test]
+    fn an_agent_of_this_version_and_one_from_before_there_were_reports_get_everything() {
+        let (plain, share) = (
+            fixtures::volume("plain", DockerVolumeSpec::default()),
+            share(),
+        );
+        let this = this_agent("1.2.3");
+        for volume in [&plain, &share] {
+            assert_eq!(message(Some(&this), Resource::Volume(volume)), None);
+            assert_eq!(message(None, Resource::Volume(volume)), None);
+        }
+    }
+
+    #[test]
+    fn what_an_agent_does_not_report_it_does_not_get() {
+        let share = share();
+        let without_kind = AgentFacts {
+            kinds: vec!["DockerNetwork".into()],
+            ..this_agent("1.2.3")
+        };
+        let without_feature = AgentFacts {
+            features: Vec::new(),
+            ..this_agent("1.2.3")
+        };
+        for agent in [&without_kind, &without_feature] {
+            assert_eq!(
+                message(Some(agent), Resource::Volume(&share)).as_deref(),
+                Some(
+                    "the agent of host h1 (version 1.2.3) does not support DockerVolume with \
+                     VolumeCredentials; upgrade the agent"
+                )
+            );
+        }
+        let plain = fixtures::volume("plain", DockerVolumeSpec::default());
+        assert_eq!(
+            message(Some(&without_feature), Resource::Volume(&plain)),
+            None
+        );
+    }
+}
