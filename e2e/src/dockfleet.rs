@@ -33,6 +33,21 @@ impl Dockfleet {
             Some(path) => PathBuf::from(path),
             None => beside_this_test()?,
         };
+        Self::at(binary)
+    }
+
+    /// Finds the program of an earlier commit, which `DOCKFLEET_PREVIOUS_BIN` names; nothing where that
+    /// is empty, because the checkout has no history.
+    pub fn previous() -> Result<Option<Self>> {
+        let path = env::var_os("DOCKFLEET_PREVIOUS_BIN").context(
+            "DOCKFLEET_PREVIOUS_BIN is not set: run `scripts/e2e.sh`, or set it to what \
+             `e2e/tools/previous.sh` prints",
+        )?;
+        let found = (!path.is_empty()).then(|| Self::at(PathBuf::from(path)));
+        found.transpose()
+    }
+
+    fn at(binary: PathBuf) -> Result<Self> {
         ensure!(
             binary.is_file(),
             "{} is not there: run `cargo build -p dockfleet` (with the same profile), or set DOCKFLEET_BIN",

@@ -102,14 +102,17 @@ impl Bench {
 
     /// Starts the controller.
     pub(crate) fn start_controller(&self) -> Result<()> {
+        self.start_controller_of(&self.dockfleet)
+    }
+
+    /// Starts the controller of another version.
+    pub(crate) fn start_controller_of(&self, dockfleet: &Dockfleet) -> Result<()> {
         // Two of them are a matter of their own (`leader`).
-        let mut command = self
-            .dockfleet
-            .command(["controller", "--fleet-namespace", FLEET]);
+        let mut command = dockfleet.command(["controller", "--fleet-namespace", FLEET]);
         command.args(["--leader-elect=false", "--metrics-address=127.0.0.1:0"]);
         command.env("KUBECONFIG", self.plane.kubeconfig_for_controller()?);
         command.envs(&*self.controller_env.borrow());
-        let controller = self.dockfleet.spawn_command(&command, None)?;
+        let controller = dockfleet.spawn_command(&command, None)?;
         *self.controller.borrow_mut() = Some(controller);
         Ok(())
     }

@@ -22,6 +22,7 @@ mod immutable;
 mod main_path;
 mod manifests;
 mod member;
+mod mixed_versions;
 mod offline;
 mod paused;
 mod permission;

@@ -20,7 +20,7 @@ pub(crate) struct Member {
     pub(crate) engine: Engine,
     pub(crate) host: Host,
     namespace: String,
-    dockfleet: Dockfleet,
+    dockfleet: RefCell<Dockfleet>,
     /// The kubeconfig of an agent that has not joined.
     kubeconfig: RefCell<Option<PathBuf>>,
     env: RefCell<BTreeMap<String, String>>,
@@ -42,7 +42,7 @@ impl Member {
             agent: RefCell::default(),
             engine: Engine::start(&host, generation)?,
             host,
-            dockfleet: dockfleet.clone(),
+            dockfleet: RefCell::new(dockfleet.clone()),
             kubeconfig: RefCell::default(),
             env: RefCell::default(),
         })
@@ -63,6 +63,7 @@ impl Member {
     /// Has the host join the fleet, and its agent use its own credential from then on.
     pub(crate) fn join(&self, plane: &ControlPlane) -> Result<()> {
         self.dockfleet
+            .borrow()
             .join(plane, &self.host, &self.namespace, &self.state_dir())?;
         *self.kubeconfig.borrow_mut() = None;
         Ok(())
@@ -74,6 +75,11 @@ impl Member {
         env.insert(name.to_owned(), value.to_owned());
     }
 
+    /// Has agents that are started from now on be of this program.
+    pub(crate) fn use_program(&self, dockfleet: &Dockfleet) {
+        *self.dockfleet.borrow_mut() = dockfleet.clone();
+    }
+
     /// Starts the agent, with the journal that the one before it left.
     pub(crate) fn start_agent(&self) -> Result<()> {
         self.start_agent_with(&[])
@@ -81,7 +87,8 @@ impl Member {
 
     /// Starts the agent with more flags.
     pub(crate) fn start_agent_with(&self, flags: &[&str]) -> Result<()> {
-        let mut command = self.dockfleet.command(["agent", "--state-dir"]);
+        let dockfleet = self.dockfleet.borrow();
+        let mut command = dockfleet.command(["agent", "--state-dir"]);
         command
             .arg(self.state_dir())
             .arg("--metrics-address=0.0.0.0:0")
@@ -94,7 +101,7 @@ impl Member {
                 .env("KUBECONFIG", path),
             None => command.env_remove("KUBECONFIG"),
         };
-        let agent = self.dockfleet.spawn_command(&command, Some(&self.host))?;
+        let agent = dockfleet.spawn_command(&command, Some(&self.host))?;
         *self.agent.borrow_mut() = Some(agent);
         Ok(())
     }
