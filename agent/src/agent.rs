@@ -1,7 +1,9 @@
-//! The agent of one host: one task that is woken by its assignment, its engine and time, and makes
-//! the same pass whatever woke it.
+//! The agent of one host: a loop that listens to its assignment, its engine and time, and never waits for
+//! an action. Passes run beside it, one at a time for each kind, and make the same of the same whatever
+//! woke them.
 
 mod assigned;
+mod lane;
 mod told;
 
 use std::collections::BTreeSet;
@@ -10,45 +12,43 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dockfleet_crds::assignment::MAX_STATUSES;
+use dockfleet_crds::assignment::{Kind, MAX_STATUSES};
 use dockfleet_crds::host::{AgentFacts, EngineFacts};
 use dockfleet_crds::{Entry, EntryStatus};
 use dockfleet_planner::support;
 use futures::{Stream, StreamExt};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client};
+use strum::VariantArray as _;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use self::assigned::Hearing;
+use self::lane::{Lane, Shared};
 use self::told::ToldAssignment;
 use crate::credentials::CredentialKeeper;
 use crate::effect::Effects;
-use crate::engine::{Endpoint, Engine, EngineError, Happening};
+use crate::engine::{Endpoint, Engine, EngineError, Happening, Timeouts};
 use crate::heartbeat;
 use crate::host::{self, HostView, Standing};
 use crate::journal::{Journal, JournalError};
 use crate::metrics::PassResult;
-use crate::pass::{self, PassReport, Work};
+use crate::pass::{self, PassReport};
 use crate::pause::{Pause, PauseFile};
 use crate::report::{self, AssignmentReport, AssignmentWriter, HostWriter, Report};
-use crate::retry::{Backoff, around};
+use crate::retry::Backoff;
 use crate::vitals::AgentVitals;
 
-/// Events can be lost, so the engine is looked at this often without one.
-const RELIST: Duration = Duration::from_secs(300);
-const RELIST_SHARE: f64 = 0.2;
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 const LAST_RETRY: Duration = Duration::from_secs(300);
-/// Events come in swarms: one look is made when the first has settled, and not again too soon.
+/// Events come in swarms: one look is made when the first has settled.
 const SETTLE: Duration = Duration::from_millis(200);
-const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
-/// What happened while the stream of events was being opened is seen by one more look.
-const AFTER_OPENING: Duration = Duration::from_secs(2);
 /// How often the pause file is looked for.
 const PAUSE_GLANCE: Duration = Duration::from_secs(2);
+/// How often it is reported how a pass gets on that takes long.
+const INTERIM_REPORT: Duration = Duration::from_secs(10);
 /// How long the last report may take when the agent stops.
 const LAST_REPORT: Duration = Duration::from_secs(5);
 
@@ -63,6 +63,8 @@ pub struct AgentConfig {
     pub host: String,
     /// Its engine.
     pub endpoint: Endpoint,
+    /// How long the engine may take to answer.
+    pub timeouts: Timeouts,
     /// Folder of its journal.
     pub state_dir: PathBuf,
     /// How often it shows that it is alive.
@@ -93,7 +95,7 @@ pub enum AgentError {
     Journal(#[from] JournalError),
 }
 
-/// Runs the agent of one host until `shutdown`, and then finishes the step it is at. It goes on
+/// Runs the agent of one host until `shutdown`, and then finishes the actions it is at. It goes on
 /// without its API server, and waits for its engine; an error only where its journal cannot be used.
 pub async fn run(config: AgentConfig, shutdown: CancellationToken) -> Result<(), AgentError> {
     let journal = Journal::open(&config.state_dir)?;
@@ -133,6 +135,7 @@ pub async fn run(config: AgentConfig, shutdown: CancellationToken) -> Result<(),
     let told = watcher::watch_object(assignments, &config.host).default_backoff();
     let agent = Agent {
         endpoint: config.endpoint,
+        timeouts: config.timeouts,
         effects: config.effects,
         vitals: config.vitals,
         hearing: Hearing::default(),
@@ -142,18 +145,22 @@ pub async fn run(config: AgentConfig, shutdown: CancellationToken) -> Result<(),
         facts: None,
         about: support::this_agent(env!("CARGO_PKG_VERSION")),
         events: None,
-        engine_trouble: None,
-        journal_trouble: None,
+        connect_trouble: None,
+        accept_trouble: None,
         pause_file: PauseFile::new(&config.state_dir),
         pause: None,
-        statuses: None,
-        drifted: BTreeSet::new(),
-        waiting: 0,
+        lanes: Kind::VARIANTS.iter().map(|kind| Lane::new(*kind)).collect(),
+        tasks: JoinSet::new(),
+        connecting: false,
+        answers: None,
+        report_due: None,
+        accept_due: None,
         backoff: Backoff::new(FIRST_RETRY, LAST_RETRY),
         listening: Backoff::new(FIRST_RETRY, LAST_RETRY),
         reports,
+        shutdown,
     };
-    agent.run(std::pin::pin!(told), &shutdown).await;
+    agent.run(std::pin::pin!(told)).await;
     heartbeat.abort();
     // The agent is gone and its end of the channel with it: the writers write the last and end.
     let last = async { while writers.join_next().await.is_some() {} };
@@ -166,164 +173,316 @@ pub async fn run(config: AgentConfig, shutdown: CancellationToken) -> Result<(),
 type Told = Result<Option<ToldAssignment>, watcher::Error>;
 type Events = Pin<Box<dyn Stream<Item = Result<Happening, EngineError>> + Send>>;
 
+/// What ran beside the loop and has ended.
+enum Done {
+    /// Nothing where the agent stops.
+    Connected(Option<Result<Engine, EngineError>>),
+    Passed(Kind, PassReport),
+}
+
 struct Agent {
     endpoint: Endpoint,
+    timeouts: Timeouts,
     effects: Effects,
     vitals: Arc<AgentVitals>,
     hearing: Hearing,
     journal: Journal,
     credentials: CredentialKeeper,
     /// Nothing while the engine has to be asked again what it is.
-    engine: Option<Engine>,
+    engine: Option<Arc<Engine>>,
     facts: Option<EngineFacts>,
     /// What the agent reports of itself.
     about: AgentFacts,
     events: Option<Events>,
-    engine_trouble: Option<String>,
-    journal_trouble: Option<String>,
+    /// Why the engine could not be connected to, if so.
+    connect_trouble: Option<String>,
+    /// Why an assignment could not be made durable, if so.
+    accept_trouble: Option<String>,
     pause_file: PauseFile,
-    /// Why nothing is changed, as of the last pass.
+    /// Why nothing is changed, if so.
     pause: Option<Pause>,
-    /// Nothing before the first pass: what was reported earlier stands until then.
-    statuses: Option<Vec<EntryStatus>>,
-    /// Entries whose object was different or gone when it was last looked at, by UID.
-    drifted: BTreeSet<String>,
-    /// Entries that wait until containers let go of something.
-    waiting: usize,
+    /// The passes, by kind.
+    lanes: Vec<Lane>,
+    /// What runs beside the loop: at most one pass for each kind, and one attempt to connect.
+    tasks: JoinSet<Done>,
+    connecting: bool,
+    /// Whether the engine answered when it was last asked.
+    answers: Option<bool>,
+    /// When a report is made, whatever runs then.
+    report_due: Option<Instant>,
+    /// When the assignment that was heard is made durable.
+    accept_due: Option<Instant>,
     backoff: Backoff,
     /// The same for the stream of events.
     listening: Backoff,
     reports: watch::Sender<Option<Arc<Report>>>,
+    shutdown: CancellationToken,
 }
 
 impl Agent {
-    async fn run(
-        mut self,
-        mut told: Pin<&mut impl Stream<Item = Told>>,
-        shutdown: &CancellationToken,
-    ) {
-        let mut due = Instant::now();
-        let mut regular = due;
-        let mut earliest = due;
+    async fn run(mut self, mut told: Pin<&mut impl Stream<Item = Told>>) {
         let mut glances = tokio::time::interval(PAUSE_GLANCE);
         glances.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let shutdown = self.shutdown.clone();
+        self.pause = self.pausing();
         loop {
+            let due = self.next_due();
+            self.vitals.pulse.waits();
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => break,
+                Some(done) = self.tasks.join_next() => self.done(done),
                 Some(told) = told.next() => {
-                    if self.hearing.hear(told, self.journal.assignment()) {
+                    if self.hearing.hear(told, self.journal.assignment().map(AsRef::as_ref)) {
                         self.backoff.reset();
-                        due = Instant::now();
+                        self.accept_due = Some(Instant::now());
                     } else {
                         self.publish();
                     }
                 }
-                () = self.credentials.come() => due = Instant::now(),
+                () = self.credentials.come() => self.wake(Instant::now()),
                 happening = next(&mut self.events) => match happening {
-                    Some(Ok(Happening::Release)) if self.waiting == 0 => {}
-                    Some(Ok(happening)) => {
-                        tracing::debug!(?happening, "woken by the engine");
-                        due = due.min((Instant::now() + SETTLE).max(earliest));
-                    }
-                    Some(Err(_)) | None => {
-                        // The engine may have been restarted, and be another version.
-                        self.events = None;
-                        self.engine = None;
-                        due = regular.min(Instant::now() + self.listening.next());
-                    }
+                    Some(Ok(happening)) => self.happened(happening),
+                    Some(Err(_)) | None => self.events_ended(),
                 },
-                _ = glances.tick() => {
-                    if self.pause != self.pausing() {
-                        due = Instant::now();
-                    }
-                }
-                () = sleep_until(due) => {
-                    let listened = self.events.is_some();
-                    self.vitals.pulse.works();
-                    let wait = self.pass(shutdown).await;
-                    self.vitals.pulse.waits();
-                    let now = Instant::now();
-                    earliest = now + BETWEEN_LOOKS;
-                    regular = now + wait;
-                    let opened = !listened && self.events.is_some();
-                    due = if opened { regular.min(now + AFTER_OPENING) } else { regular };
-                }
+                _ = glances.tick() => self.glance(),
+                () = until(due) => {}
             }
+            self.vitals.pulse.works();
+            if self.accept_due.is_some_and(|at| at <= Instant::now()) {
+                self.accept().await;
+            }
+            self.begin_what_is_due();
+            if self.report_due.is_some_and(|at| at <= Instant::now()) {
+                self.publish();
+            }
+        }
+        // Each pass ends after the action that it is at.
+        while let Some(done) = self.tasks.join_next().await {
+            self.done(done);
         }
         tracing::info!("stopped");
     }
 
-    /// Makes one pass and returns how long to wait for the next one.
-    async fn pass(&mut self, shutdown: &CancellationToken) -> Duration {
-        self.accept();
-        let pause = self.pausing();
-        if self.pause != pause {
-            if let Some(pause) = &pause {
-                tracing::info!(why = pause.message, "paused");
-            } else {
-                tracing::info!("no longer paused");
+    fn next_due(&self) -> Option<Instant> {
+        let lanes = self.lanes.iter().filter_map(Lane::due);
+        let may_begin = self.engine.is_some() || !self.connecting;
+        let lanes = lanes.filter(|_| may_begin);
+        lanes.chain(self.report_due).chain(self.accept_due).min()
+    }
+
+    /// Has a pass of every kind begin no later than at a moment.
+    fn wake(&mut self, at: Instant) {
+        self.lanes.iter_mut().for_each(|lane| lane.wake(at));
+    }
+
+    /// Has what runs end after the action that it is at, and every pass begin anew.
+    fn restart(&mut self) {
+        self.lanes.iter_mut().for_each(Lane::restart);
+    }
+
+    /// Has passes look at what happened on the engine.
+    fn happened(&mut self, happening: Happening) {
+        tracing::debug!(?happening, "woken by the engine");
+        let settled = Instant::now() + SETTLE;
+        for lane in &mut self.lanes {
+            match happening {
+                Happening::Release if lane.waiting == 0 => {}
+                Happening::Release | Happening::Object => lane.wake_by_event(settled),
             }
-            self.pause = pause;
         }
-        let engine = match self.engine.take() {
-            Some(engine) => engine,
-            None => match shutdown
-                .run_until_cancelled(Engine::connect_with(&self.endpoint, &self.vitals))
-                .await
-            {
-                Some(Ok(engine)) => engine,
-                Some(Err(err)) => return self.engine_is_away(&err),
-                None => return RELIST,
-            },
+    }
+
+    /// Has the engine asked again what it is: it may have been restarted, and be another version.
+    fn events_ended(&mut self) {
+        self.events = None;
+        self.engine = None;
+        let wait = self.listening.next();
+        self.wake(Instant::now() + wait);
+    }
+
+    /// Looks whether the host is paused.
+    fn glance(&mut self) {
+        let pause = self.pausing();
+        if self.pause == pause {
+            return;
+        }
+        if let Some(pause) = &pause {
+            tracing::info!(why = pause.message, "paused");
+        } else {
+            tracing::info!("no longer paused");
+        }
+        self.pause = pause;
+        self.restart();
+    }
+
+    /// Begins the passes that are due, once the engine is connected to.
+    fn begin_what_is_due(&mut self) {
+        let now = Instant::now();
+        let is_due = |lane: &Lane| lane.due().is_some_and(|due| due <= now);
+        if !self.lanes.iter().any(is_due) {
+            return;
+        }
+        self.glance();
+        let Some(engine) = self.engine.clone() else {
+            self.connect();
+            return;
         };
+        self.listen(&engine);
+        let shared = Shared {
+            engine: &engine,
+            ledger: self.journal.ledger(),
+            snapshot: self.journal.assignment(),
+            keyring: self.credentials.keyring(),
+            effects: &self.effects,
+            paused: self.pause.as_ref().map(|p| p.message.as_str()),
+            shutdown: &self.shutdown,
+        };
+        for lane in &mut self.lanes {
+            if is_due(lane) {
+                let (kind, pass) = (lane.kind, lane.begin(&shared));
+                self.tasks
+                    .spawn(async move { Done::Passed(kind, pass.run().await) });
+            }
+        }
+    }
+
+    fn connect(&mut self) {
+        if self.connecting {
+            return;
+        }
+        self.connecting = true;
+        let (endpoint, timeouts) = (self.endpoint.clone(), self.timeouts);
+        let (vitals, shutdown) = (Arc::clone(&self.vitals), self.shutdown.clone());
+        self.tasks.spawn(async move {
+            let connect = Engine::connect_with(&endpoint, timeouts, &vitals);
+            Done::Connected(shutdown.run_until_cancelled(connect).await)
+        });
+    }
+
+    /// Opens the stream of events where there is none.
+    fn listen(&mut self, engine: &Arc<Engine>) {
         // A far connection can die without a word; one to a socket beside us ends with the engine.
         let far = !matches!(self.endpoint, Endpoint::Unix(_));
         let listens = self.events.is_some();
         if listens {
             self.listening.reset();
         }
-        if !listens || far {
+        if !listens || (far && !self.lanes.iter().any(Lane::is_running)) {
             self.events = Some(Box::pin(engine.events()));
         }
-        let keyring = self.credentials.keyring();
-        let (ledger, entries) = self.journal.split();
-        let work = Work {
-            engine: &engine,
-            entries,
-            keyring: &keyring,
-            effects: &self.effects,
-            paused: self.pause.as_ref().map(|p| p.message.as_str()),
-            stop: shutdown,
-            before: self.statuses.as_deref().unwrap_or_default(),
-        };
-        let report = work.enforce(ledger, &mut |_| {}).await;
-        let wait = self.learn(report, engine);
+        if !listens {
+            self.lanes.iter_mut().for_each(Lane::events_opened);
+        }
+    }
+
+    /// Takes in what ran beside the loop.
+    fn done(&mut self, done: Result<Done, JoinError>) {
+        match done {
+            Ok(Done::Connected(answer)) => {
+                self.connecting = false;
+                match answer {
+                    Some(Ok(engine)) => self.connected(engine),
+                    Some(Err(err)) => self.engine_is_away(&err),
+                    None => {}
+                }
+            }
+            Ok(Done::Passed(kind, report)) => self.passed(kind, report),
+            // Nothing is known of what it was at: the process is started anew, and looks.
+            Err(err) => match err.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(cancelled) => tracing::error!(%cancelled, "a pass was cut off"),
+            },
+        }
+    }
+
+    fn connected(&mut self, engine: Engine) {
+        self.connect_trouble = None;
+        if self.facts.as_ref() != Some(engine.facts()) {
+            self.answers = None;
+            self.facts = Some(engine.facts().clone());
+        }
+        self.engine = Some(Arc::new(engine));
+    }
+
+    fn engine_is_away(&mut self, err: &EngineError) {
+        let error = err.sentence();
+        self.engine_answered(Err(&error));
+        self.connect_trouble = Some(error);
+        self.vitals.metrics.passed(PassResult::EngineFailed);
+        self.events = None;
+        let snapshot = self.journal.assignment();
+        for lane in &mut self.lanes {
+            lane.engine_is_away(self.journal.ledger(), snapshot);
+        }
+        let wait = self.backoff.next();
+        for lane in &mut self.lanes {
+            lane.defer(Instant::now() + wait);
+        }
         self.publish();
-        wait
+    }
+
+    fn passed(&mut self, kind: Kind, report: PassReport) {
+        if !report.engine_failures.is_empty() {
+            self.engine = None;
+        }
+        if let Some(lane) = self.lanes.iter_mut().find(|l| l.kind == kind) {
+            lane.end(report, &self.vitals.metrics);
+        }
+        match self.lanes.iter().find_map(|l| l.engine_trouble.clone()) {
+            None => {
+                self.backoff.reset();
+                self.engine_answered(Ok(()));
+            }
+            Some(error) => self.engine_answered(Err(&error)),
+        }
+        self.publish();
+    }
+
+    /// Takes note of whether the engine answers.
+    fn engine_answered(&mut self, answer: Result<(), &str>) {
+        self.vitals.looked(answer.is_ok());
+        let before = self.answers.replace(answer.is_ok());
+        match answer {
+            Ok(()) if before == Some(true) => {}
+            Ok(()) => {
+                let facts = self.facts.clone().unwrap_or_default();
+                let (version, api) = (facts.version, facts.api_version);
+                tracing::info!(version, api, "the engine answers");
+            }
+            Err(error) if before == Some(false) => {
+                tracing::debug!(error, "the engine still cannot be asked");
+            }
+            Err(error) => {
+                tracing::warn!(error, endpoint = %self.endpoint, "the engine cannot be asked");
+            }
+        }
     }
 
     /// Makes a newly heard assignment durable; nothing is done by one that is not.
-    fn accept(&mut self) {
-        self.journal_trouble = None;
-        if self.hearing.pending.is_none() {
+    async fn accept(&mut self) {
+        self.accept_due = None;
+        let Some(snapshot) = self.hearing.pending.clone() else {
             return;
-        }
-        match self
-            .journal
-            .accept(&mut self.hearing.pending, &self.effects)
-        {
+        };
+        match self.journal.accept(snapshot, &self.effects).await {
             Ok(()) => {
+                self.hearing.pending = None;
+                self.accept_trouble = None;
+                let entries = self.journal.assignment().map_or(&[][..], |s| &s.entries);
                 let generation = self.journal.assignment().map(|s| s.generation);
-                let (_, entries) = self.journal.split();
                 tracing::info!(generation, entries = entries.len(), "assignment accepted");
                 self.credentials.ask_for(entries);
+                self.glance();
+                self.restart();
             }
             Err(err) => {
                 let error = pass::sentence(&err);
                 tracing::error!(%error, "the assignment is not durable, and is not acted by");
                 self.vitals.metrics.journal_failed();
-                self.journal_trouble = Some(error);
+                self.accept_trouble = Some(error);
+                self.accept_due = Some(Instant::now() + self.backoff.next());
+                self.publish();
             }
         }
     }
@@ -334,112 +493,40 @@ impl Agent {
         Pause::of(told, self.pause_file.read())
     }
 
-    fn engine_answers(&mut self, engine: Engine) {
-        let facts = engine.facts();
-        if self.facts.as_ref() != Some(facts) || self.engine_trouble.is_some() {
-            tracing::info!(
-                version = facts.version,
-                api = facts.api_version,
-                "the engine answers"
-            );
-        }
-        self.vitals.looked(true);
-        self.engine_trouble = None;
-        self.facts = Some(facts.clone());
-        self.engine = Some(engine);
-    }
-
-    fn engine_fails(&mut self, err: &EngineError) {
-        let error = err.sentence();
-        if self.engine_trouble.is_none() {
-            tracing::warn!(error, endpoint = %self.endpoint, "the engine cannot be asked");
-        } else {
-            tracing::debug!(error, "the engine still cannot be asked");
-        }
-        self.vitals.looked(false);
-        self.engine_trouble = Some(error);
-    }
-
-    fn engine_is_away(&mut self, err: &EngineError) -> Duration {
-        self.engine_fails(err);
-        self.vitals.metrics.passed(PassResult::EngineFailed);
-        self.events = None;
-        let (ledger, entries) = self.journal.split();
-        self.statuses = Some(pass::unknown(entries, ledger.records()));
-        self.publish();
-        self.backoff.next()
-    }
-
-    /// Takes in what a pass found and returns how long to wait for the next one.
-    fn learn(&mut self, report: PassReport, engine: Engine) -> Duration {
-        tracing::debug!(
-            calls = report.engine_calls,
-            changed = report.changed,
-            unfinished = report.unfinished,
-            waiting = report.waiting,
-            "pass done"
-        );
-        self.measure(&report);
-        self.statuses = Some(report.statuses);
-        self.waiting = report.waiting;
-        if let Some(err) = &report.journal_failure {
-            self.vitals.metrics.journal_failed();
-            self.journal_trouble = Some(pass::sentence(err));
-        }
-        match report.engine_failures.first() {
-            None => self.engine_answers(engine),
-            Some(err) => self.engine_fails(err),
-        }
-        if report.unfinished > 0 || self.journal_trouble.is_some() {
-            return self.backoff.next();
-        }
-        self.backoff.reset();
-        around(RELIST, RELIST_SHARE)
-    }
-
-    /// Brings the metrics up to date with what a pass found.
-    fn measure(&mut self, report: &PassReport) {
-        let metrics = &self.vitals.metrics;
-        metrics.passed(match report {
-            r if r.journal_failure.is_some() => PassResult::JournalFailed,
-            r if !r.engine_failures.is_empty() => PassResult::EngineFailed,
-            r if r.unfinished > 0 => PassResult::Unfinished,
-            _ => PassResult::Done,
-        });
-        for (uid, drift) in &report.drifts {
-            if !self.drifted.contains(uid) {
-                metrics.drift_found(drift.kind);
-            }
-            if drift.repaired {
-                metrics.drift_repaired(drift.kind);
-            }
-        }
-        // What cannot be asked for is as it was.
-        if report.engine_failures.is_empty() {
-            let left = report.drifts.iter().filter(|(_, drift)| !drift.repaired);
-            self.drifted = left.map(|(uid, _)| uid.clone()).collect();
-        }
-    }
-
+    /// Reports how everything stands. While a pass is young the report waits for it; one that lasts is not
+    /// waited for.
     fn publish(&mut self) {
-        let Some(statuses) = &self.statuses else {
+        let now = Instant::now();
+        let young = self.lanes.iter().filter_map(|l| l.holds_report_until(now));
+        if let Some(until) = young.max() {
+            self.report_due = Some(until);
+            return;
+        }
+        let runs = self.lanes.iter().any(Lane::is_running);
+        self.report_due = runs.then_some(now + INTERIM_REPORT);
+        let snapshot = self.journal.assignment();
+        let statuses = self.lanes.iter().map(|l| l.statuses(snapshot));
+        let Some(statuses) = statuses.collect::<Option<Vec<_>>>() else {
+            // What was reported earlier stands until there was a look.
             return;
         };
-        let entries = self.journal.assignment().map_or(&[][..], |s| &s.entries);
-        self.vitals.metrics.stand(entries, statuses);
+        let mut statuses = statuses.concat();
+        statuses.sort_by(|a, b| a.uid.cmp(&b.uid));
+        let entries = snapshot.map_or(&[][..], |s| &s.entries);
+        self.vitals.metrics.stand(entries, &statuses);
         let report = Report {
             host: HostView {
                 engine: self.facts.clone(),
                 agent: self.about.clone(),
-                counts: host::counts(entries, statuses),
+                counts: host::counts(entries, &statuses),
                 standing: self.standing(),
                 pause: self.pause.clone(),
-                generation: self.journal.assignment().and_then(|s| s.host_generation),
+                generation: snapshot.and_then(|s| s.host_generation),
             },
-            assignment: self.journal.assignment().map(|s| AssignmentReport {
+            assignment: snapshot.map(|s| AssignmentReport {
                 uid: s.uid.clone(),
                 generation: s.generation,
-                entries: reported(entries, statuses),
+                entries: reported(entries, &statuses),
             }),
         };
         self.reports.send_if_modified(|last| {
@@ -452,11 +539,13 @@ impl Agent {
     }
 
     fn standing(&self) -> Standing {
+        let journal = self.lanes.iter().find_map(|l| l.journal_trouble.as_ref());
+        let engine = self.lanes.iter().find_map(|l| l.engine_trouble.as_ref());
         if let Some(why) = &self.hearing.foreign {
             Standing::ForeignHub(why.clone())
-        } else if let Some(why) = &self.journal_trouble {
+        } else if let Some(why) = journal.or(self.accept_trouble.as_ref()) {
             Standing::JournalFailed(why.clone())
-        } else if let Some(why) = &self.engine_trouble {
+        } else if let Some(why) = engine.or(self.connect_trouble.as_ref()) {
             Standing::EngineUnreachable(why.clone())
         } else if let Some(why) = &self.hearing.unreadable {
             Standing::InvalidAssignment(why.clone())
@@ -479,6 +568,14 @@ fn reported(entries: &[Entry], statuses: &[EntryStatus]) -> Vec<EntryStatus> {
     };
     let reported = statuses.iter().filter(fits);
     reported.take(MAX_STATUSES).cloned().collect()
+}
+
+/// Returns at a moment, and never without one.
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Returns the next event, and never without a stream of them.

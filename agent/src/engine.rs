@@ -134,13 +134,14 @@ impl Engine {
         })
     }
 
-    /// Connects as [`Engine::connect`] does, and has this and all later calls measured.
+    /// Connects as [`Engine::connect_within`] does, and has this and all later calls measured.
     pub(crate) async fn connect_with(
         endpoint: &Endpoint,
+        timeouts: Timeouts,
         vitals: &Arc<AgentVitals>,
     ) -> Result<Self, EngineError> {
         let begin = Instant::now();
-        let answer = Self::connect(endpoint).await;
+        let answer = Self::connect_within(endpoint, timeouts).await;
         measure(vitals, Call::Version, begin, &answer);
         let vitals = Some(Arc::clone(vitals));
         Ok(Self { vitals, ..answer? })
@@ -177,6 +178,22 @@ impl Engine {
             volumes: volumes.map_err(&mut known).ok(),
         };
         Observation { observed, failures }
+    }
+
+    /// Lists the objects of one kind; those of the other are not known.
+    pub(crate) async fn observe_kind(&self, kind: Kind) -> Observation {
+        let mut seen = Observation::default();
+        match kind {
+            Kind::DockerNetwork => match self.networks().await {
+                Ok(networks) => seen.observed.networks = Some(networks),
+                Err(err) => seen.failures.push(err),
+            },
+            Kind::DockerVolume => match self.volumes().await {
+                Ok(volumes) => seen.observed.volumes = Some(volumes),
+                Err(err) => seen.failures.push(err),
+            },
+        }
+        seen
     }
 
     async fn networks(&self) -> Result<Vec<ObservedNetwork>, EngineError> {
@@ -322,9 +339,6 @@ impl Engine {
     ) -> Result<T, EngineError> {
         self.calls.fetch_add(1, Ordering::Relaxed);
         let begin = Instant::now();
-        if let Some(vitals) = &self.vitals {
-            vitals.pulse.works();
-        }
         let answer = answered(call, timeout, answer).await;
         if let Some(vitals) = &self.vitals {
             measure(vitals, call, begin, &answer);

@@ -8,13 +8,16 @@ mod schema;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use dockfleet_crds::Entry;
 use dockfleet_crds::assignment::Kind;
+use dockfleet_crds::{Entry, Open};
 use dockfleet_planner::plan::{JournalChange, Records};
 use dockfleet_planner::record::{Record, Stage};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+use strum::VariantArray as _;
 
 use self::lock::Lock;
 use crate::effect::{Effect, Effects};
@@ -73,6 +76,9 @@ pub enum JournalError {
     /// It cannot be written.
     #[error("the journal cannot be written")]
     Write(#[source] rusqlite::Error),
+    /// The thread that writes it has ended.
+    #[error("the journal cannot be written")]
+    Thread(#[source] tokio::task::JoinError),
 }
 
 /// The assignment that was last accepted.
@@ -92,23 +98,53 @@ pub struct Snapshot {
     pub entries: Vec<Entry>,
 }
 
+impl Snapshot {
+    /// Returns the entries that a pass over one kind takes.
+    pub(crate) fn of_kind(&self, kind: Kind) -> &[Entry] {
+        let begin = self.entries.partition_point(|e| e.kind < kind.into());
+        let rest = self.entries.get(begin..).unwrap_or_default();
+        let end = rest.partition_point(|e| takes(kind, &e.kind));
+        rest.get(..end).unwrap_or_default()
+    }
+
+    /// Sorts the entries by kind and UID, as a journal keeps them.
+    #[must_use]
+    pub fn sorted(mut self) -> Self {
+        self.entries
+            .sort_by(|a, b| (&a.kind, &a.uid).cmp(&(&b.kind, &b.uid)));
+        self
+    }
+}
+
+/// Whether a pass over one kind takes an entry or a record of that kind. What is of an unknown kind
+/// comes last when sorted, and is reported by the pass over the last known one.
+pub(crate) fn takes(kind: Kind, of: &Open<Kind>) -> bool {
+    match of.known() {
+        Some(known) => known == kind,
+        None => Kind::VARIANTS.last() == Some(&kind),
+    }
+}
+
 /// The journal of one host.
 #[derive(Debug)]
 pub struct Journal {
-    ledger: Ledger,
-    assignment: Option<Snapshot>,
+    ledger: Arc<Ledger>,
+    assignment: Option<Arc<Snapshot>>,
     /// Held for as long as the journal may be written.
     _lock: Option<Lock>,
 }
 
-/// The part of a journal that a pass reads and writes.
+/// The part of a journal that passes read and write, several of them at the same time.
 #[derive(Debug)]
 pub(crate) struct Ledger {
-    connection: Connection,
-    records: Records,
+    connection: Mutex<Connection>,
+    records: Mutex<Arc<Records>>,
     /// A process ended while a network was being made, and the engine may be at it still.
-    interrupted: bool,
+    interrupted: AtomicBool,
 }
+
+/// A change of a journal, with the UID of its entry.
+pub type Change = (String, JournalChange);
 
 impl Journal {
     /// Opens the journal in a folder for the one agent that may write it; the folder and the journal
@@ -152,13 +188,8 @@ impl Journal {
             Err(JournalError::Absent(_)) => {
                 // It has no tables, so that a write is an error here too.
                 let connection = Connection::open_in_memory().map_err(JournalError::Write)?;
-                let ledger = Ledger {
-                    connection,
-                    records: Records::new(),
-                    interrupted: false,
-                };
                 Ok(Self {
-                    ledger,
+                    ledger: Arc::new(Ledger::new(connection, Records::new())),
                     assignment: None,
                     _lock: None,
                 })
@@ -169,167 +200,208 @@ impl Journal {
 
     fn load(connection: Connection, path: &Path, lock: Option<Lock>) -> Result<Self, JournalError> {
         let (records, assignment) = read(&connection, path)?;
-        let interrupted = records.values().any(|r| {
-            let being_made = matches!(r.stage.known(), Some(Stage::Creating | Stage::Replacing));
-            r.kind == Kind::DockerNetwork && being_made
-        });
         Ok(Self {
-            ledger: Ledger {
-                connection,
-                records,
-                interrupted,
-            },
-            assignment,
+            ledger: Arc::new(Ledger::new(connection, records)),
+            assignment: assignment.map(|snapshot| Arc::new(snapshot.sorted())),
             _lock: lock,
         })
     }
 
     /// Returns every record, by the UID of its resource.
-    pub fn records(&self) -> &Records {
-        &self.ledger.records
+    pub fn records(&self) -> Arc<Records> {
+        self.ledger.records()
     }
 
     /// Returns the assignment that was last accepted.
-    pub fn assignment(&self) -> Option<&Snapshot> {
+    pub fn assignment(&self) -> Option<&Arc<Snapshot>> {
         self.assignment.as_ref()
     }
 
-    /// Makes changes durable, all of them or none; each comes with the UID of its entry.
-    pub fn write(
-        &mut self,
-        changes: &[(&str, &JournalChange)],
-        effects: &Effects,
-    ) -> Result<(), JournalError> {
-        self.ledger.write(changes, effects)
-    }
-
-    /// Makes an accepted assignment durable.
-    pub fn set_assignment(
-        &mut self,
-        snapshot: &Snapshot,
-        effects: &Effects,
-    ) -> Result<(), JournalError> {
-        self.accept(&mut Some(snapshot.clone()), effects)
-    }
-
-    /// Makes an assignment that waits for it durable, and takes it only then.
-    pub(crate) fn accept(
-        &mut self,
-        waiting: &mut Option<Snapshot>,
-        effects: &Effects,
-    ) -> Result<(), JournalError> {
-        if let Some(snapshot) = waiting {
-            self.ledger.keep(snapshot).map_err(JournalError::Write)?;
-            self.ledger.shrink();
-            self.assignment = waiting.take();
-            effects.happened(Effect::JournalWrite);
-        }
+    /// Makes changes durable, all of them or none.
+    pub fn write(&mut self, changes: &[Change], effects: &Effects) -> Result<(), JournalError> {
+        self.ledger.write(changes)?;
+        effects.happened(Effect::JournalWrite);
         Ok(())
     }
 
-    /// Returns the ledger for a pass over the entries of the accepted assignment.
-    pub(crate) fn split(&mut self) -> (&mut Ledger, &[Entry]) {
-        let entries = self.assignment.as_ref().map_or(&[][..], |s| &s.entries);
-        (&mut self.ledger, entries)
+    /// Makes an accepted assignment durable, and takes it only then.
+    pub fn set_assignment(
+        &mut self,
+        snapshot: Snapshot,
+        effects: &Effects,
+    ) -> Result<(), JournalError> {
+        let snapshot = Arc::new(snapshot.sorted());
+        self.ledger.keep(&snapshot)?;
+        self.assignment = Some(snapshot);
+        effects.happened(Effect::JournalWrite);
+        Ok(())
     }
 
-    pub(crate) fn ledger(&mut self) -> &mut Ledger {
-        &mut self.ledger
+    /// Does as [`Journal::set_assignment`] in a thread that may block.
+    pub(crate) async fn accept(
+        &mut self,
+        snapshot: Snapshot,
+        effects: &Effects,
+    ) -> Result<(), JournalError> {
+        let snapshot = Arc::new(snapshot.sorted());
+        let accepted = Arc::clone(&snapshot);
+        self.ledger
+            .in_thread(move |ledger| ledger.keep(&accepted))
+            .await?;
+        self.assignment = Some(snapshot);
+        effects.happened(Effect::JournalWrite);
+        Ok(())
+    }
+
+    pub(crate) fn ledger(&self) -> &Arc<Ledger> {
+        &self.ledger
     }
 }
 
 impl Ledger {
+    fn new(connection: Connection, records: Records) -> Self {
+        let interrupted = records.values().any(|r| {
+            let being_made = matches!(r.stage.known(), Some(Stage::Creating | Stage::Replacing));
+            r.kind == Kind::DockerNetwork && being_made
+        });
+        Self {
+            connection: Mutex::new(connection),
+            records: Mutex::new(Arc::new(records)),
+            interrupted: AtomicBool::new(interrupted),
+        }
+    }
+
     /// Returns whether a process ended while a network was being made; once, and no more after that.
-    pub(crate) fn take_interrupted(&mut self) -> bool {
-        std::mem::take(&mut self.interrupted)
+    pub(crate) fn take_interrupted(&self) -> bool {
+        self.interrupted.swap(false, Ordering::Relaxed)
     }
 
-    pub(crate) fn records(&self) -> &Records {
-        &self.records
+    /// Returns the records as they are now.
+    pub(crate) fn records(&self) -> Arc<Records> {
+        Arc::clone(&locked(&self.records))
     }
 
-    pub(crate) fn write(
-        &mut self,
-        changes: &[(&str, &JournalChange)],
+    /// Returns the records that a pass over one kind takes.
+    pub(crate) fn records_of(&self, kind: Kind) -> Records {
+        let all = self.records();
+        let of_kind = all.iter().filter(|(_, r)| takes(kind, &r.kind));
+        of_kind.map(|(uid, r)| (uid.clone(), r.clone())).collect()
+    }
+
+    /// Makes changes durable in a thread that may block.
+    pub(crate) async fn commit(
+        self: &Arc<Self>,
+        changes: Vec<Change>,
         effects: &Effects,
     ) -> Result<(), JournalError> {
         if changes.is_empty() {
             return Ok(());
         }
-        self.commit(changes).map_err(JournalError::Write)?;
-        self.shrink();
+        self.in_thread(move |ledger| ledger.write(&changes)).await?;
+        effects.happened(Effect::JournalWrite);
+        Ok(())
+    }
+
+    /// Writes in a thread that may block: on a slow disk a write takes seconds, and heartbeats, reports
+    /// and the watch of the assignment must go on meanwhile.
+    async fn in_thread(
+        self: &Arc<Self>,
+        write: impl FnOnce(&Self) -> Result<(), JournalError> + Send + 'static,
+    ) -> Result<(), JournalError> {
+        let ledger = Arc::clone(self);
+        let written = tokio::task::spawn_blocking(move || write(&ledger)).await;
+        written.map_err(JournalError::Thread)?
+    }
+
+    fn write(&self, changes: &[Change]) -> Result<(), JournalError> {
+        let mut connection = locked(&self.connection);
+        commit(&mut connection, changes).map_err(JournalError::Write)?;
+        shrink(&connection);
         // What is in memory follows what is durable, never the other way round.
+        let mut records = locked(&self.records);
+        let records = Arc::make_mut(&mut records);
         for (uid, change) in changes {
             match change {
                 JournalChange::Keep => {}
                 JournalChange::Put { record, instead_of } => {
                     if let Some(other) = instead_of {
-                        self.records.remove(other);
+                        records.remove(other);
                     }
-                    self.records.insert(record.uid.clone(), record.clone());
+                    records.insert(record.uid.clone(), record.clone());
                 }
                 JournalChange::Forget => {
-                    self.records.remove(*uid);
+                    records.remove(uid);
                 }
             }
         }
-        effects.happened(Effect::JournalWrite);
         Ok(())
     }
 
-    /// Has SQLite forget the pages that it has just written: everything that a pass needs of them is in
-    /// `records` and the snapshot.
-    fn shrink(&self) {
-        // What is written is written, whatever comes of this.
-        let _ = self.connection.execute_batch("PRAGMA shrink_memory");
-    }
-
-    fn keep(&self, snapshot: &Snapshot) -> rusqlite::Result<()> {
-        let entries = serde_json::to_string(&snapshot.entries)
-            .map_err(|err| rusqlite::Error::ToSqlConversionFailure(err.into()))?;
-        self.connection.execute(
-            "INSERT INTO assignment (id, hub, uid, generation, entries, paused, host_generation)
-             VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6)
-             ON CONFLICT (id) DO UPDATE SET
-               hub = ?1, uid = ?2, generation = ?3, entries = ?4, paused = ?5,
-               host_generation = ?6",
-            params![
-                snapshot.hub,
-                snapshot.uid,
-                snapshot.generation,
-                entries,
-                snapshot.paused,
-                snapshot.host_generation
-            ],
-        )?;
+    fn keep(&self, snapshot: &Snapshot) -> Result<(), JournalError> {
+        let connection = locked(&self.connection);
+        keep(&connection, snapshot).map_err(JournalError::Write)?;
+        shrink(&connection);
         Ok(())
     }
+}
 
-    fn commit(&mut self, changes: &[(&str, &JournalChange)]) -> rusqlite::Result<()> {
-        let transaction = self.connection.transaction()?;
-        {
-            let mut put = transaction
-                .prepare_cached("INSERT OR REPLACE INTO record (uid, body) VALUES (?1, ?2)")?;
-            let mut forget = transaction.prepare_cached("DELETE FROM record WHERE uid = ?1")?;
-            for (uid, change) in changes {
-                match change {
-                    JournalChange::Keep => {}
-                    JournalChange::Put { record, instead_of } => {
-                        if let Some(other) = instead_of {
-                            forget.execute([other])?;
-                        }
-                        let body = serde_json::to_string(record)
-                            .map_err(|err| rusqlite::Error::ToSqlConversionFailure(err.into()))?;
-                        put.execute([&record.uid, &body])?;
+/// Has SQLite forget the pages that it has just written: everything that a pass needs of them is in the
+/// records and the snapshot.
+fn shrink(connection: &Connection) {
+    // What is written is written, whatever comes of this.
+    let _ = connection.execute_batch("PRAGMA shrink_memory");
+}
+
+/// Locks what no thread leaves half changed.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn keep(connection: &Connection, snapshot: &Snapshot) -> rusqlite::Result<()> {
+    let entries = serde_json::to_string(&snapshot.entries)
+        .map_err(|err| rusqlite::Error::ToSqlConversionFailure(err.into()))?;
+    connection.execute(
+        "INSERT INTO assignment (id, hub, uid, generation, entries, paused, host_generation)
+         VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6)
+         ON CONFLICT (id) DO UPDATE SET
+           hub = ?1, uid = ?2, generation = ?3, entries = ?4, paused = ?5,
+           host_generation = ?6",
+        params![
+            snapshot.hub,
+            snapshot.uid,
+            snapshot.generation,
+            entries,
+            snapshot.paused,
+            snapshot.host_generation
+        ],
+    )?;
+    Ok(())
+}
+
+fn commit(connection: &mut Connection, changes: &[Change]) -> rusqlite::Result<()> {
+    let transaction = connection.transaction()?;
+    {
+        let mut put = transaction
+            .prepare_cached("INSERT OR REPLACE INTO record (uid, body) VALUES (?1, ?2)")?;
+        let mut forget = transaction.prepare_cached("DELETE FROM record WHERE uid = ?1")?;
+        for (uid, change) in changes {
+            match change {
+                JournalChange::Keep => {}
+                JournalChange::Put { record, instead_of } => {
+                    if let Some(other) = instead_of {
+                        forget.execute([other])?;
                     }
-                    JournalChange::Forget => {
-                        forget.execute([uid])?;
-                    }
+                    let body = serde_json::to_string(record)
+                        .map_err(|err| rusqlite::Error::ToSqlConversionFailure(err.into()))?;
+                    put.execute([&record.uid, &body])?;
+                }
+                JournalChange::Forget => {
+                    forget.execute([uid])?;
                 }
             }
         }
-        transaction.commit()
     }
+    transaction.commit()
 }
 
 fn exists(path: &Path) -> Result<bool, JournalError> {

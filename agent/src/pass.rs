@@ -6,9 +6,11 @@
 mod drift;
 mod progress;
 mod step;
+mod unanswered;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use dockfleet_crds::assignment::Kind;
 use dockfleet_crds::{Entry, EntryState, EntryStatus, Reason};
@@ -18,13 +20,16 @@ use dockfleet_planner::observed::Observed;
 use dockfleet_planner::plan::{
     JournalChange, Planned, Records, Step, Surroundings, bounded, forgettable, plan, statuses,
 };
+use strum::VariantArray as _;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 pub use self::progress::{Doing, Progress};
+use self::unanswered::Unanswered;
 use crate::effect::Effects;
 use crate::engine::{Engine, EngineError};
-use crate::journal::{Journal, JournalError, Ledger};
+use crate::journal::{Change, Journal, JournalError, Ledger, takes};
 
 /// How often a pass acts before it leaves the rest to the next one: once for what is to be done, once
 /// for what that made possible, and once more for what somebody else did meanwhile.
@@ -33,6 +38,9 @@ const ROUNDS: usize = 3;
 /// Time that an engine gets to end what a process asked for that is no more: a network takes it a
 /// tenth of a second, and ten times as long where it is busy.
 const ORPHANED_REQUEST: Duration = Duration::from_secs(3);
+
+/// How often a pass that goes on says how the entries stand, at most.
+const INTERIM: Duration = Duration::from_secs(1);
 
 /// What a pass did and how everything stands after it.
 #[derive(Debug, Default)]
@@ -77,7 +85,8 @@ pub async fn pass(
     pass_until(engine, journal, entries, keyring, effects, progress, &never).await
 }
 
-/// Makes a pass that ends, when `stop` says so, after the step that is being done.
+/// Makes a pass that ends, when `stop` says so, after the actions that are being done. Networks and
+/// volumes do not wait for each other.
 pub async fn pass_until(
     engine: &Engine,
     journal: &mut Journal,
@@ -87,16 +96,37 @@ pub async fn pass_until(
     progress: &mut (dyn FnMut(&Progress) + Send),
     stop: &CancellationToken,
 ) -> PassReport {
-    let work = Work {
-        engine,
-        entries,
-        keyring,
-        effects,
-        paused: None,
-        stop,
-        before: &[],
+    let calls_before = engine.calls();
+    let progress = Mutex::new(progress);
+    let say = |moment: &Progress| {
+        (progress.lock().unwrap_or_else(PoisonError::into_inner))(moment);
     };
-    work.enforce(journal.ledger(), progress).await
+    let passes = Kind::VARIANTS.iter().map(|kind| {
+        let of_kind = entries.iter().filter(|e| takes(*kind, &e.kind));
+        let entries: Vec<Entry> = of_kind.cloned().collect();
+        let ledger = journal.ledger();
+        async move {
+            let work = Work {
+                engine,
+                kind: *kind,
+                entries: &entries,
+                keyring,
+                effects,
+                paused: None,
+                stop,
+                before: &[],
+                interim: None,
+            };
+            work.enforce(ledger, &mut |moment| say(moment)).await
+        }
+    });
+    let mut report = PassReport::default();
+    for one in futures::future::join_all(passes).await {
+        report.add(one);
+    }
+    report.statuses.sort_by(|a, b| a.uid.cmp(&b.uid));
+    report.engine_calls = engine.calls() - calls_before;
+    report
 }
 
 /// Returns what a pass would do first, and does nothing. An error when neither list can be read.
@@ -118,10 +148,10 @@ pub async fn preview(
         nonce: &nonce,
         keyring,
     };
-    Ok(plan(entries, &seen.observed, records, &around))
+    Ok(plan(entries, &seen.observed, &records, &around))
 }
 
-/// Returns how entries stand when the engine cannot be asked at all.
+/// Returns how entries of one kind, and their records, stand when the engine cannot be asked at all.
 pub(crate) fn unknown(entries: &[Entry], records: &Records) -> Vec<EntryStatus> {
     // What is not known needs neither a version nor an identity.
     let around = Surroundings {
@@ -140,10 +170,12 @@ fn nonce() -> String {
     Uuid::new_v4().simple().to_string()
 }
 
-/// What a pass works with.
+/// What a pass over the entries of one kind works with.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Work<'a> {
     pub(crate) engine: &'a Engine,
+    pub(crate) kind: Kind,
+    /// The entries of that kind.
     pub(crate) entries: &'a [Entry],
     /// The credentials that are at hand.
     pub(crate) keyring: &'a Keyring,
@@ -154,15 +186,33 @@ pub(crate) struct Work<'a> {
     pub(crate) stop: &'a CancellationToken,
     /// How the entries stood after the pass before, where that is known.
     pub(crate) before: &'a [EntryStatus],
+    /// Where the pass says how the entries stand while it goes on.
+    pub(crate) interim: Option<&'a watch::Sender<Vec<EntryStatus>>>,
 }
 
-/// Steps of this pass that failed, by the UID of the entry.
-type Failures = BTreeMap<String, EngineError>;
+/// What a pass tried so far.
+#[derive(Debug, Default)]
+struct Attempts {
+    /// Steps that failed, by the UID of the entry.
+    failures: BTreeMap<String, EngineError>,
+    /// Entries whose driver does not answer, with the driver: they wait for the next pass.
+    left_out: BTreeMap<String, String>,
+    unanswered: Unanswered,
+}
+
+impl Attempts {
+    fn is_due(&self, planned: &Planned) -> bool {
+        let uid = &planned.status.uid;
+        planned.step != Step::None
+            && !self.failures.contains_key(uid)
+            && !self.left_out.contains_key(uid)
+    }
+}
 
 impl Work<'_> {
     pub(crate) async fn enforce<P: FnMut(&Progress) + ?Sized>(
         self,
-        ledger: &mut Ledger,
+        ledger: &Arc<Ledger>,
         progress: &mut P,
     ) -> PassReport {
         let calls_before = self.engine.calls();
@@ -172,66 +222,44 @@ impl Work<'_> {
             nonce: &nonce,
             keyring: self.keyring,
         };
-        let mut failures = Failures::new();
+        let mut attempts = Attempts::default();
         let mut report = PassReport::default();
         let mut round = 0;
-        if ledger.take_interrupted() && self.engine.may_make_twins() {
-            let wait = tokio::time::sleep(ORPHANED_REQUEST);
-            self.stop.run_until_cancelled(wait).await;
-        }
+        self.await_orphaned_request(ledger).await;
         let mut planned = loop {
-            let seen = self.engine.observe().await;
+            let seen = self.engine.observe_kind(self.kind).await;
             report.engine_failures = seen.failures;
-            let planned = plan(self.entries, &seen.observed, ledger.records(), &around);
+            let records = ledger.records_of(self.kind);
+            let planned = plan(self.entries, &seen.observed, &records, &around);
             if round == 0 {
-                report.drifts = self.drifts(&planned, ledger.records());
+                report.drifts = self.drifts(&planned, &records);
             }
             let may_act = self.paused.is_none() && round < ROUNDS && !self.stop.is_cancelled();
-            let to_do: Vec<&Planned> = planned
+            let mut to_do: Vec<(&str, &Planned)> = planned
                 .iter()
-                .filter(|p| may_act && is_due(p, &failures))
+                .filter(|p| may_act && attempts.is_due(p))
+                .map(|p| (unanswered::driver(&p.step, &seen.observed), p))
                 .collect();
-            let done = forgettable(self.entries, &seen.observed, ledger.records());
-            let changes: Vec<(&str, &JournalChange)> = planned
-                .iter()
-                // An intent without its act would say that something was about to happen.
-                .filter(|p| p.step == Step::None || (may_act && is_due(p, &failures)))
-                .filter(|p| p.journal != JournalChange::Keep)
-                .map(|p| (p.status.uid.as_str(), &p.journal))
-                .chain(
-                    done.iter()
-                        .map(|uid| (uid.as_str(), &JournalChange::Forget)),
-                )
-                .filter(|_| self.paused.is_none())
-                .collect();
+            to_do.sort_by_key(|(driver, _)| unanswered::is_plugin(driver));
+            let changes = self.changes(&planned, &seen.observed, &records, |p| {
+                may_act && attempts.is_due(p)
+            });
             // Invariant 5: the intent of every step is durable before the first of them.
-            if let Err(err) = ledger.write(&changes, self.effects) {
+            if let Err(err) = ledger.commit(changes, self.effects).await {
                 tracing::error!(error = %sentence(&err), "nothing is changed");
                 report.journal_failure = Some(err);
                 break planned;
             }
-            let mut looks_again = false;
-            for planned in to_do {
-                if self.stop.is_cancelled() {
-                    break;
-                }
-                let Some(entry) = self.entries.iter().find(|e| e.uid == planned.status.uid) else {
-                    continue;
-                };
-                let (touched, result) = self.step(entry, planned, progress).await;
-                looks_again |= touched;
-                match result {
-                    Ok(()) => {
-                        report.changed += 1;
-                        if let Some(drift) = report.drifts.get_mut(&entry.uid) {
-                            drift.repaired = true;
-                        }
-                    }
-                    Err(err) => {
-                        failures.insert(entry.uid.clone(), err);
-                    }
-                }
-            }
+            let looks_again = self
+                .act_on(
+                    &planned,
+                    &to_do,
+                    ledger,
+                    &mut attempts,
+                    &mut report,
+                    progress,
+                )
+                .await;
             if !looks_again {
                 break planned;
             }
@@ -242,9 +270,96 @@ impl Work<'_> {
                 hold(p, why);
             }
         }
-        report.finish(planned, &failures, ledger.records());
+        report.finish(planned, &attempts, &ledger.records_of(self.kind));
         report.engine_calls = self.engine.calls() - calls_before;
         report
+    }
+
+    /// Gives an engine that could make a second network of one name the time to end what a process asked
+    /// for that is no more.
+    async fn await_orphaned_request(&self, ledger: &Ledger) {
+        let may_be_at_it = self.kind == Kind::DockerNetwork && self.engine.may_make_twins();
+        if may_be_at_it && ledger.take_interrupted() {
+            let wait = tokio::time::sleep(ORPHANED_REQUEST);
+            self.stop.run_until_cancelled(wait).await;
+        }
+    }
+
+    /// Returns what is to be written into the journal before anything is done.
+    fn changes(
+        &self,
+        planned: &[Planned],
+        observed: &Observed,
+        records: &Records,
+        is_to_be_done: impl Fn(&Planned) -> bool,
+    ) -> Vec<Change> {
+        if self.paused.is_some() {
+            return Vec::new();
+        }
+        let done = forgettable(self.entries, observed, records);
+        planned
+            .iter()
+            // An intent without its act would say that something was about to happen.
+            .filter(|p| p.step == Step::None || is_to_be_done(p))
+            .filter(|p| p.journal != JournalChange::Keep)
+            .map(|p| (p.status.uid.clone(), p.journal.clone()))
+            .chain(done.into_iter().map(|uid| (uid, JournalChange::Forget)))
+            .collect()
+    }
+
+    /// Does what is to be done, one step after the other, until the pass is to end. Returns whether the
+    /// engine may have changed.
+    async fn act_on<P: FnMut(&Progress) + ?Sized>(
+        &self,
+        planned: &[Planned],
+        to_do: &[(&str, &Planned)],
+        ledger: &Ledger,
+        attempts: &mut Attempts,
+        report: &mut PassReport,
+        progress: &mut P,
+    ) -> bool {
+        let mut looks_again = false;
+        let mut said: Option<Instant> = None;
+        for (driver, step) in to_do {
+            if self.stop.is_cancelled() {
+                break;
+            }
+            let uid = &step.status.uid;
+            if attempts.unanswered.is_left_out(driver) {
+                attempts.left_out.insert(uid.clone(), (*driver).to_owned());
+                continue;
+            }
+            let Some(entry) = self.entries.iter().find(|e| e.uid == *uid) else {
+                continue;
+            };
+            if said.is_none_or(|at| at.elapsed() >= INTERIM) {
+                said = Some(Instant::now());
+                self.say_interim(planned, attempts, ledger);
+            }
+            let (touched, result) = self.step(entry, step, progress).await;
+            looks_again |= touched;
+            match result {
+                Ok(()) => {
+                    report.changed += 1;
+                    if let Some(drift) = report.drifts.get_mut(uid) {
+                        drift.repaired = true;
+                    }
+                }
+                Err(err) => {
+                    attempts.unanswered.count(driver, &err);
+                    attempts.failures.insert(uid.clone(), err);
+                }
+            }
+        }
+        looks_again
+    }
+
+    fn say_interim(&self, planned: &[Planned], attempts: &Attempts, ledger: &Ledger) {
+        if let Some(interim) = self.interim {
+            let mut so_far = PassReport::default();
+            so_far.finish(planned.to_vec(), attempts, &ledger.records_of(self.kind));
+            interim.send_replace(so_far.statuses);
+        }
     }
 }
 
@@ -282,13 +397,20 @@ impl Work<'_> {
     }
 }
 
-fn is_due(planned: &Planned, failures: &Failures) -> bool {
-    planned.step != Step::None && !failures.contains_key(&planned.status.uid)
-}
-
 impl PassReport {
+    /// Adds what a pass over another kind found.
+    fn add(&mut self, other: Self) {
+        self.statuses.extend(other.statuses);
+        self.changed += other.changed;
+        self.drifts.extend(other.drifts);
+        self.unfinished += other.unfinished;
+        self.waiting += other.waiting;
+        self.engine_failures.extend(other.engine_failures);
+        self.journal_failure = self.journal_failure.take().or(other.journal_failure);
+    }
+
     /// Says how everything stands: as it was last seen, and where a step is left, why (invariant 12).
-    fn finish(&mut self, mut planned: Vec<Planned>, failures: &Failures, records: &Records) {
+    fn finish(&mut self, mut planned: Vec<Planned>, attempts: &Attempts, records: &Records) {
         for p in &mut planned {
             let idle = p.step == Step::None;
             if let (Some(err), false) = (
@@ -310,7 +432,17 @@ impl PassReport {
                 }
                 continue;
             }
-            let failure = failures.get(&p.status.uid);
+            let uid = &p.status.uid;
+            if let Some(driver) = attempts.left_out.get(uid) {
+                p.status.state = EntryState::Pending.into();
+                p.status.reason = Some(Reason::EngineUnreachable.into());
+                p.status.message = bounded(format!(
+                    "driver {driver} did not answer for other entries; this one is tried in the next pass"
+                ));
+                self.unfinished += 1;
+                continue;
+            }
+            let failure = attempts.failures.get(uid);
             if let Some(err) = failure {
                 judge(p, err);
             }

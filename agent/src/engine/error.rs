@@ -119,6 +119,21 @@ impl EngineError {
         }
     }
 
+    /// Whether no answer came that could be read.
+    pub(crate) fn is_unanswered(&self) -> bool {
+        match self {
+            Self::Unreachable { cause, .. } => match cause {
+                Cause::Timeout(_) | Cause::Connection(_) | Cause::Unreadable(_) => true,
+                Cause::Fault { .. } => false,
+            },
+            Self::NotFound(_)
+            | Self::AlreadyExists(_)
+            | Self::InUse(_)
+            | Self::Refused(_)
+            | Self::TooOld { .. } => false,
+        }
+    }
+
     /// Takes credentials out of what an engine said, in whatever form it echoed them.
     pub(super) fn without(self, credentials: Option<&Credentials>) -> Self {
         let Some(credentials) = credentials else {

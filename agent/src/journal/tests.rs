@@ -24,7 +24,11 @@ fn put(record: Record) -> JournalChange {
 }
 
 fn write(journal: &mut Journal, changes: &[(&str, &JournalChange)]) {
-    journal.write(changes, &Effects::default()).unwrap();
+    let changes = changes
+        .iter()
+        .map(|(uid, c)| ((*uid).to_owned(), (*c).clone()));
+    let changes: Vec<_> = changes.collect();
+    journal.write(&changes, &Effects::default()).unwrap();
 }
 
 #[test]
@@ -49,13 +53,13 @@ fn what_was_written_is_there_again() {
         write(&mut journal, &[("1", &one), ("2", &two)]);
         write(&mut journal, &[("2", &JournalChange::Forget)]);
         journal
-            .set_assignment(&snapshot, &Effects::default())
+            .set_assignment(snapshot.clone(), &Effects::default())
             .unwrap();
         journal.records().clone()
     };
     let journal = Journal::open(dir.path()).unwrap();
-    assert_eq!(journal.records(), &before);
-    assert_eq!(journal.assignment(), Some(&snapshot));
+    assert_eq!(journal.records(), before);
+    assert_eq!(journal.assignment().map(AsRef::as_ref), Some(&snapshot));
 }
 
 #[test]
@@ -96,7 +100,7 @@ fn it_can_be_looked_at_while_it_is_held_and_not_be_written() {
     let mut reader = Journal::read_only(dir.path()).unwrap();
     assert_eq!(reader.records(), agent.records());
     let change = put(record("2", Stage::Owned));
-    let refused = reader.write(&[("2", &change)], &Effects::default());
+    let refused = reader.write(&[("2".to_owned(), change)], &Effects::default());
     assert!(matches!(refused, Err(JournalError::Write(_))));
     assert_eq!(reader.records(), agent.records());
 }
@@ -208,7 +212,7 @@ fn an_assignment_keeps_what_a_newer_controller_wrote_into_it() {
     };
     Journal::open(dir.path())
         .unwrap()
-        .set_assignment(&snapshot, &Effects::default())
+        .set_assignment(snapshot.clone(), &Effects::default())
         .unwrap();
     let journal = Journal::open(dir.path()).unwrap();
     let read = serde_json::to_value(&journal.assignment().unwrap().entries).unwrap();

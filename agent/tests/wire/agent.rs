@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use dockfleet_agent::effect::Effects;
+use dockfleet_agent::engine::Timeouts;
 use dockfleet_agent::journal::{Journal, Snapshot};
 use dockfleet_agent::{AgentConfig, AgentError, AgentVitals};
 use dockfleet_crds::Entry;
@@ -14,31 +15,43 @@ use crate::bench::{network, tombstone, volume};
 use crate::cluster::Cluster;
 use crate::fake::{Fake, Fault};
 
-struct Running {
+pub(crate) struct Running {
     stop: CancellationToken,
     task: JoinHandle<Result<(), AgentError>>,
 }
 
 impl Running {
-    async fn end(self) {
+    pub(crate) async fn end(self) {
         self.stop.cancel();
         let ended = tokio::time::timeout(Duration::from_secs(60), self.task).await;
         ended.expect("the agent does not stop").unwrap().unwrap();
     }
 }
 
-fn start(fake: &Fake, cluster: &Cluster, state: &tempfile::TempDir) -> Running {
+pub(crate) fn start(fake: &Fake, cluster: &Cluster, state: &tempfile::TempDir) -> Running {
+    start_with(fake, cluster, state, |_| {})
+}
+
+/// Starts an agent with a configuration that `change` has changed.
+pub(crate) fn start_with(
+    fake: &Fake,
+    cluster: &Cluster,
+    state: &tempfile::TempDir,
+    change: impl FnOnce(&mut AgentConfig),
+) -> Running {
     let stop = CancellationToken::new();
-    let config = AgentConfig {
+    let mut config = AgentConfig {
         client: cluster.client(),
         namespace: "hosts".to_owned(),
         host: "h1".to_owned(),
         endpoint: fake.endpoint(),
+        timeouts: Timeouts::default(),
         state_dir: state.path().to_owned(),
         heartbeat: dockfleet_agent::heartbeat::INTERVAL,
         effects: Effects::default(),
         vitals: AgentVitals::new(),
     };
+    change(&mut config);
     let task = tokio::spawn(dockfleet_agent::run(config, stop.clone()));
     Running { stop, task }
 }
@@ -53,11 +66,11 @@ fn journal_with(state: &tempfile::TempDir, generation: i64, entries: &[Entry]) {
     };
     let mut journal = Journal::open(state.path()).unwrap();
     journal
-        .set_assignment(&snapshot, &Effects::default())
+        .set_assignment(snapshot, &Effects::default())
         .unwrap();
 }
 
-fn ready(cluster: &Cluster, generation: i64, entries: usize) -> bool {
+pub(crate) fn ready(cluster: &Cluster, generation: i64, entries: usize) -> bool {
     let status = cluster.assignment_status();
     let all = status["entries"]
         .as_array()
@@ -229,7 +242,7 @@ async fn i15_an_entry_of_a_newer_controller_is_reported_alone_and_kept() {
     running.end().await;
     assert_eq!(fake.changes(), ["POST /volumes/create"]);
     let journal = Journal::read_only(state.path()).unwrap();
-    let kept = &journal.assignment().unwrap().entries[0];
+    let kept = journal.assignment().unwrap().entries.last().unwrap();
     assert_eq!(kept.kind.as_str(), "DockerGalaxy");
     assert_eq!(kept.other["orbit"], json!(7));
 }

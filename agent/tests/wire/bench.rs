@@ -118,6 +118,15 @@ pub(crate) fn volume_with(name: &str, options: &[(&str, &str)]) -> Entry {
     entry(Kind::DockerVolume, name, &desired)
 }
 
+pub(crate) fn plugin_volume(name: &str, driver: &str) -> Entry {
+    let desired = DesiredVolume {
+        name: name.to_owned(),
+        driver: driver.to_owned(),
+        ..DesiredVolume::default()
+    };
+    entry(Kind::DockerVolume, name, &desired)
+}
+
 pub(crate) fn tombstone(entry: &Entry) -> Entry {
     let tombstone = Tombstone {
         name: entry.name.clone(),

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -27,6 +27,7 @@ struct Things {
     assignment_status: Value,
     host_status: Value,
     writes: usize,
+    beats: Vec<Instant>,
     away: bool,
     refuses_host: bool,
 }
@@ -80,6 +81,22 @@ impl Cluster {
             entry["kind"] = json!("DockerGalaxy");
             entry["orbit"] = json!(7);
         }
+    }
+
+    /// Pauses the host, in a newer generation of the assignment, and tells who watches.
+    pub(crate) fn pause(&self, generation: i64) {
+        let mut things = self.things.lock().unwrap();
+        let object = things.assignment.as_mut().unwrap();
+        object["metadata"]["generation"] = json!(generation);
+        object["metadata"]["resourceVersion"] = json!(format!("{generation}"));
+        object["spec"]["paused"] = json!(true);
+        let event = json!({"type": "MODIFIED", "object": object});
+        let _ = self.watchers.send(event);
+    }
+
+    /// Returns when the Lease was renewed.
+    pub(crate) fn beats(&self) -> Vec<Instant> {
+        self.things.lock().unwrap().beats.clone()
     }
 
     /// Deletes the assignment.
@@ -176,11 +193,14 @@ fn respond(cluster: &Cluster, method: &str, path: &str, query: &str, body: &Byte
             None => failure(404, "NotFound"),
         },
         "GET" => axum::Json(host(&things.host_status)).into_response(),
-        "PATCH" if path.ends_with("/leases/h1") => axum::Json(json!({
-            "apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
-            "metadata": {"name": "h1", "namespace": "hosts"},
-        }))
-        .into_response(),
+        "PATCH" if path.ends_with("/leases/h1") => {
+            things.beats.push(Instant::now());
+            axum::Json(json!({
+                "apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
+                "metadata": {"name": "h1", "namespace": "hosts"},
+            }))
+            .into_response()
+        }
         "PATCH" => {
             assert!(
                 path.ends_with("/h1/status"),

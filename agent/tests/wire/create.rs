@@ -9,11 +9,11 @@ use crate::fake::Fault;
 #[tokio::test]
 async fn the_intents_of_a_pass_are_durable_before_its_first_create() {
     let mut bench = Bench::new().await;
-    let report = bench.pass(&[network("a"), volume("b")]).await;
+    let report = bench.pass(&[network("a"), network("b")]).await;
     assert_eq!(report.changed, 2);
     assert_eq!(
         bench.fake.changes(),
-        ["POST /volumes/create", "POST /networks/create"]
+        ["POST /networks/create", "POST /networks/create"]
     );
     let intents = vec!["a Creating".to_owned(), "b Creating".to_owned()];
     assert_eq!(bench.fake.stages(), [intents.clone(), intents]);

@@ -23,6 +23,8 @@ pub(crate) enum Fault {
     Status(u16, &'static str),
     /// No answer at all.
     Hang,
+    /// The right answer, after a while.
+    Slow(Duration),
     /// The connection ends in the middle of the body.
     Cut,
     /// 200 with what is no JSON.
@@ -63,7 +65,7 @@ pub(crate) struct Fake {
 }
 
 /// Short enough for a test, long enough for a busy machine.
-const SHORT: Timeouts = Timeouts {
+pub(crate) const SHORT: Timeouts = Timeouts {
     connect: Duration::from_secs(5),
     read: Duration::from_secs(1),
     change: Duration::from_secs(1),
@@ -107,13 +109,27 @@ impl Fake {
             .unwrap()
     }
 
-    /// Lets a call fail from now on, such as `POST /networks/create`.
+    /// Lets a call fail from now on, such as `POST /networks/create`, or `POST /volumes/create nfs-plugin`
+    /// where it is for that driver.
     pub(crate) fn fault(&self, call: &str, fault: Fault) {
         self.things
             .lock()
             .unwrap()
             .faults
             .insert(call.to_owned(), fault);
+    }
+
+    fn slowness(&self, method: &Method, path: &str) -> Option<Duration> {
+        match self
+            .things
+            .lock()
+            .unwrap()
+            .faults
+            .get(&format!("{method} {path}"))
+        {
+            Some(Fault::Slow(wait)) => Some(*wait),
+            _ => None,
+        }
     }
 
     pub(crate) fn heal(&self) {
@@ -216,8 +232,8 @@ impl Things {
     fn note_stages(&mut self) {
         if let Some(dir) = &self.journal {
             let journal = Journal::read_only(dir).unwrap();
-            let stages = journal
-                .records()
+            let records = journal.records();
+            let stages = records
                 .values()
                 .map(|r| format!("{} {}", r.object, r.stage));
             self.stages.push(stages.collect());
@@ -229,6 +245,9 @@ async fn answer(State(fake): State<Fake>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let body = axum::body::to_bytes(body, 1 << 20).await.unwrap();
     let path = without_version(&parts.uri, fake.api);
+    if let Some(wait) = fake.slowness(&parts.method, &path) {
+        tokio::time::sleep(wait).await;
+    }
     let response = respond(&fake, &parts.method, &path, &body);
     fake.calls.send_modify(|n| *n += 1);
     match response {
@@ -265,10 +284,13 @@ fn respond(fake: &Fake, method: &Method, path: &str, body: &Bytes) -> Option<Res
         "{method} /{}",
         path.trim_start_matches('/').split('/').next().unwrap()
     );
+    let sent: Value = serde_json::from_slice(body).unwrap_or_default();
+    let with_driver = format!("{call} {}", sent["Driver"].as_str().unwrap_or_default());
     let fault = things
         .faults
         .get(&call)
         .or_else(|| things.faults.get(&short))
+        .or_else(|| things.faults.get(&with_driver))
         .cloned();
     match &fault {
         Some(Fault::Status(status, text)) => return Some(error(*status, text)),

@@ -19,3 +19,4 @@ mod fake;
 mod faults;
 mod quiet;
 mod remove;
+mod unanswered;

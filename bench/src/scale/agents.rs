@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use dockfleet_agent::effect::Effects;
-use dockfleet_agent::engine::Endpoint;
+use dockfleet_agent::engine::{Endpoint, Timeouts};
 use dockfleet_agent::heartbeat;
 use dockfleet_agent::{AgentConfig, AgentVitals};
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -93,6 +93,7 @@ impl Agents {
             namespace: self.namespace.clone(),
             host,
             endpoint: Endpoint::Unix(socket),
+            timeouts: Timeouts::default(),
             state_dir: folder.join("state"),
             heartbeat: heartbeat::INTERVAL,
             effects: Effects::default(),

@@ -5,7 +5,7 @@ mod runner;
 
 use anyhow::{Context, ensure};
 use dockfleet_agent::effect::Effects;
-use dockfleet_agent::engine::Endpoint;
+use dockfleet_agent::engine::{Endpoint, Timeouts};
 use dockfleet_agent::enrolment::{Enrolment, Renewal, Store, keep};
 use dockfleet_agent::{AgentConfig, AgentVitals, run as run_agent};
 use dockfleet_crds::DEFAULT_FLEET_NAMESPACE;
@@ -42,6 +42,7 @@ pub(crate) async fn run(mut args: AgentArgs) -> anyhow::Result<Exit> {
         namespace,
         host,
         endpoint: Endpoint::from_env()?,
+        timeouts: Timeouts::default(),
         state_dir: args.state_dir,
         heartbeat: args.heartbeat_interval,
         effects: Effects::default(),

@@ -13,7 +13,8 @@ use crate::exit::Exit;
 pub(crate) fn run(args: &JournalArgs) -> anyhow::Result<Exit> {
     let journal = Journal::read_only(&args.dir)
         .with_context(|| format!("no journal can be read in {}", args.dir.display()))?;
-    let records: Vec<_> = journal.records().values().collect();
+    let records = journal.records();
+    let records: Vec<_> = records.values().collect();
     match args.output {
         Output::Json => anstream::println!("{}", serde_json::to_string_pretty(&records)?),
         Output::Yaml => anstream::print!("{}", serde_saphyr::to_string(&records)?),

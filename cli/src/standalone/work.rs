@@ -213,8 +213,9 @@ impl Work {
                 .find(|e| e.uid == uid)
                 .map(|e| e.revision.clone())
         };
-        let known = self.journal.records().values();
-        known
+        let records = self.journal.records();
+        records
+            .values()
             .map(|r| EntryStatus {
                 uid: r.uid.clone(),
                 revision: revision(&r.uid).unwrap_or_default(),
@@ -276,19 +277,18 @@ impl Work {
     }
 
     fn remember(&mut self, entries: &[Entry]) -> anyhow::Result<()> {
-        if self.previous() == entries {
-            return Ok(());
-        }
         let snapshot = Snapshot {
             hub: HUB.to_owned(),
             uid: String::new(),
             generation: 0,
             entries: entries.to_vec(),
             ..Snapshot::default()
-        };
-        Ok(self
-            .journal
-            .set_assignment(&snapshot, &Effects::default())?)
+        }
+        .sorted();
+        if self.previous() == snapshot.entries {
+            return Ok(());
+        }
+        Ok(self.journal.set_assignment(snapshot, &Effects::default())?)
     }
 
     fn rows(

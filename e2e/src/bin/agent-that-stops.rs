@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context as _, Result};
 use dockfleet_agent::effect::Effects;
-use dockfleet_agent::engine::Endpoint;
+use dockfleet_agent::engine::{Endpoint, Timeouts};
 use dockfleet_agent::{AgentConfig, AgentVitals, run};
 use rustix::process::{Signal, getpid, kill_process};
 use tokio::signal::unix::{SignalKind, signal};
@@ -41,6 +41,7 @@ async fn main() -> Result<()> {
         namespace,
         host,
         endpoint: Endpoint::from_env()?,
+        timeouts: Timeouts::default(),
         state_dir: state_dir.into(),
         heartbeat: dockfleet_agent::heartbeat::INTERVAL,
         effects: effects(&trace, last)?,

@@ -208,7 +208,7 @@ fn i15_a_journal_record_of_a_newer_agent_is_kept_and_not_acted_on() -> Result<()
         record: newer.clone(),
         instead_of: None,
     };
-    journal.write(&[(&entry.uid, &change)], &Effects::default())?;
+    journal.write(&[(entry.uid.clone(), change)], &Effects::default())?;
     drop(journal);
 
     host.start_agent()?;

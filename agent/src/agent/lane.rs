@@ -1,0 +1,400 @@
+//! The passes over the entries of one kind. Networks and volumes have a lane each, so that neither waits
+//! for the other.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dockfleet_crds::assignment::Kind;
+use dockfleet_crds::{Entry, EntryState, EntryStatus, Reason};
+use dockfleet_planner::credentials::Keyring;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::effect::Effects;
+use crate::engine::Engine;
+use crate::journal::{Ledger, Snapshot};
+use crate::metrics::{Metrics, PassResult};
+use crate::pass::{self, PassReport, Work};
+use crate::retry::{Backoff, around};
+
+/// Events can be lost, so the engine is looked at this often without one.
+const RELIST: Duration = Duration::from_secs(300);
+const RELIST_SHARE: f64 = 0.2;
+const FIRST_RETRY: Duration = Duration::from_secs(1);
+const LAST_RETRY: Duration = Duration::from_secs(300);
+/// Looks that events cause are not made more often than this.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
+/// What happened while the stream of events was being opened is seen by one more look.
+const AFTER_OPENING: Duration = Duration::from_secs(2);
+/// How long a report waits for a pass that has just begun: both lanes are mostly done within it, and one
+/// write is enough then.
+const SHORT_PASS: Duration = Duration::from_secs(3);
+
+/// The passes over the entries of one kind.
+#[derive(Debug)]
+pub(super) struct Lane {
+    pub(super) kind: Kind,
+    running: Option<Running>,
+    /// When the next pass is to begin.
+    due: Option<Instant>,
+    /// When the last pass ended.
+    ended: Option<Instant>,
+    /// The stream of events was opened since the last pass began.
+    opened: bool,
+    backoff: Backoff,
+    /// Entries that wait until containers let go of something.
+    pub(super) waiting: usize,
+    /// Why the engine could not be asked, if so.
+    pub(super) engine_trouble: Option<String>,
+    /// Why the journal could not be written, if so.
+    pub(super) journal_trouble: Option<String>,
+    /// Entries whose object was different or gone when it was last looked at, by UID.
+    drifted: BTreeSet<String>,
+    /// How the entries stand, and of which assignment: nothing before the first look.
+    known: Option<(Option<Arc<Snapshot>>, Vec<EntryStatus>)>,
+}
+
+#[derive(Debug)]
+struct Running {
+    since: Instant,
+    snapshot: Option<Arc<Snapshot>>,
+    interim: watch::Receiver<Vec<EntryStatus>>,
+    stop: CancellationToken,
+}
+
+/// One pass, ready to run beside the agent's loop.
+#[derive(Debug)]
+pub(super) struct Pass {
+    kind: Kind,
+    engine: Arc<Engine>,
+    ledger: Arc<Ledger>,
+    snapshot: Option<Arc<Snapshot>>,
+    keyring: Arc<Keyring>,
+    effects: Effects,
+    paused: Option<String>,
+    before: Vec<EntryStatus>,
+    interim: watch::Sender<Vec<EntryStatus>>,
+    stop: CancellationToken,
+}
+
+/// What the passes of both lanes share.
+pub(super) struct Shared<'a> {
+    pub(super) engine: &'a Arc<Engine>,
+    pub(super) ledger: &'a Arc<Ledger>,
+    pub(super) snapshot: Option<&'a Arc<Snapshot>>,
+    pub(super) keyring: Arc<Keyring>,
+    pub(super) effects: &'a Effects,
+    /// Why nothing may be changed, if so.
+    pub(super) paused: Option<&'a str>,
+    pub(super) shutdown: &'a CancellationToken,
+}
+
+impl Pass {
+    pub(super) async fn run(self) -> PassReport {
+        let entries = entries_of(self.snapshot.as_ref(), self.kind);
+        let work = Work {
+            engine: &self.engine,
+            kind: self.kind,
+            entries,
+            keyring: &self.keyring,
+            effects: &self.effects,
+            paused: self.paused.as_deref(),
+            stop: &self.stop,
+            before: &self.before,
+            interim: Some(&self.interim),
+        };
+        work.enforce(&self.ledger, &mut |_| {}).await
+    }
+}
+
+impl Lane {
+    /// Makes the lane of a kind, whose first pass is due at once.
+    pub(super) fn new(kind: Kind) -> Self {
+        Self {
+            kind,
+            running: None,
+            due: Some(Instant::now()),
+            ended: None,
+            opened: false,
+            backoff: Backoff::new(FIRST_RETRY, LAST_RETRY),
+            waiting: 0,
+            engine_trouble: None,
+            journal_trouble: None,
+            drifted: BTreeSet::new(),
+            known: None,
+        }
+    }
+
+    pub(super) fn is_running(&self) -> bool {
+        self.running.is_some()
+    }
+
+    /// Returns when its next pass is to begin; nothing while one runs.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.due.filter(|_| self.running.is_none())
+    }
+
+    /// Has the next pass begin no later than at a moment.
+    pub(super) fn wake(&mut self, at: Instant) {
+        self.due = Some(self.due.map_or(at, |due| due.min(at)));
+    }
+
+    /// Has a pass look at what an event of the engine said, once `settled` has passed.
+    pub(super) fn wake_by_event(&mut self, settled: Instant) {
+        let earliest = self.ended.map(|at| at + BETWEEN_LOOKS);
+        self.wake(earliest.map_or(settled, |earliest| earliest.max(settled)));
+    }
+
+    /// Ends a pass that runs after the action that it is at, and has another one begin at once: what it
+    /// works by has changed.
+    pub(super) fn restart(&mut self) {
+        if let Some(running) = &self.running {
+            running.stop.cancel();
+        }
+        self.backoff.reset();
+        self.wake(Instant::now());
+    }
+
+    /// Has the next pass begin not before a moment.
+    pub(super) fn defer(&mut self, at: Instant) {
+        self.due = Some(at);
+    }
+
+    /// Has a pass look once more soon after its end: the stream of events was just opened.
+    pub(super) fn events_opened(&mut self) {
+        self.opened = true;
+    }
+
+    /// Makes a pass, which runs from now on.
+    pub(super) fn begin(&mut self, shared: &Shared<'_>) -> Pass {
+        let (interim, receiver) = watch::channel(Vec::new());
+        let stop = shared.shutdown.child_token();
+        self.due = None;
+        self.running = Some(Running {
+            since: Instant::now(),
+            snapshot: shared.snapshot.cloned(),
+            interim: receiver,
+            stop: stop.clone(),
+        });
+        let before = self.known.as_ref().map(|(_, statuses)| statuses.clone());
+        Pass {
+            kind: self.kind,
+            engine: Arc::clone(shared.engine),
+            ledger: Arc::clone(shared.ledger),
+            snapshot: shared.snapshot.cloned(),
+            keyring: Arc::clone(&shared.keyring),
+            effects: shared.effects.clone(),
+            paused: shared.paused.map(str::to_owned),
+            before: before.unwrap_or_default(),
+            interim,
+            stop,
+        }
+    }
+
+    /// Takes in what the pass that ran has found, and says when the next one is to begin.
+    pub(super) fn end(&mut self, report: PassReport, metrics: &Metrics) {
+        let now = Instant::now();
+        tracing::debug!(
+            kind = ?self.kind,
+            calls = report.engine_calls,
+            changed = report.changed,
+            unfinished = report.unfinished,
+            waiting = report.waiting,
+            "pass done"
+        );
+        self.measure(&report, metrics);
+        let running = self.running.take();
+        self.ended = Some(now);
+        self.waiting = report.waiting;
+        let error = report.engine_failures.first();
+        self.engine_trouble = error.map(crate::engine::EngineError::sentence);
+        self.journal_trouble = report.journal_failure.as_ref().map(|err| {
+            metrics.journal_failed();
+            pass::sentence(err)
+        });
+        self.known = Some((running.and_then(|r| r.snapshot), report.statuses));
+        let wait = if report.unfinished > 0 || self.journal_trouble.is_some() {
+            self.backoff.next()
+        } else {
+            self.backoff.reset();
+            around(RELIST, RELIST_SHARE)
+        };
+        self.wake(now + wait);
+        if std::mem::take(&mut self.opened) {
+            self.wake(now + AFTER_OPENING);
+        }
+    }
+
+    /// Says that the engine cannot be asked at all, where no pass will.
+    pub(super) fn engine_is_away(&mut self, ledger: &Ledger, snapshot: Option<&Arc<Snapshot>>) {
+        if self.running.is_none() {
+            let entries = entries_of(snapshot, self.kind);
+            let statuses = pass::unknown(entries, &ledger.records_of(self.kind));
+            self.known = Some((snapshot.cloned(), statuses));
+        }
+    }
+
+    /// Returns until when a report is to wait for the lane; nothing once it has lasted too long for that.
+    pub(super) fn holds_report_until(&self, now: Instant) -> Option<Instant> {
+        let running = self.running.as_ref()?;
+        let until = running.since + SHORT_PASS;
+        (until > now).then_some(until)
+    }
+
+    /// Returns how the entries of the assignment stand as far as that is known, and what the journal holds
+    /// beside them; nothing before the lane has been at work. What was found about an entry counts only
+    /// where the entry is the same now.
+    pub(super) fn statuses(&self, snapshot: Option<&Arc<Snapshot>>) -> Option<Vec<EntryStatus>> {
+        let so_far = self.running.as_ref().and_then(|running| {
+            let interim = running.interim.borrow();
+            (!interim.is_empty()).then(|| (running.snapshot.as_ref(), interim.clone()))
+        });
+        let known = self.known.as_ref();
+        let known = so_far.or_else(|| known.map(|(of, found)| (of.as_ref(), found.clone())));
+        let (of, found) = match known {
+            Some(known) => known,
+            // It has been at its first look for long.
+            None => (None, self.running.is_some().then(Vec::new)?),
+        };
+        let entries = entries_of(snapshot, self.kind);
+        let is_same = match (of, snapshot) {
+            (Some(of), Some(now)) => Arc::ptr_eq(of, now),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        if is_same {
+            return Some(found);
+        }
+        Some(carried_over(entries_of(of, self.kind), found, entries))
+    }
+
+    /// Brings the metrics up to date with what a pass found.
+    fn measure(&mut self, report: &PassReport, metrics: &Metrics) {
+        metrics.passed(match report {
+            r if r.journal_failure.is_some() => PassResult::JournalFailed,
+            r if !r.engine_failures.is_empty() => PassResult::EngineFailed,
+            r if r.unfinished > 0 => PassResult::Unfinished,
+            _ => PassResult::Done,
+        });
+        for (uid, drift) in &report.drifts {
+            if !self.drifted.contains(uid) {
+                metrics.drift_found(drift.kind);
+            }
+            if drift.repaired {
+                metrics.drift_repaired(drift.kind);
+            }
+        }
+        // What cannot be asked for is as it was.
+        if report.engine_failures.is_empty() {
+            let left = report.drifts.iter().filter(|(_, drift)| !drift.repaired);
+            self.drifted = left.map(|(uid, _)| uid.clone()).collect();
+        }
+    }
+}
+
+fn entries_of(snapshot: Option<&Arc<Snapshot>>, kind: Kind) -> &[Entry] {
+    snapshot.map_or(&[], |s| s.of_kind(kind))
+}
+
+/// Returns the statuses of the present entries out of those that were found about earlier ones, by UID.
+fn carried_over(
+    before: &[Entry],
+    mut found: Vec<EntryStatus>,
+    entries: &[Entry],
+) -> Vec<EntryStatus> {
+    let is_same = |uid: &str| {
+        let of = |all: &'_ [Entry]| all.iter().position(|e| e.uid == uid);
+        match (of(before), of(entries)) {
+            (Some(then), Some(now)) => before.get(then) == entries.get(now),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        }
+    };
+    found.retain(|status| is_same(&status.uid));
+    let known: BTreeSet<String> = found.iter().map(|s| s.uid.clone()).collect();
+    let missing = entries.iter().filter(|e| !known.contains(&e.uid));
+    found.extend(missing.map(|entry| EntryStatus {
+        uid: entry.uid.clone(),
+        revision: entry.revision.clone(),
+        state: EntryState::Pending.into(),
+        reason: Some(Reason::Progressing.into()),
+        message: "the agent is still at work on other entries of the host".to_owned(),
+        ..EntryStatus::default()
+    }));
+    found.sort_by(|a, b| a.uid.cmp(&b.uid));
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(uid: &str, revision: &str) -> Entry {
+        Entry {
+            uid: uid.to_owned(),
+            revision: revision.to_owned(),
+            ..Entry::default()
+        }
+    }
+
+    fn ready(uid: &str, revision: &str) -> EntryStatus {
+        EntryStatus {
+            uid: uid.to_owned(),
+            revision: revision.to_owned(),
+            state: EntryState::Ready.into(),
+            ..EntryStatus::default()
+        }
+    }
+
+    #[test]
+    fn i12_what_was_found_about_an_entry_counts_only_where_the_entry_is_the_same() {
+        let before = [
+            entry("changed", "1"),
+            entry("gone", "1"),
+            entry("same", "1"),
+        ];
+        let now = [entry("changed", "2"), entry("new", "1"), entry("same", "1")];
+        let found = vec![
+            ready("changed", "1"),
+            ready("gone", "1"),
+            ready("same", "1"),
+            ready("unassigned", ""),
+        ];
+        let carried = carried_over(&before, found, &now);
+        let states: Vec<(&str, &str, &str)> = carried
+            .iter()
+            .map(|s| (s.uid.as_str(), s.revision.as_str(), s.state.as_str()))
+            .collect();
+        assert_eq!(
+            states,
+            [
+                ("changed", "2", "Pending"),
+                ("new", "1", "Pending"),
+                ("same", "1", "Ready"),
+                ("unassigned", "", "Ready"),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_report_waits_for_a_short_pass_and_not_for_a_long_one() {
+        let mut lane = Lane::new(Kind::DockerNetwork);
+        let now = Instant::now();
+        assert_eq!(lane.holds_report_until(now), None);
+        let (_, interim) = watch::channel(Vec::new());
+        lane.running = Some(Running {
+            since: now,
+            snapshot: None,
+            interim,
+            stop: CancellationToken::new(),
+        });
+        assert_eq!(lane.holds_report_until(now), Some(now + SHORT_PASS));
+        assert_eq!(lane.holds_report_until(now + SHORT_PASS), None);
+        // It takes what comes later, and ends the one that runs.
+        lane.restart();
+        assert!(lane.running.as_ref().is_some_and(|r| r.stop.is_cancelled()));
+        assert_eq!(lane.due(), None);
+    }
+}

@@ -1,0 +1,162 @@
+//! Drivers that hang, disks that are slow: the agent goes on listening, reporting and beating.
+
+use std::time::{Duration, Instant};
+
+use dockfleet_agent::engine::Timeouts;
+use dockfleet_agent::journal::Journal;
+use dockfleet_crds::{Entry, EntryState, Reason};
+use serde_json::json;
+
+use crate::agent::{Running, ready, start, start_with};
+use crate::bench::{Bench, network, plugin_volume, told, volume};
+use crate::cluster::Cluster;
+use crate::fake::{Fake, Fault, SHORT};
+
+const HANGS: &str = "POST /volumes/create sleepy";
+
+fn setup() -> (Fake, Cluster, tempfile::TempDir) {
+    (
+        Fake::start("1.52"),
+        Cluster::new(),
+        tempfile::tempdir().unwrap(),
+    )
+}
+
+/// Starts an agent whose changes of the engine may take longer than a test waits for a report.
+fn start_patient(fake: &Fake, cluster: &Cluster, state: &tempfile::TempDir) -> Running {
+    let timeouts = Timeouts {
+        change: Duration::from_secs(20),
+        ..SHORT
+    };
+    start_with(fake, cluster, state, |config| config.timeouts = timeouts)
+}
+
+#[tokio::test]
+async fn a_driver_that_twice_does_not_answer_waits_for_the_next_pass_and_others_go_on() {
+    let mut bench = Bench::new().await;
+    bench.fake.fault(HANGS, Fault::Hang);
+    let names: Vec<String> = (1..=5).map(|n| format!("a{n}")).collect();
+    let mut entries: Vec<Entry> = names.iter().map(|n| plugin_volume(n, "sleepy")).collect();
+    entries.push(volume("z"));
+    let report = bench.pass(&entries).await;
+    assert_eq!(told(&report, "z").0, EntryState::Ready);
+    assert_eq!(
+        bench.fake.changes().len(),
+        3,
+        "one local, two of the driver"
+    );
+    let unreachable = Some(Reason::EngineUnreachable);
+    for tried in ["a1", "a2"] {
+        let (state, reason, message) = told(&report, tried);
+        assert_eq!((state, reason), (EntryState::Failed, unreachable));
+        assert!(message.contains("no answer within 1 s"), "{message}");
+    }
+    for left in ["a3", "a4", "a5"] {
+        let (state, reason, message) = told(&report, left);
+        assert_eq!((state, reason), (EntryState::Pending, unreachable));
+        let says =
+            "driver sleepy did not answer for other entries; this one is tried in the next pass";
+        assert_eq!(message, says);
+    }
+    assert_eq!(report.unfinished, 5);
+    bench.fake.heal();
+    bench.settle(&entries).await;
+}
+
+#[tokio::test]
+async fn a_plugin_that_hangs_holds_up_neither_networks_nor_assignments() {
+    let (fake, cluster, state) = setup();
+    fake.fault(HANGS, Fault::Hang);
+    let mut entries: Vec<Entry> = (0..50)
+        .map(|n| plugin_volume(&format!("v{n:02}"), "sleepy"))
+        .collect();
+    entries.extend((0..20).map(|n| network(&format!("n{n:02}"))));
+    cluster.assign("hub", "uid", 1, &entries);
+    let running = start_patient(&fake, &cluster, &state);
+    cluster.until("networks", |c| ready(c, 1, 20)).await;
+    entries.push(network("later"));
+    cluster.assign("hub", "uid", 2, &entries);
+    cluster.until("a later network", |c| ready(c, 2, 21)).await;
+    let tried = fake.calls();
+    let tried = tried.iter().filter(|c| *c == "POST /volumes/create");
+    assert_eq!(tried.count(), 1, "the first of 50 is still waited for");
+    let status = cluster.assignment_status();
+    let volumes = status["entries"].as_array().unwrap();
+    let volumes = volumes.iter().filter(|e| e["state"] == json!("Pending"));
+    assert_eq!(volumes.count(), 50);
+    assert_eq!(cluster.ready_reason(), "Ready");
+    running.end().await;
+}
+
+#[tokio::test]
+async fn a_pause_takes_effect_between_two_actions() {
+    let (fake, cluster, state) = setup();
+    let slow = Duration::from_millis(300);
+    fake.fault("POST /volumes/create", Fault::Slow(slow));
+    let entries: Vec<Entry> = (0..30).map(|n| volume(&format!("v{n:02}"))).collect();
+    cluster.assign("hub", "uid", 1, &entries);
+    let running = start(&fake, &cluster, &state);
+    fake.until("the first two", |f| f.volumes().len() == 2)
+        .await;
+    cluster.pause(2);
+    cluster
+        .until("paused", |c| {
+            let status = c.assignment_status();
+            status["observedGeneration"] == json!(2)
+                && status["entries"][29]["reason"] == json!("Paused")
+        })
+        .await;
+    // One was under way, and the news of the pause may come with the next one just begun.
+    let made = fake.volumes().len();
+    assert!(made <= 4, "{made}");
+    running.end().await;
+    assert_eq!(fake.volumes().len(), made);
+}
+
+#[tokio::test]
+async fn an_agent_that_stops_ends_after_the_action_that_it_is_at() {
+    let (fake, cluster, state) = setup();
+    let slow = Duration::from_millis(300);
+    fake.fault("POST /volumes/create", Fault::Slow(slow));
+    let entries: Vec<Entry> = (0..30).map(|n| volume(&format!("v{n:02}"))).collect();
+    cluster.assign("hub", "uid", 1, &entries);
+    let running = start(&fake, &cluster, &state);
+    fake.until("the first two", |f| f.volumes().len() == 2)
+        .await;
+    running.end().await;
+    let made = fake.volumes().len();
+    assert!(made <= 4, "{made}");
+    // What was made is known to be: the pass looked once more.
+    let journal = Journal::read_only(state.path()).unwrap();
+    let owned = journal.records();
+    let owned = owned.values().filter(|r| r.was_ready);
+    assert_eq!(owned.count(), made);
+}
+
+#[tokio::test]
+async fn heartbeats_go_on_while_the_journal_waits_for_its_disk() {
+    let (fake, cluster, state) = setup();
+    let beat = Duration::from_millis(100);
+    let running = start_with(&fake, &cluster, &state, |config| config.heartbeat = beat);
+    cluster.until("a beat", |c| !c.beats().is_empty()).await;
+
+    // A write of the journal waits for this one as it would for a disk.
+    let disk = rusqlite::Connection::open(state.path().join("journal.db")).unwrap();
+    disk.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let begin = Instant::now();
+    cluster.assign("hub", "uid", 1, &[network("a")]);
+    cluster
+        .until("beats", |c| {
+            c.beats().iter().filter(|at| **at > begin).count() >= 20
+        })
+        .await;
+    assert_eq!(fake.changes(), Vec::<String>::new());
+    disk.execute_batch("COMMIT").unwrap();
+    cluster.until("generation 1", |c| ready(c, 1, 1)).await;
+    running.end().await;
+    let beats = cluster.beats();
+    let gaps = beats.windows(2).map(|w| w[1] - w[0]);
+    let longest = gaps.max().unwrap();
+    // A write that stopped the agent would stop it for the 5 s after which it is given up.
+    assert!(longest < Duration::from_secs(3), "a gap of {longest:?}");
+}
