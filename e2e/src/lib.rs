@@ -31,6 +31,7 @@ mod program;
 mod recording;
 mod tools;
 mod verdict;
+mod volume_plugin;
 mod wait;
 
 pub use dockfleet::Dockfleet;
@@ -44,4 +45,5 @@ pub use program::Output;
 pub use recording::{Recording, Version};
 pub use tools::{helm, promtool};
 pub use verdict::{Verdict, argo_health, kstatus};
+pub use volume_plugin::VolumePlugin;
 pub use wait::eventually;

@@ -77,7 +77,8 @@ impl Hearing {
             paused: spec.paused,
             host_generation: spec.host_generation,
             entries: spec.entries,
-        };
+        }
+        .sorted();
         // What is not durable yet is known all the same.
         match judge(&told, self.pending.as_ref().or(known)) {
             Judgement::Same => return false,
@@ -144,7 +145,7 @@ fn judge(told: &Snapshot, known: Option<&Snapshot>) -> Judgement {
 mod tests {
     use dockfleet_crds::Entry;
 
-    use super::{Judgement, judge};
+    use super::{Hearing, Judgement, judge};
     use crate::journal::Snapshot;
 
     fn snapshot(hub: &str, uid: &str, generation: i64) -> Snapshot {
@@ -154,6 +155,23 @@ mod tests {
             generation,
             ..Snapshot::default()
         }
+    }
+
+    #[test]
+    fn an_assignment_that_is_heard_again_is_no_new_one_whatever_the_order_of_its_kinds() {
+        let object = serde_json::json!({
+            "metadata": {"uid": "1", "generation": 3},
+            "spec": {"hub": "a", "entries": [
+                {"uid": "u1", "kind": "DockerVolume", "namespace": "n", "name": "v", "revision": "r", "spec": {}},
+                {"uid": "u2", "kind": "DockerNetwork", "namespace": "n", "name": "w", "revision": "r", "spec": {}},
+            ]},
+        });
+        let mut hearing = Hearing::default();
+        let told = |object: &serde_json::Value| Ok(serde_json::from_value(object.clone()).ok());
+        assert!(hearing.hear(told(&object), None));
+        let known = hearing.pending.take();
+        assert!(known.is_some());
+        assert!(!hearing.hear(told(&object), known.as_ref()));
     }
 
     #[test]

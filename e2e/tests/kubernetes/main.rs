@@ -34,4 +34,5 @@ mod rights;
 mod selection;
 mod tokens;
 mod two_fleets;
+mod unanswered;
 mod vitals;
