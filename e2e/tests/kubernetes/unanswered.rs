@@ -16,10 +16,13 @@ const VOLUMES: usize = 50;
 const WATCHED: Duration = Duration::from_secs(20);
 
 /// Applies networks and waits until all of them are ready; returns how long that took.
-fn time_to_ready(bench: &Bench, name: &str, beside: &str) -> Result<Duration> {
+fn time_to_ready(bench: &Bench, name: &str, block: u8, beside: &str) -> Result<Duration> {
     let mut yaml = beside.to_owned();
     for n in 0..NETWORKS {
-        yaml += &network(&format!("{name}-{n:02}"), "{hostSelector: {}}");
+        // An engine has 30 subnets of its own to give away.
+        let ipam = format!("ipam: {{config: [{{subnet: 10.{block}.{n}.0/24}}]}}");
+        let spec = format!("{{hostSelector: {{}}, {ipam}}}");
+        yaml += &network(&format!("{name}-{n:02}"), &spec);
     }
     let begin = Instant::now();
     bench.apply(&yaml)?;
@@ -39,7 +42,7 @@ fn i7_a_plugin_that_hangs_holds_up_no_network_no_heartbeat_and_no_pause() -> Res
     host.start_agent()?;
     bench.ready(&format!("dhost/h1 -n {FLEET}"))?;
     let plugin = VolumePlugin::start(&host.engine, "sleepy")?;
-    let usual = time_to_ready(&bench, "usual", "")?;
+    let usual = time_to_ready(&bench, "usual", 61, "")?;
 
     let mut volumes = String::new();
     for n in 0..VOLUMES {
@@ -50,7 +53,7 @@ fn i7_a_plugin_that_hangs_holds_up_no_network_no_heartbeat_and_no_pause() -> Res
             volume(&name, "{hostSelector: {}, driver: sleepy}")
         );
     }
-    let beside = time_to_ready(&bench, "beside", &volumes)?;
+    let beside = time_to_ready(&bench, "beside", 62, &volumes)?;
     assert_eq!(plugin.creates(), 1, "the first volume is still waited for");
 
     // Heartbeats go on: the Lease changes, and never takes much longer than its interval to do so.
