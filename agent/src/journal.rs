@@ -3,6 +3,7 @@
 //! A journal that is not there is a new one; a journal that is there and cannot be read is an error:
 //! an agent that forgot what it owns would take its own objects for strangers'.
 
+mod job;
 mod lock;
 mod schema;
 

@@ -17,6 +17,7 @@ pub mod engine;
 pub mod enrolment;
 pub mod heartbeat;
 mod host;
+pub mod jobs;
 pub mod journal;
 mod metrics;
 pub mod pass;

@@ -1,0 +1,281 @@
+//! Long jobs of entries, such as a backup: they run beside the passes, a few at a time.
+//!
+//! A job is data: what it is to do, and how far it is. It is saved in the journal before its first step
+//! and after each step, so that it is resumed where a process ended. A job that nobody wants any more is
+//! cancelled, and what it has left behind is cleaned up, also where that was begun by another process.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::effect::Effects;
+use crate::journal::{Journal, JournalError, Ledger};
+
+/// The most bytes that a job says of how far it is. It stands in the status of its entry.
+pub const MAX_DETAIL: usize = 200;
+
+/// A long job of one entry: what it is to do, and how far it is.
+pub trait Job: Clone + Debug + Serialize + DeserializeOwned + Send + Sync + 'static {
+    /// Does the next step, and returns the job as it is then, or nothing when it is done. A step that was
+    /// done already can be done again: a process may end before it is saved. It ends early when
+    /// `control` says that the job is to end. An error is a sentence without secrets.
+    fn step(self, control: &Control) -> impl Future<Output = Result<Option<Self>, String>> + Send;
+
+    /// Removes what the steps have left behind, as far as it is there.
+    fn clean_up(self) -> impl Future<Output = Result<(), String>> + Send;
+}
+
+/// What a job hears and says while it does a step.
+#[derive(Debug)]
+pub struct Control {
+    end: CancellationToken,
+    detail: watch::Sender<String>,
+}
+
+impl Control {
+    /// Returns when the job is to end: it is cancelled, or the agent stops.
+    pub async fn ended(&self) {
+        self.end.cancelled().await;
+    }
+
+    /// Says how far the job is, in at most [`MAX_DETAIL`] bytes; the rest is cut off.
+    pub fn detail(&self, text: &str) {
+        let mut end = text.len().min(MAX_DETAIL);
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        let text = text.get(..end).unwrap_or_default();
+        self.detail.send_replace(text.to_owned());
+    }
+}
+
+/// How a job ended.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is done.
+    Done,
+    /// It was cancelled, and nothing of it is left.
+    Cancelled,
+    /// A step or the cleaning failed, with why. It is in the journal, and goes on when it is wanted again.
+    Failed(String),
+    /// The agent stops. The job is in the journal, and the next process goes on with it.
+    Stopped,
+}
+
+/// A job as the journal has it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Saved<J> {
+    job: J,
+    /// It is being cleaned up, and never resumed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    cancelled: bool,
+}
+
+/// Long jobs of one family, at most a given number of them at the same time.
+#[derive(Debug)]
+pub struct Jobs<J> {
+    ledger: Arc<Ledger>,
+    effects: Effects,
+    most: usize,
+    stop: CancellationToken,
+    /// Jobs that wait for room, with what the journal has of them.
+    queue: VecDeque<(String, Saved<J>)>,
+    running: BTreeMap<String, Running>,
+    tasks: JoinSet<(String, Outcome)>,
+}
+
+#[derive(Debug)]
+struct Running {
+    cancel: CancellationToken,
+    detail: watch::Receiver<String>,
+}
+
+impl<J: Job> Jobs<J> {
+    /// Makes a lane for at most `most` jobs at the same time, until `stop`. Nothing runs before
+    /// [`Jobs::want`] has said what is wanted.
+    pub fn new(journal: &Journal, effects: Effects, most: usize, stop: CancellationToken) -> Self {
+        Self {
+            ledger: Arc::clone(journal.ledger()),
+            effects,
+            most,
+            stop,
+            queue: VecDeque::new(),
+            running: BTreeMap::new(),
+            tasks: JoinSet::new(),
+        }
+    }
+
+    /// Says which jobs are wanted, by the UID of the entry. Those that are not there begin or are resumed
+    /// as soon as there is room; all others are cancelled. A job in the journal that this version does not
+    /// understand is left as it is. An error where the journal cannot be read.
+    pub fn want(&mut self, wanted: BTreeMap<String, J>) -> Result<(), JournalError> {
+        for (uid, running) in &self.running {
+            if !wanted.contains_key(uid) {
+                running.cancel.cancel();
+            }
+        }
+        let mut saved = BTreeMap::new();
+        for (uid, body) in self.ledger.jobs()? {
+            saved.insert(uid, serde_json::from_str::<Saved<J>>(&body).ok());
+        }
+        let is_wanted = |uid: &String| wanted.contains_key(uid);
+        self.queue.clear();
+        for (uid, job) in &saved {
+            // What is to be cleaned up comes first: it may be in the way.
+            if let Some(job) = job
+                && (job.cancelled || !is_wanted(uid))
+            {
+                let cancelled = Saved {
+                    cancelled: true,
+                    ..job.clone()
+                };
+                self.queue.push_back((uid.clone(), cancelled));
+            }
+        }
+        for (uid, job) in wanted {
+            let job = match saved.remove(&uid) {
+                None => Saved {
+                    job,
+                    cancelled: false,
+                },
+                Some(Some(saved)) if !saved.cancelled => saved,
+                // It is cleaned up first, or another version's.
+                Some(_) => continue,
+            };
+            self.queue.push_back((uid, job));
+        }
+        let running = &self.running;
+        self.queue.retain(|(uid, _)| !running.contains_key(uid));
+        self.begin();
+        Ok(())
+    }
+
+    /// Waits until a job ends, and returns the UID of its entry and how it ended; nothing when no job runs.
+    pub async fn next(&mut self) -> Option<(String, Outcome)> {
+        let (uid, outcome) = match self.tasks.join_next().await? {
+            Ok(ended) => ended,
+            Err(err) => match err.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_) => return None,
+            },
+        };
+        self.running.remove(&uid);
+        self.begin();
+        Some((uid, outcome))
+    }
+
+    /// Returns how far the jobs are that run, by the UID of the entry.
+    pub fn details(&self) -> BTreeMap<String, String> {
+        let running = self.running.iter();
+        running
+            .map(|(uid, r)| (uid.clone(), r.detail.borrow().clone()))
+            .collect()
+    }
+
+    /// Begins jobs that wait, as far as there is room.
+    fn begin(&mut self) {
+        while self.running.len() < self.most && !self.stop.is_cancelled() {
+            let Some((uid, saved)) = self.queue.pop_front() else {
+                return;
+            };
+            let cancel = CancellationToken::new();
+            let (detail, receiver) = watch::channel(String::new());
+            let work = JobWork {
+                uid: uid.clone(),
+                ledger: Arc::clone(&self.ledger),
+                effects: self.effects.clone(),
+                cancel: cancel.clone(),
+                stop: self.stop.clone(),
+            };
+            let running = Running {
+                cancel,
+                detail: receiver,
+            };
+            self.running.insert(uid.clone(), running);
+            self.tasks.spawn(async move {
+                let outcome = work.run(saved, detail).await;
+                (uid, outcome.unwrap_or_else(Outcome::Failed))
+            });
+        }
+    }
+}
+
+/// What a job runs with.
+struct JobWork {
+    uid: String,
+    ledger: Arc<Ledger>,
+    effects: Effects,
+    cancel: CancellationToken,
+    stop: CancellationToken,
+}
+
+impl JobWork {
+    async fn run<J: Job>(
+        &self,
+        mut saved: Saved<J>,
+        detail: watch::Sender<String>,
+    ) -> Result<Outcome, String> {
+        let end = self.stop.child_token();
+        let control = Control {
+            end: end.clone(),
+            detail,
+        };
+        // A step hears of a cancellation as it does of a stop.
+        let cancel = self.cancel.clone();
+        let follows = tokio::spawn(async move {
+            cancel.cancelled().await;
+            end.cancel();
+        });
+        let _follows = tokio_util::task::AbortOnDropHandle::new(follows);
+        self.save(&saved).await?;
+        loop {
+            if saved.cancelled || self.cancel.is_cancelled() {
+                return self.clean_up(saved).await;
+            }
+            if self.stop.is_cancelled() {
+                return Ok(Outcome::Stopped);
+            }
+            match saved.job.clone().step(&control).await {
+                Ok(None) => {
+                    self.drop_saved().await?;
+                    return Ok(Outcome::Done);
+                }
+                Ok(Some(job)) => saved.job = job,
+                // It ended early because it was to.
+                Err(_) if control.end.is_cancelled() => continue,
+                Err(why) => return Ok(Outcome::Failed(why)),
+            }
+            self.save(&saved).await?;
+        }
+    }
+
+    async fn clean_up<J: Job>(&self, mut saved: Saved<J>) -> Result<Outcome, String> {
+        if !saved.cancelled {
+            saved.cancelled = true;
+            self.save(&saved).await?;
+        }
+        saved.job.clean_up().await?;
+        self.drop_saved().await?;
+        Ok(Outcome::Cancelled)
+    }
+
+    async fn save<J: Job>(&self, saved: &Saved<J>) -> Result<(), String> {
+        let body = serde_json::to_string(saved).map_err(|err| err.to_string())?;
+        let saved = self.ledger.keep_job(self.uid.clone(), body, &self.effects);
+        saved.await.map_err(|err| crate::pass::sentence(&err))
+    }
+
+    async fn drop_saved(&self) -> Result<(), String> {
+        let dropped = self.ledger.end_job(self.uid.clone(), &self.effects);
+        dropped.await.map_err(|err| crate::pass::sentence(&err))
+    }
+}
+
+#[cfg(test)]
+mod tests;
