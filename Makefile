@@ -29,7 +29,7 @@ fleet-down: ## end everything that fleet-up started
 ##
 
 .PHONY: test
-test: deps tools lint doc unit e2e ## deps, tools, lint, doc, unit, e2e: everything; what CI runs
+test: deps compile lint doc unit e2e ## deps, compile, lint, doc, unit, e2e: everything; what CI runs
 	@echo "make test: all passed"
 
 .PHONY: deps
@@ -43,6 +43,17 @@ tools: ## build Kubernetes, the newest Docker Engine and test tools from Go modu
 	e2e/tools/build.sh kstatus
 	e2e/tools/build.sh helm
 	e2e/tools/build.sh promtool
+
+.PHONY: compile
+compile: ## tools, and all Rust code, side by side
+	@$(MAKE) --no-print-directory tools & tools=$$!; \
+	cargo test --locked --workspace --no-run; \
+	wait $$tools
+
+.PHONY: proof
+proof: deps compile ## the long sweeps whole: every crash point, every write of a leader (root or sudo)
+	DOCKFLEET_PROOF=1 scripts/e2e.sh --test sweep --test leader
+	PROPTEST_CASES=4096 cargo test --locked -p dockfleet-planner --test properties
 
 .PHONY: lint
 lint: ## formatting and clippy, warnings are errors
