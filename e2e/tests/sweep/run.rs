@@ -170,10 +170,9 @@ impl Run<'_> {
         });
         waited.with_context(|| agent.log())?;
         // It says that all is done a moment before the effect is counted that it is killed after.
-        let counted = if crash == Crash::Never {
-            Duration::ZERO
-        } else {
-            COUNTED
+        let counted = match crash {
+            Crash::After(_) => COUNTED,
+            Crash::Never | Crash::Always => Duration::ZERO,
         };
         let _ = eventually("the count of the last effect", counted, || {
             agent.exit_status().ok_or_else(|| "it goes on".to_owned())
