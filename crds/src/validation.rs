@@ -64,6 +64,17 @@ pub fn admit(kind: &str, object: &Value, old: Option<&Value>) -> Result<Value, V
     }
 }
 
+/// Returns the entries of maps that have no value, such as `spec.labels.team`: an API server leaves them
+/// out, as [`admit`] does.
+pub fn without_value(kind: &str, object: &Value) -> Vec<String> {
+    let mut paths = Vec::new();
+    let spec = schema::of(kind).and_then(|schema| schema.raw.pointer("/properties/spec"));
+    if let (Some(schema), Some(spec)) = (spec, object.get("spec")) {
+        defaults::without_value(schema, spec, "spec", &mut paths);
+    }
+    paths
+}
+
 /// Compiles the schema of `kind`, and of its rules those that concern every document, where that was
 /// not done yet. [`validate`] does it too, in the time of the first document.
 pub fn prepare(kind: &str) {
@@ -88,6 +99,7 @@ fn stored(schema: &Value, object: &Value) -> Value {
     if let Value::Object(fields) = &mut object {
         fields.remove("status");
     }
+    metadata::fill(&mut object);
     object
 }
 

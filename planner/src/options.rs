@@ -6,6 +6,9 @@
 use std::collections::BTreeMap;
 
 use dockfleet_crds::network::DockerNetworkSpec;
+use dockfleet_crds::volume::DockerVolumeSpec;
+
+use crate::secret;
 
 /// MTU of bridge networks, in bytes.
 pub const MTU: &str = "com.docker.network.driver.mtu";
@@ -102,6 +105,25 @@ pub fn warnings(spec: &DockerNetworkSpec) -> Vec<String> {
         .collect()
 }
 
+/// Returns a warning where an option holds a password that everybody who reads the resource sees. The
+/// value is in no warning.
+pub fn volume_warnings(spec: &DockerVolumeSpec) -> Vec<String> {
+    let kind = spec.options.get("type").map_or("", String::as_str);
+    let better = match kind {
+        "cifs" | "smb3" => "write the field cifs in place of options, with credentialsSecret",
+        _ => "name a file on the host that holds it, if the driver can read one",
+    };
+    let places = secret::telling(&spec.options).into_iter();
+    places
+        .map(|place| {
+            format!(
+                "options: {place} looks like a credential, which everybody sees who reads this resource or asks \
+                 the engine; {better}"
+            )
+        })
+        .collect()
+}
+
 /// A map of options that takes only what is set.
 #[derive(Debug, Default)]
 pub(crate) struct Options(BTreeMap<String, String>);
@@ -129,6 +151,34 @@ mod tests {
 
     use super::*;
     use crate::fixtures::map;
+
+    /// Invariant 9.
+    #[test]
+    fn i9_a_credential_among_raw_options_is_warned_about_without_its_value() {
+        let told = |options: &[(&str, &str)]| {
+            volume_warnings(&DockerVolumeSpec {
+                options: map(options),
+                ..DockerVolumeSpec::default()
+            })
+        };
+        let share = [("type", "cifs"), ("o", "username=a,password=hunter2")];
+        assert_eq!(
+            told(&share),
+            [
+                "options: password in o looks like a credential, which everybody sees who reads this resource or \
+                 asks the engine; write the field cifs in place of options, with credentialsSecret"
+            ]
+        );
+        let [told_of_plugin] = told(&[("sftp-pass", "hunter2")]).try_into().unwrap();
+        assert!(
+            told_of_plugin.starts_with("options: sftp-pass looks like a credential"),
+            "{told_of_plugin}"
+        );
+        assert_eq!(
+            told(&[("type", "nfs"), ("o", "addr=192.0.2.1,soft")]),
+            Vec::<String>::new()
+        );
+    }
 
     #[test]
     fn an_option_that_the_driver_does_not_know_is_warned_about_once() {

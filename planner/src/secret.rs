@@ -3,6 +3,8 @@
 //! A mount takes its password among its options, an engine shows them to whoever asks, and a
 //! difference goes into a status and a message.
 
+use std::collections::BTreeMap;
+
 use dockfleet_crds::FieldDiff;
 
 /// What stands in the place of a credential.
@@ -29,6 +31,25 @@ pub(crate) fn hide(diff: &mut [FieldDiff]) {
             };
         }
     }
+}
+
+/// Returns the places in options that hold credentials, such as `password in o`.
+pub(crate) fn telling(options: &BTreeMap<String, String>) -> Vec<String> {
+    let mut places = Vec::new();
+    for (key, value) in options {
+        if is_telling(key) {
+            places.push(key.clone());
+            continue;
+        }
+        let items = value.split(',').filter_map(|item| item.split_once('='));
+        let inner = items.map(|(inner, _)| inner.trim());
+        places.extend(
+            inner
+                .filter(|inner| is_telling(inner))
+                .map(|inner| format!("{inner} in {key}")),
+        );
+    }
+    places
 }
 
 /// Takes credentials out of a list such as `addr=192.0.2.1,username=a,password=b`.

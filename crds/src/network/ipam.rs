@@ -152,6 +152,30 @@ fn gateway_rules(schema: &mut Schema) {
                 ),
                 message: "'gateway %s is not inside subnet %s; choose an address of it'.format([self.gateway, self.subnet])",
             },
+            Rule {
+                rule: concat!(
+                    "!has(self.gateway) || !isIP(self.gateway) || !",
+                    is_block!("self.subnet"),
+                    " || self.gateway.contains(':') || cidr(self.subnet).prefixLength() > 30",
+                    " || !(cidr(self.subnet).ip() == ip(self.gateway))"
+                ),
+                message: "'gateway %s is the network address of subnet %s, which no interface can have; choose another address of it'.format([self.gateway, self.subnet])",
+            },
+            Rule {
+                // The broadcast address is the one before the next subnet of that size. `> 0`, because an
+                // API server cannot tell what `!=` of two numbers costs.
+                rule: concat!(
+                    "!has(self.gateway) || !isIP(self.gateway) || !",
+                    is_block!("self.subnet"),
+                    " || self.gateway.contains(':') || cidr(self.subnet).prefixLength() > 30",
+                    " || !cidr(self.subnet).containsIP(self.gateway)",
+                    " || [self.gateway.split('.')].all(g, (int(g[0]) * 16777216 + int(g[1]) * 65536 + int(g[2]) * 256 + int(g[3]) + 1)",
+                    " % [4294967296, 2147483648, 1073741824, 536870912, 268435456, 134217728, 67108864, 33554432, 16777216,",
+                    " 8388608, 4194304, 2097152, 1048576, 524288, 262144, 131072, 65536, 32768, 16384, 8192, 4096, 2048, 1024,",
+                    " 512, 256, 128, 64, 32, 16, 8, 4][cidr(self.subnet).prefixLength()] > 0)"
+                ),
+                message: "'gateway %s is the broadcast address of subnet %s, which no interface can have; choose another address of it'.format([self.gateway, self.subnet])",
+            },
         ],
     );
 }
@@ -176,6 +200,10 @@ fn aux_addresses_rules(schema: &mut Schema) {
             Rule {
                 rule: "!has(self.auxAddresses) || !has(self.gateway) || !isIP(self.gateway) || self.auxAddresses.all(k, !isIP(self.auxAddresses[k]) || !(ip(self.auxAddresses[k]) == ip(self.gateway)))",
                 message: "'auxAddresses has %s, which is the gateway; remove it, since no container gets the gateway\\'s address'.format([self.gateway])",
+            },
+            Rule {
+                rule: "!has(self.auxAddresses) || [self.auxAddresses.map(k, self.auxAddresses[k])].all(l, l.all(a, l.indexOf(a) == l.lastIndexOf(a)))",
+                message: "'auxAddresses has %s more than once; give each name an address of its own'.format([[self.auxAddresses.map(k, self.auxAddresses[k])].map(l, l.filter(a, l.indexOf(a) < l.lastIndexOf(a))[0])[0]])",
             },
         ],
     );

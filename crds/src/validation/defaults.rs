@@ -40,6 +40,31 @@ fn fill_object(schema: &Value, fields: &Map<String, Value>) -> Map<String, Value
     filled
 }
 
+/// Adds the paths of the entries of maps that are null, and that [`fill`] leaves out.
+pub(super) fn without_value(schema: &Value, value: &Value, path: &str, paths: &mut Vec<String>) {
+    match value {
+        Value::Object(fields) => {
+            let others = schema.get("additionalProperties");
+            for (name, value) in fields {
+                let path = format!("{path}.{name}");
+                let own = schema.get("properties").and_then(|p| p.get(name));
+                match own.or(others) {
+                    Some(_) if own.is_none() && value.is_null() => paths.push(path),
+                    Some(schema) => without_value(schema, value, &path, paths),
+                    None => {}
+                }
+            }
+        }
+        Value::Array(items) => {
+            let schema = schema.get("items").unwrap_or(&Value::Null);
+            for (index, item) in items.iter().enumerate() {
+                without_value(schema, item, &format!("{path}[{index}]"), paths);
+            }
+        }
+        _ => {}
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;

@@ -12,6 +12,7 @@ pub struct FieldError {
     /// What is wrong and what would be right.
     pub message: String,
     kind: Kind,
+    hint: Option<String>,
 }
 
 /// What an API server calls the mistake, as far as it matters to what is checked next.
@@ -32,6 +33,7 @@ impl FieldError {
             path: path.into(),
             message: message.into(),
             kind: Kind::Value,
+            hint: None,
         }
     }
 
@@ -41,6 +43,7 @@ impl FieldError {
             path: path.into(),
             message: message.into(),
             kind: Kind::Structure,
+            hint: None,
         }
     }
 
@@ -50,6 +53,7 @@ impl FieldError {
             path: path.into(),
             message: message.into(),
             kind: Kind::Document,
+            hint: None,
         }
     }
 
@@ -57,6 +61,16 @@ impl FieldError {
     pub(super) fn unknown_field(path: String) -> Self {
         let message = format!("unknown field \"{path}\"");
         Self::document(path, message)
+    }
+
+    /// Adds what is most likely meant.
+    pub(super) fn with_hint(self, hint: Option<String>) -> Self {
+        Self { hint, ..self }
+    }
+
+    /// Returns what is most likely meant, which an API server does not say.
+    pub fn hint(&self) -> Option<&str> {
+        self.hint.as_deref()
     }
 
     /// A kind that there is no CRD for, in the words of kubectl.

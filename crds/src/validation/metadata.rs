@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::error::{FieldError, quoted};
+use super::structure::quotes;
 
 const LABEL: &str = "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an \
     alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', \
@@ -24,22 +25,23 @@ pub(super) fn undecodable(object: &Value) -> Vec<FieldError> {
         .into_iter()
         .filter_map(|name| {
             let value = metadata?.get(name)?;
-            (!value.is_string() && !value.is_null()).then(|| cannot_read(name, value, "string"))
+            (!value.is_string() && !value.is_null())
+                .then(|| cannot_read(name, name, value, "string"))
         });
     let maps = ["annotations", "labels"].into_iter().filter_map(|name| {
         let map = metadata?.get(name)?;
         let Some(map) = map.as_object() else {
-            return (!map.is_null()).then(|| cannot_read(name, map, "map[string]string"));
+            return (!map.is_null()).then(|| cannot_read(name, name, map, "map[string]string"));
         };
-        let wrong = map
-            .values()
-            .find(|value| !value.is_string() && !value.is_null())?;
-        Some(cannot_read(name, wrong, "string"))
+        let (key, wrong) = map
+            .iter()
+            .find(|(_, value)| !value.is_string() && !value.is_null())?;
+        Some(cannot_read(name, &format!("{name}.{key}"), wrong, "string"))
     });
     texts.chain(maps).take(1).collect()
 }
 
-fn cannot_read(field: &str, value: &Value, want: &str) -> FieldError {
+fn cannot_read(field: &str, place: &str, value: &Value, want: &str) -> FieldError {
     let have = match value {
         Value::Bool(_) => "bool",
         Value::Number(_) => "number",
@@ -49,11 +51,25 @@ fn cannot_read(field: &str, value: &Value, want: &str) -> FieldError {
         Value::Null => "null",
     };
     FieldError::document(
-        format!("metadata.{field}"),
+        format!("metadata.{place}"),
         format!(
             "json: cannot unmarshal {have} into Go struct field ObjectMeta.{field} of type {want}"
         ),
     )
+    .with_hint(quotes(value, want).map(|hint| format!("metadata.{place}: {hint}")))
+}
+
+/// Gives labels and annotations without a value an empty text: an API server reads them into a map of
+/// texts, in which null is that.
+pub(super) fn fill(object: &mut Value) {
+    for pointer in ["/metadata/labels", "/metadata/annotations"] {
+        let map = object.pointer_mut(pointer).and_then(Value::as_object_mut);
+        for (_, value) in map.into_iter().flatten() {
+            if value.is_null() {
+                *value = Value::from("");
+            }
+        }
+    }
 }
 
 /// Returns what is wrong with names, labels and annotations.

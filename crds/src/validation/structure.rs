@@ -110,12 +110,13 @@ fn tell(error: &ValidationError<'_>, path: String, format: Option<&str>) -> Fiel
                 (Some(format), Value::Bool(_) | Value::Object(_)) => ("", format.to_owned()),
                 _ => (type_name(value), wanted(kind)),
             };
-            FieldError::structure(
+            let told = FieldError::structure(
                 &path,
                 format!(
                     "Invalid value: \"{have}\": {path} in body must be of type {want}: \"{have}\""
                 ),
-            )
+            );
+            told.with_hint(quotes(value, &wanted(kind)).map(str::to_owned))
         }
         Kind::MaxLength { limit } => {
             let bytes = if *limit == 1 { "byte" } else { "bytes" };
@@ -154,6 +155,20 @@ fn tell(error: &ValidationError<'_>, path: String, format: Option<&str>) -> Fiel
         Kind::Pattern { pattern } => invalid(&quoted(value), format!("should match '{pattern}'")),
         // No keyword of our schemas comes here; whatever one day does is refused all the same.
         _ => FieldError::structure(&path, format!("Invalid value: {}: {error}", quoted(value))),
+    }
+}
+
+/// Returns what quotes have to do with a wrong type.
+pub(super) fn quotes(have: &Value, want: &str) -> Option<&'static str> {
+    match (have, want) {
+        (Value::Number(_) | Value::Bool(_), "string") => Some("put the value into quotes"),
+        (Value::String(_), "boolean") => Some("write true or false, without quotes"),
+        (Value::Number(_), "boolean") => Some("write true or false"),
+        (Value::String(text), "integer") if text.parse::<i64>().is_ok() => {
+            Some("write the number without quotes")
+        }
+        (Value::Number(_) | Value::String(_), "integer") => Some("write a whole number"),
+        _ => None,
     }
 }
 

@@ -205,7 +205,7 @@ fn a_rule_on_a_text_shows_the_text() {
             &json!({"hostSelector": {}, "tmpfs": {"size": "64MB"}})
         ),
         [
-            "spec.tmpfs.size: Invalid value: \"64MB\": a size is a whole number and at most one unit out of Ki, Mi, \
+            "spec.tmpfs.size: Invalid value: \"64MB\": a size is a whole number from 1 on and at most one unit out of Ki, Mi, \
              Gi, Ti, k, M, G, T, such as 10Gi"
         ],
     );

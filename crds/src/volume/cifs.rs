@@ -3,6 +3,7 @@
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 
+use super::source::MAX_ID;
 use crate::schema::{Rule, plain_options, rules_at};
 
 /// The label, with the value `true`, by which the owner of a Secret allows Dockfleet to hand it to
@@ -28,13 +29,13 @@ pub struct CifsSource {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
     pub version: Option<String>,
-    /// Number of the user that owns every file.
+    /// Number of the user that owns every file, at most 4294967294.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0))]
+    #[schemars(range(min = 0, max = MAX_ID))]
     pub uid: Option<i64>,
-    /// Number of the group that owns every file.
+    /// Number of the group that owns every file, at most 4294967294.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0))]
+    #[schemars(range(min = 0, max = MAX_ID))]
     pub gid: Option<i64>,
     /// Permissions of every file in octal, such as `0640`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

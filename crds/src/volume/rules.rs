@@ -70,7 +70,7 @@ fn options(schema: &mut Schema) {
         &[
             Rule {
                 rule: "!has(self.options) || !(has(self.tmpfs) || has(self.bind) || has(self.nfs) || has(self.cifs)) || !self.options.exists(k, k in ['type', 'o', 'device'])",
-                message: "'options sets %s, which the source sets itself; remove it from options'.format([self.options.filter(k, k in ['type', 'o', 'device'])[0]])",
+                message: "'options sets %s, which the source sets itself; remove it from options%s'.format([self.options.filter(k, k in ['type', 'o', 'device'])[0], 'o' in self.options && (has(self.nfs) || has(self.cifs)) ? ', and write mount options in mountOptions of the source' : ''])",
             },
             Rule {
                 rule: "!has(self.options) || !has(self.size) || !('size' in self.options)",
@@ -81,11 +81,11 @@ fn options(schema: &mut Schema) {
                 message: "'driver local has no option %s; it knows type, o, device and size'.format([self.options.filter(k, !(k in ['type', 'o', 'device', 'size']))[0]])",
             },
             Rule {
-                rule: "!has(self.options) || self.driver != 'local' || ('type' in self.options) == ('device' in self.options)",
+                rule: "!has(self.options) || self.driver != 'local' || has(self.tmpfs) || has(self.bind) || has(self.nfs) || has(self.cifs) || ('type' in self.options) == ('device' in self.options)",
                 message: "'driver local takes the options type and device only together, and %s is missing; set both'.format(['type' in self.options ? 'device' : 'type'])",
             },
             Rule {
-                rule: "!has(self.options) || self.driver != 'local' || !('o' in self.options) || 'device' in self.options || 'type' in self.options",
+                rule: "!has(self.options) || self.driver != 'local' || has(self.tmpfs) || has(self.bind) || has(self.nfs) || has(self.cifs) || !('o' in self.options) || 'device' in self.options || 'type' in self.options",
                 message: "'driver local takes the option o = %s only with type and device; set them too'.format([self.options['o']])",
             },
         ],

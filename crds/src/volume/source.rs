@@ -4,6 +4,9 @@ use crate::schema::{Rule, plain_options, rules, rules_at};
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 
+/// The largest number of a user or group; the kernel keeps the one above it for "none".
+pub(super) const MAX_ID: i64 = 4_294_967_294;
+
 /// A file system in memory.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -17,13 +20,13 @@ pub struct TmpfsSource {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
     pub mode: Option<String>,
-    /// Number of the user that owns its root.
+    /// Number of the user that owns its root, at most 4294967294.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0))]
+    #[schemars(range(min = 0, max = MAX_ID))]
     pub uid: Option<i64>,
-    /// Number of the group that owns its root.
+    /// Number of the group that owns its root, at most 4294967294.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0))]
+    #[schemars(range(min = 0, max = MAX_ID))]
     pub gid: Option<i64>,
 }
 
@@ -71,7 +74,7 @@ pub(super) fn quantity(schema: &mut Schema) {
         &[Rule {
             // The pattern of `crate::quantity`, which a test holds equal.
             rule: "self.matches('^[1-9][0-9]{0,15}(Ki|Mi|Gi|Ti|k|M|G|T)?$')",
-            message: "'a size is a whole number and at most one unit out of Ki, Mi, Gi, Ti, k, M, G, T, such as 10Gi'",
+            message: "'a size is a whole number from 1 on and at most one unit out of Ki, Mi, Gi, Ti, k, M, G, T, such as 10Gi'",
         }],
     );
 }
