@@ -122,6 +122,7 @@ impl Engine {
             os: told.os.unwrap_or_default(),
             architecture: told.arch.unwrap_or_default(),
             capabilities: capability::of(api),
+            ..EngineFacts::default()
         };
         let docker = docker.with_request_modifier(move |request| versioned(request, api));
         Ok(Self {
@@ -144,7 +145,22 @@ impl Engine {
         let answer = Self::connect_within(endpoint, timeouts).await;
         measure(vitals, Call::Version, begin, &answer);
         let vitals = Some(Arc::clone(vitals));
-        Ok(Self { vitals, ..answer? })
+        Ok(Self { vitals, ..answer? }.identified().await)
+    }
+
+    /// Asks the engine which one it is. One that does not say, or a proxy before it that does not let
+    /// it, has no identity, and is worked with all the same.
+    pub async fn identified(mut self) -> Self {
+        let call = self.docker.info();
+        match self.count(Call::Info, self.timeouts.connect, call).await {
+            Ok(info) => {
+                self.facts.id = info.id;
+                self.facts.hostname = info.name;
+                self.facts.data_root = info.docker_root_dir;
+            }
+            Err(err) => tracing::debug!(error = err.sentence(), "the engine has no identity"),
+        }
+        self
     }
 
     /// Returns what the engine said of itself.

@@ -59,11 +59,25 @@ impl HostView {
             .collect();
         DockerHostStatus {
             observed_generation: self.generation,
-            engine: self.engine.clone().or_else(|| before.engine.clone()),
+            engine: known(self.engine.as_ref(), before.engine.as_ref()),
             agent: Some(self.agent.clone()),
             entries: self.counts,
             conditions: condition::merge(&before.conditions, &verdicts, self.generation, now),
         }
+    }
+}
+
+/// Returns what is known of the engine: an engine that does not say now which one it is, is still the
+/// one that it was.
+fn known(now: Option<&EngineFacts>, before: Option<&EngineFacts>) -> Option<EngineFacts> {
+    match (now, before) {
+        (Some(now), Some(before)) if now.identity().is_none() => Some(EngineFacts {
+            id: before.id.clone(),
+            hostname: before.hostname.clone(),
+            data_root: before.data_root.clone(),
+            ..now.clone()
+        }),
+        (now, before) => now.or(before).cloned(),
     }
 }
 
@@ -135,6 +149,25 @@ mod tests {
         assert_eq!(away.engine, Some(facts));
         assert_eq!(away.conditions[0].reason, "EngineUnreachable");
         assert_eq!(away.conditions[0].last_transition_time, at(3));
+    }
+
+    #[test]
+    fn an_engine_that_does_not_say_which_one_it_is_is_still_the_same() {
+        let facts = |version: &str, id: Option<&str>| EngineFacts {
+            version: version.to_owned(),
+            id: id.map(str::to_owned),
+            hostname: id.map(|_| "web-1".to_owned()),
+            data_root: id.map(|_| "/var/lib/docker".to_owned()),
+            ..EngineFacts::default()
+        };
+        let status = |engine, before: &DockerHostStatus| {
+            view(Standing::Ready, Some(engine)).status(before, &at(1))
+        };
+        let first = status(facts("28.0", Some("a")), &DockerHostStatus::default());
+        let silent = status(facts("29.0", None), &first);
+        assert_eq!(silent.engine, Some(facts("29.0", Some("a"))));
+        let other = status(facts("29.0", Some("b")), &silent);
+        assert_eq!(other.engine, Some(facts("29.0", Some("b"))));
     }
 
     #[test]

@@ -18,7 +18,8 @@ use prometheus_client::registry::{Registry, Unit};
 
 /// The kinds of entry, as labels.
 /// How a call to the engine can fail, as labels.
-pub(crate) const FAILURES: [&str; 6] = [
+pub(crate) const FAILURES: [&str; 7] = [
+    "busy",
     "exists",
     "in-use",
     "not-found",

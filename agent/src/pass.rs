@@ -468,6 +468,7 @@ fn judge(planned: &mut Planned, err: &EngineError) {
         (EngineError::Refused(_) | EngineError::TooOld { .. }, _) => {
             (EntryState::Failed, Reason::EngineRefused)
         }
+        (EngineError::Busy(_), _) => (EntryState::Failed, Reason::EngineBusy),
         (EngineError::Unreachable { .. }, _) => (EntryState::Failed, Reason::EngineUnreachable),
     };
     let message = match err {

@@ -20,7 +20,7 @@ pub(crate) struct Pause {
 impl Pause {
     /// Puts together what the DockerHost says and what the file does; either of them is enough.
     pub(crate) fn of(told: bool, file: Option<String>) -> Option<Self> {
-        let spec = "spec.paused of the DockerHost is true";
+        let spec = "spec.paused of the DockerHost is true, or its condition Stalled says why";
         let (reason, message) = match (told, file) {
             (false, None) => return None,
             (true, None) => ("SpecPaused", spec.to_owned()),
@@ -97,7 +97,7 @@ mod tests {
         let reason = |told, file: Option<&str>| {
             Pause::of(told, file.map(str::to_owned)).map(|p| (p.reason, p.message))
         };
-        let spec = "spec.paused of the DockerHost is true";
+        let spec = "spec.paused of the DockerHost is true, or its condition Stalled says why";
         assert_eq!(reason(true, None), Some(("SpecPaused", spec.to_owned())));
         let both = Some(("SpecPaused", format!("{spec}; a file")));
         assert_eq!(reason(true, Some("a file")), both);

@@ -1,6 +1,7 @@
 //! Files instead of Kubernetes: the same planner and the same agent code, in one process.
 
 mod elsewhere;
+mod engines;
 mod files;
 mod identity;
 mod login;
@@ -13,6 +14,7 @@ use std::future::Future;
 
 use futures::StreamExt;
 
+pub(crate) use engines::{Claims, Connected, Engines};
 pub(crate) use files::{Files, load, local, read};
 pub(crate) use prune::{Prunable, Prune, prunable};
 pub(crate) use target::Target;

@@ -7,6 +7,7 @@
 //! - an edit of a resource: the hosts it selects or is on, and itself;
 //! - an edit of a Secret: the resources that name it, and their hosts;
 //! - a report of an agent: the resources whose entries it speaks differently of;
+//! - the engine that a host's agent reports: the hosts that have the same one;
 //! - a host's labels or `allowedNamespaces`: that host, and the resources that select it;
 //! - a namespace's labels: the hosts that ask for them, of the resources in it; and the hosts in it,
 //!   where it becomes or ceases to be a fleet namespace.
@@ -24,12 +25,14 @@ mod leaving;
 mod parent_work;
 mod resources;
 mod returned;
+mod sharing;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use dockfleet_crds::host::EngineIdentity;
 use dockfleet_crds::{DockerHost, HostAssignment};
 use dockfleet_planner::assignment::{Fate, Refusal};
 use dockfleet_planner::brake::Limits;
@@ -61,6 +64,8 @@ pub(crate) struct Index {
     /// Namespace of hosts that needs no label to be one.
     fleet_namespace: String,
     hosts: BTreeMap<Name, HostState>,
+    /// The hosts of each engine.
+    engines: BTreeMap<EngineIdentity, BTreeSet<Name>>,
     /// Hosts whose assignment has an entry of a resource, known or not.
     holders: BTreeMap<Uid, BTreeSet<Name>>,
     namespaces: NamespaceLabels,
@@ -97,6 +102,10 @@ struct HostState {
     unreadable: BTreeSet<Watched>,
     pulse: heartbeats::Pulse,
     leave: leaving::Leave,
+    /// Its engine, where its agent has reported that.
+    engine: Option<EngineIdentity>,
+    /// An older host has the same engine.
+    shared: Option<sharing::Shared>,
     /// A write failed, and may have been carried out nevertheless: nothing is decided before the
     /// assignment was read.
     uncertain: bool,
@@ -161,6 +170,7 @@ impl Index {
             parents: BTreeMap::new(),
             uids: BTreeMap::new(),
             hosts: BTreeMap::new(),
+            engines: BTreeMap::new(),
             holders: BTreeMap::new(),
             namespaces: NamespaceLabels::new(),
             secrets: credentials::Secrets::default(),

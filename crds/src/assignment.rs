@@ -59,7 +59,8 @@ pub struct HostAssignmentSpec {
     /// Generation of the DockerHost that this was made from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host_generation: Option<i64>,
-    /// The DockerHost is paused: nothing is changed on the host.
+    /// The DockerHost is paused, or shares its engine with an older one: nothing is changed on the
+    /// host.
     // Always written: an apply without it would leave it as the create had it.
     #[serde(default)]
     pub paused: bool,
@@ -257,8 +258,13 @@ pub enum Reason {
     Invalid,
     /// The engine refused.
     EngineRefused,
-    /// The engine could not be asked, or did not answer.
+    /// The engine refused for now: what it needs for it is taken or does not answer, such as an
+    /// address pool or a plugin.
+    EngineBusy,
+    /// The engine could not be asked, did not answer, or says that it does not work itself.
     EngineUnreachable,
+    /// Another DockerHost has the same engine.
+    EngineShared,
     /// The journal could not be written; nothing was done.
     JournalFailed,
     /// The credentials of a mount cannot be had: their Secret is not there, not whole, or not
@@ -283,18 +289,21 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// Whether the agent goes on trying, so that the state may end without anybody's doing.
+    /// Whether the state may end without anybody acting.
     pub fn ends_by_itself(self) -> bool {
         match self {
             Self::Progressing
             | Self::InUse
-            | Self::EngineRefused
+            | Self::EngineBusy
             | Self::EngineUnreachable
             | Self::JournalFailed
             | Self::Offline
             // Their Secret is watched.
             | Self::CredentialsMissing => true,
-            Self::Conflict
+            // It is tried again all the same: a person may have acted on the host.
+            Self::EngineRefused
+            | Self::EngineShared
+            | Self::Conflict
             | Self::Drifted
             | Self::Missing
             | Self::Lost

@@ -143,8 +143,8 @@ pub struct DirectConnection {
     pub cert_path: Option<String>,
 }
 
-/// Status of a DockerHost, written by its agent, but for the conditions Reachable and Clean, which
-/// are the controller's.
+/// Status of a DockerHost, written by its agent, but for the conditions Reachable, Clean and Stalled,
+/// which are the controller's.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(transform = unobserved)]
@@ -161,7 +161,7 @@ pub struct DockerHostStatus {
     /// How many of the host's entries are in which state.
     #[serde(default)]
     pub entries: EntryCounts,
-    /// Ready, Paused, Reachable and Clean, by the conventions of Kubernetes.
+    /// Ready, Paused, Reachable, Clean and Stalled, by the conventions of Kubernetes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
@@ -183,6 +183,52 @@ pub struct EngineFacts {
     /// engine, such as `GatewayModeRouted`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub capabilities: Vec<String>,
+    /// ID of the engine, as `docker info` shows it. Machines that were cloned may have one ID.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// Name of the engine's machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hostname: Option<String>,
+    /// Folder of the engine's data on its machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_root: Option<String>,
+}
+
+/// What tells one engine from another.
+///
+/// The ID alone does not: machines that were cloned have the same one, and so have two engines 20.10
+/// on one machine, which read it from one file.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct EngineIdentity {
+    /// ID of the engine.
+    pub id: String,
+    /// Name of its machine.
+    pub hostname: String,
+    /// Folder of its data.
+    pub data_root: String,
+}
+
+impl EngineFacts {
+    /// Returns what tells the engine from others; nothing where a part of it is not known, as with an
+    /// agent that is older.
+    pub fn identity(&self) -> Option<EngineIdentity> {
+        let known = |text: &Option<String>| text.clone().filter(|t| !t.is_empty());
+        Some(EngineIdentity {
+            id: known(&self.id)?,
+            hostname: known(&self.hostname)?,
+            data_root: known(&self.data_root)?,
+        })
+    }
+}
+
+impl std::fmt::Display for EngineIdentity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "ID {}, machine {}, data in {}",
+            self.id, self.hostname, self.data_root
+        )
+    }
 }
 
 /// What an agent reports of itself. The controller assigns nothing to a host that its agent does not

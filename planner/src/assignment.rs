@@ -51,6 +51,8 @@ pub struct Input<'a> {
     pub previous: &'a [Entry],
     /// What the agent last said of it.
     pub statuses: &'a [EntryStatus],
+    /// Why no resource comes to the host for now. What it has stays, and becomes a tombstone as ever.
+    pub closed: Option<&'a Refusal>,
 }
 
 /// For each resource whose mount takes credentials, by UID: their version, or why there are none.
@@ -129,6 +131,12 @@ pub fn assign(input: &Input<'_>) -> Assigned {
             .get(resource.uid())
             .is_some_and(|e| !is_understood(e))
         {
+            continue;
+        }
+        if let Some(refusal) = input.closed {
+            assigned
+                .refused
+                .insert(resource.uid().to_owned(), refusal.clone());
             continue;
         }
         let rendered = match rendered(resource, input) {

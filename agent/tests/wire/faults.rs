@@ -15,6 +15,16 @@ const ALL: [Fault; 4] = [
     Fault::Garbage,
 ];
 
+/// What a step that fails so is told as.
+fn of_a_step(fault: &Fault) -> Reason {
+    match fault {
+        // The engine says no, whatever it calls that.
+        Fault::Status(500, "boom") => Reason::EngineRefused,
+        Fault::Status(500, "device or resource busy") => Reason::EngineBusy,
+        _ => Reason::EngineUnreachable,
+    }
+}
+
 #[tokio::test]
 async fn a_list_that_cannot_be_read_changes_nothing_of_its_kind() {
     for fault in ALL {
@@ -51,13 +61,13 @@ async fn volumes_that_cannot_be_listed_are_not_lost() {
 }
 
 #[tokio::test]
-async fn a_create_without_an_answer_is_looked_at_and_not_doubled() {
+async fn a_create_that_fails_is_looked_at_and_not_doubled() {
     for fault in ALL {
         let mut bench = Bench::new().await;
         bench.fake.fault("POST /networks/create", fault.clone());
         let report = bench.pass(&[network("a"), volume("b")]).await;
         let (state, reason, _) = told(&report, "a");
-        let failed = (EntryState::Failed, Some(Reason::EngineUnreachable));
+        let failed = (EntryState::Failed, Some(of_a_step(&fault)));
         assert_eq!((state, reason), failed, "{fault:?}");
         assert_eq!(told(&report, "b").0, EntryState::Ready);
         let mut changes = bench.fake.changes();
@@ -72,17 +82,19 @@ async fn a_create_without_an_answer_is_looked_at_and_not_doubled() {
 
 #[tokio::test]
 async fn a_removal_that_fails_is_told_and_tried_again() {
-    for fault in [Fault::Status(500, "boom"), Fault::Hang] {
+    for fault in [
+        Fault::Status(500, "boom"),
+        Fault::Status(500, "database not open"),
+        Fault::Status(500, "device or resource busy"),
+        Fault::Status(503, "network id-a not found"),
+        Fault::Hang,
+    ] {
         let mut bench = Bench::new().await;
         bench.settle(&[network("a"), volume("b")]).await;
         bench.fake.fault("DELETE /networks", fault.clone());
         let goes = [tombstone(&network("a")), tombstone(&volume("b"))];
         let report = bench.pass(&goes).await;
-        assert_eq!(
-            told(&report, "a").1,
-            Some(Reason::EngineUnreachable),
-            "{fault:?}"
-        );
+        assert_eq!(told(&report, "a").1, Some(of_a_step(&fault)), "{fault:?}");
         assert_eq!(told(&report, "b").0, EntryState::Gone);
         assert_eq!(bench.fake.changes().len(), 2, "each is tried once");
         assert_eq!(bench.journal.records()["uid-a"].stage, Stage::Removing);

@@ -13,7 +13,7 @@ use crate::args::ApplyArgs;
 use crate::commands::diff;
 use crate::exit::Exit;
 use crate::result::Summary;
-use crate::standalone::{self, Files, Goal, Prunable, Prune, Work};
+use crate::standalone::{self, Engines, Files, Goal, Prunable, Prune, Work};
 
 /// Makes the hosts as the files say.
 pub(crate) async fn run(args: ApplyArgs) -> anyhow::Result<Exit> {
@@ -51,24 +51,28 @@ pub(crate) async fn run(args: ApplyArgs) -> anyhow::Result<Exit> {
         }
         return watch::run(&args, files, goal).await;
     }
-    let summary = apply(&files, &goal).await;
+    let Some(summary) = apply(&files, &goal).await else {
+        return Ok(Exit::BadInput);
+    };
     summary.print(args.output)?;
     Ok(summary.exit())
 }
 
-/// Works on every host of the files.
-pub(super) async fn apply(files: &Files, goal: &Goal) -> Summary {
+/// Works on every host of the files; on none, and there is no result, where two are one engine.
+pub(super) async fn apply(files: &Files, goal: &Goal) -> Option<Summary> {
     let never = &CancellationToken::new();
-    standalone::gather(files.targets.iter().map(|target| {
+    let mut engines = Engines::connect(files).await?;
+    let works = files.targets.iter().map(|target| {
+        let engine = engines.take(target);
         let work = async move {
-            Work::begin(target)
+            Work::begin(target, engine)
                 .await?
                 .apply(files, goal, &mut |p| show(target.name(), p), never)
                 .await
         };
         (target.name().to_owned(), work)
-    }))
-    .await
+    });
+    Some(standalone::gather(works).await)
 }
 
 /// Shows what is being done, to a person and not to a log file.

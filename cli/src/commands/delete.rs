@@ -19,7 +19,9 @@ pub(crate) async fn run(args: DeleteArgs) -> anyhow::Result<Exit> {
     if args.dry_run {
         return diff::dry_run(&files, &goal, args.output).await;
     }
-    let summary = apply::apply(&files, &goal).await;
+    let Some(summary) = apply::apply(&files, &goal).await else {
+        return Ok(Exit::BadInput);
+    };
     summary.print(args.output)?;
     Ok(summary.exit())
 }

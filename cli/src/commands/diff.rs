@@ -6,7 +6,7 @@ use dockfleet_planner::assignment::Fate;
 use crate::args::{DiffArgs, Output};
 use crate::exit::Exit;
 use crate::result::HostFailure;
-use crate::standalone::{self, Change, Files, Goal, Prune, Work};
+use crate::standalone::{self, Change, Engines, Files, Goal, Prune, Work};
 
 /// Shows what apply would change.
 pub(crate) async fn run(args: DiffArgs) -> anyhow::Result<Exit> {
@@ -40,8 +40,12 @@ pub(super) async fn dry_run(files: &Files, goal: &Goal, output: Output) -> anyho
 async fn show(files: &Files, goal: &Goal, output: Output) -> anyhow::Result<Exit> {
     let mut changes: Vec<Change> = Vec::new();
     let mut failures: Vec<HostFailure> = Vec::new();
+    let Some(mut engines) = Engines::connect(files).await else {
+        return Ok(Exit::BadInput);
+    };
     for target in &files.targets {
-        let found = async { Work::look(target).await?.preview(files, goal).await }.await;
+        let engine = engines.take(target);
+        let found = async { Work::look(target, engine).await?.preview(files, goal).await }.await;
         match found {
             Ok(found) => changes.extend(found),
             Err(err) => failures.push(HostFailure {

@@ -2,7 +2,7 @@
 
 use crate::args::{FileArgs, GetArgs};
 use crate::exit::Exit;
-use crate::standalone::{self, HostReport, Work};
+use crate::standalone::{self, Engines, HostReport, Work};
 
 /// Shows how everything that was applied stands now.
 pub(crate) async fn run(args: GetArgs) -> anyhow::Result<Exit> {
@@ -19,9 +19,13 @@ pub(crate) async fn run(args: GetArgs) -> anyhow::Result<Exit> {
         };
         files
     };
+    let Some(mut engines) = Engines::connect(&files).await else {
+        return Ok(Exit::BadInput);
+    };
     let summary = standalone::gather(files.targets.iter().map(|target| {
-        let work = async {
-            let rows = Work::look(target).await?.standing().await?;
+        let engine = engines.take(target);
+        let work = async move {
+            let rows = Work::look(target, engine).await?.standing().await?;
             Ok(HostReport {
                 rows,
                 ..HostReport::default()

@@ -81,8 +81,13 @@ impl Target {
         &self.journal
     }
 
-    /// Connects to the engine.
+    /// Connects to the engine, and asks it which one it is.
     pub(crate) async fn connect(&self) -> anyhow::Result<Engine> {
+        Ok(self.reach().await?.identified().await)
+    }
+
+    /// Connects to the engine.
+    pub(crate) async fn reach(&self) -> anyhow::Result<Engine> {
         Engine::connect(&self.endpoint)
             .await
             .with_context(|| format!("no Docker Engine answers at {}", self.endpoint))

@@ -18,7 +18,7 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use super::prune::Prune;
-use super::{Files, Target, elsewhere};
+use super::{Connected, Files, Target, elsewhere};
 use crate::result::Row;
 
 /// The hub of assignments that come from files.
@@ -75,19 +75,23 @@ pub(crate) struct Change {
 }
 
 impl Work {
-    /// Connects to the host and opens its journal.
-    pub(crate) async fn begin(target: &Target) -> anyhow::Result<Self> {
-        Self::with(target, target.open_journal()?).await
+    /// Opens the journal of a host, to work with its engine.
+    pub(crate) async fn begin(target: &Target, engine: Connected) -> anyhow::Result<Self> {
+        // A journal that another process holds, or that cannot be read, is said first.
+        Self::with(target, target.open_journal()?, engine).await
     }
 
-    /// Connects to the host and opens its journal to look at it: nothing is made, and another
+    /// Opens the journal of a host to look at it and at its engine: nothing is made, and another
     /// process may be at work there.
-    pub(crate) async fn look(target: &Target) -> anyhow::Result<Self> {
-        Self::with(target, target.look_at_journal()?).await
+    pub(crate) async fn look(target: &Target, engine: Connected) -> anyhow::Result<Self> {
+        Self::with(target, target.look_at_journal()?, engine).await
     }
 
-    async fn with(target: &Target, journal: Journal) -> anyhow::Result<Self> {
-        let engine = target.connect().await?;
+    async fn with(target: &Target, journal: Journal, engine: Connected) -> anyhow::Result<Self> {
+        let engine = match engine {
+            Some(engine) => engine?,
+            None => target.reach().await?,
+        };
         Ok(Self {
             target: target.clone(),
             engine,
@@ -236,6 +240,7 @@ impl Work {
         let previous = self.previous();
         let resources = files.resources(goal.fate);
         let mut assigned = assign(&Input {
+            closed: None,
             host: &self.target.host,
             called: self.target.name(),
             resources: &resources,

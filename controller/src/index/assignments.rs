@@ -45,6 +45,9 @@ impl Index {
         if rewritten {
             self.hold(&name, before.as_ref());
         }
+        if before.is_none() {
+            self.follow_engine(&name);
+        }
         self.touch_all(&touched);
     }
 
@@ -65,6 +68,7 @@ impl Index {
             self.dirty.hosts.insert(name.clone());
         }
         self.hold(name, before.as_ref());
+        self.follow_engine(name);
         self.tidy(name);
         self.touch_all(&differing_uids(before.as_ref(), None));
     }

@@ -54,6 +54,7 @@ impl Index {
             }
         }
         for name in changed {
+            self.follow_engine(&name);
             self.follow_leave(&name, false);
             self.reselect(&name);
             self.watch_over(&name);

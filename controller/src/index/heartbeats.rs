@@ -128,9 +128,14 @@ impl HostState {
 
     /// Whether the condition Clean says something else than this.
     pub(super) fn is_farewell_news(&self, farewell: Option<&Verdict>) -> bool {
-        let written = self.condition(condition::CLEAN);
+        self.is_news(condition::CLEAN, farewell)
+    }
+
+    /// Whether a condition says something else than this.
+    fn is_news(&self, type_: &str, verdict: Option<&Verdict>) -> bool {
+        let written = self.condition(type_);
         written.map(|c| (c.reason.as_str(), c.message.as_str()))
-            != farewell.map(|v| (v.reason.as_str(), v.message.as_str()))
+            != verdict.map(|v| (v.reason.as_str(), v.message.as_str()))
     }
 
     /// Whether the condition says something else than what was found out.
@@ -204,7 +209,8 @@ impl Index {
             return;
         }
         let is_offline = matches!(state.pulse.judged, Some(Reach::Silent | Reach::NeverHeard));
-        if state.pulse.lease.is_none() || state.is_to_be_told() {
+        let shares = state.is_news(condition::STALLED, state.sharing().as_ref());
+        if state.pulse.lease.is_none() || state.is_to_be_told() || shares {
             self.dirty.pulses.insert(name.clone());
         }
         if state.pulse.due.is_none() && !state.pulse.suspect && !is_offline {
@@ -298,16 +304,16 @@ impl Index {
             return Some(PulseWork::ReadLease);
         }
         let farewell = self.farewell(state);
-        let (tells, leaves) = (
-            state.is_to_be_told(),
-            state.is_farewell_news(farewell.as_ref()),
-        );
-        if !tells && !leaves {
+        let sharing = state.sharing();
+        let tells = state.is_to_be_told();
+        let leaves = state.is_farewell_news(farewell.as_ref());
+        let shares = state.is_news(condition::STALLED, sharing.as_ref());
+        if !tells && !leaves && !shares {
             return None;
         }
         let old = host.status.as_ref().map_or(&[][..], |s| &s.conditions);
         let reach = tells.then(|| self.verdict(state, now.0));
-        let verdicts: Vec<Verdict> = reach.into_iter().chain(farewell).collect();
+        let verdicts: Vec<Verdict> = reach.into_iter().chain(farewell).chain(sharing).collect();
         let mut conditions = condition::merge(old, &verdicts, host.metadata.generation, now);
         // What is not written again would be taken back.
         conditions.extend(state.reachable().filter(|_| !tells).cloned());

@@ -82,7 +82,8 @@ impl Index {
             });
         }
         let (assigned, passed_over) = self.assigned(state, host);
-        let wanted = assignment(host, written, &self.hub, &assigned);
+        let mut wanted = assignment(host, written, &self.hub, &assigned);
+        wanted.spec.paused |= state.shared.is_some();
         let as_wanted = match written {
             Some(written) => is_as_wanted(written, &wanted),
             // A host that leaves gets none any more.
@@ -130,6 +131,7 @@ impl Index {
                 }
             }
         }
+        let closed = state.closed();
         let assigned = assign(&Input {
             host,
             called: &state.called,
@@ -139,6 +141,7 @@ impl Index {
             agent: host.status.as_ref().and_then(|s| s.agent.as_ref()),
             previous: state.entries(),
             statuses: state.statuses(),
+            closed: closed.as_ref(),
         });
         (assigned, passed_over)
     }

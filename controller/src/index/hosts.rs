@@ -33,6 +33,7 @@ impl Index {
             .as_ref()
             .is_some_and(|h| is_same_to_resources(h, &host));
         state.host = Some(host);
+        self.follow_engine(&name);
         self.follow_leave(&name, made_anew);
         if !same || was_unreadable {
             self.reselect(&name);
@@ -66,6 +67,7 @@ impl Index {
         state.host = None;
         state.leave = super::leaving::Leave::default();
         state.unreadable.remove(&Watched::Hosts);
+        self.follow_engine(name);
         self.reselect(name);
         self.tidy(name);
     }

@@ -51,9 +51,11 @@ impl Leavers {
 }
 
 impl HostState {
-    /// Whether the host is being deleted and cleaned before it goes.
+    /// Whether the host is being deleted and cleaned before it goes. What is on an engine that another
+    /// host has stays there.
     pub(super) fn is_leaving(&self) -> bool {
         self.in_fleet
+            && self.shared.is_none()
             && self.leave.fate != Some(Fate::SweptAway)
             && self.host.as_ref().is_some_and(|h| {
                 is_deleting(h)

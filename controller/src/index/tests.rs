@@ -9,6 +9,7 @@ mod heartbeats;
 mod leaving;
 mod request;
 mod returned;
+mod sharing;
 mod work;
 
 use std::collections::{BTreeMap, BTreeSet};

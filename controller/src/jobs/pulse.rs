@@ -1,13 +1,13 @@
 //! Calls about one host's life: its Lease is made or read, and what it says is written.
 
-use dockfleet_crds::condition::{CLEAN, REACHABLE};
+use dockfleet_crds::condition::{CLEAN, REACHABLE, STALLED};
 use dockfleet_crds::{DockerHost, GROUP, VERSION};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{Patch, PostParams};
 use kube::{Api, Resource as _};
 use serde_json::json;
-use tracing::info;
+use tracing::{info, warn};
 
 use super::{Context, Done, Key, Learned, apply, in_time};
 use crate::error::CallError;
@@ -69,10 +69,10 @@ async fn write(
     let written = in_time(hosts.patch_status(&name.name, &apply(), &patch)).await?;
     for condition in conditions.iter().filter(|c| is_news(&before, c)) {
         let reason = &condition.reason;
-        if condition.type_ == REACHABLE {
-            info!(reachable = condition.status, reason, "judged");
-        } else {
-            info!(reason, "the host is not clean yet");
+        match condition.type_.as_str() {
+            REACHABLE => info!(reachable = condition.status, reason, "judged"),
+            STALLED => warn!(reason, message = condition.message, "nothing is changed"),
+            _ => info!(reason, "the host is not clean yet"),
         }
         ctx.teller
             .tell_of(&before.object_ref(&()), notice(&before, condition));
@@ -90,11 +90,14 @@ fn is_news(before: &DockerHost, condition: &Condition) -> bool {
     condition_of(before, &condition.type_).is_none_or(|c| c.reason != condition.reason)
 }
 
-/// Returns what a person is told of: that a host is gone, that it is back, and what keeps it from
-/// being clean.
+/// Returns what a person is told of: that a host is gone, that it is back, what keeps it from being
+/// clean, and that it is stalled.
 fn notice(before: &DockerHost, condition: &Condition) -> Option<Notice> {
     let was = condition_of(before, &condition.type_);
     match condition.status.as_str() {
+        "True" if condition.type_ == STALLED => {
+            Some(Notice::warning(&condition.reason, &*condition.message))
+        }
         "False" if condition.type_ == CLEAN && condition.reason == "Cleaning" => None,
         "False" => Some(Notice::warning(&condition.reason, &*condition.message)),
         "True" if was.is_some_and(|c| c.status == "False") => {

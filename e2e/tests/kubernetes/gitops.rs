@@ -168,7 +168,7 @@ fn agree(object: &Value, flux: &Verdict, argo: &Verdict) -> bool {
             "Suspended" => suspended,
             "Degraded" => object["status"]["conditions"]
                 .to_string()
-                .contains("EngineRefused"),
+                .contains("EngineBusy"),
             _ => false,
         },
         _ => false,

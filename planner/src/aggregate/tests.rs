@@ -209,7 +209,13 @@ fn a_failure_that_needs_somebody_is_stalled() {
 #[test]
 fn nothing_is_stalled_while_something_goes_on() {
     let conflict = || present(EntryState::Failed, Some(Reason::Conflict), "taken");
-    let refused = || present(EntryState::Failed, Some(Reason::EngineRefused), "busy");
+    let refused = || {
+        present(
+            EntryState::Failed,
+            Some(Reason::EngineBusy),
+            "no pool is free",
+        )
+    };
     for hosts in [
         vec![conflict(), silent(Intent::Present)],
         vec![conflict(), silent(Intent::Absent)],
@@ -221,6 +227,21 @@ fn nothing_is_stalled_while_something_goes_on() {
         assert!(a.conditions.iter().all(|c| c.type_ != condition::STALLED));
         assert_eq!(kstatus(&a), "InProgress");
     }
+}
+
+#[test]
+fn what_an_engine_refuses_is_stalled() {
+    let refused = present(EntryState::Failed, Some(Reason::EngineRefused), "no");
+    let a = add(&[refused], &Notes::default());
+    assert_eq!(
+        short(&a),
+        [
+            "Ready=False/EngineRefused",
+            "Stalled=True/EngineRefused",
+            "Accepted=True/Accepted"
+        ]
+    );
+    assert_eq!(kstatus(&a), "Failed");
 }
 
 #[test]

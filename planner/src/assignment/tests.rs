@@ -49,6 +49,7 @@ impl World {
 
     fn assign(&self, resources: &[(Resource<'_>, Fate)]) -> Assigned {
         assign(&Input {
+            closed: None,
             agent: None,
             host: &self.host,
             called: "h1",
@@ -574,6 +575,7 @@ fn what_an_agent_does_not_support_is_refused_and_what_it_has_stays() {
     for previous in [Vec::new(), vec![present(&web)]] {
         world.previous = previous;
         let assigned = assign(&Input {
+            closed: None,
             agent: Some(&agent),
             host: &world.host,
             called: "h1",

@@ -48,6 +48,7 @@ impl World {
     fn assign(&self) -> Assigned {
         let resources: Vec<_> = self.resources.iter().map(|(r, f)| (r.view(), *f)).collect();
         assign(&Input {
+            closed: None,
             agent: None,
             host: &self.host,
             called: "h1",

@@ -20,7 +20,7 @@ use self::host::{Done, Host};
 use crate::args::{ApplyArgs, Output};
 use crate::exit::Exit;
 use crate::result::Summary;
-use crate::standalone::{self, Files, Goal, Target};
+use crate::standalone::{self, Claims, Engines, Files, Goal, Target};
 
 /// Time over which one change of files or engine is gathered: editors write in several steps.
 const SETTLE: Duration = Duration::from_millis(200);
@@ -33,12 +33,17 @@ const RESULTS: usize = 64;
 /// Runs until interrupted. Exits as the last passes would.
 pub(super) async fn run(args: &ApplyArgs, files: Files, goal: Goal) -> anyhow::Result<Exit> {
     let shutdown = crate::commands::shutdown()?;
+    // Nothing is touched where two hosts are one engine. What answers later is looked at by then.
+    if Engines::connect(&files).await.is_none() {
+        return Ok(Exit::BadInput);
+    }
     // One slot: it only says that something happened.
     let (wake, mut woken) = mpsc::channel(1);
     let _watcher = watch_files(&args.files.files, wake)?;
     let (done, mut heard) = mpsc::channel(RESULTS);
     let mut hosts = Hosts {
         goal,
+        claims: Claims::default(),
         files: watch::Sender::new(Arc::new(files)),
         running: BTreeMap::new(),
         shown: BTreeMap::new(),
@@ -76,6 +81,8 @@ pub(super) async fn run(args: &ApplyArgs, files: Files, goal: Goal) -> anyhow::R
 /// The hosts that are followed.
 struct Hosts {
     goal: Goal,
+    /// Which of them works with which engine.
+    claims: Claims,
     /// The files in force.
     files: watch::Sender<Arc<Files>>,
     running: BTreeMap<String, Running>,
@@ -105,6 +112,7 @@ impl Hosts {
                     let host = Host {
                         target: target.clone(),
                         goal: self.goal.clone(),
+                        claims: self.claims.clone(),
                         files: self.files.subscribe(),
                         done: done.clone(),
                         stop: stop.clone(),

@@ -1,6 +1,6 @@
 -- What Argo CD shows of a DockerNetwork, DockerVolume or DockerHost: what kstatus makes of it, which
 -- Flux and `kubectl wait` go by, in Argo CD's words. Two things are told apart in addition: what is
--- suspended, and what engines refuse, which is tried again but as a rule takes somebody to end it.
+-- suspended, and what engines refuse for now, which is tried again but may take somebody to end it.
 local status = obj.status or {}
 local conditions = {}
 for _, condition in ipairs(status.conditions or {}) do
@@ -33,7 +33,7 @@ if holds("Stalled") then
   return health("Degraded")
 end
 if ready.status == "False" then
-  if ready.reason == "EngineRefused" or ready.reason == "JournalFailed" or not holds("Reconciling") then
+  if ready.reason == "EngineBusy" or ready.reason == "JournalFailed" or not holds("Reconciling") then
     return health("Degraded")
   end
   return health("Progressing")

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use dockfleet_agent::engine::Engine;
 use futures::StreamExt;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::SETTLE;
-use crate::standalone::{Files, Goal, HostReport, Target, Work};
+use crate::standalone::{Claims, Files, Goal, HostReport, Target, Work};
 
 /// Time between two passes when nothing is heard: events can be lost across a restart of an engine.
 const RELIST: Duration = Duration::from_secs(300);
@@ -26,6 +27,7 @@ pub(super) struct Done {
 pub(super) struct Host {
     pub(super) target: Target,
     pub(super) goal: Goal,
+    pub(super) claims: Claims,
     pub(super) files: watch::Receiver<Arc<Files>>,
     pub(super) done: mpsc::Sender<Done>,
     pub(super) stop: CancellationToken,
@@ -35,6 +37,11 @@ impl Host {
     /// Makes passes until it is told to stop, and finishes the step that it is at. A task that had
     /// the host before has its journal until it ends.
     pub(super) async fn follow(mut self, earlier: Option<JoinHandle<()>>) {
+        self.work(earlier).await;
+        self.claims.release(self.target.name());
+    }
+
+    async fn work(&mut self, earlier: Option<JoinHandle<()>>) {
         if let Some(earlier) = earlier {
             let _ = self.stop.run_until_cancelled(earlier).await;
         }
@@ -75,12 +82,8 @@ impl Host {
     async fn pass(&self, held: &mut Option<Work>, files: &Files) -> anyhow::Result<HostReport> {
         let mut work = match held.take() {
             Some(work) => work,
-            None => match self
-                .stop
-                .run_until_cancelled(Work::begin(&self.target))
-                .await
-            {
-                Some(begun) => begun?,
+            None => match self.stop.run_until_cancelled(self.target.connect()).await {
+                Some(engine) => self.begin(engine).await?,
                 None => anyhow::bail!("stopped before the engine answered"),
             },
         };
@@ -93,13 +96,19 @@ impl Host {
         Ok(report)
     }
 
+    async fn begin(&self, engine: anyhow::Result<Engine>) -> anyhow::Result<Work> {
+        let engine = engine?;
+        self.claims.claim(self.target.name(), &engine)?;
+        Work::begin(&self.target, Some(Ok(engine))).await
+    }
+
     /// Says so when the engine reports a change, until the result is cancelled.
     fn listen(&self, wake: &Arc<Notify>) -> CancellationToken {
         let stop = self.stop.child_token();
         let (target, wake) = (self.target.clone(), wake.clone());
         tokio::spawn(stop.clone().run_until_cancelled_owned(async move {
             // A host that cannot be heard is looked at again by the timer.
-            let Ok(engine) = target.connect().await else {
+            let Ok(engine) = target.reach().await else {
                 return;
             };
             let mut events = std::pin::pin!(engine.events());

@@ -1,0 +1,169 @@
+//! What an engine's answer means that is no success: by its status and its text.
+//!
+//! The status alone says little. An engine answers 404 when a plugin is missing and when no address
+//! pool is free, 409 when a plugin is disabled, and 500 to most of what it will never grant. Three
+//! things are told apart:
+//!
+//! - a *refusal*: the engine says no to this object. That is the meaning of every answer that nothing
+//!   below gives another one, because an answer is an answer;
+//! - a refusal *for now*: what the object needs is taken or does not answer, and that may end without
+//!   anybody changing the resource;
+//! - a *fault*: the engine, or a proxy before it, says that it does not work itself.
+//!
+//! Only a 404 for the very object that was asked for means that it is not there (invariant 4).
+//!
+//! Sources: the answers of Engine 20.10.24 and 29 to `e2e/tests/standalone/refusals.rs`, and moby's
+//! `daemon/server/httpstatus`, `daemon/libnetwork`, `daemon/volume`, `daemon/cluster`, `pkg/plugins`.
+
+use super::{Call, Cause, EngineError};
+use crate::engine::redact::redact;
+
+/// Texts of a refusal that may end by itself, at any status.
+const FOR_NOW: [&str; 7] = [
+    // Every address pool is in use. Up to 26 (404); 20.10 says the same of IPv6, where it has no
+    // pools at all, and so that is final.
+    "non-overlapping ipv4 address pool",
+    // The same since 27 (400), libnetwork/ipamapi.
+    "address pools have been fully subnetted",
+    // A plugin does not answer: Go's text of an HTTP request that failed, `Post "http://...": ...`.
+    "post \"http",
+    // A manager that starts, daemon/cluster (503).
+    "manager is being prepared",
+    // Old iptables, while another program changes rules (500).
+    "holding the xtables lock",
+    // A volume that is mounted outside of containers (500).
+    "device or resource busy",
+    "resource temporarily unavailable",
+];
+
+/// Texts of a 500 that say that the engine itself does not work.
+const FAULTS: [&str; 15] = [
+    // The kernel, about the engine's own files and processes.
+    "no space left on device",
+    "disk quota exceeded",
+    "read-only file system",
+    "input/output error",
+    "structure needs cleaning",
+    "too many open files",
+    "cannot allocate memory",
+    // Its databases: libnetwork's store and that of volumes, which close when it stops.
+    "store for object type",
+    "database not open",
+    // It waited for itself, or is stopping.
+    "context canceled",
+    "context deadline exceeded",
+    "shutting down",
+    // It does not reach containerd.
+    "containerd.sock",
+    "transport is closing",
+    // A proxy that has nothing else to say.
+    "internal server error",
+];
+
+/// Texts of a 503 that are a refusal: of swarm (daemon/cluster), and of a pool without an address
+/// (libnetwork/ipamapi). Every other 503 is that of a proxy, or of an engine that does not work.
+const REFUSED_503: [&str; 3] = ["swarm", "no available", "no address"];
+
+/// What plugins are called with. What comes after it is the plugin's word, and not the engine's.
+const PLUGIN_CALLS: [&str; 3] = ["volumedriver.", "networkdriver.", "ipamdriver."];
+
+/// Texts of a 409 that mean that an object of the name exists. A plugin that is disabled is a 409 too.
+const TAKEN: [&str; 4] = [
+    "already exists",
+    "must be unique",
+    "does not match stored driver",
+    "does not match passed in driver",
+];
+
+/// Texts that mean that containers, services or another host use the object.
+const USED: [&str; 3] = ["has active endpoints", "has active mounts", "in use"];
+
+/// Returns what an answer that is no success means for a call.
+pub(super) fn meaning(call: Call<'_>, status: u16, text: &str) -> EngineError {
+    let plain = plain(text);
+    let lower = plain.to_lowercase();
+    let says = |texts: &[&str]| texts.iter().any(|t| lower.contains(t));
+    let told = redact(&plain);
+    let fault = |text| EngineError::Unreachable {
+        what: call.describe(),
+        cause: Cause::Fault { status, text },
+    };
+    match (call, status) {
+        (Call::Version | Call::Info | Call::List(_) | Call::Events, 400..=403 | 405..=407) => {
+            return EngineError::Refused(told);
+        }
+        // That there are no lists at all says nothing of what is on them.
+        (Call::Version | Call::Info | Call::List(_) | Call::Events, _) => return fault(told),
+        (Call::Remove(kind, name), 404) if is_missing(&lower, name) => {
+            return EngineError::NotFound(format!("{} {name}", kind.object()));
+        }
+        (Call::Remove(..), 400..=409 | 500) if says(&USED) => {
+            return EngineError::InUse(Vec::new());
+        }
+        (Call::Create(kind, name), 409) if says(&TAKEN) => {
+            return EngineError::AlreadyExists(format!("{} {name}", kind.object()));
+        }
+        (Call::Create(..) | Call::Remove(..), _) => {}
+    }
+    let of_a_plugin = says(&PLUGIN_CALLS);
+    let is_fault = match status {
+        // Too slow, too early, too many: nobody looked at the request.
+        408 | 425 | 429 => true,
+        400..=499 => false,
+        // An engine gives a reason, as text.
+        _ if lower.is_empty() || text.trim_start().starts_with('<') => true,
+        500 => !of_a_plugin && says(&FAULTS),
+        // The engine cannot do that.
+        501 => false,
+        503 => !of_a_plugin && !says(&REFUSED_503),
+        // No engine answers so.
+        _ => true,
+    };
+    if says(&FOR_NOW) {
+        EngineError::Busy(told)
+    } else if is_fault {
+        fault(told)
+    } else {
+        EngineError::Refused(told)
+    }
+}
+
+/// Whether a 404 is about the object itself and not about what it needs.
+fn is_missing(text: &str, name: &str) -> bool {
+    let says_so = text.contains("not found") || text.contains("no such");
+    says_so
+        && text.contains(&name.to_lowercase())
+        && !text.contains("plugin")
+        && !text.contains("pool")
+}
+
+/// Returns an answer as one line: without the markup of a proxy's page. Spaces stay as they are: what
+/// is a secret is found in the text as it was sent.
+fn plain(text: &str) -> String {
+    let page = text.trim_start().starts_with('<');
+    let mut line = String::new();
+    let mut in_tag = false;
+    for c in text.trim().chars() {
+        let parts = match c {
+            '\n' | '\r' => true,
+            '<' if page => {
+                in_tag = true;
+                true
+            }
+            '>' if in_tag => {
+                in_tag = false;
+                continue;
+            }
+            _ => false,
+        };
+        if parts && !line.is_empty() && !line.ends_with(' ') {
+            line.push(' ');
+        } else if !parts && !in_tag {
+            line.push(c);
+        }
+    }
+    line.trim_end().to_owned()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,121 @@
+//! The engines of the hosts of a command: one engine is one host.
+//!
+//! Two hosts that are one engine would have two journals, and one would take away what the other one
+//! has made. Their endpoints do not show it: a socket and a link to it, a name and its address, a
+//! socket and ssh to the same machine. So the engines are asked which one they are.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::bail;
+use dockfleet_agent::engine::Engine;
+use dockfleet_crds::host::EngineIdentity;
+use futures::StreamExt;
+
+use super::{Files, HOSTS_AT_ONCE, Target};
+
+/// What came of connecting to the engine of a host; nothing where that is to be done anew.
+pub(crate) type Connected = Option<anyhow::Result<Engine>>;
+
+/// What came of connecting to the engine of each host, by name. Where there are more than are worked on
+/// at once, those that answered are let go, as each may hold an ssh session.
+#[derive(Debug)]
+pub(crate) struct Engines(BTreeMap<String, anyhow::Result<Engine>>);
+
+impl Engines {
+    /// Connects to the engine of every host. Prints what is wrong, and returns nothing, where two
+    /// hosts are one engine. One that does not answer stops no other (invariant 7).
+    pub(crate) async fn connect(files: &Files) -> Option<Self> {
+        let connected: Vec<_> = futures::stream::iter(&files.targets)
+            .map(|target| async move { (target, target.connect().await) })
+            .buffered(HOSTS_AT_ONCE)
+            .collect()
+            .await;
+        let mut known: BTreeMap<EngineIdentity, &Target> = BTreeMap::new();
+        let mut fine = true;
+        for (target, engine) in &connected {
+            let identity = engine.as_ref().ok().and_then(|e| e.facts().identity());
+            let Some(identity) = identity else {
+                continue;
+            };
+            if let Some(other) = known.get(&identity) {
+                let sentence = one_engine(other.name(), target.name(), &identity);
+                anstream::eprintln!("error: {sentence}");
+                fine = false;
+            } else {
+                known.insert(identity, target);
+            }
+        }
+        let all = connected.len() <= HOSTS_AT_ONCE;
+        let kept = connected.into_iter().filter(|(_, e)| all || e.is_err());
+        let by_name = |(target, engine): (&Target, _)| (target.name().to_owned(), engine);
+        fine.then(|| Self(kept.map(by_name).collect()))
+    }
+
+    /// Hands out the engine of a host.
+    pub(crate) fn take(&mut self, target: &Target) -> Connected {
+        self.0.remove(target.name())
+    }
+}
+
+/// Which host works with which engine, in a process that goes on: an engine may answer later than
+/// others, and become another one.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Claims(Arc<Mutex<BTreeMap<EngineIdentity, String>>>);
+
+impl Claims {
+    /// Notes the engine of a host.
+    ///
+    /// # Errors
+    /// Where another host has it.
+    pub(crate) fn claim(&self, host: &str, engine: &Engine) -> anyhow::Result<()> {
+        self.release(host);
+        let Some(identity) = engine.facts().identity() else {
+            return Ok(());
+        };
+        let mut claims = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(other) = claims.get(&identity) {
+            bail!("nothing is done: {}", one_engine(other, host, &identity));
+        }
+        claims.insert(identity, host.to_owned());
+        Ok(())
+    }
+
+    /// Forgets the engine of a host.
+    pub(crate) fn release(&self, host: &str) {
+        let mut claims = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        claims.retain(|_, other| other != host);
+    }
+}
+
+fn one_engine(first: &str, second: &str, identity: &EngineIdentity) -> String {
+    format!(
+        "DockerHosts {first} and {second} are one engine ({identity}); keep one of them. If these are \
+         two machines, of which one was copied: give each its own host name, or the copy's engine an \
+         ID of its own (delete engine-id in its data folder, and /etc/docker/key.json, and restart it)"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use dockfleet_crds::host::EngineIdentity;
+
+    use super::one_engine;
+
+    #[test]
+    fn both_hosts_and_the_engine_are_named() {
+        let identity = EngineIdentity {
+            id: "07204af6".to_owned(),
+            hostname: "web-1".to_owned(),
+            data_root: "/var/lib/docker".to_owned(),
+        };
+        let sentence = one_engine("a", "b", &identity);
+        assert!(
+            sentence.starts_with(
+                "DockerHosts a and b are one engine (ID 07204af6, machine web-1, data in \
+                 /var/lib/docker); keep one of them."
+            ),
+            "{sentence}"
+        );
+    }
+}

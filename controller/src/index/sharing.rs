@@ -1,0 +1,142 @@
+//! DockerHosts that are one engine.
+//!
+//! Agents report which engine they have. Two that have the same one would undo each other's work, and
+//! what they report would not be true. The oldest of such hosts goes on. The others are paused, which
+//! keeps what they have as it is, nothing new comes to them, and they say why. When the oldest is
+//! deleted, or has another engine, the next one goes on.
+//!
+//! An agent that is older reports no identity, and its host shares nothing.
+
+use dockfleet_crds::condition::{self, Truth, Verdict};
+use dockfleet_crds::host::EngineIdentity;
+use dockfleet_crds::{DockerHost, Reason};
+use dockfleet_planner::assignment::Refusal;
+use k8s_openapi::jiff::Timestamp;
+
+use super::{HostState, Index};
+use crate::object::Name;
+
+/// The engine of a host, and the older host that has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Shared {
+    with: String,
+    engine: EngineIdentity,
+}
+
+impl Index {
+    /// Follows the engine of a host that came, changed or went.
+    pub(super) fn follow_engine(&mut self, name: &Name) {
+        let Some(state) = self.hosts.get_mut(name) else {
+            return;
+        };
+        let now = state.reported_engine();
+        let before = std::mem::replace(&mut state.engine, now.clone());
+        if before != now {
+            if let Some(before) = &before {
+                if let Some(hosts) = self.engines.get_mut(before) {
+                    hosts.remove(name);
+                    if hosts.is_empty() {
+                        self.engines.remove(before);
+                    }
+                }
+                self.review_engine(before);
+            }
+            match &now {
+                Some(now) => {
+                    let hosts = self.engines.entry(now.clone()).or_default();
+                    hosts.insert(name.clone());
+                }
+                None => self.share(name, None),
+            }
+        }
+        if let Some(now) = &now {
+            self.review_engine(now);
+        }
+    }
+
+    /// Works out which host may work with an engine.
+    fn review_engine(&mut self, engine: &EngineIdentity) {
+        let Some(names) = self.engines.get(engine).cloned() else {
+            return;
+        };
+        let seniority = |name: &&Name| {
+            let host = self.hosts.get(*name).and_then(|s| s.host.as_ref());
+            host.map(seniority)
+        };
+        let Some(first) = names.iter().min_by_key(seniority) else {
+            return;
+        };
+        let Some(with) = self.hosts.get(first).map(|s| s.called.clone()) else {
+            return;
+        };
+        for name in &names {
+            let shared = (name != first).then(|| Shared {
+                with: with.clone(),
+                engine: engine.clone(),
+            });
+            self.share(name, shared);
+        }
+    }
+
+    fn share(&mut self, name: &Name, shared: Option<Shared>) {
+        let Some(state) = self.hosts.get_mut(name) else {
+            return;
+        };
+        if state.shared != shared {
+            state.shared = shared;
+            self.dirty.hosts.insert(name.clone());
+            self.dirty.pulses.insert(name.clone());
+        }
+    }
+}
+
+impl HostState {
+    /// Returns the engine that the host's agent has reported. A host that was left out of the fleet
+    /// counts as long as it has an assignment, by which its agent goes on.
+    fn reported_engine(&self) -> Option<EngineIdentity> {
+        let counts = self.in_fleet || self.assignment.is_some();
+        let host = self.host.as_ref().filter(|_| counts)?;
+        host.status.as_ref()?.engine.as_ref()?.identity()
+    }
+
+    /// Returns why nothing comes to the host for now, where it shares its engine.
+    pub(super) fn closed(&self) -> Option<Refusal> {
+        let shared = self.shared.as_ref()?;
+        Some(Refusal {
+            reason: Reason::EngineShared,
+            message: shared.sentence(&self.called),
+        })
+    }
+
+    /// Returns what a person is told of a host that shares its engine.
+    pub(super) fn sharing(&self) -> Option<Verdict> {
+        let closed = self.closed()?;
+        Some(Verdict::new(
+            condition::STALLED,
+            Truth::True,
+            closed.reason.as_str(),
+            closed.message,
+        ))
+    }
+}
+
+impl Shared {
+    fn sentence(&self, host: &str) -> String {
+        let Self { with, engine } = self;
+        format!(
+            "hosts {with} and {host} are one engine ({engine}); {host} keeps what it has, and nothing \
+             is changed by it. Delete one of the two DockerHosts. If these are two machines, of which \
+             one was copied: give them names of their own, or the engine an ID of its own (docs, \
+             troubleshooting)"
+        )
+    }
+}
+
+/// Orders hosts from the oldest to the youngest.
+fn seniority(host: &DockerHost) -> (Option<Timestamp>, Option<String>) {
+    let meta = &host.metadata;
+    (
+        meta.creation_timestamp.as_ref().map(|t| t.0),
+        meta.uid.clone(),
+    )
+}
