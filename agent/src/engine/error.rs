@@ -111,6 +111,7 @@ impl EngineError {
             | Self::AlreadyExists(_)
             | Self::InUse(_)
             | Self::Refused(_)
+            | Self::Busy(_)
             | Self::TooOld { .. } => false,
         }
     }

@@ -24,6 +24,7 @@ mod manifests;
 mod member;
 mod mixed_versions;
 mod offline;
+mod one_engine;
 mod paused;
 mod permission;
 mod pruning;
