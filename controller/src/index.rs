@@ -19,6 +19,7 @@ mod changes;
 mod credentials;
 mod fleet;
 mod heartbeats;
+mod holders;
 mod host_work;
 mod hosts;
 mod leaving;
@@ -37,6 +38,7 @@ use dockfleet_crds::{DockerHost, HostAssignment};
 use dockfleet_planner::assignment::{Fate, Refusal};
 use dockfleet_planner::brake::Limits;
 use dockfleet_planner::select::{NamespaceLabels, Selection, selection};
+use dockfleet_planner::term::Filed;
 
 use tokio::time::Instant;
 
@@ -66,8 +68,10 @@ pub(crate) struct Index {
     hosts: BTreeMap<Name, HostState>,
     /// The hosts of each engine.
     engines: BTreeMap<EngineIdentity, BTreeSet<Name>>,
-    /// Hosts whose assignment has an entry of a resource, known or not.
-    holders: BTreeMap<Uid, BTreeSet<Name>>,
+    holders: BTreeMap<Uid, holders::Holders>,
+    /// Hosts by their labels and names, and resources by those that they ask for.
+    filed_hosts: Filed<Name>,
+    filed_resources: Filed<Uid>,
     namespaces: NamespaceLabels,
     secrets: credentials::Secrets,
     heartbeats: heartbeats::Heartbeats,
@@ -172,6 +176,8 @@ impl Index {
             hosts: BTreeMap::new(),
             engines: BTreeMap::new(),
             holders: BTreeMap::new(),
+            filed_hosts: Filed::default(),
+            filed_resources: Filed::default(),
             namespaces: NamespaceLabels::new(),
             secrets: credentials::Secrets::default(),
             relists: changes::Relists::default(),
@@ -196,13 +202,15 @@ impl Index {
 
     /// Returns the hosts that a resource selects or is on, by name.
     fn concerned(&self, uid: &str) -> BTreeSet<Name> {
-        let selected = self.parents.get(uid).map(|p| &p.selected);
-        selected
-            .into_iter()
-            .chain(self.holders.get(uid))
-            .flatten()
-            .cloned()
-            .collect()
+        self.all_concerned(uid).cloned().collect()
+    }
+
+    /// Returns the same without a copy.
+    fn all_concerned(&self, uid: &str) -> impl Iterator<Item = &Name> + Clone {
+        static NONE: BTreeSet<Name> = BTreeSet::new();
+        let selected = self.parents.get(uid).map_or(&NONE, |p| &p.selected);
+        let holders = self.holders.get(uid).map_or(&NONE, holders::Holders::all);
+        selected.union(holders)
     }
 
     /// Returns what is to be known of a resource's future when a host's entries are worked out;

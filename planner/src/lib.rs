@@ -2,7 +2,7 @@
 //!
 //! Two halves that meet in the entry of an assignment:
 //!
-//! - for the controller: which hosts a resource selects ([`select`]), what it renders to on each of
+//! - for the controller: which hosts a resource selects ([`select`], [`term`]), what it renders to on each of
 //!   them ([`render`]), what one host's assignment holds ([`assignment`]), and what the reports of
 //!   all hosts amount to ([`aggregate`]);
 //! - for the agent: how an entry compares with what the engine has ([`diff`]) and what is to be
@@ -31,3 +31,4 @@ pub mod resource;
 mod secret;
 pub mod select;
 pub mod support;
+pub mod term;

@@ -72,25 +72,6 @@ impl Index {
         self.tidy(name);
         self.touch_all(&differing_uids(before.as_ref(), None));
     }
-
-    /// Keeps the hosts by the resources that are on them.
-    fn hold(&mut self, name: &Name, before: Option<&HostAssignment>) {
-        for entry in before.iter().flat_map(|a| &a.spec.entries) {
-            if let Some(holders) = self.holders.get_mut(&entry.uid) {
-                holders.remove(name);
-                if holders.is_empty() {
-                    self.holders.remove(&entry.uid);
-                }
-            }
-        }
-        let now = self.hosts.get(name).and_then(|s| s.assignment.as_ref());
-        for entry in now.iter().flat_map(|a| &a.spec.entries) {
-            self.holders
-                .entry(entry.uid.clone())
-                .or_default()
-                .insert(name.clone());
-        }
-    }
 }
 
 impl HostState {

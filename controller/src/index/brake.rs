@@ -6,7 +6,6 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use dockfleet_crds::Intent;
 use dockfleet_crds::condition;
 use dockfleet_crds::policy::DeletionPolicy;
 use dockfleet_planner::assignment::Fate;
@@ -117,6 +116,8 @@ impl Index {
         let all: Vec<Uid> = self.parents.keys().cloned().collect();
         let mut namespaces = BTreeSet::new();
         for uid in all {
+            // By now it is known of which label there are few hosts.
+            self.select(&uid);
             self.review_selection(&uid);
             let deleting = self.parents.get(&uid).filter(|p| p.object.is_deleting());
             namespaces.extend(deleting.map(|p| p.object.name().namespace));
@@ -168,13 +169,8 @@ impl Index {
         }
         let resource = parent.object.resource();
         let removes = resource.deletion() == DeletionPolicy::Delete && !resource.policies().suspend;
-        let has: Vec<_> = self.holders.get(uid).into_iter().flatten().collect();
-        let present = |name: &&&crate::object::Name| {
-            let state = self.hosts.get(**name).filter(|s| s.host().is_some());
-            let entry = state.and_then(|s| s.entry(uid));
-            entry.is_some_and(|e| e.intent == Intent::Present)
-        };
-        let of = has.iter().filter(present).count();
+        let holders = self.holders.get(uid);
+        let of = holders.map_or(0, super::holders::Holders::present);
         let leaves = |name: &crate::object::Name| {
             let state = self.hosts.get(name).filter(|s| s.is_leaving());
             state.map(super::HostState::leaves_for_good)
@@ -183,11 +179,8 @@ impl Index {
         // stopped stays so until it is.
         let counts =
             |name: &crate::object::Name| leaves(name) != Some(false) || parent.was_stopped();
-        let lost: Vec<_> = has
-            .iter()
-            .filter(present)
-            .filter(|name| !parent.selected.contains(**name) && counts(name))
-            .collect();
+        let lost = holders.iter().flat_map(|h| h.lost());
+        let lost: Vec<_> = lost.filter(|name| counts(name)).collect();
         let leaving = lost.iter().any(|name| leaves(name).is_some());
         let lost = lost.len();
         let generation = resource.metadata().generation;

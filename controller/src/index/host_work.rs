@@ -236,9 +236,7 @@ impl Index {
 
     /// Whether every host knows that it may let go of a resource, as far as it can be told.
     pub(super) fn is_released(&self, uid: &str) -> bool {
-        let selected = self.parents.get(uid).map(|p| &p.selected);
-        let mut concerned = selected.into_iter().chain(self.holders.get(uid)).flatten();
-        concerned.all(|name| {
+        self.all_concerned(uid).all(|name| {
             let Some(state) = self.hosts.get(name) else {
                 return true;
             };

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use dockfleet_crds::DockerHost;
 use dockfleet_crds::host::AgentFacts;
 use dockfleet_planner::select::{Selection, selection};
+use dockfleet_planner::term;
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::Resource as _;
@@ -77,16 +78,22 @@ impl Index {
         let Some(state) = self.hosts.get_mut(name) else {
             return;
         };
-        let mut selected_by: BTreeSet<Uid> = BTreeSet::new();
-        for (uid, parent) in &mut self.parents {
-            let names = state.host().is_some_and(|h| {
-                selection(parent.object.resource(), h, &self.namespaces) != Selection::No
-            });
-            if names {
-                selected_by.insert(uid.clone());
-                parent.selected.insert(name.clone());
-            } else {
+        let terms = state.host.as_ref().map(term::of_host).unwrap_or_default();
+        let mut selected_by: BTreeSet<Uid> = self.filed_resources.find(&terms);
+        selected_by.retain(|uid| {
+            let parent = self.parents.get(uid).map(|p| p.object.resource());
+            let both = parent.zip(state.host());
+            both.is_some_and(|(p, h)| selection(p, h, &self.namespaces) != Selection::No)
+        });
+        self.filed_hosts.file(name, terms);
+        for uid in state.selected_by.difference(&selected_by) {
+            if let Some(parent) = self.parents.get_mut(uid) {
                 parent.selected.remove(name);
+            }
+        }
+        for uid in selected_by.difference(&state.selected_by) {
+            if let Some(parent) = self.parents.get_mut(uid) {
+                parent.selected.insert(name.clone());
             }
         }
         // What a resource is on this host may hang on the host's labels even where it was selected
@@ -104,6 +111,7 @@ impl Index {
             state.contested.clear();
         }
         for uid in &concerned {
+            self.weigh(name, uid);
             self.review_selection(uid);
         }
         self.touch_all(&concerned);

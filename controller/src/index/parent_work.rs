@@ -1,7 +1,5 @@
 //! What is to be done about one resource: its finalizer, its fate, its status.
 
-use std::collections::BTreeSet;
-
 use dockfleet_crds::condition;
 use dockfleet_crds::{Intent, ResourceStatus};
 use dockfleet_planner::aggregate::{HostView, Notes, aggregate};
@@ -96,9 +94,8 @@ impl Index {
             stopped: parent.brake.stopped.clone(),
             warnings: options.into_iter().chain(contests).collect(),
         };
-        let concerned = self.concerned(uid);
         let views = || {
-            let hosts = concerned.iter();
+            let hosts = self.all_concerned(uid);
             hosts.filter_map(|host| self.view(host, uid, parent))
         };
         let sum = aggregate(views(), &notes);
@@ -155,8 +152,8 @@ impl Index {
 
     /// Returns on which hosts others ask for a resource's name, in sentences.
     fn contests(&self, uid: &str) -> Vec<String> {
-        let concerned: BTreeSet<Name> = self.concerned(uid);
-        let hosts = concerned.iter().filter_map(|host| self.hosts.get(host));
+        let concerned = self.all_concerned(uid);
+        let hosts = concerned.filter_map(|host| self.hosts.get(host));
         let mut all: Vec<String> = hosts
             .filter_map(|state| state.contested.get(uid))
             .cloned()

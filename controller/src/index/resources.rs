@@ -7,9 +7,10 @@ use dockfleet_crds::host::NamespacesFrom;
 use dockfleet_planner::assignment::Fate;
 use dockfleet_planner::request;
 use dockfleet_planner::select::{Selection, selection};
+use dockfleet_planner::term;
 
 use super::brake::allows_the_same;
-use super::{Index, ParentState, Uid};
+use super::{HostState, Index, ParentState, Uid};
 use crate::object::{Name, Source, supersedes};
 use crate::parent::{Parent, ParentName};
 
@@ -104,6 +105,8 @@ impl Index {
         let concerned = self.concerned(&known);
         self.uids.remove(name);
         self.parents.remove(&known);
+        self.filed_resources.file(&known, BTreeSet::new());
+        self.weigh_all(&known);
         self.follow_secret(&known);
         for host in &concerned {
             if let Some(state) = self.hosts.get_mut(host) {
@@ -148,24 +151,30 @@ impl Index {
     }
 
     /// Works out which hosts a resource selects.
-    fn select(&mut self, uid: &str) {
+    pub(super) fn select(&mut self, uid: &str) {
         let Some(parent) = self.parents.get_mut(uid) else {
             return;
         };
         let resource = parent.object.resource();
-        let mut selected = BTreeSet::new();
-        for (name, state) in &mut self.hosts {
-            let names = state
-                .host()
-                .is_some_and(|h| selection(resource, h, &self.namespaces) != Selection::No);
-            if names {
-                selected.insert(name.clone());
-                state.selected_by.insert(uid.to_owned());
-            } else {
+        let terms = term::of_resource(resource, |term| self.filed_hosts.count(term));
+        let mut selected = self.filed_hosts.find(&terms);
+        selected.retain(|name| {
+            let host = self.hosts.get(name).and_then(HostState::host);
+            host.is_some_and(|h| selection(resource, h, &self.namespaces) != Selection::No)
+        });
+        self.filed_resources.file(&uid.to_owned(), terms);
+        let before = std::mem::replace(&mut parent.selected, selected);
+        for name in before.difference(&parent.selected) {
+            if let Some(state) = self.hosts.get_mut(name) {
                 state.selected_by.remove(uid);
             }
         }
-        parent.selected = selected;
+        for name in parent.selected.difference(&before) {
+            if let Some(state) = self.hosts.get_mut(name) {
+                state.selected_by.insert(uid.to_owned());
+            }
+        }
+        self.weigh_all(uid);
     }
 
     pub(super) fn parents_in(&self, namespace: &str) -> Vec<Uid> {

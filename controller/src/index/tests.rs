@@ -2,6 +2,7 @@
 
 mod brake;
 mod changes;
+mod cost;
 mod credentials;
 mod deletion;
 mod fleet;
@@ -9,6 +10,7 @@ mod heartbeats;
 mod leaving;
 mod request;
 mod returned;
+mod scan;
 mod sharing;
 mod work;
 

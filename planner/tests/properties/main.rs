@@ -2,7 +2,7 @@
 //!
 //! `state` plans once over any mixture of entries, objects and journal, however unlikely; `history`
 //! lets a model of an agent live through eras of assignments, accidents and crashes on a model of an
-//! engine; `assigning` is about the controller's half.
+//! engine; `assigning` and `selecting` are about the controller's half.
 
 #![expect(
     clippy::unwrap_used,
@@ -15,6 +15,7 @@ mod agent;
 mod assigning;
 mod engine;
 mod history;
+mod selecting;
 mod state;
 mod wishes;
 
