@@ -5,22 +5,23 @@
 //! volume that has to be made anew while the API server is away waits for it.
 
 use std::collections::BTreeMap;
+use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::time::Duration;
 
 use dockfleet_crds::Entry;
 use dockfleet_planner::credentials::{Keyring, Parcel};
 use dockfleet_planner::desired::Desired;
+use dockfleet_vitals::chain;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client};
 use tokio::sync::watch;
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio::task::JoinError;
+use tokio_util::task::AbortOnDropHandle;
 
-use crate::pass::sentence;
+use crate::report::{ApiError, call};
 use crate::retry::Backoff;
 
-/// A call that takes longer is made anew.
-const CALL: Duration = Duration::from_secs(30);
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 /// A fleet whose server was away comes back within this time, not all at once.
 const LAST_RETRY: Duration = Duration::from_secs(300);
@@ -33,7 +34,8 @@ type Wanted = BTreeMap<String, String>;
 pub(crate) struct CredentialKeeper {
     wanted: watch::Sender<Wanted>,
     keyring: watch::Receiver<Arc<Keyring>>,
-    _reader: DropGuard,
+    /// Never ends by itself while this is there.
+    reader: AbortOnDropHandle<()>,
 }
 
 impl CredentialKeeper {
@@ -45,13 +47,10 @@ impl CredentialKeeper {
             secrets: Api::namespaced(client.clone(), namespace),
             name: host.to_owned(),
         };
-        let end = CancellationToken::new();
-        let ended = end.clone();
-        tokio::spawn(async move { ended.run_until_cancelled(reader.run(asked, had)).await });
         Self {
             wanted,
             keyring,
-            _reader: end.drop_guard(),
+            reader: AbortOnDropHandle::new(tokio::spawn(reader.run(asked, had))),
         }
     }
 
@@ -68,8 +67,11 @@ impl CredentialKeeper {
     /// Waits until there is something new.
     pub(crate) async fn come(&mut self) {
         if self.keyring.changed().await.is_err() {
-            // The reader ends with this.
-            std::future::pending::<()>().await;
+            match (&mut self.reader).await.map_err(JoinError::try_into_panic) {
+                Err(Ok(panic)) => resume_unwind(panic),
+                // The reader ends with this.
+                Ok(()) | Err(Err(_)) => std::future::pending().await,
+            }
         }
     }
 
@@ -89,15 +91,6 @@ fn named_by(entries: &[Entry]) -> Wanted {
         }
     }
     wanted
-}
-
-/// Why the Secret could not be read.
-#[derive(Debug, thiserror::Error)]
-enum ReadError {
-    #[error("the API server did not answer within {} s", CALL.as_secs())]
-    Timeout,
-    #[error("the API server refused")]
-    Api(#[source] Box<kube::Error>),
 }
 
 struct Reader {
@@ -125,7 +118,7 @@ impl Reader {
             let keyring = match self.read().await {
                 Ok(secret) => self.taken(secret.as_ref(), &wanted),
                 Err(err) => {
-                    let error = sentence(&err);
+                    let error = chain(&err);
                     tracing::warn!(error, "the credentials of mounts could not be read");
                     let mut keyring = Keyring::clone(&had.borrow());
                     keyring.trouble = Some(error);
@@ -151,12 +144,8 @@ impl Reader {
         }
     }
 
-    async fn read(&self) -> Result<Option<Secret>, ReadError> {
-        match tokio::time::timeout(CALL, self.secrets.get_opt(&self.name)).await {
-            Ok(Ok(secret)) => Ok(secret),
-            Ok(Err(err)) => Err(ReadError::Api(Box::new(err))),
-            Err(_) => Err(ReadError::Timeout),
-        }
+    async fn read(&self) -> Result<Option<Secret>, ApiError> {
+        call(self.secrets.get_opt(&self.name)).await
     }
 
     /// Takes what is wanted out of the Secret.

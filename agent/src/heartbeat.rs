@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use dockfleet_vitals::chain;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client};
@@ -13,7 +14,6 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::metrics::Metrics;
-use crate::pass::sentence;
 use crate::retry::{Backoff, around};
 
 /// How often a Lease is renewed: a controller that waits for five of them in vain takes the host for
@@ -62,7 +62,7 @@ pub(crate) async fn run(
             }
             Err(err) => {
                 metrics.heartbeat_failed();
-                let error = sentence(&err);
+                let error = chain(&err);
                 if failing {
                     tracing::debug!(error, "heartbeat failed again");
                 } else {

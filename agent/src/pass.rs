@@ -30,6 +30,7 @@ use self::unanswered::Unanswered;
 use crate::effect::Effects;
 use crate::engine::{Engine, EngineError};
 use crate::journal::{Change, Journal, JournalError, Ledger, takes};
+pub(crate) use dockfleet_vitals::chain as sentence;
 
 /// How often a pass acts before it leaves the rest to the next one: once for what is to be done, once
 /// for what that made possible, and once more for what somebody else did meanwhile.
@@ -478,15 +479,4 @@ fn judge(planned: &mut Planned, err: &EngineError) {
     status.state = state.into();
     status.reason = Some(reason.into());
     status.message = bounded(message);
-}
-
-/// Returns an error with all that caused it.
-pub(crate) fn sentence(err: &dyn std::error::Error) -> String {
-    let mut text = err.to_string();
-    let mut source = err.source();
-    while let Some(err) = source {
-        text = format!("{text}: {err}");
-        source = err.source();
-    }
-    text
 }

@@ -11,6 +11,7 @@ use dockfleet_crds::assignment::HostAssignmentStatus;
 use dockfleet_crds::condition::REACHABLE;
 use dockfleet_crds::host::DockerHostStatus;
 use dockfleet_crds::{DockerHost, EntryStatus, GROUP, HostAssignment, VERSION};
+use dockfleet_vitals::{CALL_TIMEOUT, chain};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client};
@@ -26,8 +27,6 @@ use crate::retry::Backoff;
 
 /// The name under which an agent owns fields.
 const FIELD_MANAGER: &str = "dockfleet-agent";
-/// A call that takes longer is made anew: connections through a VPN die without a word.
-const CALL: Duration = Duration::from_secs(30);
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 /// A fleet whose server was away comes back within this time, not all at once.
 const LAST_RETRY: Duration = Duration::from_secs(300);
@@ -53,10 +52,10 @@ pub(crate) struct AssignmentReport {
     pub(crate) entries: Vec<EntryStatus>,
 }
 
-/// What can go wrong with a report.
+/// What can go wrong with a call of the API server.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum ReportError {
-    #[error("the API server did not answer within {} s", CALL.as_secs())]
+pub(crate) enum ApiError {
+    #[error("the API server did not answer within {} s", CALL_TIMEOUT.as_secs())]
     Timeout,
     #[error("the API server refused")]
     Api(#[source] Box<kube::Error>),
@@ -65,7 +64,7 @@ pub(crate) enum ReportError {
 /// What writes one status. Each has a task of its own: one that is refused delays nothing of the other.
 pub(crate) trait Writer: Send + 'static {
     /// Writes what a report says of its object, where that differs from what is there.
-    fn write(&mut self, report: &Report) -> impl Future<Output = Result<(), ReportError>> + Send;
+    fn write(&mut self, report: &Report) -> impl Future<Output = Result<(), ApiError>> + Send;
 }
 
 /// Writes what comes, the newest only, each until it is written or a newer one has come; when nothing
@@ -95,12 +94,12 @@ pub(crate) async fn keep_writing(
                 }
                 Err(err) if failing => {
                     metrics.report_failed();
-                    tracing::debug!(error = %crate::pass::sentence(&err), "report failed again");
+                    tracing::debug!(error = %chain(&err), "report failed again");
                 }
                 Err(err) => {
                     metrics.report_failed();
                     failing = true;
-                    tracing::warn!(error = %crate::pass::sentence(&err), "report failed, and is retried");
+                    tracing::warn!(error = %chain(&err), "report failed, and is retried");
                 }
             }
             if !open {
@@ -135,7 +134,7 @@ impl HostWriter {
 }
 
 impl Writer for HostWriter {
-    async fn write(&mut self, report: &Report) -> Result<(), ReportError> {
+    async fn write(&mut self, report: &Report) -> Result<(), ApiError> {
         let before = if let Some(status) = self.last.take() {
             status
         } else {
@@ -180,7 +179,7 @@ impl AssignmentWriter {
 }
 
 impl Writer for AssignmentWriter {
-    async fn write(&mut self, report: &Report) -> Result<(), ReportError> {
+    async fn write(&mut self, report: &Report) -> Result<(), ApiError> {
         let Some(report) = &report.assignment else {
             return Ok(());
         };
@@ -228,17 +227,17 @@ async fn apply<K, S>(
     kind: &'static str,
     metadata: &Value,
     status: &S,
-) -> Result<(), ReportError>
+) -> Result<(), ApiError>
 where
     K: Clone + DeserializeOwned + Debug,
     S: Serialize + Debug,
 {
     let mut refusal = match apply_once(api, name, kind, metadata, status).await {
-        Err(ReportError::Api(err)) => err,
+        Err(ApiError::Api(err)) => err,
         other => return other,
     };
     let Ok(mut fitted) = serde_json::to_value(status) else {
-        return Err(ReportError::Api(refusal));
+        return Err(ApiError::Api(refusal));
     };
     for _ in 0..FITS {
         let kube::Error::Api(answer) = refusal.as_ref() else {
@@ -253,11 +252,11 @@ where
             "the CRD is older than this agent, and what it does not have is left out; apply the newer CRDs"
         );
         refusal = match apply_once(api, name, kind, metadata, &fitted).await {
-            Err(ReportError::Api(err)) => err,
+            Err(ApiError::Api(err)) => err,
             other => return other,
         };
     }
-    Err(ReportError::Api(refusal))
+    Err(ApiError::Api(refusal))
 }
 
 async fn apply_once<K, S>(
@@ -266,7 +265,7 @@ async fn apply_once<K, S>(
     kind: &'static str,
     metadata: &Value,
     status: &S,
-) -> Result<(), ReportError>
+) -> Result<(), ApiError>
 where
     K: Clone + DeserializeOwned + Debug,
     S: Serialize + Debug,
@@ -284,10 +283,11 @@ where
         .map(drop)
 }
 
-async fn call<T>(answer: impl Future<Output = kube::Result<T>>) -> Result<T, ReportError> {
-    match tokio::time::timeout(CALL, answer).await {
+/// Makes a call, and makes no more of it when it takes too long.
+pub(crate) async fn call<T>(answer: impl Future<Output = kube::Result<T>>) -> Result<T, ApiError> {
+    match tokio::time::timeout(CALL_TIMEOUT, answer).await {
         Ok(Ok(value)) => Ok(value),
-        Ok(Err(err)) => Err(ReportError::Api(Box::new(err))),
-        Err(_) => Err(ReportError::Timeout),
+        Ok(Err(err)) => Err(ApiError::Api(Box::new(err))),
+        Err(_) => Err(ApiError::Timeout),
     }
 }

@@ -4,6 +4,7 @@ mod args;
 mod commands;
 mod duration;
 mod exit;
+mod fault;
 mod logging;
 mod result;
 mod standalone;
@@ -46,10 +47,11 @@ fn main() -> ExitCode {
         return Exit::BadInput.into();
     }
     let is_service = matches!(cli.command, Command::Controller(_) | Command::Agent(_));
+    fault::end_on_panic(is_service);
     match run(cli.command) {
         Ok(exit) => exit.into(),
         Err(err) => {
-            let error = told_once(&err);
+            let error = dockfleet_vitals::chain(err.as_ref());
             if is_service {
                 // What reads its log reads nothing else.
                 tracing::error!(error, "cannot go on");
@@ -59,21 +61,6 @@ fn main() -> ExitCode {
             Exit::Failed.into()
         }
     }
-}
-
-/// Returns an error with its causes, without those that a text before has in it already.
-fn told_once(err: &anyhow::Error) -> String {
-    err.chain()
-        .map(ToString::to_string)
-        .fold(String::new(), |text, cause| {
-            if text.is_empty() {
-                cause
-            } else if text.contains(&cause) {
-                text
-            } else {
-                format!("{text}: {cause}")
-            }
-        })
 }
 
 fn run(command: Command) -> anyhow::Result<Exit> {

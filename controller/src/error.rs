@@ -1,10 +1,10 @@
 //! What can go wrong, for the controller as a whole and for one call.
 
-use std::error::Error;
 use std::time::Duration;
 
 use kube::core::Status;
 use kube::runtime::watcher;
+use tokio::task::JoinError;
 
 use crate::election::Loss;
 use crate::gate::NotLeading;
@@ -38,7 +38,7 @@ pub enum ControllerError {
         part: &'static str,
         /// The end of its task, where it is known.
         #[source]
-        source: Option<tokio::task::JoinError>,
+        source: Option<JoinError>,
     },
 }
 
@@ -104,17 +104,10 @@ impl CallError {
     }
 }
 
-/// Returns an error with everything it came from, for a log. Many errors of the client have their
-/// source in their own text already.
-pub(crate) fn chain(err: &dyn Error) -> String {
-    let mut text = err.to_string();
-    let mut next = err.source();
-    while let Some(source) = next {
-        let more = source.to_string();
-        if !text.contains(&more) {
-            text = format!("{text}: {more}");
-        }
-        next = source.source();
+/// Goes on with the panic that a task ended with: who started it cannot go on without it. The loop of the
+/// controller, to which it comes in the end, tells of it and ends.
+pub(crate) fn panic_with(ended: Option<JoinError>) {
+    if let Some(Ok(panic)) = ended.map(JoinError::try_into_panic) {
+        std::panic::resume_unwind(panic);
     }
-    text
 }

@@ -18,6 +18,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use dockfleet_crds::FLEET_LABEL;
+use dockfleet_vitals::chain;
 use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::PartialObjectMeta;
@@ -28,7 +29,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, info, info_span, warn};
 
-use crate::error::{CallError, chain};
+use crate::error::{CallError, panic_with};
 use crate::gate::Gate;
 
 /// Keeps the identities of all hosts: of those in `first`, and in every namespace that is labelled
@@ -62,7 +63,10 @@ pub(crate) async fn keep(client: Client, first: String, mut gate: Gate) {
     loop {
         let event = tokio::select! {
             event = events.next() => event,
-            Some(_) = tasks.join_next() => continue,
+            Some(ended) = tasks.join_next() => {
+                panic_with(ended.err());
+                continue;
+            }
         };
         let mut gone = Vec::new();
         match event {

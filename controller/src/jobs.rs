@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use dockfleet_crds::{DockerHost, HostAssignment};
 use dockfleet_planner::assignment::Fate;
+use dockfleet_vitals::CALL_TIMEOUT;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::{Client, api::PatchParams};
@@ -25,9 +26,6 @@ use crate::notice::Notice;
 use crate::object::Name;
 use crate::parent::Parent;
 use crate::teller::Teller;
-
-/// How long a call may take, the client's own repetitions included.
-pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What jobs need beside their work.
 #[derive(Clone)]

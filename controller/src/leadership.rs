@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use dockfleet_vitals::chain;
 use futures::{Stream, StreamExt as _};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
@@ -21,7 +22,7 @@ use crate::FIELD_MANAGER;
 use crate::config::ElectionConfig;
 use crate::effect::Effects;
 use crate::election::{Decision, ElectionTimes, Loss, Sight, claimed, decide, vacated};
-use crate::error::{CallError, chain};
+use crate::error::{CallError, ControllerError};
 use crate::gate::{Gate, Hold};
 use crate::jobs::in_time_of;
 use crate::moment::Moment;
@@ -63,15 +64,19 @@ impl Leadership {
         Self { task, stop, gate }
     }
 
-    /// Waits until a claim is lost. Never returns where there is none.
-    pub(crate) async fn lost(&mut self) -> Loss {
-        match &mut self.task {
-            None => std::future::pending().await,
-            Some(task) => match task.await {
-                Ok(Err(loss)) => loss,
-                // It ends in another way only when it is told to, or by a panic, which ends the
-                // process in a release.
-                Ok(Ok(())) | Err(_) => Loss::Cleared,
+    /// Waits until a claim is lost, or the task is. Never returns where there is none.
+    pub(crate) async fn lost(&mut self) -> ControllerError {
+        let Some(task) = &mut self.task else {
+            return std::future::pending().await;
+        };
+        let part = "the election";
+        match task.await {
+            Ok(Err(loss)) => loss.into(),
+            // Nobody has stopped it yet.
+            Ok(Ok(())) => ControllerError::Ended { part, source: None },
+            Err(err) => ControllerError::Ended {
+                part,
+                source: Some(err),
             },
         }
     }
@@ -263,5 +268,41 @@ impl Candidate {
         };
         let namespace = &self.namespace;
         warn!(doing, namespace, error, hint, "the Lease cannot be used");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dockfleet_vitals::chain;
+
+    use super::*;
+
+    fn leadership(task: impl Future<Output = Result<(), Loss>> + Send + 'static) -> Leadership {
+        Leadership {
+            task: Some(AbortOnDropHandle::new(tokio::spawn(task))),
+            stop: CancellationToken::new(),
+            gate: Gate::new(Hold::Shut).1,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_no_lost_claim() {
+        let err = leadership(async { panic!("no such branch") }).lost().await;
+        assert!(matches!(err, ControllerError::Ended { .. }), "{err:?}");
+        let told = chain(&err);
+        assert!(
+            told.starts_with("the election ended unexpectedly: "),
+            "{told}"
+        );
+        assert!(
+            told.contains("panicked with message \"no such branch\""),
+            "{told}"
+        );
+
+        let err = leadership(async { Err(Loss::Cleared) }).lost().await;
+        assert!(
+            matches!(err, ControllerError::Lost(Loss::Cleared)),
+            "{err:?}"
+        );
     }
 }

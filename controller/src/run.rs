@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dockfleet_vitals::chain;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use kube::Client;
@@ -11,11 +12,12 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinHandle, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 use tracing::{Instrument as _, debug, info, info_span, warn};
 
 use crate::config::ControllerConfig;
 use crate::convergence::Convergence;
-use crate::error::{CallError, ControllerError, chain};
+use crate::error::{CallError, ControllerError};
 use crate::gate::{Gate, Hold};
 use crate::index::{Change, Index, Patience, Seen, Watched};
 use crate::jobs::{
@@ -71,11 +73,11 @@ pub async fn run(
     info!(hub, fleet = config.fleet_namespace, "controller starts");
     let (sender, mut changes) = mpsc::channel(CHANGES);
     let mut watches = watches::start(&client, &sender);
-    watches.spawn(identity::keep(
+    let mut identities = AbortOnDropHandle::new(tokio::spawn(identity::keep(
         client.clone(),
         config.fleet_namespace.clone(),
         gate.clone(),
-    ));
+    )));
     let mut secrets = SecretWatches::new(client.clone(), sender);
     let (election, effects) = (config.election.clone(), config.effects.clone());
     let own = kube::Client::try_from(config.kubernetes.clone())?;
@@ -93,7 +95,7 @@ pub async fn run(
         vitals.pulse.waits();
         tokio::select! {
             () = shutdown.cancelled() => break,
-            loss = leadership.lost() => return Err(loss.into()),
+            lost = leadership.lost() => return Err(lost),
             () = gate.changed() => {}
             Some(counted) = counts.recv() => {
                 controller.count();
@@ -103,6 +105,14 @@ pub async fn run(
             ended = watches.join_next() => {
                 let source = ended.and_then(Result::err);
                 return Err(ControllerError::Ended { part: "a watch", source });
+            }
+            ended = &mut identities => {
+                let (part, source) = ("the keeper of identities", ended.err());
+                return Err(ControllerError::Ended { part, source });
+            }
+            ended = &mut controller.told => {
+                let (part, source) = ("the publisher of events", ended.err());
+                return Err(ControllerError::Ended { part, source });
             }
             Some(done) = controller.jobs.join_next() => controller.finish(done)?,
             Some(change) = changes.recv() => {
@@ -116,7 +126,7 @@ pub async fn run(
             () = sleep_until(due) => {}
         }
     }
-    drop(watches);
+    drop((watches, identities));
     let ended = controller.stop().await;
     leadership.end(ended).await;
     Ok(())

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use dockfleet_planner::credentials::Credentials;
+use dockfleet_vitals::chain;
 use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::Secret;
 use kube::runtime::WatchStreamExt as _;
@@ -13,7 +14,7 @@ use tokio::sync::mpsc::Sender;
 use tokio::task::{AbortHandle, JoinSet};
 use tracing::debug;
 
-use crate::error::{CallError, chain};
+use crate::error::CallError;
 use crate::index::{Change, Heard};
 use crate::object::Name;
 

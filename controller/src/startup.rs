@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use dockfleet_crds::{DockerHost, DockerNetwork, DockerVolume, HostAssignment};
+use dockfleet_vitals::chain;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::ListParams;
 use kube::{Api, Client, Resource};
 use tracing::warn;
 
-use crate::error::{CallError, ControllerError, chain};
+use crate::error::{CallError, ControllerError};
 use crate::jobs::in_time;
 
 /// The namespace whose UID is the identity of a cluster: it is made with the cluster and cannot be

@@ -1,5 +1,6 @@
 //! Publishes events, beside the work they tell of: nothing waits for an event.
 
+use dockfleet_vitals::chain;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;
 use kube::runtime::events::{Recorder, Reporter};
@@ -8,7 +9,6 @@ use tokio::task::JoinHandle;
 use tracing::debug;
 
 use crate::FIELD_MANAGER;
-use crate::error::chain;
 use crate::jobs::in_time;
 use crate::notice::Notice;
 use crate::parent::Parent;

@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 
+use dockfleet_vitals::chain;
 use futures::StreamExt as _;
 use kube::api::PartialObjectMeta;
 use kube::core::DeserializeGuard;
@@ -13,7 +14,7 @@ use tokio::sync::mpsc::Sender;
 use tokio::task::JoinSet;
 use tracing::warn;
 
-use crate::error::{CallError, chain};
+use crate::error::CallError;
 use crate::index::{Change, MANAGED_BY, Seen};
 
 /// Starts every watch. What they see goes to `changes`; a full queue holds them back, and with them

@@ -6,6 +6,7 @@
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use dockfleet_vitals::CALL_TIMEOUT;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use http::uri::PathAndQuery;
@@ -21,7 +22,6 @@ use tower::{BoxError, Service};
 use crate::call::{Call, Failure};
 use crate::effect::Effects;
 use crate::gate::Gate;
-use crate::jobs::CALL_TIMEOUT;
 use crate::metrics::Metrics;
 use crate::moment::Moment;
 

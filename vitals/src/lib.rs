@@ -1,20 +1,28 @@
-//! What a process that runs for months says about itself, by HTTP: `/healthz`, `/readyz`, `/metrics`.
+//! What is the same for every process that runs for months: what it says about itself by HTTP (`/healthz`,
+//! `/readyz`, `/metrics`), how long it waits for an API server, and how it tells of an error.
 //!
-//! Controller and agent keep their own metrics and know best when they are well; this crate has what
-//! is the same for both, and knows nothing of Kubernetes or Docker.
+//! Controller and agent keep their own metrics and know best when they are well; this crate has no
+//! client of Kubernetes or Docker.
 
+mod chain;
 mod http;
 mod pulse;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
+pub use chain::chain;
 pub use http::{Server, ServerError};
 pub use pulse::Pulse;
+
+/// How long a call of the API server may take, the client's own repetitions included. Connections through
+/// a VPN die without a word.
+pub const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Upper bounds of the histograms of calls and waits, in seconds: from what an idle API server or
 /// engine takes to the longest timeout there is.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use dockfleet_vitals::CALL_TIMEOUT;
 use k8s_openapi::api::authentication::v1::{BoundObjectReference, TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::api::PostParams;
@@ -9,9 +10,6 @@ use kube::{Api, Client};
 
 use super::kubeconfig::Proof;
 use super::{Enrolment, EnrolmentError, Store, Token};
-
-/// How long an exchange may take, the client's own repetitions included.
-const CALL: Duration = Duration::from_secs(30);
 
 /// Joins the fleet: checks the server by its pinned CA, exchanges the token that came with the
 /// enrolment for the host's own at once, and keeps that. It can be repeated.
@@ -64,10 +62,10 @@ pub async fn request(
     };
     let params = PostParams::default();
     let asked = accounts.create_token_request(&enrolment.host, &params, &wanted);
-    let Ok(answer) = tokio::time::timeout(CALL, asked).await else {
+    let Ok(answer) = tokio::time::timeout(CALL_TIMEOUT, asked).await else {
         return Err(EnrolmentError::Timeout {
             server: enrolment.server.clone(),
-            seconds: CALL.as_secs(),
+            seconds: CALL_TIMEOUT.as_secs(),
         });
     };
     let denied = |message: String| EnrolmentError::Denied {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use dockfleet_vitals::chain;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -107,7 +108,7 @@ impl Keeper {
         let found = match self.store.token() {
             Ok(found) => found,
             Err(err) => {
-                tracing::debug!(error = %crate::pass::sentence(&err), "the token cannot be read");
+                tracing::debug!(error = %chain(&err), "the token cannot be read");
                 return;
             }
         };
@@ -163,7 +164,7 @@ impl Keeper {
     }
 
     fn tell(&mut self, err: &EnrolmentError) {
-        let error = crate::pass::sentence(err);
+        let error = chain(err);
         if !matches!(err, EnrolmentError::Refused { .. }) {
             tracing::warn!(
                 error,

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use dockfleet_crds::DockerHost;
+use dockfleet_vitals::chain;
 use futures::stream::select_all;
 use futures::{Stream, StreamExt as _};
 use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
@@ -22,7 +23,7 @@ use tracing::{debug, info, warn};
 use super::calls::{self, IdentityError, Removed};
 use super::state::{State, Watched, Work};
 use super::wanted::{Kind, MANAGED_BY, Piece};
-use crate::error::{CallError, chain};
+use crate::error::{CallError, panic_with};
 use crate::queue::Queue;
 use crate::random;
 
@@ -68,7 +69,10 @@ pub(super) async fn keep(client: Client, namespace: String) {
         let due = keeper.due();
         tokio::select! {
             Some(news) = news.next() => keeper.hear(news),
-            Some(Ok(done)) = keeper.jobs.join_next() => keeper.finish(done),
+            Some(done) = keeper.jobs.join_next() => match done {
+                Ok(done) => keeper.finish(done),
+                Err(err) => panic_with(Some(err)),
+            },
             () = async {
                 match due {
                     Some(due) => tokio::time::sleep_until(due).await,

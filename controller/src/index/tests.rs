@@ -178,9 +178,7 @@ impl World {
                 ..
             } => {
                 if discard.is_some() {
-                    let gone = self
-                        .assignment(&known.metadata.name.clone().unwrap())
-                        .metadata;
+                    let gone = self.assignment(&host.to_string()).metadata;
                     self.take_in(Change::Assignment(Seen::Deleted(gone)));
                 }
                 known.metadata.finalizers = None;

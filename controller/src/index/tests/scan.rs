@@ -1,6 +1,7 @@
 //! What is kept host by host is what a look at everything finds.
 
 use dockfleet_crds::FLEET_LABEL;
+use dockfleet_crds::assignment::Kind;
 use dockfleet_crds::policy::HostRemovalPolicy;
 use dockfleet_planner::select::{Selection, selection};
 use proptest::collection::vec;
@@ -8,8 +9,8 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::*;
+use crate::index::HostState;
 use crate::parent::ParentName;
-use dockfleet_crds::assignment::Kind;
 
 /// What happens to a fleet.
 #[derive(Clone, Debug)]
@@ -138,7 +139,7 @@ impl World {
                 prop_assert_eq!(state.selected_by.contains(uid), selected.contains(name));
             }
         }
-        let entries = index.hosts.values().flat_map(|s| s.entries());
+        let entries = index.hosts.values().flat_map(HostState::entries);
         let uids: BTreeSet<String> = entries.map(|e| e.uid.clone()).collect();
         prop_assert_eq!(
             index.holders.keys().cloned().collect::<BTreeSet<_>>(),
@@ -171,7 +172,7 @@ impl World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn what_is_kept_is_what_a_look_at_everything_finds(history in vec(event(), 1..30)) {
