@@ -26,6 +26,7 @@ mod leaving;
 mod parent_work;
 mod resources;
 mod returned;
+mod secrets;
 mod sharing;
 #[cfg(test)]
 mod tests;
@@ -47,11 +48,12 @@ use crate::parent::{Parent, ParentName};
 
 pub(crate) use census::Census;
 pub(crate) use changes::{Change, Seen, Watched};
-pub(crate) use credentials::{Delivery, Heard};
+pub(crate) use credentials::Delivery;
 pub(crate) use heartbeats::{MANAGED_BY, PulseWork};
 pub(crate) use host_work::{HostCall, HostWork};
 pub(crate) use leaving::FINALIZER as CLEAN_FINALIZER;
 pub(crate) use parent_work::{ParentWork, Step};
+pub(crate) use secrets::Heard;
 
 /// UID of a resource.
 pub(crate) type Uid = String;
@@ -73,7 +75,7 @@ pub(crate) struct Index {
     filed_hosts: Filed<Name>,
     filed_resources: Filed<Uid>,
     namespaces: NamespaceLabels,
-    secrets: credentials::Secrets,
+    secrets: secrets::Secrets,
     heartbeats: heartbeats::Heartbeats,
     brakes: brake::Brakes,
     leavers: leaving::Leavers,
@@ -154,6 +156,8 @@ pub(crate) struct Dirty {
     pub(crate) soon: BTreeSet<Uid>,
     /// Hosts whose own Secrets are to be written.
     pub(crate) deliveries: BTreeSet<Name>,
+    /// Secrets that are to be read.
+    pub(crate) secrets: BTreeSet<Name>,
 }
 
 impl Index {
@@ -179,7 +183,7 @@ impl Index {
             filed_hosts: Filed::default(),
             filed_resources: Filed::default(),
             namespaces: NamespaceLabels::new(),
-            secrets: credentials::Secrets::default(),
+            secrets: secrets::Secrets::default(),
             relists: changes::Relists::default(),
             dirty: Dirty::default(),
         }

@@ -8,6 +8,7 @@ mod finalizer;
 mod host;
 mod parent;
 mod pulse;
+mod secret;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -21,7 +22,8 @@ use kube::{Client, api::PatchParams};
 
 use crate::FIELD_MANAGER;
 use crate::error::CallError;
-use crate::index::Uid;
+use crate::index::{Heard, Uid};
+use crate::lanes::Key;
 use crate::notice::Notice;
 use crate::object::Name;
 use crate::parent::Parent;
@@ -32,19 +34,6 @@ use crate::teller::Teller;
 pub(crate) struct Context {
     client: Client,
     teller: Teller,
-}
-
-/// What is worked on.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Key {
-    /// A host.
-    Host(Name),
-    /// The own Secret of a host.
-    Delivery(Name),
-    /// A host's Lease.
-    Pulse(Name),
-    /// A resource, by UID.
-    Parent(Uid),
 }
 
 /// What came of a job.
@@ -78,6 +67,8 @@ pub(crate) enum Learned {
         host: Name,
         had: BTreeMap<Uid, String>,
     },
+    /// A Secret that resources name was read, or cannot be.
+    Secret { name: Name, heard: Heard },
     /// A resource was written.
     Parent {
         asked_with: Option<String>,
@@ -141,3 +132,4 @@ pub(crate) use credentials::deliver;
 pub(crate) use host::work_on_host;
 pub(crate) use parent::work_on_parent;
 pub(crate) use pulse::work_on_pulse;
+pub(crate) use secret::read_secret;

@@ -15,7 +15,7 @@
 //!
 //! Watches (`watches`) feed one in-memory `index`, which is synchronous, holds no client, and knows
 //! after each change which hosts and which resources are to be looked at again. One loop (`run`)
-//! owns it, takes those out of a `queue`, and lets `jobs` do what the index asks for: one
+//! owns it, takes those out of bounded `lanes`, and lets `jobs` do what the index asks for: one
 //! server-side apply, patch or read each. What the API server answers goes back into the index, so
 //! that the next decision is made with what was written and not with what a watch says late.
 //! Every decision about content is the planner's. Events are published beside all this (`teller`).
@@ -29,7 +29,7 @@
 //! - patch: networks and volumes, and their status; create, patch: assignments;
 //! - list, watch, create, get: Leases; patch: status of hosts;
 //! - create, patch: events (`events.k8s.io`) in the namespaces of resources;
-//! - patch: the own Secrets of hosts; get, list, watch: the Secrets that volumes name, one by one;
+//! - patch: the own Secrets of hosts; get: the Secrets that volumes name, one by one;
 //! - get, list, watch, create, update: its Lease.
 //!
 //! # What this crate never does
@@ -42,7 +42,8 @@
 //! - It never decides before every cache is filled, nor on a read that failed.
 //! - It never writes while another one may lead, nor after it was halted for longer than its Lease.
 //! - It never waits for a host: a resource is gone once the permission to let go of it is written.
-//! - It never passes over the fleet on a timer: what a change costs depends on what it touches.
+//! - It never passes over the fleet on a timer: what a change costs depends on what it touches. Secrets
+//!   that volumes name are read in turn, at most 20 a second.
 
 mod call;
 mod config;
@@ -54,15 +55,15 @@ mod gate;
 mod identity;
 mod index;
 mod jobs;
+mod lane;
+mod lanes;
 mod leadership;
 mod metrics;
 mod moment;
 mod notice;
 mod object;
 mod parent;
-mod queue;
 mod run;
-mod secrets;
 mod startup;
 mod teller;
 mod vitals;

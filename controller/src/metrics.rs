@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use dockfleet_crds::EntryState;
-use dockfleet_crds::assignment::Kind;
+use dockfleet_crds::assignment;
 use dockfleet_crds::condition::Truth;
 use dockfleet_crds::open::labels;
 use dockfleet_vitals::SECONDS;
@@ -20,6 +20,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use crate::call::{Call, Failure};
 use crate::index::Census;
+use crate::lanes::Kind;
 
 /// The metrics; clones are the same ones.
 #[derive(Clone, Debug)]
@@ -35,15 +36,6 @@ pub(crate) struct Metrics {
     heartbeat_age: Gauge<f64, AtomicU64>,
     brake_engaged: Gauge,
     convergence: Histogram,
-}
-
-/// The queues of the controller.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum QueueName {
-    /// Hosts whose assignment is to be looked at.
-    Hosts,
-    /// Resources whose status is to be looked at.
-    Resources,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -131,7 +123,7 @@ impl Metrics {
         );
         r.register(
             "queue_depth",
-            "Hosts and resources that wait to be looked at, or are being looked at",
+            "Keys that wait to be looked at, or are being looked at",
             all.queue_depth.clone(),
         );
         r.register_with_unit(
@@ -188,8 +180,9 @@ impl Metrics {
     /// Lets every series begin at 0 whose labels are known: an alert on a change would miss the first
     /// one otherwise.
     fn begin(&self) {
-        self.queue(QueueName::Hosts, 0);
-        self.queue(QueueName::Resources, 0);
+        for kind in Kind::ALL {
+            self.queue(kind, 0);
+        }
         self.count(&Census::default());
     }
 
@@ -198,12 +191,9 @@ impl Metrics {
         self.leader.set(i64::from(leads));
     }
 
-    /// Says how many keys a queue has.
-    pub(crate) fn queue(&self, queue: QueueName, depth: usize) {
-        let queue = match queue {
-            QueueName::Hosts => "hosts",
-            QueueName::Resources => "resources",
-        };
+    /// Says how many keys a lane has.
+    pub(crate) fn queue(&self, kind: Kind, depth: usize) {
+        let queue = kind.as_str();
         let depth = i64::try_from(depth).unwrap_or(i64::MAX);
         self.queue_depth
             .get_or_create(&QueueLabel { queue })
@@ -233,7 +223,7 @@ impl Metrics {
 
     /// Says what there is.
     pub(crate) fn count(&self, census: &Census) {
-        for kind in labels::<Kind>() {
+        for kind in labels::<assignment::Kind>() {
             for ready in [Truth::True, Truth::False, Truth::Unknown] {
                 let ready = ready.as_str();
                 let count = census.resources.get(&(kind, ready));

@@ -13,7 +13,7 @@ use tokio::task::{JoinError, JoinHandle, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
-use tracing::{Instrument as _, debug, info, info_span, warn};
+use tracing::{Instrument as _, Span, debug, info, info_span, warn};
 
 use crate::config::ControllerConfig;
 use crate::convergence::Convergence;
@@ -21,27 +21,16 @@ use crate::error::{CallError, ControllerError};
 use crate::gate::{Gate, Hold};
 use crate::index::{Change, Index, Patience, Seen, Watched};
 use crate::jobs::{
-    Context, Done, Key, Learned, deliver, work_on_host, work_on_parent, work_on_pulse,
+    Context, Done, Learned, deliver, read_secret, work_on_host, work_on_parent, work_on_pulse,
 };
+use crate::lane::FIRST_RETRY;
+use crate::lanes::{Key, Lanes};
 use crate::leadership::Leadership;
-use crate::metrics::QueueName;
 use crate::object::{Name, Source};
-use crate::queue::{FIRST_RETRY, Queue};
-use crate::secrets::SecretWatches;
 use crate::teller::Teller;
 use crate::vitals::ControllerVitals;
 use crate::{identity, random, startup, watches, wire};
 
-/// The most assignments that are written at the same time. One costs the API server some 10 ms of a
-/// core, so that more would only wait there.
-const HOST_JOBS: usize = 16;
-/// The most hosts whose Lease is looked after at the same time: little work, and nobody waits for it.
-const PULSE_JOBS: usize = 8;
-/// The most resources that are worked on at the same time; a few, so that many edits leave the API
-/// server time for the hosts.
-const PARENT_JOBS: usize = 8;
-/// The most Secrets of hosts that are written at the same time.
-const DELIVERY_JOBS: usize = 4;
 /// How long changes for a host are collected before its assignment is written: `kubectl apply` of a
 /// folder brings some ten resources in that time, and each write costs the API server the same.
 const GATHER: Duration = Duration::from_millis(100);
@@ -78,7 +67,7 @@ pub async fn run(
         config.fleet_namespace.clone(),
         gate.clone(),
     )));
-    let mut secrets = SecretWatches::new(client.clone(), sender);
+    drop(sender);
     let (election, effects) = (config.election.clone(), config.effects.clone());
     let own = kube::Client::try_from(config.kubernetes.clone())?;
     let mut leadership = Leadership::start(own, election, hold, gate.clone(), effects);
@@ -87,9 +76,6 @@ pub async fn run(
     let mut controller = Controller::new(config, client, gate.clone(), hub);
     loop {
         vitals.pulse.works();
-        if let Some(names) = controller.index.take_secrets() {
-            secrets.follow(&names);
-        }
         controller.start_jobs();
         let due = controller.due();
         vitals.pulse.waits();
@@ -140,10 +126,7 @@ struct Controller {
     vitals: Arc<ControllerVitals>,
     convergence: Convergence,
     index: Index,
-    hosts: Queue<Name>,
-    pulses: Queue<Name>,
-    parents: Queue<String>,
-    deliveries: Queue<Name>,
+    lanes: Lanes,
     jobs: JoinSet<Done>,
     /// The task that publishes events.
     told: JoinHandle<()>,
@@ -170,10 +153,7 @@ impl Controller {
                     namespace_hold: config.namespace_hold,
                 },
             ),
-            hosts: Queue::new(),
-            pulses: Queue::new(),
-            parents: Queue::new(),
-            deliveries: Queue::new(),
+            lanes: Lanes::new(),
             jobs: JoinSet::new(),
             told,
             unfilled: Watched::ALL.into_iter().collect(),
@@ -220,8 +200,9 @@ impl Controller {
     fn count(&self) {
         let metrics = &self.vitals.metrics;
         metrics.leads(self.gate.is_open());
-        metrics.queue(QueueName::Hosts, self.hosts.depth());
-        metrics.queue(QueueName::Resources, self.parents.depth());
+        for (kind, depth) in self.lanes.depths() {
+            metrics.queue(kind, depth);
+        }
         metrics.count(&self.index.census());
     }
 
@@ -240,90 +221,84 @@ impl Controller {
         self.index.tick(now);
         loop {
             self.enqueue_dirty(now);
-            if self.hosts.busy() < HOST_JOBS
-                && let Some(name) = self.hosts.take(now)
-            {
-                self.start_host(name);
-            } else if self.pulses.busy() < PULSE_JOBS
-                && let Some(name) = self.pulses.take(now)
-            {
-                self.start_pulse(name);
-            } else if self.parents.busy() < PARENT_JOBS
-                && let Some(uid) = self.parents.take(now)
-            {
-                self.start_parent(&uid);
-            } else if self.deliveries.busy() < DELIVERY_JOBS
-                && let Some(name) = self.deliveries.take(now)
-            {
-                self.start_delivery(name);
-            } else {
+            let Some(key) = self.lanes.take(now) else {
                 return;
+            };
+            if !self.start(&key) {
+                self.lanes.succeeded(&key);
             }
         }
     }
 
-    fn start_host(&mut self, name: Name) {
-        let Some(work) = self.index.host_work(&name) else {
-            self.hosts.succeeded(&name);
-            return;
-        };
-        let span = info_span!("host", namespace = name.namespace, host = name.name);
-        self.jobs
-            .spawn(work_on_host(self.context.clone(), name, work).instrument(span));
+    /// Starts what is to be done about a key; false where that is nothing.
+    fn start(&mut self, key: &Key) -> bool {
+        let (context, now) = (self.context.clone(), Time(Timestamp::now()));
+        match key {
+            Key::Host(name) => {
+                let Some(work) = self.index.host_work(name) else {
+                    return false;
+                };
+                let span = info_span!("host", namespace = name.namespace, host = name.name);
+                self.spawn(work_on_host(context, name.clone(), work), span);
+            }
+            Key::Pulse(name) => {
+                let Some(work) = self.index.pulse_work(name, &now) else {
+                    return false;
+                };
+                let span = info_span!("heartbeat", namespace = name.namespace, host = name.name);
+                self.spawn(work_on_pulse(context, name.clone(), work), span);
+            }
+            Key::Parent(uid) => {
+                let Some(work) = self.index.parent_work(uid, &now) else {
+                    return false;
+                };
+                let resource = work.parent.resource();
+                let span = info_span!(
+                    "resource",
+                    kind = resource.kind().as_str(),
+                    namespace = resource.namespace(),
+                    name = resource.name()
+                );
+                self.spawn(work_on_parent(context, work), span);
+            }
+            Key::Delivery(name) => {
+                let Some(delivery) = self.index.delivery(name) else {
+                    return false;
+                };
+                let span = info_span!("delivery", namespace = name.namespace, host = name.name);
+                self.spawn(deliver(context, name.clone(), delivery), span);
+            }
+            Key::Secret(name) => {
+                if !self.index.names_secret(name) {
+                    return false;
+                }
+                let span = info_span!("secret", namespace = name.namespace, name = name.name);
+                self.spawn(read_secret(context, name.clone()), span);
+            }
+        }
+        true
     }
 
-    fn start_pulse(&mut self, name: Name) {
-        let Some(work) = self.index.pulse_work(&name, &Time(Timestamp::now())) else {
-            self.pulses.succeeded(&name);
-            return;
-        };
-        let span = info_span!("heartbeat", namespace = name.namespace, host = name.name);
-        self.jobs
-            .spawn(work_on_pulse(self.context.clone(), name, work).instrument(span));
-    }
-
-    fn start_parent(&mut self, uid: &str) {
-        let Some(work) = self.index.parent_work(uid, &Time(Timestamp::now())) else {
-            self.parents.succeeded(&uid.to_owned());
-            return;
-        };
-        let resource = work.parent.resource();
-        let span = info_span!(
-            "resource",
-            kind = resource.kind().as_str(),
-            namespace = resource.namespace(),
-            name = resource.name()
-        );
-        self.jobs
-            .spawn(work_on_parent(self.context.clone(), work).instrument(span));
-    }
-
-    fn start_delivery(&mut self, name: Name) {
-        let Some(delivery) = self.index.delivery(&name) else {
-            self.deliveries.succeeded(&name);
-            return;
-        };
-        let span = info_span!("delivery", namespace = name.namespace, host = name.name);
-        self.jobs
-            .spawn(deliver(self.context.clone(), name, delivery).instrument(span));
+    fn spawn(&mut self, job: impl Future<Output = Done> + Send + 'static, span: Span) {
+        self.jobs.spawn(job.instrument(span));
     }
 
     fn enqueue_dirty(&mut self, now: Instant) {
         let dirty = self.index.take_dirty();
-        for host in dirty.deliveries {
-            self.deliveries.add(host, now);
-        }
-        for host in dirty.hosts {
-            self.hosts.add(host, now + GATHER);
-        }
-        for host in dirty.pulses {
-            self.pulses.add(host, now);
-        }
-        for uid in dirty.now {
-            self.parents.add(uid, now);
-        }
-        for uid in dirty.soon {
-            self.parents.add(uid, now + self.debounce);
+        let hosts = dirty
+            .hosts
+            .into_iter()
+            .map(|h| (Key::Host(h), now + GATHER));
+        let soon = now + self.debounce;
+        let soon = dirty.soon.into_iter().map(|uid| (Key::Parent(uid), soon));
+        let pulses = dirty.pulses.into_iter().map(Key::Pulse);
+        let at_once = pulses
+            .chain(dirty.now.into_iter().map(Key::Parent))
+            .chain(dirty.deliveries.into_iter().map(Key::Delivery))
+            .chain(dirty.secrets.into_iter().map(Key::Secret))
+            .map(|key| (key, now));
+        for (key, at) in hosts.chain(soon).chain(at_once) {
+            self.lanes.add(key, at);
         }
     }
 
@@ -332,22 +307,8 @@ impl Controller {
         if self.stands_by() {
             return None;
         }
-        let hosts = self.hosts.next().filter(|_| self.hosts.busy() < HOST_JOBS);
-        let parents = self
-            .parents
-            .next()
-            .filter(|_| self.parents.busy() < PARENT_JOBS);
-        let deliveries = self
-            .deliveries
-            .next()
-            .filter(|_| self.deliveries.busy() < DELIVERY_JOBS);
-        let pulses = self
-            .pulses
-            .next()
-            .filter(|_| self.pulses.busy() < PULSE_JOBS);
-        let tick = self.index.next_tick();
-        let all = [hosts, parents, deliveries, pulses, tick];
-        all.into_iter().flatten().min()
+        let both = [self.lanes.next(), self.index.next_tick()];
+        both.into_iter().flatten().min()
     }
 
     /// Takes in what the API server answered.
@@ -374,6 +335,7 @@ impl Controller {
             Learned::Parent { asked_with, parent } => {
                 self.index.parent_written(asked_with, *parent);
             }
+            Learned::Secret { name, heard } => self.index.hear_secret(&name, heard),
             Learned::Delivered { host, had } => self.index.delivered(&host, had),
             Learned::Lease { host, lease } => self.index.lease_seen(&host, lease.as_deref()),
             Learned::Host(host) => self.index.apply_host(*host, &Source::Watched),
@@ -398,43 +360,54 @@ impl Controller {
         for learned in learned {
             self.learn(learned);
         }
-        match (key, failed) {
-            (Key::Host(name), None) if looked => self.hosts.progressed(&name),
-            (Key::Host(name), None) => self.hosts.succeeded(&name),
-            (Key::Host(name), Some(err)) => {
-                self.index.host_failed(&name);
-                again(&mut self.hosts, name, "HostAssignment", &err);
-            }
-            (Key::Delivery(name), None) => self.deliveries.succeeded(&name),
-            (Key::Delivery(name), Some(err)) => {
-                self.index.delivery_failed(&name, err.to_string());
-                again(&mut self.deliveries, name, "Secret", &err);
-            }
-            (Key::Pulse(name), None) => self.pulses.succeeded(&name),
-            (Key::Pulse(name), Some(err)) => {
-                self.index.pulse_failed(&name, err.is_answer());
-                again(&mut self.pulses, name, "Lease", &err);
-            }
-            (Key::Parent(uid), None) => self.parents.succeeded(&uid),
-            (Key::Parent(uid), Some(err)) => {
-                let delay = self.parents.failed(&uid, Instant::now(), random());
-                let (kind, name) = match self.index.parent_name(&uid) {
-                    Some(of) => (of.kind.as_str(), of.object()),
-                    None => ("resource", Name::default()),
-                };
-                if err.is_conflict() {
-                    debug!(
-                        kind,
-                        namespace = name.namespace,
-                        name = name.name,
-                        "changed meanwhile"
-                    );
-                } else {
-                    report(kind, &name, &err, delay);
+        match failed {
+            Some(err) => self.failed(&key, &err),
+            None if looked => self.lanes.progressed(&key),
+            None => {
+                self.lanes.succeeded(&key);
+                if let Key::Secret(name) = &key {
+                    self.index.read_again(name, random());
                 }
             }
         }
         Ok(())
+    }
+
+    /// Has a key looked at again whose call failed.
+    fn failed(&mut self, key: &Key, err: &CallError) {
+        let now = Instant::now();
+        let delay = self.lanes.failed(key, now);
+        let (kind, of) = match key {
+            Key::Host(name) => {
+                self.index.host_failed(name);
+                ("HostAssignment", name.clone())
+            }
+            Key::Pulse(name) => {
+                self.index.pulse_failed(name, err.is_answer());
+                ("Lease", name.clone())
+            }
+            Key::Parent(uid) => match self.index.parent_name(uid) {
+                Some(of) => (of.kind.as_str(), of.object()),
+                None => ("resource", Name::default()),
+            },
+            Key::Delivery(name) => {
+                self.index.delivery_failed(name, err.to_string());
+                ("Secret", name.clone())
+            }
+            Key::Secret(name) => ("Secret", name.clone()),
+        };
+        let (namespace, name) = (&of.namespace, &of.name);
+        if !err.is_conflict() {
+            let (error, retry_in_s) = (chain(err), delay.as_secs());
+            warn!(kind, namespace, name, error, retry_in_s, "call failed");
+            return;
+        }
+        // Somebody, as a rule a host's agent, wrote it since it was read: it is read again, and at once
+        // unless that was so the last time too. Of a resource the watch brings what was written.
+        debug!(kind, namespace, name, "changed meanwhile");
+        if delay < 2 * FIRST_RETRY && !matches!(key, Key::Parent(_)) {
+            self.lanes.add(key.clone(), now);
+        }
     }
 
     /// Lets what is under way come to its end, and starts nothing more. Returns whether it did.
@@ -460,29 +433,6 @@ impl Controller {
         }
         ended.is_ok()
     }
-}
-
-/// Has a host looked at again whose object of this kind could not be written.
-fn again(queue: &mut Queue<Name>, host: Name, kind: &'static str, err: &CallError) {
-    let now = Instant::now();
-    let delay = queue.failed(&host, now, random());
-    if !err.is_conflict() {
-        return report(kind, &host, err, delay);
-    }
-    // Somebody, as a rule its agent, wrote it since it was read: it is read again, and at once
-    // unless that was so the last time too.
-    let (namespace, name) = (&host.namespace, &host.name);
-    debug!(kind, namespace, name, "changed meanwhile");
-    if delay < 2 * FIRST_RETRY {
-        queue.add(host, now);
-    }
-}
-
-/// Tells of a failed call about an object; the kind says what was written there.
-fn report(kind: &'static str, of: &Name, err: &CallError, delay: Duration) {
-    let (namespace, name) = (&of.namespace, &of.name);
-    let (error, retry_in_s) = (chain(err), delay.as_secs());
-    warn!(kind, namespace, name, error, retry_in_s, "call failed");
 }
 
 async fn sleep_until(due: Option<Instant>) {

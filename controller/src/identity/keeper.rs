@@ -24,7 +24,7 @@ use super::calls::{self, IdentityError, Removed};
 use super::state::{State, Watched, Work};
 use super::wanted::{Kind, MANAGED_BY, Piece};
 use crate::error::{CallError, panic_with};
-use crate::queue::Queue;
+use crate::lane::Lane;
 use crate::random;
 
 /// The most hosts whose identities are written at the same time.
@@ -61,7 +61,7 @@ pub(super) async fn keep(client: Client, namespace: String) {
         namespace,
         state: State::new(),
         unnamed: BTreeMap::new(),
-        queue: Queue::new(),
+        lane: Lane::new(JOBS),
         jobs: JoinSet::new(),
     };
     loop {
@@ -89,7 +89,7 @@ struct Keeper {
     state: State,
     /// For each list under way, the names that it has not named yet.
     unnamed: BTreeMap<Watched, BTreeSet<String>>,
-    queue: Queue<String>,
+    lane: Lane<String>,
     jobs: JoinSet<Done>,
 }
 
@@ -130,20 +130,18 @@ impl Keeper {
         }
         let now = Instant::now();
         for name in self.state.take_dirty() {
-            self.queue.add(name, now + GATHER);
+            self.lane.add(name, now + GATHER);
         }
-        while self.jobs.len() < JOBS
-            && let Some(host) = self.queue.take(now)
-        {
+        while let Some(host) = self.lane.take(now) {
             match self.state.work(&host, now) {
-                Work::None => self.queue.succeeded(&host),
+                Work::None => self.lane.succeeded(&host),
                 Work::Wait(until) => {
-                    self.queue.succeeded(&host);
-                    self.queue.add(host, until);
+                    self.lane.succeeded(&host);
+                    self.lane.add(host, until);
                 }
                 Work::Make { pieces, later } => {
                     if let Some(later) = later {
-                        self.queue.add(host.clone(), later);
+                        self.lane.add(host.clone(), later);
                     }
                     let call = calls::make(
                         self.client.clone(),
@@ -173,15 +171,14 @@ impl Keeper {
     }
 
     fn due(&self) -> Option<Instant> {
-        let can_start = self.state.is_filled() && self.jobs.len() < JOBS;
-        self.queue.next().filter(|_| can_start)
+        self.lane.next().filter(|_| self.state.is_filled())
     }
 
     fn finish(&mut self, done: Done) {
         let Done { host, result } = done;
         match result {
             Ok(removed) => {
-                self.queue.succeeded(&host);
+                self.lane.succeeded(&host);
                 if removed == Some(Removed::Swept) {
                     info!(
                         host,
@@ -191,7 +188,7 @@ impl Keeper {
                 }
             }
             Err(err) => {
-                let delay = self.queue.failed(&host, Instant::now(), random());
+                let delay = self.lane.failed(&host, Instant::now(), random());
                 warn!(
                     host,
                     error = chain(&err),

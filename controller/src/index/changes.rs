@@ -10,7 +10,7 @@ use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::PartialObjectMeta;
 
-use super::{Heard, Index};
+use super::Index;
 use crate::object::{Name, Source};
 use crate::parent::{Parent, ParentName};
 
@@ -56,8 +56,6 @@ pub(crate) enum Change {
     Assignment(Seen<HostAssignment>),
     /// Of a namespace.
     Namespace(Seen<PartialObjectMeta<Namespace>>),
-    /// Of a Secret that a resource names.
-    Secret(Name, Heard),
     /// Of a host's Lease.
     Lease(Seen<Lease>),
 }
@@ -110,10 +108,6 @@ impl Index {
             Change::Host(seen) => self.see(seen),
             Change::Assignment(seen) => self.see(seen),
             Change::Namespace(seen) => self.see(seen),
-            Change::Secret(name, heard) => {
-                self.hear_secret(&name, heard);
-                None
-            }
             Change::Lease(seen) => {
                 if matches!(seen, Seen::ListEnds | Seen::Interrupted) {
                     self.listen_anew();

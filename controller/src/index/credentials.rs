@@ -1,5 +1,4 @@
-//! Credentials of mounts: which Secrets are followed, what they have for which host, and what a host's
-//! own Secret has already.
+//! Credentials of mounts: which of them a host is to have, and what its own Secret has already.
 //!
 //! An entry names the version of its credentials only when they are in the host's Secret, so that an
 //! agent never looks for what is not there yet. What a Secret has lost is told by the agent that
@@ -9,45 +8,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use dockfleet_crds::{Intent, Reason};
 use dockfleet_planner::assignment::{Fate, Granted, Refusal};
-use dockfleet_planner::credentials::{Credentials, Parcel, Unusable, version};
+use dockfleet_planner::credentials::Parcel;
 use dockfleet_planner::resource::Resource;
 use dockfleet_planner::select::{Selection, selection};
 
+use super::secrets::secret_of;
 use super::{HostState, Index, Uid};
 use crate::object::Name;
-
-/// What a watch says of one Secret.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Heard {
-    /// It is there, in this version, with credentials or without.
-    Here(String, Result<Credentials, Unusable>),
-    /// It is not there.
-    Absent,
-    /// It cannot be read: why.
-    Unreadable(String),
-}
-
-impl Heard {
-    /// Makes what is to be known of a Secret that is there.
-    pub(crate) fn here(
-        uid: &str,
-        resource_version: &str,
-        credentials: Result<Credentials, Unusable>,
-    ) -> Self {
-        Self::Here(version(uid, resource_version), credentials)
-    }
-}
-
-/// The Secrets that resources name.
-#[derive(Debug, Default)]
-pub(super) struct Secrets {
-    named_by: BTreeMap<Uid, Name>,
-    users: BTreeMap<Name, BTreeSet<Uid>>,
-    /// What each has, or why it cannot serve. One that nothing was heard of yet is not in it.
-    known: BTreeMap<Name, Result<Parcel, String>>,
-    /// The names may have changed since they were last taken.
-    changed: bool,
-}
 
 /// What is known of the credentials in one host's own Secret.
 #[derive(Debug, Default)]
@@ -82,75 +49,6 @@ enum Stand<'a> {
 }
 
 impl Index {
-    /// Keeps the Secrets by the resources that name them.
-    pub(super) fn follow_secret(&mut self, uid: &str) {
-        let parent = self.parents.get(uid).map(|p| p.object.resource());
-        let name = parent.and_then(secret_of);
-        let secrets = &mut self.secrets;
-        let before = match &name {
-            Some(name) => secrets.named_by.insert(uid.to_owned(), name.clone()),
-            None => secrets.named_by.remove(uid),
-        };
-        if before == name {
-            return;
-        }
-        if let Some(before) = before
-            && let Some(users) = secrets.users.get_mut(&before)
-        {
-            users.remove(uid);
-            if users.is_empty() {
-                secrets.users.remove(&before);
-                secrets.known.remove(&before);
-            }
-        }
-        if let Some(name) = name {
-            secrets
-                .users
-                .entry(name)
-                .or_default()
-                .insert(uid.to_owned());
-        }
-        secrets.changed = true;
-    }
-
-    /// Returns the Secrets to be watched, where they may be others than the last time.
-    pub(crate) fn take_secrets(&mut self) -> Option<BTreeSet<Name>> {
-        let changed = std::mem::take(&mut self.secrets.changed);
-        changed.then(|| self.secrets.users.keys().cloned().collect())
-    }
-
-    /// Takes in what a watch says of a Secret.
-    pub(super) fn hear_secret(&mut self, name: &Name, heard: Heard) {
-        let Some(users) = self.secrets.users.get(name).cloned() else {
-            return;
-        };
-        let known = match heard {
-            Heard::Here(version, Ok(credentials)) => Ok(Parcel {
-                version,
-                credentials,
-            }),
-            Heard::Here(_, Err(why)) => Err(format!("Secret {name} cannot serve: {why}")),
-            Heard::Absent => Err(format!("there is no Secret {name}")),
-            // What was read before holds.
-            Heard::Unreadable(_) if self.secrets.known.contains_key(name) => return,
-            Heard::Unreadable(why) => Err(format!("Secret {name} cannot be read: {why}")),
-        };
-        if self.secrets.known.get(name) == Some(&known) {
-            return;
-        }
-        self.secrets.known.insert(name.clone(), known);
-        for uid in users {
-            let concerned = self.concerned(&uid);
-            self.expect(&uid, &concerned);
-            self.touch(&uid);
-        }
-    }
-
-    /// Whether nothing can be said of a resource before its Secret was heard of.
-    pub(super) fn awaits_secret(&self, resource: Resource<'_>) -> bool {
-        secret_of(resource).is_some_and(|name| !self.secrets.known.contains_key(&name))
-    }
-
     fn stand(&self, state: &HostState, resource: Resource<'_>) -> Stand<'_> {
         let Some(name) = secret_of(resource) else {
             return Stand::Free;
@@ -310,11 +208,4 @@ impl HostState {
             false
         }
     }
-}
-
-fn secret_of(resource: Resource<'_>) -> Option<Name> {
-    resource.credentials_secret().map(|name| Name {
-        namespace: resource.namespace().to_owned(),
-        name: name.to_owned(),
-    })
 }

@@ -164,6 +164,7 @@ impl Index {
         self.heartbeats.now = now;
         self.tick_brakes(now);
         self.tick_leavers(now);
+        self.tick_secrets(now);
         while let Some((due, name)) = self.heartbeats.due.first().cloned() {
             if due > now {
                 break;
@@ -189,7 +190,7 @@ impl Index {
     /// Returns when [`Index::tick`] has something to find next.
     pub(crate) fn next_tick(&self) -> Option<Instant> {
         let due = self.heartbeats.due.first().map(|(due, _)| *due);
-        let others = [self.brakes.next(), self.leavers.next()];
+        let others = [self.brakes.next(), self.leavers.next(), self.secrets.next()];
         due.into_iter().chain(others.into_iter().flatten()).min()
     }
 

@@ -10,8 +10,9 @@ use kube::api::{Patch, PatchParams};
 use serde_json::{Map, Value, json};
 use tracing::info;
 
-use super::{Context, Done, Key, Learned, in_time};
+use super::{Context, Done, Learned, in_time};
 use crate::index::Delivery;
+use crate::lanes::Key;
 use crate::object::Name;
 
 /// The name under which the credentials in a Secret are owned; the rest of it is another's.

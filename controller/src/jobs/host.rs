@@ -6,9 +6,10 @@ use kube::{Api, Resource as _};
 use serde_json::Value;
 use tracing::{debug, info, warn};
 
-use super::{Context, Done, Key, Learned, apply, fate, finalizer, in_time};
+use super::{Context, Done, Learned, apply, fate, finalizer, in_time};
 use crate::error::CallError;
 use crate::index::{CLEAN_FINALIZER, HostCall, HostWork};
+use crate::lanes::Key;
 use crate::notice::Notice;
 use crate::object::Name;
 

@@ -11,9 +11,10 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tracing::{debug, info};
 
-use super::{Context, Done, Key, Learned, apply, fate, finalizer, in_time};
+use super::{Context, Done, Learned, apply, fate, finalizer, in_time};
 use crate::error::CallError;
 use crate::index::{ParentWork, Step};
+use crate::lanes::Key;
 use crate::parent::{FINALIZER, Parent};
 
 /// How a resource is written.

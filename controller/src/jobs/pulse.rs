@@ -9,9 +9,10 @@ use kube::{Api, Resource as _};
 use serde_json::json;
 use tracing::{info, warn};
 
-use super::{Context, Done, Key, Learned, apply, in_time};
+use super::{Context, Done, Learned, apply, in_time};
 use crate::error::CallError;
 use crate::index::PulseWork;
+use crate::lanes::Key;
 use crate::notice::Notice;
 use crate::object::Name;
 

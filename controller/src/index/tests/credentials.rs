@@ -56,7 +56,7 @@ impl World {
     }
 
     fn hear(&mut self, heard: Heard) {
-        self.take_in(Change::Secret(login(), heard));
+        self.index.hear_secret(&login(), heard);
     }
 
     /// Hands over what a host lacks, as its Secret would take it; returns what that was.
@@ -89,8 +89,7 @@ fn settled() -> World {
 fn nothing_is_said_before_the_secret_was_heard_of() {
     let mut world = World::of(2);
     world.volume(&share("a"));
-    assert_eq!(world.index.take_secrets(), Some([login()].into()));
-    assert_eq!(world.index.take_secrets(), None);
+    assert_eq!(world.index.dirty.secrets, [login()].into());
     world.settle();
     assert_eq!(world.assignment("h1").spec.entries, []);
     assert!(world.work("uid-share").is_none());
@@ -247,16 +246,33 @@ fn a_host_without_a_secret_holds_nothing_else_up() {
 }
 
 #[test]
-fn a_secret_is_watched_as_long_as_it_is_named() {
+fn a_secret_is_read_again_after_some_seconds_once_and_as_long_as_it_is_named() {
     let mut world = settled();
-    world.index.take_secrets();
+    assert!(world.index.names_secret(&login()));
+    let begin = Instant::now();
+    let at = |s| begin + Duration::from_secs(s);
+    world.index.tick(at(0));
+    world.dirty();
+    world.index.read_again(&login(), 0);
+    world.index.read_again(&login(), 0);
+    world.index.tick(at(4));
+    assert_eq!(world.dirty().secrets, [].into());
+    world.index.tick(at(5));
+    assert_eq!(world.dirty().secrets, [login()].into());
+    world.index.tick(at(100));
+    assert_eq!(world.dirty().secrets, [].into());
+    world.index.read_again(&login(), 0);
+    world.volume(&share("a"));
+    assert_eq!(world.dirty().secrets, [].into());
     let mut plain = share("a");
     plain.metadata.generation = Some(2);
     if let Some(cifs) = &mut plain.spec.cifs {
         cifs.credentials_secret = None;
     }
     world.volume(&plain);
-    assert_eq!(world.index.take_secrets(), Some(BTreeSet::new()));
+    assert!(!world.index.names_secret(&login()));
+    // Nobody waits for it any more.
+    assert_eq!(world.index.secrets.next(), None);
     world.settle();
     assert_eq!(world.named("h1"), None);
 }

@@ -1,4 +1,4 @@
-//! What is to be looked at again, and when.
+//! A lane: keys to be looked at, when each is due, and how many of them are worked on at the same time.
 //!
 //! A key waits once and is worked on once: however many changes come, they are one look. Its bound
 //! is the number of objects that exist.
@@ -15,17 +15,20 @@ const LAST_RETRY: Duration = Duration::from_secs(300);
 
 /// Keys with the time they are due.
 #[derive(Debug)]
-pub(crate) struct Queue<K> {
+pub(crate) struct Lane<K> {
+    /// The most keys that are worked on at the same time.
+    room: usize,
     due: BTreeMap<K, Instant>,
     order: BTreeSet<(Instant, K)>,
     busy: BTreeSet<K>,
     failures: BTreeMap<K, u32>,
 }
 
-impl<K: Ord + Clone> Queue<K> {
-    /// Makes an empty queue.
-    pub(crate) fn new() -> Self {
+impl<K: Ord + Clone> Lane<K> {
+    /// Makes an empty lane, in which so many keys are worked on at the same time.
+    pub(crate) fn new(room: usize) -> Self {
         Self {
+            room,
             due: BTreeMap::new(),
             order: BTreeSet::new(),
             busy: BTreeSet::new(),
@@ -48,7 +51,7 @@ impl<K: Ord + Clone> Queue<K> {
         }
     }
 
-    /// Takes the key that has waited longest past its time, and holds it to be worked on.
+    /// Takes the key that has waited longest past its time, if there is room, and holds it to be worked on.
     pub(crate) fn take(&mut self, now: Instant) -> Option<K> {
         if self.next()? > now {
             return None;
@@ -81,20 +84,16 @@ impl<K: Ord + Clone> Queue<K> {
         delay
     }
 
-    /// Returns how many keys are being worked on.
-    pub(crate) fn busy(&self) -> usize {
-        self.busy.len()
-    }
-
     /// Returns how many keys wait or are being worked on.
     pub(crate) fn depth(&self) -> usize {
         let again = self.busy.iter().filter(|key| self.due.contains_key(key));
         self.due.len() + self.busy.len() - again.count()
     }
 
-    /// Returns when the next key is due.
+    /// Returns when the next key can be taken, as far as that hangs on time.
     pub(crate) fn next(&self) -> Option<Instant> {
-        self.order.first().map(|(at, _)| *at)
+        let first = self.order.first().map(|(at, _)| *at);
+        first.filter(|_| self.busy.len() < self.room)
     }
 
     fn let_go(&mut self, key: &K) {
@@ -110,8 +109,13 @@ impl<K: Ord + Clone> Queue<K> {
 fn backoff(failures: u32, random: u64) -> Duration {
     let doublings = failures.saturating_sub(1).min(16);
     let delay = FIRST_RETRY.saturating_mul(1 << doublings).min(LAST_RETRY);
+    spread(delay, random).min(LAST_RETRY)
+}
+
+/// Returns a time, or up to half of it more by chance.
+pub(crate) fn spread(time: Duration, random: u64) -> Duration {
     let parts = u32::try_from(random % 512).unwrap_or_default();
-    (delay + delay * parts / 1024).min(LAST_RETRY)
+    time + time * parts / 1024
 }
 
 #[cfg(test)]
@@ -125,56 +129,69 @@ mod tests {
     #[test]
     fn many_changes_are_one_look() {
         let now = Instant::now();
-        let mut queue = Queue::new();
-        queue.add("a", now + after(100));
-        queue.add("a", now);
-        queue.add("a", now + after(50));
-        assert_eq!(queue.take(now), Some("a"));
-        assert_eq!(queue.take(now + after(1000)), None);
+        let mut lane = Lane::new(8);
+        lane.add("a", now + after(100));
+        lane.add("a", now);
+        lane.add("a", now + after(50));
+        assert_eq!(lane.take(now), Some("a"));
+        assert_eq!(lane.take(now + after(1000)), None);
     }
 
     #[test]
     fn a_key_that_is_worked_on_waits_for_its_end() {
         let now = Instant::now();
-        let mut queue = Queue::new();
-        queue.add("a", now);
-        assert_eq!(queue.take(now), Some("a"));
-        queue.add("a", now);
-        assert_eq!(queue.take(now), None);
-        assert_eq!(queue.next(), None);
-        queue.succeeded(&"a");
-        assert_eq!(queue.take(now), Some("a"));
+        let mut lane = Lane::new(8);
+        lane.add("a", now);
+        assert_eq!(lane.take(now), Some("a"));
+        lane.add("a", now);
+        assert_eq!(lane.take(now), None);
+        assert_eq!(lane.next(), None);
+        lane.succeeded(&"a");
+        assert_eq!(lane.take(now), Some("a"));
+    }
+
+    #[test]
+    fn no_more_is_taken_than_there_is_room_for() {
+        let now = Instant::now();
+        let mut lane = Lane::new(2);
+        for key in ["a", "b", "c"] {
+            lane.add(key, now);
+        }
+        assert_eq!((lane.take(now), lane.take(now)), (Some("a"), Some("b")));
+        assert_eq!((lane.take(now), lane.next(), lane.depth()), (None, None, 3));
+        lane.succeeded(&"a");
+        assert_eq!((lane.next(), lane.take(now)), (Some(now), Some("c")));
     }
 
     #[test]
     fn the_one_that_waited_longest_comes_first() {
         let now = Instant::now();
-        let mut queue = Queue::new();
-        queue.add("a", now + after(2));
-        queue.add("b", now + after(1));
-        assert_eq!(queue.next(), Some(now + after(1)));
-        assert_eq!(queue.take(now), None);
-        assert_eq!(queue.take(now + after(5)), Some("b"));
-        assert_eq!(queue.take(now + after(5)), Some("a"));
+        let mut lane = Lane::new(8);
+        lane.add("a", now + after(2));
+        lane.add("b", now + after(1));
+        assert_eq!(lane.next(), Some(now + after(1)));
+        assert_eq!(lane.take(now), None);
+        assert_eq!(lane.take(now + after(5)), Some("b"));
+        assert_eq!(lane.take(now + after(5)), Some("a"));
     }
 
     #[test]
     fn failures_wait_longer_each_time_until_success() {
         let now = Instant::now();
-        let mut queue = Queue::new();
+        let mut lane = Lane::new(8);
         let mut waits = Vec::new();
         for _ in 0..12 {
-            queue.add("a", now);
-            queue.take(now);
-            waits.push(queue.failed(&"a", now, 0).as_secs());
+            lane.add("a", now);
+            lane.take(now);
+            waits.push(lane.failed(&"a", now, 0).as_secs());
         }
         assert_eq!(waits, [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300]);
-        queue.add("a", now);
-        queue.take(now);
-        queue.succeeded(&"a");
-        queue.add("a", now);
-        queue.take(now);
-        assert_eq!(queue.failed(&"a", now, 0), FIRST_RETRY);
+        lane.add("a", now);
+        lane.take(now);
+        lane.succeeded(&"a");
+        lane.add("a", now);
+        lane.take(now);
+        assert_eq!(lane.failed(&"a", now, 0), FIRST_RETRY);
     }
 
     #[test]

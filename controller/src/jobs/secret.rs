@@ -1,0 +1,38 @@
+//! Reads a Secret that resources name.
+//!
+//! By its name, so that the right to read can be given for just that one.
+
+use dockfleet_planner::credentials::Credentials;
+use k8s_openapi::api::core::v1::Secret;
+use kube::Api;
+
+use super::{Context, Done, Learned, in_time};
+use crate::error::CallError;
+use crate::index::Heard;
+use crate::lanes::Key;
+use crate::object::Name;
+
+/// Reads a Secret. That it is not there, or may not be read, is what there is to know of it.
+pub(crate) async fn read_secret(ctx: Context, name: Name) -> Done {
+    let api: Api<Secret> = Api::namespaced(ctx.client.clone(), &name.namespace);
+    let (heard, failed) = match in_time(api.get_opt(&name.name)).await {
+        // Nothing but the credentials goes any further.
+        Ok(Some(secret)) => {
+            let meta = &secret.metadata;
+            let uid = meta.uid.as_deref().unwrap_or_default();
+            let version = meta.resource_version.as_deref().unwrap_or_default();
+            (Heard::here(uid, version, Credentials::of(&secret)), None)
+        }
+        Ok(None) => (Heard::Absent, None),
+        Err(CallError::Refused(status)) if status.is_forbidden() => {
+            let why = "the controller has no right to get it; a Role beside it gives the right";
+            (Heard::Unreadable(why.to_owned()), None)
+        }
+        Err(err) => (Heard::Unreadable(err.to_string()), Some(err)),
+    };
+    Done {
+        key: Key::Secret(name.clone()),
+        learned: vec![Learned::Secret { name, heard }],
+        failed,
+    }
+}

@@ -1,0 +1,176 @@
+//! The lanes of the controller, one for each kind of work: all bounded, and all tried again, in the same way.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::index::Uid;
+use crate::lane::Lane;
+use crate::object::Name;
+use crate::random;
+
+/// What is worked on.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Key {
+    /// A host.
+    Host(Name),
+    /// A host's Lease.
+    Pulse(Name),
+    /// A resource, by UID.
+    Parent(Uid),
+    /// The own Secret of a host.
+    Delivery(Name),
+    /// A Secret that resources name.
+    Secret(Name),
+}
+
+/// The kinds of work, those first that others wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Kind {
+    /// Assignments of hosts.
+    Hosts,
+    /// Leases of hosts, and what is made of them.
+    Heartbeats,
+    /// Statuses and finalizers of resources.
+    Resources,
+    /// Credentials for hosts.
+    Credentials,
+    /// Secrets that resources name.
+    Secrets,
+}
+
+impl Kind {
+    /// Every kind.
+    pub(crate) const ALL: [Self; 5] = [
+        Self::Hosts,
+        Self::Heartbeats,
+        Self::Resources,
+        Self::Credentials,
+        Self::Secrets,
+    ];
+
+    /// Returns the kind as a label.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Hosts => "hosts",
+            Self::Heartbeats => "heartbeats",
+            Self::Resources => "resources",
+            Self::Credentials => "credentials",
+            Self::Secrets => "secrets",
+        }
+    }
+
+    /// Returns how much of it is done at the same time.
+    fn room(self) -> usize {
+        match self {
+            // An assignment costs the API server some 10 ms of a core: more would only wait there.
+            Self::Hosts => 16,
+            // Little work, and nobody waits for the first; of the second a few, so that many edits leave the API
+            // server time for the hosts.
+            Self::Heartbeats | Self::Resources => 8,
+            Self::Credentials | Self::Secrets => 4,
+        }
+    }
+}
+
+impl Key {
+    /// Returns what kind of work it is.
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Host(_) => Kind::Hosts,
+            Self::Pulse(_) => Kind::Heartbeats,
+            Self::Parent(_) => Kind::Resources,
+            Self::Delivery(_) => Kind::Credentials,
+            Self::Secret(_) => Kind::Secrets,
+        }
+    }
+}
+
+/// All lanes.
+#[derive(Debug)]
+pub(crate) struct Lanes(BTreeMap<Kind, Lane<Key>>);
+
+impl Lanes {
+    /// Makes empty ones.
+    pub(crate) fn new() -> Self {
+        let all = Kind::ALL.into_iter();
+        Self(all.map(|kind| (kind, Lane::new(kind.room()))).collect())
+    }
+
+    fn of(&mut self, key: &Key) -> &mut Lane<Key> {
+        let kind = key.kind();
+        self.0.entry(kind).or_insert_with(|| Lane::new(kind.room()))
+    }
+
+    /// Has a key looked at, at the latest at the given time.
+    pub(crate) fn add(&mut self, key: Key, at: Instant) {
+        self.of(&key).add(key, at);
+    }
+
+    /// Takes a key that is due and for whose kind there is room.
+    pub(crate) fn take(&mut self, now: Instant) -> Option<Key> {
+        self.0.values_mut().find_map(|lane| lane.take(now))
+    }
+
+    /// Lets go of a key that was worked on with success.
+    pub(crate) fn succeeded(&mut self, key: &Key) {
+        self.of(key).succeeded(key);
+    }
+
+    /// Lets go of a key that is to be worked on further.
+    pub(crate) fn progressed(&mut self, key: &Key) {
+        self.of(key).progressed(key);
+    }
+
+    /// Lets go of a key that was worked on in vain, and returns in how long it is looked at again.
+    pub(crate) fn failed(&mut self, key: &Key, now: Instant) -> Duration {
+        self.of(key).failed(key, now, random())
+    }
+
+    /// Returns when the next key can be taken, as far as that hangs on time.
+    pub(crate) fn next(&self) -> Option<Instant> {
+        self.0.values().filter_map(Lane::next).min()
+    }
+
+    /// Returns for each kind how many keys wait or are being worked on.
+    pub(crate) fn depths(&self) -> impl Iterator<Item = (Kind, usize)> {
+        self.0.iter().map(|(kind, lane)| (*kind, lane.depth()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn host(n: usize) -> Name {
+        Name {
+            namespace: "hosts".to_owned(),
+            name: format!("h{n}"),
+        }
+    }
+
+    #[test]
+    fn every_kind_has_its_own_room() {
+        let now = Instant::now();
+        let mut lanes = Lanes::new();
+        for n in 0..100 {
+            lanes.add(Key::Secret(host(n)), now);
+            lanes.add(Key::Host(host(n)), now);
+            lanes.add(Key::Parent(format!("uid-{n}")), now);
+            lanes.add(Key::Pulse(host(n)), now);
+            lanes.add(Key::Delivery(host(n)), now);
+        }
+        let mut taken: BTreeMap<Kind, usize> = BTreeMap::new();
+        while let Some(key) = lanes.take(now) {
+            *taken.entry(key.kind()).or_default() += 1;
+        }
+        let rooms = Kind::ALL.map(|kind| (kind, kind.room()));
+        assert_eq!(taken, rooms.into());
+        assert_eq!(lanes.next(), None);
+        assert!(lanes.depths().all(|(_, depth)| depth == 100));
+        lanes.succeeded(&Key::Parent("uid-0".to_owned()));
+        assert!(matches!(lanes.take(now), Some(Key::Parent(_))));
+        assert_eq!(lanes.take(now), None);
+    }
+}
