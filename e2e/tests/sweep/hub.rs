@@ -104,6 +104,7 @@ impl Hub {
             resources: &resources,
             namespaces: &NamespaceLabels::new(),
             credentials: &Granted::new(),
+            closed: None,
             previous,
             statuses,
         });

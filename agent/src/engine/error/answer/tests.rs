@@ -18,6 +18,7 @@ fn volume(status: u16, text: &str) -> &'static str {
 
 /// What Engine 20.10.24 and 29 say, word for word.
 #[test]
+#[expect(clippy::too_many_lines, reason = "it is a table")]
 fn a_network_that_an_engine_will_not_make_is_refused_whatever_the_status() {
     for (status, text) in [
         // 20.10
