@@ -64,7 +64,8 @@ pub(crate) enum Command {
 /// Files and where their state is kept.
 #[derive(Args, Debug)]
 pub(crate) struct FileArgs {
-    /// File, folder or - for standard input; YAML with several documents, or JSON.
+    /// File, folder or - for standard input; YAML with several documents, or JSON. Several, with
+    /// commas in between or each with its own -f.
     #[arg(short = 'f', long = "filename", required = true, value_name = "PATH")]
     pub(crate) files: Vec<String>,
     /// Read folders with all folders below them.
@@ -72,6 +73,13 @@ pub(crate) struct FileArgs {
     pub(crate) recursive: bool,
     #[command(flatten)]
     pub(crate) state: StateArgs,
+}
+
+impl FileArgs {
+    /// Returns what is to be read.
+    pub(crate) fn paths(&self) -> Vec<PathBuf> {
+        dockfleet::manifest::named(&self.files)
+    }
 }
 
 /// Where journals are kept.

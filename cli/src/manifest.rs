@@ -3,16 +3,20 @@
 mod check;
 mod error;
 mod files;
+mod list;
+mod places;
 mod secret;
+mod text;
 mod yaml;
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::Value;
 
 pub use check::{Resources, check};
 pub use error::ManifestError;
 pub use files::load;
+pub use places::named;
 
 /// One document of a manifest file.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -25,23 +29,15 @@ pub struct Document {
     pub line: usize,
     /// What it says.
     pub value: Value,
-    /// Line of every field, by path such as `spec.ipam.config[0].subnet`.
-    pub lines: BTreeMap<String, usize>,
+    /// Where in the file each part of it stands.
+    node: Arc<yaml::Node>,
 }
 
 impl Document {
-    /// Returns the line of a field, or of the innermost thing around it that the file has.
+    /// Returns the line of a field by its path, such as `spec.ipam.config[0].subnet`, or of the
+    /// innermost thing around it that the file has.
     pub fn line_of(&self, path: &str) -> usize {
-        let mut rest = path;
-        loop {
-            if let Some(line) = self.lines.get(rest) {
-                return *line;
-            }
-            match rest.rfind(['.', '[']).and_then(|end| rest.get(..end)) {
-                Some(outer) => rest = outer,
-                None => return self.line,
-            }
-        }
+        self.node.line_of(path)
     }
 }
 

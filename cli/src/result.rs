@@ -48,6 +48,9 @@ pub(crate) struct Summary {
     pub(crate) results: Vec<Row>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) failures: Vec<HostFailure>,
+    /// Resources that select none of the hosts.
+    #[serde(skip)]
+    pub(crate) unselected: usize,
     /// What a person should know beside the result.
     #[serde(skip)]
     pub(crate) hints: Vec<String>,
@@ -173,6 +176,7 @@ impl Summary {
             (count(|r| r.is_because(Reason::Removed)), "removed"),
             (count(|r| r.is_because(Reason::Retained)), "retained"),
             (self.failures.len(), "not reached"),
+            (self.unselected, "on no host"),
         ];
         let mut words: Vec<String> = parts
             .iter()

@@ -45,7 +45,7 @@ pub use process::Process;
 pub use program::Output;
 pub use proof::is_proof;
 pub use recording::{Recording, Version};
-pub use tools::{helm, promtool};
+pub use tools::{helm, kubectl, promtool};
 pub use verdict::{Verdict, argo_health, kstatus};
 pub use volume_plugin::VolumePlugin;
 pub use wait::eventually;

@@ -1,4 +1,4 @@
-//! Helm and promtool.
+//! Helm, promtool, and kubectl without a cluster.
 
 use std::ffi::OsStr;
 use std::time::Duration;
@@ -21,6 +21,14 @@ pub fn helm(args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Result<Output>
 pub fn promtool(args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Result<Output> {
     let tool = program::built(BuiltSet::Promtool)?.join("promtool");
     program::run(&program::command(tool, args), LIMIT)
+}
+
+/// Runs `kubectl` without a cluster.
+pub fn kubectl(args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Result<Output> {
+    let tool = program::built(BuiltSet::Kubernetes)?.join("kubectl");
+    let mut command = program::command(tool, args);
+    command.env("KUBECONFIG", "/dev/null");
+    program::run(&command, LIMIT)
 }
 
 impl ControlPlane {

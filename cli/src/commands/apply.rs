@@ -45,15 +45,16 @@ pub(crate) async fn run(args: ApplyArgs) -> anyhow::Result<Exit> {
         goal.prune = Prune::Agreed(agreed);
     }
     if args.watch {
-        if args.files.files.iter().any(|f| f == "-") {
+        if args.files.paths().iter().any(|f| f.as_os_str() == "-") {
             anstream::eprintln!("error: standard input cannot be watched; name files or folders");
             return Ok(Exit::BadInput);
         }
         return watch::run(&args, files, goal).await;
     }
-    let Some(summary) = apply(&files, &goal).await else {
+    let Some(mut summary) = apply(&files, &goal).await else {
         return Ok(Exit::BadInput);
     };
+    summary.unselected = files.unselected().len();
     summary.print(args.output)?;
     Ok(summary.exit())
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use dockfleet_crds::validation::{FieldError, admit, api_version};
+use dockfleet_crds::validation::{FieldError, admit, api_version, without_value};
 use dockfleet_crds::{DockerHost, DockerNetwork, DockerVolume};
 use dockfleet_planner::credentials::{Credentials, Unusable};
 use serde::de::DeserializeOwned;
@@ -16,7 +16,9 @@ use serde_json::Value;
 use super::{Document, ManifestError, secret};
 
 /// The kinds that people write.
-const KINDS: [&str; 3] = ["DockerHost", "DockerNetwork", "DockerVolume"];
+pub(super) const KINDS: [&str; 3] = ["DockerHost", "DockerNetwork", "DockerVolume"];
+/// What is in the paths of the labels that a selector asks for.
+const SELECTED: &str = ".matchLabels.";
 /// The version of what gives rights in a cluster.
 const RIGHTS: &str = "rbac.authorization.k8s.io/v1";
 
@@ -33,6 +35,8 @@ pub struct Resources {
     pub namespaces: BTreeMap<String, BTreeMap<String, String>>,
     /// The credentials in Secrets, by namespace and name, or why a Secret cannot serve.
     pub secrets: BTreeMap<(String, String), Result<Credentials, Unusable>>,
+    /// What is read otherwise than its author may think, each with file, line and resource.
+    pub warnings: Vec<String>,
 }
 
 /// Checks documents as an API server would and returns the resources in them.
@@ -50,6 +54,7 @@ pub fn check(documents: &[Document]) -> Result<Resources, Vec<ManifestError>> {
         if !sound {
             continue;
         }
+        resources.warnings.extend(left_out(document));
         let key = [
             text(document, "/kind"),
             namespace(document),
@@ -130,6 +135,10 @@ fn one(document: &Document, admitted: Admitted, resources: &mut Resources) -> Ve
         "" => vec![mistake(document, "kind", "kind not set".to_owned())],
         "Namespace" if version == "v1" => add_namespace(document, resources),
         "Secret" if version == "v1" => secret::add(document, resources),
+        "List" if version == "v1" => {
+            let message = "items: a list of resources is wanted: items, a colon, and - before each";
+            vec![mistake(document, "items", message.to_owned())]
+        }
         // Who may read the Secret of a volume is for an API server to know. Files that say it serve
         // without one too.
         "Role" | "RoleBinding" if version == RIGHTS => Vec::new(),
@@ -171,12 +180,13 @@ fn add<K: DeserializeOwned>(
         Ok(value) => value,
         Err(mut errors) => {
             errors.sort_by_key(|error| document.line_of(&error.path));
-            let told = errors.iter();
-            return told
-                .map(|e| mistake(document, &e.path, e.to_string()))
-                .collect();
+            return errors.iter().map(|e| told(document, e)).collect();
         }
     };
+    let errors = nothing_selected(document);
+    if !errors.is_empty() {
+        return errors;
+    }
     if let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) {
         metadata.insert("namespace".to_owned(), namespace(document).into());
     }
@@ -185,6 +195,40 @@ fn add<K: DeserializeOwned>(
         Err(error) => return vec![mistake(document, "", error.to_string())],
     }
     Vec::new()
+}
+
+/// Returns a mistake in the words of an API server, with what is most likely meant behind it.
+fn told(document: &Document, error: &FieldError) -> ManifestError {
+    let hint = error.hint().map(|hint| format!("; {hint}"));
+    let message = format!("{error}{}", hint.unwrap_or_default());
+    mistake(document, &error.path, message)
+}
+
+/// Entries of maps that have no value are left out by an API server. In a selector that would be a
+/// term less, and more hosts than were meant.
+fn nothing_selected(document: &Document) -> Vec<ManifestError> {
+    let paths = without_value(&text(document, "/kind"), &document.value);
+    let terms = paths.iter().filter(|path| path.contains(SELECTED));
+    terms
+        .map(|path| {
+            let message = format!(
+                "{path}: it has no value, so that an API server would leave it out and select more; \
+                 write '' for an empty text"
+            );
+            mistake(document, path, message)
+        })
+        .collect()
+}
+
+/// Returns what is left out of a document because it has no value.
+fn left_out(document: &Document) -> impl Iterator<Item = String> {
+    let paths = without_value(&text(document, "/kind"), &document.value);
+    paths.into_iter().map(move |path| {
+        let message = format!(
+            "{path}: it has no value and is left out, as an API server does; write '' for an empty text"
+        );
+        mistake(document, &path, message).to_string()
+    })
 }
 
 /// Of a namespace only the labels matter: `allowedNamespaces` of a host may select by them.

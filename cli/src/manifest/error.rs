@@ -1,28 +1,36 @@
 //! What is wrong with manifests, each with its file and line.
 
-use std::io;
-
 use thiserror::Error;
 
 /// One mistake in manifests.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ManifestError {
+    /// A value of `-f` names nothing that could be read.
+    #[error("-f '{path}': {why}")]
+    Named {
+        /// The value.
+        path: String,
+        /// Why, and what would be right.
+        why: String,
+    },
     /// A file or folder cannot be read.
-    #[error("{file}: cannot be read: {error}")]
+    #[error("{file}: cannot be read: {why}")]
     Read {
         /// The file or folder.
         file: String,
         /// Why.
-        error: io::Error,
+        why: String,
     },
     /// A file or folder has no document to load.
-    #[error("{file}: no manifest in it; a folder's files end in .yaml, .yml or .json")]
+    #[error("{file}: no manifest in it: {why}")]
     Empty {
         /// The file or folder.
         file: String,
+        /// What is there instead.
+        why: String,
     },
-    /// A file is neither YAML nor JSON.
+    /// A file is neither YAML nor JSON, or means something else to other tools.
     #[error("{file}:{line}: {message}")]
     Syntax {
         /// The file.

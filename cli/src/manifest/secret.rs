@@ -1,5 +1,7 @@
 //! Secrets in files: the credentials of volumes, and nothing else. No value of one is in any text.
 
+use std::collections::BTreeSet;
+
 use dockfleet_planner::credentials::Credentials;
 use dockfleet_planner::resource::Resource;
 use k8s_openapi::api::core::v1::Secret;
@@ -48,13 +50,14 @@ pub(super) fn add(document: &Document, resources: &mut Resources) -> Vec<Manifes
 
 /// Returns a mistake for each Secret that no volume refers to: whoever reads it has no use for it.
 pub(super) fn unused(documents: &[Document], resources: &Resources) -> Vec<ManifestError> {
-    let is_used =
-        |secret: &Document| {
-            let (namespace, name) = (namespace(secret), text(secret, "/metadata/name"));
-            resources.volumes.iter().map(Resource::Volume).any(|v| {
-                v.namespace() == namespace && v.credentials_secret() == Some(name.as_str())
-            })
-        };
+    let volumes = resources.volumes.iter().map(Resource::Volume);
+    let named: BTreeSet<(&str, &str)> = volumes
+        .filter_map(|v| Some((v.namespace(), v.credentials_secret()?)))
+        .collect();
+    let is_used = |secret: &Document| {
+        let (namespace, name) = (namespace(secret), text(secret, "/metadata/name"));
+        named.contains(&(namespace.as_str(), name.as_str()))
+    };
     let secrets = documents.iter().filter(|d| text(d, "/kind") == "Secret");
     secrets
         .filter(|secret| !is_used(secret))

@@ -1,6 +1,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use serde_json::json;
+
 use super::files::parse;
 use super::*;
 
@@ -39,7 +41,7 @@ fn every_broken_manifest_says_what_its_first_line_expects() {
         .map(|entry| entry.unwrap().path())
         .collect();
     files.sort();
-    assert_eq!(files.len(), 34);
+    assert_eq!(files.len(), 40);
     for file in files {
         let text = fs::read_to_string(&file).unwrap();
         let want = text
@@ -56,9 +58,12 @@ fn every_broken_manifest_says_what_its_first_line_expects() {
         let ManifestError::Invalid { message, .. } = error else {
             panic!("{error}")
         };
-        // Which kinds there are, kubectl does not say.
-        let message = message.split("; known are ").next().unwrap();
-        assert_eq!(message, want);
+        // Which kinds there are, and what is most likely meant, kubectl does not say.
+        let more = message.strip_prefix(&want);
+        assert!(
+            more.is_some_and(|more| more.is_empty() || more.starts_with("; ")),
+            "{message}\nin place of\n{want}"
+        );
     }
 }
 
@@ -76,7 +81,7 @@ fn an_error_names_file_line_resource_and_field() {
             "lab.yaml:8: DockerNetwork/lab: spec.bridge.mtu: Invalid value: 42: spec.bridge.mtu in body should be \
              greater than or equal to 68",
             "lab.yaml:9: DockerNetwork/lab: spec.internal: Invalid value: \"string\": spec.internal in body must be \
-             of type boolean: \"string\"",
+             of type boolean: \"string\"; write true or false, without quotes",
         ],
     );
 }
@@ -235,15 +240,339 @@ fn everything_that_cannot_be_read_is_told() {
         panic!("{errors:?}")
     };
     assert!(
-        twice.contains("twice.yaml:2: ") && twice.contains("duplicate"),
+        twice.ends_with("twice.yaml:2: A: kind: this field is also in line 1; keep one of them"),
         "{twice}"
     );
-    assert!(empty.contains("empty: no manifest in it"), "{empty}");
     assert!(
-        missing.contains("missing.yaml: cannot be read: "),
+        empty.ends_with(
+            "empty: no manifest in it: no file in this folder ends in .yaml, .yml or .json"
+        ),
+        "{empty}"
+    );
+    assert!(
+        missing.contains("missing.yaml: cannot be read: No such file"),
         "{missing}"
     );
     fs::remove_dir_all(folder).unwrap();
+}
+
+/// Returns what is said of paths that cannot be read, without the folder that they are in.
+fn unreadable(paths: &[PathBuf], recursive: bool) -> Vec<String> {
+    let errors = load(paths, recursive).unwrap_err();
+    let words = errors.iter().map(ToString::to_string);
+    let plain = |text: String| {
+        let text = text.replace(&format!("{}/", paths[0].display()), "");
+        text.split(';').next().unwrap().to_owned()
+    };
+    words.map(plain).collect()
+}
+
+#[test]
+fn what_a_folder_holds_and_cannot_be_read_is_told_and_not_passed_over() {
+    let folder = folder("links");
+    fs::write(folder.join("good.yaml"), NETWORK).unwrap();
+    fs::create_dir_all(folder.join("inner")).unwrap();
+    fs::write(folder.join("inner/deep.yaml"), NETWORK).unwrap();
+    let link = |to: &str, name: &str| std::os::unix::fs::symlink(to, folder.join(name)).unwrap();
+    let here = std::slice::from_ref(&folder);
+
+    // What no file is read of, with or without these.
+    link("nowhere", "notes");
+    link("inner", "more");
+    link("good.yaml", "notes.txt");
+    let socket = std::os::unix::net::UnixListener::bind(folder.join("engine.sock")).unwrap();
+    assert_eq!(load(here, false).unwrap().len(), 1);
+    // With folders, each of the first two may stand for files.
+    assert_eq!(
+        unreadable(here, true),
+        [
+            "more: cannot be read: a link to a folder, which is not followed",
+            "notes: cannot be read: a link to nowhere, which is not there",
+        ]
+    );
+    fs::remove_file(folder.join("more")).unwrap();
+    fs::remove_file(folder.join("notes")).unwrap();
+
+    link("../gone.yaml", "a.yaml");
+    link("b.yaml", "b.yaml");
+    link("inner", "c.json");
+    drop(std::os::unix::net::UnixListener::bind(folder.join("d.yml")).unwrap());
+    let told = unreadable(here, false);
+    let want = [
+        "a.yaml: cannot be read: a link to ../gone.yaml, which is not there",
+        "b.yaml: cannot be read: a link that leads nowhere: Too many levels of symbolic links (os error 40)",
+        "c.json: cannot be read: a link to a folder, which is not followed",
+        "d.yml: cannot be read: a socket and no file",
+    ];
+    assert_eq!(told, want);
+    drop(socket);
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn links_to_files_are_followed_and_hidden_files_count() {
+    let folder = folder("hidden");
+    fs::create_dir_all(folder.join(".inner")).unwrap();
+    for file in ["one", ".two.yaml", ".inner/three.yaml"] {
+        fs::write(folder.join(file), format!("kind: {file}\n")).unwrap();
+    }
+    std::os::unix::fs::symlink("one", folder.join("link.yaml")).unwrap();
+    std::os::unix::fs::symlink(".", folder.join(".inner/whole")).unwrap();
+    let here = std::slice::from_ref(&folder);
+    let kinds = |documents: Vec<Document>| -> Vec<Value> {
+        documents.iter().map(|d| d.value["kind"].clone()).collect()
+    };
+    assert_eq!(kinds(load(here, false).unwrap()), [".two.yaml", "one"]);
+    fs::remove_file(folder.join(".inner/whole")).unwrap();
+    assert_eq!(
+        kinds(load(here, true).unwrap()),
+        [".inner/three.yaml", ".two.yaml", "one"]
+    );
+    // A path that is named itself is followed wherever it leads.
+    std::os::unix::fs::symlink(".inner", folder.join("named")).unwrap();
+    let named = load(&[folder.join("named")], false).unwrap();
+    assert_eq!(kinds(named), [".inner/three.yaml"]);
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn a_path_that_names_nothing_says_what_to_write() {
+    let told = |path: &str| {
+        let errors = load(&[PathBuf::from(path)], false).unwrap_err();
+        errors
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join("\n")
+    };
+    assert_eq!(
+        told(""),
+        "-f '': an empty path; name a file, a folder, or - for standard input"
+    );
+    assert_eq!(
+        told("https://example.org/a.yaml"),
+        "-f 'https://example.org/a.yaml': nothing is fetched from elsewhere; fetch it yourself, such as with \
+         curl -fsSL https://example.org/a.yaml, and hand it on with -f -"
+    );
+    assert!(told("none/*.yaml").contains("let the shell do it"));
+    let folder = folder("named");
+    fs::write(folder.join("a,b.yaml"), "kind: A\n").unwrap();
+    fs::write(folder.join("empty.yaml"), "# nothing\n").unwrap();
+    assert_eq!(
+        told(&folder.join("empty.yaml").display().to_string()),
+        format!(
+            "{}/empty.yaml: no manifest in it: it is empty, or has comments or lists without items only",
+            folder.display()
+        )
+    );
+    let both = folder.join("a,b.yaml").display().to_string();
+    assert_eq!(
+        named(&[both.clone(), "x,y".to_owned()]),
+        [both.as_str(), "x", "y"].map(PathBuf::from)
+    );
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn a_list_is_its_items_and_what_they_leave_to_it() {
+    let kinds = |text: &str| -> Vec<(Value, usize)> {
+        let documents = parse("lab.yaml", text).unwrap();
+        documents
+            .iter()
+            .map(|d| (d.value["kind"].clone(), d.line))
+            .collect()
+    };
+    let text = "apiVersion: v1\nkind: List\nitems:\n- kind: A\n- apiVersion: v1\n  kind: List\n  items:\n  - kind: B\n\
+                - kind: C\n";
+    assert_eq!(
+        kinds(text),
+        [(json!("A"), 4), (json!("B"), 8), (json!("C"), 9)]
+    );
+    for items in ["[]", "null", ""] {
+        assert_eq!(
+            kinds(&format!("apiVersion: v1\nkind: List\nitems: {items}\n")),
+            []
+        );
+    }
+    let text = "apiVersion: dockfleet.io/v1alpha1\nkind: DockerNetworkList\nitems:\n- metadata: {name: a}\n  spec: {hostSelector: {}}\n";
+    let found = check(&parse("lab.yaml", text).unwrap()).unwrap();
+    assert_eq!(found.networks.len(), 1);
+    assert_eq!(
+        messages("apiVersion: v1\nkind: List\nitems: {kind: A}\n"),
+        [
+            "lab.yaml:3: List/(no name): items: a list of resources is wanted: items, a colon, and - before each"
+        ]
+    );
+}
+
+/// A machine may be slow, and then it is so with both.
+#[test]
+fn the_time_for_a_list_grows_with_its_items_and_not_with_their_square() {
+    let list = |count: usize, json: bool| {
+        let item = |n: usize| {
+            if json {
+                format!(
+                    "{{\"apiVersion\": \"dockfleet.io/v1alpha1\", \"kind\": \"DockerVolume\", \"metadata\": \
+                     {{\"name\": \"v{n}\"}}, \"spec\": {{\"hostSelector\": {{}}, \"labels\": {{\"a\": \"b\"}}}}}}"
+                )
+            } else {
+                format!(
+                    "- apiVersion: dockfleet.io/v1alpha1\n  kind: DockerVolume\n  metadata:\n    name: v{n}\n  \
+                     spec:\n    hostSelector: {{}}\n    labels:\n      a: b\n"
+                )
+            }
+        };
+        let items: Vec<String> = (0..count).map(item).collect();
+        if json {
+            let items = items.join(",\n");
+            format!("{{\"apiVersion\": \"v1\", \"kind\": \"List\", \"items\": [\n{items}]}}")
+        } else {
+            format!("apiVersion: v1\nkind: List\nitems:\n{}", items.concat())
+        }
+    };
+    for json in [false, true] {
+        let time = |count: usize| {
+            let text = list(count, json);
+            let begun = std::time::Instant::now();
+            assert_eq!(parse("lab.yaml", &text).unwrap().len(), count);
+            begun.elapsed()
+        };
+        let best = |count| (0..3).map(|_| time(count)).min().unwrap();
+        let (few, many) = (best(250), best(2_000));
+        // 8 times as many items: 8 if it is linear, 64 if it is not.
+        assert!(
+            many < few * 32,
+            "json {json}: {few:?} for 250 items, {many:?} for 2,000"
+        );
+    }
+}
+
+#[test]
+fn the_next_field_to_an_unknown_one_is_named() {
+    let told = |text: &str| messages(text).join("\n");
+    for (from, to, meant) in [
+        (
+            "hostSelector",
+            "hostselector",
+            "unknown field \"spec.hostselector\"; did you mean \"hostSelector\"?",
+        ),
+        (
+            "hostSelector",
+            "host_selectors",
+            "did you mean \"hostSelector\"?",
+        ),
+        (
+            "bridge:",
+            "mtu: 1400",
+            "unknown field \"spec.mtu\"; did you mean \"spec.bridge.mtu\"?",
+        ),
+        (
+            "  name: lab",
+            "  name: lab\n  lables: {}",
+            "unknown field \"metadata.lables\"; did you mean \"labels\"?",
+        ),
+        (
+            "spec:",
+            "finalizers: []\nspec:",
+            "unknown field \"finalizers\"; did you mean \"metadata.finalizers\"?",
+        ),
+    ] {
+        let told = told(&NETWORK.replace(from, to));
+        assert!(told.contains(meant), "{told}");
+    }
+    let told = told(&NETWORK.replace("bridge:", "xyzzy: 1"));
+    assert!(told.ends_with("unknown field \"spec.xyzzy\""), "{told}");
+}
+
+#[test]
+fn what_quotes_have_to_do_with_a_wrong_type_is_told() {
+    let told = |more: &str| messages(&format!("{NETWORK}{more}")).join("\n");
+    for (more, place, hint) in [
+        (
+            "  labels: {a: yes}",
+            "spec.labels.a",
+            "; put the value into quotes",
+        ),
+        (
+            "  internal: 'yes'",
+            "spec.internal",
+            "; write true or false, without quotes",
+        ),
+        (
+            "    mtu: '1420'",
+            "spec.bridge.mtu",
+            "; write the number without quotes",
+        ),
+        (
+            "    mtu: 1420.5",
+            "lab.yaml:8: DockerNetwork/lab: spec.bridge.mtu",
+            "; write a whole number",
+        ),
+    ] {
+        let told = told(more);
+        assert!(told.contains(place) && told.ends_with(hint), "{told}");
+    }
+    let told = messages(&NETWORK.replace("name: lab", "name: lab\n  labels:\n    a: x\n    b: 1"));
+    assert_eq!(
+        told,
+        [
+            "lab.yaml:7: DockerNetwork/lab: json: cannot unmarshal number into Go struct field ObjectMeta.labels of type \
+             string; metadata.labels.b: put the value into quotes"
+        ]
+    );
+}
+
+#[test]
+fn numbers_and_truths_are_those_of_kubectl() {
+    let spec = |more: &str| {
+        let documents = parse("lab.yaml", &format!("{NETWORK}{more}")).unwrap();
+        check(&documents).unwrap().networks.remove(0).spec
+    };
+    for text in [
+        "1420",
+        "1420.0",
+        "1_420",
+        "0x58C",
+        "02614",
+        "0b10110001100",
+        "1.42e3",
+    ] {
+        let bridge = spec(&format!("    mtu: {text}\n")).bridge.unwrap();
+        assert_eq!(bridge.mtu, Some(1420), "{text}");
+    }
+    for text in ["yes", "On", "TRUE", "y"] {
+        assert!(spec(&format!("  internal: {text}\n")).internal, "{text}");
+    }
+}
+
+#[test]
+fn what_has_no_value_is_left_out_and_told_but_in_a_selector_refused() {
+    let text = format!("{NETWORK}  labels:\n    a: b\n    c:\n");
+    let text = text.replace("name: lab", "name: lab\n  labels: {d: , e: f}");
+    let found = check(&parse("lab.yaml", &text).unwrap()).unwrap();
+    assert_eq!(
+        found.warnings,
+        [
+            "lab.yaml:11: DockerNetwork/lab: spec.labels.c: it has no value and is left out, as an API server does; \
+             write '' for an empty text"
+        ]
+    );
+    let network = &found.networks[0];
+    assert_eq!(network.spec.labels.len(), 1);
+    let labels = network.metadata.labels.as_ref().unwrap();
+    assert_eq!(labels.get("d").map(String::as_str), Some(""));
+
+    let text = NETWORK.replace("hostSelector: {}", "hostSelector: {matchLabels: {tier: }}");
+    let told = messages(&text);
+    let [told] = told.as_slice() else {
+        panic!("{told:?}")
+    };
+    assert!(
+        told.starts_with(
+            "lab.yaml:6: DockerNetwork/lab: spec.hostSelector.matchLabels.tier: it has no value"
+        ),
+        "{told}"
+    );
 }
 
 const SHARE: &str = "apiVersion: dockfleet.io/v1alpha1

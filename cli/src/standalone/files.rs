@@ -1,13 +1,11 @@
 //! What the files say: resources with UIDs, and the hosts that they go to.
 
-use std::path::PathBuf;
-
 use dockfleet::manifest::{self, Document, ManifestError, Resources};
 use dockfleet_crds::{DockerHost, DockerNetwork, DockerVolume};
 use dockfleet_planner::assignment::Fate;
 use dockfleet_planner::options;
 use dockfleet_planner::resource::Resource;
-use dockfleet_planner::select::NamespaceLabels;
+use dockfleet_planner::select::{NamespaceLabels, Selection, selection};
 
 use super::identity::uid;
 use super::login::Login;
@@ -22,6 +20,8 @@ pub(crate) struct Files {
     pub(crate) namespaces: NamespaceLabels,
     pub(crate) credentials: Login,
     pub(crate) targets: Vec<Target>,
+    /// What is read otherwise than its author may think.
+    warnings: Vec<String>,
 }
 
 /// Reads and checks files. Nothing is touched before all of them are right: problems are printed, each
@@ -50,6 +50,7 @@ pub(crate) fn local(state: &StateArgs) -> anyhow::Result<Files> {
         namespaces: NamespaceLabels::new(),
         credentials: Login::default(),
         targets,
+        warnings: Vec::new(),
     })
 }
 
@@ -61,14 +62,14 @@ pub(crate) fn read(args: &FileArgs) -> Result<Files, Vec<String>> {
     let words = |errors: Vec<ManifestError>| -> Vec<String> {
         errors.iter().map(ToString::to_string).collect()
     };
-    let paths: Vec<PathBuf> = args.files.iter().map(PathBuf::from).collect();
-    let documents = manifest::load(&paths, args.recursive).map_err(words)?;
+    let documents = manifest::load(&args.paths(), args.recursive).map_err(words)?;
     let Resources {
         mut networks,
         mut volumes,
         hosts,
         namespaces,
         secrets,
+        warnings,
     } = manifest::check(&documents).map_err(words)?;
     for network in &mut networks {
         identify("DockerNetwork", &mut network.metadata);
@@ -106,6 +107,7 @@ pub(crate) fn read(args: &FileArgs) -> Result<Files, Vec<String>> {
         namespaces,
         credentials,
         targets,
+        warnings,
     })
 }
 
@@ -162,20 +164,32 @@ impl Files {
 
     /// Says what is most likely not meant, on standard error.
     fn warn(&self) {
+        for warning in &self.warnings {
+            anstream::eprintln!("warning: {warning}");
+        }
         for network in &self.networks {
-            let resource = Resource::Network(network);
             for warning in options::warnings(&network.spec) {
-                warn(resource, &warning);
+                warn(Resource::Network(network), &warning);
             }
         }
-        for (resource, _) in self.resources(Fate::Live) {
-            use dockfleet_planner::select::{Selection, selection};
-            let selected =
-                |t: &Target| selection(resource, &t.host, &self.namespaces) != Selection::No;
-            if !self.targets.iter().any(selected) {
-                warn(resource, "selects none of the hosts");
+        for volume in &self.volumes {
+            for warning in options::volume_warnings(&volume.spec) {
+                warn(Resource::Volume(volume), &warning);
             }
         }
+        for resource in self.unselected() {
+            warn(resource, "selects none of the hosts");
+        }
+    }
+
+    /// Returns the resources that select none of the hosts.
+    pub(crate) fn unselected(&self) -> Vec<Resource<'_>> {
+        let resources = self.resources(Fate::Live).into_iter().map(|(r, _)| r);
+        let is_selected = |resource: &Resource<'_>| {
+            let mut hosts = self.targets.iter().map(|target| &target.host);
+            hosts.any(|host| selection(*resource, host, &self.namespaces) != Selection::No)
+        };
+        resources.filter(|r| !is_selected(r)).collect()
     }
 }
 

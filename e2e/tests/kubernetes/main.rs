@@ -28,6 +28,7 @@ mod one_engine;
 mod paused;
 mod permission;
 mod pruning;
+mod reading;
 mod reconcile_request;
 mod removal;
 mod replay;

@@ -170,18 +170,23 @@ fn prune_keeps_what_is_in_use_and_what_is_not_ours(engine: &Engine, desk: &Desk)
     Ok(())
 }
 
-/// Invariant 1: a pipe whose first half failed, or a file that is being written, is no permission.
+/// Invariant 1: a pipe whose first half failed, a file that is being written, or a link that leads nowhere is no
+/// permission.
 fn prune_takes_silence_for_no_wish(engine: &Engine, desk: &Desk) -> Result<()> {
     applied(desk)?;
     let before = have::everything(engine)?;
     desk.write("nothing.yaml", "# to be written\n")?;
     let host = manifest::document("DockerHost", "h1", &direct(engine));
     desk.write("hosts.yaml", &host)?;
+    desk.write("links/one.yaml", &first())?;
+    let linked = desk.run_shell("ln -s ../gone links/two.yaml")?;
+    assert_eq!(linked.code(), Some(0), "{linked:?}");
     for (args, part) in [
         (
-            &["-f", "nothing.yaml", "--prune", "--yes"][..],
-            "no manifest",
+            &["-f", "links", "--prune", "--yes"][..],
+            "links/two.yaml: cannot be read: a link to ../gone, which is not there",
         ),
+        (&["-f", "nothing.yaml", "--prune", "--yes"], "no manifest"),
         (
             &["-f", "hosts.yaml", "--prune", "--yes"],
             "would let go of everything",

@@ -6,7 +6,7 @@
 mod host;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,7 +39,7 @@ pub(super) async fn run(args: &ApplyArgs, files: Files, goal: Goal) -> anyhow::R
     }
     // One slot: it only says that something happened.
     let (wake, mut woken) = mpsc::channel(1);
-    let _watcher = watch_files(&args.files.files, wake)?;
+    let _watcher = watch_files(&args.files.paths(), wake)?;
     let (done, mut heard) = mpsc::channel(RESULTS);
     let mut hosts = Hosts {
         goal,
@@ -205,7 +205,7 @@ fn is_implicit(files: &Files) -> bool {
 }
 
 /// Says so when a file or folder changes. The watcher lives as long as the result.
-fn watch_files(paths: &[String], wake: mpsc::Sender<()>) -> anyhow::Result<impl Watcher + use<>> {
+fn watch_files(paths: &[PathBuf], wake: mpsc::Sender<()>) -> anyhow::Result<impl Watcher + use<>> {
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
         // Reading a file is no change, and our own reading must not wake us.
         if event.is_ok_and(|e| !e.kind.is_access()) {
@@ -213,7 +213,7 @@ fn watch_files(paths: &[String], wake: mpsc::Sender<()>) -> anyhow::Result<impl 
             let _ = wake.try_send(());
         }
     })?;
-    for path in paths.iter().filter(|p| *p != "-").map(Path::new) {
+    for path in paths {
         // A file is often replaced rather than written; its folder sees both.
         let parent = path.parent().filter(|p| !p.as_os_str().is_empty());
         let folder = if path.is_dir() {

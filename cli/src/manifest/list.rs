@@ -1,0 +1,75 @@
+//! Lists of resources, as `kubectl get -o yaml` writes them.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::check::KINDS;
+use super::yaml::Node;
+
+/// A resource by itself, with what a list says of all its items.
+#[derive(Debug)]
+pub(super) struct Item {
+    pub(super) node: Arc<Node>,
+    pub(super) value: Value,
+}
+
+/// Adds a document to `all`, or the items of a list, and of the lists in it.
+pub(super) fn take_apart(node: Arc<Node>, all: &mut Vec<Item>) {
+    let mut left = vec![(node, None)];
+    while let Some((node, of)) = left.pop() {
+        let items = is_list(&node).then(|| node.get("items")).flatten();
+        match items.and_then(|items| items.items()) {
+            Some(items) => {
+                let of = Of::list(&node);
+                let items = items.iter().rev().cloned();
+                left.extend(items.map(|item| (item, of.clone())));
+            }
+            // A list of nothing.
+            None if items.is_some_and(|items| items.is_null()) => {}
+            None => {
+                let mut value = node.value();
+                if let Some(of) = of {
+                    of.tell(&mut value);
+                }
+                all.push(Item { node, value });
+            }
+        }
+    }
+}
+
+/// `List`, or the list of one kind that an API server answers with.
+fn is_list(node: &Node) -> bool {
+    let (kind, version) = (node.text("kind"), node.text("apiVersion"));
+    match kind.and_then(|kind| kind.strip_suffix("List")) {
+        Some("") => version == Some("v1"),
+        Some(kind) => KINDS.contains(&kind),
+        None => false,
+    }
+}
+
+/// What the items of such a list are, who do not say it themselves.
+#[derive(Clone, Debug)]
+struct Of {
+    kind: String,
+    version: String,
+}
+
+impl Of {
+    fn list(node: &Node) -> Option<Self> {
+        let kind = node.text("kind")?.strip_suffix("List")?;
+        (!kind.is_empty()).then(|| Self {
+            kind: kind.to_owned(),
+            version: node.text("apiVersion").unwrap_or_default().to_owned(),
+        })
+    }
+
+    fn tell(self, value: &mut Value) {
+        let Some(fields) = value.as_object_mut() else {
+            return;
+        };
+        for (name, text) in [("kind", self.kind), ("apiVersion", self.version)] {
+            fields.entry(name).or_insert_with(|| text.into());
+        }
+    }
+}
