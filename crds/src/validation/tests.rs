@@ -270,6 +270,67 @@ fn overrides_have_to_fit_the_network() {
 }
 
 #[test]
+fn a_gateway_is_an_address_that_an_interface_can_have() {
+    let with = |subnet: &str, gateway: &str| {
+        let block = json!({"subnet": subnet, "gateway": gateway});
+        let spec = json!({"hostSelector": {}, "enableIPv6": true, "ipam": {"config": [block]}});
+        errors("DockerNetwork", &spec)
+    };
+    for (subnet, gateway) in [
+        ("10.20.0.0/22", "10.20.0.1"),
+        ("10.20.0.0/22", "10.20.2.255"),
+        ("10.20.0.0/22", "10.20.3.0"),
+        ("10.20.0.2/31", "10.20.0.2"),
+        ("10.20.0.2/31", "10.20.0.3"),
+        ("10.20.0.2/32", "10.20.0.2"),
+        ("fd00::/64", "fd00::"),
+        ("fd00::/120", "fd00::ff"),
+    ] {
+        assert_eq!(
+            with(subnet, gateway),
+            Vec::<String>::new(),
+            "{gateway} of {subnet}"
+        );
+    }
+    for (subnet, gateway, what) in [
+        ("10.20.0.0/22", "10.20.0.0", "network"),
+        ("10.20.0.0/22", "10.20.3.255", "broadcast"),
+        ("10.20.0.4/30", "10.20.0.4", "network"),
+        ("10.20.0.4/30", "10.20.0.7", "broadcast"),
+        ("10.0.0.0/8", "10.255.255.255", "broadcast"),
+    ] {
+        let want = format!(
+            "spec.ipam.config[0].gateway: Invalid value: gateway {gateway} is the {what} address of subnet {subnet}, \
+             which no interface can have; choose another address of it"
+        );
+        assert_eq!(with(subnet, gateway), [want]);
+    }
+    // Another rule says what is wrong with it.
+    assert_eq!(with("10.20.0.0/24", "10.20.1.255").len(), 1);
+    assert_eq!(with("10.20.0.0/24", "router").len(), 1);
+}
+
+#[test]
+fn an_option_beside_a_source_is_told_once() {
+    for (options, key) in [
+        (json!({"o": "soft"}), "o"),
+        (json!({"type": "nfs"}), "type"),
+        (json!({"device": ":/x"}), "device"),
+    ] {
+        let spec =
+            json!({"hostSelector": {}, "nfs": {"server": "a", "path": "/b"}, "options": options});
+        let told = errors("DockerVolume", &spec);
+        let [told] = told.as_slice() else {
+            panic!("{told:?}")
+        };
+        assert!(
+            told.contains(&format!("options sets {key}, which the source sets itself")),
+            "{told}"
+        );
+    }
+}
+
+#[test]
 fn a_selector_that_selects_nothing_in_silence_is_refused() {
     let with = |term: Value| {
         errors(
