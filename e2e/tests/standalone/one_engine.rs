@@ -5,13 +5,14 @@ use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 
 use anyhow::{Result, ensure};
-use dockfleet_e2e::{Engine, Generation};
+use dockfleet_e2e::{Engine, Generation, eventually};
 
-use crate::desk::{Desk, for_each_generation, pair, says, solo, text};
+use crate::desk::{Desk, SOON, for_each_generation, pair, says, solo, text};
 use crate::{have, manifest};
 
 for_each_generation!(
     one_engine_by_two_paths_is_refused_before_anything_is_touched,
+    a_path_that_opens_later_is_not_followed,
     two_runs_by_two_paths_make_nothing_twice,
     machines_that_were_copied_are_two_engines,
 );
@@ -72,6 +73,26 @@ fn one_engine_by_two_paths_is_refused_before_anything_is_touched(
     says(&output.stderr, &[&sentence])?;
     let [first, _] = hosts;
     desk.apply(&(first + &resources()))?.all_ready()?;
+    Ok(())
+}
+
+fn a_path_that_opens_later_is_not_followed(generation: Generation) -> Result<()> {
+    let engine = solo(generation)?;
+    let desk = Desk::for_hosts_in_files()?;
+    let hosts = two_paths(&engine, &desk)?;
+    fs::remove_file(desk.file("link.sock"))?;
+    let watch = desk.watch(&(hosts.concat() + &resources()))?;
+    let says_soon = |words: &str| {
+        eventually(words, SOON, || {
+            says(&watch.log(), &[words]).map_err(|e| e.to_string())
+        })
+    };
+    says_soon("2 changes made")?;
+    says_soon("host b: no Docker Engine answers")?;
+    let before = have::everything(&engine)?;
+    symlink(engine.socket(), desk.file("link.sock"))?;
+    says_soon("host b: nothing is done: DockerHosts a and b are one engine")?;
+    assert_eq!(have::everything(&engine)?, before);
     Ok(())
 }
 
