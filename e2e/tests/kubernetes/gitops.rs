@@ -380,7 +380,7 @@ const ON_THE_WAY: [(&str, &str, &str); 4] = [
     ("changed while the controller is dead", "front", WORKING),
     ("changed while an agent is dead", "front", WORKING),
     ("in use", "front", WORKING),
-    ("the engine refuses", "front", "InProgress Degraded"),
+    ("the engine refuses", "front", "Failed Degraded"),
 ];
 
 /// The recording as people read it.
