@@ -5,9 +5,12 @@
 
 mod job;
 mod lock;
+mod look;
 mod schema;
+mod trouble;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -31,17 +34,27 @@ const BUSY: Duration = Duration::from_secs(5);
 /// Why a journal cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
-    /// Its folder or file cannot be used.
-    #[error("cannot use {path}")]
-    Io {
+    /// Its folder or file cannot be read or written. What is in it may be as good as ever.
+    #[error("cannot {access} {path}: {why}")]
+    Blocked {
+        /// What was tried.
+        access: Access,
         /// The folder or file.
         path: PathBuf,
-        /// Why.
-        #[source]
-        source: std::io::Error,
+        /// Why, and what would help.
+        why: String,
+    },
+    /// Another program writes to the file.
+    #[error("the journal {path} is locked by another program that works with the file; try again")]
+    Busy {
+        /// The file.
+        path: PathBuf,
     },
     /// Another process holds it.
-    #[error("{path} is held by the agent with process id {pid}; one host has one agent")]
+    #[error(
+        "{path} is held by another dockfleet, with process id {pid}; one process at a time may \
+         change a host"
+    )]
     Held {
         /// The folder of the journal.
         path: PathBuf,
@@ -51,10 +64,10 @@ pub enum JournalError {
     /// There is none, and it was not to be made.
     #[error("there is no journal in {0}")]
     Absent(PathBuf),
-    /// It cannot be read.
+    /// It is damaged.
     #[error(
-        "the journal {path} cannot be read ({why}); nothing is changed on the host until it is \
-         restored or moved away"
+        "the journal {path} is damaged and cannot be read ({why}); nothing is changed on the host \
+         until it is restored or moved away"
     )]
     Corrupt {
         /// The file.
@@ -80,6 +93,24 @@ pub enum JournalError {
     /// The thread that writes it has ended.
     #[error("the journal cannot be written")]
     Thread(#[source] tokio::task::JoinError),
+}
+
+/// What is done with a journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// It is looked at.
+    Read,
+    /// It is made or changed.
+    Write,
+}
+
+impl fmt::Display for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Read => "read",
+            Self::Write => "write to",
+        })
+    }
 }
 
 /// The assignment that was last accepted.
@@ -148,38 +179,40 @@ pub(crate) struct Ledger {
 pub type Change = (String, JournalChange);
 
 impl Journal {
-    /// Opens the journal in a folder for the one agent that may write it; the folder and the journal
+    /// Opens the journal in a folder for the one process that may write it; the folder and the journal
     /// are made where they are not there.
     pub fn open(dir: &Path) -> Result<Self, JournalError> {
         lock::make_folder(dir)?;
         let lock = Lock::take(dir)?;
         let path = dir.join(FILE);
-        if !exists(&path)? {
+        if !trouble::exists(&path, Access::Write)? {
             // SQLite would put the log of the lost file into a new one.
-            if exists(&dir.join(LOG))? {
+            if trouble::exists(&dir.join(LOG), Access::Write)? {
                 let why = "it is gone, and its log is there".to_owned();
                 return Err(JournalError::Corrupt { path, why });
             }
             schema::create(&path)?;
         }
+        // SQLite would open what cannot be written to be read, and fail later.
+        trouble::usable(&path, Access::Write)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let mut connection = connect(&path, flags)?;
-        schema::prepare(&connection).map_err(|err| corrupt(&path, &err))?;
+        let sql = |err| trouble::of(&path, Access::Write, &err);
+        let mut connection = look::connect(&path, flags).map_err(sql)?;
+        schema::prepare(&connection).map_err(sql)?;
         schema::migrate(&mut connection, &path)?;
         Self::load(connection, &path, Some(lock))
+            .map_err(|failure| failure.told(&path, Access::Write))
     }
 
-    /// Opens the journal in a folder to look at it, also while an agent holds it. Every write is an
-    /// error.
+    /// Opens the journal in a folder to look at it, also while another process holds it, and where
+    /// nothing can be written. Every write is an error.
     pub fn read_only(dir: &Path) -> Result<Self, JournalError> {
         let path = dir.join(FILE);
-        if !exists(&path)? {
+        if !trouble::exists(&path, Access::Read)? {
             return Err(JournalError::Absent(dir.to_owned()));
         }
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = connect(&path, flags)?;
-        schema::check_version(&connection, &path)?;
-        Self::load(connection, &path, None)
+        trouble::usable(&path, Access::Read)?;
+        look::open(&path)
     }
 
     /// Opens the journal in a folder as [`Journal::read_only`] does. Where there is none it is empty,
@@ -199,7 +232,7 @@ impl Journal {
         }
     }
 
-    fn load(connection: Connection, path: &Path, lock: Option<Lock>) -> Result<Self, JournalError> {
+    fn load(connection: Connection, path: &Path, lock: Option<Lock>) -> Result<Self, Failure> {
         let (records, assignment) = read(&connection, path)?;
         Ok(Self {
             ledger: Arc::new(Ledger::new(connection, records)),
@@ -405,75 +438,61 @@ fn commit(connection: &mut Connection, changes: &[Change]) -> rusqlite::Result<(
     transaction.commit()
 }
 
-fn exists(path: &Path) -> Result<bool, JournalError> {
-    path.try_exists().map_err(|source| JournalError::Io {
-        path: path.to_owned(),
-        source,
-    })
+/// Why a journal could not be read.
+enum Failure {
+    /// What SQLite says.
+    Sql(rusqlite::Error),
+    /// What is in it.
+    Content(JournalError),
 }
 
-fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, JournalError> {
-    let open = || {
-        // SQLite takes an empty file for an empty database. We never leave one, so it was cut off.
-        if std::fs::metadata(path).is_ok_and(|m| m.len() == 0) {
-            return Err(rusqlite::Error::InvalidQuery);
+impl From<rusqlite::Error> for Failure {
+    fn from(err: rusqlite::Error) -> Self {
+        Self::Sql(err)
+    }
+}
+
+impl Failure {
+    fn told(self, path: &Path, access: Access) -> JournalError {
+        match self {
+            Self::Sql(err) => trouble::of(path, access, &err),
+            Self::Content(err) => err,
         }
-        let connection = Connection::open_with_flags(path, flags)?;
-        connection.busy_timeout(BUSY)?;
-        Ok(connection)
-    };
-    open().map_err(|err| match err {
-        rusqlite::Error::InvalidQuery => JournalError::Corrupt {
-            path: path.to_owned(),
-            why: "it is empty".to_owned(),
-        },
-        err => corrupt(path, &err),
-    })
+    }
 }
 
-fn read(connection: &Connection, path: &Path) -> Result<(Records, Option<Snapshot>), JournalError> {
-    let bad = |why: String| JournalError::Corrupt {
-        path: path.to_owned(),
-        why,
+fn read(connection: &Connection, path: &Path) -> Result<(Records, Option<Snapshot>), Failure> {
+    let bad = |why: String| {
+        let path = path.to_owned();
+        Failure::Content(JournalError::Corrupt { path, why })
     };
-    let sql = |err: rusqlite::Error| corrupt(path, &err);
-    let check: String = connection
-        .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
-        .map_err(sql)?;
+    let version = schema::check_version(connection, path)?;
+    let check: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
     if check != "ok" {
         return Err(bad(check));
     }
     let mut records = BTreeMap::new();
-    let mut statement = connection
-        .prepare("SELECT uid, body FROM record")
-        .map_err(sql)?;
-    let rows = statement
-        .query_map([], |row| {
-            Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
-        })
-        .map_err(sql)?;
+    let mut statement = connection.prepare("SELECT uid, body FROM record")?;
+    let rows = statement.query_map([], |row| {
+        Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
+    })?;
     for row in rows {
-        let (uid, body) = row.map_err(sql)?;
+        let (uid, body) = row?;
         let record = Record::read(&body).map_err(|err| bad(format!("record {uid}: {err}")))?;
         records.insert(uid, record);
     }
     let row = connection
-        .query_row(
-            "SELECT hub, uid, generation, entries, paused, host_generation FROM assignment",
-            [],
-            |row| {
-                Ok((
-                    row.get(0)?,
-                    row.get(1)?,
-                    row.get(2)?,
-                    row.get::<_, String>(3)?,
-                    row.get(4)?,
-                    row.get(5)?,
-                ))
-            },
-        )
-        .optional()
-        .map_err(sql)?;
+        .query_row(schema::assignment(version), [], |row| {
+            Ok((
+                row.get(0)?,
+                row.get(1)?,
+                row.get(2)?,
+                row.get::<_, String>(3)?,
+                row.get(4)?,
+                row.get(5)?,
+            ))
+        })
+        .optional()?;
     let assignment = match row {
         None => None,
         Some((hub, uid, generation, entries, paused, host_generation)) => {
@@ -490,13 +509,6 @@ fn read(connection: &Connection, path: &Path) -> Result<(Records, Option<Snapsho
         }
     };
     Ok((records, assignment))
-}
-
-fn corrupt(path: &Path, err: &rusqlite::Error) -> JournalError {
-    JournalError::Corrupt {
-        path: path.to_owned(),
-        why: err.to_string(),
-    }
 }
 
 #[cfg(test)]

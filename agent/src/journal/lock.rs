@@ -1,11 +1,11 @@
-//! One agent a journal.
+//! One process a journal.
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
-use super::JournalError;
+use super::{Access, JournalError, trouble};
 
 const FILE: &str = "lock";
 
@@ -19,10 +19,7 @@ impl Lock {
     /// Takes the lock of a folder, or says who holds it.
     pub(super) fn take(dir: &Path) -> Result<Self, JournalError> {
         let path = dir.join(FILE);
-        let io = |source| JournalError::Io {
-            path: path.clone(),
-            source,
-        };
+        let io = |err| trouble::of_file(&path, Access::Write, &err);
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -39,7 +36,7 @@ impl Lock {
                     pid: holder(&mut file),
                 });
             }
-            Err(TryLockError::Error(source)) => return Err(io(source)),
+            Err(TryLockError::Error(err)) => return Err(io(err)),
         }
         file.set_len(0).map_err(io)?;
         file.write_all(std::process::id().to_string().as_bytes())
@@ -64,8 +61,5 @@ pub(super) fn make_folder(dir: &Path) -> Result<(), JournalError> {
         .recursive(true)
         .mode(0o700)
         .create(dir)
-        .map_err(|source| JournalError::Io {
-            path: dir.to_owned(),
-            source,
-        })
+        .map_err(|err| trouble::of_file(dir, Access::Write, &err))
 }

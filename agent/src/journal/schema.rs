@@ -6,7 +6,7 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
-use super::{JournalError, corrupt};
+use super::{Access, Failure, JournalError, trouble};
 
 /// The steps from one version to the next; the version of a journal is the number of steps it has
 /// taken. A step that was released never changes.
@@ -32,10 +32,8 @@ const STEPS: [&str; 2] = [
 
 /// Makes a new journal. It gets its name when it is whole, so that a crash leaves none or a good one.
 pub(super) fn create(path: &Path) -> Result<(), JournalError> {
-    let io = |source| JournalError::Io {
-        path: path.to_owned(),
-        source,
-    };
+    let io = |err| trouble::of_file(path, Access::Write, &err);
+    let sql = |err| trouble::of(path, Access::Write, &err);
     let draft = path.with_extension("new");
     for leftover in [draft.clone(), draft.with_extension("new-journal")] {
         match std::fs::remove_file(&leftover) {
@@ -45,11 +43,11 @@ pub(super) fn create(path: &Path) -> Result<(), JournalError> {
         }
     }
     {
-        let mut connection = Connection::open(&draft).map_err(JournalError::Write)?;
+        let mut connection = Connection::open(&draft).map_err(sql)?;
         std::fs::set_permissions(&draft, Permissions::from_mode(0o600)).map_err(io)?;
         connection
             .execute_batch("CREATE TABLE schema (version INTEGER NOT NULL) STRICT; INSERT INTO schema VALUES (0);")
-            .map_err(JournalError::Write)?;
+            .map_err(sql)?;
         migrate(&mut connection, &draft)?;
     }
     std::fs::rename(&draft, path).map_err(io)?;
@@ -67,34 +65,43 @@ pub(super) fn prepare(connection: &Connection) -> rusqlite::Result<()> {
 
 /// Takes the steps that a journal has not taken yet, all or none.
 pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), JournalError> {
-    let version = check_version(connection, path)?;
+    let version =
+        check_version(connection, path).map_err(|failure| failure.told(path, Access::Write))?;
     let taken = usize::try_from(version).unwrap_or_default();
     if taken == STEPS.len() {
         return Ok(());
     }
-    let transaction = connection.transaction().map_err(JournalError::Write)?;
+    take_steps(connection, taken).map_err(|err| trouble::of(path, Access::Write, &err))
+}
+
+fn take_steps(connection: &mut Connection, taken: usize) -> rusqlite::Result<()> {
+    let transaction = connection.transaction()?;
     for step in STEPS.iter().skip(taken) {
-        transaction
-            .execute_batch(step)
-            .map_err(JournalError::Write)?;
+        transaction.execute_batch(step)?;
     }
-    transaction
-        .execute("UPDATE schema SET version = ?1", [known()])
-        .map_err(JournalError::Write)?;
-    transaction.commit().map_err(JournalError::Write)
+    transaction.execute("UPDATE schema SET version = ?1", [known()])?;
+    transaction.commit()
+}
+
+/// Returns the query for the assignment in a journal of this version: one that is looked at takes no
+/// steps.
+pub(super) fn assignment(version: i64) -> &'static str {
+    if version < 2 {
+        "SELECT hub, uid, generation, entries, 0, NULL FROM assignment"
+    } else {
+        "SELECT hub, uid, generation, entries, paused, host_generation FROM assignment"
+    }
 }
 
 /// Returns the version of a journal that is not newer than this agent.
-pub(super) fn check_version(connection: &Connection, path: &Path) -> Result<i64, JournalError> {
-    let version: i64 = connection
-        .query_row("SELECT version FROM schema", [], |row| row.get(0))
-        .map_err(|err| corrupt(path, &err))?;
+pub(super) fn check_version(connection: &Connection, path: &Path) -> Result<i64, Failure> {
+    let version: i64 = connection.query_row("SELECT version FROM schema", [], |row| row.get(0))?;
     if version > known() {
-        return Err(JournalError::Newer {
+        return Err(Failure::Content(JournalError::Newer {
             path: path.to_owned(),
             version,
             known: known(),
-        });
+        }));
     }
     Ok(version)
 }

@@ -7,7 +7,7 @@ use dockfleet_planner::record::{Record, Stage};
 use super::{Journal, JournalError, Snapshot};
 use crate::effect::Effects;
 
-fn record(uid: &str, stage: Stage) -> Record {
+pub(super) fn record(uid: &str, stage: Stage) -> Record {
     let entry = Entry {
         uid: uid.to_owned(),
         name: "n".to_owned(),
@@ -16,14 +16,14 @@ fn record(uid: &str, stage: Stage) -> Record {
     Record::new(&entry, "object", stage, Some(format!("id-{uid}")))
 }
 
-fn put(record: Record) -> JournalChange {
+pub(super) fn put(record: Record) -> JournalChange {
     JournalChange::Put {
         record,
         instead_of: None,
     }
 }
 
-fn write(journal: &mut Journal, changes: &[(&str, &JournalChange)]) {
+pub(super) fn write(journal: &mut Journal, changes: &[(&str, &JournalChange)]) {
     let changes = changes
         .iter()
         .map(|(uid, c)| ((*uid).to_owned(), (*c).clone()));
@@ -81,7 +81,7 @@ fn a_record_takes_the_place_of_another() {
 }
 
 #[test]
-fn a_second_agent_is_told_who_holds_it() {
+fn a_second_process_is_told_who_holds_it() {
     let dir = tempfile::tempdir().unwrap();
     let _first = Journal::open(dir.path()).unwrap();
     let second = Journal::open(dir.path()).unwrap_err();
@@ -218,4 +218,110 @@ fn an_assignment_keeps_what_a_newer_controller_wrote_into_it() {
     let read = serde_json::to_value(&journal.assignment().unwrap().entries).unwrap();
     let written: serde_json::Value = serde_json::from_str(entries).unwrap();
     assert_eq!(read, written);
+}
+
+#[test]
+fn what_stands_in_the_way_is_named_and_is_no_damage() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("file");
+    fs::write(&file, "a file").unwrap();
+    let nothing = dir.path().join("link");
+    std::os::unix::fs::symlink("nowhere", &nothing).unwrap();
+    let taken = dir.path().join("taken");
+    fs::create_dir_all(taken.join("journal.db")).unwrap();
+    for (folder, part) in [
+        (file.clone(), "file is not a folder"),
+        (file.join("below"), "file is not a folder"),
+        (nothing, "link is a link to nothing"),
+        (taken, "journal.db: it is not a file"),
+    ] {
+        let refused = Journal::open(&folder).unwrap_err();
+        let blocked = matches!(refused, JournalError::Blocked { .. });
+        assert!(blocked, "{}: {refused}", folder.display());
+        let text = refused.to_string();
+        assert!(text.starts_with("cannot write to /"), "{text}");
+        assert!(text.contains(part), "{text}");
+    }
+    let refused = Journal::look(&file).unwrap_err();
+    assert!(matches!(refused, JournalError::Blocked { .. }), "{refused}");
+    assert_eq!(fs::read_to_string(&file).unwrap(), "a file");
+}
+
+#[test]
+fn a_lock_of_another_program_is_no_damage() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(Journal::open(dir.path()).unwrap());
+    let other = rusqlite::Connection::open(dir.path().join("journal.db")).unwrap();
+    other
+        .execute_batch("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; DELETE FROM record;")
+        .unwrap();
+    let refused = Journal::look(dir.path()).unwrap_err();
+    assert!(matches!(refused, JournalError::Busy { .. }), "{refused}");
+}
+
+#[test]
+fn each_answer_of_sqlite_is_damage_or_not() {
+    use super::{Access, trouble};
+    use rusqlite::ffi;
+    let path = std::path::Path::new("/nowhere/journal.db");
+    let told = |code: i32| {
+        let err = rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None);
+        trouble::of(path, Access::Write, &err)
+    };
+    for code in [ffi::SQLITE_CORRUPT, ffi::SQLITE_NOTADB, ffi::SQLITE_ERROR] {
+        assert!(matches!(told(code), JournalError::Corrupt { .. }), "{code}");
+    }
+    for code in [
+        ffi::SQLITE_BUSY,
+        ffi::SQLITE_LOCKED,
+        ffi::SQLITE_BUSY_SNAPSHOT,
+    ] {
+        assert!(matches!(told(code), JournalError::Busy { .. }), "{code}");
+    }
+    for code in [
+        ffi::SQLITE_CANTOPEN,
+        ffi::SQLITE_PERM,
+        ffi::SQLITE_READONLY,
+        ffi::SQLITE_READONLY_DIRECTORY,
+        ffi::SQLITE_IOERR,
+        ffi::SQLITE_IOERR_SHMSIZE,
+        ffi::SQLITE_FULL,
+        ffi::SQLITE_NOMEM,
+        ffi::SQLITE_PROTOCOL,
+        ffi::SQLITE_AUTH,
+        ffi::SQLITE_NOLFS,
+    ] {
+        let told = told(code);
+        assert!(
+            matches!(told, JournalError::Blocked { .. }),
+            "{code}: {told}"
+        );
+    }
+}
+
+#[test]
+fn a_journal_of_an_older_version_is_looked_at_as_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut journal = Journal::open(dir.path()).unwrap();
+    let snapshot = Snapshot {
+        hub: "files".to_owned(),
+        ..Snapshot::default()
+    };
+    journal
+        .set_assignment(&snapshot, &Effects::default())
+        .unwrap();
+    drop(journal);
+    let connection = rusqlite::Connection::open(dir.path().join("journal.db")).unwrap();
+    connection
+        .execute_batch(
+            "ALTER TABLE assignment DROP COLUMN paused;
+             ALTER TABLE assignment DROP COLUMN host_generation;
+             UPDATE schema SET version = 1;",
+        )
+        .unwrap();
+    drop(connection);
+    let looked = Journal::look(dir.path()).unwrap();
+    assert_eq!(looked.assignment(), Some(&snapshot));
+    let opened = Journal::open(dir.path()).unwrap();
+    assert_eq!(opened.assignment(), Some(&snapshot));
 }

@@ -1,0 +1,146 @@
+//! Opens a journal to look at it, wherever it is: also in a folder that cannot be written.
+
+use std::fs::{self, DirBuilder};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+use uuid::Uuid;
+
+use super::{Access, BUSY, Failure, Journal, JournalError, LOG, trouble};
+
+const READ: OpenFlags = OpenFlags::SQLITE_OPEN_READ_ONLY.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
+
+/// Opens a journal that is there to look at it.
+pub(super) fn open(path: &Path) -> Result<Journal, JournalError> {
+    let told = |failure: Failure| failure.told(path, Access::Read);
+    let failure = match at(path, READ) {
+        Err(Failure::Sql(err)) if lacks_its_files(&err) => Failure::Sql(err),
+        other => return other.map_err(told),
+    };
+    // SQLite wants to make files beside its own, and cannot.
+    let log = path.with_file_name(LOG);
+    match fs::metadata(&log) {
+        // Nobody writes, and all is in the file itself.
+        Err(err) if err.kind() == std::io::ErrorKind::NotFound => immutable(path).map_err(told),
+        Ok(found) if found.len() == 0 => immutable(path).map_err(told),
+        Ok(_) => copied(path, &log).map_err(told),
+        Err(_) => Err(told(failure)),
+    }
+}
+
+/// Opens a file as SQLite does.
+pub(super) fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY)?;
+    Ok(connection)
+}
+
+fn at(path: &Path, flags: OpenFlags) -> Result<Journal, Failure> {
+    Journal::load(connect(path, flags)?, path, None)
+}
+
+fn lacks_its_files(err: &rusqlite::Error) -> bool {
+    matches!(
+        err.sqlite_error_code(),
+        Some(
+            ErrorCode::CannotOpen
+                | ErrorCode::ReadOnly
+                | ErrorCode::PermissionDenied
+                | ErrorCode::SystemIoFailure
+                | ErrorCode::DiskFull
+        )
+    )
+}
+
+/// Opens a file without a log as one that does not change.
+fn immutable(path: &Path) -> Result<Journal, Failure> {
+    // In a URI everything but these has to be written by its number.
+    let plain = |b: &u8| b.is_ascii_alphanumeric() || b"/-_.~".contains(b);
+    let text: String = path
+        .as_os_str()
+        .as_bytes()
+        .iter()
+        .map(|b| match b {
+            b if plain(b) => char::from(*b).to_string(),
+            b => format!("%{b:02X}"),
+        })
+        .collect();
+    let flags = READ.union(OpenFlags::SQLITE_OPEN_URI);
+    let connection = Connection::open_with_flags(format!("file:{text}?immutable=1"), flags)?;
+    Journal::load(connection, path, None)
+}
+
+/// Opens a copy of a file whose log is still to be worked in, as a killed process leaves it.
+fn copied(path: &Path, log: &Path) -> Result<Journal, Failure> {
+    let copy = Copy::make(path, log)
+        .map_err(|err| Failure::Content(trouble::of_file(path, Access::Read, &err)))?;
+    let connection = connect(&copy.0.join("copy"), READ)?;
+    Journal::load(connection, path, None)
+}
+
+/// A folder for its owner alone; SQLite goes on with a file that has no name any more.
+struct Copy(PathBuf);
+
+impl Copy {
+    fn make(path: &Path, log: &Path) -> std::io::Result<Self> {
+        let name = format!("dockfleet-{}", Uuid::new_v4().simple());
+        let copy = Self(std::env::temp_dir().join(name));
+        DirBuilder::new().mode(0o700).create(&copy.0)?;
+        fs::copy(path, copy.0.join("copy"))?;
+        fs::copy(log, copy.0.join("copy-wal"))?;
+        Ok(copy)
+    }
+}
+
+impl Drop for Copy {
+    fn drop(&mut self) {
+        // What is left in the folder for temporary files is nobody's harm.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::{LOG, copied, immutable};
+    use crate::journal::tests::{put, record, write};
+    use crate::journal::{FILE, Failure, Journal};
+    use dockfleet_planner::record::Stage;
+
+    fn uids(opened: Result<Journal, Failure>) -> Vec<String> {
+        let journal = opened.map_err(|f| f.told(Path::new("journal"), super::Access::Read));
+        journal.unwrap().records().keys().cloned().collect()
+    }
+
+    #[test]
+    fn a_journal_without_a_log_is_read_as_one_that_does_not_change() {
+        let dir = tempfile::tempdir().unwrap();
+        let odd = dir.path().join("50% & more? #1 ü");
+        let mut journal = Journal::open(&odd).unwrap();
+        write(&mut journal, &[("1", &put(record("1", Stage::Owned)))]);
+        drop(journal);
+        assert!(!odd.join(LOG).exists());
+        assert_eq!(uids(immutable(&odd.join(FILE))), ["1"]);
+    }
+
+    #[test]
+    fn what_a_killed_process_left_in_the_log_is_read_from_a_copy() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut journal = Journal::open(dir.path()).unwrap();
+        write(&mut journal, &[("1", &put(record("1", Stage::Owned)))]);
+        // As a kill at this moment leaves it: the process that has it open clears nothing up.
+        let left = tempfile::tempdir().unwrap();
+        for file in [FILE, LOG] {
+            fs::copy(dir.path().join(file), left.path().join(file)).unwrap();
+        }
+        let (file, log) = (left.path().join(FILE), left.path().join(LOG));
+        assert!(fs::metadata(&log).unwrap().len() > 0);
+        assert_eq!(uids(copied(&file, &log)), ["1"]);
+        let there: Vec<_> = fs::read_dir(left.path()).unwrap().collect();
+        assert_eq!(there.len(), 2, "nothing is made beside them: {there:?}");
+    }
+}
