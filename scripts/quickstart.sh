@@ -2,8 +2,8 @@
 # The first minutes with Dockfleet.
 #
 #   quickstart.sh up     builds dockfleet and applies examples/quickstart to the Docker Engine that
-#                        DOCKER_HOST or the default socket leads to; where none answers, to one of
-#                        its own, started in ./.quickstart
+#                        the Docker command line would use; where none answers, to one of its own,
+#                        started in ./.quickstart
 #   quickstart.sh down   lets go of what was applied, and stops the engine that `up` started
 #
 # An engine of its own runs in namespaces of its own (network, mounts, processes): its bridges and
@@ -31,9 +31,9 @@ engine_answers() {
 }
 
 use_found_engine() {
-    say "using the Docker Engine at ${DOCKER_HOST:-$default_socket}"
-    declare -p DOCKER_HOST DOCKER_TLS_VERIFY DOCKER_CERT_PATH DOCKFLEET_STATE_DIR \
-        >"$found_file" 2>/dev/null || true
+    say "using the Docker Engine ${DOCKER_HOST:-of the Docker command line}"
+    declare -p DOCKER_HOST DOCKER_CONTEXT DOCKER_CONFIG DOCKER_TLS_VERIFY DOCKER_CERT_PATH \
+        DOCKFLEET_STATE_DIR >"$found_file" 2>/dev/null || true
 }
 
 use_own_engine() {
@@ -125,7 +125,7 @@ up() {
         die "your user may not talk to the Docker Engine at $default_socket; join the group docker," \
             "or run: sudo env PATH=\"\$PATH\" HOME=\"\$HOME\" make quickstart"
     else
-        say "no Docker Engine answers at ${DOCKER_HOST:-$default_socket}"
+        say "no Docker Engine answers ${DOCKER_HOST:-where the Docker command line looks for one}"
         install_engine
         if engine_answers; then
             say "the package has started its Docker Engine as a service of this machine"
@@ -185,7 +185,7 @@ down() {
     elif [ -e "$found_file" ]; then
         # shellcheck disable=SC1090
         . "$found_file"
-        say "running: dockfleet delete -f $example at ${DOCKER_HOST:-$default_socket}"
+        say "running: dockfleet delete -f $example"
         "$dockfleet" delete -f "$example" || status=$?
         if [ $status != 0 ]; then
             say "something could not be removed; see above, and run make quickstart-down again"

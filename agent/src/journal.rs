@@ -185,12 +185,7 @@ impl Journal {
         lock::make_folder(dir)?;
         let lock = Lock::take(dir)?;
         let path = dir.join(FILE);
-        if !trouble::exists(&path, Access::Write)? {
-            // SQLite would put the log of the lost file into a new one.
-            if trouble::exists(&dir.join(LOG), Access::Write)? {
-                let why = "it is gone, and its log is there".to_owned();
-                return Err(JournalError::Corrupt { path, why });
-            }
+        if !is_there(dir, Access::Write)? {
             schema::create(&path)?;
         }
         // SQLite would open what cannot be written to be read, and fail later.
@@ -208,11 +203,16 @@ impl Journal {
     /// nothing can be written. Every write is an error.
     pub fn read_only(dir: &Path) -> Result<Self, JournalError> {
         let path = dir.join(FILE);
-        if !trouble::exists(&path, Access::Read)? {
+        if !is_there(dir, Access::Read)? {
             return Err(JournalError::Absent(dir.to_owned()));
         }
         trouble::usable(&path, Access::Read)?;
         look::open(&path)
+    }
+
+    /// Returns the folders of journals: the folder itself, or those in it, sorted.
+    pub fn find(dir: &Path) -> Result<Vec<PathBuf>, JournalError> {
+        look::find(dir)
     }
 
     /// Opens the journal in a folder as [`Journal::read_only`] does. Where there is none it is empty,
@@ -436,6 +436,20 @@ fn commit(connection: &mut Connection, changes: &[Change]) -> rusqlite::Result<(
         }
     }
     transaction.commit()
+}
+
+/// Whether a folder has a journal. One whose log alone is left is damaged: SQLite would put the log
+/// into a new file.
+fn is_there(dir: &Path, access: Access) -> Result<bool, JournalError> {
+    let path = dir.join(FILE);
+    if trouble::exists(&path, access)? {
+        return Ok(true);
+    }
+    if trouble::exists(&dir.join(LOG), access)? {
+        let why = "it is gone, and its log is there".to_owned();
+        return Err(JournalError::Corrupt { path, why });
+    }
+    Ok(false)
 }
 
 /// Why a journal could not be read.

@@ -130,7 +130,9 @@ pub async fn pass_until(
     report
 }
 
-/// Returns what a pass would do first, and does nothing. An error when neither list can be read.
+/// Returns what a pass would do first, and does nothing. It says of each entry what a pass would say
+/// of it that got no further. An error when neither list can be read and there is no entry to say it
+/// of.
 pub async fn preview(
     engine: &Engine,
     journal: &Journal,
@@ -138,9 +140,22 @@ pub async fn preview(
     keyring: &Keyring,
 ) -> Result<Vec<Planned>, EngineError> {
     let records = journal.records();
-    let mut seen = engine.observe().await;
-    let nothing_is_known = seen.observed.networks.is_none() && seen.observed.volumes.is_none();
-    if let (true, Some(err)) = (nothing_is_known, seen.failures.pop()) {
+    let looks = Kind::VARIANTS.iter().map(|kind| async move {
+        let seen = engine.observe_kind(*kind).await;
+        (*kind, seen)
+    });
+    let mut observed = Observed::default();
+    let mut failures = Vec::new();
+    for (kind, seen) in futures::future::join_all(looks).await {
+        observed.networks = observed.networks.or(seen.observed.networks);
+        observed.volumes = observed.volumes.or(seen.observed.volumes);
+        failures.extend(seen.failures.into_iter().map(|err| (kind, err)));
+    }
+    let nothing_is_known = observed.networks.is_none() && observed.volumes.is_none();
+    if entries.is_empty()
+        && nothing_is_known
+        && let Some((_, err)) = failures.pop()
+    {
         return Err(err);
     }
     let nonce = nonce();
@@ -149,7 +164,29 @@ pub async fn preview(
         nonce: &nonce,
         keyring,
     };
-    Ok(plan(entries, &seen.observed, &records, &around))
+    let mut planned = plan(entries, &observed, &records, &around);
+    for p in &mut planned {
+        let Some(entry) = entries.iter().find(|e| e.uid == p.status.uid) else {
+            continue;
+        };
+        if let Some((_, err)) = failures.iter().find(|(kind, _)| takes(*kind, &entry.kind)) {
+            give_cause(p, err);
+        }
+        if let Some(kind) = entry.kind.known()
+            && let Err(err) = step::is_free(engine, kind, &p.step).await
+        {
+            judge(p, &err);
+        }
+    }
+    Ok(planned)
+}
+
+/// Adds why the engine's list could not be read, where that is what keeps an entry waiting.
+fn give_cause(planned: &mut Planned, err: &EngineError) {
+    if planned.status.is_because(Reason::EngineUnreachable) {
+        let message = format!("{}: {}", planned.status.message, err.sentence());
+        planned.status.message = bounded(message);
+    }
 }
 
 /// Returns how entries of one kind, and their records, stand when the engine cannot be asked at all.
@@ -425,11 +462,8 @@ impl PassReport {
                 continue;
             }
             if idle {
-                if p.status.is_because(Reason::EngineUnreachable)
-                    && let Some(err) = self.engine_failures.first()
-                {
-                    let message = format!("{}: {}", p.status.message, err.sentence());
-                    p.status.message = bounded(message);
+                if let Some(err) = self.engine_failures.first() {
+                    give_cause(p, err);
                 }
                 continue;
             }

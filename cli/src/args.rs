@@ -7,19 +7,26 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::builder::NonEmptyStringValueParser;
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::duration::{duration, seconds};
 
 /// Networks and volumes of many Docker hosts, the way YAML says they should be.
 #[derive(Debug, Parser)]
-#[command(name = "dockfleet", version, about, disable_help_subcommand = true)]
+#[command(
+    name = "dockfleet",
+    version,
+    about,
+    disable_help_subcommand = true,
+    after_help = "`dockfleet help COMMAND` and `dockfleet version` work as words, too."
+)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
-    /// What is logged to standard error: error, warn, info, debug, trace, or a filter such as
-    /// `dockfleet_agent=debug`. Default: info for controller and agent, else warn.
-    #[arg(long, global = true, env = "DOCKFLEET_LOG", value_name = "FILTER")]
+    /// What is logged to standard error: off, error, warn, info, debug, trace, or a filter such as
+    /// `warn,dockfleet_agent=debug`. Default: info for controller and agent, else error.
+    #[arg(long, global = true, env = "DOCKFLEET_LOG", value_name = "FILTER", value_parser = crate::logging::filter)]
     pub(crate) log: Option<String>,
     /// How it is logged; json when standard error is not a terminal.
     #[arg(
@@ -47,7 +54,7 @@ pub(crate) enum Command {
     Get(GetArgs),
     /// Let go of what files say, each by its deletionPolicy.
     Delete(DeleteArgs),
-    /// Show what the journal of a host holds, also while an agent runs.
+    /// Show what the journals of hosts hold, also while an agent runs.
     Journal(JournalArgs),
     /// Run the controller of a fleet in a Kubernetes cluster.
     Controller(ControllerArgs),
@@ -59,6 +66,39 @@ pub(crate) enum Command {
     Revoke(access::RevokeArgs),
     /// Print the CRDs, to be piped to `kubectl apply --server-side -f -`.
     Crds(CrdsArgs),
+    /// Print the help of a command.
+    #[command(hide = true)]
+    Help {
+        /// The command.
+        #[arg(value_name = "COMMAND")]
+        command: Vec<String>,
+    },
+    /// Print the version.
+    #[command(hide = true)]
+    Version,
+}
+
+/// Returns the command line. A variable that is set to nothing counts as one that is not set.
+pub(crate) fn command() -> clap::Command {
+    without_empty_variables(Cli::command())
+}
+
+fn without_empty_variables(command: clap::Command) -> clap::Command {
+    let command = command.mut_args(|arg| {
+        let is_empty = |name| std::env::var_os(name).is_some_and(|value| value.is_empty());
+        if arg.get_env().is_some_and(is_empty) {
+            arg.env(None::<&'static str>)
+        } else {
+            arg
+        }
+    });
+    let names: Vec<String> = command
+        .get_subcommands()
+        .map(|inner| inner.get_name().to_owned())
+        .collect();
+    names.into_iter().fold(command, |command, name| {
+        command.mut_subcommand(name, without_empty_variables)
+    })
 }
 
 /// Files and where their state is kept.
@@ -66,13 +106,29 @@ pub(crate) enum Command {
 pub(crate) struct FileArgs {
     /// File, folder or - for standard input; YAML with several documents, or JSON. Several, with
     /// commas in between or each with its own -f.
-    #[arg(short = 'f', long = "filename", required = true, value_name = "PATH")]
+    #[arg(
+        short = 'f',
+        long = "filename",
+        required_unless_present = "extra",
+        value_name = "PATH"
+    )]
     pub(crate) files: Vec<String>,
     /// Read folders with all folders below them.
     #[arg(short = 'R', long)]
     pub(crate) recursive: bool,
     #[command(flatten)]
     pub(crate) state: StateArgs,
+    /// What a shell made of `*.yaml`, or a file without -f: to be told of.
+    #[arg(hide = true, value_name = "PATH")]
+    pub(crate) extra: Vec<String>,
+}
+
+/// How long a command waits for another one.
+#[derive(Args, Debug)]
+pub(crate) struct LockArgs {
+    /// How long to wait for another dockfleet that works on the same host; 0s for not at all.
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
+    pub(crate) lock_timeout: Duration,
 }
 
 impl FileArgs {
@@ -87,7 +143,7 @@ impl FileArgs {
 pub(crate) struct StateArgs {
     /// Folder of the journals, one folder a host. Default: /var/lib/dockfleet/standalone for root,
     /// else dockfleet in the folder for state of your home (`$XDG_STATE_HOME`).
-    #[arg(long, env = "DOCKFLEET_STATE_DIR", value_name = "DIR")]
+    #[arg(long, env = STATE_DIR, value_name = "DIR")]
     pub(crate) state_dir: Option<PathBuf>,
 }
 
@@ -99,6 +155,16 @@ pub(crate) enum Output {
     Wide,
     Json,
     Yaml,
+}
+
+impl Output {
+    /// Whether a program reads it.
+    pub(crate) fn is_for_programs(self) -> bool {
+        match self {
+            Self::Json | Self::Yaml => true,
+            Self::Table | Self::Wide => false,
+        }
+    }
 }
 
 #[derive(Args, Debug)]
@@ -122,6 +188,8 @@ pub(crate) struct ApplyArgs {
     /// Go on: repair drift, and follow changes of the files, until interrupted.
     #[arg(short, long)]
     pub(crate) watch: bool,
+    #[command(flatten)]
+    pub(crate) lock: LockArgs,
 }
 
 #[derive(Args, Debug)]
@@ -139,7 +207,12 @@ pub(crate) struct DiffArgs {
 #[derive(Args, Debug)]
 pub(crate) struct GetArgs {
     /// Files with the DockerHosts to ask; the local engine when left out.
-    #[arg(short = 'f', long = "filename", value_name = "PATH")]
+    #[arg(
+        short = 'f',
+        long = "filename",
+        value_name = "PATH",
+        value_parser = NonEmptyStringValueParser::new()
+    )]
     pub(crate) files: Vec<String>,
     /// Read folders with all folders below them.
     #[arg(short = 'R', long)]
@@ -149,6 +222,9 @@ pub(crate) struct GetArgs {
     /// Format of the result.
     #[arg(short, long, value_enum, default_value_t)]
     pub(crate) output: Output,
+    /// Names, as kubectl takes them: to be told of.
+    #[arg(hide = true, value_name = "NAME")]
+    pub(crate) extra: Vec<String>,
 }
 
 #[derive(Args, Debug)]
@@ -159,15 +235,34 @@ pub(crate) struct DeleteArgs {
     #[arg(short, long, value_enum, default_value_t)]
     pub(crate) output: Output,
     /// Show what would be done, and do nothing.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "wait")]
     pub(crate) dry_run: bool,
+    /// Go on until no container uses what is to be removed.
+    #[arg(
+        long,
+        value_name = "BOOL",
+        num_args = 0..=1,
+        require_equals = true,
+        default_value_t = false,
+        default_missing_value = "true",
+        action = clap::ArgAction::Set
+    )]
+    pub(crate) wait: bool,
+    /// How long --wait goes on.
+    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = duration, requires = "wait")]
+    pub(crate) timeout: Duration,
+    #[command(flatten)]
+    pub(crate) lock: LockArgs,
 }
 
 #[derive(Args, Debug)]
 pub(crate) struct JournalArgs {
-    /// Folder of one journal: an agent's --state-dir, or a host's folder below that of apply.
-    #[arg(value_name = "DIR", default_value = AGENT_STATE_DIR)]
-    pub(crate) dir: PathBuf,
+    /// A folder that journals are in: an agent's --state-dir, that of apply, or a host's folder below
+    /// that. Default: that of the agent on this machine, else that of apply.
+    #[arg(value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) state: StateArgs,
     /// Format of the result.
     #[arg(short, long, value_enum, default_value_t)]
     pub(crate) output: Output,
@@ -304,12 +399,12 @@ pub(crate) struct CrdsArgs {
     pub(crate) dir: Option<PathBuf>,
 }
 
-const AGENT_STATE_DIR: &str = "/var/lib/dockfleet/agent";
+pub(crate) const AGENT_STATE_DIR: &str = "/var/lib/dockfleet/agent";
+/// The variable that names the folder of journals.
+pub(crate) const STATE_DIR: &str = "DOCKFLEET_STATE_DIR";
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::MetricsAddress;
 
     #[test]
@@ -327,6 +422,6 @@ mod tests {
 
     #[test]
     fn the_command_line_is_consistent() {
-        super::Cli::command().debug_assert();
+        super::command().debug_assert();
     }
 }

@@ -8,6 +8,7 @@ pub(crate) mod delete;
 pub(crate) mod diff;
 pub(crate) mod enroll;
 pub(crate) mod get;
+pub(crate) mod help;
 pub(crate) mod journal;
 pub(crate) mod revoke;
 mod vitals;
@@ -33,6 +34,20 @@ fn shutdown() -> anyhow::Result<CancellationToken> {
             }
             stop.cancel();
         }
+    });
+    Ok(token)
+}
+
+/// Returns a token that is cancelled as that of [`shutdown`] is, and tells a person who interrupts a
+/// command what that does.
+fn until_interrupted() -> anyhow::Result<CancellationToken> {
+    let token = shutdown()?;
+    let stop = token.clone();
+    tokio::spawn(async move {
+        stop.cancelled().await;
+        anstream::eprintln!(
+            "interrupted: ends after the step that is being done; once more ends it at once"
+        );
     });
     Ok(token)
 }

@@ -13,6 +13,32 @@ use crate::args::LogFormat;
 /// volume: passwords too (invariant 9). No filter lets that through.
 const NEVER_IN_FULL: [&str; 3] = ["bollard=info", "bollard::docker=info", "bollard::read=info"];
 
+/// What a filter can name, from least to most.
+const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+
+/// Reads a filter: a level, parts of the program with a level, or several of these with commas. The
+/// library would take a word that it does not know for a part of the program, and nothing for a level.
+pub(crate) fn filter(text: &str) -> Result<String, String> {
+    let is_level = |word: &str| LEVELS.contains(&word.to_lowercase().as_str());
+    let is_part = |word: &str| {
+        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | ':');
+        !word.is_empty() && word.chars().all(fits)
+    };
+    let is_right = |item: &str| match item.split_once('=') {
+        None => is_level(item),
+        Some((part, level)) => is_part(part) && is_level(level),
+    };
+    let wrong = text.split(',').map(str::trim).find(|item| !is_right(item));
+    match wrong {
+        None => Ok(text.replace(' ', "")),
+        Some(wrong) => Err(format!(
+            "{wrong:?} is no filter; write one of {}, or a part of the program with one of these, such \
+             as dockfleet_agent=debug, several with commas",
+            LEVELS.join(", ")
+        )),
+    }
+}
+
 /// Starts logging for the whole process.
 ///
 /// # Errors
@@ -43,4 +69,42 @@ pub(crate) fn init(
             .init(),
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::filter;
+
+    #[test]
+    fn a_filter_has_levels_and_parts_with_levels() {
+        for good in [
+            "error",
+            "WARN",
+            "off",
+            "dockfleet_agent=debug",
+            "warn,dockfleet_agent::pass=trace",
+            "info, hyper=Warn",
+        ] {
+            assert_eq!(filter(good), Ok(good.replace(' ', "")));
+        }
+        for bad in [
+            "nonsense",
+            "nonsense=",
+            "=debug",
+            "=",
+            "",
+            ",",
+            "warn,",
+            "debug=",
+            "a=b",
+            "a=debug=info",
+            "agent[span]=debug",
+            "5",
+            "verbose",
+            "warn;info",
+        ] {
+            let told = filter(bad).unwrap_err();
+            assert!(told.contains("dockfleet_agent=debug"), "{bad}: {told}");
+        }
+    }
 }

@@ -11,14 +11,15 @@ mod standalone;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::FromArgMatches;
 use clap::error::ErrorKind;
 
 use args::{Cli, Command};
 use exit::Exit;
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = args::command().try_get_matches();
+    let cli = match cli.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(err) => {
             let asked_for = matches!(
@@ -85,6 +86,11 @@ fn run(command: Command) -> anyhow::Result<Exit> {
             Command::Enroll(args) => commands::enroll::run(args).await,
             Command::Revoke(args) => commands::revoke::run(args).await,
             Command::Crds(args) => commands::crds::run(&args),
+            Command::Help { command } => Ok(commands::help::run(&command)),
+            Command::Version => {
+                anstream::print!("{}", args::command().render_version());
+                Ok(Exit::Ready)
+            }
         }
     })
 }

@@ -1,21 +1,23 @@
 //! What a command says at its end: one line for each resource on each host.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::io::Write as _;
 
 use anstyle::{AnsiColor, Style};
 use dockfleet_crds::assignment::Kind;
 use dockfleet_crds::{Entry, EntryState, EntryStatus, FieldDiff, Open, Reason};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tabwriter::TabWriter;
 
 use crate::args::Output;
 use crate::exit::Exit;
 
 /// One resource on one host.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Row {
+    #[serde(skip)]
+    pub(crate) uid: String,
     pub(crate) host: String,
     pub(crate) kind: Open<Kind>,
     pub(crate) namespace: String,
@@ -23,42 +25,112 @@ pub(crate) struct Row {
     /// Name of the network or volume on the host.
     pub(crate) object: String,
     pub(crate) state: Open<EntryState>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) reason: Option<Open<Reason>>,
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) message: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) id: Option<String>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) diff: Vec<FieldDiff>,
 }
 
-/// A host that could not be worked on at all.
-#[derive(Clone, Debug, Serialize)]
-pub(crate) struct HostFailure {
-    pub(crate) host: String,
+/// What could not be worked on at all: a host, a journal, or the input.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(crate) struct Failure {
+    /// Name of the host, where it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) host: Option<String>,
+    /// Folder of the journal, where it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) journal: Option<String>,
     pub(crate) message: String,
 }
 
+/// What every command prints for programs: what it found or did, and what failed.
+#[derive(Debug, Serialize)]
+pub(crate) struct Document<'a, R> {
+    /// Changes made on engines, by a command that may make some.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) changed: Option<usize>,
+    pub(crate) results: &'a [R],
+    pub(crate) failures: &'a [Failure],
+}
+
 /// The result of a command over all hosts.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Summary {
     /// Changes made on engines.
     pub(crate) changed: usize,
     pub(crate) results: Vec<Row>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(crate) failures: Vec<HostFailure>,
+    pub(crate) failures: Vec<Failure>,
     /// Resources that select none of the hosts.
     #[serde(skip)]
     pub(crate) unselected: usize,
     /// What a person should know beside the result.
-    #[serde(skip)]
     pub(crate) hints: Vec<String>,
+}
+
+impl Failure {
+    pub(crate) fn of_host(host: &str, err: &anyhow::Error) -> Self {
+        Self {
+            host: Some(host.to_owned()),
+            message: format!("{err:#}"),
+            ..Self::default()
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.host {
+            Some(host) => write!(f, "host {host}: {}", self.message),
+            None => f.write_str(&self.message),
+        }
+    }
+}
+
+impl<R: Serialize> Document<'_, R> {
+    /// Prints the document, if it is for a program.
+    ///
+    /// # Errors
+    /// Where it cannot be put into the format.
+    pub(crate) fn print(&self, output: Output) -> anyhow::Result<()> {
+        match output {
+            Output::Json => anstream::println!("{}", serde_json::to_string_pretty(self)?),
+            Output::Yaml => anstream::print!("{}", serde_saphyr::to_string(self)?),
+            Output::Table | Output::Wide => {}
+        }
+        Ok(())
+    }
+}
+
+/// Says that the input cannot be used, and why: to a person, and to a program that waits for a result.
+pub(crate) fn bad_input(problems: Vec<String>, output: Output) -> Exit {
+    for problem in &problems {
+        anstream::eprintln!("error: {problem}");
+    }
+    let failures: Vec<Failure> = problems
+        .into_iter()
+        .map(|message| Failure {
+            message,
+            ..Failure::default()
+        })
+        .collect();
+    let document = Document::<Row> {
+        changed: Some(0),
+        results: &[],
+        failures: &failures,
+    };
+    // It has been said already.
+    let _ = document.print(output);
+    Exit::BadInput
 }
 
 impl Row {
     pub(crate) fn new(host: &str, entry: &Entry, object: &str, status: &EntryStatus) -> Self {
         Self {
+            uid: entry.uid.clone(),
             host: host.to_owned(),
             kind: entry.kind.clone(),
             namespace: entry.namespace.clone(),
@@ -110,8 +182,7 @@ impl Summary {
     /// Where it cannot be put into the format.
     pub(crate) fn print(&self, output: Output) -> anyhow::Result<()> {
         match output {
-            Output::Json => anstream::println!("{}", serde_json::to_string_pretty(self)?),
-            Output::Yaml => anstream::print!("{}", serde_saphyr::to_string(self)?),
+            Output::Json | Output::Yaml => self.document().print(output)?,
             Output::Table => anstream::print!("{}", self.table(false)?),
             Output::Wide => anstream::print!("{}", self.table(true)?),
         }
@@ -119,6 +190,15 @@ impl Summary {
             anstream::eprintln!("hint: {hint}");
         }
         Ok(())
+    }
+
+    /// Returns what a program is told.
+    pub(crate) fn document(&self) -> Document<'_, Row> {
+        Document {
+            changed: Some(self.changed),
+            results: &self.results,
+            failures: &self.failures,
+        }
     }
 
     fn table(&self, wide: bool) -> anyhow::Result<String> {
@@ -151,11 +231,7 @@ impl Summary {
             .fold(String::new(), |text, line| text + line.trim_end() + "\n");
         for failure in &self.failures {
             let style = AnsiColor::Red.on_default();
-            writeln!(
-                text,
-                "{style}host {}: {}{style:#}",
-                failure.host, failure.message
-            )?;
+            writeln!(text, "{style}{failure}{style:#}")?;
         }
         writeln!(text, "{}", self.sentence())?;
         Ok(text)

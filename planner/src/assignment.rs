@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use dockfleet_crds::assignment::Kind;
 use dockfleet_crds::host::AgentFacts;
 use dockfleet_crds::policy::DeletionPolicy;
-use dockfleet_crds::{DockerHost, Entry, EntryState, EntryStatus, Intent, MAX_ENTRIES, Reason};
+use dockfleet_crds::{DockerHost, Entry, EntryState, EntryStatus, Intent, Reason};
 
 use crate::desired::{self, Desired, Tombstone};
 use crate::render;
@@ -53,6 +53,9 @@ pub struct Input<'a> {
     pub statuses: &'a [EntryStatus],
     /// Why no resource comes to the host for now. What it has stays, and becomes a tombstone as ever.
     pub closed: Option<&'a Refusal>,
+    /// The most entries that it may have: [`dockfleet_crds::MAX_ENTRIES`] where an API server keeps
+    /// it as one object.
+    pub most: usize,
 }
 
 /// For each resource whose mount takes credentials, by UID: their version, or why there are none.
@@ -155,8 +158,8 @@ pub fn assign(input: &Input<'_>) -> Assigned {
             assigned.contested.insert(owner.uid.to_owned(), held);
             continue;
         }
-        if entries.len() >= MAX_ENTRIES && !entries.contains_key(resource.uid()) {
-            let refusal = too_many(input.called);
+        if entries.len() >= input.most && !entries.contains_key(resource.uid()) {
+            let refusal = too_many(input.called, input.most);
             assigned.refused.insert(resource.uid().to_owned(), refusal);
             continue;
         }
@@ -326,10 +329,10 @@ fn not_allowed(resource: Resource<'_>, host: &str) -> Refusal {
     }
 }
 
-fn too_many(host: &str) -> Refusal {
+fn too_many(host: &str, most: usize) -> Refusal {
     Refusal {
         reason: Reason::TooManyEntries,
-        message: format!("host {host} has {MAX_ENTRIES} entries, the most it can have"),
+        message: format!("host {host} has {most} entries, the most it can have"),
     }
 }
 

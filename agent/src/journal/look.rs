@@ -1,6 +1,7 @@
 //! Opens a journal to look at it, wherever it is: also in a folder that cannot be written.
 
 use std::fs::{self, DirBuilder};
+use std::io::{Error, ErrorKind};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -8,7 +9,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use uuid::Uuid;
 
-use super::{Access, BUSY, Failure, Journal, JournalError, LOG, trouble};
+use super::{Access, BUSY, FILE, Failure, Journal, JournalError, LOG, trouble};
 
 const READ: OpenFlags = OpenFlags::SQLITE_OPEN_READ_ONLY.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
 
@@ -23,11 +24,38 @@ pub(super) fn open(path: &Path) -> Result<Journal, JournalError> {
     let log = path.with_file_name(LOG);
     match fs::metadata(&log) {
         // Nobody writes, and all is in the file itself.
-        Err(err) if err.kind() == std::io::ErrorKind::NotFound => immutable(path).map_err(told),
+        Err(err) if err.kind() == ErrorKind::NotFound => immutable(path).map_err(told),
         Ok(found) if found.len() == 0 => immutable(path).map_err(told),
         Ok(_) => copied(path, &log).map_err(told),
         Err(_) => Err(told(failure)),
     }
+}
+
+/// Returns the folders of journals: the folder itself, or those in it.
+pub(super) fn find(dir: &Path) -> Result<Vec<PathBuf>, JournalError> {
+    // One that is gone and has left its log is damaged, and is to be told of.
+    let has_one = |dir: &Path| -> Result<bool, JournalError> {
+        Ok(trouble::exists(&dir.join(FILE), Access::Read)?
+            || trouble::exists(&dir.join(LOG), Access::Read)?)
+    };
+    if has_one(dir)? {
+        return Ok(vec![dir.to_owned()]);
+    }
+    let blocked = |err: Error| trouble::of_file(dir, Access::Read, &err);
+    let inside = match fs::read_dir(dir) {
+        Ok(inside) => inside,
+        Err(err) if err.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(err) => return Err(blocked(err)),
+    };
+    let mut found = Vec::new();
+    for entry in inside {
+        let path = entry.map_err(blocked)?.path();
+        if path.is_dir() && has_one(&path)? {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
 }
 
 /// Opens a file as SQLite does.

@@ -8,7 +8,20 @@ use dockfleet_planner::plan::{Planned, Step};
 
 use super::{Doing, Progress, Work};
 use crate::effect::Effect;
-use crate::engine::EngineError;
+use crate::engine::{Engine, EngineError};
+
+/// Makes sure that no container uses what a step would remove.
+pub(super) async fn is_free(engine: &Engine, kind: Kind, step: &Step) -> Result<(), EngineError> {
+    let (id, name) = match step {
+        Step::None | Step::Create { .. } => return Ok(()),
+        Step::Replace { id, desired } => (id, desired.name()),
+        Step::Remove { id, name } => (id, name.as_str()),
+    };
+    match engine.users(kind, id, name).await? {
+        users if users.is_empty() => Ok(()),
+        users => Err(EngineError::InUse(users)),
+    }
+}
 
 impl Work<'_> {
     /// Does a step. Returns whether the engine may have changed, and how it went.

@@ -1,24 +1,27 @@
 //! `dockfleet apply`
 
+mod prune;
 mod watch;
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
+use std::time::Duration;
 
+use anyhow::bail;
 use dockfleet_agent::pass::Progress;
 use dockfleet_planner::assignment::Fate;
-
 use tokio_util::sync::CancellationToken;
 
-use crate::args::ApplyArgs;
-use crate::commands::diff;
+use crate::args::{ApplyArgs, Output};
+use crate::commands::{diff, until_interrupted};
 use crate::exit::Exit;
-use crate::result::Summary;
-use crate::standalone::{self, Engines, Files, Goal, Prunable, Prune, Work};
+use crate::result::{Summary, bad_input};
+use crate::standalone::{self, Connected, Engines, Files, Goal, HostReport, Prune, Target, Work};
 
 /// Makes the hosts as the files say.
 pub(crate) async fn run(args: ApplyArgs) -> anyhow::Result<Exit> {
-    let Some(files) = standalone::load(&args.files) else {
-        return Ok(Exit::BadInput);
+    let files = match standalone::load(&args.files, args.output) {
+        Ok(files) => files,
+        Err(exit) => return Ok(exit),
     };
     let mut goal = Goal {
         fate: Fate::Live,
@@ -29,51 +32,94 @@ pub(crate) async fn run(args: ApplyArgs) -> anyhow::Result<Exit> {
         },
     };
     if args.prune && files.resources(Fate::Live).is_empty() {
-        anstream::eprintln!(
-            "error: no DockerNetwork or DockerVolume is in the files, so --prune would let go of \
-             everything; use dockfleet delete for that"
-        );
-        return Ok(Exit::BadInput);
+        let problem = "no DockerNetwork or DockerVolume is in the files, so --prune would let go of \
+                       everything; use dockfleet delete for that";
+        return Ok(bad_input(vec![problem.to_owned()], args.output));
     }
     if args.dry_run {
         return diff::dry_run(&files, &goal, args.output).await;
     }
     if args.prune && !args.yes {
-        let Some(agreed) = agreed(&files)? else {
-            return Ok(Exit::BadInput);
+        let agreed = match prune::agreed(&files).await? {
+            Ok(agreed) => agreed,
+            Err(problem) => {
+                return Ok(bad_input(problem.into_iter().collect(), args.output));
+            }
         };
         goal.prune = Prune::Agreed(agreed);
     }
     if args.watch {
         if args.files.paths().iter().any(|f| f.as_os_str() == "-") {
-            anstream::eprintln!("error: standard input cannot be watched; name files or folders");
-            return Ok(Exit::BadInput);
+            let problem = "standard input cannot be watched; name files or folders";
+            return Ok(bad_input(vec![problem.to_owned()], args.output));
         }
         return watch::run(&args, files, goal).await;
     }
-    let Some(mut summary) = apply(&files, &goal).await else {
-        return Ok(Exit::BadInput);
+    let begin = Begin {
+        files: &files,
+        goal: &goal,
+        patience: args.lock.lock_timeout,
+        wait: Duration::ZERO,
     };
-    summary.unselected = files.unselected().len();
-    summary.print(args.output)?;
-    Ok(summary.exit())
+    begin.everywhere(args.output).await
 }
 
-/// Works on every host of the files; on none, and there is no result, where two are one engine.
-pub(super) async fn apply(files: &Files, goal: &Goal) -> Option<Summary> {
-    let never = &CancellationToken::new();
-    let mut engines = Engines::connect(files).await?;
-    let works = files.targets.iter().map(|target| {
-        let engine = engines.take(target);
-        let work = async move {
-            Work::begin(target, engine)
-                .await?
-                .apply(files, goal, &mut |p| show(target.name(), p), never)
-                .await
+/// Work that is to be done on every host of the files.
+pub(super) struct Begin<'a> {
+    pub(super) files: &'a Files,
+    pub(super) goal: &'a Goal,
+    /// How long another process may hold a journal.
+    pub(super) patience: Duration,
+    /// How long is waited for what containers use.
+    pub(super) wait: Duration,
+}
+
+impl Begin<'_> {
+    /// Works on every host until it is done or interrupted, and prints what became of it; on none where
+    /// two are one engine.
+    pub(super) async fn everywhere(&self, output: Output) -> anyhow::Result<Exit> {
+        let stop = &until_interrupted()?;
+        let connected = stop.run_until_cancelled(Engines::connect(self.files, output));
+        let mut engines = match connected.await {
+            Some(Ok(engines)) => engines,
+            Some(Err(exit)) => return Ok(exit),
+            None => Engines::default(),
         };
-        (target.name().to_owned(), work)
-    });
-    Some(standalone::gather(works).await)
+        let works = self.files.targets.iter().map(|target| {
+            let engine = engines.take(target);
+            let work = async move { self.on(target, engine, stop).await };
+            (target.name().to_owned(), work)
+        });
+        let mut summary = Summary::of(standalone::gather(works).await);
+        let exit = summary.exit();
+        if stop.is_cancelled() && exit != Exit::Ready {
+            summary.hints.push(
+                "it was interrupted: what was done stays, and the same command goes on from there"
+                    .to_owned(),
+            );
+        }
+        if self.goal.fate == Fate::Live {
+            summary.unselected = self.files.unselected().len();
+        }
+        summary.print(output)?;
+        Ok(exit)
+    }
+
+    async fn on(
+        &self,
+        target: &Target,
+        engine: Connected,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<HostReport> {
+        let begun = stop.run_until_cancelled(Work::begin(target, engine, self.patience));
+        let Some(begun) = begun.await else {
+            bail!("interrupted before anything was done");
+        };
+        let mut show = |p: &Progress| show(target.name(), p);
+        begun?
+            .apply_and_wait(self.files, self.goal, self.wait, &mut show, stop)
+            .await
+    }
 }
 
 /// Shows what is being done, to a person and not to a log file.
@@ -81,37 +127,4 @@ pub(super) fn show(host: &str, progress: &Progress) {
     if std::io::stderr().is_terminal() {
         anstream::eprintln!("{host}: {progress}");
     }
-}
-
-/// Asks before anything is let go of, and returns what a person agreed to. Without a terminal nobody
-/// can answer.
-fn agreed(files: &Files) -> anyhow::Result<Option<Vec<Prunable>>> {
-    let mut shown = standalone::prunable(files)?;
-    while !shown.is_empty() {
-        anstream::eprintln!("not in the files any more, to be let go of (deletionPolicy):");
-        for what in &shown {
-            anstream::eprintln!("  {}", what.line);
-        }
-        if !std::io::stdin().is_terminal() {
-            anstream::eprintln!(
-                "error: --prune asks before it removes; add --yes where nobody can answer"
-            );
-            return Ok(None);
-        }
-        anstream::eprint!("go on? [y/N] ");
-        std::io::stderr().flush()?;
-        let mut answer = String::new();
-        std::io::stdin().read_line(&mut answer)?;
-        if !matches!(answer.trim(), "y" | "Y" | "yes") {
-            return Ok(None);
-        }
-        // Somebody may have applied other files while the question stood there.
-        let now = standalone::prunable(files)?;
-        if now == shown {
-            break;
-        }
-        anstream::eprintln!("that changed meanwhile.");
-        shown = now;
-    }
-    Ok(Some(shown))
 }

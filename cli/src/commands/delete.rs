@@ -1,16 +1,20 @@
 //! `dockfleet delete`
 
+use std::time::Duration;
+
 use dockfleet_planner::assignment::Fate;
 
-use super::{apply, diff};
+use super::apply::Begin;
+use super::diff;
 use crate::args::DeleteArgs;
 use crate::exit::Exit;
 use crate::standalone::{self, Goal, Prune};
 
 /// Lets go of what the files say, each by its deletionPolicy.
 pub(crate) async fn run(args: DeleteArgs) -> anyhow::Result<Exit> {
-    let Some(files) = standalone::load(&args.files) else {
-        return Ok(Exit::BadInput);
+    let files = match standalone::load(&args.files, args.output) {
+        Ok(files) => files,
+        Err(exit) => return Ok(exit),
     };
     let goal = Goal {
         fate: Fate::Deleted,
@@ -19,9 +23,15 @@ pub(crate) async fn run(args: DeleteArgs) -> anyhow::Result<Exit> {
     if args.dry_run {
         return diff::dry_run(&files, &goal, args.output).await;
     }
-    let Some(summary) = apply::apply(&files, &goal).await else {
-        return Ok(Exit::BadInput);
+    let begin = Begin {
+        files: &files,
+        goal: &goal,
+        patience: args.lock.lock_timeout,
+        wait: if args.wait {
+            args.timeout
+        } else {
+            Duration::ZERO
+        },
     };
-    summary.print(args.output)?;
-    Ok(summary.exit())
+    begin.everywhere(args.output).await
 }

@@ -1,28 +1,43 @@
 //! `dockfleet get`
 
-use crate::args::{FileArgs, GetArgs};
+use crate::args::{FileArgs, GetArgs, STATE_DIR, StateArgs};
 use crate::exit::Exit;
+use crate::result::{Summary, bad_input};
 use crate::standalone::{self, Engines, HostReport, Work};
 
 /// Shows how everything that was applied stands now.
 pub(crate) async fn run(args: GetArgs) -> anyhow::Result<Exit> {
+    let output = args.output;
+    if let Some(problem) = no_folder(&args.state) {
+        return Ok(bad_input(vec![problem], output));
+    }
+    if let Some(name) = args.extra.first() {
+        let problem = format!(
+            "get takes no names and shows everything that was applied, and {name:?} is given; files \
+             with DockerHosts come after -f"
+        );
+        return Ok(bad_input(vec![problem], output));
+    }
     let files = if args.files.is_empty() {
-        standalone::local(&args.state)?
+        standalone::local(&args.state, output)
     } else {
         let files = FileArgs {
             files: args.files,
             recursive: args.recursive,
             state: args.state,
+            extra: Vec::new(),
         };
-        let Some(files) = standalone::load(&files) else {
-            return Ok(Exit::BadInput);
-        };
-        files
+        standalone::load(&files, output)
     };
-    let Some(mut engines) = Engines::connect(&files).await else {
-        return Ok(Exit::BadInput);
+    let files = match files {
+        Ok(files) => files,
+        Err(exit) => return Ok(exit),
     };
-    let summary = standalone::gather(files.targets.iter().map(|target| {
+    let mut engines = match Engines::connect(&files, output).await {
+        Ok(engines) => engines,
+        Err(exit) => return Ok(exit),
+    };
+    let works = files.targets.iter().map(|target| {
         let engine = engines.take(target);
         let work = async move {
             let rows = Work::look(target, engine).await?.standing().await?;
@@ -32,8 +47,28 @@ pub(crate) async fn run(args: GetArgs) -> anyhow::Result<Exit> {
             })
         };
         (target.name().to_owned(), work)
-    }))
-    .await;
-    summary.print(args.output)?;
+    });
+    let summary = Summary::of(standalone::gather(works).await);
+    summary.print(output)?;
     Ok(summary.exit())
+}
+
+/// Says that a folder that was named is not there: a typo would look as if nothing had been applied.
+/// A variable that is set for every command may name one before anything is.
+fn no_folder(state: &StateArgs) -> Option<String> {
+    let dir = state.state_dir.as_ref()?;
+    if dir.exists() {
+        return None;
+    }
+    if std::env::var_os(STATE_DIR).is_some_and(|set| set == dir.as_os_str()) {
+        anstream::eprintln!(
+            "hint: the folder {} ({STATE_DIR}) is not there: nothing was applied with it",
+            dir.display()
+        );
+        return None;
+    }
+    Some(format!(
+        "--state-dir {}: there is no such folder, so nothing was applied with it",
+        dir.display()
+    ))
 }

@@ -13,22 +13,25 @@ use dockfleet_crds::host::EngineIdentity;
 use futures::StreamExt;
 
 use super::{Files, HOSTS_AT_ONCE, Target};
+use crate::args::Output;
+use crate::exit::Exit;
+use crate::result::bad_input;
 
 /// What came of connecting to the engine of a host; nothing where that is to be done anew.
 pub(crate) type Connected = Option<anyhow::Result<Engine>>;
 
 /// What came of connecting to the engine of each host, by name. Where there are more than are worked on
 /// at once, those that answered are let go, as each may hold an ssh session.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Engines(BTreeMap<String, anyhow::Result<Engine>>);
 
 impl Engines {
-    /// Connects to the engine of every host. Prints what is wrong, and returns nothing, where two
-    /// hosts are one engine. One that does not answer stops no other (invariant 7).
-    pub(crate) async fn connect(files: &Files) -> Option<Self> {
+    /// Connects to the engine of every host. Where two hosts are one engine the input cannot be used,
+    /// which is told. One that does not answer stops no other (invariant 7).
+    pub(crate) async fn connect(files: &Files, output: Output) -> Result<Self, Exit> {
         // One host has nobody to share its engine with, and takes its journal first.
         if files.targets.len() < 2 {
-            return Some(Self(BTreeMap::new()));
+            return Ok(Self::default());
         }
         let connected: Vec<_> = futures::stream::iter(&files.targets)
             .map(|target| async move { (target, target.connect().await) })
@@ -36,24 +39,25 @@ impl Engines {
             .collect()
             .await;
         let mut known: BTreeMap<EngineIdentity, &Target> = BTreeMap::new();
-        let mut fine = true;
+        let mut problems = Vec::new();
         for (target, engine) in &connected {
             let identity = engine.as_ref().ok().and_then(|e| e.facts().identity());
             let Some(identity) = identity else {
                 continue;
             };
             if let Some(other) = known.get(&identity) {
-                let sentence = one_engine(other.name(), target.name(), &identity);
-                anstream::eprintln!("error: {sentence}");
-                fine = false;
+                problems.push(one_engine(other.name(), target.name(), &identity));
             } else {
                 known.insert(identity, target);
             }
         }
+        if !problems.is_empty() {
+            return Err(bad_input(problems, output));
+        }
         let all = connected.len() <= HOSTS_AT_ONCE;
         let kept = connected.into_iter().filter(|(_, e)| all || e.is_err());
         let by_name = |(target, engine): (&Target, _)| (target.name().to_owned(), engine);
-        fine.then(|| Self(kept.map(by_name).collect()))
+        Ok(Self(kept.map(by_name).collect()))
     }
 
     /// Hands out the engine of a host.

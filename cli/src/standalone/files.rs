@@ -10,7 +10,9 @@ use dockfleet_planner::select::{NamespaceLabels, Selection, selection};
 use super::identity::uid;
 use super::login::Login;
 use super::target::Target;
-use crate::args::{FileArgs, StateArgs};
+use crate::args::{FileArgs, Output, StateArgs};
+use crate::exit::Exit;
+use crate::result::bad_input;
 
 /// All that the files say.
 #[derive(Debug)]
@@ -24,32 +26,28 @@ pub(crate) struct Files {
     warnings: Vec<String>,
 }
 
-/// Reads and checks files. Nothing is touched before all of them are right: problems are printed, each
+/// Reads and checks files. Nothing is touched before all of them are right: problems are told, each
 /// with file, line, object and field, and there is no result.
-pub(crate) fn load(args: &FileArgs) -> Option<Files> {
+pub(crate) fn load(args: &FileArgs, output: Output) -> Result<Files, Exit> {
     match read(args) {
         Ok(files) => {
             files.warn();
-            Some(files)
+            Ok(files)
         }
-        Err(problems) => {
-            for problem in &problems {
-                anstream::eprintln!("error: {problem}");
-            }
-            None
-        }
+        Err(problems) => Err(bad_input(problems, output)),
     }
 }
 
 /// Returns no resources, and the local engine as the only host.
-pub(crate) fn local(state: &StateArgs) -> anyhow::Result<Files> {
-    let targets = vec![Target::local(state)?];
+pub(crate) fn local(state: &StateArgs, output: Output) -> Result<Files, Exit> {
+    let target = Target::local(state);
+    let target = target.map_err(|err| bad_input(vec![format!("{err:#}")], output))?;
     Ok(Files {
         networks: Vec::new(),
         volumes: Vec::new(),
         namespaces: NamespaceLabels::new(),
         credentials: Login::default(),
-        targets,
+        targets: vec![target],
         warnings: Vec::new(),
     })
 }
@@ -62,6 +60,10 @@ pub(crate) fn read(args: &FileArgs) -> Result<Files, Vec<String>> {
     let words = |errors: Vec<ManifestError>| -> Vec<String> {
         errors.iter().map(ToString::to_string).collect()
     };
+    let problems = unreadable(args);
+    if !problems.is_empty() {
+        return Err(problems);
+    }
     let documents = manifest::load(&args.paths(), args.recursive).map_err(words)?;
     let Resources {
         mut networks,
@@ -109,6 +111,19 @@ pub(crate) fn read(args: &FileArgs) -> Result<Files, Vec<String>> {
         targets,
         warnings,
     })
+}
+
+/// Says what of the command line is a file without `-f`.
+fn unreadable(args: &FileArgs) -> Vec<String> {
+    let mut problems = Vec::new();
+    if let Some(first) = args.extra.first() {
+        problems.push(format!(
+            "{} without -f: write -f {first}, each file with a -f of its own, or name their folder; \
+             a shell makes several files of *.yaml",
+            args.extra.join(", ")
+        ));
+    }
+    problems
 }
 
 /// Two hosts that are one engine would have two journals, and one would take away what the other one

@@ -10,7 +10,7 @@ use crate::args::StateArgs;
 
 /// Returns the folder of all journals: the one that was named, the system's for root, or the one for
 /// state in the person's home, as the XDG base directory specification has it.
-pub(super) fn root(args: &StateArgs) -> anyhow::Result<PathBuf> {
+pub(crate) fn root(args: &StateArgs) -> anyhow::Result<PathBuf> {
     if let Some(dir) = &args.state_dir {
         return Ok(dir.clone());
     }
@@ -36,9 +36,14 @@ pub(super) fn of_host(root: &Path, host: &str, endpoint: &str) -> PathBuf {
 }
 
 fn is_root() -> bool {
+    user() == Some(0)
+}
+
+/// Returns the user that this process runs as.
+pub(super) fn user() -> Option<u32> {
     use std::os::unix::fs::MetadataExt;
     // The owner of our own process, without a call into libc.
-    std::fs::metadata("/proc/self").is_ok_and(|m| m.uid() == 0)
+    std::fs::metadata("/proc/self").ok().map(|m| m.uid())
 }
 
 #[cfg(test)]

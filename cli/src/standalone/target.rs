@@ -1,24 +1,31 @@
 //! The hosts that a command works on.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use dockfleet_agent::engine::{Endpoint, Engine};
-use dockfleet_agent::journal::Journal;
+use dockfleet_agent::journal::{Journal, JournalError};
 use dockfleet_crds::DockerHost;
 use dockfleet_crds::host::NamespacesFrom;
+use tokio::time::Instant;
 
-use super::state;
+use super::context::{self, Local};
+use super::{socket, state};
 use crate::args::StateArgs;
 
 /// Name of the engine beside the command, when no DockerHost is in the files.
 const LOCAL_HOST: &str = "local";
+/// How often a journal that another process holds is tried again.
+const LOCK_RETRY: Duration = Duration::from_millis(200);
 
 /// One host and the way to it.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Target {
     pub(crate) host: DockerHost,
     endpoint: Endpoint,
+    /// The Docker context that led to the engine.
+    context: Option<String>,
     journal: PathBuf,
 }
 
@@ -28,7 +35,7 @@ impl Target {
         let mut host = DockerHost::default();
         host.metadata.name = Some(LOCAL_HOST.to_owned());
         host.spec.allowed_namespaces.from = NamespacesFrom::All;
-        Self::new(host, Endpoint::from_env()?, args)
+        Self::new(host, context::local()?, args)
     }
 
     /// Returns the host of a file.
@@ -48,15 +55,18 @@ impl Target {
         let certs = direct.cert_path.as_ref().map(PathBuf::from);
         let endpoint = Endpoint::parse(&direct.endpoint, certs)
             .with_context(|| format!("DockerHost {name}: spec.connection.direct.endpoint"))?;
-        Self::new(host, endpoint, args)
+        let context = None;
+        Self::new(host, Local { endpoint, context }, args)
     }
 
-    fn new(host: DockerHost, endpoint: Endpoint, args: &StateArgs) -> anyhow::Result<Self> {
+    fn new(host: DockerHost, local: Local, args: &StateArgs) -> anyhow::Result<Self> {
+        let Local { endpoint, context } = local;
         let name = host.metadata.name.as_deref().unwrap_or_default();
         let journal = state::of_host(&state::root(args)?, name, &endpoint.to_string());
         Ok(Self {
             host,
             endpoint,
+            context,
             journal,
         })
     }
@@ -88,9 +98,18 @@ impl Target {
 
     /// Connects to the engine.
     pub(crate) async fn reach(&self) -> anyhow::Result<Engine> {
-        Engine::connect(&self.endpoint)
-            .await
-            .with_context(|| format!("no Docker Engine answers at {}", self.endpoint))
+        let told = Engine::connect(&self.endpoint).await;
+        told.with_context(|| match &self.context {
+            Some(context) => format!(
+                "no Docker Engine answers at {} (Docker context {context})",
+                self.endpoint
+            ),
+            None => format!("no Docker Engine answers at {}", self.endpoint),
+        })
+        .map_err(|err| match socket::hint(&self.endpoint) {
+            Some(hint) if self.is_implicit() => anyhow!("{err:#}; {hint}"),
+            Some(_) | None => err,
+        })
     }
 
     /// Opens the journal to look at it, also while another process holds it.
@@ -98,8 +117,32 @@ impl Target {
         Ok(Journal::look(&self.journal)?)
     }
 
-    /// Opens the journal for one process alone.
-    pub(crate) fn open_journal(&self) -> anyhow::Result<Journal> {
-        Ok(Journal::open(&self.journal)?)
+    /// Opens the journal for one process alone, and waits for another one that holds it, but no
+    /// longer than this.
+    pub(crate) async fn open_journal(&self, patience: Duration) -> anyhow::Result<Journal> {
+        let begin = Instant::now();
+        let mut waits = false;
+        loop {
+            let pid = match Journal::open(&self.journal) {
+                Err(JournalError::Held { pid, .. }) if begin.elapsed() < patience => pid,
+                Err(err @ JournalError::Held { .. }) if waits => {
+                    let waited = patience.as_secs();
+                    return Err(anyhow!(
+                        "{err} (waited {waited} s for it; see --lock-timeout)"
+                    ));
+                }
+                other => return Ok(other?),
+            };
+            if !waits {
+                anstream::eprintln!(
+                    "{}: another dockfleet (process id {pid}) is at work on this host; waiting for it \
+                     up to {} s",
+                    self.name(),
+                    patience.as_secs()
+                );
+                waits = true;
+            }
+            tokio::time::sleep(LOCK_RETRY).await;
+        }
     }
 }

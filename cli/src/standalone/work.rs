@@ -1,23 +1,22 @@
 //! The work on one host: its assignment from files, then the agent's own pass.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use dockfleet_agent::effect::Effects;
 use dockfleet_agent::engine::Engine;
 use dockfleet_agent::journal::{Journal, Snapshot};
-use dockfleet_agent::pass::{self, Progress};
+use dockfleet_agent::pass::{self, Doing, Progress};
 use dockfleet_crds::{Entry, EntryState, EntryStatus, Intent, Reason};
 use dockfleet_planner::assignment::{Assigned, Fate, Input, Refusal, assign};
-use dockfleet_planner::credentials::Keyring;
 use dockfleet_planner::desired::{Desired, Tombstone};
-use dockfleet_planner::plan::{JournalChange, Planned, Step};
 use dockfleet_planner::render;
 use dockfleet_planner::select::{Selection, selection};
 use dockfleet_planner::support;
-use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use super::prune::Prune;
+use super::said::Said;
 use super::{Connected, Files, Target, elsewhere};
 use crate::result::Row;
 
@@ -36,9 +35,10 @@ pub(crate) struct Goal {
 /// One host with its engine and journal.
 #[derive(Debug)]
 pub(crate) struct Work {
-    target: Target,
-    engine: Engine,
-    journal: Journal,
+    pub(super) target: Target,
+    pub(super) engine: Engine,
+    pub(super) journal: Journal,
+    pub(super) said: Said,
 }
 
 /// What became of one host.
@@ -64,21 +64,16 @@ impl HostReport {
     }
 }
 
-/// One change that would be made.
-#[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Change {
-    #[serde(flatten)]
-    pub(crate) row: Row,
-    /// In one word: create, replace, remove, adopt or retain; empty where nothing would be done.
-    pub(crate) action: &'static str,
-}
-
 impl Work {
-    /// Opens the journal of a host, to work with its engine.
-    pub(crate) async fn begin(target: &Target, engine: Connected) -> anyhow::Result<Self> {
+    /// Opens the journal of a host, to work with its engine; `patience` is how long another process may
+    /// hold the journal.
+    pub(crate) async fn begin(
+        target: &Target,
+        engine: Connected,
+        patience: Duration,
+    ) -> anyhow::Result<Self> {
         // A journal that another process holds, or that cannot be read, is said first.
-        Self::with(target, target.open_journal()?, engine).await
+        Self::with(target, target.open_journal(patience).await?, engine).await
     }
 
     /// Opens the journal of a host to look at it and at its engine: nothing is made, and another
@@ -96,6 +91,7 @@ impl Work {
             target: target.clone(),
             engine,
             journal,
+            said: Said::read(target.journal()),
         })
     }
 
@@ -110,13 +106,20 @@ impl Work {
         let (assigned, concerned) = self.assignment(files, goal, &self.known());
         self.remember(&assigned.entries)?;
         let entries = concerned_only(&assigned.entries, &concerned);
+        let mut removed = BTreeSet::new();
+        let mut follow = |moment: &Progress| {
+            if moment.doing == Doing::Remove && moment.result == Some(Ok(())) {
+                removed.insert(moment.uid.clone());
+            }
+            progress(moment);
+        };
         let report = pass::pass_until(
             &self.engine,
             &mut self.journal,
             &entries,
             &files.credentials.keyring,
             &Effects::default(),
-            progress,
+            &mut follow,
             stop,
         )
         .await;
@@ -134,7 +137,15 @@ impl Work {
             .cloned()
             .collect();
         self.remember(&left)?;
-        let rows = self.rows(&entries, &report.statuses, &assigned, files);
+        let mut rows = self.rows(&entries, &report.statuses, &assigned, files);
+        for row in rows.iter_mut().filter(|r| removed.contains(&r.uid)) {
+            tell_removal(row);
+        }
+        if goal.prune.is_any() {
+            self.said.keep_only(&left, &concerned);
+        }
+        self.said.take_in(&concerned, &rows, &entries, &assigned);
+        self.said.write(self.target.journal());
         let hints = if goal.fate == Fate::Deleted {
             self.hints(files).await
         } else {
@@ -160,56 +171,13 @@ impl Work {
         elsewhere::hints(&self.target, files, &known, &seen)
     }
 
-    /// Returns what [`Self::apply`] would do.
-    pub(crate) async fn preview(&self, files: &Files, goal: &Goal) -> anyhow::Result<Vec<Change>> {
-        let (assigned, concerned) = self.assignment(files, goal, &self.known());
-        let entries = concerned_only(&assigned.entries, &concerned);
-        let keyring = &files.credentials.keyring;
-        let planned = pass::preview(&self.engine, &self.journal, &entries, keyring).await?;
-        let mut changes: Vec<Change> = Vec::new();
-        for p in &planned {
-            let Some(entry) = entries.iter().find(|e| e.uid == p.status.uid) else {
-                continue;
-            };
-            if is_stale(entry, &assigned) {
-                continue;
-            }
-            changes.push(Change {
-                row: self.row(entry, &p.status),
-                action: action(p),
-            });
-        }
-        changes.extend(
-            self.refused(&assigned, files)
-                .into_iter()
-                .map(|row| Change { row, action: "" }),
-        );
-        changes.sort_by(|a, b| sort_key(&a.row).cmp(&sort_key(&b.row)));
-        Ok(changes)
-    }
-
-    /// Returns how everything that was ever applied stands.
-    pub(crate) async fn standing(&self) -> anyhow::Result<Vec<Row>> {
-        let entries = self.previous();
-        // What was applied with credentials was seen to have them.
-        let keyring = Keyring::new();
-        let planned = pass::preview(&self.engine, &self.journal, &entries, &keyring).await?;
-        let statuses: Vec<EntryStatus> = planned.into_iter().map(|p| p.status).collect();
-        let mut rows: Vec<Row> = entries
-            .iter()
-            .filter_map(|e| Some(self.row(e, statuses.iter().find(|s| s.uid == e.uid)?)))
-            .collect();
-        rows.sort_by(|a, b| sort_key(a).cmp(&sort_key(b)));
-        Ok(rows)
-    }
-
-    fn previous(&self) -> Vec<Entry> {
+    pub(super) fn previous(&self) -> Vec<Entry> {
         entries_of(&self.journal)
     }
 
     /// Returns what the journal knows of identities, in the form of an agent's report on the entries
     /// so far: a tombstone for an object that was replaced since gets the new identity from it.
-    fn known(&self) -> Vec<EntryStatus> {
+    pub(super) fn known(&self) -> Vec<EntryStatus> {
         let previous = self.previous();
         let revision = |uid: &str| {
             previous
@@ -231,7 +199,7 @@ impl Work {
 
     /// Works out the host's assignment, and which of its entries this command is about: kubectl's
     /// users expect that `apply -f` touches what is in the files and nothing else.
-    fn assignment(
+    pub(super) fn assignment(
         &self,
         files: &Files,
         goal: &Goal,
@@ -249,13 +217,19 @@ impl Work {
             agent: Some(&support::this_agent(env!("CARGO_PKG_VERSION"))),
             previous: &previous,
             statuses,
+            // The journal has room for all of them.
+            most: usize::MAX,
         });
         if goal.fate == Fate::Live {
             assigned.refused.extend(self.undecided(files));
         }
         let mut concerned = uids(files);
         for entry in &mut assigned.entries {
-            if goal.prune.allows(&self.target, entry) && concerned.insert(entry.uid.clone()) {
+            if goal
+                .prune
+                .allows(&self.target, entry, self.journal.records())
+                && concerned.insert(entry.uid.clone())
+            {
                 prune(entry, statuses);
             }
         }
@@ -313,7 +287,7 @@ impl Work {
         rows
     }
 
-    fn row(&self, entry: &Entry, status: &EntryStatus) -> Row {
+    pub(super) fn row(&self, entry: &Entry, status: &EntryStatus) -> Row {
         let object = Desired::of(entry)
             .map(|d| d.name().to_owned())
             .unwrap_or_default();
@@ -321,13 +295,14 @@ impl Work {
     }
 
     /// Returns a row for each resource that selects the host and cannot have it.
-    fn refused(&self, assigned: &Assigned, files: &Files) -> Vec<Row> {
+    pub(super) fn refused(&self, assigned: &Assigned, files: &Files) -> Vec<Row> {
         let resources = files.resources(Fate::Live);
         let refused = resources
             .iter()
             .filter_map(|(r, _)| Some((r, assigned.refused.get(r.uid())?)));
         refused
             .map(|(resource, refusal)| Row {
+                uid: resource.uid().to_owned(),
                 host: self.target.name().to_owned(),
                 kind: resource.kind().into(),
                 namespace: resource.namespace().to_owned(),
@@ -345,8 +320,21 @@ impl Work {
 
 /// Whether an entry stays as it was because what its resource says now is refused: that is what is
 /// to be told of it.
-fn is_stale(entry: &Entry, assigned: &Assigned) -> bool {
+pub(super) fn is_stale(entry: &Entry, assigned: &Assigned) -> bool {
     entry.intent == Intent::Present && assigned.refused.contains_key(&entry.uid)
+}
+
+/// Says that the resource's own object was removed, where another one of its name is left: engines
+/// before 25.0 can have two networks of one name.
+fn tell_removal(row: &mut Row) {
+    if row.state == EntryState::Gone && row.is_because(Reason::Retained) {
+        row.reason = Some(Reason::Removed.into());
+        row.message = format!(
+            "the {} of this resource was removed; {}",
+            row.kind.object(),
+            row.message
+        );
+    }
 }
 
 /// Returns the entries that were last applied.
@@ -364,7 +352,7 @@ pub(super) fn uids(files: &Files) -> BTreeSet<String> {
         .collect()
 }
 
-fn concerned_only(entries: &[Entry], concerned: &BTreeSet<String>) -> Vec<Entry> {
+pub(super) fn concerned_only(entries: &[Entry], concerned: &BTreeSet<String>) -> Vec<Entry> {
     entries
         .iter()
         .filter(|e| concerned.contains(&e.uid))
@@ -392,21 +380,6 @@ fn prune(entry: &mut Entry, statuses: &[EntryStatus]) {
     *entry = render::tombstone(entry, &tombstone, id);
 }
 
-fn sort_key(row: &Row) -> (&str, &str, &str, &str) {
+pub(super) fn sort_key(row: &Row) -> (&str, &str, &str, &str) {
     (&row.host, row.kind.as_str(), &row.namespace, &row.name)
-}
-
-fn action(planned: &Planned) -> &'static str {
-    use dockfleet_planner::record::Stage;
-    match (&planned.step, &planned.journal) {
-        (Step::Create { .. }, _) => "create",
-        (Step::Replace { .. }, _) => "replace",
-        (Step::Remove { .. }, _) => "remove",
-        (Step::None, JournalChange::Put { record, .. }) => match record.stage.known() {
-            Some(Stage::Retained) => "retain",
-            Some(Stage::Owned) if record.adopted => "adopt",
-            Some(_) | None => "",
-        },
-        (Step::None, JournalChange::Keep | JournalChange::Forget) => "",
-    }
 }

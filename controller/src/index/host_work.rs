@@ -142,6 +142,7 @@ impl Index {
             previous: state.entries(),
             statuses: state.statuses(),
             closed: closed.as_ref(),
+            most: dockfleet_crds::MAX_ENTRIES,
         });
         (assigned, passed_over)
     }

@@ -3,6 +3,8 @@ use dockfleet_crds::network::DockerNetworkSpec;
 use dockfleet_crds::policy::ManagementPolicy;
 use dockfleet_crds::{DockerNetwork, Open};
 
+use dockfleet_crds::MAX_ENTRIES;
+
 use super::*;
 use crate::fixtures::{host, metadata, network, selector, volume, volume_spec};
 
@@ -58,6 +60,7 @@ impl World {
             credentials: &self.credentials,
             previous: &self.previous,
             statuses: &self.statuses,
+            most: MAX_ENTRIES,
         })
     }
 
@@ -584,8 +587,33 @@ fn what_an_agent_does_not_support_is_refused_and_what_it_has_stays() {
             credentials: &world.credentials,
             previous: &world.previous,
             statuses: &world.statuses,
+            most: MAX_ENTRIES,
         });
         assert_eq!(assigned.refused, refused);
         assert_eq!(assigned.entries, world.previous);
     }
+}
+
+#[test]
+fn an_assignment_that_no_api_server_keeps_has_no_most() {
+    let networks: Vec<_> = (0..3 * MAX_ENTRIES)
+        .map(|i| DockerNetwork {
+            metadata: metadata(&format!("n{i:03}"), 0),
+            ..network("x", DockerNetworkSpec::default())
+        })
+        .collect();
+    let all: Vec<_> = networks.iter().map(live).collect();
+    let assigned = assign(&Input {
+        agent: None,
+        host: &host("h1", &[]),
+        called: "h1",
+        resources: &all,
+        namespaces: &NamespaceLabels::new(),
+        credentials: &Granted::new(),
+        previous: &[],
+        statuses: &[],
+        most: usize::MAX,
+    });
+    assert_eq!(assigned.entries.len(), networks.len());
+    assert_eq!(assigned.refused, BTreeMap::new());
 }

@@ -57,6 +57,7 @@ impl World {
             credentials: &Granted::new(),
             previous: &self.previous,
             statuses: &self.statuses,
+            most: MAX_ENTRIES,
         })
     }
 

@@ -44,6 +44,7 @@ pub(super) async fn run(args: &ApplyArgs, files: Files, goal: Goal) -> anyhow::R
     let mut hosts = Hosts {
         goal,
         claims: Claims::default(),
+        patience: args.lock.lock_timeout,
         files: watch::Sender::new(Arc::new(files)),
         running: BTreeMap::new(),
         shown: BTreeMap::new(),
@@ -83,6 +84,8 @@ struct Hosts {
     goal: Goal,
     /// Which of them works with which engine.
     claims: Claims,
+    /// How long another process may hold a journal.
+    patience: Duration,
     /// The files in force.
     files: watch::Sender<Arc<Files>>,
     running: BTreeMap<String, Running>,
@@ -113,6 +116,7 @@ impl Hosts {
                         target: target.clone(),
                         goal: self.goal.clone(),
                         claims: self.claims.clone(),
+                        patience: self.patience,
                         files: self.files.subscribe(),
                         done: done.clone(),
                         stop: stop.clone(),
@@ -171,7 +175,7 @@ impl Hosts {
             return Ok(());
         }
         let mut summary = Summary::default();
-        summary.add(host.clone(), report);
+        summary.add(&host, report);
         let text = serde_json::to_string(&(&summary.results, &summary.failures))?;
         let before = self.shown.get(&host).map(|(text, _)| text);
         if summary.changed > 0 || before != Some(&text) {

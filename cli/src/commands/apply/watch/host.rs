@@ -28,6 +28,8 @@ pub(super) struct Host {
     pub(super) target: Target,
     pub(super) goal: Goal,
     pub(super) claims: Claims,
+    /// How long another process may hold the journal.
+    pub(super) patience: Duration,
     pub(super) files: watch::Receiver<Arc<Files>>,
     pub(super) done: mpsc::Sender<Done>,
     pub(super) stop: CancellationToken,
@@ -99,7 +101,11 @@ impl Host {
     async fn begin(&self, engine: anyhow::Result<Engine>) -> anyhow::Result<Work> {
         let engine = engine?;
         self.claims.claim(self.target.name(), &engine)?;
-        Work::begin(&self.target, Some(Ok(engine))).await
+        let begun = Work::begin(&self.target, Some(Ok(engine)), self.patience);
+        let Some(begun) = self.stop.run_until_cancelled(begun).await else {
+            anyhow::bail!("stopped before anything was done");
+        };
+        begun
     }
 
     /// Says so when the engine reports a change, until the result is cancelled.
