@@ -224,10 +224,9 @@ impl Work {
             assigned.refused.extend(self.undecided(files));
         }
         let mut concerned = uids(files);
+        let records = self.journal.records();
         for entry in &mut assigned.entries {
-            if goal
-                .prune
-                .allows(&self.target, entry, self.journal.records())
+            if goal.prune.allows(&self.target, entry, &records)
                 && concerned.insert(entry.uid.clone())
             {
                 prune(entry, statuses);

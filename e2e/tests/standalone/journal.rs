@@ -13,14 +13,43 @@ use crate::{have, manifest};
 on_each_engine!(
     the_journal_can_be_read_while_watch_runs,
     while_watch_runs_others_look_and_do_not_apply,
-    a_second_apply_at_the_same_time_is_refused,
+    the_journal_is_found_in_the_folder_of_all,
     a_lost_journal_makes_nothing_double_and_removes_nothing,
 );
 
 fn records(desk: &Desk) -> Result<Vec<Value>> {
     let journal = desk.journal()?.display().to_string();
     let printed = desk.run(&["journal", &journal, "-o", "json"])?.ok()?;
-    Ok(serde_json::from_str(&printed)?)
+    let printed: Value = serde_json::from_str(&printed)?;
+    assert_eq!(printed["failures"], serde_json::json!([]));
+    Ok(printed["results"].as_array().cloned().unwrap_or_default())
+}
+
+fn the_journal_is_found_in_the_folder_of_all(_: &Engine, desk: &Desk) -> Result<()> {
+    desk.apply(&manifest::network("front", ""))?.all_ready()?;
+    let state = desk.state_dir().display().to_string();
+    let host = desk.journal()?.display().to_string();
+    let by_variable = desk.run(&["journal"])?.ok()?;
+    says(&by_variable, &["default/front"])?;
+    assert!(
+        !by_variable.contains("JOURNAL"),
+        "there is one: {by_variable}"
+    );
+    for args in [
+        &["journal", &state][..],
+        &["journal", &host],
+        &["journal", "--state-dir", &state],
+    ] {
+        assert_eq!(desk.run(args)?.ok()?, by_variable, "{args:?}");
+    }
+    // Of several each row says which.
+    let other = desk.state_dir().join("other-host");
+    let file = desk.journal()?.join("journal.db");
+    fs::create_dir(&other)?;
+    fs::copy(file, other.join("journal.db"))?;
+    let both = desk.run(&["journal"])?.ok()?;
+    assert_eq!(both.matches("default/front").count(), 2, "{both}");
+    says(&both, &["JOURNAL", "local-", "other-host"])
 }
 
 fn the_journal_can_be_read_while_watch_runs(engine: &Engine, desk: &Desk) -> Result<()> {
@@ -84,38 +113,14 @@ fn while_watch_runs_others_look_and_do_not_apply(engine: &Engine, desk: &Desk) -
     desk.report(&["diff", "-f", "all.yaml"])?.ended_with(0)?;
     desk.write("more.yaml", &manifest::network("more", ""))?;
     for command in ["apply", "delete"] {
-        let report = desk.report(&[command, "-f", "more.yaml"])?.ended_with(1)?;
+        let args = [command, "-f", "more.yaml", "--lock-timeout", "0s"];
+        let report = desk.report(&args)?.ended_with(1)?;
         says(
             &report.failure("local")?,
             &["is held by", &watch.pid().to_string()],
         )?;
     }
     assert!(!have::has_network(engine, "more")?);
-    Ok(())
-}
-
-fn a_second_apply_at_the_same_time_is_refused(engine: &Engine, desk: &Desk) -> Result<()> {
-    let yaml = manifest::network("front", "");
-    desk.write("all.yaml", &yaml)?;
-    // Whoever comes first waits for the engine, which does not answer.
-    engine.pause()?;
-    let start = || {
-        let command = desk.command(&["apply", "-f", "all.yaml"]);
-        desk.program().spawn_command(&command, None)
-    };
-    let both = [start()?, start()?];
-    let refused = eventually("the refusal of one", SOON, || {
-        let ended = both.iter().position(|p| !p.is_running());
-        ended.ok_or_else(|| "both run".to_owned())
-    })?;
-    engine.resume()?;
-    let status = both.map(|p| (p.wait(SOON).map(|s| s.code()), p.log()));
-    let (code, log) = &status[refused];
-    assert_eq!(code.as_ref().ok(), Some(&Some(1)), "{log}");
-    says(log, &["host local", "is held by", "process id"])?;
-    let (code, log) = &status[1 - refused];
-    assert_eq!(code.as_ref().ok(), Some(&Some(0)), "{log}");
-    assert_eq!(have::network_ids(engine)?.len(), 1);
     Ok(())
 }
 

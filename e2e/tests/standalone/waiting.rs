@@ -1,0 +1,130 @@
+//! Commands that wait: for another command, for containers, for a person who interrupts them.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use dockfleet_e2e::{Engine, Generation, eventually};
+
+use crate::desk::{Desk, SOON, on_each_engine, says, solo};
+use crate::{have, manifest};
+
+on_each_engine!(
+    a_second_apply_at_the_same_time_waits_for_the_first,
+    delete_waits_for_containers_when_it_is_told_to,
+    an_interrupted_apply_says_what_it_did_and_goes_on,
+);
+
+fn a_second_apply_at_the_same_time_waits_for_the_first(engine: &Engine, desk: &Desk) -> Result<()> {
+    desk.write("all.yaml", &manifest::network("front", ""))?;
+    // The first one waits for the engine, which does not answer.
+    engine.pause()?;
+    let start = || {
+        let command = desk.command(&["apply", "-f", "all.yaml"]);
+        desk.program().spawn_command(&command, None)
+    };
+    let first = start()?;
+    eventually("the first one holds the journal", SOON, || {
+        let report = desk
+            .report(&["apply", "-f", "all.yaml", "--lock-timeout", "0s"])
+            .map_err(|e| e.to_string())?;
+        let told = report.failure("local").map_err(|e| e.to_string())?;
+        let who = format!(
+            "is held by another dockfleet, with process id {}",
+            first.pid()
+        );
+        says(&told, &[&who]).map_err(|e| e.to_string())
+    })?;
+    let second = start()?;
+    eventually("the second one says that it waits", SOON, || {
+        let words = ["local: another dockfleet", "up to 30 s"];
+        says(&second.log(), &words).map_err(|e| e.to_string())
+    })?;
+    engine.resume()?;
+    for (process, changes) in [(first, "1 change made"), (second, "nothing changed")] {
+        let status = process.wait(SOON)?;
+        assert_eq!(status.code(), Some(0), "{}", process.log());
+        says(&process.log(), &[changes])?;
+    }
+    assert_eq!(have::network_ids(engine)?.len(), 1);
+    Ok(())
+}
+
+fn delete_waits_for_containers_when_it_is_told_to(engine: &Engine, desk: &Desk) -> Result<()> {
+    let yaml = manifest::network("used", "") + &manifest::network("free", "");
+    desk.apply(&yaml)?.all_ready()?;
+    engine.import_busybox()?;
+    engine.run_container("box", &["--network", "used"], &[])?;
+    let briefly = ["delete", "--wait", "--timeout", "1s", "-f", "all.yaml"];
+    let report = desk.report(&briefly)?.ended_with(1)?;
+    report.stands("free", "Gone", "Removed")?;
+    report.stands("used", "Pending", "InUse")?;
+    says(
+        &report.stderr,
+        &["local: waits for network used: in use by box"],
+    )?;
+
+    let command = desk.command(&["delete", "--wait", "-f", "all.yaml"]);
+    let delete = desk.program().spawn_command(&command, None)?;
+    eventually("it waits", SOON, || {
+        says(&delete.log(), &["waits for network used"]).map_err(|e| e.to_string())
+    })?;
+    engine.docker(["rm", "--force", "box"])?;
+    let status = delete.wait(SOON)?;
+    assert_eq!(status.code(), Some(0), "{}", delete.log());
+    says(&delete.log(), &["1 removed; 1 change made"])?;
+    assert!(have::network_ids(engine)?.is_empty());
+    Ok(())
+}
+
+fn an_interrupted_apply_says_what_it_did_and_goes_on(engine: &Engine, desk: &Desk) -> Result<()> {
+    let all: String = (0..200)
+        .map(|i| manifest::volume(&format!("v{i:03}"), ""))
+        .collect();
+    desk.write("all.yaml", &all)?;
+    let command = desk.command(&["apply", "-f", "all.yaml"]);
+    let apply = desk.program().spawn_command(&command, None)?;
+    eventually("some are made", SOON, || {
+        match have::volume_names(engine).map_err(|e| e.to_string())?.len() {
+            0 => Err("none".to_owned()),
+            _ => Ok(()),
+        }
+    })?;
+    let status = apply.terminate(SOON)?;
+    let log = apply.log();
+    let made = have::volume_names(engine)?.len();
+    ensure!(made > 0, "{log}");
+    if made < 200 {
+        assert_eq!(status.code(), Some(1), "{log}");
+        let result = format!("{made} ready, {} pending; {made} change", 200 - made);
+        let hint = "what was done stays, and the same command goes on from there";
+        says(&log, &["interrupted: ends after the step", &result, hint])?;
+    }
+    let report = desk.report(&["apply", "-f", "all.yaml"])?.all_ready()?;
+    assert_eq!(
+        report.changed().context("changes")?,
+        200 - u64::try_from(made)?
+    );
+    Ok(())
+}
+
+/// A cluster has room for 256 on a host.
+#[test]
+fn two_thousand_volumes_have_room() -> Result<()> {
+    let engine = solo(Generation::Newest)?;
+    let desk = Desk::at(&engine)?;
+    for part in 0..4 {
+        let some: String = (0..500)
+            .map(|i| manifest::volume(&format!("v{part}{i:03}"), "deletionPolicy: Delete"))
+            .collect();
+        desk.write(&format!("all/{part}.yaml"), &some)?;
+    }
+    let long = Duration::from_secs(300);
+    for (command, there) in [("apply", 2000), ("delete", 0)] {
+        let command = desk.command(&[command, "-f", "all"]);
+        let process = desk.program().spawn_command(&command, None)?;
+        let status = process.wait(long)?;
+        assert_eq!(status.code(), Some(0), "{}", process.log());
+        assert_eq!(have::volume_names(&engine)?.len(), there);
+    }
+    Ok(())
+}
