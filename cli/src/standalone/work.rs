@@ -144,7 +144,14 @@ impl Work {
         if goal.prune.is_any() {
             self.said.keep_only(&left, &concerned);
         }
-        self.said.take_in(&concerned, &rows, &entries, &assigned);
+        // That files do not tell whether a host allows a resource says nothing of the host.
+        let undecided: BTreeSet<String> = self.undecided(files).map(|(uid, _)| uid).collect();
+        let told: Vec<Row> = rows
+            .iter()
+            .filter(|r| !undecided.contains(&r.uid))
+            .cloned()
+            .collect();
+        self.said.take_in(&concerned, &told, &entries, &assigned);
         self.said.write(self.target.journal());
         let hints = if goal.fate == Fate::Deleted {
             self.hints(files).await
