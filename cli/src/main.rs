@@ -21,20 +21,7 @@ fn main() -> ExitCode {
     let cli = args::command().try_get_matches();
     let cli = match cli.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
-        Err(err) => {
-            let asked_for = matches!(
-                err.kind(),
-                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
-            );
-            // A closed standard error leaves nobody to tell.
-            let _ = err.print();
-            return if asked_for {
-                Exit::Ready
-            } else {
-                Exit::BadInput
-            }
-            .into();
-        }
+        Err(err) => return told(&err).into(),
     };
     let default = match cli.command {
         // What kube and its HTTP client say at info is of no use to an operator.
@@ -61,6 +48,16 @@ fn main() -> ExitCode {
             }
             Exit::Failed.into()
         }
+    }
+}
+
+/// Says what the command line has for an answer: help, the version, or what is wrong with it.
+fn told(err: &clap::Error) -> Exit {
+    // A closed standard error leaves nobody to tell.
+    let _ = err.print();
+    match err.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Exit::Ready,
+        _ => Exit::BadInput,
     }
 }
 

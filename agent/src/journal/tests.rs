@@ -308,7 +308,7 @@ fn a_journal_of_an_older_version_is_looked_at_as_it_is() {
         ..Snapshot::default()
     };
     journal
-        .set_assignment(&snapshot, &Effects::default())
+        .set_assignment(snapshot.clone(), &Effects::default())
         .unwrap();
     drop(journal);
     let connection = rusqlite::Connection::open(dir.path().join("journal.db")).unwrap();

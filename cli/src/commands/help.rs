@@ -1,21 +1,14 @@
 //! `dockfleet help`
 
-use crate::args;
-use crate::exit::Exit;
+use crate::{args, exit::Exit};
 
-/// Prints the help of a command, or of all of them.
+/// Prints what `--help` behind these words does.
 pub(crate) fn run(words: &[String]) -> Exit {
-    let mut command = args::command();
-    command.build();
-    let mut found = &mut command;
-    for word in words {
-        let name = found.get_bin_name().unwrap_or("dockfleet").to_owned();
-        let Some(inner) = found.find_subcommand_mut(word) else {
-            anstream::eprintln!("error: {name} has no command {word:?}; see {name} --help");
-            return Exit::BadInput;
-        };
-        found = inner;
+    let before = std::iter::once("dockfleet");
+    let words = before.chain(words.iter().map(String::as_str));
+    match args::command().try_get_matches_from(words.chain(["--help"])) {
+        Err(err) => crate::told(&err),
+        // Nothing asks for help and gets none.
+        Ok(_) => Exit::Ready,
     }
-    anstream::print!("{}", found.render_long_help().ansi());
-    Exit::Ready
 }

@@ -4,9 +4,10 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::Result;
-use dockfleet_e2e::Engine;
+use dockfleet_e2e::{Engine, Generation};
+use serde_json::json;
 
-use crate::desk::{Desk, on_each_engine, says, text};
+use crate::desk::{Desk, on_each_engine, says, solo, text};
 use crate::{have, manifest};
 
 on_each_engine!(
@@ -218,5 +219,27 @@ fn what_another_journal_holds_is_told_of(engine: &Engine, desk: &Desk) -> Result
     }
     assert!(!have::has_network(engine, "front")?);
     assert!(have::has_volume(engine, "data")?);
+    Ok(())
+}
+
+/// Engines before 25.0 can have two networks of one name.
+#[test]
+fn what_was_removed_beside_a_double_is_told() -> Result<()> {
+    let engine = solo(Generation::Debian20)?;
+    let desk = Desk::at(&engine)?;
+    let yaml = manifest::network("twin", "");
+    desk.apply(&yaml)?.all_ready()?;
+    let theirs = have::make_network(&engine, &json!({"Name": "twin"}))?;
+    let report = desk.delete(&yaml)?.ended_with(0)?;
+    assert_eq!(report.changed(), Some(1));
+    says(
+        &report.stands("twin", "Gone", "Removed")?,
+        &[
+            "the network of this resource was removed",
+            "named twin",
+            "stays",
+        ],
+    )?;
+    assert_eq!(have::network_id(&engine, "twin")?, theirs);
     Ok(())
 }

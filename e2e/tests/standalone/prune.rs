@@ -10,6 +10,7 @@ on_each_engine!(
     applying_other_files_touches_nothing_else,
     prune_without_a_terminal_wants_a_yes,
     prune_asks_at_a_terminal,
+    the_question_is_sorted_and_has_what_was_made,
     prune_asks_again_when_what_it_showed_has_changed,
     prune_lets_go_by_policy,
     prune_keeps_what_is_in_use_and_what_is_not_ours,
@@ -92,6 +93,39 @@ fn prune_asks_at_a_terminal(engine: &Engine, desk: &Desk) -> Result<()> {
     assert_eq!(yes.code(), Some(0), "{yes:?}");
     assert!(!have::has_network(engine, "two")?);
     assert!(have::has_network(engine, "one")?);
+    Ok(())
+}
+
+fn the_question_is_sorted_and_has_what_was_made(engine: &Engine, desk: &Desk) -> Result<()> {
+    engine.docker(["network", "create", "theirs"])?;
+    let made = ["zebra", "ape", "mule"].map(|name| manifest::network(name, ""));
+    let never = [
+        manifest::network("theirs", ""),
+        manifest::volume("no-plugin", "driver: nosuch"),
+    ];
+    let volume = manifest::volume("data", "");
+    let yaml = [first(), made.concat(), never.concat(), volume].concat();
+    desk.apply(&yaml)?.ended_with(1)?;
+    desk.write("all.yaml", &first())?;
+    let line = "echo YES | script -q -e -c 'dockfleet apply --prune -f all.yaml' /dev/null";
+    let output = desk.run_shell(line)?;
+    assert_eq!(output.code(), Some(0), "{output:?}");
+    let (question, _) = output.stdout.split_once("[y/N]").unwrap_or_default();
+    let listed: Vec<&str> = question
+        .lines()
+        .filter_map(|l| l.trim().strip_prefix("local "))
+        .collect();
+    let wanted = [
+        "DockerNetwork default/ape (Delete)",
+        "DockerNetwork default/mule (Delete)",
+        "DockerNetwork default/zebra (Delete)",
+        "DockerVolume default/data (Retain)",
+    ];
+    assert_eq!(listed, wanted, "{output:?}");
+    let left: Vec<_> = have::network_ids(engine)?.into_keys().collect();
+    assert_eq!(left, ["one", "theirs"]);
+    // What was never made needs no answer, and is forgotten with the rest.
+    assert_eq!(desk.report(&["get"])?.all_ready()?.rows().len(), 1);
     Ok(())
 }
 

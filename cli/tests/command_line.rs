@@ -1,0 +1,110 @@
+//! What the program says to a command line, before it asks anybody anything.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "the helpers of a test may fail as the test does"
+)]
+
+use std::process::{Command, Output};
+
+/// Runs the program with these variables, in an empty folder and without an engine.
+fn run(variables: &[(&str, &str)], args: &[&str]) -> (i32, String, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = Command::new(env!("CARGO_BIN_EXE_dockfleet"))
+        .args(args)
+        .current_dir(folder.path())
+        .env_clear()
+        .env("HOME", folder.path())
+        .env("XDG_STATE_HOME", folder.path().join("state"))
+        .env("DOCKER_HOST", "unix:///nowhere/docker.sock")
+        .envs(variables.iter().copied())
+        .output()
+        .unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (status.code().unwrap(), text(stdout), text(stderr))
+}
+
+fn refused(variables: &[(&str, &str)], args: &[&str]) -> String {
+    let (code, stdout, stderr) = run(variables, args);
+    assert_eq!((code, stdout.as_str()), (3, ""), "{args:?}: {stderr}");
+    stderr
+}
+
+#[test]
+fn help_and_version_are_words_too() {
+    let (code, version, _) = run(&[], &["version"]);
+    assert_eq!(code, 0);
+    assert_eq!(version, run(&[], &["--version"]).1);
+    assert_eq!(run(&[], &["help"]).1, run(&[], &["--help"]).1);
+    let join = run(&[], &["help", "agent", "join"]);
+    assert_eq!(join.0, 0);
+    assert_eq!(join.1, run(&[], &["agent", "join", "--help"]).1);
+    let told = refused(&[], &["help", "aply"]);
+    assert!(told.contains("aply"), "{told}");
+}
+
+#[test]
+fn a_file_without_f_is_told_with_what_to_write() {
+    for command in ["apply", "diff", "delete"] {
+        let told = refused(&[], &[command, "a.yaml"]);
+        assert!(
+            told.contains("a.yaml without -f: write -f a.yaml"),
+            "{told}"
+        );
+        let told = refused(&[], &[command, "-f", "a.yaml", "b.yaml", "c.yaml"]);
+        assert!(told.contains("b.yaml, c.yaml without -f"), "{told}");
+        assert!(told.contains("*.yaml"), "{told}");
+        assert!(refused(&[], &[command]).contains("--filename"));
+        assert!(refused(&[], &[command, "-f", ""]).contains("a value is required"));
+        let told = refused(&[], &[command, "-f", "https://example.com/a.yaml"]);
+        assert!(told.contains("pipe it to -f -"), "{told}");
+    }
+    let told = refused(&[], &["get", "networks"]);
+    assert!(told.contains("get takes no names"), "{told}");
+}
+
+#[test]
+fn a_log_filter_that_means_nothing_is_refused() {
+    for bad in ["nonsense=", "nonsense", "warn,=debug"] {
+        for (variables, args) in [
+            (&[][..], &["--log", bad, "crds"][..]),
+            (&[("DOCKFLEET_LOG", bad)], &["crds"]),
+        ] {
+            let told = refused(variables, args);
+            assert!(told.contains("dockfleet_agent=debug"), "{told}");
+        }
+    }
+    assert_eq!(
+        run(&[], &["--log", "info,dockfleet_agent=TRACE", "crds"]).0,
+        0
+    );
+}
+
+#[test]
+fn a_variable_that_is_set_to_nothing_is_not_set() {
+    let empty = [
+        ("DOCKFLEET_STATE_DIR", ""),
+        ("DOCKFLEET_LOG", ""),
+        ("DOCKFLEET_LOG_FORMAT", ""),
+        ("DOCKER_CONTEXT", ""),
+    ];
+    for args in [&["crds"][..], &["journal"], &["get"]] {
+        assert_eq!(run(&empty, args), run(&[], args), "{args:?}");
+    }
+    let heartbeat = [("DOCKFLEET_HEARTBEAT_INTERVAL", "")];
+    let told = run(&heartbeat, &["agent"]).2;
+    assert!(!told.contains("DOCKFLEET_HEARTBEAT_INTERVAL"), "{told}");
+    assert!(!told.contains("value is required"), "{told}");
+}
+
+#[test]
+fn flags_that_need_each_other_say_so() {
+    assert!(refused(&[], &["delete", "-f", "a", "--timeout", "5s"]).contains("--wait"));
+    assert!(refused(&[], &["delete", "-f", "a", "--wait", "--dry-run"]).contains("--dry-run"));
+    let told = refused(&[], &["apply", "-f", "a", "--lock-timeout", "30"]);
+    assert!(told.contains("such as 15s"), "{told}");
+}
