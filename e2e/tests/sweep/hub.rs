@@ -108,6 +108,7 @@ impl Hub {
             closed: None,
             previous,
             statuses,
+            most: dockfleet_crds::MAX_ENTRIES,
         });
         ensure!(assigned.refused.is_empty(), "{:?}", assigned.refused);
         if seen.is_none() || assigned.entries != previous {
