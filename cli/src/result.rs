@@ -65,7 +65,6 @@ pub(crate) struct Summary {
     pub(crate) results: Vec<Row>,
     pub(crate) failures: Vec<Failure>,
     /// Resources that select none of the hosts.
-    #[serde(skip)]
     pub(crate) unselected: usize,
     /// What a person should know beside the result.
     pub(crate) hints: Vec<String>,

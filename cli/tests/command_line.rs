@@ -59,9 +59,9 @@ fn a_file_without_f_is_told_with_what_to_write() {
         assert!(told.contains("b.yaml, c.yaml without -f"), "{told}");
         assert!(told.contains("*.yaml"), "{told}");
         assert!(refused(&[], &[command]).contains("--filename"));
-        assert!(refused(&[], &[command, "-f", ""]).contains("a value is required"));
+        assert!(refused(&[], &[command, "-f", ""]).contains("an empty path"));
         let told = refused(&[], &[command, "-f", "https://example.com/a.yaml"]);
-        assert!(told.contains("pipe it to -f -"), "{told}");
+        assert!(told.contains("hand it on with -f -"), "{told}");
     }
     let told = refused(&[], &["get", "networks"]);
     assert!(told.contains("get takes no names"), "{told}");

@@ -609,6 +609,7 @@ fn an_assignment_that_no_api_server_keeps_has_no_most() {
         called: "h1",
         resources: &all,
         namespaces: &NamespaceLabels::new(),
+        closed: None,
         credentials: &Granted::new(),
         previous: &[],
         statuses: &[],

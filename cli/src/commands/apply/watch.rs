@@ -34,8 +34,8 @@ const RESULTS: usize = 64;
 pub(super) async fn run(args: &ApplyArgs, files: Files, goal: Goal) -> anyhow::Result<Exit> {
     let shutdown = crate::commands::shutdown()?;
     // Nothing is touched where two hosts are one engine. What answers later is looked at by then.
-    if Engines::connect(&files).await.is_none() {
-        return Ok(Exit::BadInput);
+    if let Err(exit) = Engines::connect(&files, args.output).await {
+        return Ok(exit);
     }
     // One slot: it only says that something happened.
     let (wake, mut woken) = mpsc::channel(1);
