@@ -8,15 +8,9 @@ use std::time::Duration;
 use dockfleet_crds::assignment::Kind;
 use dockfleet_crds::open::labels;
 use dockfleet_crds::{Entry, EntryState, EntryStatus, Intent};
-use dockfleet_vitals::SECONDS;
-use prometheus_client::encoding::EncodeLabelSet;
-use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::{Family, MetricConstructor};
-use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::Histogram;
-use prometheus_client::registry::{Registry, Unit};
+use dockfleet_vitals::{Counters, Gauges, Histograms, MetricError, Registry, SECONDS};
+use prometheus::{IntCounter, IntGauge};
 
-/// The kinds of entry, as labels.
 /// How a call to the engine can fail, as labels.
 pub(crate) const FAILURES: [&str; 7] = [
     "busy",
@@ -31,18 +25,18 @@ pub(crate) const FAILURES: [&str; 7] = [
 /// The metrics; clones are the same ones.
 #[derive(Clone, Debug)]
 pub(crate) struct Metrics {
-    entries: Family<EntryLabels, Gauge>,
-    drift_found: Family<KindLabel, Counter>,
-    drift_repaired: Family<KindLabel, Counter>,
-    engine_call_duration: Family<CallLabel, Histogram, Seconds>,
-    engine_errors: Family<KindLabel, Counter>,
-    engine_up: Gauge,
-    passes: Family<ResultLabel, Counter>,
-    report_errors: Counter,
-    heartbeat_errors: Counter,
+    entries: Gauges<2>,
+    drift_found: Counters<1>,
+    drift_repaired: Counters<1>,
+    engine_call_duration: Histograms<1>,
+    engine_errors: Counters<1>,
+    engine_up: IntGauge,
+    passes: Counters<1>,
+    report_errors: IntCounter,
+    heartbeat_errors: IntCounter,
     /// One series or none: what has no token has no expiry.
-    token_expiry: Family<[(&'static str, &'static str); 0], Gauge>,
-    journal_errors: Counter,
+    token_expiry: Gauges<0>,
+    journal_errors: IntCounter,
 }
 
 /// How a pass ended.
@@ -76,119 +70,65 @@ impl PassResult {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct EntryLabels {
-    kind: &'static str,
-    state: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct KindLabel {
-    kind: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct CallLabel {
-    call: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ResultLabel {
-    result: &'static str,
-}
-
-/// Makes histograms of calls.
-#[derive(Clone, Copy, Debug, Default)]
-struct Seconds;
-
-impl MetricConstructor<Histogram> for Seconds {
-    fn new_metric(&self) -> Histogram {
-        Histogram::new(SECONDS)
-    }
-}
-
-impl Default for Metrics {
-    fn default() -> Self {
-        Self {
-            entries: Family::default(),
-            drift_found: Family::default(),
-            drift_repaired: Family::default(),
-            engine_call_duration: Family::new_with_constructor(Seconds),
-            engine_errors: Family::default(),
-            engine_up: Gauge::default(),
-            passes: Family::default(),
-            report_errors: Counter::default(),
-            heartbeat_errors: Counter::default(),
-            token_expiry: Family::default(),
-            journal_errors: Counter::default(),
-        }
-    }
-}
-
 impl Metrics {
     /// Makes the metrics and registers them.
-    pub(crate) fn register(registry: &mut Registry) -> Self {
-        let all = Self::default();
+    pub(crate) fn register(r: &Registry) -> Result<Self, MetricError> {
+        let all = Self {
+            entries: r.gauges(
+                "dockfleet_agent_entries",
+                "Entries of the assignment, by how they stand.",
+                ["kind", "state"],
+            )?,
+            drift_found: r.counters(
+                "dockfleet_agent_drift_found_total",
+                "Objects that were as wanted and were found different or gone.",
+                ["kind"],
+            )?,
+            drift_repaired: r.counters(
+                "dockfleet_agent_drift_repaired_total",
+                "Objects that were found different or gone, and were made anew.",
+                ["kind"],
+            )?,
+            engine_call_duration: r.histograms(
+                "dockfleet_agent_engine_call_duration_seconds",
+                "How long the engine took to answer, by call.",
+                ["call"],
+                &SECONDS,
+            )?,
+            engine_errors: r.counters(
+                "dockfleet_agent_engine_errors_total",
+                "Calls of the engine that failed, by kind of failure.",
+                ["kind"],
+            )?,
+            engine_up: r.gauge(
+                "dockfleet_agent_engine_up",
+                "Whether the engine answered when it was last asked: 1, or 0.",
+            )?,
+            passes: r.counters(
+                "dockfleet_agent_passes_total",
+                "Passes over all entries, by how they ended.",
+                ["result"],
+            )?,
+            report_errors: r.counter(
+                "dockfleet_agent_report_errors_total",
+                "Reports that did not reach the API server; each is tried again.",
+            )?,
+            heartbeat_errors: r.counter(
+                "dockfleet_agent_heartbeat_errors_total",
+                "Heartbeats that did not reach the API server; each is tried again.",
+            )?,
+            token_expiry: r.gauges(
+                "dockfleet_agent_token_expiry_timestamp_seconds",
+                "When the token of this host ends, in seconds since 1970.",
+                [],
+            )?,
+            journal_errors: r.counter(
+                "dockfleet_agent_journal_errors_total",
+                "Writes of the journal that failed, so that nothing was done.",
+            )?,
+        };
         all.begin();
-        let r = registry.sub_registry_with_prefix("agent");
-        r.register(
-            "entries",
-            "Entries of the assignment, by how they stand",
-            all.entries.clone(),
-        );
-        r.register(
-            "drift_found",
-            "Objects that were as wanted and were found different or gone",
-            all.drift_found.clone(),
-        );
-        r.register(
-            "drift_repaired",
-            "Objects that were found different or gone, and were made anew",
-            all.drift_repaired.clone(),
-        );
-        r.register_with_unit(
-            "engine_call_duration",
-            "How long the engine took to answer, by call",
-            Unit::Seconds,
-            all.engine_call_duration.clone(),
-        );
-        r.register(
-            "engine_errors",
-            "Calls of the engine that failed, by kind of failure",
-            all.engine_errors.clone(),
-        );
-        r.register(
-            "engine_up",
-            "Whether the engine answered when it was last asked: 1, or 0",
-            all.engine_up.clone(),
-        );
-        r.register(
-            "passes",
-            "Passes over all entries, by how they ended",
-            all.passes.clone(),
-        );
-        r.register(
-            "report_errors",
-            "Reports that did not reach the API server; each is tried again",
-            all.report_errors.clone(),
-        );
-        r.register(
-            "heartbeat_errors",
-            "Heartbeats that did not reach the API server; each is tried again",
-            all.heartbeat_errors.clone(),
-        );
-        r.register_with_unit(
-            "token_expiry_timestamp",
-            "When the token of this host ends, in seconds since 1970",
-            Unit::Seconds,
-            all.token_expiry.clone(),
-        );
-        r.register(
-            "journal_errors",
-            "Writes of the journal that failed, so that nothing was done",
-            all.journal_errors.clone(),
-        );
-        all
+        Ok(all)
     }
 
     /// Lets every series begin at 0 whose labels are known: an alert on a change would miss the first
@@ -196,14 +136,14 @@ impl Metrics {
     fn begin(&self) {
         self.stand(&[], &[]);
         for kind in labels::<Kind>() {
-            drop(self.drift_found.get_or_create(&KindLabel { kind }));
-            drop(self.drift_repaired.get_or_create(&KindLabel { kind }));
+            self.drift_found.with([kind]);
+            self.drift_repaired.with([kind]);
         }
         for kind in FAILURES {
-            drop(self.engine_errors.get_or_create(&KindLabel { kind }));
+            self.engine_errors.with([kind]);
         }
         for result in PassResult::ALL.map(PassResult::as_str) {
-            drop(self.passes.get_or_create(&ResultLabel { result }));
+            self.passes.with([result]);
         }
     }
 
@@ -221,7 +161,7 @@ impl Metrics {
             for state in labels::<EntryState>() {
                 let count = counts.get(&(kind, state)).copied();
                 self.entries
-                    .get_or_create(&EntryLabels { kind, state })
+                    .with([kind, state])
                     .set(count.unwrap_or_default());
             }
         }
@@ -230,25 +170,25 @@ impl Metrics {
     /// Says that an object is not any more as it was.
     pub(crate) fn drift_found(&self, kind: Kind) {
         let kind = kind.as_str();
-        self.drift_found.get_or_create(&KindLabel { kind }).inc();
+        self.drift_found.with([kind]).inc();
     }
 
     /// Says that an object is again as it was.
     pub(crate) fn drift_repaired(&self, kind: Kind) {
         let kind = kind.as_str();
-        self.drift_repaired.get_or_create(&KindLabel { kind }).inc();
+        self.drift_repaired.with([kind]).inc();
     }
 
     /// Says how long the engine took for a call.
     pub(crate) fn call_took(&self, call: &'static str, took: Duration) {
         self.engine_call_duration
-            .get_or_create(&CallLabel { call })
+            .with([call])
             .observe(took.as_secs_f64());
     }
 
     /// Says that a call of the engine failed.
     pub(crate) fn call_failed(&self, kind: &'static str) {
-        self.engine_errors.get_or_create(&KindLabel { kind }).inc();
+        self.engine_errors.with([kind]).inc();
     }
 
     /// Says whether the engine answers.
@@ -259,7 +199,7 @@ impl Metrics {
     /// Says how a pass ended.
     pub(crate) fn passed(&self, result: PassResult) {
         let result = result.as_str();
-        self.passes.get_or_create(&ResultLabel { result }).inc();
+        self.passes.with([result]).inc();
     }
 
     /// Says that a report did not reach the API server.
@@ -274,7 +214,7 @@ impl Metrics {
 
     /// Says when the token of this host ends, in seconds since 1970.
     pub(crate) fn token_ends(&self, at: i64) {
-        self.token_expiry.get_or_create(&[]).set(at);
+        self.token_expiry.with([]).set(at);
     }
 
     /// Says that the journal could not be written.

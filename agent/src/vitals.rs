@@ -4,10 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use dockfleet_vitals::{Pulse, Verdict, Vitals};
+use dockfleet_vitals::{MetricError, Pulse, Registry, Verdict, Vitals};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use prometheus_client::registry::Registry;
 use tokio::sync::watch;
 
 use crate::metrics::Metrics;
@@ -27,15 +26,15 @@ pub struct AgentVitals {
 
 impl AgentVitals {
     /// Makes the vitals of one agent.
-    pub fn new() -> Arc<Self> {
-        let mut registry = dockfleet_vitals::registry(env!("CARGO_PKG_VERSION"));
-        let metrics = Metrics::register(&mut registry);
-        Arc::new(Self {
+    pub fn new() -> Result<Arc<Self>, MetricError> {
+        let registry = Registry::new(env!("CARGO_PKG_VERSION"))?;
+        let metrics = Metrics::register(&registry)?;
+        Ok(Arc::new(Self {
             pulse: Pulse::new(),
             metrics,
             registry,
             looked: AtomicBool::new(false),
-        })
+        }))
     }
 
     /// Says when the token of this host ends, for as long as that is told.
@@ -71,6 +70,6 @@ impl Vitals for AgentVitals {
     }
 
     fn metrics(&self) -> BoxFuture<'_, String> {
-        futures::future::ready(dockfleet_vitals::text(&self.registry)).boxed()
+        futures::future::ready(self.registry.text()).boxed()
     }
 }

@@ -67,14 +67,14 @@ impl Call {
         }
     }
 
-    /// Returns the verb.
-    pub(crate) fn verb(self) -> &'static str {
-        self.verb
-    }
-
     /// Returns the resource, with its subresource.
     pub(crate) fn resource(self) -> &'static str {
         self.resource
+    }
+
+    /// Returns the call as a label of metrics.
+    pub(crate) fn label(self) -> String {
+        format!("{} {}", self.verb, self.resource)
     }
 }
 
@@ -144,8 +144,7 @@ mod tests {
     use super::*;
 
     fn call(method: &Method, uri: &str) -> String {
-        let call = Call::of(method, &uri.parse().unwrap());
-        format!("{} {}", call.verb(), call.resource())
+        Call::of(method, &uri.parse().unwrap()).label()
     }
 
     #[test]

@@ -72,7 +72,7 @@ impl ElectionConfig {
 
 impl ControllerConfig {
     /// Makes the configuration of the only controller of the default fleet.
-    pub fn new(kubernetes: Config) -> Self {
+    pub fn new(kubernetes: Config, vitals: Arc<ControllerVitals>) -> Self {
         Self {
             kubernetes,
             fleet_namespace: DEFAULT_FLEET_NAMESPACE.to_owned(),
@@ -81,7 +81,7 @@ impl ControllerConfig {
             limits: Limits::default(),
             namespace_hold: NAMESPACE_HOLD,
             election: None,
-            vitals: ControllerVitals::new(),
+            vitals,
             effects: Effects::default(),
         }
     }

@@ -2,21 +2,14 @@
 //!
 //! No label names a host, a resource or a namespace: the number of series is bounded by the program.
 
-use std::fmt::Write as _;
-use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use dockfleet_crds::EntryState;
 use dockfleet_crds::assignment;
 use dockfleet_crds::condition::Truth;
 use dockfleet_crds::open::labels;
-use dockfleet_vitals::SECONDS;
-use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
-use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::{Family, MetricConstructor};
-use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::Histogram;
-use prometheus_client::registry::{Registry, Unit};
+use dockfleet_vitals::{Counters, Gauges, Histograms, MetricError, Registry, SECONDS};
+use prometheus::{Gauge, Histogram, IntGauge};
 
 use crate::call::{Call, Failure};
 use crate::index::Census;
@@ -25,66 +18,17 @@ use crate::lanes::Kind;
 /// The metrics; clones are the same ones.
 #[derive(Clone, Debug)]
 pub(crate) struct Metrics {
-    leader: Gauge,
-    queue_depth: Family<QueueLabel, Gauge>,
-    call_duration: Family<CallLabel, Histogram, Seconds>,
-    call_errors: Family<ErrorLabels, Counter>,
-    resources: Family<ResourceLabels, Gauge>,
-    entries: Family<EntryLabels, Gauge>,
-    tombstones: Gauge,
-    hosts: Family<HostLabel, Gauge>,
-    heartbeat_age: Gauge<f64, AtomicU64>,
-    brake_engaged: Gauge,
+    leader: IntGauge,
+    queue_depth: Gauges<1>,
+    call_duration: Histograms<1>,
+    call_errors: Counters<2>,
+    resources: Gauges<2>,
+    entries: Gauges<2>,
+    tombstones: IntGauge,
+    hosts: Gauges<1>,
+    heartbeat_age: Gauge,
+    brake_engaged: IntGauge,
     convergence: Histogram,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct QueueLabel {
-    queue: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct CallLabel {
-    call: Call,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ErrorLabels {
-    call: Call,
-    kind: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ResourceLabels {
-    kind: &'static str,
-    ready: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct HostLabel {
-    reachable: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct EntryLabels {
-    kind: &'static str,
-    state: &'static str,
-}
-
-impl EncodeLabelValue for Call {
-    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), std::fmt::Error> {
-        write!(encoder, "{} {}", self.verb(), self.resource())
-    }
-}
-
-/// Makes histograms of calls.
-#[derive(Clone, Copy, Debug, Default)]
-struct Seconds;
-
-impl MetricConstructor<Histogram> for Seconds {
-    fn new_metric(&self) -> Histogram {
-        Histogram::new(SECONDS)
-    }
 }
 
 /// How long hosts take: up to an hour, because some are offline.
@@ -92,89 +36,65 @@ const CONVERGENCE: [f64; 11] = [
     0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0,
 ];
 
-impl Default for Metrics {
-    fn default() -> Self {
-        Self {
-            leader: Gauge::default(),
-            queue_depth: Family::default(),
-            call_duration: Family::new_with_constructor(Seconds),
-            call_errors: Family::default(),
-            resources: Family::default(),
-            entries: Family::default(),
-            tombstones: Gauge::default(),
-            hosts: Family::default(),
-            heartbeat_age: Gauge::default(),
-            brake_engaged: Gauge::default(),
-            convergence: Histogram::new(CONVERGENCE),
-        }
-    }
-}
-
 impl Metrics {
     /// Makes the metrics and registers them.
-    pub(crate) fn register(registry: &mut Registry) -> Self {
-        let all = Self::default();
+    pub(crate) fn register(r: &Registry) -> Result<Self, MetricError> {
+        let all = Self {
+            leader: r.gauge(
+                "dockfleet_controller_leader",
+                "Whether this controller leads: 1, or 0 for a standby.",
+            )?,
+            queue_depth: r.gauges(
+                "dockfleet_controller_queue_depth",
+                "Keys that wait to be looked at, or are being looked at.",
+                ["queue"],
+            )?,
+            call_duration: r.histograms(
+                "dockfleet_controller_call_duration_seconds",
+                "How long the API server took to begin its answer, by call.",
+                ["call"],
+                &SECONDS,
+            )?,
+            call_errors: r.counters(
+                "dockfleet_controller_call_errors_total",
+                "Calls of the API server that failed, by call and kind of failure.",
+                ["call", "kind"],
+            )?,
+            resources: r.gauges(
+                "dockfleet_controller_resources",
+                "Networks and volumes, by the status of their condition Ready.",
+                ["kind", "ready"],
+            )?,
+            entries: r.gauges(
+                "dockfleet_controller_entries",
+                "Resources on hosts, by what the agents say of them.",
+                ["kind", "state"],
+            )?,
+            tombstones: r.gauge(
+                "dockfleet_controller_tombstones",
+                "Entries by which a host is to let go of an object.",
+            )?,
+            hosts: r.gauges(
+                "dockfleet_controller_hosts",
+                "Hosts, by the status of their condition Reachable.",
+                ["reachable"],
+            )?,
+            heartbeat_age: r.fractional_gauge(
+                "dockfleet_controller_heartbeat_age_seconds",
+                "Since the host was heard of that has been silent longest.",
+            )?,
+            brake_engaged: r.gauge(
+                "dockfleet_controller_brake_engaged",
+                "Resources that would let go of much at once and wait to be allowed to.",
+            )?,
+            convergence: r.histogram(
+                "dockfleet_controller_convergence_seconds",
+                "From the write of an assignment to the report of its agent on it.",
+                &CONVERGENCE,
+            )?,
+        };
         all.begin();
-        let r = registry.sub_registry_with_prefix("controller");
-        r.register(
-            "leader",
-            "Whether this controller leads: 1, or 0 for a standby",
-            all.leader.clone(),
-        );
-        r.register(
-            "queue_depth",
-            "Keys that wait to be looked at, or are being looked at",
-            all.queue_depth.clone(),
-        );
-        r.register_with_unit(
-            "call_duration",
-            "How long the API server took to begin its answer, by call",
-            Unit::Seconds,
-            all.call_duration.clone(),
-        );
-        r.register(
-            "call_errors",
-            "Calls of the API server that failed, by call and kind of failure",
-            all.call_errors.clone(),
-        );
-        r.register(
-            "resources",
-            "Networks and volumes, by the status of their condition Ready",
-            all.resources.clone(),
-        );
-        r.register(
-            "entries",
-            "Resources on hosts, by what the agents say of them",
-            all.entries.clone(),
-        );
-        r.register(
-            "tombstones",
-            "Entries by which a host is to let go of an object",
-            all.tombstones.clone(),
-        );
-        r.register(
-            "hosts",
-            "Hosts, by the status of their condition Reachable",
-            all.hosts.clone(),
-        );
-        r.register_with_unit(
-            "heartbeat_age",
-            "Since the host was heard of that has been silent longest",
-            Unit::Seconds,
-            all.heartbeat_age.clone(),
-        );
-        r.register(
-            "brake_engaged",
-            "Resources that would let go of much at once and wait to be allowed to",
-            all.brake_engaged.clone(),
-        );
-        r.register_with_unit(
-            "convergence",
-            "From the write of an assignment to the report of its agent on it",
-            Unit::Seconds,
-            all.convergence.clone(),
-        );
-        all
+        Ok(all)
     }
 
     /// Lets every series begin at 0 whose labels are known: an alert on a change would miss the first
@@ -195,24 +115,20 @@ impl Metrics {
     pub(crate) fn queue(&self, kind: Kind, depth: usize) {
         let queue = kind.as_str();
         let depth = i64::try_from(depth).unwrap_or(i64::MAX);
-        self.queue_depth
-            .get_or_create(&QueueLabel { queue })
-            .set(depth);
+        self.queue_depth.with([queue]).set(depth);
     }
 
     /// Says how long the API server took for a call.
     pub(crate) fn call_took(&self, call: Call, took: Duration) {
-        let label = CallLabel { call };
         self.call_duration
-            .get_or_create(&label)
+            .with([call.label().as_str()])
             .observe(took.as_secs_f64());
     }
 
     /// Says that a call failed.
     pub(crate) fn call_failed(&self, call: Call, failure: Failure) {
-        let kind = failure.as_str();
         self.call_errors
-            .get_or_create(&ErrorLabels { call, kind })
+            .with([call.label().as_str(), failure.as_str()])
             .inc();
     }
 
@@ -228,13 +144,13 @@ impl Metrics {
                 let ready = ready.as_str();
                 let count = census.resources.get(&(kind, ready));
                 self.resources
-                    .get_or_create(&ResourceLabels { kind, ready })
+                    .with([kind, ready])
                     .set(count.copied().unwrap_or_default());
             }
             for state in labels::<EntryState>() {
                 let count = census.entries.get(&(kind, state));
                 self.entries
-                    .get_or_create(&EntryLabels { kind, state })
+                    .with([kind, state])
                     .set(count.copied().unwrap_or_default());
             }
         }
@@ -247,7 +163,7 @@ impl Metrics {
         ] {
             let reachable = reachable.as_str();
             self.hosts
-                .get_or_create(&HostLabel { reachable })
+                .with([reachable])
                 .set(i64::try_from(count).unwrap_or(i64::MAX));
         }
         let age = census.heartbeat_age.unwrap_or_default();

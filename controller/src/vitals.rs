@@ -4,10 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use dockfleet_vitals::{Pulse, Verdict, Vitals};
+use dockfleet_vitals::{MetricError, Pulse, Registry, Verdict, Vitals};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use prometheus_client::registry::Registry;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::metrics::Metrics;
@@ -33,18 +32,18 @@ pub struct ControllerVitals {
 
 impl ControllerVitals {
     /// Makes the vitals of one controller.
-    pub fn new() -> Arc<Self> {
-        let mut registry = dockfleet_vitals::registry(env!("CARGO_PKG_VERSION"));
-        let metrics = Metrics::register(&mut registry);
+    pub fn new() -> Result<Arc<Self>, MetricError> {
+        let registry = Registry::new(env!("CARGO_PKG_VERSION"))?;
+        let metrics = Metrics::register(&registry)?;
         let (count, counts) = mpsc::channel(SCRAPES);
-        Arc::new(Self {
+        Ok(Arc::new(Self {
             pulse: Pulse::new(),
             metrics,
             registry,
             filled: AtomicBool::new(false),
             count,
             counts: std::sync::Mutex::new(Some(counts)),
-        })
+        }))
     }
 
     /// Says that every cache is filled.
@@ -84,7 +83,7 @@ impl Vitals for ControllerVitals {
         async {
             // Numbers that are a little old are better than none.
             let _ = tokio::time::timeout(COUNT, self.counted()).await;
-            dockfleet_vitals::text(&self.registry)
+            self.registry.text()
         }
         .boxed()
     }

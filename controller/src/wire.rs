@@ -197,6 +197,7 @@ impl Drop for Attempt {
 
 #[cfg(test)]
 mod tests {
+    use dockfleet_vitals::Registry;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -242,7 +243,7 @@ mod tests {
         let wire = Wire {
             inner,
             gate: Gate::new(hold).1,
-            metrics: Metrics::default(),
+            metrics: Metrics::register(&Registry::new("test").unwrap()).unwrap(),
             effects: Effects::new(move |_, _| {
                 tell.fetch_add(1, Ordering::Relaxed);
             }),
@@ -289,7 +290,7 @@ mod tests {
         let mut wire = Wire {
             inner: service_fn(|_| futures::future::pending::<Result<Response<Body>, BoxError>>()),
             gate: gate.clone(),
-            metrics: Metrics::default(),
+            metrics: Metrics::register(&Registry::new("test").unwrap()).unwrap(),
             effects: Effects::default(),
         };
         let begin = tokio::time::Instant::now();

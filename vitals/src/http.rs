@@ -16,7 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tracing::{debug, info};
 
-use crate::{Shared, Verdict};
+use crate::{Shared, TEXT_FORMAT, Verdict};
 
 /// The most connections at the same time: a kubelet and a few scrapers. More of them wait.
 const CONNECTIONS: usize = 32;
@@ -28,7 +28,6 @@ const CONNECTION: Duration = Duration::from_secs(300);
 const PAUSE: Duration = Duration::from_millis(100);
 
 const TEXT: &str = "text/plain; charset=utf-8";
-const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Why there is no server.
 #[derive(Debug, thiserror::Error)]
@@ -108,7 +107,7 @@ async fn answer<B>(request: &Request<B>, vitals: &Shared) -> Response<Full<Bytes
     match request.uri().path() {
         "/healthz" => told(vitals.alive()),
         "/readyz" => told(vitals.ready()),
-        "/metrics" => response(StatusCode::OK, OPEN_METRICS, vitals.metrics().await),
+        "/metrics" => response(StatusCode::OK, TEXT_FORMAT, vitals.metrics().await),
         _ => {
             let paths = "/healthz, /readyz or /metrics\n".to_owned();
             response(StatusCode::NOT_FOUND, TEXT, paths)
@@ -150,18 +149,22 @@ mod tests {
             Err("the caches are not filled yet".to_owned())
         }
         fn metrics(&self) -> BoxFuture<'_, String> {
-            futures::future::ready("# EOF\n".to_owned()).boxed()
+            futures::future::ready("up 1\n".to_owned()).boxed()
         }
     }
 
-    async fn ask(method: Method, path: &str) -> (u16, String) {
+    async fn answer_of(method: Method, path: &str) -> Response<Full<Bytes>> {
         let request = Request::builder()
             .method(method)
             .uri(path)
             .body(())
             .unwrap();
         let vitals: Shared = Arc::new(Unwell);
-        let response = answer(&request, &vitals).await;
+        answer(&request, &vitals).await
+    }
+
+    async fn ask(method: Method, path: &str) -> (u16, String) {
+        let response = answer_of(method, path).await;
         let status = response.status().as_u16();
         let body = response.into_body().collect().await.unwrap().to_bytes();
         (status, String::from_utf8(body.to_vec()).unwrap())
@@ -173,8 +176,19 @@ mod tests {
         assert_eq!(get("/healthz").await, (200, "ok\n".to_owned()));
         let unready = "the caches are not filled yet\n".to_owned();
         assert_eq!(get("/readyz?verbose").await, (503, unready));
-        assert_eq!(get("/metrics").await, (200, "# EOF\n".to_owned()));
+        assert_eq!(get("/metrics").await, (200, "up 1\n".to_owned()));
         assert_eq!(get("/").await.0, 404);
         assert_eq!(ask(Method::POST, "/healthz").await.0, 405);
+    }
+
+    #[tokio::test]
+    async fn metrics_are_served_as_the_text_format_of_prometheus() {
+        for (path, type_) in [
+            ("/metrics", "text/plain; version=0.0.4"),
+            ("/healthz", "text/plain; charset=utf-8"),
+        ] {
+            let response = answer_of(Method::GET, path).await;
+            assert_eq!(response.headers()[CONTENT_TYPE], type_, "{path}");
+        }
     }
 }

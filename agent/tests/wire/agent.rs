@@ -49,7 +49,7 @@ pub(crate) fn start_with(
         state_dir: state.path().to_owned(),
         heartbeat: dockfleet_agent::heartbeat::INTERVAL,
         effects: Effects::default(),
-        vitals: AgentVitals::new(),
+        vitals: AgentVitals::new().unwrap(),
     };
     change(&mut config);
     let task = tokio::spawn(dockfleet_agent::run(config, stop.clone()));

@@ -97,7 +97,7 @@ impl Agents {
             state_dir: folder.join("state"),
             heartbeat: heartbeat::INTERVAL,
             effects: Effects::default(),
-            vitals: AgentVitals::new(),
+            vitals: AgentVitals::new()?,
         })
     }
 }

@@ -46,7 +46,7 @@ pub(crate) async fn run(mut args: AgentArgs) -> anyhow::Result<Exit> {
         state_dir: args.state_dir,
         heartbeat: args.heartbeat_interval,
         effects: Effects::default(),
-        vitals: AgentVitals::new(),
+        vitals: AgentVitals::new()?,
     };
     vitals::serve(args.metrics_address, config.vitals.clone()).await?;
     let shutdown = super::shutdown()?;

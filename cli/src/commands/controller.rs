@@ -4,7 +4,7 @@ use std::fs;
 
 use anyhow::Context;
 use dockfleet_controller::election::ElectionTimes;
-use dockfleet_controller::{ControllerConfig, ElectionConfig, Limits};
+use dockfleet_controller::{ControllerConfig, ControllerVitals, ElectionConfig, Limits};
 
 use super::vitals;
 use crate::args::{ControllerArgs, ElectionArgs};
@@ -32,7 +32,7 @@ pub(crate) async fn run(args: ControllerArgs) -> anyhow::Result<Exit> {
         },
         namespace_hold: args.brake_namespace_hold,
         election: election(args.election)?,
-        ..ControllerConfig::new(kubernetes)
+        ..ControllerConfig::new(kubernetes, ControllerVitals::new()?)
     };
     vitals::serve(args.metrics_address, config.vitals.clone()).await?;
     dockfleet_controller::run(config, super::shutdown()?).await?;

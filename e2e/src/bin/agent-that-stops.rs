@@ -45,7 +45,7 @@ async fn main() -> Result<()> {
         state_dir: state_dir.into(),
         heartbeat: dockfleet_agent::heartbeat::INTERVAL,
         effects: effects(&trace, last)?,
-        vitals: AgentVitals::new(),
+        vitals: AgentVitals::new()?,
     };
     let token = CancellationToken::new();
     let shutdown = token.clone();

@@ -20,7 +20,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::{Context as _, Result};
 use dockfleet_controller::effect::{Effects, Stage};
 use dockfleet_controller::election::ElectionTimes;
-use dockfleet_controller::{ControllerConfig, ElectionConfig, run};
+use dockfleet_controller::{ControllerConfig, ControllerVitals, ElectionConfig, run};
 use rustix::process::{Signal, getpid, kill_process};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -57,7 +57,7 @@ async fn main() -> Result<()> {
         offline_after: OFFLINE_AFTER,
         election: Some(election),
         effects: effects(&folder)?,
-        ..ControllerConfig::new(kube::Config::infer().await?)
+        ..ControllerConfig::new(kube::Config::infer().await?, ControllerVitals::new()?)
     };
     let token = CancellationToken::new();
     let shutdown = token.clone();
