@@ -8,7 +8,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use dockfleet_crds::assignment::{EntryState, Reason};
@@ -128,6 +128,99 @@ fn every_option_and_capability_is_described() {
     {
         assert!(described.contains(key), "{key} is not in docs/options.md");
     }
+}
+
+/// All files with such a name below a folder.
+fn files(folder: &Path, extension: &str, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files(&path, extension, found);
+        } else if path.extension().is_some_and(|e| e == extension) {
+            found.push(path);
+        }
+    }
+}
+
+/// The names in backticks that could be of a capability; those in brackets are links to code.
+fn camel_case(text: &str) -> Vec<&str> {
+    let parts: Vec<&str> = text.split('`').collect();
+    let mut words = Vec::new();
+    for pair in parts.windows(2).step_by(2) {
+        let [before, word] = pair else { continue };
+        let is_name = word.starts_with(|c: char| c.is_ascii_uppercase())
+            && word.contains(|c: char| c.is_ascii_lowercase())
+            && word.chars().all(|c| c.is_ascii_alphanumeric());
+        if is_name && !before.ends_with('[') {
+            words.push(*word);
+        }
+    }
+    words
+}
+
+#[test]
+fn every_capability_that_is_named_exists() {
+    use dockfleet_planner::capability::CAPABILITIES;
+    let known: BTreeSet<&str> = CAPABILITIES.iter().map(|c| c.name).collect();
+
+    let options = page("docs/options.md");
+    let table = options.split("## Capabilities").nth(1).unwrap();
+    let listed: BTreeSet<&str> = table
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split('`').next())
+        .collect();
+    assert_eq!(listed, known, "the table of docs/options.md");
+
+    // Elsewhere a capability is named in a paragraph that is about capabilities.
+    let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut paragraphs = Vec::new();
+    let mut pages = Vec::new();
+    files(&top.join("docs"), "md", &mut pages);
+    for page in pages {
+        let text = fs::read_to_string(&page).unwrap();
+        for paragraph in text.split("\n\n") {
+            // Each row of a table is about something else.
+            let rows = paragraph.split(if paragraph.starts_with('|') {
+                "\n"
+            } else {
+                "\n\n"
+            });
+            paragraphs.extend(rows.map(|row| (page.clone(), row.to_owned())));
+        }
+    }
+    let mut sources = Vec::new();
+    for part in ["crds", "planner", "agent", "controller", "cli"] {
+        files(&top.join(part).join("src"), "rs", &mut sources);
+    }
+    for source in sources {
+        let text = fs::read_to_string(&source).unwrap();
+        let mut comment = String::new();
+        for line in text.lines().map(str::trim).chain([""]) {
+            match line.strip_prefix("//") {
+                Some(rest) => comment.extend([rest, "\n"]),
+                None => paragraphs.push((source.clone(), std::mem::take(&mut comment))),
+            }
+        }
+    }
+    let about = paragraphs
+        .iter()
+        .filter(|(_, text)| text.to_lowercase().contains("capabilit"));
+    let mut named = BTreeSet::new();
+    for (file, text) in about {
+        for word in camel_case(text) {
+            named.insert(file);
+            assert!(
+                known.contains(word),
+                "{}: there is no capability {word}",
+                file.display()
+            );
+        }
+    }
+    let reference = top.join("crds/src/host.rs");
+    assert!(
+        named.contains(&reference),
+        "the field is described with an example: {named:?}"
+    );
 }
 
 /// The words of `dockfleet ... --help` that begin with two dashes, and its subcommands.

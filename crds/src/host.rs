@@ -180,7 +180,7 @@ pub struct EngineFacts {
     /// Processor architecture, such as `amd64`.
     pub architecture: String,
     /// What this engine can do, by the capability table: the features above the oldest supported
-    /// engine, such as `GatewayModeRouted`.
+    /// engine, such as `GatewayModeIsolated`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub capabilities: Vec<String>,
     /// ID of the engine, as `docker info` shows it. Machines that were cloned may have one ID.
