@@ -280,3 +280,13 @@ fn every_command_and_flag_is_described() {
         }
     }
 }
+
+#[test]
+fn this_version_has_its_place_in_the_changelog() {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/release-notes.sh");
+    let output = Command::new(script)
+        .arg(env!("CARGO_PKG_VERSION"))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
