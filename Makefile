@@ -37,7 +37,9 @@ deps: ## install the Debian packages that tests need (root or sudo)
 	e2e/tools/deps.sh
 
 .PHONY: tools
-tools: ## build Kubernetes, the newest Docker Engine and test tools from Go modules, once per version
+tools: ## build Kubernetes, the newest Docker Engine and other tools from source, once per version
+	e2e/tools/build.sh actionlint
+	e2e/tools/build.sh deny
 	e2e/tools/build.sh kubernetes
 	e2e/tools/build.sh engine
 	e2e/tools/build.sh kstatus
@@ -56,9 +58,21 @@ proof: deps compile ## the long sweeps whole: every crash point, every write of 
 	PROPTEST_CASES=4096 cargo test --locked -p dockfleet-planner --test properties
 
 .PHONY: lint
-lint: ## formatting and clippy, warnings are errors
+lint: deny actions ## formatting, clippy, dependencies, workflows; warnings are errors
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
+
+.PHONY: deny
+deny: ## licences, sources and duplicates of dependencies, by deny.toml
+	"$$(e2e/tools/build.sh deny)/cargo-deny" --locked check -D warnings licenses bans sources
+
+.PHONY: advisories
+advisories: ## known vulnerabilities in dependencies (asks github.com for the RustSec database)
+	"$$(e2e/tools/build.sh deny)/cargo-deny" --locked check -D warnings advisories
+
+.PHONY: actions
+actions: ## .github/workflows, with actionlint
+	"$$(e2e/tools/build.sh actionlint)/actionlint" .github/workflows/*.yaml
 
 .PHONY: doc
 doc: ## API documentation, warnings are errors

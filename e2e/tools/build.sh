@@ -1,17 +1,20 @@
 #!/usr/bin/env bash
-# Builds a set of the programs that the end-to-end tests run, from Go modules,
-# into a cache outside target/, and prints the folder they are in.
+# Builds a set of the programs that tests and checks run, from source, into a
+# cache outside target/, and prints the folder they are in.
 #
 #   build.sh kubernetes   etcd, kube-apiserver, kube-controller-manager, kubectl
 #   build.sh engine       dockerd, docker-proxy, containerd, its shim, runc
 #   build.sh kstatus      kstatus, argo-health: what GitOps tools make of an object
 #   build.sh helm         helm
 #   build.sh promtool     promtool
+#   build.sh actionlint   actionlint: checks .github/workflows
+#   build.sh deny         cargo-deny: checks dependencies by deny.toml
 #
-# A set is a folder here with a Go module and a recipe.sh, which says what is
-# built of it. The folder that is printed is named after all files of the set,
-# so that a changed version is built anew and an unchanged one never. It appears
-# whole or not at all: a build that is cut off leaves nothing that looks finished.
+# A set is a folder here with a recipe.sh, which says what is built, and a Go
+# module, which names the versions (deny has them in its recipe). The folder that
+# is printed is named after all files of the set, so that a changed version is
+# built anew and an unchanged one never. It appears whole or not at all: a build
+# that is cut off leaves nothing that looks finished.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -30,10 +33,10 @@ if [ -d "$out" ]; then
 fi
 # Where the system's Go is too old to fetch a newer one, deps.sh puts one here.
 PATH=$cache/go/bin:$PATH
-command -v go >/dev/null || {
+if [ -f "$here/$set_name/go.mod" ] && ! command -v go >/dev/null; then
     echo "build.sh: 'go' is not installed; \`make deps\` installs it" >&2
     exit 1
-}
+fi
 
 mkdir -p "$cache"
 # Two builds of one set at once would do the work twice.
