@@ -23,7 +23,7 @@ enum By {
 }
 
 /// Name, driver and options or more of a network, and a word of the refusal.
-const NETWORKS: [(&str, By, &str, &str); 27] = [
+const NETWORKS: [(&str, By, &str, &str); 24] = [
     (
         "no-room-31",
         By::Old,
@@ -162,24 +162,6 @@ const NETWORKS: [(&str, By, &str, &str); 27] = [
         By::Both,
         "options: {com.docker.network.bridge.inhibit_ipv4: x}",
         "inhibit",
-    ),
-    (
-        "gateway-first",
-        By::Both,
-        "ipam: {config: [{subnet: 10.45.1.0/24, gateway: 10.45.1.0}]}",
-        "already in use",
-    ),
-    (
-        "gateway-last",
-        By::Both,
-        "ipam: {config: [{subnet: 10.45.2.0/24, gateway: 10.45.2.255}]}",
-        "already in use",
-    ),
-    (
-        "aux-twice",
-        By::Both,
-        "ipam: {config: [{subnet: 10.45.6.0/24, auxAddresses: {a: 10.45.6.9, b: 10.45.6.9}}]}",
-        "already in use",
     ),
 ];
 

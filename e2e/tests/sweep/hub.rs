@@ -98,7 +98,6 @@ impl Hub {
         let statuses = status.map_or(&[][..], |s| &s.entries);
         let resources: Vec<_> = wishes.iter().map(|w| (w.resource(), w.fate)).collect();
         let assigned = assign(&Input {
-            closed: None,
             agent: None,
             host,
             called: host.metadata.name.as_deref().unwrap_or_default(),

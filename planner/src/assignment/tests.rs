@@ -604,7 +604,6 @@ fn an_assignment_that_no_api_server_keeps_has_no_most() {
         .collect();
     let all: Vec<_> = networks.iter().map(live).collect();
     let assigned = assign(&Input {
-        closed: None,
         agent: None,
         host: &host("h1", &[]),
         called: "h1",
