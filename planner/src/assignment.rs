@@ -13,6 +13,7 @@ use dockfleet_crds::policy::DeletionPolicy;
 use dockfleet_crds::{DockerHost, Entry, EntryState, EntryStatus, Intent, Reason};
 
 use crate::desired::{self, Desired, Tombstone};
+use crate::directive::{Directive, directive};
 use crate::render;
 use crate::resource::Resource;
 use crate::select::{NamespaceLabels, Selection, selection};
@@ -32,21 +33,28 @@ pub enum Fate {
     SweptAway,
 }
 
-/// All that one host's assignment is made from.
-#[derive(Debug)]
-pub struct Input<'a> {
+/// What the entries of a host are rendered from, beside their resources.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
     /// The host.
     pub host: &'a DockerHost,
     /// What sentences call it: its name, with its namespace where the name alone could be another's.
     pub called: &'a str,
+    /// What the host's agent reports of itself, if it does.
+    pub agent: Option<&'a AgentFacts>,
+    /// The credentials of those resources that need some.
+    pub credentials: &'a Granted,
+}
+
+/// All that one host's assignment is made from.
+#[derive(Debug)]
+pub struct Input<'a> {
+    /// What entries are rendered from.
+    pub context: Context<'a>,
     /// Every resource that may concern it, with its fate.
     pub resources: &'a [(Resource<'a>, Fate)],
     /// Labels of namespaces.
     pub namespaces: &'a NamespaceLabels,
-    /// The credentials of those resources that need some.
-    pub credentials: &'a Granted,
-    /// What the host's agent reports of itself, if it does.
-    pub agent: Option<&'a AgentFacts>,
     /// The assignment as it was last written.
     pub previous: &'a [Entry],
     /// What the agent last said of it.
@@ -83,6 +91,7 @@ pub struct Refusal {
 
 /// Works out one host's assignment.
 pub fn assign(input: &Input<'_>) -> Assigned {
+    let context = &input.context;
     let mut assigned = Assigned::default();
     let mut entries: BTreeMap<&str, Entry> = BTreeMap::new();
     let before: BTreeMap<&str, &Entry> =
@@ -95,36 +104,32 @@ pub fn assign(input: &Input<'_>) -> Assigned {
         .map(|(r, fate)| (r.uid(), (*r, *fate)))
         .collect();
 
+    let mut directives: BTreeMap<&str, (Resource<'_>, Directive)> = BTreeMap::new();
+    for (uid, (resource, fate)) in &known {
+        let selected = selection(*resource, context.host, input.namespaces);
+        directives.insert(uid, (*resource, directive(*resource, *fate, selected)));
+        if selected == Selection::NotAllowed && matches!(fate, Fate::Live | Fate::Held) {
+            let refusal = not_allowed(*resource, context.called);
+            assigned.refused.insert((*uid).to_owned(), refusal);
+        }
+    }
+
     // What is there stays, unless it may go.
     for (uid, entry) in &before {
         let told = told.get(uid).copied();
         let Some(entry) = settle((*entry).clone(), told) else {
             continue;
         };
-        let entry = match known.get(uid) {
+        let entry = match directives.get(uid) {
             None => entry,
-            Some((resource, fate)) => successor(entry, *resource, *fate, told, input),
+            Some((resource, directive)) => successor(entry, *resource, *directive, told, context),
         };
         entries.insert(uid, entry);
     }
     // What is wanted comes, unless its name is taken. Who is there already comes before who is older:
     // a name never passes from one owner to another by itself.
-    let mut wanted: Vec<Resource<'_>> = Vec::new();
-    for (resource, fate) in known.values() {
-        if !matches!(fate, Fate::Live | Fate::Held) {
-            continue;
-        }
-        match selection(*resource, input.host, input.namespaces) {
-            Selection::Yes => wanted.push(*resource),
-            Selection::NotAllowed => {
-                assigned.refused.insert(
-                    resource.uid().to_owned(),
-                    not_allowed(*resource, input.called),
-                );
-            }
-            Selection::No | Selection::Unknown => {}
-        }
-    }
+    let rendered_now = directives.values().filter(|(_, d)| *d == Directive::Render);
+    let mut wanted: Vec<Resource<'_>> = rendered_now.map(|(resource, _)| *resource).collect();
     let present = |uid: &str| before.get(uid).is_some_and(|e| e.intent == Intent::Present);
     wanted.sort_by_key(|r| (!present(r.uid()), r.seniority()));
     let mut claims = incumbents(&before, &entries, &known);
@@ -142,7 +147,7 @@ pub fn assign(input: &Input<'_>) -> Assigned {
                 .insert(resource.uid().to_owned(), refusal.clone());
             continue;
         }
-        let rendered = match rendered(resource, input) {
+        let rendered = match rendered(resource, context) {
             Ok(entry) => entry,
             Err(refusal) => {
                 assigned.refused.insert(resource.uid().to_owned(), refusal);
@@ -153,13 +158,13 @@ pub fn assign(input: &Input<'_>) -> Assigned {
         let owner = claims.get(&claim).copied();
         let owner = owner.unwrap_or_else(|| Claimant::of(resource));
         if owner.uid != resource.uid() {
-            let (lost, held) = contest(resource, owner, input.called);
+            let (lost, held) = contest(resource, owner, context.called);
             assigned.refused.insert(resource.uid().to_owned(), lost);
             assigned.contested.insert(owner.uid.to_owned(), held);
             continue;
         }
         if entries.len() >= input.most && !entries.contains_key(resource.uid()) {
-            let refusal = too_many(input.called, input.most);
+            let refusal = too_many(context.called, input.most);
             assigned.refused.insert(resource.uid().to_owned(), refusal);
             continue;
         }
@@ -217,43 +222,33 @@ fn incumbents<'a>(
 fn successor(
     entry: Entry,
     resource: Resource<'_>,
-    fate: Fate,
+    directive: Directive,
     told: Option<&EntryStatus>,
-    input: &Input<'_>,
+    context: &Context<'_>,
 ) -> Entry {
-    let selected = selection(resource, input.host, input.namespaces);
-    let suspended = resource.policies().suspend;
-    let stays = match (fate, selected) {
-        (Fate::Live | Fate::Held, Selection::Yes | Selection::Unknown)
-        | (Fate::Held, Selection::No) => true,
-        (Fate::Live, Selection::No) => suspended,
-        (Fate::Live | Fate::Held, Selection::NotAllowed) | (Fate::Deleted | Fate::SweptAway, _) => {
-            false
+    match (entry.intent.known(), directive) {
+        (Some(Intent::Present), Directive::Render | Directive::Keep(_)) => {
+            if resource.policies().suspend {
+                // The agent has to know of the suspension.
+                rendered(resource, context).unwrap_or(entry)
+            } else {
+                entry
+            }
         }
-    };
-    let permitted = match (fate, selected) {
-        (Fate::Live | Fate::Held, Selection::No) | (Fate::Deleted, _) => resource.deletion(),
-        // What selects the host again takes its permission back, even where it cannot have it. An
-        // administrator who closes the host to the namespace frees it, and removes nothing.
-        (Fate::Live | Fate::Held, Selection::Yes | Selection::Unknown | Selection::NotAllowed)
-        | (Fate::SweptAway, _) => DeletionPolicy::Retain,
-    };
-    match entry.intent.known() {
-        // The agent has to know of the suspension.
-        Some(Intent::Present) if stays && suspended => rendered(resource, input).unwrap_or(entry),
-        Some(Intent::Present) if stays => entry,
-        Some(Intent::Present) => {
+        (Some(Intent::Present), Directive::Retire(policy)) => {
             let name = desired::object_name(&entry).unwrap_or_else(|| resource.object_name());
             let tombstone = Tombstone {
                 name: name.to_owned(),
-                policy: permitted,
+                policy,
             };
             render::tombstone(&entry, &tombstone, told.and_then(|s| s.id.clone()))
         }
         // A permission to remove is as good as the resource's word of today, and is never widened.
-        Some(Intent::Absent) if permitted == DeletionPolicy::Retain => retaining(entry),
+        (Some(Intent::Absent), directive) if directive.permission() == DeletionPolicy::Retain => {
+            retaining(entry)
+        }
         // An intent of a newer controller is left to it.
-        Some(Intent::Absent) | None => entry,
+        (Some(Intent::Absent) | None, _) => entry,
     }
 }
 
@@ -263,13 +258,13 @@ fn is_understood(entry: &Entry) -> bool {
 }
 
 /// Returns the entry of a resource as it is to be now.
-fn rendered(resource: Resource<'_>, input: &Input<'_>) -> Result<Entry, Refusal> {
-    if let Some(refusal) = support::refusal(input.agent, resource, input.called) {
+fn rendered(resource: Resource<'_>, context: &Context<'_>) -> Result<Entry, Refusal> {
+    if let Some(refusal) = support::refusal(context.agent, resource, context.called) {
         return Err(refusal);
     }
     let credentials = match resource.credentials_secret() {
         None => None,
-        Some(secret) => match input.credentials.get(resource.uid()) {
+        Some(secret) => match context.credentials.get(resource.uid()) {
             Some(Ok(version)) => Some(version.as_str()),
             Some(Err(refusal)) => return Err(refusal.clone()),
             None => {
@@ -280,7 +275,7 @@ fn rendered(resource: Resource<'_>, input: &Input<'_>) -> Result<Entry, Refusal>
             }
         },
     };
-    render::entry(resource, input.host, credentials).map_err(|err| Refusal {
+    render::entry(resource, context.host, credentials).map_err(|err| Refusal {
         reason: Reason::Invalid,
         message: err.to_string(),
     })

@@ -19,6 +19,7 @@ pub mod capability;
 pub mod credentials;
 pub mod desired;
 pub mod diff;
+pub mod directive;
 #[cfg(test)]
 mod fixtures;
 pub mod observed;

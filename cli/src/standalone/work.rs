@@ -8,7 +8,7 @@ use dockfleet_agent::engine::Engine;
 use dockfleet_agent::journal::{Journal, Snapshot};
 use dockfleet_agent::pass::{self, Doing, Progress};
 use dockfleet_crds::{Entry, EntryState, EntryStatus, Intent, Reason};
-use dockfleet_planner::assignment::{Assigned, Fate, Input, Refusal, assign};
+use dockfleet_planner::assignment::{Assigned, Context, Fate, Input, Refusal, assign};
 use dockfleet_planner::desired::{Desired, Tombstone};
 use dockfleet_planner::render;
 use dockfleet_planner::select::{Selection, selection};
@@ -215,13 +215,15 @@ impl Work {
         let previous = self.previous();
         let resources = files.resources(goal.fate);
         let mut assigned = assign(&Input {
+            context: Context {
+                host: &self.target.host,
+                called: self.target.name(),
+                credentials: &files.credentials.granted,
+                agent: Some(&support::this_agent(env!("CARGO_PKG_VERSION"))),
+            },
             closed: None,
-            host: &self.target.host,
-            called: self.target.name(),
             resources: &resources,
             namespaces: &files.namespaces,
-            credentials: &files.credentials.granted,
-            agent: Some(&support::this_agent(env!("CARGO_PKG_VERSION"))),
             previous: &previous,
             statuses,
             // The journal has room for all of them.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use dockfleet_crds::assignment::HostAssignmentSpec;
 use dockfleet_crds::{DockerHost, Entry, HostAssignment, Intent};
-use dockfleet_planner::assignment::{Assigned, Fate, Granted, Input, assign};
+use dockfleet_planner::assignment::{Assigned, Context, Fate, Granted, Input, assign};
 use dockfleet_planner::resource::Resource;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource as _;
@@ -133,12 +133,14 @@ impl Index {
         }
         let closed = state.closed();
         let assigned = assign(&Input {
-            host,
-            called: &state.called,
+            context: Context {
+                host,
+                called: &state.called,
+                credentials: &granted,
+                agent: host.status.as_ref().and_then(|s| s.agent.as_ref()),
+            },
             resources: &resources,
             namespaces: &self.namespaces,
-            credentials: &granted,
-            agent: host.status.as_ref().and_then(|s| s.agent.as_ref()),
             previous: state.entries(),
             statuses: state.statuses(),
             closed: closed.as_ref(),

@@ -9,7 +9,7 @@ use dockfleet_crds::{
     DEFAULT_FLEET_NAMESPACE, DockerHost, Entry, EntryState, EntryStatus, HostAssignment,
 };
 use dockfleet_e2e::{ControlPlane, Dockfleet};
-use dockfleet_planner::assignment::{Granted, Input, assign};
+use dockfleet_planner::assignment::{Context, Granted, Input, assign};
 use dockfleet_planner::select::NamespaceLabels;
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -98,12 +98,14 @@ impl Hub {
         let statuses = status.map_or(&[][..], |s| &s.entries);
         let resources: Vec<_> = wishes.iter().map(|w| (w.resource(), w.fate)).collect();
         let assigned = assign(&Input {
-            agent: None,
-            host,
-            called: host.metadata.name.as_deref().unwrap_or_default(),
+            context: Context {
+                agent: None,
+                host,
+                called: host.metadata.name.as_deref().unwrap_or_default(),
+                credentials: &Granted::new(),
+            },
             resources: &resources,
             namespaces: &NamespaceLabels::new(),
-            credentials: &Granted::new(),
             closed: None,
             previous,
             statuses,

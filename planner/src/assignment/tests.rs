@@ -51,13 +51,15 @@ impl World {
 
     fn assign(&self, resources: &[(Resource<'_>, Fate)]) -> Assigned {
         assign(&Input {
+            context: Context {
+                agent: None,
+                host: &self.host,
+                called: "h1",
+                credentials: &self.credentials,
+            },
             closed: None,
-            agent: None,
-            host: &self.host,
-            called: "h1",
             resources,
             namespaces: &self.namespaces,
-            credentials: &self.credentials,
             previous: &self.previous,
             statuses: &self.statuses,
             most: MAX_ENTRIES,
@@ -578,13 +580,15 @@ fn what_an_agent_does_not_support_is_refused_and_what_it_has_stays() {
     for previous in [Vec::new(), vec![present(&web)]] {
         world.previous = previous;
         let assigned = assign(&Input {
+            context: Context {
+                agent: Some(&agent),
+                host: &world.host,
+                called: "h1",
+                credentials: &world.credentials,
+            },
             closed: None,
-            agent: Some(&agent),
-            host: &world.host,
-            called: "h1",
             resources: &[live(&web)],
             namespaces: &world.namespaces,
-            credentials: &world.credentials,
             previous: &world.previous,
             statuses: &world.statuses,
             most: MAX_ENTRIES,
@@ -604,13 +608,15 @@ fn an_assignment_that_no_api_server_keeps_has_no_most() {
         .collect();
     let all: Vec<_> = networks.iter().map(live).collect();
     let assigned = assign(&Input {
-        agent: None,
-        host: &host("h1", &[]),
-        called: "h1",
+        context: Context {
+            agent: None,
+            host: &host("h1", &[]),
+            called: "h1",
+            credentials: &Granted::new(),
+        },
         resources: &all,
         namespaces: &NamespaceLabels::new(),
         closed: None,
-        credentials: &Granted::new(),
         previous: &[],
         statuses: &[],
         most: usize::MAX,

@@ -8,7 +8,7 @@ use dockfleet_crds::policy::{DeletionPolicy, ManagementPolicy};
 use dockfleet_crds::{
     DockerHost, DockerNetwork, DockerVolume, Entry, EntryState, EntryStatus, Intent, MAX_ENTRIES,
 };
-use dockfleet_planner::assignment::{Assigned, Fate, Granted, Input, assign};
+use dockfleet_planner::assignment::{Assigned, Context, Fate, Granted, Input, assign};
 use dockfleet_planner::desired::{Desired, Tombstone};
 use dockfleet_planner::render;
 use dockfleet_planner::resource::Resource;
@@ -48,13 +48,15 @@ impl World {
     fn assign(&self) -> Assigned {
         let resources: Vec<_> = self.resources.iter().map(|(r, f)| (r.view(), *f)).collect();
         assign(&Input {
+            context: Context {
+                agent: None,
+                host: &self.host,
+                called: "h1",
+                credentials: &Granted::new(),
+            },
             closed: None,
-            agent: None,
-            host: &self.host,
-            called: "h1",
             resources: &resources,
             namespaces: &self.namespaces,
-            credentials: &Granted::new(),
             previous: &self.previous,
             statuses: &self.statuses,
             most: MAX_ENTRIES,
