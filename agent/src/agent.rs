@@ -2,9 +2,9 @@
 //! an action. Passes run beside it, one at a time for each kind, and make the same of the same whatever
 //! woke them.
 
-mod assigned;
+mod assignment_tracker;
+mod assignment_watch;
 mod lane;
-mod told;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -25,14 +25,14 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use self::assigned::Hearing;
+use self::assignment_tracker::AssignmentTracker;
+use self::assignment_watch::WatchedAssignment;
 use self::lane::{Lane, Shared};
-use self::told::ToldAssignment;
 use crate::credentials::CredentialKeeper;
 use crate::effect::Effects;
-use crate::engine::{Endpoint, Engine, EngineError, Happening, Timeouts};
+use crate::engine::{Endpoint, Engine, EngineError, EngineEvent, Timeouts};
 use crate::heartbeat;
-use crate::host::{self, HostView, Standing};
+use crate::host::{self, AgentCondition, DockerHostReport};
 use crate::journal::{Journal, JournalError};
 use crate::metrics::PassResult;
 use crate::pass::{self, PassReport};
@@ -131,14 +131,14 @@ pub async fn run(config: AgentConfig, shutdown: CancellationToken) -> Result<(),
         config.vitals.metrics.clone(),
         shutdown.clone(),
     ));
-    let assignments: Api<ToldAssignment> = Api::namespaced(config.client, &config.namespace);
+    let assignments: Api<WatchedAssignment> = Api::namespaced(config.client, &config.namespace);
     let told = watcher::watch_object(assignments, &config.host).default_backoff();
     let agent = Agent {
         endpoint: config.endpoint,
         timeouts: config.timeouts,
         effects: config.effects,
         vitals: config.vitals,
-        hearing: Hearing::default(),
+        tracker: AssignmentTracker::default(),
         journal,
         credentials,
         engine: None,
@@ -170,8 +170,8 @@ pub async fn run(config: AgentConfig, shutdown: CancellationToken) -> Result<(),
     Ok(())
 }
 
-type Told = Result<Option<ToldAssignment>, watcher::Error>;
-type Events = Pin<Box<dyn Stream<Item = Result<Happening, EngineError>> + Send>>;
+type AssignmentEvent = Result<Option<WatchedAssignment>, watcher::Error>;
+type Events = Pin<Box<dyn Stream<Item = Result<EngineEvent, EngineError>> + Send>>;
 
 /// What ran beside the loop and has ended.
 enum Done {
@@ -185,7 +185,7 @@ struct Agent {
     timeouts: Timeouts,
     effects: Effects,
     vitals: Arc<AgentVitals>,
-    hearing: Hearing,
+    tracker: AssignmentTracker,
     journal: Journal,
     credentials: CredentialKeeper,
     /// Nothing while the engine has to be asked again what it is.
@@ -220,20 +220,20 @@ struct Agent {
 }
 
 impl Agent {
-    async fn run(mut self, mut told: Pin<&mut impl Stream<Item = Told>>) {
+    async fn run(mut self, mut told: Pin<&mut impl Stream<Item = AssignmentEvent>>) {
         let mut glances = tokio::time::interval(PAUSE_GLANCE);
         glances.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let shutdown = self.shutdown.clone();
         self.pause = self.pausing();
         loop {
             let due = self.next_due();
-            self.vitals.pulse.waits();
+            self.vitals.watchdog.idle();
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => break,
                 Some(done) = self.tasks.join_next() => self.done(done),
                 Some(told) = told.next() => {
-                    if self.hearing.hear(told, self.journal.assignment().map(AsRef::as_ref)) {
+                    if self.tracker.track(told, self.journal.assignment().map(AsRef::as_ref)) {
                         self.backoff.reset();
                         self.accept_due = Some(Instant::now());
                     } else {
@@ -241,14 +241,14 @@ impl Agent {
                     }
                 }
                 () = self.credentials.come() => self.wake(Instant::now()),
-                happening = next(&mut self.events) => match happening {
-                    Some(Ok(happening)) => self.happened(happening),
+                event = next(&mut self.events) => match event {
+                    Some(Ok(event)) => self.happened(event),
                     Some(Err(_)) | None => self.events_ended(),
                 },
                 _ = glances.tick() => self.glance(),
                 () = until(due) => {}
             }
-            self.vitals.pulse.works();
+            self.vitals.watchdog.busy();
             if self.accept_due.is_some_and(|at| at <= Instant::now()) {
                 self.accept().await;
             }
@@ -282,13 +282,13 @@ impl Agent {
     }
 
     /// Has passes look at what happened on the engine.
-    fn happened(&mut self, happening: Happening) {
-        tracing::debug!(?happening, "woken by the engine");
+    fn happened(&mut self, event: EngineEvent) {
+        tracing::debug!(?event, "woken by the engine");
         let settled = Instant::now() + SETTLE;
         for lane in &mut self.lanes {
-            match happening {
-                Happening::Release if lane.waiting == 0 => {}
-                Happening::Release | Happening::Object => lane.wake_by_event(settled),
+            match event {
+                EngineEvent::Release if lane.waiting == 0 => {}
+                EngineEvent::Release | EngineEvent::Object => lane.wake_by_event(settled),
             }
         }
     }
@@ -333,7 +333,7 @@ impl Agent {
             engine: &engine,
             ledger: self.journal.ledger(),
             snapshot: self.journal.assignment(),
-            keyring: self.credentials.keyring(),
+            store: self.credentials.store(),
             effects: &self.effects,
             paused: self.pause.as_ref().map(|p| p.message.as_str()),
             shutdown: &self.shutdown,
@@ -462,12 +462,12 @@ impl Agent {
     /// Makes a newly heard assignment durable; nothing is done by one that is not.
     async fn accept(&mut self) {
         self.accept_due = None;
-        let Some(snapshot) = self.hearing.pending.clone() else {
+        let Some(snapshot) = self.tracker.pending.clone() else {
             return;
         };
         match self.journal.accept(snapshot, &self.effects).await {
             Ok(()) => {
-                self.hearing.pending = None;
+                self.tracker.pending = None;
                 self.accept_trouble = None;
                 let entries = self.journal.assignment().map_or(&[][..], |s| &s.entries);
                 let generation = self.journal.assignment().map(|s| s.generation);
@@ -515,7 +515,7 @@ impl Agent {
         let entries = snapshot.map_or(&[][..], |s| &s.entries);
         self.vitals.metrics.stand(entries, &statuses);
         let report = Report {
-            host: HostView {
+            host: DockerHostReport {
                 engine: self.facts.clone(),
                 agent: self.about.clone(),
                 counts: host::counts(entries, &statuses),
@@ -538,19 +538,19 @@ impl Agent {
         });
     }
 
-    fn standing(&self) -> Standing {
+    fn standing(&self) -> AgentCondition {
         let journal = self.lanes.iter().find_map(|l| l.journal_trouble.as_ref());
         let engine = self.lanes.iter().find_map(|l| l.engine_trouble.as_ref());
-        if let Some(why) = &self.hearing.foreign {
-            Standing::ForeignHub(why.clone())
+        if let Some(why) = &self.tracker.foreign {
+            AgentCondition::ForeignHub(why.clone())
         } else if let Some(why) = journal.or(self.accept_trouble.as_ref()) {
-            Standing::JournalFailed(why.clone())
+            AgentCondition::JournalFailed(why.clone())
         } else if let Some(why) = engine.or(self.connect_trouble.as_ref()) {
-            Standing::EngineUnreachable(why.clone())
-        } else if let Some(why) = &self.hearing.unreadable {
-            Standing::InvalidAssignment(why.clone())
+            AgentCondition::EngineUnreachable(why.clone())
+        } else if let Some(why) = &self.tracker.unreadable {
+            AgentCondition::InvalidAssignment(why.clone())
         } else {
-            Standing::Ready
+            AgentCondition::Ready
         }
     }
 }
@@ -579,7 +579,7 @@ async fn until(moment: Option<Instant>) {
 }
 
 /// Returns the next event, and never without a stream of them.
-async fn next(events: &mut Option<Events>) -> Option<Result<Happening, EngineError>> {
+async fn next(events: &mut Option<Events>) -> Option<Result<EngineEvent, EngineError>> {
     match events {
         Some(events) => events.next().await,
         None => std::future::pending().await,

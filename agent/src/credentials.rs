@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dockfleet_crds::Entry;
-use dockfleet_planner::credentials::{Keyring, Parcel};
+use dockfleet_planner::credentials::{CredentialEntry, CredentialStore};
 use dockfleet_planner::desired::Desired;
 use dockfleet_vitals::chain;
 use k8s_openapi::api::core::v1::Secret;
@@ -33,7 +33,7 @@ type Wanted = BTreeMap<String, String>;
 #[derive(Debug)]
 pub(crate) struct CredentialKeeper {
     wanted: watch::Sender<Wanted>,
-    keyring: watch::Receiver<Arc<Keyring>>,
+    store: watch::Receiver<Arc<CredentialStore>>,
     /// Never ends by itself while this is there.
     reader: AbortOnDropHandle<()>,
 }
@@ -42,14 +42,14 @@ impl CredentialKeeper {
     /// Starts to read the Secret that has the host's name, whenever something in it is wanted.
     pub(crate) fn start(client: &Client, namespace: &str, host: &str) -> Self {
         let (wanted, asked) = watch::channel(Wanted::new());
-        let (had, keyring) = watch::channel(Arc::default());
+        let (had, store) = watch::channel(Arc::default());
         let reader = Reader {
             secrets: Api::namespaced(client.clone(), namespace),
             name: host.to_owned(),
         };
         Self {
             wanted,
-            keyring,
+            store,
             reader: AbortOnDropHandle::new(tokio::spawn(reader.run(asked, had))),
         }
     }
@@ -66,7 +66,7 @@ impl CredentialKeeper {
 
     /// Waits until there is something new.
     pub(crate) async fn come(&mut self) {
-        if self.keyring.changed().await.is_err() {
+        if self.store.changed().await.is_err() {
             match (&mut self.reader).await.map_err(JoinError::try_into_panic) {
                 Err(Ok(panic)) => resume_unwind(panic),
                 // The reader ends with this.
@@ -76,8 +76,8 @@ impl CredentialKeeper {
     }
 
     /// Returns what is at hand.
-    pub(crate) fn keyring(&self) -> Arc<Keyring> {
-        self.keyring.borrow().clone()
+    pub(crate) fn store(&self) -> Arc<CredentialStore> {
+        self.store.borrow().clone()
     }
 }
 
@@ -100,7 +100,11 @@ struct Reader {
 
 impl Reader {
     /// Reads until everything that is wanted is at hand, each time that more is wanted.
-    async fn run(self, mut asked: watch::Receiver<Wanted>, had: watch::Sender<Arc<Keyring>>) {
+    async fn run(
+        self,
+        mut asked: watch::Receiver<Wanted>,
+        had: watch::Sender<Arc<CredentialStore>>,
+    ) {
         let mut backoff = Backoff::new(FIRST_RETRY, LAST_RETRY);
         loop {
             let wanted = asked.borrow_and_update().clone();
@@ -115,18 +119,18 @@ impl Reader {
                 }
                 continue;
             }
-            let keyring = match self.read().await {
+            let store = match self.read().await {
                 Ok(secret) => self.taken(secret.as_ref(), &wanted),
                 Err(err) => {
                     let error = chain(&err);
                     tracing::warn!(error, "the credentials of mounts could not be read");
-                    let mut keyring = Keyring::clone(&had.borrow());
-                    keyring.trouble = Some(error);
-                    keyring
+                    let mut store = CredentialStore::clone(&had.borrow());
+                    store.trouble = Some(error);
+                    store
                 }
             };
-            let missing = is_missing(&keyring, &wanted);
-            tell(&had, keyring);
+            let missing = is_missing(&store, &wanted);
+            tell(&had, store);
             if missing {
                 tracing::debug!("credentials are missing, and are read again");
                 let wait = tokio::time::sleep(backoff.next());
@@ -149,38 +153,38 @@ impl Reader {
     }
 
     /// Takes what is wanted out of the Secret.
-    fn taken(&self, secret: Option<&Secret>, wanted: &Wanted) -> Keyring {
-        let mut keyring = Keyring::new();
+    fn taken(&self, secret: Option<&Secret>, wanted: &Wanted) -> CredentialStore {
+        let mut store = CredentialStore::new();
         let Some(secret) = secret else {
-            keyring.trouble = Some(format!("there is no Secret {}", self.name));
-            return keyring;
+            store.trouble = Some(format!("there is no Secret {}", self.name));
+            return store;
         };
         for (uid, version) in wanted {
             let bytes = secret.data.as_ref().and_then(|data| data.get(uid));
-            match bytes.and_then(|bytes| Parcel::unpacked(&bytes.0)) {
-                Some(parcel) if parcel.version == *version => keyring.insert(uid.clone(), parcel),
-                Some(_) => keyring.trouble = Some("it has another version of them".to_owned()),
-                None => keyring.trouble = Some("it does not have them yet".to_owned()),
+            match bytes.and_then(|bytes| CredentialEntry::unpacked(&bytes.0)) {
+                Some(parcel) if parcel.version == *version => store.insert(uid.clone(), parcel),
+                Some(_) => store.trouble = Some("it has another version of them".to_owned()),
+                None => store.trouble = Some("it does not have them yet".to_owned()),
             }
         }
-        keyring
+        store
     }
 }
 
-fn is_missing(keyring: &Keyring, wanted: &Wanted) -> bool {
-    wanted.iter().any(|(uid, v)| keyring.get(uid, v).is_none())
+fn is_missing(store: &CredentialStore, wanted: &Wanted) -> bool {
+    wanted.iter().any(|(uid, v)| store.get(uid, v).is_none())
 }
 
-fn kept(keyring: &Keyring, wanted: &Wanted) -> Keyring {
-    let mut kept = keyring.clone();
+fn kept(store: &CredentialStore, wanted: &Wanted) -> CredentialStore {
+    let mut kept = store.clone();
     kept.retain(|uid| wanted.contains_key(uid));
     kept
 }
 
-fn tell(had: &watch::Sender<Arc<Keyring>>, keyring: Keyring) {
+fn tell(had: &watch::Sender<Arc<CredentialStore>>, store: CredentialStore) {
     had.send_if_modified(|before| {
-        let changed = **before != keyring;
-        *before = Arc::new(keyring);
+        let changed = **before != store;
+        *before = Arc::new(store);
         changed
     });
 }

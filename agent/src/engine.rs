@@ -3,15 +3,15 @@
 //! Nothing outside of this module knows the client library. Every call has a timeout, and every error
 //! is turned into what it means in one place, `error`.
 
-mod body;
+mod decode;
+mod encode;
 mod endpoint;
 mod error;
 mod events;
-mod phantom;
+mod orphaned_network;
 mod redact;
-mod shown;
 mod ssh;
-mod users;
+mod usage;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -35,7 +35,7 @@ use crate::vitals::AgentVitals;
 pub use self::endpoint::{Endpoint, EndpointError};
 use self::error::Call;
 pub use self::error::{Cause, EngineError};
-pub use self::events::Happening;
+pub use self::events::EngineEvent;
 
 /// The oldest API version that is supported: that of Engine 20.10.
 const OLDEST: ApiVersion = ApiVersion(1, 41);
@@ -217,7 +217,7 @@ impl Engine {
         let list = self
             .count(Call::List("networks"), self.timeouts.read, call)
             .await?;
-        Ok(list.into_iter().map(shown::network).collect())
+        Ok(list.into_iter().map(decode::network).collect())
     }
 
     async fn volumes(&self) -> Result<Vec<ObservedVolume>, EngineError> {
@@ -235,7 +235,7 @@ impl Engine {
             .volumes
             .into_iter()
             .flatten()
-            .map(shown::volume)
+            .map(decode::volume)
             .collect())
     }
 
@@ -253,7 +253,7 @@ impl Engine {
             .count(Call::List("volumes"), self.timeouts.read, call)
             .await?;
         let found = list.volumes.into_iter().flatten().find(|v| v.name == name);
-        Ok(found.map(shown::volume))
+        Ok(found.map(decode::volume))
     }
 
     /// Makes a network or a volume, which is mounted with the credentials. That it succeeds says little: an engine answers the same to a
@@ -266,8 +266,8 @@ impl Engine {
         match desired {
             Desired::Network(network) => {
                 let call = Call::Create(Kind::DockerNetwork, &network.name);
-                let docker = self.checking_names(body::network(network));
-                let answer = docker.create_network(body::network(network));
+                let docker = self.checking_names(encode::network(network));
+                let answer = docker.create_network(encode::network(network));
                 let made = match self.count(call, self.timeouts.change, answer).await {
                     Err(EngineError::Refused(text)) => return Err(self.refusal(text).await),
                     other => other?,
@@ -282,7 +282,9 @@ impl Engine {
             }
             Desired::Volume(volume) => {
                 let call = Call::Create(Kind::DockerVolume, &volume.name);
-                let answer = self.docker.create_volume(body::volume(volume, credentials));
+                let answer = self
+                    .docker
+                    .create_volume(encode::volume(volume, credentials));
                 let made = self.count(call, self.timeouts.change, answer).await;
                 made.map_err(|err| err.without(credentials))?;
             }
@@ -298,11 +300,13 @@ impl Engine {
 
     /// Returns the refusal of a network, with what no list of networks would tell a person.
     async fn refusal(&self, text: String) -> EngineError {
-        let Some(rival) = phantom::rival(&text) else {
+        let Some(rival) = orphaned_network::rival(&text) else {
             return EngineError::Refused(text);
         };
         let text = match self.networks().await {
-            Ok(listed) if listed.iter().all(|n| n.id != rival) => phantom::explained(&text, rival),
+            Ok(listed) if listed.iter().all(|n| n.id != rival) => {
+                orphaned_network::explained(&text, rival)
+            }
             Ok(_) | Err(_) => text,
         };
         EngineError::Refused(text)
@@ -315,7 +319,7 @@ impl Engine {
             return self.docker.clone();
         }
         let api = self.api;
-        let Some(body) = body::with_check_duplicate(request) else {
+        let Some(body) = encode::with_check_duplicate(request) else {
             return self.docker.clone();
         };
         self.docker.clone().with_request_modifier(move |request| {

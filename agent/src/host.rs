@@ -11,12 +11,12 @@ use crate::pause::Pause;
 
 /// How a host stands, but for the time since when.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct HostView {
+pub(crate) struct DockerHostReport {
     /// What the engine said of itself when it last could be asked.
     pub(crate) engine: Option<EngineFacts>,
     pub(crate) agent: AgentFacts,
     pub(crate) counts: EntryCounts,
-    pub(crate) standing: Standing,
+    pub(crate) standing: AgentCondition,
     pub(crate) pause: Option<Pause>,
     /// Generation of the DockerHost that the agent knows of.
     pub(crate) generation: Option<i64>,
@@ -24,7 +24,7 @@ pub(crate) struct HostView {
 
 /// Whether an agent can do its work, and if not, why in a sentence.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Standing {
+pub(crate) enum AgentCondition {
     /// It can.
     Ready,
     /// Another cluster wants the host; the one that was first is obeyed.
@@ -37,7 +37,7 @@ pub(crate) enum Standing {
     InvalidAssignment(String),
 }
 
-impl Standing {
+impl AgentCondition {
     fn verdict(&self) -> Verdict {
         let (status, reason, message) = match self {
             Self::Ready => (Truth::True, "Ready", ""),
@@ -50,7 +50,7 @@ impl Standing {
     }
 }
 
-impl HostView {
+impl DockerHostReport {
     /// Returns the status to be written after `before`: conditions keep the time since when they
     /// hold, and an engine that is away is still what it was.
     pub(crate) fn status(&self, before: &DockerHostStatus, now: &Time) -> DockerHostStatus {
@@ -117,14 +117,14 @@ mod tests {
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
     use k8s_openapi::jiff::Timestamp;
 
-    use super::{HostView, Standing, counts};
+    use super::{AgentCondition, DockerHostReport, counts};
 
     fn at(second: i64) -> Time {
         Time(Timestamp::from_second(second).unwrap())
     }
 
-    fn view(standing: Standing, engine: Option<EngineFacts>) -> HostView {
-        HostView {
+    fn view(standing: AgentCondition, engine: Option<EngineFacts>) -> DockerHostReport {
+        DockerHostReport {
             engine,
             agent: AgentFacts::default(),
             counts: EntryCounts::default(),
@@ -140,12 +140,12 @@ mod tests {
             version: "29.1".into(),
             ..EngineFacts::default()
         };
-        let first =
-            view(Standing::Ready, Some(facts.clone())).status(&DockerHostStatus::default(), &at(1));
-        let same = view(Standing::Ready, Some(facts.clone())).status(&first, &at(2));
+        let first = view(AgentCondition::Ready, Some(facts.clone()))
+            .status(&DockerHostStatus::default(), &at(1));
+        let same = view(AgentCondition::Ready, Some(facts.clone())).status(&first, &at(2));
         assert_eq!(same, first);
-        let away =
-            view(Standing::EngineUnreachable("no answer".into()), None).status(&first, &at(3));
+        let away = view(AgentCondition::EngineUnreachable("no answer".into()), None)
+            .status(&first, &at(3));
         assert_eq!(away.engine, Some(facts));
         assert_eq!(away.conditions[0].reason, "EngineUnreachable");
         assert_eq!(away.conditions[0].last_transition_time, at(3));
@@ -161,7 +161,7 @@ mod tests {
             ..EngineFacts::default()
         };
         let status = |engine, before: &DockerHostStatus| {
-            view(Standing::Ready, Some(engine)).status(before, &at(1))
+            view(AgentCondition::Ready, Some(engine)).status(before, &at(1))
         };
         let first = status(facts("28.0", Some("a")), &DockerHostStatus::default());
         let silent = status(facts("29.0", None), &first);

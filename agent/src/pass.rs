@@ -15,17 +15,17 @@ use std::time::{Duration, Instant};
 use dockfleet_crds::assignment::Kind;
 use dockfleet_crds::{Entry, EntryState, EntryStatus, Reason};
 use dockfleet_planner::capability::ApiVersion;
-use dockfleet_planner::credentials::Keyring;
+use dockfleet_planner::credentials::CredentialStore;
 use dockfleet_planner::observed::Observed;
 use dockfleet_planner::plan::{
-    JournalChange, Planned, Records, Step, Surroundings, bounded, forgettable, plan, statuses,
+    JournalChange, PlanContext, Planned, Records, Step, bounded, forgettable, plan, statuses,
 };
 use strum::VariantArray as _;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-pub use self::progress::{Doing, Progress};
+pub use self::progress::{Operation, Progress};
 use self::unanswered::Unanswered;
 use crate::effect::Effects;
 use crate::engine::{Engine, EngineError};
@@ -78,12 +78,12 @@ pub async fn pass(
     engine: &Engine,
     journal: &mut Journal,
     entries: &[Entry],
-    keyring: &Keyring,
+    store: &CredentialStore,
     effects: &Effects,
     progress: &mut (dyn FnMut(&Progress) + Send),
 ) -> PassReport {
     let never = CancellationToken::new();
-    pass_until(engine, journal, entries, keyring, effects, progress, &never).await
+    pass_until(engine, journal, entries, store, effects, progress, &never).await
 }
 
 /// Makes a pass that ends, when `stop` says so, after the actions that are being done. Networks and
@@ -92,7 +92,7 @@ pub async fn pass_until(
     engine: &Engine,
     journal: &mut Journal,
     entries: &[Entry],
-    keyring: &Keyring,
+    store: &CredentialStore,
     effects: &Effects,
     progress: &mut (dyn FnMut(&Progress) + Send),
     stop: &CancellationToken,
@@ -107,11 +107,11 @@ pub async fn pass_until(
         let entries: Vec<Entry> = of_kind.cloned().collect();
         let ledger = journal.ledger();
         async move {
-            let work = Work {
+            let work = PassRun {
                 engine,
                 kind: *kind,
                 entries: &entries,
-                keyring,
+                store,
                 effects,
                 paused: None,
                 stop,
@@ -137,7 +137,7 @@ pub async fn preview(
     engine: &Engine,
     journal: &Journal,
     entries: &[Entry],
-    keyring: &Keyring,
+    store: &CredentialStore,
 ) -> Result<Vec<Planned>, EngineError> {
     let records = journal.records();
     let looks = Kind::VARIANTS.iter().map(|kind| async move {
@@ -159,10 +159,10 @@ pub async fn preview(
         return Err(err);
     }
     let nonce = nonce();
-    let around = Surroundings {
+    let around = PlanContext {
         api: engine.api(),
         nonce: &nonce,
-        keyring,
+        store,
     };
     let mut planned = plan(entries, &observed, &records, &around);
     for p in &mut planned {
@@ -192,10 +192,10 @@ fn give_cause(planned: &mut Planned, err: &EngineError) {
 /// Returns how entries of one kind, and their records, stand when the engine cannot be asked at all.
 pub(crate) fn unknown(entries: &[Entry], records: &Records) -> Vec<EntryStatus> {
     // What is not known needs neither a version nor an identity.
-    let around = Surroundings {
+    let around = PlanContext {
         api: ApiVersion(0, 0),
         nonce: "",
-        keyring: &Keyring::new(),
+        store: &CredentialStore::new(),
     };
     statuses(
         &plan(entries, &Observed::default(), records, &around),
@@ -210,13 +210,13 @@ fn nonce() -> String {
 
 /// What a pass over the entries of one kind works with.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Work<'a> {
+pub(crate) struct PassRun<'a> {
     pub(crate) engine: &'a Engine,
     pub(crate) kind: Kind,
     /// The entries of that kind.
     pub(crate) entries: &'a [Entry],
     /// The credentials that are at hand.
-    pub(crate) keyring: &'a Keyring,
+    pub(crate) store: &'a CredentialStore,
     pub(crate) effects: &'a Effects,
     /// Why nothing may be changed, neither on the engine nor in the journal, if that is so.
     pub(crate) paused: Option<&'a str>,
@@ -247,7 +247,7 @@ impl Attempts {
     }
 }
 
-impl Work<'_> {
+impl PassRun<'_> {
     pub(crate) async fn enforce<P: FnMut(&Progress) + ?Sized>(
         self,
         ledger: &Arc<Ledger>,
@@ -255,10 +255,10 @@ impl Work<'_> {
     ) -> PassReport {
         let calls_before = self.engine.calls();
         let nonce = nonce();
-        let around = Surroundings {
+        let around = PlanContext {
             api: self.engine.api(),
             nonce: &nonce,
-            keyring: self.keyring,
+            store: self.store,
         };
         let mut attempts = Attempts::default();
         let mut report = PassReport::default();
@@ -418,7 +418,7 @@ fn hold(planned: &mut Planned, why: &str) {
     status.reason = Some(Reason::Paused.into());
 }
 
-impl Work<'_> {
+impl PassRun<'_> {
     /// Returns what of a plan is drift.
     fn drifts(&self, planned: &[Planned], records: &Records) -> BTreeMap<String, Drift> {
         let by_uid = |uid: &str| self.entries.iter().find(|e| e.uid == uid);

@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use crate::effect::{Effect, Effects};
-use crate::host::HostView;
+use crate::host::DockerHostReport;
 use crate::metrics::Metrics;
 use crate::retry::Backoff;
 
@@ -38,7 +38,7 @@ const FITS: usize = 3;
 /// All that there is to say.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Report {
-    pub(crate) host: HostView,
+    pub(crate) host: DockerHostReport,
     /// Nothing before there was an assignment.
     pub(crate) assignment: Option<AssignmentReport>,
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use dockfleet_vitals::{MetricError, Pulse, Registry, Verdict, Vitals};
+use dockfleet_vitals::{MetricError, Registry, Verdict, Vitals, Watchdog};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use tokio::sync::watch;
@@ -18,7 +18,7 @@ const STUCK: Duration = Duration::from_secs(60);
 /// What an agent says about itself.
 #[derive(Debug)]
 pub struct AgentVitals {
-    pub(crate) pulse: Pulse,
+    pub(crate) watchdog: Watchdog,
     pub(crate) metrics: Metrics,
     registry: Registry,
     looked: AtomicBool,
@@ -30,7 +30,7 @@ impl AgentVitals {
         let registry = Registry::new(env!("CARGO_PKG_VERSION"))?;
         let metrics = Metrics::register(&registry)?;
         Ok(Arc::new(Self {
-            pulse: Pulse::new(),
+            watchdog: Watchdog::new(),
             metrics,
             registry,
             looked: AtomicBool::new(false),
@@ -58,7 +58,7 @@ impl AgentVitals {
 
 impl Vitals for AgentVitals {
     fn alive(&self) -> Verdict {
-        self.pulse.verdict(STUCK)
+        self.watchdog.verdict(STUCK)
     }
 
     fn ready(&self) -> Verdict {

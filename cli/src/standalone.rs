@@ -1,17 +1,17 @@
 //! Files instead of Kubernetes: the same planner and the same agent code, in one process.
 
 mod context;
-mod elsewhere;
 mod engines;
 mod files;
 mod identity;
+mod last_messages;
 mod login;
 mod look;
 mod prune;
-mod said;
 mod socket;
 pub(crate) mod state;
 mod target;
+mod untracked;
 mod wait;
 mod work;
 

@@ -1,7 +1,7 @@
 //! The one seam that every write to the API server passes.
 //!
 //! A test that ends the process after the n-th write finds every crash point there is; one that halts
-//! it between the gate and the wire finds what a gate cannot hold back.
+//! it between the fence and the wire finds what a fence cannot hold back.
 
 use std::fmt;
 use std::sync::Arc;

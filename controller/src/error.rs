@@ -7,7 +7,7 @@ use kube::runtime::watcher;
 use tokio::task::JoinError;
 
 use crate::election::Loss;
-use crate::gate::NotLeading;
+use crate::write_fence::NotLeading;
 
 /// Why a controller cannot start or go on.
 #[derive(Debug, thiserror::Error)]

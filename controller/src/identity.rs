@@ -30,15 +30,15 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, info, info_span, warn};
 
 use crate::error::{CallError, panic_with};
-use crate::gate::Gate;
+use crate::write_fence::WriteFence;
 
 /// Keeps the identities of all hosts: of those in `first`, and in every namespace that is labelled
 /// as one of hosts, once this controller may write. Ends only when its future is dropped, and
 /// everything it started with it.
-pub(crate) async fn keep(client: Client, first: String, mut gate: Gate) {
+pub(crate) async fn keep(client: Client, first: String, mut fence: WriteFence) {
     // Nobody waits for an identity as for an assignment: whoever takes over fills its caches then.
-    while !gate.is_open() {
-        gate.changed().await;
+    while !fence.is_open() {
+        fence.changed().await;
     }
     let mut tasks = JoinSet::new();
     let mut running: BTreeMap<String, CancellationToken> = BTreeMap::new();

@@ -20,14 +20,14 @@ mod credentials;
 mod fleet;
 mod heartbeats;
 mod holders;
+mod host_drain;
 mod host_work;
 mod hosts;
-mod leaving;
 mod parent_work;
 mod resources;
-mod returned;
 mod secrets;
 mod sharing;
+mod stale_reports;
 #[cfg(test)]
 mod tests;
 
@@ -36,7 +36,7 @@ use std::time::Duration;
 
 use dockfleet_crds::host::EngineIdentity;
 use dockfleet_crds::{DockerHost, HostAssignment};
-use dockfleet_planner::assignment::{Fate, Refusal};
+use dockfleet_planner::assignment::{Lifecycle, Refusal};
 use dockfleet_planner::brake::Limits;
 use dockfleet_planner::select::{NamespaceLabels, Selection, selection};
 use dockfleet_planner::term::Filed;
@@ -49,9 +49,9 @@ use crate::parent::{Parent, ParentName};
 pub(crate) use census::Census;
 pub(crate) use changes::{Change, Seen, Watched};
 pub(crate) use credentials::Delivery;
-pub(crate) use heartbeats::{MANAGED_BY, PulseWork};
+pub(crate) use heartbeats::{HeartbeatWork, MANAGED_BY};
+pub(crate) use host_drain::FINALIZER as CLEAN_FINALIZER;
 pub(crate) use host_work::{HostCall, HostWork};
-pub(crate) use leaving::FINALIZER as CLEAN_FINALIZER;
 pub(crate) use parent_work::{ParentWork, Step};
 pub(crate) use secrets::Heard;
 
@@ -78,7 +78,7 @@ pub(crate) struct Index {
     secrets: secrets::Secrets,
     heartbeats: heartbeats::Heartbeats,
     brakes: brake::Brakes,
-    leavers: leaving::Leavers,
+    leavers: host_drain::Leavers,
     relists: changes::Relists,
     dirty: Dirty,
 }
@@ -88,7 +88,7 @@ pub(crate) struct Index {
 struct ParentState {
     object: Parent,
     /// What its deletion means for hosts, once that is known.
-    fate: Option<Fate>,
+    lifecycle: Option<Lifecycle>,
     /// Hosts it names or selects, whether they allow it or not.
     selected: BTreeSet<Name>,
     brake: brake::Brake,
@@ -106,8 +106,8 @@ struct HostState {
     /// The last reading of one of the two made no sense; what was known of it stays, and nothing
     /// is written that follows from it.
     unreadable: BTreeSet<Watched>,
-    pulse: heartbeats::Pulse,
-    leave: leaving::Leave,
+    heartbeat: heartbeats::HeartbeatState,
+    leave: host_drain::Leave,
     /// Its engine, where its agent has reported that.
     engine: Option<EngineIdentity>,
     /// An older host has the same engine.
@@ -149,7 +149,7 @@ pub(crate) struct Dirty {
     /// Hosts whose entries are to be worked out again.
     pub(crate) hosts: BTreeSet<Name>,
     /// Hosts whose Lease is to be looked after.
-    pub(crate) pulses: BTreeSet<Name>,
+    pub(crate) heartbeats: BTreeSet<Name>,
     /// Resources that somebody waits for.
     pub(crate) now: BTreeSet<Uid>,
     /// Resources whose status may have changed.
@@ -174,7 +174,7 @@ impl Index {
             fleet_namespace,
             heartbeats: heartbeats::Heartbeats::new(now, patience.offline_after),
             brakes: brake::Brakes::new(patience.limits, patience.namespace_hold),
-            leavers: leaving::Leavers::default(),
+            leavers: host_drain::Leavers::default(),
             parents: BTreeMap::new(),
             uids: BTreeMap::new(),
             hosts: BTreeMap::new(),
@@ -219,18 +219,18 @@ impl Index {
 
     /// Returns what is to be known of a resource's future when a host's entries are worked out;
     /// nothing while it is not to be considered.
-    fn admitted(&self, parent: &ParentState, state: &HostState) -> Option<Fate> {
+    fn admitted(&self, parent: &ParentState, state: &HostState) -> Option<Lifecycle> {
         if parent.object.is_deleting() {
-            return parent.fate.filter(|_| !parent.brake.holds());
+            return parent.lifecycle.filter(|_| !parent.brake.holds());
         }
         // No entry comes to be before there is something that keeps the resource until it is gone.
         let resource = parent.object.resource();
         let comes = selection(resource, state.host()?, &self.namespaces) == Selection::Yes;
         let held = parent.brake.holds() || state.lingers();
         (parent.object.has_finalizer() || !comes).then_some(if held {
-            Fate::Held
+            Lifecycle::Braked
         } else {
-            Fate::Live
+            Lifecycle::Live
         })
     }
 
@@ -259,7 +259,7 @@ impl Index {
             return;
         };
         let now = if parent.object.is_deleting() {
-            parent.object.has_finalizer() && (parent.fate.is_none() || self.is_released(uid))
+            parent.object.has_finalizer() && (parent.lifecycle.is_none() || self.is_released(uid))
         } else {
             !parent.object.was_visited() || self.lacks_finalizer(parent)
         };
@@ -289,7 +289,7 @@ impl HostState {
 
     /// Whether nothing is known of it.
     fn is_empty(&self) -> bool {
-        self.pulse.is_empty()
+        self.heartbeat.is_empty()
             && self.host.is_none()
             && self.assignment.is_none()
             && self.unreadable.is_empty()

@@ -3,18 +3,18 @@
 //! A job holds everything it needs and decides nothing. Every call ends in time.
 
 mod credentials;
-mod fate;
 mod finalizer;
+mod heartbeat;
 mod host;
+mod lifecycle;
 mod parent;
-mod pulse;
 mod secret;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use dockfleet_crds::{DockerHost, HostAssignment};
-use dockfleet_planner::assignment::Fate;
+use dockfleet_planner::assignment::Lifecycle;
 use dockfleet_vitals::CALL_TIMEOUT;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::ObjectReference;
@@ -22,18 +22,18 @@ use kube::{Client, api::PatchParams};
 
 use crate::FIELD_MANAGER;
 use crate::error::CallError;
+use crate::event_publisher::EventPublisher;
 use crate::index::{Heard, Uid};
 use crate::lanes::Key;
 use crate::notice::Notice;
 use crate::object::Name;
 use crate::parent::Parent;
-use crate::teller::Teller;
 
 /// What jobs need beside their work.
 #[derive(Clone)]
 pub(crate) struct Context {
     client: Client,
-    teller: Teller,
+    teller: EventPublisher,
 }
 
 /// What came of a job.
@@ -85,15 +85,15 @@ pub(crate) enum Learned {
     HostFate {
         host: Name,
         uid: Option<String>,
-        fate: Fate,
+        lifecycle: Lifecycle,
     },
     /// It was found out what a deletion means for hosts.
-    Fate { uid: Uid, fate: Fate },
+    Lifecycle { uid: Uid, lifecycle: Lifecycle },
 }
 
 impl Context {
     /// Makes the context of all jobs.
-    pub(crate) fn new(client: Client, teller: Teller) -> Self {
+    pub(crate) fn new(client: Client, teller: EventPublisher) -> Self {
         Self { client, teller }
     }
 }
@@ -129,7 +129,7 @@ pub(crate) async fn in_time_of<T>(
 }
 
 pub(crate) use credentials::deliver;
+pub(crate) use heartbeat::work_on_heartbeat;
 pub(crate) use host::work_on_host;
 pub(crate) use parent::work_on_parent;
-pub(crate) use pulse::work_on_pulse;
 pub(crate) use secret::read_secret;

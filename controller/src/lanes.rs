@@ -16,7 +16,7 @@ pub(crate) enum Key {
     /// A host.
     Host(Name),
     /// A host's Lease.
-    Pulse(Name),
+    Heartbeat(Name),
     /// A resource, by UID.
     Parent(Uid),
     /// The own Secret of a host.
@@ -79,7 +79,7 @@ impl Key {
     fn kind(&self) -> Kind {
         match self {
             Self::Host(_) => Kind::Hosts,
-            Self::Pulse(_) => Kind::Heartbeats,
+            Self::Heartbeat(_) => Kind::Heartbeats,
             Self::Parent(_) => Kind::Resources,
             Self::Delivery(_) => Kind::Credentials,
             Self::Secret(_) => Kind::Secrets,
@@ -158,7 +158,7 @@ mod tests {
             lanes.add(Key::Secret(host(n)), now);
             lanes.add(Key::Host(host(n)), now);
             lanes.add(Key::Parent(format!("uid-{n}")), now);
-            lanes.add(Key::Pulse(host(n)), now);
+            lanes.add(Key::Heartbeat(host(n)), now);
             lanes.add(Key::Delivery(host(n)), now);
         }
         let mut taken: BTreeMap<Kind, usize> = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! Takes part in the election: looks at the Lease, writes it, and opens and shuts the gate.
+//! Takes part in the election: looks at the Lease, writes it, and opens and shuts the fence.
 //!
 //! What is to be done is `election`'s to decide. It has a client of its own, so that it waits for
 //! nothing that the rest of the controller sends.
@@ -23,9 +23,9 @@ use crate::config::ElectionConfig;
 use crate::effect::Effects;
 use crate::election::{Decision, ElectionTimes, Loss, Sight, claimed, decide, vacated};
 use crate::error::{CallError, ControllerError};
-use crate::gate::{Gate, Hold};
 use crate::jobs::in_time_of;
 use crate::moment::Moment;
+use crate::write_fence::{Hold, WriteFence};
 
 /// Name of the Lease.
 pub(crate) const LEASE: &str = "dockfleet-controller";
@@ -35,7 +35,7 @@ pub(crate) struct Leadership {
     /// Ends with an error when a claim is lost; never by itself otherwise.
     task: Option<AbortOnDropHandle<Result<(), Loss>>>,
     stop: CancellationToken,
-    gate: Gate,
+    fence: WriteFence,
 }
 
 impl Leadership {
@@ -44,7 +44,7 @@ impl Leadership {
         client: Client,
         config: Option<ElectionConfig>,
         hold: watch::Sender<Hold>,
-        gate: Gate,
+        fence: WriteFence,
         effects: Effects,
     ) -> Self {
         let stop = CancellationToken::new();
@@ -61,7 +61,7 @@ impl Leadership {
             };
             AbortOnDropHandle::new(tokio::spawn(candidate.run(stop.clone())))
         });
-        Self { task, stop, gate }
+        Self { task, stop, fence }
     }
 
     /// Waits until a claim is lost, or the task is. Never returns where there is none.
@@ -87,7 +87,7 @@ impl Leadership {
         let Some(task) = self.task else {
             return;
         };
-        if all_ended && !self.gate.may_be_under_way() {
+        if all_ended && !self.fence.may_be_under_way() {
             self.stop.cancel();
             // Every call of it has its time, so that this ends.
             if task.await.is_err() {
@@ -199,7 +199,7 @@ impl Candidate {
         in_time_of(self.times.call(), self.api.get_opt(LEASE)).await
     }
 
-    /// Writes the Lease for this controller, and opens the gate where that is granted.
+    /// Writes the Lease for this controller, and opens the fence where that is granted.
     async fn claim(&mut self, sight: &Sight) -> Result<Lease, CallError> {
         let (time, seen) = (MicroTime(Timestamp::now()), sight.lease.as_ref());
         let wanted = claimed(&self.me, LEASE, seen, time, &self.times);
@@ -281,7 +281,7 @@ mod tests {
         Leadership {
             task: Some(AbortOnDropHandle::new(tokio::spawn(task))),
             stop: CancellationToken::new(),
-            gate: Gate::new(Hold::Shut).1,
+            fence: WriteFence::new(Hold::Shut).1,
         }
     }
 

@@ -21,7 +21,7 @@
 //! Every decision about content is the planner's. Events are published beside all this (`teller`).
 //!
 //! Several controllers may run: each fills its caches, one leads (`election`, `leadership`). There is
-//! one client (`wire`), and each of its writes passes one `gate` that only the leader finds open.
+//! one client (`wire`), and each of its writes passes one `fence` that only the leader finds open.
 //!
 //! # Rights it needs
 //!
@@ -51,7 +51,7 @@ mod convergence;
 pub mod effect;
 pub mod election;
 mod error;
-mod gate;
+mod event_publisher;
 mod identity;
 mod index;
 mod jobs;
@@ -65,10 +65,10 @@ mod object;
 mod parent;
 mod run;
 mod startup;
-mod teller;
 mod vitals;
 mod watches;
 mod wire;
+mod write_fence;
 
 pub use config::{ControllerConfig, ElectionConfig, OFFLINE_AFTER};
 pub use dockfleet_planner::brake::Limits;

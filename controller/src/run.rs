@@ -18,17 +18,17 @@ use tracing::{Instrument as _, Span, debug, info, info_span, warn};
 use crate::config::ControllerConfig;
 use crate::convergence::Convergence;
 use crate::error::{CallError, ControllerError};
-use crate::gate::{Gate, Hold};
+use crate::event_publisher::EventPublisher;
 use crate::index::{Change, Index, Patience, Seen, Watched};
 use crate::jobs::{
-    Context, Done, Learned, deliver, read_secret, work_on_host, work_on_parent, work_on_pulse,
+    Context, Done, Learned, deliver, read_secret, work_on_heartbeat, work_on_host, work_on_parent,
 };
 use crate::lane::FIRST_RETRY;
 use crate::lanes::{Key, Lanes};
 use crate::leadership::Leadership;
 use crate::object::{Name, Source};
-use crate::teller::Teller;
 use crate::vitals::ControllerVitals;
+use crate::write_fence::{Hold, WriteFence};
 use crate::{identity, random, startup, watches, wire};
 
 /// How long changes for a host are collected before its assignment is written: `kubectl apply` of a
@@ -48,10 +48,10 @@ pub async fn run(
         Some(_) => Hold::Shut,
         None => Hold::Unguarded,
     };
-    let (hold, mut gate) = Gate::new(hold);
+    let (hold, mut fence) = WriteFence::new(hold);
     let client = wire::client(
         config.kubernetes.clone(),
-        gate.clone(),
+        fence.clone(),
         config.vitals.metrics.clone(),
         config.effects.clone(),
     )?;
@@ -65,24 +65,24 @@ pub async fn run(
     let mut identities = AbortOnDropHandle::new(tokio::spawn(identity::keep(
         client.clone(),
         config.fleet_namespace.clone(),
-        gate.clone(),
+        fence.clone(),
     )));
     drop(sender);
     let (election, effects) = (config.election.clone(), config.effects.clone());
     let own = kube::Client::try_from(config.kubernetes.clone())?;
-    let mut leadership = Leadership::start(own, election, hold, gate.clone(), effects);
+    let mut leadership = Leadership::start(own, election, hold, fence.clone(), effects);
     let vitals = Arc::clone(&config.vitals);
     let mut counts = vitals.counts();
-    let mut controller = Controller::new(config, client, gate.clone(), hub);
+    let mut controller = Controller::new(config, client, fence.clone(), hub);
     loop {
-        vitals.pulse.works();
+        vitals.watchdog.busy();
         controller.start_jobs();
         let due = controller.due();
-        vitals.pulse.waits();
+        vitals.watchdog.idle();
         tokio::select! {
             () = shutdown.cancelled() => break,
             lost = leadership.lost() => return Err(lost),
-            () = gate.changed() => {}
+            () = fence.changed() => {}
             Some(counted) = counts.recv() => {
                 controller.count();
                 // The scrape may have given up.
@@ -122,7 +122,7 @@ pub async fn run(
 struct Controller {
     context: Context,
     debounce: Duration,
-    gate: Gate,
+    fence: WriteFence,
     vitals: Arc<ControllerVitals>,
     convergence: Convergence,
     index: Index,
@@ -135,12 +135,12 @@ struct Controller {
 }
 
 impl Controller {
-    fn new(config: ControllerConfig, client: Client, gate: Gate, hub: String) -> Self {
-        let (teller, told) = Teller::start(client.clone());
+    fn new(config: ControllerConfig, client: Client, fence: WriteFence, hub: String) -> Self {
+        let (teller, told) = EventPublisher::start(client.clone());
         Self {
             context: Context::new(client, teller),
             debounce: config.debounce,
-            gate,
+            fence,
             vitals: config.vitals,
             convergence: Convergence::default(),
             index: Index::new(
@@ -199,7 +199,7 @@ impl Controller {
     /// Brings the metrics up to date that are numbers of what there is.
     fn count(&self) {
         let metrics = &self.vitals.metrics;
-        metrics.leads(self.gate.is_open());
+        metrics.leads(self.fence.is_open());
         for (kind, depth) in self.lanes.depths() {
             metrics.queue(kind, depth);
         }
@@ -209,7 +209,7 @@ impl Controller {
     /// Whether nothing may be decided yet: what is not there yet looks like what is gone, and what
     /// another controller is about to write would be written twice.
     fn stands_by(&self) -> bool {
-        !self.unfilled.is_empty() || !self.gate.is_open()
+        !self.unfilled.is_empty() || !self.fence.is_open()
     }
 
     /// Starts what is due, as much of it as may run at the same time.
@@ -241,12 +241,12 @@ impl Controller {
                 let span = info_span!("host", namespace = name.namespace, host = name.name);
                 self.spawn(work_on_host(context, name.clone(), work), span);
             }
-            Key::Pulse(name) => {
-                let Some(work) = self.index.pulse_work(name, &now) else {
+            Key::Heartbeat(name) => {
+                let Some(work) = self.index.heartbeat_work(name, &now) else {
                     return false;
                 };
                 let span = info_span!("heartbeat", namespace = name.namespace, host = name.name);
-                self.spawn(work_on_pulse(context, name.clone(), work), span);
+                self.spawn(work_on_heartbeat(context, name.clone(), work), span);
             }
             Key::Parent(uid) => {
                 let Some(work) = self.index.parent_work(uid, &now) else {
@@ -291,8 +291,8 @@ impl Controller {
             .map(|h| (Key::Host(h), now + GATHER));
         let soon = now + self.debounce;
         let soon = dirty.soon.into_iter().map(|uid| (Key::Parent(uid), soon));
-        let pulses = dirty.pulses.into_iter().map(Key::Pulse);
-        let at_once = pulses
+        let heartbeats = dirty.heartbeats.into_iter().map(Key::Heartbeat);
+        let at_once = heartbeats
             .chain(dirty.now.into_iter().map(Key::Parent))
             .chain(dirty.deliveries.into_iter().map(Key::Delivery))
             .chain(dirty.secrets.into_iter().map(Key::Secret))
@@ -339,10 +339,14 @@ impl Controller {
             Learned::Delivered { host, had } => self.index.delivered(&host, had),
             Learned::Lease { host, lease } => self.index.lease_seen(&host, lease.as_deref()),
             Learned::Host(host) => self.index.apply_host(*host, &Source::Watched),
-            Learned::HostFate { host, uid, fate } => {
-                self.index.set_host_fate(&host, uid.as_deref(), fate);
+            Learned::HostFate {
+                host,
+                uid,
+                lifecycle,
+            } => {
+                self.index.set_host_fate(&host, uid.as_deref(), lifecycle);
             }
-            Learned::Fate { uid, fate } => self.index.set_fate(&uid, fate),
+            Learned::Lifecycle { uid, lifecycle } => self.index.set_fate(&uid, lifecycle),
         }
     }
 
@@ -382,8 +386,8 @@ impl Controller {
                 self.index.host_failed(name);
                 ("HostAssignment", name.clone())
             }
-            Key::Pulse(name) => {
-                self.index.pulse_failed(name, err.is_answer());
+            Key::Heartbeat(name) => {
+                self.index.heartbeat_failed(name, err.is_answer());
                 ("Lease", name.clone())
             }
             Key::Parent(uid) => match self.index.parent_name(uid) {

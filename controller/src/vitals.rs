@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use dockfleet_vitals::{MetricError, Pulse, Registry, Verdict, Vitals};
+use dockfleet_vitals::{MetricError, Registry, Verdict, Vitals, Watchdog};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
@@ -22,7 +22,7 @@ const SCRAPES: usize = 8;
 /// What a controller says about itself.
 #[derive(Debug)]
 pub struct ControllerVitals {
-    pub(crate) pulse: Pulse,
+    pub(crate) watchdog: Watchdog,
     pub(crate) metrics: Metrics,
     registry: Registry,
     filled: AtomicBool,
@@ -37,7 +37,7 @@ impl ControllerVitals {
         let metrics = Metrics::register(&registry)?;
         let (count, counts) = mpsc::channel(SCRAPES);
         Ok(Arc::new(Self {
-            pulse: Pulse::new(),
+            watchdog: Watchdog::new(),
             metrics,
             registry,
             filled: AtomicBool::new(false),
@@ -68,7 +68,7 @@ impl ControllerVitals {
 
 impl Vitals for ControllerVitals {
     fn alive(&self) -> Verdict {
-        self.pulse.verdict(STUCK)
+        self.watchdog.verdict(STUCK)
     }
 
     fn ready(&self) -> Verdict {

@@ -1,7 +1,7 @@
 //! The client of the controller: what every one of its requests passes, whoever makes it.
 //!
 //! From the outside: what an overloaded API server refuses is repeated; each attempt then asks the
-//! gate whether it may write, is limited in time where it does, and is measured.
+//! fence whether it may write, is limited in time where it does, and is measured.
 
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -21,9 +21,9 @@ use tower::{BoxError, Service};
 
 use crate::call::{Call, Failure};
 use crate::effect::Effects;
-use crate::gate::Gate;
 use crate::metrics::Metrics;
 use crate::moment::Moment;
+use crate::write_fence::WriteFence;
 
 /// Requests that wait for the connection; there are never more jobs at the same time.
 const WAITING: usize = 1024;
@@ -31,15 +31,15 @@ const WAITING: usize = 1024;
 /// Makes the client of the controller.
 pub(crate) fn client(
     mut config: Config,
-    gate: Gate,
+    fence: WriteFence,
     metrics: Metrics,
     effects: Effects,
 ) -> kube::Result<Client> {
-    // Inside the gate, a repetition would pass it unseen.
+    // Inside the fence, a repetition would pass it unseen.
     config.default_retry = false;
     let wire = layer_fn(move |inner| Wire {
         inner,
-        gate: gate.clone(),
+        fence: fence.clone(),
         metrics: metrics.clone(),
         effects: effects.clone(),
     });
@@ -50,11 +50,11 @@ pub(crate) fn client(
         .build())
 }
 
-/// A client whose writes pass the gate.
+/// A client whose writes pass the fence.
 #[derive(Clone)]
 struct Wire<S> {
     inner: S,
-    gate: Gate,
+    fence: WriteFence,
     metrics: Metrics,
     effects: Effects,
 }
@@ -80,7 +80,7 @@ where
             let answer = self.inner.call(request);
             return async move { attempt.ended(answer.await) }.boxed();
         }
-        let limit = match self.gate.admits(CALL_TIMEOUT) {
+        let limit = match self.fence.admits(CALL_TIMEOUT) {
             Ok(limit) => limit,
             Err(err) => {
                 attempt.failed(Failure::NotLeading);
@@ -91,7 +91,7 @@ where
         let name = format!("{} {}", request.method(), call.resource());
         let write = Write {
             until: Moment::now() + limit,
-            gate: self.gate.clone(),
+            fence: self.fence.clone(),
             answered: false,
         };
         let effects = self.effects.clone();
@@ -138,14 +138,14 @@ fn limit_at_server(uri: &mut Uri, limit: Duration) {
 /// A write that is under way; one that ends without an answer may be carried out nevertheless.
 struct Write {
     until: Moment,
-    gate: Gate,
+    fence: WriteFence,
     answered: bool,
 }
 
 impl Drop for Write {
     fn drop(&mut self) {
         if !self.answered {
-            self.gate.note_unanswered(self.until);
+            self.fence.note_unanswered(self.until);
         }
     }
 }
@@ -205,7 +205,7 @@ mod tests {
     use tower::service_fn;
 
     use super::*;
-    use crate::gate::{Hold, NotLeading};
+    use crate::write_fence::{Hold, NotLeading};
 
     fn limited(uri: &str) -> String {
         let mut uri: Uri = uri.parse().unwrap();
@@ -242,7 +242,7 @@ mod tests {
         });
         let wire = Wire {
             inner,
-            gate: Gate::new(hold).1,
+            fence: WriteFence::new(hold).1,
             metrics: Metrics::register(&Registry::new("test").unwrap()).unwrap(),
             effects: Effects::new(move |_, _| {
                 tell.fetch_add(1, Ordering::Relaxed);
@@ -286,10 +286,10 @@ mod tests {
             begin_by: now + Duration::from_secs(5),
             end_by: now + Duration::from_secs(8),
         };
-        let (_sender, gate) = Gate::new(hold);
+        let (_sender, fence) = WriteFence::new(hold);
         let mut wire = Wire {
             inner: service_fn(|_| futures::future::pending::<Result<Response<Body>, BoxError>>()),
-            gate: gate.clone(),
+            fence: fence.clone(),
             metrics: Metrics::register(&Registry::new("test").unwrap()).unwrap(),
             effects: Effects::default(),
         };
@@ -297,6 +297,6 @@ mod tests {
         let err = wire.call(request(Method::PATCH)).await.unwrap_err();
         assert!(err.to_string().starts_with("no answer within"), "{err}");
         assert!(begin.elapsed() <= Duration::from_secs(8));
-        assert!(gate.may_be_under_way());
+        assert!(fence.may_be_under_way());
     }
 }

@@ -21,16 +21,16 @@ use crate::support;
 
 /// What is known of a resource's future.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
+pub enum Lifecycle {
     /// It is there to stay.
     Live,
     /// It is there to stay, and stays for now on the hosts it no longer selects: the
     /// [brake](crate::brake) has stopped it.
-    Held,
+    Braked,
     /// A person or tool deleted it.
     Deleted,
     /// It goes because its namespace or its CRD goes: nobody asked for a change on any host.
-    SweptAway,
+    Cascaded,
 }
 
 /// What the entries of a host are rendered from, beside their resources.
@@ -43,7 +43,7 @@ pub struct Context<'a> {
     /// What the host's agent reports of itself, if it does.
     pub agent: Option<&'a AgentFacts>,
     /// The credentials of those resources that need some.
-    pub credentials: &'a Granted,
+    pub credentials: &'a CredentialVersions,
 }
 
 /// All that one host's assignment is made from.
@@ -51,8 +51,8 @@ pub struct Context<'a> {
 pub struct Input<'a> {
     /// What entries are rendered from.
     pub context: Context<'a>,
-    /// Every resource that may concern it, with its fate.
-    pub resources: &'a [(Resource<'a>, Fate)],
+    /// Every resource that may concern it, with its lifecycle.
+    pub resources: &'a [(Resource<'a>, Lifecycle)],
     /// Labels of namespaces.
     pub namespaces: &'a NamespaceLabels,
     /// The assignment as it was last written.
@@ -67,7 +67,7 @@ pub struct Input<'a> {
 }
 
 /// For each resource whose mount takes credentials, by UID: their version, or why there are none.
-pub type Granted = BTreeMap<String, Result<String, Refusal>>;
+pub type CredentialVersions = BTreeMap<String, Result<String, Refusal>>;
 
 /// One host's assignment, and what resources have to be told about it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -98,17 +98,19 @@ pub fn assign(input: &Input<'_>) -> Assigned {
         input.previous.iter().map(|e| (e.uid.as_str(), e)).collect();
     let told: BTreeMap<&str, &EntryStatus> =
         input.statuses.iter().map(|s| (s.uid.as_str(), s)).collect();
-    let known: BTreeMap<&str, (Resource<'_>, Fate)> = input
+    let known: BTreeMap<&str, (Resource<'_>, Lifecycle)> = input
         .resources
         .iter()
-        .map(|(r, fate)| (r.uid(), (*r, *fate)))
+        .map(|(r, lifecycle)| (r.uid(), (*r, *lifecycle)))
         .collect();
 
     let mut directives: BTreeMap<&str, (Resource<'_>, Directive)> = BTreeMap::new();
-    for (uid, (resource, fate)) in &known {
+    for (uid, (resource, lifecycle)) in &known {
         let selected = selection(*resource, context.host, input.namespaces);
-        directives.insert(uid, (*resource, directive(*resource, *fate, selected)));
-        if selected == Selection::NotAllowed && matches!(fate, Fate::Live | Fate::Held) {
+        directives.insert(uid, (*resource, directive(*resource, *lifecycle, selected)));
+        if selected == Selection::NotAllowed
+            && matches!(lifecycle, Lifecycle::Live | Lifecycle::Braked)
+        {
             let refusal = not_allowed(*resource, context.called);
             assigned.refused.insert((*uid).to_owned(), refusal);
         }
@@ -197,7 +199,7 @@ impl<'a> Claimant<'a> {
 fn incumbents<'a>(
     before: &BTreeMap<&'a str, &'a Entry>,
     entries: &BTreeMap<&str, Entry>,
-    known: &BTreeMap<&str, (Resource<'a>, Fate)>,
+    known: &BTreeMap<&str, (Resource<'a>, Lifecycle)>,
 ) -> BTreeMap<(Kind, &'a str), Claimant<'a>> {
     let stays = |e: &&&Entry| {
         let now = entries.get(e.uid.as_str());

@@ -206,14 +206,14 @@ pub fn version(uid: &str, resource_version: &str) -> String {
 
 /// What a host's own Secret holds for one resource: its credentials with their version.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Parcel {
+pub struct CredentialEntry {
     /// Version, which the entry of the resource names too.
     pub version: String,
     /// The credentials.
     pub credentials: Credentials,
 }
 
-impl Parcel {
+impl CredentialEntry {
     /// Returns the form that a Secret holds.
     pub fn packed(&self) -> Vec<u8> {
         // Structs of strings always become JSON.
@@ -229,14 +229,14 @@ impl Parcel {
 
 /// The credentials that an agent has at hand, by the UID of the resource.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Keyring {
-    parcels: BTreeMap<String, Parcel>,
+pub struct CredentialStore {
+    parcels: BTreeMap<String, CredentialEntry>,
     /// Why it may lack some, in a sentence.
     pub trouble: Option<String>,
 }
 
-impl Keyring {
-    /// Makes a keyring without credentials.
+impl CredentialStore {
+    /// Makes a store without credentials.
     pub const fn new() -> Self {
         Self {
             parcels: BTreeMap::new(),
@@ -245,7 +245,7 @@ impl Keyring {
     }
 
     /// Takes in the credentials of a resource.
-    pub fn insert(&mut self, uid: String, parcel: Parcel) {
+    pub fn insert(&mut self, uid: String, parcel: CredentialEntry) {
         self.parcels.insert(uid, parcel);
     }
 

@@ -1,12 +1,12 @@
 //! What becomes of a resource's entry on one host, before anything is rendered.
 //!
 //! Whatever keeps, renders or retires an entry is decided here, from the resource's own word (`suspend`,
-//! `deletionPolicy`), from its future ([`Fate`], which the [brake](crate::brake) gives too) and from
+//! `deletionPolicy`), from its future ([`Lifecycle`], which the [brake](crate::brake) gives too) and from
 //! whether it selects the host.
 
 use dockfleet_crds::policy::DeletionPolicy;
 
-use crate::assignment::Fate;
+use crate::assignment::Lifecycle;
 use crate::resource::Resource;
 use crate::select::Selection;
 
@@ -34,18 +34,20 @@ impl Directive {
 }
 
 /// Returns what becomes of the entry of a resource on a host, by how the resource selects it.
-pub fn directive(resource: Resource<'_>, fate: Fate, selection: Selection) -> Directive {
+pub fn directive(resource: Resource<'_>, lifecycle: Lifecycle, selection: Selection) -> Directive {
     use DeletionPolicy::Retain;
-    match (fate, selection) {
-        (Fate::Live | Fate::Held, Selection::Yes) => Directive::Render,
-        (Fate::Live | Fate::Held, Selection::Unknown) => Directive::Keep(Retain),
-        (Fate::Held, Selection::No) => Directive::Keep(resource.deletion()),
-        (Fate::Live, Selection::No) if resource.policies().suspend => {
+    match (lifecycle, selection) {
+        (Lifecycle::Live | Lifecycle::Braked, Selection::Yes) => Directive::Render,
+        (Lifecycle::Live | Lifecycle::Braked, Selection::Unknown) => Directive::Keep(Retain),
+        (Lifecycle::Braked, Selection::No) => Directive::Keep(resource.deletion()),
+        (Lifecycle::Live, Selection::No) if resource.policies().suspend => {
             Directive::Keep(resource.deletion())
         }
-        (Fate::Live, Selection::No) | (Fate::Deleted, _) => Directive::Retire(resource.deletion()),
+        (Lifecycle::Live, Selection::No) | (Lifecycle::Deleted, _) => {
+            Directive::Retire(resource.deletion())
+        }
         // An administrator who closes the host to the namespace frees it, and removes nothing.
-        (Fate::Live | Fate::Held, Selection::NotAllowed) | (Fate::SweptAway, _) => {
+        (Lifecycle::Live | Lifecycle::Braked, Selection::NotAllowed) | (Lifecycle::Cascaded, _) => {
             Directive::Retire(Retain)
         }
     }
@@ -58,7 +60,12 @@ mod tests {
 
     use super::*;
 
-    const FATES: [Fate; 4] = [Fate::Live, Fate::Held, Fate::Deleted, Fate::SweptAway];
+    const FATES: [Lifecycle; 4] = [
+        Lifecycle::Live,
+        Lifecycle::Braked,
+        Lifecycle::Deleted,
+        Lifecycle::Cascaded,
+    ];
     const SELECTIONS: [Selection; 4] = [
         Selection::Yes,
         Selection::No,
@@ -76,17 +83,17 @@ mod tests {
     fn i1_only_a_resource_that_is_deleted_or_selects_the_host_no_longer_permits_a_removal() {
         for suspend in [false, true] {
             let network = network(suspend);
-            for fate in FATES {
+            for lifecycle in FATES {
                 for selection in SELECTIONS {
-                    let directive = directive(Resource::Network(&network), fate, selection);
+                    let directive = directive(Resource::Network(&network), lifecycle, selection);
                     let retires = matches!(directive, Directive::Retire(_));
                     let permits = directive.permission() == DeletionPolicy::Delete;
                     // What is suspended never permits one.
-                    let asked_for = match (fate, selection) {
-                        (Fate::Deleted, _) | (Fate::Live, Selection::No) => !suspend,
+                    let asked_for = match (lifecycle, selection) {
+                        (Lifecycle::Deleted, _) | (Lifecycle::Live, Selection::No) => !suspend,
                         _ => false,
                     };
-                    let case = format!("{fate:?}, {selection:?}, suspend {suspend}");
+                    let case = format!("{lifecycle:?}, {selection:?}, suspend {suspend}");
                     assert_eq!(retires && permits, asked_for, "{case}");
                 }
             }
@@ -96,9 +103,13 @@ mod tests {
     #[test]
     fn what_is_held_or_suspended_stays_on_hosts_that_it_no_longer_selects() {
         let (live, suspended) = (network(false), network(true));
-        let held = directive(Resource::Network(&live), Fate::Held, Selection::No);
+        let held = directive(Resource::Network(&live), Lifecycle::Braked, Selection::No);
         assert_eq!(held, Directive::Keep(DeletionPolicy::Delete));
-        let suspended = directive(Resource::Network(&suspended), Fate::Live, Selection::No);
+        let suspended = directive(
+            Resource::Network(&suspended),
+            Lifecycle::Live,
+            Selection::No,
+        );
         assert_eq!(suspended, Directive::Keep(DeletionPolicy::Retain));
     }
 }

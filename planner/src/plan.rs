@@ -15,7 +15,7 @@ use dockfleet_crds::assignment::{MAX_DIFF, MAX_MESSAGE};
 use dockfleet_crds::{Entry, EntryState, EntryStatus, FieldDiff, Intent, Open, Reason};
 
 use crate::capability::ApiVersion;
-use crate::credentials::Keyring;
+use crate::credentials::CredentialStore;
 use crate::desired::{self, Desired};
 use crate::observed::Observed;
 use crate::record::{Record, Stage};
@@ -26,13 +26,13 @@ pub type Records = BTreeMap<String, Record>;
 
 /// What a plan needs to know of the world beside entries and objects.
 #[derive(Clone, Copy, Debug)]
-pub struct Surroundings<'a> {
+pub struct PlanContext<'a> {
     /// The API version of the engine.
     pub api: ApiVersion,
     /// A text that no other pass of any agent has: identities of new volumes are made from it.
     pub nonce: &'a str,
     /// The credentials that are at hand.
-    pub keyring: &'a Keyring,
+    pub store: &'a CredentialStore,
 }
 
 /// What is to be done about one entry, and how it stands before that.
@@ -113,7 +113,7 @@ pub fn plan(
     entries: &[Entry],
     observed: &Observed,
     records: &Records,
-    around: &Surroundings<'_>,
+    around: &PlanContext<'_>,
 ) -> Vec<Planned> {
     let world = World::new(entries, records, around);
     let mut planned: Vec<(u8, Planned)> = entries

@@ -7,7 +7,7 @@
 mod chain;
 mod http;
 mod metrics;
-mod pulse;
+mod watchdog;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +19,7 @@ pub use http::{Server, ServerError};
 pub use metrics::{
     Counters, Family, Gauges, Histograms, MetricError, Registry, SECONDS, TEXT_FORMAT,
 };
-pub use pulse::Pulse;
+pub use watchdog::Watchdog;
 
 /// How long a call of the API server may take, the client's own repetitions included. Connections through
 /// a VPN die without a word.

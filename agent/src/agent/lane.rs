@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use dockfleet_crds::assignment::Kind;
 use dockfleet_crds::{Entry, EntryState, EntryStatus, Reason};
-use dockfleet_planner::credentials::Keyring;
+use dockfleet_planner::credentials::CredentialStore;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -16,7 +16,7 @@ use crate::effect::Effects;
 use crate::engine::Engine;
 use crate::journal::{Ledger, Snapshot};
 use crate::metrics::{Metrics, PassResult};
-use crate::pass::{self, PassReport, Work};
+use crate::pass::{self, PassReport, PassRun};
 use crate::retry::{Backoff, around};
 
 /// Events can be lost, so the engine is looked at this often without one.
@@ -71,7 +71,7 @@ pub(super) struct Pass {
     engine: Arc<Engine>,
     ledger: Arc<Ledger>,
     snapshot: Option<Arc<Snapshot>>,
-    keyring: Arc<Keyring>,
+    store: Arc<CredentialStore>,
     effects: Effects,
     paused: Option<String>,
     before: Vec<EntryStatus>,
@@ -84,7 +84,7 @@ pub(super) struct Shared<'a> {
     pub(super) engine: &'a Arc<Engine>,
     pub(super) ledger: &'a Arc<Ledger>,
     pub(super) snapshot: Option<&'a Arc<Snapshot>>,
-    pub(super) keyring: Arc<Keyring>,
+    pub(super) store: Arc<CredentialStore>,
     pub(super) effects: &'a Effects,
     /// Why nothing may be changed, if so.
     pub(super) paused: Option<&'a str>,
@@ -94,11 +94,11 @@ pub(super) struct Shared<'a> {
 impl Pass {
     pub(super) async fn run(self) -> PassReport {
         let entries = entries_of(self.snapshot.as_ref(), self.kind);
-        let work = Work {
+        let work = PassRun {
             engine: &self.engine,
             kind: self.kind,
             entries,
-            keyring: &self.keyring,
+            store: &self.store,
             effects: &self.effects,
             paused: self.paused.as_deref(),
             stop: &self.stop,
@@ -184,7 +184,7 @@ impl Lane {
             engine: Arc::clone(shared.engine),
             ledger: Arc::clone(shared.ledger),
             snapshot: shared.snapshot.cloned(),
-            keyring: Arc::clone(&shared.keyring),
+            store: Arc::clone(&shared.store),
             effects: shared.effects.clone(),
             paused: shared.paused.map(str::to_owned),
             before: before.unwrap_or_default(),

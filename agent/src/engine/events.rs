@@ -11,7 +11,7 @@ use super::{Engine, EngineError};
 
 /// Something that happened on an engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Happening {
+pub enum EngineEvent {
     /// A network or a volume came or went.
     Object,
     /// A container let go of something: only what waits for that has to look.
@@ -21,7 +21,7 @@ pub enum Happening {
 impl Engine {
     /// Returns what happens on the engine from now on. The stream ends with the connection, and may
     /// be silent for ever on one that is dead: whoever listens opens it again now and then.
-    pub fn events(&self) -> impl Stream<Item = Result<Happening, EngineError>> + Send + use<> {
+    pub fn events(&self) -> impl Stream<Item = Result<EngineEvent, EngineError>> + Send + use<> {
         self.calls
             .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let filters = HashMap::from([
@@ -41,15 +41,15 @@ impl Engine {
     }
 }
 
-fn happening(event: &EventMessage) -> Option<Happening> {
+fn happening(event: &EventMessage) -> Option<EngineEvent> {
     let action = event.action.as_deref().unwrap_or_default();
     match (event.typ?, action) {
         (
             EventMessageTypeEnum::NETWORK | EventMessageTypeEnum::VOLUME,
             "create" | "destroy" | "remove",
-        ) => Some(Happening::Object),
+        ) => Some(EngineEvent::Object),
         (EventMessageTypeEnum::NETWORK, "disconnect")
-        | (EventMessageTypeEnum::CONTAINER, "die" | "destroy") => Some(Happening::Release),
+        | (EventMessageTypeEnum::CONTAINER, "die" | "destroy") => Some(EngineEvent::Release),
         _ => None,
     }
 }
@@ -58,17 +58,17 @@ fn happening(event: &EventMessage) -> Option<Happening> {
 mod tests {
     use serde_json::json;
 
-    use super::{Happening, happening};
+    use super::{EngineEvent, happening};
 
     #[test]
     fn only_what_can_matter_is_told() {
         let told = |typ: &str, action: &str| {
             happening(&serde_json::from_value(json!({"Type": typ, "Action": action})).unwrap())
         };
-        assert_eq!(told("network", "destroy"), Some(Happening::Object));
-        assert_eq!(told("volume", "create"), Some(Happening::Object));
-        assert_eq!(told("network", "disconnect"), Some(Happening::Release));
-        assert_eq!(told("container", "die"), Some(Happening::Release));
+        assert_eq!(told("network", "destroy"), Some(EngineEvent::Object));
+        assert_eq!(told("volume", "create"), Some(EngineEvent::Object));
+        assert_eq!(told("network", "disconnect"), Some(EngineEvent::Release));
+        assert_eq!(told("container", "die"), Some(EngineEvent::Release));
         assert_eq!(told("container", "create"), None);
         assert_eq!(told("network", "connect"), None);
     }

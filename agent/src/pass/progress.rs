@@ -16,14 +16,14 @@ pub struct Progress {
     /// Name of the object on the host.
     pub object: String,
     /// What is done to it.
-    pub doing: Doing,
+    pub doing: Operation,
     /// How far that is: nothing while it goes on, then the result in a sentence where it failed.
     pub result: Option<Result<(), String>>,
 }
 
 /// What is done to an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Doing {
+pub enum Operation {
     /// It is made.
     Create,
     /// It is removed and made anew.
@@ -32,7 +32,7 @@ pub enum Doing {
     Remove,
 }
 
-impl Doing {
+impl Operation {
     /// Returns the action in one word.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -53,7 +53,7 @@ impl Doing {
 }
 
 impl Progress {
-    pub(super) fn begin(entry: &Entry, kind: Kind, doing: Doing, object: &str) -> Self {
+    pub(super) fn begin(entry: &Entry, kind: Kind, doing: Operation, object: &str) -> Self {
         Self {
             uid: entry.uid.clone(),
             kind,

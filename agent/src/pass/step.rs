@@ -6,7 +6,7 @@ use dockfleet_planner::credentials::Credentials;
 use dockfleet_planner::desired::Desired;
 use dockfleet_planner::plan::{Planned, Step};
 
-use super::{Doing, Progress, Work};
+use super::{Operation, PassRun, Progress};
 use crate::effect::Effect;
 use crate::engine::{Engine, EngineError};
 
@@ -23,7 +23,7 @@ pub(super) async fn is_free(engine: &Engine, kind: Kind, step: &Step) -> Result<
     }
 }
 
-impl Work<'_> {
+impl PassRun<'_> {
     /// Does a step. Returns whether the engine may have changed, and how it went.
     pub(super) async fn step<P: FnMut(&Progress) + ?Sized>(
         &self,
@@ -32,7 +32,8 @@ impl Work<'_> {
         progress: &mut P,
     ) -> (bool, Result<(), EngineError>) {
         // Nothing is planned for an entry of a kind that is not known.
-        let (Some((doing, object)), Some(kind)) = (Doing::of(&planned.step), entry.kind.known())
+        let (Some((doing, object)), Some(kind)) =
+            (Operation::of(&planned.step), entry.kind.known())
         else {
             return (false, Ok(()));
         };
@@ -85,7 +86,7 @@ impl Work<'_> {
         let Some(version) = &volume.credentials else {
             return Ok(None);
         };
-        let found = self.keyring.get(&entry.uid, version);
+        let found = self.store.get(&entry.uid, version);
         let lacking = || EngineError::Refused(format!("{} lacks its credentials", volume.name));
         found.map(Some).ok_or_else(lacking)
     }
@@ -138,7 +139,7 @@ impl Work<'_> {
 fn log(
     entry: &Entry,
     planned: &Planned,
-    doing: Doing,
+    doing: Operation,
     object: &str,
     result: &Result<(), EngineError>,
 ) {

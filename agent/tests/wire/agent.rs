@@ -11,9 +11,9 @@ use serde_json::json;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::bench::{network, tombstone, volume};
 use crate::cluster::Cluster;
 use crate::fake::{Fake, Fault};
+use crate::test_host::{network, tombstone, volume};
 
 pub(crate) struct Running {
     stop: CancellationToken,

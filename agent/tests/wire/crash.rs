@@ -9,14 +9,14 @@ use dockfleet_agent::effect::Effects;
 use dockfleet_agent::journal::Journal;
 use dockfleet_agent::pass;
 use dockfleet_crds::{Entry, EntryState};
-use dockfleet_planner::credentials::Keyring;
+use dockfleet_planner::credentials::CredentialStore;
 use dockfleet_planner::desired::Behaviour;
 use futures::FutureExt;
 
-use crate::bench::{Bench, changed_network, network, tombstone, volume};
+use crate::test_host::{TestHost, changed_network, network, tombstone, volume};
 
 /// Ends a pass by a panic after the n-th effect, as an abort would, and returns whether it came so far.
-async fn crashes(bench: &mut Bench, entries: &[Entry], after: usize) -> bool {
+async fn crashes(host: &mut TestHost, entries: &[Entry], after: usize) -> bool {
     let count = Arc::new(AtomicUsize::new(0));
     let effects = Effects::new(move |_| {
         assert!(
@@ -25,38 +25,38 @@ async fn crashes(bench: &mut Bench, entries: &[Entry], after: usize) -> bool {
         );
     });
     let mut silent = |_: &pass::Progress| {};
-    let keyring = Keyring::new();
+    let store = CredentialStore::new();
     let pass = pass::pass(
-        &bench.engine,
-        &mut bench.journal,
+        &host.engine,
+        &mut host.journal,
         entries,
-        &keyring,
+        &store,
         &effects,
         &mut silent,
     );
     let crashed = AssertUnwindSafe(pass).catch_unwind().await.is_err();
     if crashed {
-        restart(bench);
+        restart(host);
     }
     crashed
 }
 
-fn restart(bench: &mut Bench) {
+fn restart(host: &mut TestHost) {
     // The lock goes with the journal that was open, so that one has to go first.
     let elsewhere = tempfile::tempdir().unwrap();
-    bench.journal = Journal::open(elsewhere.path()).unwrap();
-    bench.journal = Journal::open(bench.folder.path()).unwrap();
+    host.journal = Journal::open(elsewhere.path()).unwrap();
+    host.journal = Journal::open(host.folder.path()).unwrap();
 }
 
 #[tokio::test]
 async fn every_crash_point_of_creates_is_repaired() {
     let entries = [network("a"), volume("b")];
     for after in 1.. {
-        let mut bench = Bench::new().await;
-        let crashed = crashes(&mut bench, &entries, after).await;
-        bench.settle(&entries).await;
+        let mut host = TestHost::new().await;
+        let crashed = crashes(&mut host, &entries, after).await;
+        host.settle(&entries).await;
         assert_eq!(
-            (bench.fake.networks().len(), bench.fake.volumes().len()),
+            (host.fake.networks().len(), host.fake.volumes().len()),
             (1, 1),
             "{after}"
         );
@@ -81,22 +81,22 @@ async fn every_crash_point_of_a_removal_and_a_replacement_is_repaired() {
     let changed = changed_network("c", policy, &[("com.docker.network.driver.mtu", "1400")]);
     let new = [tombstone(&old[0]), tombstone(&old[1]), changed];
     for after in 1.. {
-        let mut bench = Bench::new().await;
-        bench.settle(&old).await;
-        let crashed = crashes(&mut bench, &new, after).await;
-        let report = bench.pass(&new).await;
+        let mut host = TestHost::new().await;
+        host.settle(&old).await;
+        let crashed = crashes(&mut host, &new, after).await;
+        let report = host.pass(&new).await;
         let done = |state| matches!(state, Some(EntryState::Ready | EntryState::Gone));
         assert!(
             report.statuses.iter().all(|s| done(s.state.known())),
             "{after}: {report:?}"
         );
-        let networks = bench.fake.networks();
+        let networks = host.fake.networks();
         assert_eq!(networks.len(), 1, "{after}");
         assert_eq!(
             networks[0]["Options"]["com.docker.network.driver.mtu"],
             "1400"
         );
-        assert_eq!(bench.fake.volumes().len(), 0, "{after}");
+        assert_eq!(host.fake.volumes().len(), 0, "{after}");
         if !crashed {
             return;
         }

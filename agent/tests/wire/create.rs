@@ -3,23 +3,22 @@
 use dockfleet_crds::{EntryState, Reason};
 use dockfleet_planner::record::Stage;
 
-use crate::bench::{Bench, changed_network, network, told, volume, volume_with};
 use crate::fake::Fault;
+use crate::test_host::{TestHost, changed_network, network, told, volume, volume_with};
 
 #[tokio::test]
 async fn the_intents_of_a_pass_are_durable_before_its_first_create() {
-    let mut bench = Bench::new().await;
-    let report = bench.pass(&[network("a"), network("b")]).await;
+    let mut host = TestHost::new().await;
+    let report = host.pass(&[network("a"), network("b")]).await;
     assert_eq!(report.changed, 2);
     assert_eq!(
-        bench.fake.changes(),
+        host.fake.changes(),
         ["POST /networks/create", "POST /networks/create"]
     );
     let intents = vec!["a Creating".to_owned(), "b Creating".to_owned()];
-    assert_eq!(bench.fake.stages(), [intents.clone(), intents]);
+    assert_eq!(host.fake.stages(), [intents.clone(), intents]);
     assert!(
-        bench
-            .journal
+        host.journal
             .records()
             .values()
             .all(|r| r.stage == Stage::Owned && r.was_ready)
@@ -34,35 +33,33 @@ async fn old_engines_are_asked_to_look_for_duplicates_and_new_ones_are_not() {
         ("1.44", false),
         ("1.56", false),
     ] {
-        let mut bench = Bench::with(api).await;
-        bench.settle(&[network("a")]).await;
-        let sent = bench.fake.networks()[0].get("CheckDuplicate").is_some();
+        let mut host = TestHost::with(api).await;
+        host.settle(&[network("a")]).await;
+        let sent = host.fake.networks()[0].get("CheckDuplicate").is_some();
         assert_eq!(sent, asked, "API {api}");
     }
 }
 
 #[tokio::test]
 async fn a_volume_that_was_made_without_its_options_is_not_called_ready() {
-    let mut bench = Bench::new().await;
-    bench
-        .fake
+    let mut host = TestHost::new().await;
+    host.fake
         .fault("POST /volumes/create", Fault::WithoutOptions);
     let entries = [volume_with("a", &[("type", "tmpfs"), ("device", "tmpfs")])];
-    let report = bench.pass(&entries).await;
+    let report = host.pass(&entries).await;
     let (state, reason, message) = told(&report, "a");
     assert_eq!(
         (state, reason),
         (EntryState::Drifted, Some(Reason::Drifted))
     );
     assert!(message.contains("options[device]"), "{message}");
-    assert_eq!(bench.fake.changes(), ["POST /volumes/create"]);
+    assert_eq!(host.fake.changes(), ["POST /volumes/create"]);
 }
 
 #[tokio::test]
 async fn a_network_that_was_made_otherwise_is_not_replaced_for_ever() {
-    let mut bench = Bench::new().await;
-    bench
-        .fake
+    let mut host = TestHost::new().await;
+    host.fake
         .fault("POST /networks/create", Fault::WithoutOptions);
     let policy = dockfleet_planner::desired::Behaviour {
         update_when_unused: true,
@@ -73,74 +70,74 @@ async fn a_network_that_was_made_otherwise_is_not_replaced_for_ever() {
         policy,
         &[("com.docker.network.driver.mtu", "1400")],
     )];
-    let report = bench.pass(&entries).await;
+    let report = host.pass(&entries).await;
     assert_eq!(told(&report, "a").0, EntryState::Drifted);
-    assert_eq!(bench.fake.changes(), ["POST /networks/create"]);
+    assert_eq!(host.fake.changes(), ["POST /networks/create"]);
 }
 
 #[tokio::test]
 async fn a_create_that_made_nothing_is_not_repeated_without_end() {
-    let mut bench = Bench::new().await;
-    bench.fake.fault("POST /networks/create", Fault::Ignored);
-    let report = bench.pass(&[network("a")]).await;
+    let mut host = TestHost::new().await;
+    host.fake.fault("POST /networks/create", Fault::Ignored);
+    let report = host.pass(&[network("a")]).await;
     assert_eq!(told(&report, "a").0, EntryState::Pending);
-    assert_eq!(bench.fake.changes().len(), 3);
+    assert_eq!(host.fake.changes().len(), 3);
     assert_eq!(report.unfinished, 1);
 }
 
 #[tokio::test]
 async fn a_network_that_somebody_made_just_before_is_a_conflict() {
     for (api, fault) in [("1.52", Fault::Raced), ("1.41", Fault::Raced)] {
-        let mut bench = Bench::with(api).await;
-        bench.fake.fault("POST /networks/create", fault);
-        let report = bench.pass(&[network("a")]).await;
+        let mut host = TestHost::with(api).await;
+        host.fake.fault("POST /networks/create", fault);
+        let report = host.pass(&[network("a")]).await;
         let (state, reason, _) = told(&report, "a");
         assert_eq!(
             (state, reason),
             (EntryState::Failed, Some(Reason::Conflict))
         );
-        assert_eq!(bench.fake.changes(), ["POST /networks/create"]);
-        assert_eq!(bench.fake.networks().len(), 1);
+        assert_eq!(host.fake.changes(), ["POST /networks/create"]);
+        assert_eq!(host.fake.networks().len(), 1);
     }
 }
 
 #[tokio::test]
 async fn a_silent_duplicate_is_told_and_none_of_the_two_is_removed() {
-    let mut bench = Bench::with("1.41").await;
-    bench.fake.fault("POST /networks/create", Fault::Duplicated);
-    let report = bench.pass(&[network("a")]).await;
+    let mut host = TestHost::with("1.41").await;
+    host.fake.fault("POST /networks/create", Fault::Duplicated);
+    let report = host.pass(&[network("a")]).await;
     let (state, reason, message) = told(&report, "a");
     assert_eq!(
         (state, reason),
         (EntryState::Failed, Some(Reason::Conflict))
     );
     assert!(message.contains("2 networks named a"), "{message}");
-    assert_eq!(bench.fake.changes(), ["POST /networks/create"]);
-    assert_eq!(bench.fake.networks().len(), 2);
+    assert_eq!(host.fake.changes(), ["POST /networks/create"]);
+    assert_eq!(host.fake.networks().len(), 2);
 }
 
 #[tokio::test]
 async fn a_volume_that_somebody_made_just_before_is_a_conflict() {
-    let mut bench = Bench::new().await;
-    bench.fake.fault("POST /volumes/create", Fault::Raced);
-    let report = bench.pass(&[volume("a")]).await;
+    let mut host = TestHost::new().await;
+    host.fake.fault("POST /volumes/create", Fault::Raced);
+    let report = host.pass(&[volume("a")]).await;
     let (state, reason, _) = told(&report, "a");
     assert_eq!(
         (state, reason),
         (EntryState::Failed, Some(Reason::Conflict))
     );
-    assert_eq!(bench.fake.changes(), ["POST /volumes/create"]);
-    assert_eq!(bench.fake.volumes().len(), 1);
+    assert_eq!(host.fake.changes(), ["POST /volumes/create"]);
+    assert_eq!(host.fake.volumes().len(), 1);
 }
 
 #[tokio::test]
 async fn a_refusal_is_told_in_the_engines_words_and_blocks_nobody() {
-    let mut bench = Bench::new().await;
-    bench.fake.fault(
+    let mut host = TestHost::new().await;
+    host.fake.fault(
         "POST /networks/create",
         Fault::Status(500, "invalid CIDR address: x"),
     );
-    let report = bench.pass(&[network("a"), volume("b")]).await;
+    let report = host.pass(&[network("a"), volume("b")]).await;
     let (state, reason, message) = told(&report, "a");
     assert_eq!(
         (state, reason),
@@ -153,9 +150,9 @@ async fn a_refusal_is_told_in_the_engines_words_and_blocks_nobody() {
 
 #[tokio::test]
 async fn a_network_is_told_that_only_half_of_the_engine_knows() {
-    let mut bench = Bench::new().await;
-    bench.pass(&[network("a")]).await;
-    let id = bench.fake.networks()[0]["Id"].as_str().unwrap().to_owned();
+    let mut host = TestHost::new().await;
+    host.pass(&[network("a")]).await;
+    let id = host.fake.networks()[0]["Id"].as_str().unwrap().to_owned();
     let refusal = |rival: &str| -> &'static str {
         let text = format!(
             "cannot create network {:f<64} (br-f): conflicts with network {rival} (br-1): networks \
@@ -167,8 +164,8 @@ async fn a_network_is_told_that_only_half_of_the_engine_knows() {
     let phantom = format!("{:0<64}", "787fbb25c79d");
     for (rival, told_of) in [(id.as_str(), false), (phantom.as_str(), true)] {
         let fault = Fault::Status(403, refusal(rival));
-        bench.fake.fault("POST /networks/create", fault);
-        let report = bench.pass(&[network("a"), network("b")]).await;
+        host.fake.fault("POST /networks/create", fault);
+        let report = host.pass(&[network("a"), network("b")]).await;
         let (_, reason, message) = told(&report, "b");
         assert_eq!(reason, Some(Reason::EngineRefused));
         let half = "killed while it made network 787fbb25c79d, which it does not list";

@@ -2,11 +2,11 @@
 
 use dockfleet_crds::assignment::Kind;
 use dockfleet_crds::{Entry, EntryState, Reason};
-use dockfleet_planner::credentials::{Credentials, Parcel};
+use dockfleet_planner::credentials::{CredentialEntry, Credentials};
 use dockfleet_planner::desired::DesiredVolume;
 
-use crate::bench::{Bench, entry, told};
 use crate::fake::Fault;
+use crate::test_host::{TestHost, entry, told};
 
 const PASSWORD: &str = "zaunkoenig \"0815\"";
 
@@ -27,11 +27,11 @@ fn share() -> Entry {
     entry(Kind::DockerVolume, "a", &desired)
 }
 
-fn parcel() -> Parcel {
+fn parcel() -> CredentialEntry {
     let o = format!("username=u,password={PASSWORD}");
     let pair = |(k, v): (&str, &str)| (k.to_owned(), v.to_owned());
     let mut options = [("type", "cifs"), ("o", o.as_str())].map(pair).into();
-    Parcel {
+    CredentialEntry {
         version: "v1".to_owned(),
         credentials: Credentials::take_out(&mut options).unwrap(),
     }
@@ -39,52 +39,51 @@ fn parcel() -> Parcel {
 
 #[tokio::test]
 async fn a_share_waits_for_its_credentials_and_is_made_with_them() {
-    let mut bench = Bench::new().await;
-    let report = bench.pass(&[share()]).await;
+    let mut host = TestHost::new().await;
+    let report = host.pass(&[share()]).await;
     let (state, reason, _) = told(&report, "a");
     assert_eq!(
         (state, reason),
         (EntryState::Pending, Some(Reason::CredentialsMissing))
     );
-    assert_eq!(bench.fake.changes(), Vec::<String>::new());
-    assert!(bench.journal.records().is_empty());
-    bench.keyring.insert("uid-a".to_owned(), parcel());
-    bench.settle(&[share()]).await;
-    let made = bench.fake.volumes();
+    assert_eq!(host.fake.changes(), Vec::<String>::new());
+    assert!(host.journal.records().is_empty());
+    host.store.insert("uid-a".to_owned(), parcel());
+    host.settle(&[share()]).await;
+    let made = host.fake.volumes();
     assert_eq!(
         made[0]["Options"]["o"],
         format!("addr=nas,rw,username=u,password={PASSWORD}")
     );
     // Seen once, it is known without them.
-    let record = &bench.journal.records()["uid-a"];
+    let record = &host.journal.records()["uid-a"];
     assert_eq!(record.credentials.as_deref(), Some("v1"));
-    bench.keyring = dockfleet_planner::credentials::Keyring::new();
-    bench.settle(&[share()]).await;
+    host.store = dockfleet_planner::credentials::CredentialStore::new();
+    host.settle(&[share()]).await;
 }
 
 /// Invariant 9.
 #[tokio::test]
 async fn i9_an_engine_that_echoes_a_password_is_not_repeated() {
-    let mut bench = Bench::new().await;
-    bench.keyring.insert("uid-a".to_owned(), parcel());
+    let mut host = TestHost::new().await;
+    host.store.insert("uid-a".to_owned(), parcel());
     for (status, text) in [
         (400, "bad secret zaunkoenig \"0815\" for //nas/a"),
         (500, "invalid option: \"zaunkoenig \\\"0815\\\"\""),
         (500, "mount: o=addr=nas,password=zaunkoenig \"0815\",rw"),
         (503, "zaunkoenig \"0815\""),
     ] {
-        bench
-            .fake
+        host.fake
             .fault("POST /volumes/create", Fault::Status(status, text));
-        let report = bench.pass(&[share()]).await;
+        let report = host.pass(&[share()]).await;
         let (_, _, message) = told(&report, "a");
         assert!(!message.contains("zaunkoenig"), "{message}");
         assert!(message.contains('…'), "{message}");
         assert!(!format!("{report:?}").contains("zaunkoenig"));
-        bench.fake.heal();
+        host.fake.heal();
     }
-    let journal = std::fs::read(bench.folder.path().join("journal.db")).unwrap();
-    let log = std::fs::read(bench.folder.path().join("journal.db-wal")).unwrap_or_default();
+    let journal = std::fs::read(host.folder.path().join("journal.db")).unwrap();
+    let log = std::fs::read(host.folder.path().join("journal.db-wal")).unwrap_or_default();
     for bytes in [journal, log] {
         let found = bytes.windows(10).any(|w| w == b"zaunkoenig");
         assert!(!found, "the journal has it");

@@ -5,8 +5,8 @@ use dockfleet_agent::engine::EngineError;
 use dockfleet_crds::{EntryState, Reason};
 use dockfleet_planner::record::Stage;
 
-use crate::bench::{Bench, network, told, tombstone, volume};
 use crate::fake::Fault;
+use crate::test_host::{TestHost, network, told, tombstone, volume};
 
 const ALL: [Fault; 4] = [
     Fault::Status(500, "boom"),
@@ -28,11 +28,11 @@ fn of_a_step(fault: &Fault) -> Reason {
 #[tokio::test]
 async fn a_list_that_cannot_be_read_changes_nothing_of_its_kind() {
     for fault in ALL {
-        let mut bench = Bench::new().await;
+        let mut host = TestHost::new().await;
         let entries = [network("a"), volume("b")];
-        bench.settle(&entries).await;
-        bench.fake.fault("GET /networks", fault.clone());
-        let report = bench
+        host.settle(&entries).await;
+        host.fake.fault("GET /networks", fault.clone());
+        let report = host
             .pass(&[tombstone(&network("a")), network("new"), volume("b")])
             .await;
         for name in ["a", "new"] {
@@ -41,42 +41,42 @@ async fn a_list_that_cannot_be_read_changes_nothing_of_its_kind() {
             assert_eq!((state, reason), unknown, "{fault:?}");
         }
         assert_eq!(told(&report, "b").0, EntryState::Ready, "{fault:?}");
-        assert_eq!(bench.fake.changes(), Vec::<String>::new(), "{fault:?}");
+        assert_eq!(host.fake.changes(), Vec::<String>::new(), "{fault:?}");
         assert_eq!(report.engine_failures.len(), 1);
-        bench.fake.heal();
-        bench.settle(&entries).await;
+        host.fake.heal();
+        host.settle(&entries).await;
     }
 }
 
 #[tokio::test]
 async fn volumes_that_cannot_be_listed_are_not_lost() {
     for fault in ALL {
-        let mut bench = Bench::new().await;
-        bench.settle(&[volume("a")]).await;
-        bench.fake.fault("GET /volumes", fault);
-        let report = bench.pass(&[volume("a")]).await;
+        let mut host = TestHost::new().await;
+        host.settle(&[volume("a")]).await;
+        host.fake.fault("GET /volumes", fault);
+        let report = host.pass(&[volume("a")]).await;
         assert_eq!(told(&report, "a").1, Some(Reason::EngineUnreachable));
-        assert_eq!(bench.fake.changes(), Vec::<String>::new());
+        assert_eq!(host.fake.changes(), Vec::<String>::new());
     }
 }
 
 #[tokio::test]
 async fn a_create_that_fails_is_looked_at_and_not_doubled() {
     for fault in ALL {
-        let mut bench = Bench::new().await;
-        bench.fake.fault("POST /networks/create", fault.clone());
-        let report = bench.pass(&[network("a"), volume("b")]).await;
+        let mut host = TestHost::new().await;
+        host.fake.fault("POST /networks/create", fault.clone());
+        let report = host.pass(&[network("a"), volume("b")]).await;
         let (state, reason, _) = told(&report, "a");
         let failed = (EntryState::Failed, Some(of_a_step(&fault)));
         assert_eq!((state, reason), failed, "{fault:?}");
         assert_eq!(told(&report, "b").0, EntryState::Ready);
-        let mut changes = bench.fake.changes();
+        let mut changes = host.fake.changes();
         changes.sort();
         assert_eq!(changes, ["POST /networks/create", "POST /volumes/create"]);
-        assert_eq!(bench.journal.records()["uid-a"].stage, Stage::Creating);
-        bench.fake.heal();
-        bench.settle(&[network("a"), volume("b")]).await;
-        assert_eq!(bench.fake.networks().len(), 1);
+        assert_eq!(host.journal.records()["uid-a"].stage, Stage::Creating);
+        host.fake.heal();
+        host.settle(&[network("a"), volume("b")]).await;
+        assert_eq!(host.fake.networks().len(), 1);
     }
 }
 
@@ -89,42 +89,42 @@ async fn a_removal_that_fails_is_told_and_tried_again() {
         Fault::Status(503, "network id-a not found"),
         Fault::Hang,
     ] {
-        let mut bench = Bench::new().await;
-        bench.settle(&[network("a"), volume("b")]).await;
-        bench.fake.fault("DELETE /networks", fault.clone());
+        let mut host = TestHost::new().await;
+        host.settle(&[network("a"), volume("b")]).await;
+        host.fake.fault("DELETE /networks", fault.clone());
         let goes = [tombstone(&network("a")), tombstone(&volume("b"))];
-        let report = bench.pass(&goes).await;
+        let report = host.pass(&goes).await;
         assert_eq!(told(&report, "a").1, Some(of_a_step(&fault)), "{fault:?}");
         assert_eq!(told(&report, "b").0, EntryState::Gone);
-        assert_eq!(bench.fake.changes().len(), 2, "each is tried once");
-        assert_eq!(bench.journal.records()["uid-a"].stage, Stage::Removing);
-        bench.fake.heal();
-        assert_eq!(told(&bench.pass(&goes).await, "a").0, EntryState::Gone);
+        assert_eq!(host.fake.changes().len(), 2, "each is tried once");
+        assert_eq!(host.journal.records()["uid-a"].stage, Stage::Removing);
+        host.fake.heal();
+        assert_eq!(told(&host.pass(&goes).await, "a").0, EntryState::Gone);
     }
 }
 
 #[tokio::test]
 async fn a_404_that_is_not_about_the_object_does_not_mean_gone() {
-    let mut bench = Bench::new().await;
-    bench.settle(&[volume("a")]).await;
-    bench.fake.fault(
+    let mut host = TestHost::new().await;
+    host.settle(&[volume("a")]).await;
+    host.fake.fault(
         "DELETE /volumes",
         Fault::Status(404, "get a: plugin \"x\" not found"),
     );
-    let report = bench.pass(&[tombstone(&volume("a"))]).await;
+    let report = host.pass(&[tombstone(&volume("a"))]).await;
     assert_eq!(told(&report, "a").1, Some(Reason::EngineRefused));
-    assert_eq!(bench.journal.records()["uid-a"].stage, Stage::Removing);
+    assert_eq!(host.journal.records()["uid-a"].stage, Stage::Removing);
 }
 
 #[tokio::test]
 async fn errors_say_what_was_asked_and_what_came() {
-    let bench = Bench::new().await;
-    bench.fake.fault("GET /networks", Fault::Hang);
-    bench.fake.fault(
+    let host = TestHost::new().await;
+    host.fake.fault("GET /networks", Fault::Hang);
+    host.fake.fault(
         "GET /volumes",
         Fault::Status(500, "o=addr=h,password=hunter2,ro"),
     );
-    let seen = bench.engine.observe().await;
+    let seen = host.engine.observe().await;
     let told: Vec<String> = seen.failures.iter().map(EngineError::sentence).collect();
     assert_eq!(
         told,
@@ -133,8 +133,8 @@ async fn errors_say_what_was_asked_and_what_came() {
             "listing volumes failed: status 500: o=addr=h,password=…,ro"
         ]
     );
-    std::fs::remove_file(bench.fake.socket()).unwrap();
-    let gone = dockfleet_agent::engine::Engine::connect(&bench.fake.endpoint())
+    std::fs::remove_file(host.fake.socket()).unwrap();
+    let gone = dockfleet_agent::engine::Engine::connect(&host.fake.endpoint())
         .await
         .unwrap_err();
     let connection = matches!(
@@ -149,11 +149,11 @@ async fn errors_say_what_was_asked_and_what_came() {
 
 #[tokio::test]
 async fn a_journal_that_cannot_be_written_stops_every_step() {
-    let mut bench = Bench::new().await;
-    bench.settle(&[network("a")]).await;
+    let mut host = TestHost::new().await;
+    host.settle(&[network("a")]).await;
     // A reader has everything but the right to write.
-    bench.journal = dockfleet_agent::journal::Journal::read_only(bench.folder.path()).unwrap();
-    let report = bench.pass(&[tombstone(&network("a")), volume("b")]).await;
+    host.journal = dockfleet_agent::journal::Journal::read_only(host.folder.path()).unwrap();
+    let report = host.pass(&[tombstone(&network("a")), volume("b")]).await;
     for name in ["a", "b"] {
         let (state, reason, _) = told(&report, name);
         assert_eq!(
@@ -162,5 +162,5 @@ async fn a_journal_that_cannot_be_written_stops_every_step() {
         );
     }
     assert!(report.journal_failure.is_some());
-    assert_eq!(bench.fake.changes(), Vec::<String>::new());
+    assert_eq!(host.fake.changes(), Vec::<String>::new());
 }

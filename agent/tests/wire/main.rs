@@ -10,7 +10,6 @@
 )]
 
 mod agent;
-mod bench;
 mod cluster;
 mod crash;
 mod create;
@@ -19,4 +18,5 @@ mod fake;
 mod faults;
 mod quiet;
 mod remove;
+mod test_host;
 mod unanswered;

@@ -3,30 +3,30 @@
 use dockfleet_agent::effect::Effects;
 use dockfleet_agent::pass;
 use dockfleet_crds::EntryState;
-use dockfleet_planner::credentials::Keyring;
+use dockfleet_planner::credentials::CredentialStore;
 
-use crate::bench::{Bench, network, volume};
+use crate::test_host::{TestHost, network, volume};
 
 #[tokio::test]
 async fn a_pass_without_changes_makes_two_calls_and_writes_nothing() {
-    let mut bench = Bench::new().await;
+    let mut host = TestHost::new().await;
     let entries = [network("a"), network("b"), volume("c")];
-    bench.settle(&entries).await;
+    host.settle(&entries).await;
     let written = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
     let count = written.clone();
     let effects = Effects::new(move |_| {
         count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     });
     let report = pass::pass(
-        &bench.engine,
-        &mut bench.journal,
+        &host.engine,
+        &mut host.journal,
         &entries,
-        &Keyring::new(),
+        &CredentialStore::new(),
         &effects,
         &mut |_| {},
     )
     .await;
-    let mut calls = bench.fake.calls();
+    let mut calls = host.fake.calls();
     calls.sort();
     assert_eq!(calls, ["GET /networks", "GET /volumes"]);
     assert_eq!(
@@ -38,12 +38,12 @@ async fn a_pass_without_changes_makes_two_calls_and_writes_nothing() {
 
 #[tokio::test]
 async fn a_preview_changes_nothing() {
-    let bench = Bench::new().await;
+    let host = TestHost::new().await;
     let planned = pass::preview(
-        &bench.engine,
-        &bench.journal,
+        &host.engine,
+        &host.journal,
         &[network("a"), volume("b")],
-        &Keyring::new(),
+        &CredentialStore::new(),
     )
     .await
     .unwrap();
@@ -53,15 +53,15 @@ async fn a_preview_changes_nothing() {
             .iter()
             .all(|p| p.status.state == EntryState::Pending)
     );
-    assert_eq!(bench.fake.changes(), Vec::<String>::new());
-    assert!(bench.journal.records().is_empty());
+    assert_eq!(host.fake.changes(), Vec::<String>::new());
+    assert!(host.journal.records().is_empty());
 }
 
 #[tokio::test]
 async fn connecting_is_one_call() {
-    let bench = Bench::new().await;
-    drop(bench.fake.connect().await);
-    assert_eq!(bench.fake.calls(), ["GET /version"]);
+    let host = TestHost::new().await;
+    drop(host.fake.connect().await);
+    assert_eq!(host.fake.calls(), ["GET /version"]);
 }
 
 #[tokio::test]

@@ -4,19 +4,16 @@ use dockfleet_crds::{EntryState, Reason};
 use dockfleet_planner::desired::Behaviour;
 use serde_json::json;
 
-use crate::bench::{Bench, changed_network, network, told, tombstone, volume};
 use crate::fake::Fault;
+use crate::test_host::{TestHost, changed_network, network, told, tombstone, volume};
 
 #[tokio::test]
 async fn a_tombstone_removes_its_object_and_nothing_else() {
-    let mut bench = Bench::new().await;
-    bench
-        .fake
+    let mut host = TestHost::new().await;
+    host.fake
         .add_network(json!({"Name": "theirs", "Driver": "bridge"}));
-    bench
-        .settle(&[network("a"), volume("b"), volume("c")])
-        .await;
-    let report = bench
+    host.settle(&[network("a"), volume("b"), volume("c")]).await;
+    let report = host
         .pass(&[
             tombstone(&network("a")),
             tombstone(&volume("b")),
@@ -25,84 +22,84 @@ async fn a_tombstone_removes_its_object_and_nothing_else() {
         .await;
     assert_eq!(told(&report, "a").1, Some(Reason::Removed));
     assert_eq!(told(&report, "b").1, Some(Reason::Removed));
-    let stages = bench.fake.stages();
+    let stages = host.fake.stages();
     assert!(stages[3].contains(&"a Removing".to_owned()), "{stages:?}");
     let id = format!("{:064x}", 2);
     assert_eq!(
-        bench.fake.changes(),
+        host.fake.changes(),
         [format!("DELETE /networks/{id}"), "DELETE /volumes/b".into()]
     );
-    assert_eq!(bench.fake.networks().len(), 1);
-    assert_eq!(bench.journal.records().len(), 1);
+    assert_eq!(host.fake.networks().len(), 1);
+    assert_eq!(host.journal.records().len(), 1);
 }
 
 #[tokio::test]
 async fn what_a_stopped_container_uses_stays_and_the_container_is_named() {
-    let mut bench = Bench::new().await;
-    bench.settle(&[network("a"), volume("b")]).await;
-    bench.fake.add_container(json!({
+    let mut host = TestHost::new().await;
+    host.settle(&[network("a"), volume("b")]).await;
+    host.fake.add_container(json!({
         "Id": "1", "Names": ["/web"], "State": "created",
         "NetworkSettings": {"Networks": {"a": {"NetworkID": ""}}},
         "Mounts": [{"Type": "volume", "Name": "b"}]
     }));
     let goes = [tombstone(&network("a")), tombstone(&volume("b"))];
-    let report = bench.pass(&goes).await;
+    let report = host.pass(&goes).await;
     for name in ["a", "b"] {
         let (state, reason, message) = told(&report, name);
         assert_eq!((state, reason), (EntryState::Pending, Some(Reason::InUse)));
         assert!(message.contains("in use by web"), "{message}");
     }
     assert_eq!((report.waiting, report.unfinished), (2, 0));
-    assert_eq!(bench.fake.changes(), Vec::<String>::new());
-    bench.fake.clear_containers();
-    let report = bench.pass(&goes).await;
+    assert_eq!(host.fake.changes(), Vec::<String>::new());
+    host.fake.clear_containers();
+    let report = host.pass(&goes).await;
     assert_eq!(told(&report, "a").0, EntryState::Gone);
     assert_eq!(told(&report, "b").0, EntryState::Gone);
 }
 
 #[tokio::test]
 async fn a_changed_network_in_use_stays_and_is_replaced_afterwards() {
-    let mut bench = Bench::new().await;
+    let mut host = TestHost::new().await;
     let policy = Behaviour {
         update_when_unused: true,
         ..Behaviour::default()
     };
     let old = changed_network("a", policy, &[]);
     let new = changed_network("a", policy, &[("com.docker.network.driver.mtu", "1400")]);
-    bench.settle(&[old]).await;
-    bench.fake.add_container(json!({
+    host.settle(&[old]).await;
+    host.fake.add_container(json!({
         "Names": ["/web"], "NetworkSettings": {"Networks": {"a": {"NetworkID": ""}}}
     }));
-    let report = bench.pass(std::slice::from_ref(&new)).await;
+    let report = host.pass(std::slice::from_ref(&new)).await;
     let (state, reason, message) = told(&report, "a");
     assert_eq!((state, reason), (EntryState::Drifted, Some(Reason::InUse)));
     assert!(
         message.contains("web") && message.contains("mtu"),
         "{message}"
     );
-    assert_eq!(bench.fake.changes(), Vec::<String>::new());
-    bench.fake.clear_containers();
-    bench.settle(&[new]).await;
-    let stages = bench.fake.stages();
+    assert_eq!(host.fake.changes(), Vec::<String>::new());
+    host.fake.clear_containers();
+    host.settle(&[new]).await;
+    let stages = host.fake.stages();
     assert!(
         stages.iter().skip(1).all(|s| s == &["a Replacing"]),
         "{stages:?}"
     );
     assert_eq!(
-        bench.fake.networks()[0]["Options"]["com.docker.network.driver.mtu"],
+        host.fake.networks()[0]["Options"]["com.docker.network.driver.mtu"],
         "1400"
     );
 }
 
 #[tokio::test]
 async fn a_volume_that_took_the_name_meanwhile_stays() {
-    let mut bench = Bench::new().await;
-    bench.settle(&[volume("a")]).await;
-    bench.fake.fault("DELETE /volumes", Fault::Exchanged);
-    let report = bench.pass(&[tombstone(&volume("a"))]).await;
-    assert_eq!(bench.fake.changes(), Vec::<String>::new());
+    let mut host = TestHost::new().await;
+    host.settle(&[volume("a")]).await;
+    host.fake.fault("DELETE /volumes", Fault::Exchanged);
+    let report = host.pass(&[tombstone(&volume("a"))]).await;
+    assert_eq!(host.fake.changes(), Vec::<String>::new());
     assert_eq!(told(&report, "a").1, Some(Reason::Retained));
-    assert_eq!(bench.fake.volumes().len(), 1);
+    assert_eq!(host.fake.volumes().len(), 1);
 }
 
 #[tokio::test]
@@ -113,23 +110,23 @@ async fn without_an_answer_who_uses_it_nothing_is_removed() {
         Fault::Cut,
         Fault::Garbage,
     ] {
-        let mut bench = Bench::new().await;
-        bench.settle(&[network("a"), volume("b")]).await;
-        bench.fake.fault("GET /containers/json", fault);
-        let report = bench
+        let mut host = TestHost::new().await;
+        host.settle(&[network("a"), volume("b")]).await;
+        host.fake.fault("GET /containers/json", fault);
+        let report = host
             .pass(&[tombstone(&network("a")), tombstone(&volume("b"))])
             .await;
         assert_eq!(told(&report, "a").1, Some(Reason::EngineUnreachable));
-        assert_eq!(bench.fake.changes(), Vec::<String>::new());
+        assert_eq!(host.fake.changes(), Vec::<String>::new());
     }
 }
 
 #[tokio::test]
 async fn an_empty_assignment_removes_nothing() {
-    let mut bench = Bench::new().await;
-    bench.settle(&[network("a"), volume("b")]).await;
-    let report = bench.pass(&[]).await;
-    assert_eq!(bench.fake.changes(), Vec::<String>::new());
+    let mut host = TestHost::new().await;
+    host.settle(&[network("a"), volume("b")]).await;
+    let report = host.pass(&[]).await;
+    assert_eq!(host.fake.changes(), Vec::<String>::new());
     assert!(
         report
             .statuses

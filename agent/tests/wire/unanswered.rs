@@ -8,9 +8,9 @@ use dockfleet_crds::{Entry, EntryState, Reason};
 use serde_json::json;
 
 use crate::agent::{Running, ready, start, start_with};
-use crate::bench::{Bench, network, plugin_volume, told, volume};
 use crate::cluster::Cluster;
 use crate::fake::{Fake, Fault, SHORT};
+use crate::test_host::{TestHost, network, plugin_volume, told, volume};
 
 const HANGS: &str = "POST /volumes/create sleepy";
 
@@ -33,18 +33,14 @@ fn start_patient(fake: &Fake, cluster: &Cluster, state: &tempfile::TempDir) -> R
 
 #[tokio::test]
 async fn a_driver_that_twice_does_not_answer_waits_for_the_next_pass_and_others_go_on() {
-    let mut bench = Bench::new().await;
-    bench.fake.fault(HANGS, Fault::Hang);
+    let mut host = TestHost::new().await;
+    host.fake.fault(HANGS, Fault::Hang);
     let names: Vec<String> = (1..=5).map(|n| format!("a{n}")).collect();
     let mut entries: Vec<Entry> = names.iter().map(|n| plugin_volume(n, "sleepy")).collect();
     entries.push(volume("z"));
-    let report = bench.pass(&entries).await;
+    let report = host.pass(&entries).await;
     assert_eq!(told(&report, "z").0, EntryState::Ready);
-    assert_eq!(
-        bench.fake.changes().len(),
-        3,
-        "one local, two of the driver"
-    );
+    assert_eq!(host.fake.changes().len(), 3, "one local, two of the driver");
     let unreachable = Some(Reason::EngineUnreachable);
     for tried in ["a1", "a2"] {
         let (state, reason, message) = told(&report, tried);
@@ -59,8 +55,8 @@ async fn a_driver_that_twice_does_not_answer_waits_for_the_next_pass_and_others_
         assert_eq!(message, says);
     }
     assert_eq!(report.unfinished, 5);
-    bench.fake.heal();
-    bench.settle(&entries).await;
+    host.fake.heal();
+    host.settle(&entries).await;
 }
 
 #[tokio::test]

@@ -187,13 +187,13 @@ mod tests {
     use std::time::Duration;
 
     use dockfleet_agent::effect::Effects;
-    use dockfleet_agent::engine::{Endpoint, Engine, Happening};
+    use dockfleet_agent::engine::{Endpoint, Engine, EngineEvent};
     use dockfleet_agent::journal::Journal;
     use dockfleet_agent::pass;
     use dockfleet_crds::assignment::Kind;
     use dockfleet_crds::policy::DeletionPolicy;
     use dockfleet_crds::{Entry, EntryState};
-    use dockfleet_planner::credentials::Keyring;
+    use dockfleet_planner::credentials::CredentialStore;
     use dockfleet_planner::desired::{
         Behaviour, DesiredNetwork, DesiredVolume, Tombstone, payload,
     };
@@ -228,7 +228,7 @@ mod tests {
                 &self.engine,
                 &mut self.journal,
                 entries,
-                &Keyring::new(),
+                &CredentialStore::new(),
                 &effects,
                 &mut |_| {},
             )
@@ -240,7 +240,13 @@ mod tests {
         }
 
         async fn left_to_do(&self, entries: &[Entry]) -> Vec<Planned> {
-            let plan = pass::preview(&self.engine, &self.journal, entries, &Keyring::new()).await;
+            let plan = pass::preview(
+                &self.engine,
+                &self.journal,
+                entries,
+                &CredentialStore::new(),
+            )
+            .await;
             let mut plan = plan.unwrap();
             plan.retain(|planned| planned.step != Step::None);
             plan
@@ -334,7 +340,7 @@ mod tests {
             }
         };
         let heard = tokio::time::timeout(Duration::from_secs(60), heard).await;
-        assert_eq!(heard.unwrap().unwrap().unwrap(), Happening::Object);
+        assert_eq!(heard.unwrap().unwrap().unwrap(), EngineEvent::Object);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::bail;
 use dockfleet_agent::pass::Progress;
-use dockfleet_planner::assignment::Fate;
+use dockfleet_planner::assignment::Lifecycle;
 use tokio_util::sync::CancellationToken;
 
 use crate::args::{ApplyArgs, Output};
@@ -24,14 +24,14 @@ pub(crate) async fn run(args: ApplyArgs) -> anyhow::Result<Exit> {
         Err(exit) => return Ok(exit),
     };
     let mut goal = Goal {
-        fate: Fate::Live,
+        lifecycle: Lifecycle::Live,
         prune: if args.prune {
             Prune::All
         } else {
             Prune::Nothing
         },
     };
-    if args.prune && files.resources(Fate::Live).is_empty() {
+    if args.prune && files.resources(Lifecycle::Live).is_empty() {
         let problem = "no DockerNetwork or DockerVolume is in the files, so --prune would let go of \
                        everything; use dockfleet delete for that";
         return Ok(bad_input(vec![problem.to_owned()], args.output));
@@ -98,7 +98,7 @@ impl Begin<'_> {
                     .to_owned(),
             );
         }
-        if self.goal.fate == Fate::Live {
+        if self.goal.lifecycle == Lifecycle::Live {
             summary.unselected = self.files.unselected().len();
         }
         summary.print(output)?;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dockfleet_planner::assignment::Fate;
+use dockfleet_planner::assignment::Lifecycle;
 
 use super::apply::Begin;
 use super::diff;
@@ -17,7 +17,7 @@ pub(crate) async fn run(args: DeleteArgs) -> anyhow::Result<Exit> {
         Err(exit) => return Ok(exit),
     };
     let goal = Goal {
-        fate: Fate::Deleted,
+        lifecycle: Lifecycle::Deleted,
         prune: Prune::Nothing,
     };
     if args.dry_run {

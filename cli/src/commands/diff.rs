@@ -1,7 +1,7 @@
 //! `dockfleet diff`
 
 use dockfleet_crds::FieldDiff;
-use dockfleet_planner::assignment::Fate;
+use dockfleet_planner::assignment::Lifecycle;
 
 use crate::args::{DiffArgs, Output};
 use crate::exit::Exit;
@@ -15,7 +15,7 @@ pub(crate) async fn run(args: DiffArgs) -> anyhow::Result<Exit> {
         Err(exit) => return Ok(exit),
     };
     let goal = Goal {
-        fate: Fate::Live,
+        lifecycle: Lifecycle::Live,
         prune: if args.prune {
             Prune::All
         } else {

@@ -2,7 +2,7 @@
 
 use dockfleet::manifest::{self, Document, ManifestError, Resources};
 use dockfleet_crds::{DockerHost, DockerNetwork, DockerVolume};
-use dockfleet_planner::assignment::Fate;
+use dockfleet_planner::assignment::Lifecycle;
 use dockfleet_planner::options;
 use dockfleet_planner::resource::Resource;
 use dockfleet_planner::select::{NamespaceLabels, Selection, selection};
@@ -170,11 +170,11 @@ fn identify(kind: &str, metadata: &mut kube::core::ObjectMeta) {
 }
 
 impl Files {
-    /// Returns every resource, all with the same fate.
-    pub(crate) fn resources(&self, fate: Fate) -> Vec<(Resource<'_>, Fate)> {
+    /// Returns every resource, all with the same lifecycle.
+    pub(crate) fn resources(&self, lifecycle: Lifecycle) -> Vec<(Resource<'_>, Lifecycle)> {
         let networks = self.networks.iter().map(Resource::Network);
         let volumes = self.volumes.iter().map(Resource::Volume);
-        networks.chain(volumes).map(|r| (r, fate)).collect()
+        networks.chain(volumes).map(|r| (r, lifecycle)).collect()
     }
 
     /// Says what is most likely not meant, on standard error.
@@ -199,7 +199,7 @@ impl Files {
 
     /// Returns the resources that select none of the hosts.
     pub(crate) fn unselected(&self) -> Vec<Resource<'_>> {
-        let resources = self.resources(Fate::Live).into_iter().map(|(r, _)| r);
+        let resources = self.resources(Lifecycle::Live).into_iter().map(|(r, _)| r);
         let is_selected = |resource: &Resource<'_>| {
             let mut hosts = self.targets.iter().map(|target| &target.host);
             hosts.any(|host| selection(*resource, host, &self.namespaces) != Selection::No)

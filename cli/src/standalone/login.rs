@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use dockfleet_crds::{DockerVolume, Reason};
-use dockfleet_planner::assignment::{Granted, Refusal};
-use dockfleet_planner::credentials::{Credentials, Keyring, Parcel, Unusable};
+use dockfleet_planner::assignment::{CredentialVersions, Refusal};
+use dockfleet_planner::credentials::{CredentialEntry, CredentialStore, Credentials, Unusable};
 use dockfleet_planner::resource::Resource;
 
 /// The version of all credentials that come from files. What is in them is at hand wherever
@@ -16,9 +16,9 @@ const VERSION: &str = "files";
 #[derive(Debug, Default)]
 pub(crate) struct Login {
     /// For the planner: which resources have some.
-    pub(super) granted: Granted,
+    pub(super) granted: CredentialVersions,
     /// For the pass: what they are.
-    pub(super) keyring: Keyring,
+    pub(super) store: CredentialStore,
 }
 
 impl Login {
@@ -37,11 +37,11 @@ impl Login {
             let which = format!("Secret {}/{name}", volume.namespace());
             let granted = match secrets.get(&key) {
                 Some(Ok(credentials)) => {
-                    let parcel = Parcel {
+                    let parcel = CredentialEntry {
                         version: VERSION.to_owned(),
                         credentials: credentials.clone(),
                     };
-                    login.keyring.insert(uid.clone(), parcel);
+                    login.store.insert(uid.clone(), parcel);
                     Ok(VERSION.to_owned())
                 }
                 Some(Err(why)) => Err(format!("{which} cannot serve: {why}")),

@@ -2,7 +2,7 @@
 
 use dockfleet_agent::pass;
 use dockfleet_crds::{Entry, Intent, Reason};
-use dockfleet_planner::credentials::{Credentials, Keyring, Parcel};
+use dockfleet_planner::credentials::{CredentialEntry, CredentialStore, Credentials};
 use dockfleet_planner::desired::Desired;
 use dockfleet_planner::plan::{JournalChange, Planned, Step};
 use serde::Serialize;
@@ -29,8 +29,8 @@ impl Work {
     pub(crate) async fn preview(&self, files: &Files, goal: &Goal) -> anyhow::Result<Vec<Change>> {
         let (assigned, concerned) = self.assignment(files, goal, &self.known());
         let entries = concerned_only(&assigned.entries, &concerned);
-        let keyring = &files.credentials.keyring;
-        let planned = pass::preview(&self.engine, &self.journal, &entries, keyring).await?;
+        let store = &files.credentials.store;
+        let planned = pass::preview(&self.engine, &self.journal, &entries, store).await?;
         let mut changes: Vec<Change> = Vec::new();
         for p in &planned {
             let Some(entry) = entries.iter().find(|e| e.uid == p.status.uid) else {
@@ -65,8 +65,8 @@ impl Work {
     pub(crate) async fn standing(&self) -> anyhow::Result<Vec<Row>> {
         let entries = self.previous();
         // What was applied with credentials was seen to have them.
-        let keyring = Keyring::new();
-        let mut planned = pass::preview(&self.engine, &self.journal, &entries, &keyring).await?;
+        let store = CredentialStore::new();
+        let mut planned = pass::preview(&self.engine, &self.journal, &entries, &store).await?;
         self.make_up_for_files(&entries, &mut planned).await?;
         let mut rows: Vec<Row> = entries
             .iter()
@@ -96,17 +96,17 @@ impl Work {
         if lacking.is_empty() {
             return Ok(());
         }
-        let mut keyring = Keyring::new();
+        let mut store = CredentialStore::new();
         for entry in &lacking {
             if let Ok(Desired::Volume(volume)) = Desired::of(entry) {
-                let parcel = Parcel {
+                let parcel = CredentialEntry {
                     version: volume.credentials.unwrap_or_default(),
                     credentials: Credentials::default(),
                 };
-                keyring.insert(entry.uid.clone(), parcel);
+                store.insert(entry.uid.clone(), parcel);
             }
         }
-        let found = pass::preview(&self.engine, &self.journal, &lacking, &keyring).await?;
+        let found = pass::preview(&self.engine, &self.journal, &lacking, &store).await?;
         let to_be_made = |p: &Planned| matches!(p.step, Step::Create { .. });
         for new in found.into_iter().filter(to_be_made) {
             let old = planned.iter_mut().find(|p| p.status.uid == new.status.uid);

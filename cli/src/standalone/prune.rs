@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use dockfleet_crds::Entry;
-use dockfleet_planner::assignment::Fate;
+use dockfleet_planner::assignment::Lifecycle;
 use dockfleet_planner::desired::Desired;
 use dockfleet_planner::plan::Records;
 use dockfleet_planner::record::Record;
@@ -72,7 +72,7 @@ fn policy(entry: &Entry) -> String {
 pub(crate) async fn prunable(files: &Files) -> Vec<Prunable> {
     let known: BTreeSet<String> = uids(files);
     let goal = Goal {
-        fate: Fate::Live,
+        lifecycle: Lifecycle::Live,
         prune: Prune::All,
     };
     let looks = files.targets.iter().map(|target| {

@@ -6,18 +6,18 @@ use std::time::Duration;
 use dockfleet_agent::effect::Effects;
 use dockfleet_agent::engine::Engine;
 use dockfleet_agent::journal::{Journal, Snapshot};
-use dockfleet_agent::pass::{self, Doing, Progress};
+use dockfleet_agent::pass::{self, Operation, Progress};
 use dockfleet_crds::{Entry, EntryState, EntryStatus, Intent, Reason};
-use dockfleet_planner::assignment::{Assigned, Context, Fate, Input, Refusal, assign};
+use dockfleet_planner::assignment::{Assigned, Context, Input, Lifecycle, Refusal, assign};
 use dockfleet_planner::desired::{Desired, Tombstone};
 use dockfleet_planner::render;
 use dockfleet_planner::select::{Selection, selection};
 use dockfleet_planner::support;
 use tokio_util::sync::CancellationToken;
 
+use super::last_messages::LastMessages;
 use super::prune::Prune;
-use super::said::Said;
-use super::{Connected, Files, Target, elsewhere};
+use super::{Connected, Files, Target, untracked};
 use crate::result::Row;
 
 /// The hub of assignments that come from files.
@@ -27,7 +27,7 @@ const HUB: &str = "files";
 #[derive(Clone, Debug)]
 pub(crate) struct Goal {
     /// Whether the resources are to be there or to go.
-    pub(crate) fate: Fate,
+    pub(crate) lifecycle: Lifecycle,
     /// What to let go of that the files do not speak of.
     pub(crate) prune: Prune,
 }
@@ -38,7 +38,7 @@ pub(crate) struct Work {
     pub(super) target: Target,
     pub(super) engine: Engine,
     pub(super) journal: Journal,
-    pub(super) said: Said,
+    pub(super) said: LastMessages,
 }
 
 /// What became of one host.
@@ -91,7 +91,7 @@ impl Work {
             target: target.clone(),
             engine,
             journal,
-            said: Said::read(target.journal()),
+            said: LastMessages::read(target.journal()),
         })
     }
 
@@ -108,7 +108,7 @@ impl Work {
         let entries = concerned_only(&assigned.entries, &concerned);
         let mut removed = BTreeSet::new();
         let mut follow = |moment: &Progress| {
-            if moment.doing == Doing::Remove && moment.result == Some(Ok(())) {
+            if moment.doing == Operation::Remove && moment.result == Some(Ok(())) {
                 removed.insert(moment.uid.clone());
             }
             progress(moment);
@@ -117,7 +117,7 @@ impl Work {
             &self.engine,
             &mut self.journal,
             &entries,
-            &files.credentials.keyring,
+            &files.credentials.store,
             &Effects::default(),
             &mut follow,
             stop,
@@ -153,7 +153,7 @@ impl Work {
             .collect();
         self.said.take_in(&concerned, &told, &entries, &assigned);
         self.said.write(self.target.journal());
-        let hints = if goal.fate == Fate::Deleted {
+        let hints = if goal.lifecycle == Lifecycle::Deleted {
             self.hints(files).await
         } else {
             Vec::new()
@@ -175,7 +175,7 @@ impl Work {
             return Vec::new();
         }
         let seen = self.engine.observe().await.observed;
-        elsewhere::hints(&self.target, files, &known, &seen)
+        untracked::hints(&self.target, files, &known, &seen)
     }
 
     pub(super) fn previous(&self) -> Vec<Entry> {
@@ -213,7 +213,7 @@ impl Work {
         statuses: &[EntryStatus],
     ) -> (Assigned, BTreeSet<String>) {
         let previous = self.previous();
-        let resources = files.resources(goal.fate);
+        let resources = files.resources(goal.lifecycle);
         let mut assigned = assign(&Input {
             context: Context {
                 host: &self.target.host,
@@ -229,7 +229,7 @@ impl Work {
             // The journal has room for all of them.
             most: usize::MAX,
         });
-        if goal.fate == Fate::Live {
+        if goal.lifecycle == Lifecycle::Live {
             assigned.refused.extend(self.undecided(files));
         }
         let mut concerned = uids(files);
@@ -248,7 +248,7 @@ impl Work {
     /// have there stays as it was, and nothing new comes.
     fn undecided(&self, files: &Files) -> impl Iterator<Item = (String, Refusal)> {
         let host = &self.target.host;
-        let resources = files.resources(Fate::Live).into_iter();
+        let resources = files.resources(Lifecycle::Live).into_iter();
         let unknown =
             resources.filter(|(r, _)| selection(*r, host, &files.namespaces) == Selection::Unknown);
         unknown.map(|(resource, _)| {
@@ -304,7 +304,7 @@ impl Work {
 
     /// Returns a row for each resource that selects the host and cannot have it.
     pub(super) fn refused(&self, assigned: &Assigned, files: &Files) -> Vec<Row> {
-        let resources = files.resources(Fate::Live);
+        let resources = files.resources(Lifecycle::Live);
         let refused = resources
             .iter()
             .filter_map(|(r, _)| Some((r, assigned.refused.get(r.uid())?)));
@@ -354,7 +354,7 @@ pub(super) fn entries_of(journal: &Journal) -> Vec<Entry> {
 /// Returns the UIDs of the files' resources.
 pub(super) fn uids(files: &Files) -> BTreeSet<String> {
     files
-        .resources(Fate::Live)
+        .resources(Lifecycle::Live)
         .iter()
         .map(|(r, _)| r.uid().to_owned())
         .collect()

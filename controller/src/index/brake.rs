@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use dockfleet_crds::condition;
 use dockfleet_crds::policy::DeletionPolicy;
-use dockfleet_planner::assignment::Fate;
+use dockfleet_planner::assignment::Lifecycle;
 use dockfleet_planner::brake::{self, ALLOW_REMOVAL, Limits, permission, permits};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use tokio::time::Instant;
@@ -152,8 +152,8 @@ impl Index {
             let Some(parent) = self.parents.get_mut(&uid) else {
                 continue;
             };
-            if parent.brake.holds() && parent.fate == Some(Fate::Deleted) {
-                parent.fate = None;
+            if parent.brake.holds() && parent.lifecycle == Some(Lifecycle::Deleted) {
+                parent.lifecycle = None;
                 self.dirty.now.insert(uid);
             }
         }
@@ -241,8 +241,8 @@ impl Index {
             let since = *parent.brake.since.get_or_insert(now);
             let resource = parent.object.resource();
             let own = parent.allows() == Some(resource.uid());
-            let (settling, stopped) = match parent.fate {
-                Some(Fate::SweptAway) => {
+            let (settling, stopped) = match parent.lifecycle {
+                Some(Lifecycle::Cascaded) => {
                     let ends = since + self.brakes.hold;
                     let asks = (parent.was_stopped() || of > limits.resources)
                         && limits.share < 100
@@ -257,7 +257,7 @@ impl Index {
                         asks.then(|| swept_away(parent, of, self.brakes.hold)),
                     )
                 }
-                Some(Fate::Deleted) if resource.deletion() == DeletionPolicy::Delete => {
+                Some(Lifecycle::Deleted) if resource.deletion() == DeletionPolicy::Delete => {
                     let ends = since + SETTLE;
                     let settling = of > limits.resources && now < ends;
                     if settling {

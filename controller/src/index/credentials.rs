@@ -7,8 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use dockfleet_crds::{Intent, Reason};
-use dockfleet_planner::assignment::{Fate, Granted, Refusal};
-use dockfleet_planner::credentials::Parcel;
+use dockfleet_planner::assignment::{CredentialVersions, Lifecycle, Refusal};
+use dockfleet_planner::credentials::CredentialEntry;
 use dockfleet_planner::resource::Resource;
 use dockfleet_planner::select::{Selection, selection};
 
@@ -31,7 +31,7 @@ pub(super) struct Delivered {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Delivery {
     /// The credentials of resources.
-    pub(crate) put: BTreeMap<Uid, Parcel>,
+    pub(crate) put: BTreeMap<Uid, CredentialEntry>,
     /// Resources that are on the host no more.
     pub(crate) take: BTreeSet<Uid>,
 }
@@ -45,7 +45,7 @@ enum Stand<'a> {
     /// Its Secret cannot serve: why.
     Refused(String),
     /// They are to be in the host's Secret.
-    Wanted(&'a Parcel),
+    Wanted(&'a CredentialEntry),
 }
 
 impl Index {
@@ -70,11 +70,11 @@ impl Index {
         &self,
         state: &HostState,
         resource: Resource<'_>,
-        fate: Fate,
-        granted: &mut Granted,
+        lifecycle: Lifecycle,
+        granted: &mut CredentialVersions,
     ) -> bool {
         // What no longer selects the host is let go of without them.
-        if fate != Fate::Live || !state.selected_by.contains(resource.uid()) {
+        if lifecycle != Lifecycle::Live || !state.selected_by.contains(resource.uid()) {
             return true;
         }
         let missing = |message| Refusal {
@@ -118,7 +118,7 @@ impl Index {
             let Some(parent) = self.parents.get(uid) else {
                 continue;
             };
-            if self.admitted(parent, state) != Some(Fate::Live) {
+            if self.admitted(parent, state) != Some(Lifecycle::Live) {
                 continue;
             }
             if let Stand::Wanted(parcel) = self.stand(state, parent.object.resource()) {

@@ -15,7 +15,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, MicroTime, Objec
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
-use super::leaving::owner;
+use super::host_drain::owner;
 use super::{HostState, Index};
 use crate::object::Name;
 
@@ -35,7 +35,7 @@ pub(super) struct Heartbeats {
 
 /// What is known of the life of one host's agent.
 #[derive(Debug, Default)]
-pub(super) struct Pulse {
+pub(super) struct HeartbeatState {
     lease: Option<Beat>,
     /// When the Lease was last seen to change.
     heard: Option<Instant>,
@@ -64,7 +64,7 @@ enum Reach {
 
 /// What is to be done about a host's Lease and what it says.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum PulseWork {
+pub(crate) enum HeartbeatWork {
     /// Make the Lease, which is not there.
     MakeLease(Box<Lease>),
     /// Read the Lease: the host has not been heard of for long.
@@ -100,7 +100,7 @@ impl Heartbeats {
     }
 }
 
-impl Pulse {
+impl HeartbeatState {
     pub(super) fn is_empty(&self) -> bool {
         self.lease.is_none()
     }
@@ -109,7 +109,7 @@ impl Pulse {
 impl HostState {
     /// Whether the host is offline, as far as it is known.
     pub(super) fn is_offline(&self) -> bool {
-        match self.pulse.judged {
+        match self.heartbeat.judged {
             Some(reach) => reach != Reach::Heard,
             // What was found out before this process began holds until it knows better.
             None => self.reachable().is_some_and(|c| c.status == "False"),
@@ -140,7 +140,7 @@ impl HostState {
 
     /// Whether the condition says something else than what was found out.
     fn is_to_be_told(&self) -> bool {
-        match (self.pulse.judged, self.reachable()) {
+        match (self.heartbeat.judged, self.reachable()) {
             (Some(reach), Some(written)) => written.reason != reach.reason(),
             (None, Some(_)) => false,
             (_, None) => true,
@@ -174,15 +174,15 @@ impl Index {
             let Some(state) = self.hosts.get_mut(&name) else {
                 continue;
             };
-            state.pulse.due = None;
+            state.heartbeat.due = None;
             if state.host().is_none() {
                 continue;
             }
             if not_before > now {
                 self.expect_beat(&name, not_before);
             } else {
-                state.pulse.suspect = true;
-                self.dirty.pulses.insert(name);
+                state.heartbeat.suspect = true;
+                self.dirty.heartbeats.insert(name);
             }
         }
     }
@@ -209,12 +209,15 @@ impl Index {
         if state.host().is_none() {
             return;
         }
-        let is_offline = matches!(state.pulse.judged, Some(Reach::Silent | Reach::NeverHeard));
+        let is_offline = matches!(
+            state.heartbeat.judged,
+            Some(Reach::Silent | Reach::NeverHeard)
+        );
         let shares = state.is_news(condition::STALLED, state.sharing().as_ref());
-        if state.pulse.lease.is_none() || state.is_to_be_told() || shares {
-            self.dirty.pulses.insert(name.clone());
+        if state.heartbeat.lease.is_none() || state.is_to_be_told() || shares {
+            self.dirty.heartbeats.insert(name.clone());
         }
-        if state.pulse.due.is_none() && !state.pulse.suspect && !is_offline {
+        if state.heartbeat.due.is_none() && !state.heartbeat.suspect && !is_offline {
             self.expect_beat(name, at);
         }
     }
@@ -224,7 +227,7 @@ impl Index {
             return;
         };
         let at = at.max(self.heartbeats.not_before);
-        if let Some(before) = state.pulse.due.replace(at) {
+        if let Some(before) = state.heartbeat.due.replace(at) {
             self.heartbeats.due.remove(&(before, name.clone()));
         }
         self.heartbeats.due.insert((at, name.clone()));
@@ -238,8 +241,8 @@ impl Index {
             renewed: lease.spec.as_ref().and_then(|s| s.renew_time.clone()),
         };
         let state = self.host_mut(&name);
-        let before = state.pulse.lease.replace(beat);
-        let now = state.pulse.lease.as_ref();
+        let before = state.heartbeat.lease.replace(beat);
+        let now = state.heartbeat.lease.as_ref();
         let renewed = now.and_then(|b| b.renewed.as_ref());
         // The first sight of a Lease says nothing: it may be old.
         let changed = before.is_some_and(|b| b.renewed.as_ref() != renewed) && renewed.is_some();
@@ -253,8 +256,8 @@ impl Index {
         let Some(state) = self.hosts.get_mut(name) else {
             return;
         };
-        state.pulse.heard = Some(now);
-        state.pulse.suspect = false;
+        state.heartbeat.heard = Some(now);
+        state.heartbeat.suspect = false;
         self.judge(name, Reach::Heard);
         self.expect_beat(name, now + self.heartbeats.offline_after);
     }
@@ -264,9 +267,9 @@ impl Index {
             return;
         };
         let was_offline = state.is_offline();
-        state.pulse.judged = Some(reach);
+        state.heartbeat.judged = Some(reach);
         if state.host().is_some() && state.is_to_be_told() {
-            self.dirty.pulses.insert(name.clone());
+            self.dirty.heartbeats.insert(name.clone());
         }
         if state.is_offline() != was_offline {
             let entries = state.entries().iter().map(|e| &e.uid);
@@ -278,9 +281,9 @@ impl Index {
     /// Forgets a Lease: it is made again, where its host stays.
     pub(super) fn delete_lease(&mut self, name: &Name) {
         if let Some(state) = self.hosts.get_mut(name) {
-            state.pulse.lease = None;
+            state.heartbeat.lease = None;
             if state.host().is_some() {
-                self.dirty.pulses.insert(name.clone());
+                self.dirty.heartbeats.insert(name.clone());
             }
         }
         self.tidy(name);
@@ -289,20 +292,20 @@ impl Index {
     /// Returns the names of all Leases that are known, with their versions.
     pub(super) fn known_leases(&self) -> impl Iterator<Item = (Name, Option<String>)> {
         self.hosts.iter().filter_map(|(name, state)| {
-            let beat = state.pulse.lease.as_ref()?;
+            let beat = state.heartbeat.lease.as_ref()?;
             Some((name.clone(), beat.version.clone()))
         })
     }
 
     /// Works out what is to be done about a host's Lease and what it says, if anything.
-    pub(crate) fn pulse_work(&self, name: &Name, now: &Time) -> Option<PulseWork> {
+    pub(crate) fn heartbeat_work(&self, name: &Name, now: &Time) -> Option<HeartbeatWork> {
         let state = self.hosts.get(name)?;
         let host = state.host()?;
-        if state.pulse.lease.is_none() {
-            return Some(PulseWork::MakeLease(Box::new(lease(host))));
+        if state.heartbeat.lease.is_none() {
+            return Some(HeartbeatWork::MakeLease(Box::new(lease(host))));
         }
-        if state.pulse.suspect {
-            return Some(PulseWork::ReadLease);
+        if state.heartbeat.suspect {
+            return Some(HeartbeatWork::ReadLease);
         }
         let farewell = self.farewell(state);
         let sharing = state.sharing();
@@ -318,7 +321,7 @@ impl Index {
         let mut conditions = condition::merge(old, &verdicts, host.metadata.generation, now);
         // What is not written again would be taken back.
         conditions.extend(state.reachable().filter(|_| !tells).cloned());
-        Some(PulseWork::Write(Box::new(host.clone()), conditions))
+        Some(HeartbeatWork::Write(Box::new(host.clone()), conditions))
     }
 
     fn verdict(&self, state: &HostState, now: Timestamp) -> Verdict {
@@ -327,10 +330,10 @@ impl Index {
             offline_after,
             ..
         } = self.heartbeats;
-        let (truth, message) = match state.pulse.judged {
+        let (truth, message) = match state.heartbeat.judged {
             Some(Reach::Heard) => (Truth::True, "the agent shows that it is alive".to_owned()),
             Some(Reach::Silent) => {
-                let since = state.pulse.heard.unwrap_or(started);
+                let since = state.heartbeat.heard.unwrap_or(started);
                 (
                     Truth::False,
                     format!(
@@ -352,7 +355,7 @@ impl Index {
                 ),
             ),
         };
-        let reason = state.pulse.judged.map_or("Waiting", Reach::reason);
+        let reason = state.heartbeat.judged.map_or("Waiting", Reach::reason);
         Verdict::new(condition::REACHABLE, truth, reason, message)
     }
 
@@ -369,8 +372,8 @@ impl Index {
         let Some(state) = self.hosts.get_mut(name) else {
             return;
         };
-        let was_suspect = std::mem::take(&mut state.pulse.suspect);
-        let heard_before = state.pulse.heard;
+        let was_suspect = std::mem::take(&mut state.heartbeat.suspect);
+        let heard_before = state.heartbeat.heard;
         let Some(found) = found else {
             self.delete_lease(name);
             return;
@@ -381,12 +384,12 @@ impl Index {
         };
         if !was_suspect {
             self.watch_over(name);
-        } else if state.pulse.heard != heard_before {
+        } else if state.heartbeat.heard != heard_before {
             // The watch said nothing of it, and may have missed more.
             self.listen_anew();
         } else {
             let ever = state
-                .pulse
+                .heartbeat
                 .lease
                 .as_ref()
                 .is_some_and(|b| b.renewed.is_some());
@@ -402,13 +405,13 @@ impl Index {
     }
 
     /// Notes that a call failed. Where the API server did not answer, the silence may be its own.
-    pub(crate) fn pulse_failed(&mut self, name: &Name, answered: bool) {
+    pub(crate) fn heartbeat_failed(&mut self, name: &Name, answered: bool) {
         if !answered {
             self.listen_anew();
         }
         let later = self.heartbeats.now + self.heartbeats.offline_after;
         if let Some(state) = self.hosts.get_mut(name) {
-            let was_suspect = std::mem::take(&mut state.pulse.suspect);
+            let was_suspect = std::mem::take(&mut state.heartbeat.suspect);
             if was_suspect {
                 self.expect_beat(name, later);
             }
@@ -419,7 +422,7 @@ impl Index {
     pub(crate) fn reached(&self) -> Reached {
         let mut all = Reached::default();
         for state in self.hosts.values().filter(|s| s.host().is_some()) {
-            match (state.pulse.judged, state.is_offline()) {
+            match (state.heartbeat.judged, state.is_offline()) {
                 (_, true) => all.offline += 1,
                 (Some(_), false) => all.reachable += 1,
                 (None, false) => all.unknown += 1,
@@ -431,7 +434,7 @@ impl Index {
     /// Returns how long ago the host was heard of that has been silent longest.
     pub(crate) fn oldest_heartbeat(&self) -> Option<Duration> {
         let hosts = self.hosts.values().filter(|s| s.host().is_some());
-        let oldest = hosts.filter_map(|s| s.pulse.heard).min()?;
+        let oldest = hosts.filter_map(|s| s.heartbeat.heard).min()?;
         Some(self.heartbeats.now.saturating_duration_since(oldest))
     }
 }

@@ -4,12 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use dockfleet_crds::assignment::HostAssignmentSpec;
 use dockfleet_crds::{DockerHost, Entry, HostAssignment, Intent};
-use dockfleet_planner::assignment::{Assigned, Context, Fate, Granted, Input, assign};
+use dockfleet_planner::assignment::{
+    Assigned, Context, CredentialVersions, Input, Lifecycle, assign,
+};
 use dockfleet_planner::resource::Resource;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource as _;
 
-use super::leaving::owner;
+use super::host_drain::owner;
 use super::{HostState, Index, Uid, Watched, differing};
 use crate::object::{Name, Source};
 
@@ -96,7 +98,7 @@ impl Index {
             let state = self.hosts.get(name)?;
             let farewell = self.farewell(state);
             if state.is_farewell_news(farewell.as_ref()) {
-                self.dirty.pulses.insert(name.clone());
+                self.dirty.heartbeats.insert(name.clone());
             }
             state.last_call(|entry| self.is_orphan(entry))?
         } else {
@@ -113,8 +115,8 @@ impl Index {
     /// Works out a host's entries; returns with them the resources that are not considered yet.
     fn assigned(&self, state: &HostState, host: &DockerHost) -> (Assigned, BTreeSet<Uid>) {
         let mut passed_over = BTreeSet::new();
-        let mut granted = Granted::new();
-        let mut resources: Vec<(Resource<'_>, Fate)> = Vec::new();
+        let mut granted = CredentialVersions::new();
+        let mut resources: Vec<(Resource<'_>, Lifecycle)> = Vec::new();
         let entries = state.entries().iter().map(|e| &e.uid);
         let candidates: BTreeSet<&Uid> = entries.chain(&state.selected_by).collect();
         for uid in candidates {
@@ -123,8 +125,8 @@ impl Index {
             };
             let resource = parent.object.resource();
             match self.admitted(parent, state) {
-                Some(fate) if self.grant(state, resource, fate, &mut granted) => {
-                    resources.push((resource, fate));
+                Some(lifecycle) if self.grant(state, resource, lifecycle, &mut granted) => {
+                    resources.push((resource, lifecycle));
                 }
                 Some(_) | None => {
                     passed_over.insert(uid.clone());

@@ -10,7 +10,7 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::Resource as _;
 
-use super::leaving::has_finalizer;
+use super::host_drain::has_finalizer;
 use super::{Change, Index, Seen, Uid, Watched};
 use crate::notice::{self, Notice};
 use crate::object::{Name, Source, supersedes};
@@ -66,7 +66,7 @@ impl Index {
             return;
         };
         state.host = None;
-        state.leave = super::leaving::Leave::default();
+        state.leave = super::host_drain::Leave::default();
         state.unreadable.remove(&Watched::Hosts);
         self.follow_engine(name);
         self.reselect(name);

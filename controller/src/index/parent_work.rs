@@ -1,4 +1,4 @@
-//! What is to be done about one resource: its finalizer, its fate, its status.
+//! What is to be done about one resource: its finalizer, its lifecycle, its status.
 
 use dockfleet_crds::condition;
 use dockfleet_crds::{Intent, ResourceStatus};
@@ -48,7 +48,7 @@ impl Index {
         match (parent.object.is_deleting(), parent.object.has_finalizer()) {
             // Its going is somebody else's business.
             (true, false) => {}
-            (true, true) if parent.fate.is_none() => steps.push(Step::DecideFate),
+            (true, true) if parent.lifecycle.is_none() => steps.push(Step::DecideFate),
             (true, true) if self.is_released(uid) => steps.push(Step::RemoveFinalizer),
             (true | false, true) => steps.extend(self.status_step(uid, parent, now)),
             (false, false) => {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use dockfleet_crds::assignment::Kind;
 use dockfleet_crds::host::NamespacesFrom;
-use dockfleet_planner::assignment::Fate;
+use dockfleet_planner::assignment::Lifecycle;
 use dockfleet_planner::request;
 use dockfleet_planner::select::{Selection, selection};
 use dockfleet_planner::term;
@@ -48,14 +48,14 @@ impl Index {
             .as_ref()
             .is_some_and(|b| !allows_the_same(b.object.metadata(), object.metadata()));
         let (is_deleting, namespace) = (object.is_deleting(), name_of.namespace);
-        let (fate, selected, brake) = before
-            .map(|b| (b.fate, b.selected, b.brake))
+        let (lifecycle, selected, brake) = before
+            .map(|b| (b.lifecycle, b.selected, b.brake))
             .unwrap_or_default();
         self.parents.insert(
             uid.clone(),
             ParentState {
                 object,
-                fate,
+                lifecycle,
                 selected,
                 brake,
             },
@@ -122,11 +122,11 @@ impl Index {
     }
 
     /// Notes what a resource's deletion means for its hosts.
-    pub(crate) fn set_fate(&mut self, uid: &str, fate: Fate) {
+    pub(crate) fn set_fate(&mut self, uid: &str, lifecycle: Lifecycle) {
         let Some(parent) = self.parents.get_mut(uid) else {
             return;
         };
-        parent.fate = Some(fate);
+        parent.lifecycle = Some(lifecycle);
         let namespace = parent.object.name().namespace;
         self.review_deletions(&namespace);
         let concerned = self.concerned(uid);

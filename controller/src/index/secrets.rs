@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use dockfleet_planner::credentials::{Credentials, Parcel, Unusable, version};
+use dockfleet_planner::credentials::{CredentialEntry, Credentials, Unusable, version};
 use dockfleet_planner::resource::Resource;
 use tokio::time::Instant;
 
@@ -55,7 +55,7 @@ pub(super) struct Secrets {
     named_by: BTreeMap<Uid, Name>,
     users: BTreeMap<Name, Users>,
     /// What each has, or why it cannot serve. One that nothing was heard of yet is not in it.
-    pub(super) known: BTreeMap<Name, Result<Parcel, String>>,
+    pub(super) known: BTreeMap<Name, Result<CredentialEntry, String>>,
     /// Those that are to be read again.
     due: BTreeSet<(Instant, Name)>,
 }
@@ -147,7 +147,7 @@ impl Index {
             return;
         };
         let known = match heard {
-            Heard::Here(version, Ok(credentials)) => Ok(Parcel {
+            Heard::Here(version, Ok(credentials)) => Ok(CredentialEntry {
                 version,
                 credentials,
             }),

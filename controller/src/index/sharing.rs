@@ -85,7 +85,7 @@ impl Index {
         if state.shared != shared {
             state.shared = shared;
             self.dirty.hosts.insert(name.clone());
-            self.dirty.pulses.insert(name.clone());
+            self.dirty.heartbeats.insert(name.clone());
         }
     }
 }

@@ -7,11 +7,11 @@ mod credentials;
 mod deletion;
 mod fleet;
 mod heartbeats;
-mod leaving;
+mod host_drain;
 mod request;
-mod returned;
 mod scan;
 mod sharing;
+mod stale_reports;
 mod work;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,7 +25,7 @@ use dockfleet_crds::network::DockerNetworkSpec;
 use dockfleet_crds::{
     DockerHost, DockerNetwork, EntryState, EntryStatus, HostAssignment, Intent, ResourceStatus,
 };
-use dockfleet_planner::assignment::Fate;
+use dockfleet_planner::assignment::Lifecycle;
 use dockfleet_planner::brake::Limits;
 use dockfleet_planner::desired::Desired;
 use k8s_openapi::api::core::v1::Namespace;
@@ -57,7 +57,7 @@ struct World {
     version: u64,
     writes: usize,
     /// What the API server says of hosts that are deleted.
-    host_fate: Fate,
+    host_fate: Lifecycle,
 }
 
 impl World {
@@ -67,7 +67,7 @@ impl World {
             index: Index::new("hub".to_owned(), FLEET.to_owned(), Instant::now(), PATIENCE),
             version: 0,
             writes: 0,
-            host_fate: Fate::Deleted,
+            host_fate: Lifecycle::Deleted,
         };
         world.namespace("apps", &[]);
         for n in 1..=hosts {
@@ -131,7 +131,7 @@ impl World {
     fn dirty(&mut self) -> Dirty {
         Dirty {
             // A subject of its own, in `heartbeats`.
-            pulses: BTreeSet::new(),
+            heartbeats: BTreeSet::new(),
             ..self.index.take_dirty()
         }
     }
@@ -163,9 +163,9 @@ impl World {
                 self.index.host_written(host, work.asked_with, written);
             }
             HostCall::DecideFate(known) => {
-                let fate = self.host_fate;
+                let lifecycle = self.host_fate;
                 self.index
-                    .set_host_fate(host, known.metadata.uid.as_deref(), fate);
+                    .set_host_fate(host, known.metadata.uid.as_deref(), lifecycle);
             }
             HostCall::AddFinalizer(mut known) => {
                 let finalizers = known.metadata.finalizers.get_or_insert_default();

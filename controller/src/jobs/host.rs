@@ -6,7 +6,7 @@ use kube::{Api, Resource as _};
 use serde_json::Value;
 use tracing::{debug, info, warn};
 
-use super::{Context, Done, Learned, apply, fate, finalizer, in_time};
+use super::{Context, Done, Learned, apply, finalizer, in_time, lifecycle};
 use crate::error::CallError;
 use crate::index::{CLEAN_FINALIZER, HostCall, HostWork};
 use crate::lanes::Key;
@@ -66,13 +66,13 @@ async fn make(
             }
         }
         HostCall::DecideFate(known) => {
-            let (fate, notice) = fate::decide_host(ctx, &known).await?;
-            info!(?fate, "the host is being deleted");
+            let (lifecycle, notice) = lifecycle::decide_host(ctx, &known).await?;
+            info!(?lifecycle, "the host is being deleted");
             ctx.teller.tell_of(&known.object_ref(&()), [notice]);
             Learned::HostFate {
                 host: host.clone(),
                 uid: known.metadata.uid,
-                fate,
+                lifecycle,
             }
         }
         HostCall::AddFinalizer(known) => {

@@ -1,4 +1,4 @@
-//! Calls about one resource: its finalizer, its fate, its status.
+//! Calls about one resource: its finalizer, its lifecycle, its status.
 
 use std::fmt::Debug;
 
@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tracing::{debug, info};
 
-use super::{Context, Done, Learned, apply, fate, finalizer, in_time};
+use super::{Context, Done, Learned, apply, finalizer, in_time, lifecycle};
 use crate::error::CallError;
 use crate::index::{ParentWork, Step};
 use crate::lanes::Key;
@@ -55,16 +55,16 @@ pub(crate) async fn work_on_parent(ctx: Context, work: ParentWork) -> Done {
 /// What came of one step.
 enum Answer {
     Written(Box<Parent>),
-    Fate(dockfleet_planner::assignment::Fate),
+    Lifecycle(dockfleet_planner::assignment::Lifecycle),
 }
 
 impl Answer {
     fn learned(self, parent: &Parent, asked_with: Option<String>) -> Learned {
         match self {
             Self::Written(parent) => Learned::Parent { asked_with, parent },
-            Self::Fate(fate) => Learned::Fate {
+            Self::Lifecycle(lifecycle) => Learned::Lifecycle {
                 uid: parent.resource().uid().to_owned(),
-                fate,
+                lifecycle,
             },
         }
     }
@@ -73,10 +73,10 @@ impl Answer {
 async fn work_on_step(ctx: &Context, parent: &Parent, step: Step) -> Result<Answer, CallError> {
     match step {
         Step::DecideFate => {
-            let (fate, notice) = fate::decide(ctx, parent).await?;
-            info!(?fate, "deletion begins");
+            let (lifecycle, notice) = lifecycle::decide(ctx, parent).await?;
+            info!(?lifecycle, "deletion begins");
             ctx.teller.tell(parent, [notice]);
-            Ok(Answer::Fate(fate))
+            Ok(Answer::Lifecycle(lifecycle))
         }
         Step::AddFinalizer => {
             let patch = finalizer::added(parent.metadata(), FINALIZER);

@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result};
 use dockfleet_e2e::Generation::{Debian20, Newest};
 use serde_json::Value;
 
-use crate::bench::{Bench, condition, network, ready_reason, volume};
+use crate::test_cluster::{TestCluster, condition, network, ready_reason, volume};
 
 /// The conditions as `Type=Status Reason`, sorted by type.
 fn conditions(object: &Value) -> Vec<String> {
@@ -41,30 +41,30 @@ fn assert_current(object: &Value) {
 
 #[test]
 fn conditions_follow_kstatus() -> Result<()> {
-    let bench = Bench::prepare(&[("h1", Newest, "{}")])?;
-    let [h1] = bench.hosts()?;
-    bench.start_controller()?;
+    let cluster = TestCluster::prepare(&[("h1", Newest, "{}")])?;
+    let [h1] = cluster.hosts()?;
+    cluster.start_controller()?;
     let front = |more: &str| network("front", &format!("{{hostSelector: {{}}{more}}}"));
 
     // Nobody is there to do it: in progress, told at once, and not a failure.
-    bench.apply(&front(""))?;
-    bench.until(
+    cluster.apply(&front(""))?;
+    cluster.until(
         "dnet/front",
         "{.status.conditions[?(@.type==\"Ready\")].status}=Unknown",
     )?;
-    bench.until("dnet/front", "{.status.hosts.pending}=1")?;
+    cluster.until("dnet/front", "{.status.hosts.pending}=1")?;
     let progressing = [
         "Accepted=True Accepted",
         "Ready=Unknown Progressing",
         "Reconciling=True Progressing",
     ];
-    let told = bench.get("dnet/front")?;
+    let told = cluster.get("dnet/front")?;
     assert_eq!(conditions(&told), progressing);
     assert_current(&told);
 
     h1.start_agent()?;
-    bench.ready("dnet/front")?;
-    let told = bench.get("dnet/front")?;
+    cluster.ready("dnet/front")?;
+    let told = cluster.get("dnet/front")?;
     assert_eq!(
         conditions(&told),
         ["Accepted=True Accepted", "Ready=True Ready"]
@@ -73,9 +73,9 @@ fn conditions_follow_kstatus() -> Result<()> {
     let since = condition(&told, "Ready")["lastTransitionTime"].clone();
 
     // An edit that an engine cannot follow: a failure that waits for somebody.
-    bench.apply(&front(", internal: true"))?;
-    bench.not_ready("dnet/front", "False", "Drifted")?;
-    let told = bench.get("dnet/front")?;
+    cluster.apply(&front(", internal: true"))?;
+    cluster.not_ready("dnet/front", "False", "Drifted")?;
+    let told = cluster.get("dnet/front")?;
     let stalled = [
         "Accepted=True Accepted",
         "Ready=False Drifted",
@@ -98,7 +98,7 @@ fn conditions_follow_kstatus() -> Result<()> {
     let accepted = condition(&told, "Accepted")["lastTransitionTime"].clone();
     assert_eq!(
         accepted,
-        since_of(&bench, "Accepted")?,
+        since_of(&cluster, "Accepted")?,
         "what did not change keeps its time"
     );
 
@@ -106,9 +106,9 @@ fn conditions_follow_kstatus() -> Result<()> {
     h1.engine.import_busybox()?;
     h1.engine
         .run_container("user", &["--network", "front"], &[])?;
-    bench.apply(&front(", internal: true, updatePolicy: WhenUnused"))?;
-    bench.until("dnet/front", &ready_reason("InUse"))?;
-    let told = bench.get("dnet/front")?;
+    cluster.apply(&front(", internal: true, updatePolicy: WhenUnused"))?;
+    cluster.until("dnet/front", &ready_reason("InUse"))?;
+    let told = cluster.get("dnet/front")?;
     assert_eq!(
         conditions(&told)[1..],
         ["Ready=False InUse", "Reconciling=True Progressing"]
@@ -120,38 +120,38 @@ fn conditions_follow_kstatus() -> Result<()> {
         "{told}"
     );
     h1.engine.docker(["rm", "--force", "user"])?;
-    bench.ready("dnet/front")?;
+    cluster.ready("dnet/front")?;
     assert_eq!(
         h1.network("front")?.context("it is gone")?["Internal"],
         true
     );
     assert_eq!(
-        conditions(&bench.get("dnet/front")?),
+        conditions(&cluster.get("dnet/front")?),
         ["Accepted=True Accepted", "Ready=True Ready"]
     );
     assert!(since.is_string());
 
     // On no host at all: nothing is wrong.
-    bench.apply(&network(
+    cluster.apply(&network(
         "nowhere",
         "{hostSelector: {matchLabels: {site: nowhere}}}",
     ))?;
-    bench.ready("dnet/nowhere")?;
+    cluster.ready("dnet/nowhere")?;
     assert_eq!(
-        conditions(&bench.get("dnet/nowhere")?)[1],
+        conditions(&cluster.get("dnet/nowhere")?)[1],
         "Ready=True NoHosts"
     );
     Ok(())
 }
 
-fn since_of(bench: &Bench, type_: &str) -> Result<Value> {
-    Ok(condition(&bench.get("dnet/front")?, type_)["lastTransitionTime"].clone())
+fn since_of(cluster: &TestCluster, type_: &str) -> Result<Value> {
+    Ok(condition(&cluster.get("dnet/front")?, type_)["lastTransitionTime"].clone())
 }
 
 #[test]
 fn what_is_suspended_or_observed_is_not_touched() -> Result<()> {
-    let bench = Bench::start(&[("h1", Debian20, "{}"), ("h2", Newest, "{}")])?;
-    let hosts: [_; 2] = bench.hosts()?;
+    let cluster = TestCluster::start(&[("h1", Debian20, "{}"), ("h2", Newest, "{}")])?;
+    let hosts: [_; 2] = cluster.hosts()?;
     let front = |more: &str| {
         network(
             "front",
@@ -159,49 +159,49 @@ fn what_is_suspended_or_observed_is_not_touched() -> Result<()> {
         )
     };
 
-    bench.apply(&front(", suspend: true"))?;
-    bench.not_ready("dnet/front", "Unknown", "Suspended")?;
+    cluster.apply(&front(", suspend: true"))?;
+    cluster.not_ready("dnet/front", "Unknown", "Suspended")?;
     for host in hosts {
         assert!(host.network("front")?.is_none());
     }
-    bench.apply(&front(""))?;
-    bench.ready("dnet/front")?;
-    let before = bench.objects()?;
-    bench.apply(&front(", internal: true, suspend: true"))?;
-    bench.not_ready("dnet/front", "False", "Suspended")?;
-    assert_eq!(bench.objects()?, before);
+    cluster.apply(&front(""))?;
+    cluster.ready("dnet/front")?;
+    let before = cluster.objects()?;
+    cluster.apply(&front(", internal: true, suspend: true"))?;
+    cluster.not_ready("dnet/front", "False", "Suspended")?;
+    assert_eq!(cluster.objects()?, before);
     // Deleted while suspended: nothing is changed on any host.
-    bench.kubectl("delete dnet/front --timeout=60s")?;
+    cluster.kubectl("delete dnet/front --timeout=60s")?;
     for host in hosts {
-        bench.assigned(host, &[])?;
+        cluster.assigned(host, &[])?;
     }
-    assert_eq!(bench.objects()?, before);
+    assert_eq!(cluster.objects()?, before);
 
     // To be looked at only: missing, then as somebody makes it.
     let seen = "{hostSelector: {}, managementPolicy: Observe}";
-    bench.apply(&[network("seen", seen), volume("seen", seen)].concat())?;
+    cluster.apply(&[network("seen", seen), volume("seen", seen)].concat())?;
     for what in ["dnet/seen", "dvol/seen"] {
-        bench.not_ready(what, "False", "Missing")?;
+        cluster.not_ready(what, "False", "Missing")?;
     }
-    assert_eq!(bench.objects()?, before);
+    assert_eq!(cluster.objects()?, before);
     for host in hosts {
         host.engine.docker(["network", "create", "seen"])?;
         host.engine.docker(["volume", "create", "seen"])?;
     }
     for what in ["dnet/seen", "dvol/seen"] {
-        bench.until(what, "{.status.hosts.ready}=2")?;
-        bench.ready(what)?;
+        cluster.until(what, "{.status.hosts.ready}=2")?;
+        cluster.ready(what)?;
     }
-    let made = bench.objects()?;
-    bench.apply(&network(
+    let made = cluster.objects()?;
+    cluster.apply(&network(
         "seen",
         "{hostSelector: {}, managementPolicy: Observe, internal: true}",
     ))?;
-    bench.not_ready("dnet/seen", "False", "Drifted")?;
-    bench.kubectl("delete dnet/seen dvol/seen --timeout=60s")?;
+    cluster.not_ready("dnet/seen", "False", "Drifted")?;
+    cluster.kubectl("delete dnet/seen dvol/seen --timeout=60s")?;
     for host in hosts {
-        bench.assigned(host, &[])?;
+        cluster.assigned(host, &[])?;
     }
-    assert_eq!(bench.objects()?, made);
+    assert_eq!(cluster.objects()?, made);
     Ok(())
 }

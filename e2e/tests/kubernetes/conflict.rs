@@ -3,12 +3,12 @@
 use anyhow::{Context as _, Result};
 use dockfleet_e2e::Generation::{Debian20, Newest};
 
-use crate::bench::{Bench, condition, network, ready_reason, volume};
+use crate::test_cluster::{TestCluster, condition, network, ready_reason, volume};
 
 /// The reasons and texts of the events on a resource.
-fn events(bench: &Bench, kind: &str, namespace: &str, name: &str) -> Result<Vec<String>> {
+fn events(cluster: &TestCluster, kind: &str, namespace: &str, name: &str) -> Result<Vec<String>> {
     let which = format!("involvedObject.kind={kind},involvedObject.name={name}");
-    let all = bench.get(&format!("events -n {namespace} --field-selector {which}"))?;
+    let all = cluster.get(&format!("events -n {namespace} --field-selector {which}"))?;
     let items = all["items"].as_array().context("no list")?;
     Ok(items
         .iter()
@@ -19,51 +19,51 @@ fn events(bench: &Bench, kind: &str, namespace: &str, name: &str) -> Result<Vec<
 /// invariant 3.
 #[test]
 fn the_first_to_claim_a_name_keeps_it_and_both_are_told() -> Result<()> {
-    let bench = Bench::start(&[("h1", Debian20, "{}"), ("h2", Newest, "{}")])?;
-    let [h1, h2] = bench.hosts()?;
-    bench.kubectl("create namespace shop")?;
-    bench.apply(&network(
+    let cluster = TestCluster::start(&[("h1", Debian20, "{}"), ("h2", Newest, "{}")])?;
+    let [h1, h2] = cluster.hosts()?;
+    cluster.kubectl("create namespace shop")?;
+    cluster.apply(&network(
         "default/first",
         "{hostSelector: {}, networkName: front}",
     ))?;
-    bench.ready("dnet/first")?;
-    let before = bench.objects()?;
+    cluster.ready("dnet/first")?;
+    let before = cluster.objects()?;
 
     // The second one has a host where nobody else claims the name, once the first lets go of it.
-    bench.apply(&network(
+    cluster.apply(&network(
         "shop/second",
         "{hostSelector: {}, networkName: front}",
     ))?;
-    bench.not_ready("dnet/second -n shop", "False", "Conflict")?;
-    let second = bench.get("dnet/second -n shop")?;
+    cluster.not_ready("dnet/second -n shop", "False", "Conflict")?;
+    let second = cluster.get("dnet/second -n shop")?;
     let message = condition(&second, "Ready")["message"].to_string();
     assert!(message.contains("belongs to default/first"), "{message}");
     assert_eq!(second["status"]["hosts"]["failed"], 2);
-    bench.until(
+    cluster.until(
         "dnet/first",
         "{.status.conditions[?(@.type==\"Accepted\")].reason}=AcceptedWithWarnings",
     )?;
-    let first = bench.get("dnet/first")?;
+    let first = cluster.get("dnet/first")?;
     let message = condition(&first, "Accepted")["message"].to_string();
     assert!(
         message.contains("asked for by shop/second too"),
         "{message}"
     );
     assert_eq!(condition(&first, "Ready")["status"], "True");
-    assert_eq!(bench.objects()?, before);
+    assert_eq!(cluster.objects()?, before);
     for (namespace, name) in [("default", "first"), ("shop", "second")] {
-        let events = events(&bench, "DockerNetwork", namespace, name)?;
+        let events = events(&cluster, "DockerNetwork", namespace, name)?;
         let told = events
             .iter()
             .any(|e| e.starts_with("\"Warning\"") && e.contains("front"));
         assert!(told, "{name}: {events:?}");
     }
 
-    bench.patch(
+    cluster.patch(
         "dnet/first",
         "{\"spec\": {\"hostSelector\": null, \"hostNames\": [\"h1\"]}}",
     )?;
-    bench.until("dnet/second -n shop", "{.status.hosts.ready}=1")?;
+    cluster.until("dnet/second -n shop", "{.status.hosts.ready}=1")?;
     let front = h2.network("front")?.context("no network front")?;
     assert_eq!(front["Labels"]["io.dockfleet.name"], "second");
     assert_eq!(
@@ -73,8 +73,8 @@ fn the_first_to_claim_a_name_keeps_it_and_both_are_told() -> Result<()> {
             .filter(|(k, _)| k.starts_with("h1 "))
             .collect()
     );
-    bench.kubectl("delete dnet/first --timeout=60s")?;
-    bench.ready("dnet/second -n shop")?;
+    cluster.kubectl("delete dnet/first --timeout=60s")?;
+    cluster.ready("dnet/second -n shop")?;
     let front = h1.network("front")?.context("no network front")?;
     assert_eq!(front["Labels"]["io.dockfleet.name"], "second");
     Ok(())
@@ -83,8 +83,8 @@ fn the_first_to_claim_a_name_keeps_it_and_both_are_told() -> Result<()> {
 /// invariant 3.
 #[test]
 fn what_was_made_by_hand_is_left_alone_unless_adoption_allows_it() -> Result<()> {
-    let bench = Bench::start(&[("h1", Debian20, "{}"), ("h2", Newest, "{}")])?;
-    let [h1, h2] = bench.hosts()?;
+    let cluster = TestCluster::start(&[("h1", Debian20, "{}"), ("h2", Newest, "{}")])?;
+    let [h1, h2] = cluster.hosts()?;
     for host in [h1, h2] {
         let label = "com.docker.compose.project=shop";
         host.engine.docker([
@@ -99,41 +99,41 @@ fn what_was_made_by_hand_is_left_alone_unless_adoption_allows_it() -> Result<()>
         host.engine.docker(["volume", "create", "data"])?;
         host.write_into_volume("data", "precious")?;
     }
-    let before = bench.objects()?;
+    let before = cluster.objects()?;
     let front = |more: &str| {
         let block = "ipam: {config: [{subnet: 10.40.0.0/24}]}";
         network("front", &format!("{{hostSelector: {{}}, {block}{more}}}"))
     };
-    bench.apply(&[front(""), volume("data", "{hostSelector: {}}")].concat())?;
+    cluster.apply(&[front(""), volume("data", "{hostSelector: {}}")].concat())?;
     for what in ["dnet/front", "dvol/data"] {
-        bench.not_ready(what, "False", "Conflict")?;
+        cluster.not_ready(what, "False", "Conflict")?;
     }
-    let message = condition(&bench.get("dnet/front")?, "Ready")["message"].to_string();
+    let message = condition(&cluster.get("dnet/front")?, "Ready")["message"].to_string();
     assert!(message.contains("compose project shop"), "{message}");
-    assert_eq!(bench.objects()?, before);
+    assert_eq!(cluster.objects()?, before);
 
     // It differs: only Force takes it, and as it is.
-    bench.apply(&front(", internal: true, adoptionPolicy: IfMatching"))?;
-    bench.until("dnet/front", "{.status.failing[0].message}")?;
-    bench.not_ready("dnet/front", "False", "Conflict")?;
-    let message = condition(&bench.get("dnet/front")?, "Ready")["message"].to_string();
+    cluster.apply(&front(", internal: true, adoptionPolicy: IfMatching"))?;
+    cluster.until("dnet/front", "{.status.failing[0].message}")?;
+    cluster.not_ready("dnet/front", "False", "Conflict")?;
+    let message = condition(&cluster.get("dnet/front")?, "Ready")["message"].to_string();
     assert!(
         message.contains("internal: want true, have false"),
         "{message}"
     );
-    bench.apply(&front(", internal: true, adoptionPolicy: Force"))?;
-    bench.not_ready("dnet/front", "False", "Drifted")?;
-    bench.apply(&front(", adoptionPolicy: Force"))?;
-    bench.ready("dnet/front")?;
-    bench.apply(&volume(
+    cluster.apply(&front(", internal: true, adoptionPolicy: Force"))?;
+    cluster.not_ready("dnet/front", "False", "Drifted")?;
+    cluster.apply(&front(", adoptionPolicy: Force"))?;
+    cluster.ready("dnet/front")?;
+    cluster.apply(&volume(
         "data",
         "{hostSelector: {}, adoptionPolicy: IfMatching}",
     ))?;
-    bench.ready("dvol/data")?;
-    assert_eq!(bench.objects()?, before, "taken over as they were");
+    cluster.ready("dvol/data")?;
+    assert_eq!(cluster.objects()?, before, "taken over as they were");
 
     // What was given to us is ours: it goes and stays by the deletion policy.
-    bench.kubectl("delete dnet/front dvol/data --timeout=60s")?;
+    cluster.kubectl("delete dnet/front dvol/data --timeout=60s")?;
     for host in [h1, h2] {
         host.await_no_network("front")?;
         assert_eq!(host.read_from_volume("data")?, "precious");
@@ -143,10 +143,10 @@ fn what_was_made_by_hand_is_left_alone_unless_adoption_allows_it() -> Result<()>
 
 #[test]
 fn a_resource_that_fails_holds_up_no_other() -> Result<()> {
-    let bench = Bench::start(&[("h1", Debian20, "{}")])?;
-    let [h1] = bench.hosts()?;
+    let cluster = TestCluster::start(&[("h1", Debian20, "{}")])?;
+    let [h1] = cluster.hosts()?;
     // Needs a newer engine; overlaps with another network; has no such parent; is all right.
-    bench.apply(
+    cluster.apply(
         &[
             network(
                 "routed",
@@ -164,24 +164,24 @@ fn a_resource_that_fails_holds_up_no_other() -> Result<()> {
         ]
         .concat(),
     )?;
-    bench.ready("dnet/one")?;
-    bench.ready("dnet/fine")?;
-    bench.until("dnet/routed", &ready_reason("Unsupported"))?;
-    let message = condition(&bench.get("dnet/routed")?, "Ready")["message"].to_string();
+    cluster.ready("dnet/one")?;
+    cluster.ready("dnet/fine")?;
+    cluster.until("dnet/routed", &ready_reason("Unsupported"))?;
+    let message = condition(&cluster.get("dnet/routed")?, "Ready")["message"].to_string();
     assert!(
         message.contains("bridge.gatewayModeIPv4 needs Engine 27.0"),
         "{message}"
     );
-    bench.until("dnet/parentless", &ready_reason("EngineRefused"))?;
+    cluster.until("dnet/parentless", &ready_reason("EngineRefused"))?;
 
-    bench.apply(&network(
+    cluster.apply(&network(
         "two",
         "{hostSelector: {}, ipam: {config: [{subnet: 10.50.0.0/25}]}}",
     ))?;
-    bench.until("dnet/two", &ready_reason("EngineRefused"))?;
-    bench.kubectl("delete dnet/one dnet/parentless --timeout=60s")?;
+    cluster.until("dnet/two", &ready_reason("EngineRefused"))?;
+    cluster.kubectl("delete dnet/one dnet/parentless --timeout=60s")?;
     h1.await_no_network("one")?;
-    bench
+    cluster
         .ready("dnet/two")
         .context("it is tried again by itself")
 }

@@ -6,8 +6,8 @@ use anyhow::{Context as _, Result, ensure};
 use dockfleet_e2e::Generation::{Debian20, Newest};
 use dockfleet_e2e::eventually;
 
-use crate::bench::{Bench, FLEET, SOON, network, ready_reason, volume};
-use crate::member::Member;
+use crate::test_cluster::{FLEET, SOON, TestCluster, network, ready_reason, volume};
+use crate::test_host::TestHost;
 
 fn two_hosts() -> [(&'static str, dockfleet_e2e::Generation, &'static str); 2] {
     [("h1", Debian20, "{}"), ("h2", Newest, "{}")]
@@ -15,36 +15,36 @@ fn two_hosts() -> [(&'static str, dockfleet_e2e::Generation, &'static str); 2] {
 
 #[test]
 fn an_engine_that_comes_back_is_found_as_it_was() -> Result<()> {
-    let bench = Bench::start(&two_hosts())?;
-    let [h1, h2] = bench.hosts()?;
-    bench.apply(
+    let cluster = TestCluster::start(&two_hosts())?;
+    let [h1, h2] = cluster.hosts()?;
+    cluster.apply(
         &[
             network("front", "{hostSelector: {}}"),
             volume("data", "{hostSelector: {}}"),
         ]
         .concat(),
     )?;
-    bench.ready("dnet/front")?;
-    bench.ready("dvol/data")?;
-    let before = bench.objects()?;
+    cluster.ready("dnet/front")?;
+    cluster.ready("dvol/data")?;
+    let before = cluster.objects()?;
 
     h1.engine.kill()?;
     h2.engine.stop()?;
     for host in [h1, h2] {
         let what = format!("dhost/{} -n {FLEET}", host.name());
-        bench.until(&what, &ready_reason("EngineUnreachable"))?;
+        cluster.until(&what, &ready_reason("EngineUnreachable"))?;
     }
-    bench.apply(&network("back", "{hostSelector: {}}"))?;
-    bench.until("dnet/back", "{.status.hosts.desired}=2")?;
-    bench.until("dnet/back", "{.status.hosts.ready}=0")?;
+    cluster.apply(&network("back", "{hostSelector: {}}"))?;
+    cluster.until("dnet/back", "{.status.hosts.desired}=2")?;
+    cluster.until("dnet/back", "{.status.hosts.ready}=0")?;
     for host in [h1, h2] {
         host.engine.start_again()?;
     }
-    bench.ready("dnet/back")?;
+    cluster.ready("dnet/back")?;
     for what in ["dnet/front", "dvol/data"] {
-        bench.ready(what)?;
+        cluster.ready(what)?;
     }
-    let mut after = bench.objects()?;
+    let mut after = cluster.objects()?;
     after.retain(|key, _| !key.ends_with(" back"));
     // An engine that starts makes the networks that nobody chose anew.
     let mut before = before;
@@ -53,7 +53,7 @@ fn an_engine_that_comes_back_is_found_as_it_was() -> Result<()> {
     }
     assert_eq!(after, before);
     for host in [h1, h2] {
-        bench.ready(&format!("dhost/{} -n {FLEET}", host.name()))?;
+        cluster.ready(&format!("dhost/{} -n {FLEET}", host.name()))?;
     }
     Ok(())
 }
@@ -61,25 +61,25 @@ fn an_engine_that_comes_back_is_found_as_it_was() -> Result<()> {
 /// invariant 2.
 #[test]
 fn an_engine_that_lost_its_data_gets_its_networks_and_tells_of_its_volumes() -> Result<()> {
-    let bench = Bench::start(&two_hosts())?;
-    let hosts: [_; 2] = bench.hosts()?;
+    let cluster = TestCluster::start(&two_hosts())?;
+    let hosts: [_; 2] = cluster.hosts()?;
     let all = [
         network("front", "{hostSelector: {}}"),
         volume("data", "{hostSelector: {}}"),
         volume("scratch", "{hostSelector: {}, tmpfs: {}}"),
         volume("cache", "{hostSelector: {}, lossPolicy: Recreate}"),
     ];
-    bench.apply(&all.concat())?;
+    cluster.apply(&all.concat())?;
     for what in ["dnet/front", "dvol/data", "dvol/scratch", "dvol/cache"] {
-        bench.ready(what)?;
+        cluster.ready(what)?;
     }
     for host in hosts {
         host.engine.stop()?;
         fs::remove_dir_all(host.engine.data_root())?;
         host.engine.start_again()?;
     }
-    bench.not_ready("dvol/data", "False", "Lost")?;
-    bench.until("dvol/data", "{.status.hosts.failed}=2")?;
+    cluster.not_ready("dvol/data", "False", "Lost")?;
+    cluster.until("dvol/data", "{.status.hosts.failed}=2")?;
     for host in hosts {
         host.await_network("front")?;
         for made_again in ["scratch", "cache"] {
@@ -94,11 +94,11 @@ fn an_engine_that_lost_its_data_gets_its_networks_and_tells_of_its_volumes() -> 
         );
     }
     for what in ["dnet/front", "dvol/scratch", "dvol/cache"] {
-        bench.ready(what)?;
+        cluster.ready(what)?;
     }
     // Somebody has read it, and begins anew.
-    bench.patch("dvol/data", "{\"spec\": {\"lossPolicy\": \"Recreate\"}}")?;
-    bench.ready("dvol/data")
+    cluster.patch("dvol/data", "{\"spec\": {\"lossPolicy\": \"Recreate\"}}")?;
+    cluster.ready("dvol/data")
 }
 
 const MANY: usize = 12;
@@ -110,13 +110,13 @@ fn many(spec: &str) -> String {
 }
 
 /// The names of the networks of [`many`] on a host; two of one name are an error.
-fn many_on(host: &Member) -> Result<usize> {
+fn many_on(host: &TestHost) -> Result<usize> {
     let objects = host.objects()?;
     let prefix = format!("{} network many-", host.name());
     Ok(objects.keys().filter(|k| k.starts_with(&prefix)).count())
 }
 
-fn await_many(host: &Member, enough: impl Fn(usize) -> bool) -> Result<()> {
+fn await_many(host: &TestHost, enough: impl Fn(usize) -> bool) -> Result<()> {
     let what = format!("networks on {}", host.name());
     eventually(&what, SOON, || match many_on(host) {
         Ok(count) if enough(count) => Ok(()),
@@ -127,9 +127,9 @@ fn await_many(host: &Member, enough: impl Fn(usize) -> bool) -> Result<()> {
 /// invariant 5.
 #[test]
 fn what_is_killed_in_the_middle_leaves_nothing_double_and_nothing_out() -> Result<()> {
-    let bench = Bench::start(&two_hosts())?;
-    let hosts: [_; 2] = bench.hosts()?;
-    bench.apply(&many("{hostSelector: {}}"))?;
+    let cluster = TestCluster::start(&two_hosts())?;
+    let hosts: [_; 2] = cluster.hosts()?;
+    cluster.apply(&many("{hostSelector: {}}"))?;
     for least in [1, MANY / 2] {
         for host in hosts {
             await_many(host, |count| count >= least)?;
@@ -142,14 +142,14 @@ fn what_is_killed_in_the_middle_leaves_nothing_double_and_nothing_out() -> Resul
         host.engine.start_again()?;
     }
     for i in 0..MANY {
-        bench.ready(&format!("dnet/many-{i} dvol/many-{i}"))?;
+        cluster.ready(&format!("dnet/many-{i} dvol/many-{i}"))?;
     }
     for host in hosts {
         assert_eq!(many_on(host)?, MANY);
     }
 
     // The same on the way out.
-    bench.kubectl("delete dnet --all --timeout=60s")?;
+    cluster.kubectl("delete dnet --all --timeout=60s")?;
     for most in [MANY - 1, MANY / 2] {
         for host in hosts {
             await_many(host, |count| count <= most)?;
@@ -173,31 +173,31 @@ fn what_is_killed_in_the_middle_leaves_nothing_double_and_nothing_out() -> Resul
 
 #[test]
 fn a_controller_that_is_late_or_killed_loses_nothing() -> Result<()> {
-    let bench = Bench::prepare(&two_hosts())?;
-    let hosts: [_; 2] = bench.hosts()?;
-    bench.apply(&network("early", "{hostSelector: {}}"))?;
+    let cluster = TestCluster::prepare(&two_hosts())?;
+    let hosts: [_; 2] = cluster.hosts()?;
+    cluster.apply(&network("early", "{hostSelector: {}}"))?;
     for host in hosts {
         host.start_agent()?;
         // Its agent has looked, and there is no assignment for it.
-        bench.until(
+        cluster.until(
             &format!("dhost/{} -n {FLEET}", host.name()),
             "{.status.engine.version}",
         )?;
     }
-    bench.start_controller()?;
-    bench.ready("dnet/early")?;
+    cluster.start_controller()?;
+    cluster.ready("dnet/early")?;
 
     // Killed at some point on the way, both ways.
-    bench.apply(&network("gone", "{hostSelector: {}}"))?;
-    bench.ready("dnet/gone")?;
-    bench.apply(&many("{hostSelector: {}}"))?;
-    bench.kill_controller()?;
-    bench.start_controller()?;
-    bench.kubectl("delete dnet/gone --wait=false")?;
-    bench.kill_controller()?;
+    cluster.apply(&network("gone", "{hostSelector: {}}"))?;
+    cluster.ready("dnet/gone")?;
+    cluster.apply(&many("{hostSelector: {}}"))?;
+    cluster.kill_controller()?;
+    cluster.start_controller()?;
+    cluster.kubectl("delete dnet/gone --wait=false")?;
+    cluster.kill_controller()?;
     let meanwhile = network("early", "{hostNames: [h2]}");
-    bench.apply(&meanwhile)?;
-    bench.start_controller()?;
+    cluster.apply(&meanwhile)?;
+    cluster.start_controller()?;
     let [h1, h2] = hosts;
     h1.await_no_network("early")?;
     for host in hosts {
@@ -205,14 +205,14 @@ fn a_controller_that_is_late_or_killed_loses_nothing() -> Result<()> {
         await_many(host, |count| count == MANY)?;
     }
     h2.network_id("early")?;
-    bench.until("dnet/early", "{.status.hosts.desired}=1")?;
-    bench.ready("dnet/early")?;
+    cluster.until("dnet/early", "{.status.hosts.desired}=1")?;
+    cluster.ready("dnet/early")?;
     for i in 0..MANY {
-        bench.ready(&format!("dnet/many-{i} dvol/many-{i}"))?;
+        cluster.ready(&format!("dnet/many-{i} dvol/many-{i}"))?;
     }
-    let gone = bench.plane.kubectl(["get", "dnet/gone"])?;
+    let gone = cluster.plane.kubectl(["get", "dnet/gone"])?;
     ensure!(gone.stderr.contains("NotFound"), "{gone:?}");
-    let names: Vec<String> = bench.assignment(h1)?["spec"]["entries"]
+    let names: Vec<String> = cluster.assignment(h1)?["spec"]["entries"]
         .as_array()
         .context("no entries")?
         .iter()

@@ -10,8 +10,8 @@ use dockfleet_e2e::Generation::{Debian20, Newest};
 use dockfleet_e2e::{Dockfleet, eventually};
 use serde_json::{Value, json};
 
-use crate::bench::{Bench, FLEET, SOON, condition, host, network, volume};
-use crate::member::Member;
+use crate::test_cluster::{FLEET, SOON, TestCluster, condition, host, network, volume};
+use crate::test_host::TestHost;
 use crate::vitals;
 
 /// Passwords that are nowhere in any program or document.
@@ -49,18 +49,18 @@ const RIGHTS: [&str; 2] = [
 const ALLOWED: &str = "{dockfleet.io/credentials: 'true'}";
 
 /// Waits until the condition Ready of the share has this reason and a message with this text.
-fn share_says(bench: &Bench, reason: &str, text: &str) -> Result<()> {
+fn share_says(cluster: &TestCluster, reason: &str, text: &str) -> Result<()> {
     eventually(&format!("{reason} with {text:?}"), SOON, || {
-        let share = bench.get("dvol/share").map_err(|e| e.to_string())?;
+        let share = cluster.get("dvol/share").map_err(|e| e.to_string())?;
         let ready = condition(&share, "Ready");
         let fits = ready["reason"] == reason && ready["message"].to_string().contains(text);
         fits.then_some(()).ok_or_else(|| ready.to_string())
     })
-    .with_context(|| bench.report())
+    .with_context(|| cluster.report())
 }
 
 /// Waits until the engine of a host has the share with this password.
-fn mounts_with(bench: &Bench, host: &Member, password: &str) -> Result<()> {
+fn mounts_with(cluster: &TestCluster, host: &TestHost, password: &str) -> Result<()> {
     let what = format!("the share on {}", host.name());
     eventually(&what, SOON, || {
         let found = host.volume("share").map_err(|e| e.to_string())?;
@@ -68,7 +68,7 @@ fn mounts_with(bench: &Bench, host: &Member, password: &str) -> Result<()> {
         let right = found["Options"] == options(password);
         right.then_some(()).ok_or_else(|| found.to_string())
     })
-    .with_context(|| bench.report())
+    .with_context(|| cluster.report())
 }
 
 /// A text as it stands, and as it is in base64 at any place of a longer text.
@@ -109,23 +109,23 @@ fn holds_none(place: &str, bytes: &[u8]) -> Result<()> {
 }
 
 /// Looks for the passwords everywhere; gives how many places that were.
-fn found_nowhere(bench: &Bench, hosts: &[&Member]) -> Result<usize> {
+fn found_nowhere(cluster: &TestCluster, hosts: &[&TestHost]) -> Result<usize> {
     let mut places = 0;
     let mut search = |place: &str, bytes: &[u8]| {
         places += 1;
         ensure!(!bytes.is_empty(), "{place} is empty");
         holds_none(place, bytes)
     };
-    let kinds = bench.kubectl("api-resources --verbs=list -o name")?;
+    let kinds = cluster.kubectl("api-resources --verbs=list -o name")?;
     for kind in kinds.lines().filter(|kind| *kind != "secrets") {
         let line = format!("get {kind} -A -o yaml --show-managed-fields");
-        search(&line, bench.kubectl(&line)?.as_bytes())?;
+        search(&line, cluster.kubectl(&line)?.as_bytes())?;
     }
     for kind in ["dhost", "hassign", "dvol", "dnet", "ns"] {
         let line = format!("describe {kind} -A");
-        search(&line, bench.kubectl(&line)?.as_bytes())?;
+        search(&line, cluster.kubectl(&line)?.as_bytes())?;
     }
-    let log = bench.controller_log_path()?;
+    let log = cluster.controller_log_path()?;
     search("the controller's log", &fs::read(&log)?)?;
     let shown = metrics(&log, Ipv4Addr::LOCALHOST)?;
     search("the controller's metrics", shown.as_bytes())?;
@@ -144,7 +144,7 @@ fn found_nowhere(bench: &Bench, hosts: &[&Member]) -> Result<usize> {
         }
         let journal = host.state_dir().display().to_string();
         for format in ["table", "wide", "json", "yaml"] {
-            let shown = bench.dockfleet.run(["journal", &journal, "-o", format])?;
+            let shown = cluster.dockfleet.run(["journal", &journal, "-o", format])?;
             search("dockfleet journal", shown.ok()?.as_bytes())?;
         }
     }
@@ -157,8 +157,8 @@ fn metrics(log: &Path, host: Ipv4Addr) -> Result<String> {
 }
 
 /// Gives the names of the Secrets in which one of the passwords is.
-fn secrets_with(bench: &Bench) -> Result<BTreeSet<String>> {
-    let all = bench.get("secrets --all-namespaces")?;
+fn secrets_with(cluster: &TestCluster) -> Result<BTreeSet<String>> {
+    let all = cluster.get("secrets --all-namespaces")?;
     let items = all["items"].as_array().context("no list")?;
     let with = items
         .iter()
@@ -182,50 +182,50 @@ fn names<const N: usize>(names: [&str; N]) -> BTreeSet<String> {
 )]
 fn i9_a_password_is_found_on_engines_and_in_secrets_only() -> Result<()> {
     let dockfleet = Dockfleet::find()?.with_env("DOCKFLEET_LOG", "trace");
-    let bench = Bench::prepare_with(
+    let cluster = TestCluster::prepare_with(
         dockfleet,
         &[("h1", Debian20, "{site: a}"), ("h2", Newest, "{site: a}")],
     )?;
-    let hosts: [&Member; 2] = bench.hosts()?;
-    bench.apply(&host("elsewhere", "{site: b}", "All"))?;
-    bench.start_controller()?;
+    let hosts: [&TestHost; 2] = cluster.hosts()?;
+    cluster.apply(&host("elsewhere", "{site: b}", "All"))?;
+    cluster.start_controller()?;
     for host in hosts {
-        host.join(&bench.plane)?;
+        host.join(&cluster.plane)?;
         host.start_agent()?;
     }
 
     // What is missing is told, and holds nothing else up.
-    bench.apply(&volume("share", SHARE))?;
-    share_says(&bench, "CredentialsMissing", "has no right to get it")?;
+    cluster.apply(&volume("share", SHARE))?;
+    share_says(&cluster, "CredentialsMissing", "has no right to get it")?;
     for line in RIGHTS {
-        bench.kubectl(line)?;
+        cluster.kubectl(line)?;
     }
     share_says(
-        &bench,
+        &cluster,
         "CredentialsMissing",
         "there is no Secret default/nas-login",
     )?;
-    bench.apply(&secret(FIRST, "{}"))?;
-    share_says(&bench, "CredentialsMissing", "dockfleet.io/credentials")?;
-    bench.apply(&network("front", "{hostNames: [h1, h2]}"))?;
-    bench.ready("dnet/front")?;
+    cluster.apply(&secret(FIRST, "{}"))?;
+    share_says(&cluster, "CredentialsMissing", "dockfleet.io/credentials")?;
+    cluster.apply(&network("front", "{hostNames: [h1, h2]}"))?;
+    cluster.ready("dnet/front")?;
     for host in hosts {
         assert_eq!(host.volume("share")?, None);
     }
-    assert_eq!(secrets_with(&bench)?, names(["default/nas-login"]));
+    assert_eq!(secrets_with(&cluster)?, names(["default/nas-login"]));
 
     // With the label it goes to the hosts that need it, and to no other.
-    bench.apply(&secret(FIRST, ALLOWED))?;
-    bench.ready("dvol/share")?;
+    cluster.apply(&secret(FIRST, ALLOWED))?;
+    cluster.ready("dvol/share")?;
     for host in hosts {
-        mounts_with(&bench, host, FIRST)?;
+        mounts_with(&cluster, host, FIRST)?;
     }
     let copies = names([
         "default/nas-login",
         "dockfleet-hosts/h1",
         "dockfleet-hosts/h2",
     ]);
-    assert_eq!(secrets_with(&bench)?, copies);
+    assert_eq!(secrets_with(&cluster)?, copies);
 
     // What an engine says of it: a mount that fails, a device that it refuses.
     for host in hosts {
@@ -238,14 +238,14 @@ fn i9_a_password_is_found_on_engines_and_in_secrets_only() -> Result<()> {
     let bad = SHARE
         .replace("team/media", "team%zz")
         .replace("site: a", "site: a, bad: please");
-    bench.kubectl(&format!("label dhost/h2 -n {FLEET} bad=please"))?;
-    bench.apply(&volume("refused", &bad))?;
-    bench.not_ready("dvol/refused", "False", "EngineRefused")?;
+    cluster.kubectl(&format!("label dhost/h2 -n {FLEET} bad=please"))?;
+    cluster.apply(&volume("refused", &bad))?;
+    cluster.not_ready("dvol/refused", "False", "EngineRefused")?;
 
     // Another password: told without either, and taken when the volume is made anew.
-    bench.apply(&secret(SECOND, ALLOWED))?;
-    share_says(&bench, "Drifted", "has other credentials than its Secret")?;
-    let diff = bench.entry_with(hosts[0], &bench.uid("dvol/share")?, "Drifted")?["diff"].take();
+    cluster.apply(&secret(SECOND, ALLOWED))?;
+    share_says(&cluster, "Drifted", "has other credentials than its Secret")?;
+    let diff = cluster.entry_with(hosts[0], &cluster.uid("dvol/share")?, "Drifted")?["diff"].take();
     assert_eq!(
         diff,
         json!([{"field": "cifs.credentialsSecret", "want": "its credentials", "have": "others"}])
@@ -254,44 +254,48 @@ fn i9_a_password_is_found_on_engines_and_in_secrets_only() -> Result<()> {
         // The container that could not start holds it still.
         host.engine.docker(["container", "prune", "--force"])?;
         host.engine.docker(["volume", "rm", "share"])?;
-        mounts_with(&bench, host, SECOND)?;
+        mounts_with(&cluster, host, SECOND)?;
     }
-    bench.ready("dvol/share")?;
+    cluster.ready("dvol/share")?;
 
     // A Secret that is no good any more, or gone, changes nothing on hosts.
-    bench.apply(&secret(&format!("{FIRST},ro"), ALLOWED))?;
-    share_says(&bench, "CredentialsMissing", "its key password has a comma")?;
-    bench.kubectl("delete secret/nas-login")?;
-    share_says(&bench, "CredentialsMissing", "there is no Secret")?;
-    bench.apply(&network("back", "{hostNames: [h1, h2]}"))?;
-    bench.ready("dnet/back")?;
+    cluster.apply(&secret(&format!("{FIRST},ro"), ALLOWED))?;
+    share_says(
+        &cluster,
+        "CredentialsMissing",
+        "its key password has a comma",
+    )?;
+    cluster.kubectl("delete secret/nas-login")?;
+    share_says(&cluster, "CredentialsMissing", "there is no Secret")?;
+    cluster.apply(&network("back", "{hostNames: [h1, h2]}"))?;
+    cluster.ready("dnet/back")?;
     for host in hosts {
-        mounts_with(&bench, host, SECOND)?;
+        mounts_with(&cluster, host, SECOND)?;
     }
-    let places = found_nowhere(&bench, &hosts)?;
+    let places = found_nowhere(&cluster, &hosts)?;
     println!("the passwords are in none of {places} places");
 
     // An agent that starts anew needs nothing for what is there, and asks for what is not.
     hosts[0].kill_agent()?;
     hosts[0].engine.docker(["volume", "rm", "share"])?;
     hosts[0].start_agent()?;
-    mounts_with(&bench, hosts[0], SECOND)?;
+    mounts_with(&cluster, hosts[0], SECOND)?;
 
     // The copies go with the volume.
-    bench.kubectl("delete dvol/share dvol/refused --timeout=60s")?;
+    cluster.kubectl("delete dvol/share dvol/refused --timeout=60s")?;
     for host in hosts {
         host.await_no_volume("share")?;
     }
     eventually("the end of the copies", SOON, || {
-        let with = secrets_with(&bench).map_err(|e| e.to_string())?;
+        let with = secrets_with(&cluster).map_err(|e| e.to_string())?;
         with.is_empty()
             .then_some(())
             .ok_or_else(|| format!("{with:?}"))
     })
-    .with_context(|| bench.report())?;
+    .with_context(|| cluster.report())?;
     holds_none(
         "the controller's log",
-        &fs::read(bench.controller_log_path()?)?,
+        &fs::read(cluster.controller_log_path()?)?,
     )?;
     for host in hosts {
         holds_none(host.name(), &fs::read(host.agent_log_path()?)?)?;

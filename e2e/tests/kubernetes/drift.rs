@@ -7,17 +7,17 @@ use dockfleet_e2e::Generation::{Debian20, Newest};
 use dockfleet_e2e::eventually;
 use serde_json::json;
 
-use crate::bench::{Bench, network, ready_reason, volume};
+use crate::test_cluster::{TestCluster, network, ready_reason, volume};
 
 /// An agent that looks by the clock only would take minutes.
 const AT_ONCE: Duration = Duration::from_secs(15);
 
 #[test]
 fn drift_is_repaired_at_once_or_told_with_the_difference() -> Result<()> {
-    let bench = Bench::start(&[("h1", Debian20, "{}"), ("h2", Newest, "{}")])?;
-    let hosts: [_; 2] = bench.hosts()?;
+    let cluster = TestCluster::start(&[("h1", Debian20, "{}"), ("h2", Newest, "{}")])?;
+    let hosts: [_; 2] = cluster.hosts()?;
     let observe = "{hostSelector: {}, driftPolicy: Observe}";
-    bench.apply(
+    cluster.apply(
         &[
             network("front", "{hostSelector: {}, labels: {team: web}}"),
             network("seen", observe),
@@ -34,7 +34,7 @@ fn drift_is_repaired_at_once_or_told_with_the_difference() -> Result<()> {
         "dvol/data",
         "dvol/seen",
     ] {
-        bench.ready(what)?;
+        cluster.ready(what)?;
     }
     for host in hosts {
         let id = host.network_id("front")?;
@@ -52,18 +52,18 @@ fn drift_is_repaired_at_once_or_told_with_the_difference() -> Result<()> {
             other => Err(format!("{other:?}")),
         })?;
     }
-    bench.until("dnet/seen", &ready_reason("Missing"))?;
-    bench.until("dvol/data", &ready_reason("Lost"))?;
-    bench.until("dnet/seen", "{.status.hosts.drifted}=2")?;
-    bench.until("dvol/data", "{.status.hosts.failed}=2")?;
+    cluster.until("dnet/seen", &ready_reason("Missing"))?;
+    cluster.until("dvol/data", &ready_reason("Lost"))?;
+    cluster.until("dnet/seen", "{.status.hosts.drifted}=2")?;
+    cluster.until("dvol/data", "{.status.hosts.failed}=2")?;
     for what in ["dnet/front", "dvol/scratch"] {
-        bench.ready(what)?;
+        cluster.ready(what)?;
     }
     for host in hosts {
         assert!(host.network("seen")?.is_none());
         assert!(host.volume("data")?.is_none() && host.volume("seen")?.is_none());
-        let uid = bench.uid("dnet/seen")?;
-        let told = bench.entry_with(host, &uid, "Missing")?;
+        let uid = cluster.uid("dnet/seen")?;
+        let told = cluster.entry_with(host, &uid, "Missing")?;
         let gone = json!([{"field": "network", "want": "seen", "have": ""}]);
         assert_eq!(told["diff"], gone);
     }
@@ -73,24 +73,24 @@ fn drift_is_repaired_at_once_or_told_with_the_difference() -> Result<()> {
         host.engine
             .docker(["network", "create", "--internal", "seen"])?;
     }
-    bench.until("dnet/seen", &ready_reason("Conflict"))?;
-    bench.until("dnet/seen", "{.status.hosts.failed}=2")?;
+    cluster.until("dnet/seen", &ready_reason("Conflict"))?;
+    cluster.until("dnet/seen", "{.status.hosts.failed}=2")?;
     for host in hosts {
         let made = host.network("seen")?.context("it is gone")?;
         assert_eq!(made["Internal"], true);
         host.engine.docker(["network", "rm", "seen"])?;
     }
-    bench.apply(&network("seen", "{hostSelector: {}}"))?;
-    bench
+    cluster.apply(&network("seen", "{hostSelector: {}}"))?;
+    cluster
         .ready("dnet/seen")
         .context("it may be made again now")?;
 
     // The resource changes, and policy says to leave the network: the difference is told.
     let other = "{hostSelector: {}, internal: true, labels: {team: web}, driftPolicy: Observe}";
-    bench.apply(&network("seen", other))?;
-    bench.not_ready("dnet/seen", "False", "Drifted")?;
+    cluster.apply(&network("seen", other))?;
+    cluster.not_ready("dnet/seen", "False", "Drifted")?;
     for host in hosts {
-        let told = bench.entry_with(host, &bench.uid("dnet/seen")?, "Drifted")?;
+        let told = cluster.entry_with(host, &cluster.uid("dnet/seen")?, "Drifted")?;
         let want = json!([
             {"field": "internal", "want": "true", "have": "false"},
             {"field": "labels[team]", "want": "web", "have": ""},

@@ -12,7 +12,7 @@ use dockfleet_planner::render;
 use dockfleet_planner::resource::Resource;
 use serde_json::Value;
 
-use crate::bench::{Bench, FLEET, condition, network, ready_reason, volume};
+use crate::test_cluster::{FLEET, TestCluster, condition, network, ready_reason, volume};
 
 const NETWORKS: &str = "/apis/dockfleet.io/v1alpha1/dockernetworks";
 /// Everything that a verdict hangs on.
@@ -25,24 +25,24 @@ const RECORDED: [&str; 4] = [
 
 /// A life that is being recorded, with names for its parts.
 struct Life<'a> {
-    bench: &'a Bench,
+    cluster: &'a TestCluster,
     recording: Recording,
     /// The revision at which each part begins.
     parts: Vec<(u64, &'static str)>,
 }
 
 impl<'a> Life<'a> {
-    fn record(bench: &'a Bench) -> Result<Self> {
+    fn record(cluster: &'a TestCluster) -> Result<Self> {
         Ok(Self {
-            bench,
-            recording: bench.plane.record(&RECORDED)?,
+            cluster,
+            recording: cluster.plane.record(&RECORDED)?,
             parts: Vec::new(),
         })
     }
 
     /// Says what comes now.
     fn now(&mut self, part: &'static str) -> Result<()> {
-        let revision = self.bench.plane.revision(NETWORKS)?;
+        let revision = self.cluster.plane.revision(NETWORKS)?;
         self.parts.push((revision, part));
         Ok(())
     }
@@ -178,125 +178,126 @@ fn agree(object: &Value, flux: &Verdict, argo: &Verdict) -> bool {
 #[test]
 #[expect(clippy::too_many_lines, reason = "a life is one story")]
 fn nothing_looks_finished_before_it_is() -> Result<()> {
-    let bench = Bench::prepare(&[("h1", Newest, "{site: a}"), ("h2", Debian20, "{site: b}")])?;
-    let [h1, h2] = bench.hosts()?;
-    let mut life = Life::record(&bench)?;
+    let cluster =
+        TestCluster::prepare(&[("h1", Newest, "{site: a}"), ("h2", Debian20, "{site: b}")])?;
+    let [h1, h2] = cluster.hosts()?;
+    let mut life = Life::record(&cluster)?;
     let site = "hostSelector: {matchLabels: {site: a}}, updatePolicy: WhenUnused";
     let front = |more: &str| network("front", &format!("{{{site}{more}}}"));
     let data = |more: &str| volume("data", &format!("{{hostSelector: {{}}{more}}}"));
 
     life.now("created, and nobody is there")?;
-    bench.apply(&[front(""), data("")].concat())?;
+    cluster.apply(&[front(""), data("")].concat())?;
     life.now("controller, no agents")?;
-    bench.start_controller()?;
+    cluster.start_controller()?;
     for what in ["dnet/front", "dvol/data"] {
-        bench.not_ready(what, "Unknown", "Progressing")?;
+        cluster.not_ready(what, "Unknown", "Progressing")?;
     }
     life.now("agents")?;
     for host in [h1, h2] {
         host.start_agent()?;
     }
-    bench.ready("dnet/front")?;
-    bench.ready("dvol/data")?;
+    cluster.ready("dnet/front")?;
+    cluster.ready("dvol/data")?;
 
     life.now("a host joins")?;
-    bench.kubectl(&format!("label dhost/h2 -n {FLEET} --overwrite site=a"))?;
-    bench.until("dnet/front", "{.status.hosts.ready}=2")?;
-    bench.ready("dnet/front")?;
+    cluster.kubectl(&format!("label dhost/h2 -n {FLEET} --overwrite site=a"))?;
+    cluster.until("dnet/front", "{.status.hosts.ready}=2")?;
+    cluster.ready("dnet/front")?;
 
     life.now("changed while the controller is dead")?;
-    bench.kill_controller()?;
-    bench.apply(&front(", internal: true"))?;
-    bench.start_controller()?;
-    bench.ready("dnet/front")?;
+    cluster.kill_controller()?;
+    cluster.apply(&front(", internal: true"))?;
+    cluster.start_controller()?;
+    cluster.ready("dnet/front")?;
 
     life.now("changed while an agent is dead")?;
     h2.kill_agent()?;
-    bench.apply(&front(", internal: false"))?;
-    bench.until("dnet/front", "{.status.hosts.ready}=1")?;
-    bench.until("dnet/front", "{.status.hosts.pending}=1")?;
+    cluster.apply(&front(", internal: false"))?;
+    cluster.until("dnet/front", "{.status.hosts.ready}=1")?;
+    cluster.until("dnet/front", "{.status.hosts.pending}=1")?;
     h2.start_agent()?;
-    bench.ready("dnet/front")?;
+    cluster.ready("dnet/front")?;
 
     life.now("there and back, faster than agents report")?;
     for round in 0..6 {
-        bench.apply(&front(&format!(", internal: {}", round % 2 == 0)))?;
+        cluster.apply(&front(&format!(", internal: {}", round % 2 == 0)))?;
     }
-    bench.ready("dnet/front")?;
+    cluster.ready("dnet/front")?;
 
     life.now("in use")?;
     h1.engine.import_busybox()?;
     h1.engine
         .run_container("user", &["--network", "front"], &[])?;
-    bench.apply(&front(", internal: true"))?;
-    bench.not_ready("dnet/front", "False", "InUse")?;
+    cluster.apply(&front(", internal: true"))?;
+    cluster.not_ready("dnet/front", "False", "InUse")?;
     h1.engine.docker(["rm", "--force", "user"])?;
-    bench.ready("dnet/front")?;
+    cluster.ready("dnet/front")?;
 
     life.now("cannot be done")?;
     let never = |spec: &str| spec.replace("WhenUnused", "Never");
-    bench.apply(&never(&front("")))?;
-    bench.apply(&data(", labels: {team: shop}"))?;
-    bench.not_ready("dnet/front", "False", "Drifted")?;
-    bench.not_ready("dvol/data", "False", "Drifted")?;
+    cluster.apply(&never(&front("")))?;
+    cluster.apply(&data(", labels: {team: shop}"))?;
+    cluster.not_ready("dnet/front", "False", "Drifted")?;
+    cluster.not_ready("dvol/data", "False", "Drifted")?;
     life.now("fixed")?;
-    bench.apply(&front(""))?;
-    bench.apply(&data(""))?;
-    bench.ready("dnet/front")?;
-    bench.ready("dvol/data")?;
+    cluster.apply(&front(""))?;
+    cluster.apply(&data(""))?;
+    cluster.ready("dnet/front")?;
+    cluster.ready("dvol/data")?;
 
     life.now("removed by hand")?;
-    bench.apply(&front(", driftPolicy: Observe"))?;
-    bench.ready("dnet/front")?;
+    cluster.apply(&front(", driftPolicy: Observe"))?;
+    cluster.ready("dnet/front")?;
     h1.engine.docker(["network", "rm", "front"])?;
     h2.engine.docker(["volume", "rm", "data"])?;
-    bench.not_ready("dnet/front", "False", "Missing")?;
-    bench.not_ready("dvol/data", "False", "Lost")?;
+    cluster.not_ready("dnet/front", "False", "Missing")?;
+    cluster.not_ready("dvol/data", "False", "Lost")?;
     life.now("repaired")?;
-    bench.apply(&front(""))?;
-    bench.apply(&data(", lossPolicy: Recreate"))?;
-    bench.ready("dnet/front")?;
-    bench.ready("dvol/data")?;
+    cluster.apply(&front(""))?;
+    cluster.apply(&data(", lossPolicy: Recreate"))?;
+    cluster.ready("dnet/front")?;
+    cluster.ready("dvol/data")?;
 
     life.now("the engine refuses")?;
     // Another network has the subnet.
     h1.engine
         .docker(["network", "create", "--subnet", "10.213.77.0/24", "other"])?;
     let taken = ", ipam: {config: [{subnet: 10.213.77.0/24}]}";
-    bench.apply(&front(taken))?;
-    bench.until("dnet/front", &ready_reason("EngineRefused"))?;
+    cluster.apply(&front(taken))?;
+    cluster.until("dnet/front", &ready_reason("EngineRefused"))?;
     h1.engine.docker(["network", "rm", "other"])?;
-    bench.ready("dnet/front")?;
+    cluster.ready("dnet/front")?;
 
     life.now("suspended")?;
     let suspended = [
         front(&format!("{taken}, suspend: true")),
         data(", lossPolicy: Recreate, suspend: true"),
     ];
-    bench.apply(&suspended.concat())?;
-    bench.ready("dnet/front")?;
-    bench.ready("dvol/data")?;
-    bench.apply(&front(", internal: true, suspend: true"))?;
-    bench.not_ready("dnet/front", "False", "Suspended")?;
+    cluster.apply(&suspended.concat())?;
+    cluster.ready("dnet/front")?;
+    cluster.ready("dvol/data")?;
+    cluster.apply(&front(", internal: true, suspend: true"))?;
+    cluster.not_ready("dnet/front", "False", "Suspended")?;
     life.now("resumed")?;
-    bench.apply(&[front(""), data("")].concat())?;
-    bench.ready("dnet/front")?;
-    bench.ready("dvol/data")?;
+    cluster.apply(&[front(""), data("")].concat())?;
+    cluster.ready("dnet/front")?;
+    cluster.ready("dvol/data")?;
 
     life.now("a host is paused")?;
     let paused = |is| format!("{{\"spec\": {{\"paused\": {is}}}}}");
     let host = format!("dhost/h1 -n {FLEET}");
-    bench.patch(&host, &paused(true))?;
-    bench.until(
+    cluster.patch(&host, &paused(true))?;
+    cluster.until(
         &host,
         "{.status.conditions[?(@.type==\"Paused\")].status}=True",
     )?;
     life.now("and goes on")?;
-    bench.patch(&host, &paused(false))?;
-    bench.until(&host, "{.status.observedGeneration}=3")?;
+    cluster.patch(&host, &paused(false))?;
+    cluster.until(&host, "{.status.observedGeneration}=3")?;
 
     life.now("deleted")?;
-    bench.kubectl("delete dnet/front dvol/data --timeout=60s")?;
+    cluster.kubectl("delete dnet/front dvol/data --timeout=60s")?;
     let over = |all: &[Version]| {
         let gone = all.iter().filter(|v| v.deleted);
         gone.filter(|v| v.object["metadata"]["namespace"] == "default")

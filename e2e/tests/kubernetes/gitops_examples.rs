@@ -11,7 +11,7 @@ use dockfleet_crds::validation;
 use dockfleet_e2e::{ControlPlane, Dockfleet};
 use serde_json::Value;
 
-use crate::bench::install_crds;
+use crate::test_cluster::install_crds;
 
 const OVERLAYS: [&str; 3] = ["overlays/berlin", "overlays/hamburg", "overlays/all-sites"];
 

@@ -7,7 +7,6 @@
     reason = "a JSON value answers for a field it lacks with null"
 )]
 
-mod bench;
 mod brake;
 mod conditions;
 mod conflict;
@@ -21,7 +20,6 @@ mod heartbeat;
 mod immutable;
 mod main_path;
 mod manifests;
-mod member;
 mod mixed_versions;
 mod offline;
 mod one_engine;
@@ -34,6 +32,8 @@ mod removal;
 mod replay;
 mod rights;
 mod selection;
+mod test_cluster;
+mod test_host;
 mod tokens;
 mod two_fleets;
 mod unanswered;

@@ -5,8 +5,8 @@ use dockfleet_e2e::ControlPlane;
 use dockfleet_e2e::Generation::{Debian20, Newest};
 use serde_json::{Value, json};
 
-use crate::bench::{Bench, FLEET, install_crds, network, volume};
-use crate::member::Member;
+use crate::test_cluster::{FLEET, TestCluster, install_crds, network, volume};
+use crate::test_host::TestHost;
 
 const FRONT: &str = "{hostSelector: {matchLabels: {site: berlin}}, \
     ipam: {config: [{subnet: 10.20.0.0/24, gateway: 10.20.0.254}]}, \
@@ -29,23 +29,23 @@ fn lan(range_of_h1: &str) -> String {
     )
 }
 
-fn three_hosts() -> Result<Bench> {
-    let bench = Bench::start(&[
+fn three_hosts() -> Result<TestCluster> {
+    let cluster = TestCluster::start(&[
         ("h1", Debian20, "{site: berlin}"),
         ("h2", Newest, "{site: berlin}"),
         ("h3", Newest, "{site: paris}"),
     ])?;
-    bench.apply(&[network("front", FRONT), lan("10.30.0.0/26")].concat())?;
+    cluster.apply(&[network("front", FRONT), lan("10.30.0.0/26")].concat())?;
     let data = "{hostSelector: {}, tmpfs: {size: 16Mi, mode: '0700'}, labels: {team: web}}";
-    bench.apply(&volume("data", data))?;
+    cluster.apply(&volume("data", data))?;
     for what in ["dnet/front", "dnet/lan", "dvol/data"] {
-        bench.ready(what)?;
+        cluster.ready(what)?;
     }
-    Ok(bench)
+    Ok(cluster)
 }
 
 /// The address block of a network, without what the engine adds.
-fn block(host: &Member, name: &str) -> Result<(Value, Value, Value)> {
+fn block(host: &TestHost, name: &str) -> Result<(Value, Value, Value)> {
     let network = host.network(name)?.context("no such network")?;
     let block = &network["IPAM"]["Config"][0];
     let part = |key: &str| block[key].clone();
@@ -54,8 +54,8 @@ fn block(host: &Member, name: &str) -> Result<(Value, Value, Value)> {
 
 #[test]
 fn what_is_applied_is_on_the_engines_and_told() -> Result<()> {
-    let bench = three_hosts()?;
-    let [h1, h2, h3] = bench.hosts()?;
+    let cluster = three_hosts()?;
+    let [h1, h2, h3] = cluster.hosts()?;
     engines_have_networks(h1, h2, h3)?;
     for host in [h1, h2, h3] {
         let data = host.volume("data")?.context("no volume data")?;
@@ -64,12 +64,12 @@ fn what_is_applied_is_on_the_engines_and_told() -> Result<()> {
         assert_eq!(data["Labels"]["team"], "web");
         assert_eq!(data["Labels"]["io.dockfleet.name"], "data");
     }
-    let counters = bench.get("dnet/front")?["status"]["hosts"].clone();
+    let counters = cluster.get("dnet/front")?["status"]["hosts"].clone();
     let want = json!({"desired": 2, "ready": 2, "pending": 0, "drifted": 0, "failed": 0, "offline": 0, "removing": 0});
     assert_eq!(counters, want);
-    assert_eq!(bench.get("dvol/data")?["status"]["hosts"]["ready"], 3);
-    tables_make_sense(&bench)?;
-    let described = bench.kubectl("describe dnet/front")?;
+    assert_eq!(cluster.get("dvol/data")?["status"]["hosts"]["ready"], 3);
+    tables_make_sense(&cluster)?;
+    let described = cluster.kubectl("describe dnet/front")?;
     let (_, events) = described.split_once("\nEvents:").context("no events")?;
     assert!(
         events.contains("Normal") && events.contains("dockfleet"),
@@ -78,7 +78,7 @@ fn what_is_applied_is_on_the_engines_and_told() -> Result<()> {
     Ok(())
 }
 
-fn engines_have_networks(h1: &Member, h2: &Member, h3: &Member) -> Result<()> {
+fn engines_have_networks(h1: &TestHost, h2: &TestHost, h3: &TestHost) -> Result<()> {
     for host in [h1, h2] {
         let front = host.network("front")?.context("no network front")?;
         assert_eq!(front["Driver"], "bridge");
@@ -135,8 +135,8 @@ fn table(printed: &str) -> Vec<Vec<(&str, &str)>> {
     rows
 }
 
-fn tables_make_sense(bench: &Bench) -> Result<()> {
-    let printed = bench.kubectl("get dnet,dvol -o wide")?;
+fn tables_make_sense(cluster: &TestCluster) -> Result<()> {
+    let printed = cluster.kubectl("get dnet,dvol -o wide")?;
     let rows = table(&printed);
     let row = |name: &str| -> Result<Vec<(&str, &str)>> {
         let mut row = rows.iter().find(|r| r[0].1.ends_with(name)).cloned();
@@ -171,7 +171,7 @@ fn tables_make_sense(bench: &Bench) -> Result<()> {
     ];
     assert_eq!(row("/data")?, want);
 
-    let printed = bench.kubectl(&format!("get dhost -n {FLEET} -o wide"))?;
+    let printed = cluster.kubectl(&format!("get dhost -n {FLEET} -o wide"))?;
     let rows = table(&printed);
     for (row, (engine, api)) in rows
         .iter()
@@ -202,8 +202,8 @@ fn tables_make_sense(bench: &Bench) -> Result<()> {
 }
 
 /// The resource versions of everything of ours, by kind, namespace and name.
-fn versions(bench: &Bench) -> Result<Vec<(String, String)>> {
-    let all = bench.get("dnet,dvol,dhost,hassign --all-namespaces")?;
+fn versions(cluster: &TestCluster) -> Result<Vec<(String, String)>> {
+    let all = cluster.get("dnet,dvol,dhost,hassign --all-namespaces")?;
     let items = all["items"].as_array().context("no list")?;
     Ok(items
         .iter()
@@ -219,18 +219,18 @@ fn versions(bench: &Bench) -> Result<Vec<(String, String)>> {
 
 #[test]
 fn an_edit_writes_to_its_own_hosts_only_and_an_idle_fleet_writes_nothing() -> Result<()> {
-    let bench = three_hosts()?;
-    let [h1, h2, h3] = bench.hosts()?;
-    let generation = |host: &Member| -> Result<i64> {
-        let generation = &bench.assignment(host)?["metadata"]["generation"];
+    let cluster = three_hosts()?;
+    let [h1, h2, h3] = cluster.hosts()?;
+    let generation = |host: &TestHost| -> Result<i64> {
+        let generation = &cluster.assignment(host)?["metadata"]["generation"];
         generation.as_i64().context("no generation")
     };
     let before = (generation(h1)?, generation(h2)?, generation(h3)?);
     let ids = (h1.network_id("lan")?, h3.network_id("lan")?);
 
     // What differs is on h1 only, because h3 has an override.
-    bench.apply(&lan("10.30.0.64/26"))?;
-    bench.ready("dnet/lan")?;
+    cluster.apply(&lan("10.30.0.64/26"))?;
+    cluster.ready("dnet/lan")?;
     assert_eq!(block(h1, "lan")?.1, "10.30.0.64/26");
     assert_ne!(
         h1.network_id("lan")?,
@@ -250,21 +250,21 @@ fn an_edit_writes_to_its_own_hosts_only_and_an_idle_fleet_writes_nothing() -> Re
             .cloned()
             .collect()
     };
-    let before = versions(&bench)?;
-    bench.apply(&lan("10.30.0.64/26"))?;
+    let before = versions(&cluster)?;
+    cluster.apply(&lan("10.30.0.64/26"))?;
     let id = h1.network_id("front")?;
     h1.engine.docker(["network", "rm", "front"])?;
     assert_ne!(h1.await_network("front")?["Id"], id.as_str());
-    bench.until(
+    cluster.until(
         &format!("hassign/h1 -n {FLEET}"),
         &format!(
             "{{.status.entries[?(@.uid==\"{}\")].id}}={}",
-            bench.uid("dnet/front")?,
+            cluster.uid("dnet/front")?,
             h1.network_id("front")?
         ),
     )?;
-    bench.ready("dnet/front")?;
-    let after = versions(&bench)?;
+    cluster.ready("dnet/front")?;
+    let after = versions(&cluster)?;
     assert_eq!(quiet(&before), quiet(&after));
     assert_eq!(quiet(&after).len(), 6, "{after:?}");
     Ok(())

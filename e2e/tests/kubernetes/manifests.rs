@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, ensure};
 use dockfleet_e2e::{ControlPlane, Dockfleet};
 
-use crate::bench::install_crds;
+use crate::test_cluster::install_crds;
 
 /// A broken manifest and what its first line says the answer is.
 struct Broken {

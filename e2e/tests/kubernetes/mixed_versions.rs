@@ -10,7 +10,7 @@ use dockfleet_planner::plan::JournalChange;
 use dockfleet_planner::record::{Record, Stage};
 use serde_json::json;
 
-use crate::bench::{Bench, FLEET, install_crds, log_says, network, volume};
+use crate::test_cluster::{FLEET, TestCluster, install_crds, log_says, network, volume};
 
 /// Finds the program of an earlier commit.
 #[expect(clippy::print_stdout, reason = "which one it was is a result")]
@@ -30,14 +30,14 @@ enum Part {
     Agents,
 }
 
-fn replace(bench: &Bench, part: Part, by: &Dockfleet) -> Result<()> {
+fn replace(cluster: &TestCluster, part: Part, by: &Dockfleet) -> Result<()> {
     match part {
-        Part::Crds => install_crds(&bench.plane, by),
+        Part::Crds => install_crds(&cluster.plane, by),
         Part::Controller => {
-            bench.kill_controller()?;
-            bench.start_controller_of(by)
+            cluster.kill_controller()?;
+            cluster.start_controller_of(by)
         }
-        Part::Agents => bench.members.iter().try_for_each(|host| {
+        Part::Agents => cluster.hosts.iter().try_for_each(|host| {
             host.kill_agent()?;
             host.use_program(by);
             host.start_agent()
@@ -51,24 +51,24 @@ fn replace(bench: &Bench, part: Part, by: &Dockfleet) -> Result<()> {
 fn i15_an_upgrade_and_a_rollback_in_any_order_stop_nothing() -> Result<()> {
     let (this, previous) = (Dockfleet::find()?, previous()?);
     let hosts = [("h1", Debian20, "{}"), ("h2", Newest, "{}")];
-    let bench = Bench::prepare_with(previous.clone(), &hosts)?;
-    bench.start_controller()?;
-    for host in &bench.members {
-        host.join(&bench.plane)?;
+    let cluster = TestCluster::prepare_with(previous.clone(), &hosts)?;
+    cluster.start_controller()?;
+    for host in &cluster.hosts {
+        host.join(&cluster.plane)?;
         host.start_agent()?;
     }
     let resources = [
         network("front", "{hostSelector: {}}"),
         volume("data", "{hostSelector: {}}"),
     ];
-    bench.apply(&resources.concat())?;
+    cluster.apply(&resources.concat())?;
     for what in ["dnet/front", "dvol/data"] {
-        bench.until(what, "{.status.hosts.ready}=2")?;
+        cluster.until(what, "{.status.hosts.ready}=2")?;
     }
-    for host in &bench.members {
+    for host in &cluster.hosts {
         host.write_into_volume("data", host.name())?;
     }
-    let before = bench.objects()?;
+    let before = cluster.objects()?;
 
     let steps = [
         (Part::Crds, &this),
@@ -82,25 +82,25 @@ fn i15_an_upgrade_and_a_rollback_in_any_order_stop_nothing() -> Result<()> {
     ];
     for (number, (part, version)) in steps.into_iter().enumerate() {
         let step = || format!("step {number}: {part:?}");
-        replace(&bench, part, version).with_context(step)?;
+        replace(&cluster, part, version).with_context(step)?;
         let next = format!("next-{number}");
-        bench.everybody_goes_on(&next).with_context(step)?;
-        for host in &bench.members {
-            bench.assignment_seen(host).with_context(step)?;
+        cluster.everybody_goes_on(&next).with_context(step)?;
+        for host in &cluster.hosts {
+            cluster.assignment_seen(host).with_context(step)?;
         }
         if number == 2 {
-            for host in &bench.members {
+            for host in &cluster.hosts {
                 let what = format!("dhost/{} -n {FLEET}", host.name());
-                bench.until(&what, "{.status.agent.kinds[0]}=DockerNetwork")?;
+                cluster.until(&what, "{.status.agent.kinds[0]}=DockerNetwork")?;
             }
         }
         if number == 4 && previous.binary() != this.binary() {
-            for host in &bench.members {
+            for host in &cluster.hosts {
                 log_says(host, "the CRD is older than this agent")?;
             }
         }
     }
-    let mut after = bench.objects()?;
+    let mut after = cluster.objects()?;
     after.retain(|key, _| !key.contains(" next-"));
     assert_eq!(after, before);
     Ok(())
@@ -108,10 +108,10 @@ fn i15_an_upgrade_and_a_rollback_in_any_order_stop_nothing() -> Result<()> {
 
 #[test]
 fn i15_an_entry_of_a_newer_controller_is_unsupported_alone_and_kept() -> Result<()> {
-    let bench = Bench::start(&[("h1", Newest, "{}")])?;
-    let [host] = bench.hosts()?;
-    bench.apply(&network("front", "{hostSelector: {}}"))?;
-    bench.ready("dnet/front")?;
+    let cluster = TestCluster::start(&[("h1", Newest, "{}")])?;
+    let [host] = cluster.hosts()?;
+    cluster.apply(&network("front", "{hostSelector: {}}"))?;
+    cluster.ready("dnet/front")?;
     let newer = json!({
         "uid": "00000000-0000-4000-8000-000000000001",
         "kind": "DockerNote",
@@ -125,19 +125,19 @@ fn i15_an_entry_of_a_newer_controller_is_unsupported_alone_and_kept() -> Result<
     let assignment = format!("hassign/h1 -n {FLEET}");
     let words = ["patch", "--type=json", "--patch", &add];
     let words = words.into_iter().chain(assignment.split(' '));
-    bench.plane.kubectl(words)?.ok()?;
+    cluster.plane.kubectl(words)?.ok()?;
     let uid = newer["uid"].as_str().context("no UID")?;
-    let status = bench.entry_with(host, uid, "AgentTooOld")?;
+    let status = cluster.entry_with(host, uid, "AgentTooOld")?;
     assert_eq!(status["state"], "Unsupported");
-    bench.until(
+    cluster.until(
         &format!("dhost/h1 -n {FLEET}"),
         "{.status.entries.failed}=1",
     )?;
 
     // The controller edits the same assignment, and the agent obeys the rest of it.
-    bench.everybody_goes_on("next")?;
-    bench.ready("dnet/front")?;
-    let spec = bench.assignment(host)?["spec"].clone();
+    cluster.everybody_goes_on("next")?;
+    cluster.ready("dnet/front")?;
+    let spec = cluster.assignment(host)?["spec"].clone();
     let entries = spec["entries"].as_array().context("no entries")?;
     assert_eq!(entries.len(), 3);
     let mut kept = newer.clone();
@@ -150,9 +150,9 @@ fn i15_an_entry_of_a_newer_controller_is_unsupported_alone_and_kept() -> Result<
 
 #[test]
 fn i15_a_state_and_a_reason_of_a_newer_agent_are_passed_on() -> Result<()> {
-    let bench = Bench::start(&[("h1", Newest, "{}"), ("h2", Newest, "{}")])?;
-    let [h1, _] = bench.hosts()?;
-    bench.apply(
+    let cluster = TestCluster::start(&[("h1", Newest, "{}"), ("h2", Newest, "{}")])?;
+    let [h1, _] = cluster.hosts()?;
+    cluster.apply(
         &[
             network("front", "{hostSelector: {}}"),
             network("back", "{hostSelector: {}}"),
@@ -160,11 +160,11 @@ fn i15_a_state_and_a_reason_of_a_newer_agent_are_passed_on() -> Result<()> {
         .concat(),
     )?;
     for what in ["dnet/front", "dnet/back"] {
-        bench.until(what, "{.status.hosts.ready}=2")?;
+        cluster.until(what, "{.status.hosts.ready}=2")?;
     }
-    let uid = bench.uid("dnet/front")?;
+    let uid = cluster.uid("dnet/front")?;
     h1.kill_agent()?;
-    let mut status = bench.assignment(h1)?["status"].clone();
+    let mut status = cluster.assignment(h1)?["status"].clone();
     let entries = status["entries"].as_array_mut().context("no entries")?;
     let entry = entries.iter_mut().find(|e| e["uid"] == uid.as_str());
     let entry = entry.context("no entry of front")?;
@@ -172,26 +172,26 @@ fn i15_a_state_and_a_reason_of_a_newer_agent_are_passed_on() -> Result<()> {
     entry["reason"] = "WaitsForTide".into();
     entry["message"] = "the tide is low".into();
     let patch = json!({ "status": status }).to_string();
-    bench.patch(
+    cluster.patch(
         &format!("hassign/h1 -n {FLEET} --subresource=status"),
         &patch,
     )?;
 
-    bench.until("dnet/front", "{.status.hosts.ready}=1")?;
+    cluster.until("dnet/front", "{.status.hosts.ready}=1")?;
     let failing = "{.status.failing[0].reason}=WaitsForTide";
-    bench.until("dnet/front", failing)?;
-    bench.until("dnet/back", "{.status.hosts.ready}=2")?;
+    cluster.until("dnet/front", failing)?;
+    cluster.until("dnet/back", "{.status.hosts.ready}=2")?;
     h1.start_agent()?;
-    bench.everybody_goes_on("next")?;
-    bench.until("dnet/front", "{.status.hosts.ready}=2")
+    cluster.everybody_goes_on("next")?;
+    cluster.until("dnet/front", "{.status.hosts.ready}=2")
 }
 
 #[test]
 fn i15_a_journal_record_of_a_newer_agent_is_kept_and_not_acted_on() -> Result<()> {
-    let bench = Bench::start(&[("h1", Debian20, "{}")])?;
-    let [host] = bench.hosts()?;
-    bench.apply(&network("front", "{hostSelector: {}}"))?;
-    bench.ready("dnet/front")?;
+    let cluster = TestCluster::start(&[("h1", Debian20, "{}")])?;
+    let [host] = cluster.hosts()?;
+    cluster.apply(&network("front", "{hostSelector: {}}"))?;
+    cluster.ready("dnet/front")?;
     host.kill_agent()?;
     let entry = Entry {
         uid: "00000000-0000-4000-8000-000000000001".into(),
@@ -212,10 +212,10 @@ fn i15_a_journal_record_of_a_newer_agent_is_kept_and_not_acted_on() -> Result<()
     drop(journal);
 
     host.start_agent()?;
-    let status = bench.entry_with(host, &entry.uid, "AgentTooOld")?;
+    let status = cluster.entry_with(host, &entry.uid, "AgentTooOld")?;
     assert_eq!(status["state"], "Unsupported");
-    bench.everybody_goes_on("next")?;
-    bench.ready("dnet/front")?;
+    cluster.everybody_goes_on("next")?;
+    cluster.ready("dnet/front")?;
     host.kill_agent()?;
     let journal = Journal::read_only(&host.state_dir())?;
     assert_eq!(journal.records().get(&entry.uid), Some(&newer));

@@ -3,13 +3,13 @@
 use anyhow::{Context as _, Result};
 use dockfleet_e2e::Generation::{Debian20, Newest};
 
-use crate::bench::{Bench, network, volume};
+use crate::test_cluster::{TestCluster, network, volume};
 
 #[test]
 fn an_agent_keeps_its_host_in_order_without_the_api_server() -> Result<()> {
-    let bench = Bench::start(&[("h1", Debian20, "{}"), ("h2", Newest, "{}")])?;
-    let hosts: [_; 2] = bench.hosts()?;
-    bench.apply(
+    let cluster = TestCluster::start(&[("h1", Debian20, "{}"), ("h2", Newest, "{}")])?;
+    let hosts: [_; 2] = cluster.hosts()?;
+    cluster.apply(
         &[
             network("front", "{hostSelector: {}, labels: {team: web}}"),
             network("back", "{hostSelector: {}}"),
@@ -19,11 +19,11 @@ fn an_agent_keeps_its_host_in_order_without_the_api_server() -> Result<()> {
         .concat(),
     )?;
     for what in ["dnet/front", "dnet/back", "dvol/data", "dvol/scratch"] {
-        bench.ready(what)?;
+        cluster.ready(what)?;
     }
-    let before = bench.objects()?;
+    let before = cluster.objects()?;
 
-    bench.plane.kill()?;
+    cluster.plane.kill()?;
     for host in hosts {
         let id = host.network_id("front")?;
         host.engine.docker(["network", "rm", "front"])?;
@@ -39,7 +39,7 @@ fn an_agent_keeps_its_host_in_order_without_the_api_server() -> Result<()> {
         host.engine.docker(["volume", "rm", "scratch"])?;
         host.start_agent()?;
         host.await_network("back")?;
-        dockfleet_e2e::eventually("volume scratch", crate::bench::SOON, || {
+        dockfleet_e2e::eventually("volume scratch", crate::test_cluster::SOON, || {
             match host.volume("scratch") {
                 Ok(Some(_)) => Ok(()),
                 other => Err(format!("{other:?}")),
@@ -54,13 +54,13 @@ fn an_agent_keeps_its_host_in_order_without_the_api_server() -> Result<()> {
         assert_eq!(names, all.cloned().collect::<Vec<_>>());
     }
 
-    bench.plane.start_again()?;
-    bench.not_ready("dvol/data", "False", "Lost")?;
-    bench
+    cluster.plane.start_again()?;
+    cluster.not_ready("dvol/data", "False", "Lost")?;
+    cluster
         .everybody_goes_on("beacon")
         .context("they find back")?;
     for what in ["dnet/front", "dnet/back", "dvol/scratch"] {
-        bench.ready(what)?;
+        cluster.ready(what)?;
     }
     Ok(())
 }

@@ -4,8 +4,8 @@ use anyhow::{Context as _, Result};
 use dockfleet_e2e::Generation::{Debian20, Newest};
 use dockfleet_e2e::{Generation, eventually};
 
-use crate::bench::{Bench, FLEET, SOON, condition, event, network};
-use crate::member::Member;
+use crate::test_cluster::{FLEET, SOON, TestCluster, condition, event, network};
+use crate::test_host::TestHost;
 
 #[test]
 fn one_engine_20_is_one_host() -> Result<()> {
@@ -18,20 +18,20 @@ fn one_engine_of_the_newest_is_one_host() -> Result<()> {
 }
 
 /// How the name of a DockerHost is given to kubectl.
-fn named(host: &Member) -> String {
+fn named(host: &TestHost) -> String {
     format!("dhost/{} -n {FLEET}", host.name())
 }
 
 fn one_engine_is_one_host(generation: Generation) -> Result<()> {
-    let bench = Bench::prepare(&[("h1", generation, "{}"), ("h2", generation, "{}")])?;
-    let [h1, h2] = bench.hosts()?;
+    let cluster = TestCluster::prepare(&[("h1", generation, "{}"), ("h2", generation, "{}")])?;
+    let [h1, h2] = cluster.hosts()?;
     // The second agent is led to the first engine.
     h2.set_env("DOCKER_HOST", &h1.engine.docker_host());
-    bench.start_controller()?;
+    cluster.start_controller()?;
     h1.start_agent()?;
     h2.start_agent()?;
-    let seniority = |host: &&Member| -> Result<(String, String)> {
-        let meta = bench.get(&named(host))?["metadata"].take();
+    let seniority = |host: &&TestHost| -> Result<(String, String)> {
+        let meta = cluster.get(&named(host))?["metadata"].take();
         Ok((
             meta["creationTimestamp"].to_string(),
             meta["uid"].to_string(),
@@ -43,8 +43,8 @@ fn one_engine_is_one_host(generation: Generation) -> Result<()> {
         [h2, h1]
     };
     let shared = "{.status.conditions[?(@.type==\"Stalled\")].reason}=EngineShared";
-    bench.until(&named(younger), shared)?;
-    let said = condition(&bench.get(&named(younger))?, "Stalled")["message"].to_string();
+    cluster.until(&named(younger), shared)?;
+    let said = condition(&cluster.get(&named(younger))?, "Stalled")["message"].to_string();
     let id = h1.engine.get("/info")?["ID"].to_string().replace('"', "");
     let both = format!(
         "hosts {} and {} are one engine (ID {id}, ",
@@ -52,20 +52,20 @@ fn one_engine_is_one_host(generation: Generation) -> Result<()> {
         younger.name()
     );
     assert!(said.contains(&both), "{said}");
-    assert!(condition(&bench.get(&named(older))?, "Stalled").is_null());
-    event(&bench, "Warning", &both)?;
+    assert!(condition(&cluster.get(&named(older))?, "Stalled").is_null());
+    event(&cluster, "Warning", &both)?;
 
-    bench.apply(&network("front", "{hostSelector: {}}"))?;
-    bench.not_ready("dnet/front", "False", "EngineShared")?;
-    bench.until("dnet/front", "{.status.hosts.ready}=1")?;
+    cluster.apply(&network("front", "{hostSelector: {}}"))?;
+    cluster.not_ready("dnet/front", "False", "EngineShared")?;
+    cluster.until("dnet/front", "{.status.hosts.ready}=1")?;
     let id = h1.network_id("front")?;
 
-    bench.kubectl(&format!("delete {} --timeout=60s", named(older)))?;
-    bench
+    cluster.kubectl(&format!("delete {} --timeout=60s", named(older)))?;
+    cluster
         .ready("dnet/front")
         .context("the younger host goes on")?;
     eventually("the end of the condition", SOON, || {
-        let host = bench.get(&named(younger)).map_err(|e| e.to_string())?;
+        let host = cluster.get(&named(younger)).map_err(|e| e.to_string())?;
         let stalled = condition(&host, "Stalled");
         stalled
             .is_null()

@@ -3,11 +3,11 @@
 use anyhow::{Context as _, Result};
 use dockfleet_e2e::Generation::{Debian20, Newest};
 
-use crate::bench::{Bench, FLEET, host, install_crds, network, volume};
-use crate::member::Member;
+use crate::test_cluster::{FLEET, TestCluster, host, install_crds, network, volume};
+use crate::test_host::TestHost;
 
-fn two_hosts() -> Result<Bench> {
-    Bench::start(&[("h1", Debian20, "{}"), ("h2", Newest, "{}")])
+fn two_hosts() -> Result<TestCluster> {
+    TestCluster::start(&[("h1", Debian20, "{}"), ("h2", Newest, "{}")])
 }
 
 /// Resources of both kinds and with every deletion policy, on every host.
@@ -27,122 +27,120 @@ fn resources(namespace: &str) -> String {
     .concat()
 }
 
-fn all_ready(bench: &Bench, namespace: &str) -> Result<()> {
+fn all_ready(cluster: &TestCluster, namespace: &str) -> Result<()> {
     for what in ["dnet/front", "dnet/kept", "dvol/data", "dvol/cache"] {
         let what = format!("{what} -n {namespace}");
-        bench.until(&what, "{.status.hosts.ready}=2")?;
-        bench.ready(&what)?;
+        cluster.until(&what, "{.status.hosts.ready}=2")?;
+        cluster.ready(&what)?;
     }
     Ok(())
 }
 
-fn apply_all(bench: &Bench, namespace: &str) -> Result<()> {
-    bench.apply(&resources(namespace))?;
-    all_ready(bench, namespace)?;
-    for member in &bench.members {
-        member.write_into_volume("data", "precious")?;
-        member.write_into_volume("cache", "dear")?;
+fn apply_all(cluster: &TestCluster, namespace: &str) -> Result<()> {
+    cluster.apply(&resources(namespace))?;
+    all_ready(cluster, namespace)?;
+    for host in &cluster.hosts {
+        host.write_into_volume("data", "precious")?;
+        host.write_into_volume("cache", "dear")?;
     }
     Ok(())
 }
 
 /// Removes a network by hand and waits until the agent has made it again, which shows that it has
 /// gone through everything that it has and knows.
-fn agent_repairs(member: &Member, name: &str) -> Result<()> {
-    let id = member.network_id(name)?;
-    member.engine.docker(["network", "rm", name])?;
-    let again = member.await_network(name)?;
+fn agent_repairs(host: &TestHost, name: &str) -> Result<()> {
+    let id = host.network_id(name)?;
+    host.engine.docker(["network", "rm", name])?;
+    let again = host.await_network(name)?;
     assert_ne!(again["Id"], id.as_str());
     Ok(())
 }
 
 #[test]
 fn removing_the_crds_removes_nothing() -> Result<()> {
-    let bench = two_hosts()?;
-    apply_all(&bench, "default")?;
-    let before = bench.objects()?;
+    let cluster = two_hosts()?;
+    apply_all(&cluster, "default")?;
+    let before = cluster.objects()?;
 
-    let crds = bench.plane.kubeconfig().with_file_name("crds");
-    bench.kubectl(&format!("delete --timeout=60s -f {}", crds.display()))?;
-    assert_eq!(bench.objects()?, before);
+    let crds = cluster.plane.kubeconfig().with_file_name("crds");
+    cluster.kubectl(&format!("delete --timeout=60s -f {}", crds.display()))?;
+    assert_eq!(cluster.objects()?, before);
 
-    install_crds(&bench.plane, &bench.dockfleet)?;
-    bench.apply(&[host("h1", "{}", "All"), host("h2", "{}", "All")].concat())?;
-    bench.everybody_goes_on("beacon")?;
+    install_crds(&cluster.plane, &cluster.dockfleet)?;
+    cluster.apply(&[host("h1", "{}", "All"), host("h2", "{}", "All")].concat())?;
+    cluster.everybody_goes_on("beacon")?;
     let during: Vec<_> = before.keys().cloned().collect();
-    let after = bench.objects()?;
+    let after = cluster.objects()?;
     for key in &during {
         assert_eq!(after.get(key), before.get(key), "{key}");
     }
     // The same resources take up the same objects.
-    bench.apply(&resources("default"))?;
-    all_ready(&bench, "default")?;
-    let mut after = bench.objects()?;
+    cluster.apply(&resources("default"))?;
+    all_ready(&cluster, "default")?;
+    let mut after = cluster.objects()?;
     after.retain(|key, _| !key.ends_with(" beacon"));
     assert_eq!(after, before);
-    bench.kubectl("delete dnet/front --timeout=60s")?;
-    for member in &bench.members {
-        member
-            .await_no_network("front")
-            .context("it is ours again")?;
+    cluster.kubectl("delete dnet/front --timeout=60s")?;
+    for host in &cluster.hosts {
+        host.await_no_network("front").context("it is ours again")?;
     }
     Ok(())
 }
 
 #[test]
 fn removing_a_namespace_removes_nothing() -> Result<()> {
-    let bench = two_hosts()?;
-    bench.plane.start_controllers(&["namespace-controller"])?;
-    bench.kubectl("create namespace shop")?;
-    apply_all(&bench, "shop")?;
-    let before = bench.objects()?;
+    let cluster = two_hosts()?;
+    cluster.plane.start_controllers(&["namespace-controller"])?;
+    cluster.kubectl("create namespace shop")?;
+    apply_all(&cluster, "shop")?;
+    let before = cluster.objects()?;
 
-    bench.kubectl("delete namespace shop --timeout=90s")?;
-    bench.everybody_goes_on("beacon")?;
-    let kept = |bench: &Bench| -> Result<_> {
-        let mut objects = bench.objects()?;
+    cluster.kubectl("delete namespace shop --timeout=90s")?;
+    cluster.everybody_goes_on("beacon")?;
+    let kept = |cluster: &TestCluster| -> Result<_> {
+        let mut objects = cluster.objects()?;
         objects.retain(|key, _| !key.ends_with(" beacon"));
         Ok(objects)
     };
-    assert_eq!(kept(&bench)?, before);
+    assert_eq!(kept(&cluster)?, before);
 
-    bench.kubectl("create namespace shop")?;
-    bench.apply(&resources("shop"))?;
-    all_ready(&bench, "shop")?;
-    assert_eq!(kept(&bench)?, before);
+    cluster.kubectl("create namespace shop")?;
+    cluster.apply(&resources("shop"))?;
+    all_ready(&cluster, "shop")?;
+    assert_eq!(kept(&cluster)?, before);
     Ok(())
 }
 
 #[test]
 fn losing_an_assignment_removes_nothing() -> Result<()> {
-    let bench = two_hosts()?;
-    let [h1, h2] = bench.hosts()?;
-    apply_all(&bench, "default")?;
-    let mut before = bench.objects()?;
+    let cluster = two_hosts()?;
+    let [h1, h2] = cluster.hosts()?;
+    apply_all(&cluster, "default")?;
+    let mut before = cluster.objects()?;
 
     // Nobody puts it back: the agents are alone with what is left.
-    bench.kill_controller()?;
-    bench.kubectl(&format!("delete hassign/h1 -n {FLEET} --timeout=60s"))?;
+    cluster.kill_controller()?;
+    cluster.kubectl(&format!("delete hassign/h1 -n {FLEET} --timeout=60s"))?;
     agent_repairs(h1, "front")?;
     before.insert("h1 network front".to_owned(), h1.network_id("front")?);
-    assert_eq!(bench.objects()?, before);
-    bench.patch(
+    assert_eq!(cluster.objects()?, before);
+    cluster.patch(
         &format!("hassign/h2 -n {FLEET}"),
         "{\"spec\": {\"entries\": []}}",
     )?;
-    bench.assignment_seen(h2)?;
-    let uid = bench.uid("dnet/front")?;
-    let told = bench.entry_with(h2, &uid, "Unassigned")?;
+    cluster.assignment_seen(h2)?;
+    let uid = cluster.uid("dnet/front")?;
+    let told = cluster.entry_with(h2, &uid, "Unassigned")?;
     assert!(
         told["message"].to_string().contains("default/front"),
         "{told}"
     );
-    assert_eq!(bench.objects()?, before);
+    assert_eq!(cluster.objects()?, before);
 
-    bench.start_controller()?;
-    all_ready(&bench, "default")?;
-    bench.everybody_goes_on("beacon")?;
-    let mut after = bench.objects()?;
+    cluster.start_controller()?;
+    all_ready(&cluster, "default")?;
+    cluster.everybody_goes_on("beacon")?;
+    let mut after = cluster.objects()?;
     after.retain(|key, _| !key.ends_with(" beacon"));
     assert_eq!(after, before);
     Ok(())
@@ -150,37 +148,37 @@ fn losing_an_assignment_removes_nothing() -> Result<()> {
 
 #[test]
 fn removing_a_host_removes_nothing() -> Result<()> {
-    let bench = two_hosts()?;
-    let [h1, h2] = bench.hosts()?;
-    bench
+    let cluster = two_hosts()?;
+    let [h1, h2] = cluster.hosts()?;
+    cluster
         .plane
         .start_controllers(&["garbage-collector-controller"])?;
-    apply_all(&bench, "default")?;
-    let before = bench.objects()?;
+    apply_all(&cluster, "default")?;
+    let before = cluster.objects()?;
 
-    bench.kubectl(&format!("delete dhost/h2 -n {FLEET} --timeout=60s"))?;
+    cluster.kubectl(&format!("delete dhost/h2 -n {FLEET} --timeout=60s"))?;
     for what in ["dnet/front", "dvol/data"] {
-        bench.until(what, "{.status.hosts.desired}=1")?;
-        bench.ready(what)?;
+        cluster.until(what, "{.status.hosts.desired}=1")?;
+        cluster.ready(what)?;
     }
     // The agent of the host that is gone goes on by its journal, whatever is left of its objects.
     agent_repairs(h2, "kept")?;
-    let mut now = bench.objects()?;
+    let mut now = cluster.objects()?;
     now.insert(
         "h2 network kept".to_owned(),
         before["h2 network kept"].clone(),
     );
     assert_eq!(now, before);
     // What is deleted meanwhile was deleted for the hosts that are there.
-    bench.kubectl("delete dnet/front --timeout=60s")?;
+    cluster.kubectl("delete dnet/front --timeout=60s")?;
     h1.await_no_network("front")?;
     h2.network_id("front")?;
 
-    bench.apply(&host("h2", "{}", "All"))?;
+    cluster.apply(&host("h2", "{}", "All"))?;
     // Its credential went with it; the agent that runs takes up the new one.
-    h2.join(&bench.plane)?;
-    bench.apply(&resources("default"))?;
-    all_ready(&bench, "default")?;
+    h2.join(&cluster.plane)?;
+    cluster.apply(&resources("default"))?;
+    all_ready(&cluster, "default")?;
     assert_eq!(h2.network_id("front")?, before["h2 network front"]);
     assert_eq!(h2.read_from_volume("data")?, "precious");
     Ok(())

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use dockfleet_e2e::Folder;
 use dockfleet_e2e::Generation::Newest;
 
-use crate::bench::Bench;
+use crate::test_cluster::TestCluster;
 
 /// A copy of the examples, which a test edits as people edit their repository.
 struct Repository {
@@ -40,27 +40,27 @@ impl Repository {
     }
 
     /// Applies the overlay and takes out what is in it no more.
-    fn sync(&self, bench: &Bench) -> Result<String> {
+    fn sync(&self, cluster: &TestCluster) -> Result<String> {
         let allow = "--prune-allowlist=dockfleet.io/v1alpha1";
         let line = format!(
             "apply -k {} -n site-berlin --prune --all {allow}/DockerNetwork {allow}/DockerVolume",
             self.overlay()
         );
-        bench.kubectl(&line)
+        cluster.kubectl(&line)
     }
 }
 
 #[test]
 fn what_leaves_git_leaves_the_cluster_and_its_data_stays() -> Result<()> {
-    let bench = Bench::start(&[("berlin-1", Newest, "{site: berlin}")])?;
-    let [host] = bench.hosts()?;
+    let cluster = TestCluster::start(&[("berlin-1", Newest, "{site: berlin}")])?;
+    let [host] = cluster.hosts()?;
     let repository = Repository::new()?;
-    bench.kubectl("create namespace site-berlin")?;
-    repository.sync(&bench)?;
+    cluster.kubectl("create namespace site-berlin")?;
+    repository.sync(&cluster)?;
     let all = ["dnet/shop", "dnet/site-lan", "dvol/shop-data"];
     let ready = || {
         let mut all = all.iter();
-        all.try_for_each(|what| bench.ready(&format!("{what} -n site-berlin")))
+        all.try_for_each(|what| cluster.ready(&format!("{what} -n site-berlin")))
     };
     ready()?;
     let lan = host.network("site-lan")?.context("no network site-lan")?;
@@ -77,7 +77,7 @@ fn what_leaves_git_leaves_the_cluster_and_its_data_stays() -> Result<()> {
     fs::write(repository.base("networks.yaml"), site_lan)?;
     let without = index.replace("  - volumes.yaml\n", "");
     fs::write(repository.base("kustomization.yaml"), without)?;
-    let said = repository.sync(&bench)?;
+    let said = repository.sync(&cluster)?;
     for gone in [
         "dockernetwork.dockfleet.io/shop pruned",
         "dockervolume.dockfleet.io/shop-data pruned",
@@ -85,7 +85,7 @@ fn what_leaves_git_leaves_the_cluster_and_its_data_stays() -> Result<()> {
         assert!(said.contains(gone), "{said}");
     }
     host.await_no_network("shop")?;
-    bench.assigned(host, &["site-lan"])?;
+    cluster.assigned(host, &["site-lan"])?;
     assert_eq!(host.read_from_volume("shop-data")?, "precious");
     assert_eq!(host.volume("shop-data")?, volume);
 
@@ -93,16 +93,16 @@ fn what_leaves_git_leaves_the_cluster_and_its_data_stays() -> Result<()> {
     fs::write(repository.base("networks.yaml"), networks)?;
     fs::write(repository.base("volumes.yaml"), volumes)?;
     fs::write(repository.base("kustomization.yaml"), index)?;
-    repository.sync(&bench)?;
+    repository.sync(&cluster)?;
     ready()?;
     assert_eq!(host.read_from_volume("shop-data")?, "precious");
     assert_eq!(host.volume("shop-data")?, volume);
 
     // All of it goes.
-    bench.kubectl(&format!("delete -k {} --timeout=60s", repository.overlay()))?;
+    cluster.kubectl(&format!("delete -k {} --timeout=60s", repository.overlay()))?;
     host.await_no_network("shop")?;
     host.await_no_network("site-lan")?;
-    bench.assigned(host, &[])?;
+    cluster.assigned(host, &[])?;
     assert_eq!(host.read_from_volume("shop-data")?, "precious");
     assert_eq!(host.volume("shop-data")?, volume);
     Ok(())

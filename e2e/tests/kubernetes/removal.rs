@@ -4,39 +4,41 @@ use anyhow::{Context as _, Result, ensure};
 use dockfleet_e2e::Generation::{Debian20, Newest};
 use dockfleet_e2e::eventually;
 
-use crate::bench::{Bench, FLEET, SOON, condition, event, network, ready_reason, volume};
-use crate::member::Member;
+use crate::test_cluster::{
+    FLEET, SOON, TestCluster, condition, event, network, ready_reason, volume,
+};
+use crate::test_host::TestHost;
 
 const FINALIZER: &str = "dockfleet.io/clean";
 
-fn set_removal(bench: &Bench, host: &Member, to: &str) -> Result<()> {
+fn set_removal(cluster: &TestCluster, host: &TestHost, to: &str) -> Result<()> {
     let spec = format!("{{\"spec\": {{\"removal\": \"{to}\"}}}}");
-    bench.patch(&dhost(host), &spec)
+    cluster.patch(&dhost(host), &spec)
 }
 
-fn dhost(host: &Member) -> String {
+fn dhost(host: &TestHost) -> String {
     format!("dhost/{} -n {FLEET}", host.name())
 }
 
 /// Has a host cleaned when it goes.
-fn clean(bench: &Bench, host: &Member) -> Result<()> {
-    set_removal(bench, host, "Clean")?;
-    bench.until(
+fn clean(cluster: &TestCluster, host: &TestHost) -> Result<()> {
+    set_removal(cluster, host, "Clean")?;
+    cluster.until(
         &dhost(host),
         &format!("{{.metadata.finalizers[0]}}={FINALIZER}"),
     )
 }
 
-fn delete(bench: &Bench, host: &Member, wait: &str) -> Result<()> {
-    bench
+fn delete(cluster: &TestCluster, host: &TestHost, wait: &str) -> Result<()> {
+    cluster
         .kubectl(&format!("delete {} {wait}", dhost(host)))
         .map(drop)
 }
 
 /// Waits until nothing of this is there.
-fn gone(bench: &Bench, what: &str) -> Result<()> {
+fn gone(cluster: &TestCluster, what: &str) -> Result<()> {
     eventually(&format!("the end of {what}"), SOON, || {
-        match bench.kubectl(&format!("get {what} --ignore-not-found")) {
+        match cluster.kubectl(&format!("get {what} --ignore-not-found")) {
             Ok(said) if said.is_empty() => Ok(()),
             Ok(said) => Err(said),
             Err(err) => Err(format!("{err:#}")),
@@ -45,40 +47,40 @@ fn gone(bench: &Bench, what: &str) -> Result<()> {
 }
 
 /// Waits until the condition of a host that is not clean yet has this reason; gives its message.
-fn waits(bench: &Bench, host: &Member, reason: &str) -> Result<String> {
+fn waits(cluster: &TestCluster, host: &TestHost, reason: &str) -> Result<String> {
     let holds = format!("{{.status.conditions[?(@.type==\"Clean\")].reason}}={reason}");
-    bench.until(&dhost(host), &holds)?;
-    let clean = condition(&bench.get(&dhost(host))?, "Clean");
+    cluster.until(&dhost(host), &holds)?;
+    let clean = condition(&cluster.get(&dhost(host))?, "Clean");
     Ok(clean["message"].as_str().unwrap_or_default().to_owned())
 }
 
 /// Does as the end of a message says.
-fn obey(bench: &Bench, message: &str) -> Result<()> {
+fn obey(cluster: &TestCluster, message: &str) -> Result<()> {
     let command = message.split("kubectl ").last().context("no command")?;
-    bench.kubectl(&command.replace('\'', "")).map(drop)
+    cluster.kubectl(&command.replace('\'', "")).map(drop)
 }
 
 #[test]
 fn a_host_goes_clean_or_as_it_is() -> Result<()> {
-    let bench = Bench::prepare(&[
+    let cluster = TestCluster::prepare(&[
         ("h1", Debian20, "{}"),
         ("h2", Newest, "{}"),
         ("h3", Newest, "{}"),
         ("h4", Debian20, "{}"),
     ])?;
-    bench.hurry();
-    bench.start_controller()?;
-    let [h1, h2, h3, h4] = bench.hosts()?;
+    cluster.hurry();
+    cluster.start_controller()?;
+    let [h1, h2, h3, h4] = cluster.hosts()?;
     for host in [h1, h2, h3] {
-        clean(&bench, host)?;
+        clean(&cluster, host)?;
     }
     for host in [h1, h2, h3, h4] {
-        host.join(&bench.plane)?;
+        host.join(&cluster.plane)?;
         host.start_agent()?;
     }
     let controllers = ["garbage-collector-controller", "namespace-controller"];
-    bench.plane.start_controllers(&controllers)?;
-    bench.apply(
+    cluster.plane.start_controllers(&controllers)?;
+    cluster.apply(
         &[
             network("front", "{hostSelector: {}}"),
             volume("data", "{hostSelector: {}}"),
@@ -87,27 +89,27 @@ fn a_host_goes_clean_or_as_it_is() -> Result<()> {
         .concat(),
     )?;
     for what in ["dnet/front", "dvol/data", "dvol/cache"] {
-        bench.until(what, "{.status.hosts.ready}=4")?;
+        cluster.until(what, "{.status.hosts.ready}=4")?;
     }
     for host in [h1, h2, h3, h4] {
         host.write_into_volume("data", "precious")?;
     }
-    let before = bench.objects()?;
+    let before = cluster.objects()?;
 
     // By default nothing is removed, and nobody is waited for.
-    delete(&bench, h4, "--timeout=30s")?;
+    delete(&cluster, h4, "--timeout=30s")?;
     // Nobody is there to clean this one.
     h3.kill_agent()?;
-    delete(&bench, h3, "--wait=false")?;
-    let message = waits(&bench, h3, "Cleaning")?;
+    delete(&cluster, h3, "--wait=false")?;
+    let message = waits(&cluster, h3, "Cleaning")?;
     ensure!(message.contains("3 entries left (Docker"), "{message}");
-    let front = bench.uid("dnet/front")?;
+    let front = cluster.uid("dnet/front")?;
     let told = format!("{{.spec.entries[?(@.uid==\"{front}\")].intent}}=Absent");
-    bench.until(&format!("hassign/h3 -n {FLEET}"), &told)?;
+    cluster.until(&format!("hassign/h3 -n {FLEET}"), &told)?;
 
     // As Argo CD does it.
-    delete(&bench, h1, "--cascade=foreground --timeout=60s")?;
-    event(&bench, "Normal", "the host has let go of what it had")?;
+    delete(&cluster, h1, "--cascade=foreground --timeout=60s")?;
+    event(&cluster, "Normal", "the host has let go of what it had")?;
     let names: Vec<String> = h1.objects()?.into_keys().collect();
     let rest = before.keys().filter(|key| {
         key.starts_with("h1 ") && !key.ends_with(" front") && !key.ends_with(" cache")
@@ -115,21 +117,25 @@ fn a_host_goes_clean_or_as_it_is() -> Result<()> {
     assert_eq!(names, rest.cloned().collect::<Vec<_>>());
     assert_eq!(h1.read_from_volume("data")?, "precious");
     for kind in "secret sa role rolebinding lease hassign".split(' ') {
-        gone(&bench, &format!("{kind}/h1 -n {FLEET}"))?;
+        gone(&cluster, &format!("{kind}/h1 -n {FLEET}"))?;
     }
 
-    let message = waits(&bench, h3, "HostOffline")?;
-    event(&bench, "Warning", "no agent is heard of that could let go")?;
-    obey(&bench, &message)?;
-    gone(&bench, &dhost(h3))?;
+    let message = waits(&cluster, h3, "HostOffline")?;
+    event(
+        &cluster,
+        "Warning",
+        "no agent is heard of that could let go",
+    )?;
+    obey(&cluster, &message)?;
+    gone(&cluster, &dhost(h3))?;
 
     // A namespace of hosts that goes is no permission.
-    bench.kubectl(&format!("delete namespace {FLEET} --timeout=60s"))?;
+    cluster.kubectl(&format!("delete namespace {FLEET} --timeout=60s"))?;
     let id = h2.network_id("front")?;
     h2.engine.docker(["network", "rm", "front"])?;
     let again = h2.await_network("front")?;
     assert_ne!(again["Id"], id.as_str(), "the agent goes on");
-    let mut after = bench.objects()?;
+    let mut after = cluster.objects()?;
     after.insert("h2 network front".to_owned(), id);
     let untouched = |key: &String| !key.starts_with("h1 ");
     after.retain(|key, _| untouched(key));
@@ -141,32 +147,32 @@ fn a_host_goes_clean_or_as_it_is() -> Result<()> {
 
 #[test]
 fn several_clean_hosts_at_once_stop_and_ask() -> Result<()> {
-    let bench = Bench::start(&[("h1", Newest, "{}"), ("h2", Newest, "{}")])?;
-    let [h1, h2] = bench.hosts()?;
-    bench.apply(&network("front", "{hostSelector: {}}"))?;
-    bench.ready("dnet/front")?;
+    let cluster = TestCluster::start(&[("h1", Newest, "{}"), ("h2", Newest, "{}")])?;
+    let [h1, h2] = cluster.hosts()?;
+    cluster.apply(&network("front", "{hostSelector: {}}"))?;
+    cluster.ready("dnet/front")?;
     for host in [h1, h2] {
-        clean(&bench, host)?;
+        clean(&cluster, host)?;
     }
-    let before = bench.objects()?;
-    bench.kubectl(&format!("delete dhost --all -n {FLEET} --wait=false"))?;
-    bench.until("dnet/front", &ready_reason("RemovalBraked"))?;
+    let before = cluster.objects()?;
+    cluster.kubectl(&format!("delete dhost --all -n {FLEET} --wait=false"))?;
+    cluster.until("dnet/front", &ready_reason("RemovalBraked"))?;
     for host in [h1, h2] {
-        let message = waits(&bench, host, "RemovalBraked")?;
+        let message = waits(&cluster, host, "RemovalBraked")?;
         let why = "1 entry left (DockerNetwork default/front: RemovalBraked)";
         ensure!(message.starts_with(why), "{message}");
     }
     // A controller that starts again asks on.
-    bench.kill_controller()?;
-    bench.start_controller()?;
-    bench.apply(&network("later", "{hostSelector: {}}"))?;
-    bench.until("dnet/later", &ready_reason("NoHosts"))?;
-    assert_eq!(bench.objects()?, before);
+    cluster.kill_controller()?;
+    cluster.start_controller()?;
+    cluster.apply(&network("later", "{hostSelector: {}}"))?;
+    cluster.until("dnet/later", &ready_reason("NoHosts"))?;
+    assert_eq!(cluster.objects()?, before);
 
-    let stalled = condition(&bench.get("dnet/front")?, "Stalled");
-    obey(&bench, stalled["message"].as_str().context("no message")?)?;
+    let stalled = condition(&cluster.get("dnet/front")?, "Stalled");
+    obey(&cluster, stalled["message"].as_str().context("no message")?)?;
     for host in [h1, h2] {
-        gone(&bench, &dhost(host))?;
+        gone(&cluster, &dhost(host))?;
         ensure!(host.network("front")?.is_none(), "{}", host.name());
     }
     Ok(())

@@ -3,52 +3,52 @@
 use anyhow::Result;
 use dockfleet_e2e::Generation::{Debian20, Newest};
 
-use crate::bench::{Bench, FLEET, log_says, network};
+use crate::test_cluster::{FLEET, TestCluster, log_says, network};
 
 /// Both hosts had let go of the network when the copy was taken, or were about to; then they were
 /// given it again. The copy still says that it has to go.
 #[test]
 fn an_older_assignment_is_ignored() -> Result<()> {
-    let bench = Bench::start(&[
+    let cluster = TestCluster::start(&[
         ("h1", Debian20, "{site: berlin}"),
         ("h2", Newest, "{site: berlin}"),
     ])?;
-    let hosts: [_; 2] = bench.hosts()?;
-    bench.apply(&network(
+    let hosts: [_; 2] = cluster.hosts()?;
+    cluster.apply(&network(
         "front",
         "{hostSelector: {matchLabels: {site: berlin}}}",
     ))?;
-    bench.ready("dnet/front")?;
-    let uid = bench.uid("dnet/front")?;
+    cluster.ready("dnet/front")?;
+    let uid = cluster.uid("dnet/front")?;
     for host in hosts {
         host.engine.import_busybox()?;
         host.engine
             .run_container("user", &["--network", "front"], &[])?;
     }
-    bench.kubectl(&format!(
+    cluster.kubectl(&format!(
         "label dhost --all -n {FLEET} --overwrite site=paris"
     ))?;
     // Losing both hosts at once is more than the brake lets pass.
-    bench.kubectl("annotate dnet/front dockfleet.io/allow-removal=1-2")?;
+    cluster.kubectl("annotate dnet/front dockfleet.io/allow-removal=1-2")?;
     for host in hosts {
-        bench.entry_with(host, &uid, "InUse")?;
+        cluster.entry_with(host, &uid, "InUse")?;
     }
-    let older = bench.plane.snapshot()?;
+    let older = cluster.plane.snapshot()?;
 
-    bench.kubectl(&format!(
+    cluster.kubectl(&format!(
         "label dhost --all -n {FLEET} --overwrite site=berlin"
     ))?;
-    bench.until("dnet/front", "{.status.hosts.ready}=2")?;
-    bench.ready("dnet/front")?;
+    cluster.until("dnet/front", "{.status.hosts.ready}=2")?;
+    cluster.ready("dnet/front")?;
     for host in hosts {
         host.engine.docker(["rm", "--force", "user"])?;
     }
-    let before = bench.objects()?;
-    bench.kill_controller()?;
-    bench.plane.restore(&older)?;
+    let before = cluster.objects()?;
+    cluster.kill_controller()?;
+    cluster.plane.restore(&older)?;
     for host in hosts {
         assert_eq!(
-            bench.assignment(host)?["spec"]["entries"][0]["intent"],
+            cluster.assignment(host)?["spec"]["entries"][0]["intent"],
             "Absent"
         );
     }
@@ -60,16 +60,16 @@ fn an_older_assignment_is_ignored() -> Result<()> {
         host.start_agent()?;
         log_says(host, "older")?;
     }
-    assert_eq!(bench.objects()?, before);
+    assert_eq!(cluster.objects()?, before);
 
     // By the next wish the network is wanted again, and it is still there.
-    bench.start_controller()?;
-    bench.kubectl(&format!(
+    cluster.start_controller()?;
+    cluster.kubectl(&format!(
         "label dhost --all -n {FLEET} --overwrite site=berlin"
     ))?;
-    bench.everybody_goes_on("beacon")?;
-    bench.ready("dnet/front")?;
-    let mut after = bench.objects()?;
+    cluster.everybody_goes_on("beacon")?;
+    cluster.ready("dnet/front")?;
+    let mut after = cluster.objects()?;
     after.retain(|key, _| !key.ends_with(" beacon"));
     assert_eq!(after, before);
     Ok(())
@@ -78,24 +78,24 @@ fn an_older_assignment_is_ignored() -> Result<()> {
 /// The generations of assignments start over from the copy, behind what the agents have seen.
 #[test]
 fn a_fleet_goes_on_after_its_control_plane_was_set_back() -> Result<()> {
-    let bench = Bench::start(&[("h1", Debian20, "{}"), ("h2", Newest, "{}")])?;
-    let hosts: [_; 2] = bench.hosts()?;
-    bench.everybody_goes_on("first")?;
-    let older = bench.plane.snapshot()?;
+    let cluster = TestCluster::start(&[("h1", Debian20, "{}"), ("h2", Newest, "{}")])?;
+    let hosts: [_; 2] = cluster.hosts()?;
+    cluster.everybody_goes_on("first")?;
+    let older = cluster.plane.snapshot()?;
     for later in ["later-1", "later-2", "later-3"] {
-        bench.everybody_goes_on(later)?;
+        cluster.everybody_goes_on(later)?;
     }
-    let before = bench.objects()?;
+    let before = cluster.objects()?;
 
-    bench.kill_controller()?;
-    bench.plane.restore(&older)?;
-    bench.start_controller()?;
+    cluster.kill_controller()?;
+    cluster.plane.restore(&older)?;
+    cluster.start_controller()?;
     for host in hosts {
         host.kill_agent()?;
         host.start_agent()?;
     }
-    bench.everybody_goes_on("beacon")?;
-    let mut after = bench.objects()?;
+    cluster.everybody_goes_on("beacon")?;
+    let mut after = cluster.objects()?;
     after.retain(|key, _| !key.ends_with(" beacon"));
     assert_eq!(after, before, "what the copy does not know stays");
     Ok(())

@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, ensure};
 use dockfleet_e2e::Generation::{Debian20, Newest};
 use dockfleet_e2e::eventually;
 
-use crate::bench::{Bench, FLEET, SOON};
+use crate::test_cluster::{FLEET, SOON, TestCluster};
 use attempts::{Outcome, Prober, Target};
 use discovery::Verb;
 
@@ -48,26 +48,26 @@ fn listed() -> Result<BTreeSet<(String, Verb)>> {
 /// Show 1 of the fleet's access; invariant 10.
 #[test]
 fn i10_an_agent_may_do_what_the_documents_list_and_nothing_else() -> Result<()> {
-    let bench = Bench::start(&[
+    let cluster = TestCluster::start(&[
         ("h1", Newest, "{}"),
         ("h2", Newest, "{}"),
         ("h3", Debian20, "{}"),
     ])?;
     // It works, from end to end.
-    bench.everybody_goes_on("front")?;
-    bench.kubectl("delete dnet/front --timeout=60s")?;
-    for member in &bench.members {
-        member.await_no_network("front")?;
-        bench.assigned(member, &[])?;
+    cluster.everybody_goes_on("front")?;
+    cluster.kubectl("delete dnet/front --timeout=60s")?;
+    for host in &cluster.hosts {
+        host.await_no_network("front")?;
+        cluster.assigned(host, &[])?;
     }
-    bench.kubectl("create secret generic s -n default --from-literal=a=b")?;
+    cluster.kubectl("create secret generic s -n default --from-literal=a=b")?;
 
     let listed = listed()?;
     let mut table = String::new();
-    for (member, other) in [("h1", "h2"), ("h2", "h3"), ("h3", "h1")] {
-        let host = bench.members.iter().find(|m| m.name() == member);
+    for (host, other) in [("h1", "h2"), ("h2", "h3"), ("h3", "h1")] {
+        let host = cluster.hosts.iter().find(|m| m.name() == host);
         let host = host.context("no such host")?;
-        let prober = Prober::new(&bench.plane, host, other)?;
+        let prober = Prober::new(&cluster.plane, host, other)?;
         let found = prober.try_everything()?;
         let mut counts: BTreeMap<(Verb, Target), (usize, usize)> = BTreeMap::new();
         let mut used = BTreeSet::new();
@@ -86,7 +86,7 @@ fn i10_an_agent_may_do_what_the_documents_list_and_nothing_else() -> Result<()> 
                 trespasses.push(attempt);
             }
         }
-        writeln!(table, "agent of {member}: {} attempts", found.len())?;
+        writeln!(table, "agent of {}: {} attempts", host.name(), found.len())?;
         for ((verb, target), (allowed, refused)) in &counts {
             let (verb, target) = (verb.as_str(), target.as_str());
             writeln!(
@@ -105,20 +105,20 @@ fn i10_an_agent_may_do_what_the_documents_list_and_nothing_else() -> Result<()> 
 /// What rights cannot tell apart, the policy does.
 #[test]
 fn i10_a_policy_keeps_labels_and_tokens_from_agents() -> Result<()> {
-    let bench = Bench::start(&[("h1", Newest, "{}"), ("h2", Newest, "{}")])?;
-    let [h1, _] = bench.hosts()?;
+    let cluster = TestCluster::start(&[("h1", Newest, "{}"), ("h2", Newest, "{}")])?;
+    let [h1, _] = cluster.hosts()?;
     // Whatever its Role says.
-    bench.apply(&format!(
+    cluster.apply(&format!(
         "apiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\n\
          metadata: {{name: too-much, namespace: {FLEET}}}\n\
          roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: cluster-admin}}\n\
          subjects: [{{kind: ServiceAccount, name: h1, namespace: {FLEET}}}]\n"
     ))?;
-    bench.apply(&format!(
+    cluster.apply(&format!(
         "apiVersion: coordination.k8s.io/v1\nkind: Lease\n\
          metadata: {{name: h1, namespace: {FLEET}}}\n"
     ))?;
-    let prober = Prober::new(&bench.plane, h1, "h2")?;
+    let prober = Prober::new(&cluster.plane, h1, "h2")?;
     prober.await_right("create", "", "secrets")?;
     prober.try_what_the_policy_forbids()
 }
@@ -126,26 +126,26 @@ fn i10_a_policy_keeps_labels_and_tokens_from_agents() -> Result<()> {
 /// `helm install` brings the rights and the controller at the same time.
 #[test]
 fn a_controller_that_is_there_before_its_rights_waits_for_them() -> Result<()> {
-    let bench = Bench::prepare(&[("h1", Newest, "{}")])?;
-    let [h1] = bench.hosts()?;
-    bench.kubectl("delete clusterrolebinding dockfleet-controller")?;
-    let config = bench.plane.kubeconfig_for_controller()?;
+    let cluster = TestCluster::prepare(&[("h1", Newest, "{}")])?;
+    let [h1] = cluster.hosts()?;
+    cluster.kubectl("delete clusterrolebinding dockfleet-controller")?;
+    let config = cluster.plane.kubeconfig_for_controller()?;
     let config = config.display();
     let question = format!("--kubeconfig {config} auth can-i list dockerhosts.dockfleet.io -A");
     eventually("an API server that knows of it", SOON, || {
-        let may = bench.plane.kubectl(question.split_whitespace());
+        let may = cluster.plane.kubectl(question.split_whitespace());
         let may = may.map_err(|e| e.to_string())?.stdout;
         (may.trim() == "no").then_some(()).ok_or(may)
     })?;
-    bench.start_controller()?;
-    let log = bench.controller_log_path()?;
+    cluster.start_controller()?;
+    let log = cluster.controller_log_path()?;
     eventually("a controller that waits", SOON, || {
         let text = std::fs::read_to_string(&log).map_err(|e| e.to_string())?;
         let waits = text.contains("cannot start yet") && text.contains("is forbidden");
         waits.then_some(()).ok_or(text)
     })?;
-    bench.plane.grant_rights(FLEET)?;
-    h1.join(&bench.plane)?;
+    cluster.plane.grant_rights(FLEET)?;
+    h1.join(&cluster.plane)?;
     h1.start_agent()?;
-    bench.everybody_goes_on("front")
+    cluster.everybody_goes_on("front")
 }

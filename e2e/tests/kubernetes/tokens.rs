@@ -10,8 +10,8 @@ use anyhow::{Context as _, Result, ensure};
 use dockfleet_e2e::Generation::Newest;
 use dockfleet_e2e::eventually;
 
-use crate::bench::{Bench, FLEET, network};
-use crate::member::Member;
+use crate::test_cluster::{FLEET, TestCluster, network};
+use crate::test_host::TestHost;
 
 /// How long a dead token may still be taken for a live one after its end: the API server's leeway.
 const LEEWAY: Duration = Duration::from_secs(60);
@@ -25,22 +25,22 @@ fn now() -> Result<i64> {
 }
 
 /// Puts a token with these times, relative to now, into the place of the one that a host has.
-fn replace_token(bench: &Bench, host: &Member, issued: i64, expires: i64) -> Result<()> {
+fn replace_token(cluster: &TestCluster, host: &TestHost, issued: i64, expires: i64) -> Result<()> {
     let now = now()?;
-    let token = bench
+    let token = cluster
         .plane
         .token(FLEET, host.name(), now + issued, now + expires)?;
     Ok(std::fs::write(host.state_dir().join("token"), token)?)
 }
 
-fn lines(host: &Member, text: &str) -> Result<usize> {
+fn lines(host: &TestHost, text: &str) -> Result<usize> {
     Ok(std::fs::read_to_string(host.agent_log_path()?)?
         .matches(text)
         .count())
 }
 
 /// Gives when the token of a host ends, as the agent's metric says.
-fn token_ends(host: &Member) -> Result<i64> {
+fn token_ends(host: &TestHost) -> Result<i64> {
     let address = crate::vitals::served(&host.agent_log_path()?, host.host.address())?;
     let (_, text) = crate::vitals::get(address, "/metrics")?;
     let name = "dockfleet_agent_token_expiry_timestamp_seconds";
@@ -50,26 +50,26 @@ fn token_ends(host: &Member) -> Result<i64> {
 }
 
 /// Waits until the agent reports again: on a network that was made after it was cut off.
-fn reports_again(bench: &Bench, name: &str) -> Result<()> {
-    bench.apply(&network(name, "{hostSelector: {}}"))?;
+fn reports_again(cluster: &TestCluster, name: &str) -> Result<()> {
+    cluster.apply(&network(name, "{hostSelector: {}}"))?;
     eventually("a report", BACK, || {
-        let found = bench
+        let found = cluster
             .get(&format!("dnet/{name}"))
             .map_err(|e| e.to_string())?;
         (found["status"]["hosts"]["ready"] == 1)
             .then_some(())
             .ok_or_else(|| found["status"].to_string())
     })
-    .with_context(|| bench.report())
+    .with_context(|| cluster.report())
 }
 
 #[test]
 fn a_token_is_renewed_under_load_without_a_gap() -> Result<()> {
-    let bench = Bench::start(&[("h1", Newest, "{}")])?;
-    let [h1] = bench.hosts()?;
+    let cluster = TestCluster::start(&[("h1", Newest, "{}")])?;
+    let [h1] = cluster.hosts()?;
     h1.kill_agent()?;
     let life = Duration::from_secs(15);
-    replace_token(&bench, h1, 0, 15)?;
+    replace_token(&cluster, h1, 0, 15)?;
     let begin = Instant::now();
     let dead = begin + life + LEEWAY;
     let first = std::fs::read_to_string(h1.state_dir().join("token"))?;
@@ -79,10 +79,10 @@ fn a_token_is_renewed_under_load_without_a_gap() -> Result<()> {
     let mut slowest = Duration::ZERO;
     while Instant::now() < dead + Duration::from_secs(20) || lines(h1, "credential renewed")? < 3 {
         let round = Instant::now();
-        bench.everybody_goes_on("front")?;
+        cluster.everybody_goes_on("front")?;
         h1.engine.docker(["network", "rm", "front"])?;
         h1.await_network("front")?;
-        bench.kubectl("delete dnet/front --timeout=60s")?;
+        cluster.kubectl("delete dnet/front --timeout=60s")?;
         h1.await_no_network("front")?;
         slowest = slowest.max(round.elapsed());
         rounds += 1;
@@ -97,10 +97,10 @@ fn a_token_is_renewed_under_load_without_a_gap() -> Result<()> {
         ensure!(!log.contains(gap), "{gap}: {log}");
     }
     // The first one is dead by now, and was that long before the end.
-    let path = bench.plane.kubeconfig_with_token(&first)?;
+    let path = cluster.plane.kubeconfig_with_token(&first)?;
     let path = path.display().to_string();
     let get = ["--kubeconfig", &path, "get", "dhost/h1", "-n", FLEET];
-    let refused = bench.plane.kubectl(get)?;
+    let refused = cluster.plane.kubectl(get)?;
     ensure!(refused.stderr.contains("Unauthorized"), "{refused:?}");
     println!(
         "{} renewals, {rounds} rounds of create, repair and delete over {} s, the slowest {} ms, \
@@ -114,20 +114,20 @@ fn a_token_is_renewed_under_load_without_a_gap() -> Result<()> {
 
 #[test]
 fn a_dead_credential_is_told_once_and_joining_again_heals_it() -> Result<()> {
-    let bench = Bench::start(&[("h1", Newest, "{}")])?;
-    let [h1] = bench.hosts()?;
-    bench.everybody_goes_on("front")?;
+    let cluster = TestCluster::start(&[("h1", Newest, "{}")])?;
+    let [h1] = cluster.hosts()?;
+    cluster.everybody_goes_on("front")?;
     let front = h1.network_id("front")?;
 
     // The host was away for longer than its token lived.
     h1.kill_agent()?;
-    replace_token(&bench, h1, -800, -100)?;
+    replace_token(&cluster, h1, -800, -100)?;
     h1.start_agent()?;
-    crate::bench::log_says(h1, "the credential is dead")?;
+    crate::test_cluster::log_says(h1, "the credential is dead")?;
     let ended = token_ends(h1)?;
     ensure!(ended < now()? - 30, "{ended}");
     // What is there stays, and is kept as it was asked for.
-    bench.apply(&network("unseen", "{hostSelector: {}}"))?;
+    cluster.apply(&network("unseen", "{hostSelector: {}}"))?;
     assert_eq!(h1.network_id("front")?, front);
     h1.engine.docker(["network", "rm", "front"])?;
     let repaired = h1.await_network("front")?;
@@ -136,8 +136,8 @@ fn a_dead_credential_is_told_once_and_joining_again_heals_it() -> Result<()> {
 
     // An administrator lets it in again, beside the running agent.
     let begin = Instant::now();
-    h1.join(&bench.plane)?;
-    reports_again(&bench, "after")?;
+    h1.join(&cluster.plane)?;
+    reports_again(&cluster, "after")?;
     println!("back {} s after joining again", begin.elapsed().as_secs());
     h1.await_network("unseen")?;
     ensure!(token_ends(h1)? > now()?);
@@ -156,14 +156,14 @@ fn a_dead_credential_is_told_once_and_joining_again_heals_it() -> Result<()> {
 
 #[test]
 fn a_revoked_host_is_out_at_once_and_cannot_let_itself_in() -> Result<()> {
-    let bench = Bench::start(&[("h1", Newest, "{}")])?;
-    let [h1] = bench.hosts()?;
-    bench.everybody_goes_on("front")?;
+    let cluster = TestCluster::start(&[("h1", Newest, "{}")])?;
+    let [h1] = cluster.hosts()?;
+    cluster.everybody_goes_on("front")?;
     let front = h1.network_id("front")?;
-    let secret = bench.uid(&format!("secret/h1 -n {FLEET}"))?;
+    let secret = cluster.uid(&format!("secret/h1 -n {FLEET}"))?;
     // Somebody has stolen the token, and uses it.
     let stolen = std::fs::read_to_string(h1.state_dir().join("token"))?;
-    let stolen = bench.plane.kubeconfig_with_token(&stolen)?;
+    let stolen = cluster.plane.kubeconfig_with_token(&stolen)?;
     let stolen = stolen.display().to_string();
     let get = ["--kubeconfig", &stolen, "get", "dhost/h1", "-n", FLEET];
     let more = "create token h1 --duration=10m --bound-object-kind=Secret --bound-object-name=h1";
@@ -171,23 +171,23 @@ fn a_revoked_host_is_out_at_once_and_cannot_let_itself_in() -> Result<()> {
         .into_iter()
         .chain(more.split(' '))
         .collect();
-    bench.plane.kubectl(get)?.ok()?;
-    bench.plane.kubectl(more.clone())?.ok()?;
+    cluster.plane.kubectl(get)?.ok()?;
+    cluster.plane.kubectl(more.clone())?.ok()?;
 
-    let mut revoke = bench.dockfleet.command(["revoke", "h1"]);
-    revoke.env("KUBECONFIG", bench.plane.kubeconfig());
-    bench.dockfleet.run_command(&revoke, None)?.ok()?;
+    let mut revoke = cluster.dockfleet.command(["revoke", "h1"]);
+    revoke.env("KUBECONFIG", cluster.plane.kubeconfig());
+    cluster.dockfleet.run_command(&revoke, None)?.ok()?;
     let begin = Instant::now();
     // It asks for a token that would outlive this, again and again, until nobody knows it any more.
     let out = eventually("the end of its access", Duration::from_secs(30), || {
-        let try_more = bench
+        let try_more = cluster
             .plane
             .kubectl(more.clone())
             .map_err(|e| e.to_string())?;
         if try_more.success() {
             return Ok(Err(format!("got another token: {try_more:?}")));
         }
-        let got = bench.plane.kubectl(get).map_err(|e| e.to_string())?;
+        let got = cluster.plane.kubectl(get).map_err(|e| e.to_string())?;
         if got.stderr.contains("Unauthorized") {
             Ok(Ok(begin.elapsed()))
         } else {
@@ -200,7 +200,7 @@ fn a_revoked_host_is_out_at_once_and_cannot_let_itself_in() -> Result<()> {
 
     // The new Secret is another one, and the old token as dead as before.
     eventually("the new Secret", Duration::from_secs(60), || {
-        let new = bench.uid(&format!("secret/h1 -n {FLEET}"));
+        let new = cluster.uid(&format!("secret/h1 -n {FLEET}"));
         match new {
             Ok(new) if new != secret => Ok(()),
             other => Err(format!("{other:?}")),
@@ -211,15 +211,15 @@ fn a_revoked_host_is_out_at_once_and_cannot_let_itself_in() -> Result<()> {
         "too early: {:?}",
         begin.elapsed()
     );
-    let got = bench.plane.kubectl(get)?;
+    let got = cluster.plane.kubectl(get)?;
     ensure!(got.stderr.contains("Unauthorized"), "{got:?}");
     assert_eq!(h1.network_id("front")?, front);
 
     // As systemd restarts it, it is back at once.
     h1.kill_agent()?;
-    h1.join(&bench.plane)?;
+    h1.join(&cluster.plane)?;
     h1.start_agent()?;
-    bench.everybody_goes_on("after")?;
+    cluster.everybody_goes_on("after")?;
     assert_eq!(h1.network_id("front")?, front);
     Ok(())
 }

@@ -4,21 +4,21 @@ use anyhow::{Context as _, Result};
 use dockfleet_e2e::Generation::Newest;
 use serde_json::Value;
 
-use crate::bench::{Bench, network};
-use crate::member::Member;
+use crate::test_cluster::{TestCluster, network};
+use crate::test_host::TestHost;
 
 /// The second namespace's host, as people name it.
 const THERE: &str = "site-b/h1";
 
-fn subnet(host: &Member) -> Result<Value> {
+fn subnet(host: &TestHost) -> Result<Value> {
     let network = host.network("front")?.context("no network front")?;
     Ok(network["IPAM"]["Config"][0]["Subnet"].clone())
 }
 
 #[test]
 fn hosts_of_one_name_in_two_namespaces_are_two_hosts() -> Result<()> {
-    let bench = Bench::start(&[("h1", Newest, "{}"), (THERE, Newest, "{}")])?;
-    let [here, there] = bench.hosts()?;
+    let cluster = TestCluster::start(&[("h1", Newest, "{}"), (THERE, Newest, "{}")])?;
+    let [here, there] = cluster.hosts()?;
     let block = |number: u8| format!("[{{subnet: 10.{number}.0.0/24}}]");
     let spec = format!(
         "{{hostNames: [h1], ipam: {{config: {}}}, hostOverrides: [{{hostNames: [{THERE}], ipamConfig: {}}}]}}",
@@ -26,9 +26,9 @@ fn hosts_of_one_name_in_two_namespaces_are_two_hosts() -> Result<()> {
         block(71)
     );
     let only = format!("{{hostNames: [{THERE}]}}");
-    bench.apply(&[network("front", &spec), network("only", &only)].concat())?;
-    bench.until("dnet/front", "{.status.hosts.ready}=2")?;
-    bench.until("dnet/only", "{.status.hosts.ready}=1")?;
+    cluster.apply(&[network("front", &spec), network("only", &only)].concat())?;
+    cluster.until("dnet/front", "{.status.hosts.ready}=2")?;
+    cluster.until("dnet/only", "{.status.hosts.ready}=1")?;
     let subnets = (subnet(here)?, subnet(there)?);
     assert_eq!(subnets, ("10.70.0.0/24".into(), "10.71.0.0/24".into()));
     assert_eq!(here.network("only")?, None);
@@ -38,9 +38,9 @@ fn hosts_of_one_name_in_two_namespaces_are_two_hosts() -> Result<()> {
     for host in [here, there] {
         host.engine.docker(["network", "create", "taken"])?;
     }
-    bench.apply(&network("taken", "{hostSelector: {}}"))?;
-    bench.until("dnet/taken", "{.status.hosts.failed}=2")?;
-    let failing = bench.get("dnet/taken")?["status"]["failing"].clone();
+    cluster.apply(&network("taken", "{hostSelector: {}}"))?;
+    cluster.until("dnet/taken", "{.status.hosts.failed}=2")?;
+    let failing = cluster.get("dnet/taken")?["status"]["failing"].clone();
     let all = failing.as_array().into_iter().flatten();
     let said: Vec<_> = all.map(|f| (&f["host"], &f["reason"])).collect();
     let conflict = Value::from("Conflict");

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use dockfleet_e2e::Generation::Newest;
 use dockfleet_e2e::{VolumePlugin, eventually};
 
-use crate::bench::{Bench, FLEET, SOON, condition, network, volume};
+use crate::test_cluster::{FLEET, SOON, TestCluster, condition, network, volume};
 
 const NETWORKS: usize = 20;
 const VOLUMES: usize = 50;
@@ -16,7 +16,7 @@ const VOLUMES: usize = 50;
 const WATCHED: Duration = Duration::from_secs(20);
 
 /// Applies networks and waits until all of them are ready; returns how long that took.
-fn time_to_ready(bench: &Bench, name: &str, block: u8, beside: &str) -> Result<Duration> {
+fn time_to_ready(cluster: &TestCluster, name: &str, block: u8, beside: &str) -> Result<Duration> {
     let mut yaml = beside.to_owned();
     for n in 0..NETWORKS {
         // An engine has 30 subnets of its own to give away.
@@ -25,24 +25,24 @@ fn time_to_ready(bench: &Bench, name: &str, block: u8, beside: &str) -> Result<D
         yaml += &network(&format!("{name}-{n:02}"), &spec);
     }
     let begin = Instant::now();
-    bench.apply(&yaml)?;
+    cluster.apply(&yaml)?;
     for n in 0..NETWORKS {
-        bench.ready(&format!("dnet/{name}-{n:02}"))?;
+        cluster.ready(&format!("dnet/{name}-{n:02}"))?;
     }
     Ok(begin.elapsed())
 }
 
 #[test]
 fn i7_a_plugin_that_hangs_holds_up_no_network_no_heartbeat_and_no_pause() -> Result<()> {
-    let bench = Bench::prepare(&[("h1", Newest, "{}")])?;
-    bench.hurry();
-    bench.start_controller()?;
-    let [host] = bench.hosts()?;
-    host.join(&bench.plane)?;
+    let cluster = TestCluster::prepare(&[("h1", Newest, "{}")])?;
+    cluster.hurry();
+    cluster.start_controller()?;
+    let [host] = cluster.hosts()?;
+    host.join(&cluster.plane)?;
     host.start_agent()?;
-    bench.ready(&format!("dhost/h1 -n {FLEET}"))?;
+    cluster.ready(&format!("dhost/h1 -n {FLEET}"))?;
     let plugin = VolumePlugin::start(&host.engine, "sleepy")?;
-    let usual = time_to_ready(&bench, "usual", 61, "")?;
+    let usual = time_to_ready(&cluster, "usual", 61, "")?;
 
     let mut volumes = String::new();
     for n in 0..VOLUMES {
@@ -53,7 +53,7 @@ fn i7_a_plugin_that_hangs_holds_up_no_network_no_heartbeat_and_no_pause() -> Res
             volume(&name, "{hostSelector: {}, driver: sleepy}")
         );
     }
-    let beside = time_to_ready(&bench, "beside", 62, &volumes)?;
+    let beside = time_to_ready(&cluster, "beside", 62, &volumes)?;
     assert_eq!(plugin.creates(), 1, "the first volume is still waited for");
 
     // Heartbeats go on: the Lease changes, and never takes much longer than its interval to do so.
@@ -62,7 +62,7 @@ fn i7_a_plugin_that_hangs_holds_up_no_network_no_heartbeat_and_no_pause() -> Res
     while changes[0].elapsed() < WATCHED {
         let what = format!("lease/h1 -n {FLEET}");
         let renewed = eventually("a beat", SOON, || {
-            let lease = bench.get(&what).map_err(|e| e.to_string())?;
+            let lease = cluster.get(&what).map_err(|e| e.to_string())?;
             let renewed = lease["spec"]["renewTime"].to_string();
             (!seen.contains(&renewed))
                 .then_some(renewed)
@@ -81,12 +81,12 @@ fn i7_a_plugin_that_hangs_holds_up_no_network_no_heartbeat_and_no_pause() -> Res
     assert!(longest < WATCHED / 2, "a gap of {longest:?}");
 
     // A pause is reported at once, and takes effect before the next volume.
-    bench.patch(
+    cluster.patch(
         &format!("dhost/h1 -n {FLEET}"),
         r#"{"spec":{"paused":true}}"#,
     )?;
     eventually("the pause", SOON, || {
-        let host = bench.get(&format!("dhost/h1 -n {FLEET}"));
+        let host = cluster.get(&format!("dhost/h1 -n {FLEET}"));
         let host = host.map_err(|e| e.to_string())?;
         let paused = condition(&host, "Paused");
         (paused["status"] == "True")
@@ -95,15 +95,15 @@ fn i7_a_plugin_that_hangs_holds_up_no_network_no_heartbeat_and_no_pause() -> Res
     })?;
     assert_eq!(plugin.creates(), 1);
     plugin.release();
-    bench.until("dvol/v-49", "{.status.failing[0].reason}=Paused")?;
+    cluster.until("dvol/v-49", "{.status.failing[0].reason}=Paused")?;
     assert_eq!(plugin.creates(), 1, "nothing was begun after the pause");
 
-    bench.patch(
+    cluster.patch(
         &format!("dhost/h1 -n {FLEET}"),
         r#"{"spec":{"paused":false}}"#,
     )?;
     for n in 0..VOLUMES {
-        bench.ready(&format!("dvol/v-{n:02}"))?;
+        cluster.ready(&format!("dvol/v-{n:02}"))?;
     }
     assert_eq!(plugin.creates(), VOLUMES);
     Ok(())

@@ -12,7 +12,7 @@ use dockfleet_e2e::Generation::Newest;
 use dockfleet_e2e::eventually;
 use serde_json::{Map, Value};
 
-use crate::bench::{Bench, FLEET, SOON, event, network, volume};
+use crate::test_cluster::{FLEET, SOON, TestCluster, event, network, volume};
 
 /// How long a probe or scrape may take.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -130,9 +130,9 @@ fn documented(page: &str) -> Metrics {
 /// Invariant 9 in part: no label can name anything of a user's.
 #[test]
 fn what_is_said_is_what_is_documented() -> Result<()> {
-    let bench = Bench::start(&[("h1", Newest, "{}")])?;
-    let [h1] = bench.hosts()?;
-    let controller = served(&bench.controller_log_path()?, Ipv4Addr::LOCALHOST)?;
+    let cluster = TestCluster::start(&[("h1", Newest, "{}")])?;
+    let [h1] = cluster.hosts()?;
+    let controller = served(&cluster.controller_log_path()?, Ipv4Addr::LOCALHOST)?;
     let agent = served(&h1.agent_log_path()?, h1.host.address())?;
     for address in [controller, agent] {
         for path in ["/healthz", "/readyz"] {
@@ -141,7 +141,7 @@ fn what_is_said_is_what_is_documented() -> Result<()> {
     }
 
     // Everything that is measured happens once: made, drifted, repaired, removed, refused.
-    bench.apply(
+    cluster.apply(
         &[
             network("front", "{hostSelector: {}}"),
             volume("data", "{hostSelector: {}, deletionPolicy: Delete}"),
@@ -150,22 +150,22 @@ fn what_is_said_is_what_is_documented() -> Result<()> {
         .concat(),
     )?;
     for what in ["dnet/front", "dnet/back", "dvol/data"] {
-        bench.ready(what)?;
+        cluster.ready(what)?;
     }
     h1.engine.docker(["network", "rm", "front"])?;
     h1.await_network("front")?;
-    bench.kubectl("delete dnet/back dvol/data --timeout=60s")?;
+    cluster.kubectl("delete dnet/back dvol/data --timeout=60s")?;
     h1.await_no_network("back")?;
-    bench.assigned(h1, &["front"])?;
-    bench.plane.kill()?;
+    cluster.assigned(h1, &["front"])?;
+    cluster.plane.kill()?;
     let refused = eventually("a failed call", SOON, || {
         let text = get(controller, "/metrics").map_err(|e| e.to_string())?.1;
         let failed = text.contains("dockfleet_controller_call_errors_total{");
         failed.then_some(()).ok_or(text)
     });
-    bench.plane.start_again()?;
+    cluster.plane.start_again()?;
     refused?;
-    bench.everybody_goes_on("after")?;
+    cluster.everybody_goes_on("after")?;
 
     let document = page("metrics.md")?;
     let mut values = BTreeMap::new();
@@ -220,8 +220,8 @@ fn what_is_said_is_what_is_documented() -> Result<()> {
     })?;
     assert_eq!(get(agent, "/healthz")?.0, 200);
     assert_eq!(metric("dockfleet_agent_engine_up")?, "0");
-    event(&bench, "Warning", "the engine")?;
-    keys(&[bench.controller_log_path()?, h1.agent_log_path()?])
+    event(&cluster, "Warning", "the engine")?;
+    keys(&[cluster.controller_log_path()?, h1.agent_log_path()?])
 }
 
 /// Every line of the logs is an object with keys of the document, and without anything nested.

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use dockfleet_e2e::{Engine, Generation};
 
-use crate::desk::{Desk, SOON, on_each_engine, says, solo};
+use crate::cli_env::{CliEnv, SOON, on_each_engine, says, solo};
 use crate::{have, manifest};
 
 on_each_engine!(a_dry_run_changes_nothing);
@@ -17,9 +17,9 @@ fn untouched(engine: &Engine) -> Result<()> {
 #[test]
 fn one_broken_document_among_good_ones_stops_all() -> Result<()> {
     let engine = solo(Generation::Newest)?;
-    let desk = Desk::at(&engine)?;
+    let cli = CliEnv::at(&engine)?;
     let good = manifest::network("good", "") + &manifest::volume("data", "");
-    desk.write("a-good.yaml", &good)?;
+    cli.write("a-good.yaml", &good)?;
     let cases = [
         // What is wrong in one document, its line, and what is said of it.
         (
@@ -42,28 +42,28 @@ fn one_broken_document_among_good_ones_stops_all() -> Result<()> {
         ("driver: bridge", 5, "no host is selected"),
     ];
     for (spec, line, message) in cases {
-        desk.write(
+        cli.write(
             "b-bad.yaml",
             &manifest::document("DockerNetwork", "bad", spec),
         )?;
         for command in ["apply", "diff", "delete"] {
-            let output = desk.run(&[command, "-f", "."])?;
+            let output = cli.run(&[command, "-f", "."])?;
             assert_eq!(output.code(), Some(3), "{spec}: {output:?}");
             let place = format!("b-bad.yaml:{line}: DockerNetwork/bad: ");
             says(&output.stderr, &[&place, message])?;
             assert!(output.stdout.is_empty(), "{output:?}");
         }
     }
-    desk.write("b-bad.yaml", "kind: DockerNetwork\nspec: {\n")?;
-    let output = desk.run(&["apply", "-f", "."])?;
+    cli.write("b-bad.yaml", "kind: DockerNetwork\nspec: {\n")?;
+    let output = cli.run(&["apply", "-f", "."])?;
     assert_eq!(output.code(), Some(3), "{output:?}");
     says(&output.stderr, &["b-bad.yaml:"])?;
     untouched(&engine)?;
-    assert!(!desk.state_dir().exists(), "not even a journal was begun");
+    assert!(!cli.state_dir().exists(), "not even a journal was begun");
 
     // Without it all is well.
-    desk.write("b-bad.yaml", &manifest::network("better", ""))?;
-    desk.report(&["apply", "-f", "."])?.all_ready()?;
+    cli.write("b-bad.yaml", &manifest::network("better", ""))?;
+    cli.report(&["apply", "-f", "."])?.all_ready()?;
     assert!(have::has_network(&engine, "good")?);
     Ok(())
 }
@@ -71,36 +71,36 @@ fn one_broken_document_among_good_ones_stops_all() -> Result<()> {
 #[test]
 fn every_form_of_input_is_read() -> Result<()> {
     let engine = solo(Generation::Newest)?;
-    let desk = Desk::at(&engine)?;
+    let cli = CliEnv::at(&engine)?;
     let item = |kind: &str, name: &str| {
         format!(
             r#"{{"apiVersion": "dockfleet.io/v1alpha1", "kind": "{kind}",
                 "metadata": {{"name": "{name}"}}, "spec": {{"hostSelector": {{}}}}}}"#
         )
     };
-    desk.write("one.json", &item("DockerNetwork", "from-json"))?;
+    cli.write("one.json", &item("DockerNetwork", "from-json"))?;
     let list = format!(
         r#"{{"apiVersion": "v1", "kind": "List", "items": [{}, {}]}}"#,
         item("DockerNetwork", "from-list"),
         item("DockerVolume", "from-list")
     );
-    desk.write("list.yml", &list)?;
+    cli.write("list.yml", &list)?;
     let several = manifest::network("first", "") + &manifest::network("second", "");
-    desk.write("several.yaml", &several)?;
-    desk.write("notes.txt", "not a manifest")?;
-    desk.write("inner/deep.yaml", &manifest::network("deep", ""))?;
+    cli.write("several.yaml", &several)?;
+    cli.write("notes.txt", "not a manifest")?;
+    cli.write("inner/deep.yaml", &manifest::network("deep", ""))?;
 
-    let report = desk.report(&["apply", "-f", "."])?.all_ready()?;
+    let report = cli.report(&["apply", "-f", "."])?.all_ready()?;
     assert_eq!(report.rows().len(), 5, "{report:?}");
     assert!(
         !have::has_network(&engine, "deep")?,
         "folders are not entered by themselves"
     );
-    desk.report(&["apply", "-R", "-f", "."])?.all_ready()?;
+    cli.report(&["apply", "-R", "-f", "."])?.all_ready()?;
     assert!(have::has_network(&engine, "deep")?);
 
-    desk.write("inner/piped.yaml", &manifest::network("piped", ""))?;
-    let piped = desk.run_shell("dockfleet apply -f - -f one.json < inner/piped.yaml")?;
+    cli.write("inner/piped.yaml", &manifest::network("piped", ""))?;
+    let piped = cli.run_shell("dockfleet apply -f - -f one.json < inner/piped.yaml")?;
     assert_eq!(piped.code(), Some(0), "{piped:?}");
     let all: Vec<_> = have::network_ids(&engine)?.into_keys().collect();
     assert_eq!(
@@ -111,46 +111,46 @@ fn every_form_of_input_is_read() -> Result<()> {
     Ok(())
 }
 
-fn a_dry_run_changes_nothing(engine: &Engine, desk: &Desk) -> Result<()> {
+fn a_dry_run_changes_nothing(engine: &Engine, cli: &CliEnv) -> Result<()> {
     let yaml = manifest::network("front", "bridge: {mtu: 1400}") + &manifest::volume("data", "");
-    let dry = desk.with(&yaml, &["apply", "--dry-run"])?;
+    let dry = cli.with(&yaml, &["apply", "--dry-run"])?;
     assert_eq!(dry.code, Some(0));
     for name in ["front", "data"] {
         assert_eq!(dry.row(name)?["action"], "create");
     }
     untouched(engine)?;
-    desk.apply(&yaml)?.all_ready()?;
+    cli.apply(&yaml)?.all_ready()?;
     let before = have::everything(engine)?;
     let changed = yaml
         .replace("mtu: 1400", "mtu: 1300")
         .replace("DockerVolume", "DockerNetwork");
-    desk.with(&changed, &["apply", "--dry-run"])?;
+    cli.with(&changed, &["apply", "--dry-run"])?;
     assert_eq!(have::everything(engine)?, before);
-    desk.is_settled(&yaml)
+    cli.is_settled(&yaml)
 }
 
 #[test]
 fn what_cannot_be_read_is_named() -> Result<()> {
     let engine = solo(Generation::Newest)?;
-    let desk = Desk::at(&engine)?;
-    desk.write("empty/notes.txt", "")?;
-    desk.write(
+    let cli = CliEnv::at(&engine)?;
+    cli.write("empty/notes.txt", "")?;
+    cli.write(
         "twice.yaml",
         &(manifest::network("one", "") + &manifest::network("one", "")),
     )?;
-    desk.write(
+    cli.write(
         "other.yaml",
         "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\n",
     )?;
-    desk.write(
+    cli.write(
         "hub.yaml",
         &manifest::document("HostAssignment", "h1", "entries: []"),
     )?;
     let no_way = manifest::document("DockerHost", "h1", "allowedNamespaces: {from: All}");
-    desk.write("no-way.yaml", &no_way)?;
+    cli.write("no-way.yaml", &no_way)?;
     let same = "connection: {direct: {endpoint: 'unix:///run/one.sock'}}";
     let twins = ["h1", "h2"].map(|name| manifest::document("DockerHost", name, same));
-    desk.write("twins.yaml", &twins.concat())?;
+    cli.write("twins.yaml", &twins.concat())?;
     for (path, parts) in [
         ("missing.yaml", &["missing.yaml", "No such file"][..]),
         ("empty", &["empty", "no manifest"]),
@@ -163,7 +163,7 @@ fn what_cannot_be_read_is_named() -> Result<()> {
         ),
         ("twins.yaml", &["h1 and h2", "unix:///run/one.sock"]),
     ] {
-        let output = desk.run(&["apply", "-f", path])?;
+        let output = cli.run(&["apply", "-f", path])?;
         assert_eq!(output.code(), Some(3), "{path}: {output:?}");
         says(&output.stderr, parts)?;
     }
@@ -172,7 +172,7 @@ fn what_cannot_be_read_is_named() -> Result<()> {
         &["apply", "-f", "x", "-o", "xml"],
         &["frobnicate"],
     ] {
-        let output = desk.run(line)?;
+        let output = cli.run(line)?;
         assert_eq!(output.code(), Some(3), "{line:?}: {output:?}");
     }
     untouched(&engine)
@@ -184,9 +184,9 @@ fn an_engine_that_does_not_answer_is_named() -> Result<()> {
         ("unix:///nowhere/docker.sock", "unix:///nowhere/docker.sock"),
         ("tcp://127.0.0.1:1", "tcp://127.0.0.1:1"),
     ] {
-        let desk = Desk::with_docker_host(docker_host)?;
+        let cli = CliEnv::with_docker_host(docker_host)?;
         for command in ["apply", "delete"] {
-            let report = desk
+            let report = cli
                 .with(&manifest::network("front", ""), &[command])?
                 .ended_with(1)?;
             says(
@@ -194,19 +194,19 @@ fn an_engine_that_does_not_answer_is_named() -> Result<()> {
                 &["no Docker Engine answers at", shown],
             )?;
         }
-        let get = desk.run(&["get"])?;
+        let get = cli.run(&["get"])?;
         assert_eq!(get.code(), Some(1), "{get:?}");
         says(
             &get.stdout,
             &["no Docker Engine answers at", shown, "1 not reached"],
         )?;
-        let diff = desk.run(&["diff", "-f", "all.yaml"])?;
+        let diff = cli.run(&["diff", "-f", "all.yaml"])?;
         assert_eq!(diff.code(), Some(1), "{diff:?}");
         says(&diff.stderr, &["no Docker Engine answers at", shown])?;
     }
-    let desk = Desk::with_docker_host("nonsense")?;
-    desk.write("all.yaml", &manifest::network("front", ""))?;
-    let output = desk.run(&["apply", "-f", "all.yaml"])?;
+    let cli = CliEnv::with_docker_host("nonsense")?;
+    cli.write("all.yaml", &manifest::network("front", ""))?;
+    let output = cli.run(&["apply", "-f", "all.yaml"])?;
     assert_eq!(output.code(), Some(3), "{output:?}");
     says(&output.stderr, &["nonsense"])
 }
@@ -214,17 +214,17 @@ fn an_engine_that_does_not_answer_is_named() -> Result<()> {
 #[test]
 fn a_hint_is_given_where_no_host_is_selected() -> Result<()> {
     let engine = solo(Generation::Newest)?;
-    let desk = Desk::at(&engine)?;
+    let cli = CliEnv::at(&engine)?;
     let elsewhere = manifest::document("DockerNetwork", "front", "hostNames: [h9]");
-    desk.write("all.yaml", &elsewhere)?;
-    let output = desk.run(&["apply", "-f", "all.yaml"])?;
+    cli.write("all.yaml", &elsewhere)?;
+    let output = cli.run(&["apply", "-f", "all.yaml"])?;
     says(
         &output.stderr,
         &["warning", "default/front", "selects none of the hosts"],
     )?;
     untouched(&engine)?;
     // A watch of nothing can be ended like any other.
-    let watch = desk.watch(&elsewhere)?;
+    let watch = cli.watch(&elsewhere)?;
     dockfleet_e2e::eventually("its first word", SOON, || {
         says(&watch.log(), &["selects none"]).map_err(|e| e.to_string())
     })?;

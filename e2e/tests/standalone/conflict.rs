@@ -4,7 +4,7 @@ use anyhow::Result;
 use dockfleet_e2e::{Engine, Generation};
 use serde_json::json;
 
-use crate::desk::{Desk, on_each_engine, says, solo};
+use crate::cli_env::{CliEnv, on_each_engine, says, solo};
 use crate::{have, manifest};
 
 on_each_engine!(
@@ -42,12 +42,12 @@ fn want(policy: &str, same: bool) -> String {
     manifest::network("front", &network) + &manifest::volume("data", &volume)
 }
 
-fn objects_of_others_stay_and_their_owner_is_named(engine: &Engine, desk: &Desk) -> Result<()> {
+fn objects_of_others_stay_and_their_owner_is_named(engine: &Engine, cli: &CliEnv) -> Result<()> {
     make(engine)?;
     let before = have::everything(engine)?;
     // Even one that is just as wanted, and a name that is free beside it is used (7).
     let yaml = want("Never", true) + &manifest::network("free", "");
-    let report = desk.apply(&yaml)?.ended_with(1)?;
+    let report = cli.apply(&yaml)?.ended_with(1)?;
     for (name, object) in [("front", "network front"), ("data", "volume data")] {
         let message = report.stands(name, "Failed", "Conflict")?;
         says(&message, &[object, "compose project shop"])?;
@@ -57,54 +57,54 @@ fn objects_of_others_stay_and_their_owner_is_named(engine: &Engine, desk: &Desk)
     assert_eq!(have::everything(engine)?, before);
 
     // What was never ours is not let go of either.
-    desk.delete(&want("Never", true))?.ended_with(0)?;
+    cli.delete(&want("Never", true))?.ended_with(0)?;
     assert_eq!(have::everything(engine)?, before);
     Ok(())
 }
 
-fn a_resource_of_another_folder_is_named_as_owner(engine: &Engine, desk: &Desk) -> Result<()> {
-    let other = Desk::at(engine)?;
+fn a_resource_of_another_folder_is_named_as_owner(engine: &Engine, cli: &CliEnv) -> Result<()> {
+    let other = CliEnv::at(engine)?;
     let of = |name: &str| {
         let network = format!("networkName: front\nlabels: {{made: for-{name}}}");
         manifest::network(name, &network)
     };
     other.apply(&of("theirs"))?.all_ready()?;
     let before = have::everything(engine)?;
-    let report = desk.apply(&of("ours"))?.ended_with(1)?;
+    let report = cli.apply(&of("ours"))?.ended_with(1)?;
     let message = report.stands("ours", "Failed", "Conflict")?;
     says(&message, &["network front", "default/theirs"])?;
     assert_eq!(have::everything(engine)?, before);
     Ok(())
 }
 
-fn a_matching_object_is_taken_over_when_allowed(engine: &Engine, desk: &Desk) -> Result<()> {
+fn a_matching_object_is_taken_over_when_allowed(engine: &Engine, cli: &CliEnv) -> Result<()> {
     make(engine)?;
     let before = have::everything(engine)?;
     let yaml = want("IfMatching", true);
-    let diff = desk.with(&yaml, &["diff"])?.ended_with(2)?;
+    let diff = cli.with(&yaml, &["diff"])?.ended_with(2)?;
     for name in ["front", "data"] {
         assert_eq!(diff.row(name)?["action"], "adopt");
     }
-    let report = desk.apply(&yaml)?.all_ready()?;
+    let report = cli.apply(&yaml)?.all_ready()?;
     assert_eq!(report.changed(), Some(0));
     assert_eq!(
         report.row("front")?["id"],
         have::network_id(engine, "front")?
     );
     assert_eq!(have::everything(engine)?, before);
-    desk.is_settled(&yaml)?;
+    cli.is_settled(&yaml)?;
 
     // Taken over, they are let go of like the rest: the network goes, the volume is retained.
-    desk.delete(&yaml)?.ended_with(0)?;
+    cli.delete(&yaml)?.ended_with(0)?;
     assert!(!have::has_network(engine, "front")?);
     assert!(have::has_volume(engine, "data")?);
     Ok(())
 }
 
-fn a_different_object_is_not_taken_over_as_matching(engine: &Engine, desk: &Desk) -> Result<()> {
+fn a_different_object_is_not_taken_over_as_matching(engine: &Engine, cli: &CliEnv) -> Result<()> {
     make(engine)?;
     let before = have::everything(engine)?;
-    let report = desk.apply(&want("IfMatching", false))?.ended_with(1)?;
+    let report = cli.apply(&want("IfMatching", false))?.ended_with(1)?;
     let message = report.stands("front", "Failed", "Conflict")?;
     says(&message, &["compose project shop", "1300", "1400"])?;
     // To a create that asks for other options the engine answers 201 and does nothing.
@@ -116,11 +116,11 @@ fn a_different_object_is_not_taken_over_as_matching(engine: &Engine, desk: &Desk
     Ok(())
 }
 
-fn force_takes_over_and_reports_what_differs(engine: &Engine, desk: &Desk) -> Result<()> {
+fn force_takes_over_and_reports_what_differs(engine: &Engine, cli: &CliEnv) -> Result<()> {
     make(engine)?;
     let before = have::everything(engine)?;
     for _ in 0..2 {
-        let report = desk.apply(&want("Force", false))?.ended_with(1)?;
+        let report = cli.apply(&want("Force", false))?.ended_with(1)?;
         assert_eq!(report.changed(), Some(0));
         let message = report.stands("front", "Drifted", "Drifted")?;
         says(&message, &["want 1300, have 1400"])?;
@@ -131,13 +131,13 @@ fn force_takes_over_and_reports_what_differs(engine: &Engine, desk: &Desk) -> Re
     Ok(())
 }
 
-fn two_resources_do_not_share_a_name(engine: &Engine, desk: &Desk) -> Result<()> {
+fn two_resources_do_not_share_a_name(engine: &Engine, cli: &CliEnv) -> Result<()> {
     let of = |name: &str, mtu| {
         let spec = format!("networkName: front\nbridge: {{mtu: {mtu}}}");
         manifest::network(name, &spec)
     };
     let yaml = of("one", 1400) + &of("two", 1300);
-    let report = desk.apply(&yaml)?.ended_with(1)?;
+    let report = cli.apply(&yaml)?.ended_with(1)?;
     assert_eq!(report.row("one")?["state"], "Ready");
     let message = report.stands("two", "Failed", "Conflict")?;
     says(&message, &["front", "default/one"])?;
@@ -149,7 +149,7 @@ fn two_resources_do_not_share_a_name(engine: &Engine, desk: &Desk) -> Result<()>
 #[test]
 fn networks_of_one_name_on_20_are_reported_and_none_is_removed() -> Result<()> {
     let engine = solo(Generation::Debian20)?;
-    let desk = Desk::at(&engine)?;
+    let cli = CliEnv::at(&engine)?;
     // Two that others made, and one beside ours.
     let body = json!({"Name": "twin"});
     let mut others = vec![
@@ -157,7 +157,7 @@ fn networks_of_one_name_on_20_are_reported_and_none_is_removed() -> Result<()> {
         have::make_network(&engine, &body)?,
     ];
     let ours = manifest::network("ours", "");
-    desk.apply(&ours)?.all_ready()?;
+    cli.apply(&ours)?.all_ready()?;
     let mut pair = vec![
         have::network_id(&engine, "ours")?,
         have::make_network(&engine, &json!({"Name": "ours"}))?,
@@ -165,7 +165,7 @@ fn networks_of_one_name_on_20_are_reported_and_none_is_removed() -> Result<()> {
     let before = have::everything(&engine)?;
 
     let yaml = ours + &manifest::network("twin", "adoptionPolicy: Force");
-    let report = desk.apply(&yaml)?.ended_with(1)?;
+    let report = cli.apply(&yaml)?.ended_with(1)?;
     assert_eq!(report.changed(), Some(0));
     for (name, ids) in [("twin", &mut others), ("ours", &mut pair)] {
         let message = report.stands(name, "Failed", "Conflict")?;

@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use dockfleet_e2e::{Engine, Fleet, Generation};
 
 use crate::certificates::Authority;
-use crate::desk::{Desk, Report, for_each_generation, pair, says};
+use crate::cli_env::{CliEnv, Report, for_each_generation, pair, says};
 use crate::{have, manifest};
 
 for_each_generation!(
@@ -17,17 +17,17 @@ for_each_generation!(
 
 fn one_unreachable_host_does_not_stop_the_other(generation: Generation) -> Result<()> {
     let (first, second) = pair(generation)?;
-    let desk = Desk::for_hosts_in_files()?;
-    desk.write(
+    let cli = CliEnv::for_hosts_in_files()?;
+    cli.write(
         "hosts/all.yaml",
         &(manifest::host(&first, "{}") + &manifest::host(&second, "{}")),
     )?;
-    desk.write(
+    cli.write(
         "front.yaml",
         &(manifest::network("front", "") + &manifest::volume("data", "")),
     )?;
     let files = ["-f", "hosts", "-f", "front.yaml"];
-    let apply = || desk.report(&[&["apply"], &files[..]].concat());
+    let apply = || cli.report(&[&["apply"], &files[..]].concat());
     first.stop()?;
     let report = apply()?.ended_with(1)?;
     says(
@@ -38,7 +38,7 @@ fn one_unreachable_host_does_not_stop_the_other(generation: Generation) -> Resul
         assert_eq!(report.row_on("h2", name)?["state"], "Ready");
     }
     assert!(have::has_network(&second, "front")?);
-    assert_eq!(desk.run(&[&["diff"], &files[..]].concat())?.code(), Some(1));
+    assert_eq!(cli.run(&[&["diff"], &files[..]].concat())?.code(), Some(1));
 
     // Back again it catches up, and the other one has nothing to do.
     let id = have::network_id(&second, "front")?;
@@ -54,7 +54,7 @@ fn one_unreachable_host_does_not_stop_the_other(generation: Generation) -> Resul
 
     // Letting go does not wait for it either (7).
     second.stop()?;
-    let report = desk
+    let report = cli
         .report(&[&["delete"], &files[..]].concat())?
         .ended_with(1)?;
     report.failure("h2")?;
@@ -79,24 +79,24 @@ fn an_engine_behind_tls_is_reached_with_its_certificates_only(
     generation: Generation,
 ) -> Result<()> {
     let host = Fleet::new()?.host("h1")?;
-    let desk = Desk::for_hosts_in_files()?;
+    let cli = CliEnv::for_hosts_in_files()?;
     let (ours, stranger) = (Authority::new("ours")?, Authority::new("a stranger")?);
-    ours.server(&desk.file("server"), host.address())?;
-    let arguments = on_tls(&desk.file("server"), host.address());
+    ours.server(&cli.file("server"), host.address())?;
+    let arguments = on_tls(&cli.file("server"), host.address());
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let engine = Engine::start_with(&host, generation, &arguments)?;
 
-    ours.client(&desk.file("hosts/right"))?;
-    ours.client(&desk.file("hosts/wrong-authority"))?;
-    stranger.root(&desk.file("hosts/wrong-authority"))?;
-    stranger.client(&desk.file("hosts/wrong-client"))?;
-    ours.root(&desk.file("hosts/wrong-client"))?;
+    ours.client(&cli.file("hosts/right"))?;
+    ours.client(&cli.file("hosts/wrong-authority"))?;
+    stranger.root(&cli.file("hosts/wrong-authority"))?;
+    stranger.client(&cli.file("hosts/wrong-client"))?;
+    ours.root(&cli.file("hosts/wrong-client"))?;
     let endpoint = format!("tcp://{}:2376", host.address());
     let apply = |certificates: &str| -> Result<Report> {
         let direct = format!("endpoint: {endpoint}\n{certificates}");
         let yaml = manifest::reached_by("h1", "{}", &direct) + &manifest::network("front", "");
-        desk.write("hosts/all.yaml", &yaml)?;
-        desk.report(&["apply", "-f", "hosts/all.yaml"])
+        cli.write("hosts/all.yaml", &yaml)?;
+        cli.report(&["apply", "-f", "hosts/all.yaml"])
     };
     for certificates in ["certPath: wrong-authority", "certPath: wrong-client", ""] {
         let report = apply(certificates)?.ended_with(1)?;
@@ -116,13 +116,13 @@ fn an_engine_behind_tls_is_reached_with_its_certificates_only(
     );
 
     // The same by the variables of the Docker CLI.
-    let desk_of_cli = Desk::with_docker_host(&endpoint)?;
+    let desk_of_cli = CliEnv::with_docker_host(&endpoint)?;
     desk_of_cli.write("all.yaml", &manifest::network("back", ""))?;
     let mut command = desk_of_cli.command(&["apply", "-f", "all.yaml"]);
     command
         .env("DOCKER_TLS_VERIFY", "1")
-        .env("DOCKER_CERT_PATH", desk.file("hosts/right"));
-    desk.program().run_command(&command, None)?.ok()?;
+        .env("DOCKER_CERT_PATH", cli.file("hosts/right"));
+    cli.program().run_command(&command, None)?.ok()?;
     assert!(have::has_network(&engine, "back")?);
     Ok(())
 }

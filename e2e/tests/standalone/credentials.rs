@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use dockfleet_e2e::Engine;
 use serde_json::json;
 
-use crate::desk::{Desk, on_each_engine, says};
+use crate::cli_env::{CliEnv, on_each_engine, says};
 use crate::{have, manifest};
 
 on_each_engine!(a_secret_in_the_files_reaches_the_engine_and_nothing_else);
@@ -27,18 +27,18 @@ fn files(password: &str) -> String {
 /// Invariant 9.
 fn a_secret_in_the_files_reaches_the_engine_and_nothing_else(
     engine: &Engine,
-    desk: &Desk,
+    cli: &CliEnv,
 ) -> Result<()> {
     let silent = |line: &str| {
         let words: Vec<&str> = line.split(' ').collect();
-        let output = desk.run(&words)?;
+        let output = cli.run(&words)?;
         let said = format!("{}{}", output.stdout, output.stderr);
         for password in [FIRST, SECOND] {
             ensure!(!said.contains(password), "{line}: {said}");
         }
         Ok(said)
     };
-    desk.write("all.yaml", &files(FIRST))?;
+    cli.write("all.yaml", &files(FIRST))?;
     silent("--log trace diff -f all.yaml")?;
     silent("--log trace apply -f all.yaml")?;
     let options = |password: &str| {
@@ -46,28 +46,28 @@ fn a_secret_in_the_files_reaches_the_engine_and_nothing_else(
         json!({"type": "cifs", "device": "//nas.invalid/team", "o": o})
     };
     assert_eq!(have::volume(engine, "share")?["Options"], options(FIRST));
-    desk.is_settled(&files(FIRST))?;
+    cli.is_settled(&files(FIRST))?;
     says(&silent("get")?, &["share", "Ready"])?;
 
     // Another password is told of, and taken when the volume is made anew.
-    let report = desk.apply(&files(SECOND))?.ended_with(1)?;
+    let report = cli.apply(&files(SECOND))?.ended_with(1)?;
     let message = report.stands("share", "Drifted", "Drifted")?;
     says(&message, &["other credentials", "docker volume rm share"])?;
     for line in ["apply -f all.yaml", "diff -f all.yaml", "get -o yaml"] {
         says(&silent(line)?, &["share"])?;
     }
     engine.docker(["volume", "rm", "share"])?;
-    desk.apply(&files(SECOND))?.all_ready()?;
+    cli.apply(&files(SECOND))?.all_ready()?;
     assert_eq!(have::volume(engine, "share")?["Options"], options(SECOND));
 
     // What is no good is told without its value, and takes nothing away.
-    let report = desk.apply(&files(&format!("{FIRST},ro")))?.ended_with(1)?;
+    let report = cli.apply(&files(&format!("{FIRST},ro")))?.ended_with(1)?;
     let message = report.stands("share", "Failed", "CredentialsMissing")?;
     says(&message, &["Secret default/login", "comma"])?;
     silent("apply -f all.yaml -o json")?;
     assert_eq!(have::volume(engine, "share")?["Options"], options(SECOND));
 
-    let journal = desk.journal()?;
+    let journal = cli.journal()?;
     for format in ["table", "json", "yaml"] {
         let folder = journal.display().to_string();
         silent(&format!("journal {folder} -o {format}"))?;
@@ -81,7 +81,7 @@ fn a_secret_in_the_files_reaches_the_engine_and_nothing_else(
             ensure!(!found, "the journal has a password");
         }
     }
-    desk.delete(&files(SECOND))?.ended_with(0)?;
+    cli.delete(&files(SECOND))?.ended_with(0)?;
     assert_eq!(have::volume_names(engine)?, ["share"]);
     Ok(())
 }

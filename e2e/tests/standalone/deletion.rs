@@ -7,7 +7,7 @@ use anyhow::Result;
 use dockfleet_e2e::{Engine, Generation};
 use serde_json::json;
 
-use crate::desk::{Desk, on_each_engine, says, solo, text};
+use crate::cli_env::{CliEnv, on_each_engine, says, solo, text};
 use crate::{have, manifest};
 
 on_each_engine!(
@@ -21,7 +21,7 @@ on_each_engine!(
     what_another_journal_holds_is_told_of,
 );
 
-fn networks_go_and_volumes_stay_unless_told_otherwise(engine: &Engine, desk: &Desk) -> Result<()> {
+fn networks_go_and_volumes_stay_unless_told_otherwise(engine: &Engine, cli: &CliEnv) -> Result<()> {
     let yaml = [
         manifest::network("goes", ""),
         manifest::network("stays", "deletionPolicy: Retain"),
@@ -29,11 +29,11 @@ fn networks_go_and_volumes_stay_unless_told_otherwise(engine: &Engine, desk: &De
         manifest::volume("removed", "deletionPolicy: Delete"),
     ]
     .concat();
-    desk.apply(&yaml)?.all_ready()?;
+    cli.apply(&yaml)?.all_ready()?;
     let stays = have::network(engine, "stays")?;
     let kept = have::volume(engine, "kept")?;
 
-    let dry = desk.with(&yaml, &["delete", "--dry-run"])?.ended_with(0)?;
+    let dry = cli.with(&yaml, &["delete", "--dry-run"])?.ended_with(0)?;
     for (name, action) in [
         ("goes", "remove"),
         ("stays", "retain"),
@@ -49,7 +49,7 @@ fn networks_go_and_volumes_stay_unless_told_otherwise(engine: &Engine, desk: &De
     );
     assert!(have::has_network(engine, "goes")?, "a dry run");
 
-    let report = desk.delete(&yaml)?.ended_with(0)?;
+    let report = cli.delete(&yaml)?.ended_with(0)?;
     assert_eq!(report.changed(), Some(2));
     report.stands("goes", "Gone", "Removed")?;
     report.stands("removed", "Gone", "Removed")?;
@@ -73,13 +73,13 @@ fn networks_go_and_volumes_stay_unless_told_otherwise(engine: &Engine, desk: &De
 /// is gone.
 fn goes_only_when_unused(
     engine: &Engine,
-    desk: &Desk,
+    cli: &CliEnv,
     yaml: &str,
     is_there: impl Fn() -> Result<bool>,
 ) -> Result<()> {
     for user in ["running", "idle"] {
         for _ in 0..2 {
-            let report = desk.delete(yaml)?.ended_with(1)?;
+            let report = cli.delete(yaml)?.ended_with(1)?;
             assert_eq!(report.changed(), Some(0), "{user}");
             let message = report.stands("used", "Pending", "InUse")?;
             says(&message, &[user])?;
@@ -87,7 +87,7 @@ fn goes_only_when_unused(
         }
         engine.docker(["rm", "--force", user])?;
     }
-    let report = desk.delete(yaml)?.ended_with(0)?;
+    let report = cli.delete(yaml)?.ended_with(0)?;
     assert_eq!(report.changed(), Some(1));
     report.stands("used", "Gone", "Removed")?;
     assert!(!is_there()?);
@@ -96,10 +96,10 @@ fn goes_only_when_unused(
 
 fn a_network_in_use_stays_until_its_containers_are_gone(
     engine: &Engine,
-    desk: &Desk,
+    cli: &CliEnv,
 ) -> Result<()> {
     let yaml = manifest::network("used", "");
-    desk.apply(&yaml)?.all_ready()?;
+    cli.apply(&yaml)?.all_ready()?;
     engine.import_busybox()?;
     engine.run_container("running", &["--network", "used"], &[])?;
     // The engine would let the network go from under this one, and it would never start again.
@@ -111,12 +111,15 @@ fn a_network_in_use_stays_until_its_containers_are_gone(
         "idle",
         "busybox:local",
     ])?;
-    goes_only_when_unused(engine, desk, &yaml, || have::has_network(engine, "used"))
+    goes_only_when_unused(engine, cli, &yaml, || have::has_network(engine, "used"))
 }
 
-fn a_volume_in_use_stays_until_its_containers_are_gone(engine: &Engine, desk: &Desk) -> Result<()> {
+fn a_volume_in_use_stays_until_its_containers_are_gone(
+    engine: &Engine,
+    cli: &CliEnv,
+) -> Result<()> {
     let yaml = manifest::volume("used", "deletionPolicy: Delete");
-    desk.apply(&yaml)?.all_ready()?;
+    cli.apply(&yaml)?.all_ready()?;
     engine.import_busybox()?;
     let mount = ["--network", "none", "-v", "used:/data"];
     engine.run_container("running", &mount, &[])?;
@@ -127,19 +130,19 @@ fn a_volume_in_use_stays_until_its_containers_are_gone(engine: &Engine, desk: &D
     ]
     .concat();
     engine.docker(create)?;
-    goes_only_when_unused(engine, desk, &yaml, || have::has_volume(engine, "used"))
+    goes_only_when_unused(engine, cli, &yaml, || have::has_volume(engine, "used"))
 }
 
-fn what_could_not_go_yet_can_be_kept_after_all(engine: &Engine, desk: &Desk) -> Result<()> {
+fn what_could_not_go_yet_can_be_kept_after_all(engine: &Engine, cli: &CliEnv) -> Result<()> {
     let yaml = manifest::network("used", "");
-    desk.apply(&yaml)?.all_ready()?;
+    cli.apply(&yaml)?.all_ready()?;
     let id = have::network_id(engine, "used")?;
     engine.import_busybox()?;
     engine.run_container("running", &["--network", "used"], &[])?;
-    desk.delete(&yaml)?.ended_with(1)?;
-    desk.apply(&yaml)?.all_ready()?;
+    cli.delete(&yaml)?.ended_with(1)?;
+    cli.apply(&yaml)?.all_ready()?;
     engine.docker(["rm", "--force", "running"])?;
-    desk.is_settled(&yaml)?;
+    cli.is_settled(&yaml)?;
     assert_eq!(
         have::network_id(engine, "used")?,
         id,
@@ -148,61 +151,61 @@ fn what_could_not_go_yet_can_be_kept_after_all(engine: &Engine, desk: &Desk) -> 
     Ok(())
 }
 
-fn a_retained_volume_is_taken_up_again_with_its_data(engine: &Engine, desk: &Desk) -> Result<()> {
+fn a_retained_volume_is_taken_up_again_with_its_data(engine: &Engine, cli: &CliEnv) -> Result<()> {
     let yaml = manifest::volume("data", "labels: {team: shop}");
-    desk.apply(&yaml)?.all_ready()?;
+    cli.apply(&yaml)?.all_ready()?;
     let mountpoint = text(&have::volume(engine, "data")?["Mountpoint"]);
     let note = Path::new(&mountpoint).join("note");
     fs::write(&note, "kept")?;
     // Only now: what Engine 20.10 calls the creation moves with the content.
     let before = have::volume(engine, "data")?;
-    desk.delete(&yaml)?.ended_with(0)?;
-    let report = desk.apply(&yaml)?.all_ready()?;
+    cli.delete(&yaml)?.ended_with(0)?;
+    let report = cli.apply(&yaml)?.all_ready()?;
     assert_eq!(report.changed(), Some(0));
     assert_eq!(have::volume(engine, "data")?, before);
     assert_eq!(fs::read_to_string(note)?, "kept");
-    desk.is_settled(&yaml)?;
+    cli.is_settled(&yaml)?;
 
     // It is ours as it was before: with the other policy it goes.
     let yaml = manifest::volume("data", "labels: {team: shop}\ndeletionPolicy: Delete");
-    desk.apply(&yaml)?.all_ready()?;
-    desk.delete(&yaml)?.ended_with(0)?;
+    cli.apply(&yaml)?.all_ready()?;
+    cli.delete(&yaml)?.ended_with(0)?;
     assert!(!have::has_volume(engine, "data")?);
     Ok(())
 }
 
-fn a_deletion_of_other_files_touches_nothing(engine: &Engine, desk: &Desk) -> Result<()> {
+fn a_deletion_of_other_files_touches_nothing(engine: &Engine, cli: &CliEnv) -> Result<()> {
     let ours = manifest::network("ours", "") + &manifest::volume("data", "deletionPolicy: Delete");
-    desk.apply(&ours)?.all_ready()?;
+    cli.apply(&ours)?.all_ready()?;
     let before = have::everything(engine)?;
-    let report = desk.delete(&manifest::network("other", ""))?;
+    let report = cli.delete(&manifest::network("other", ""))?;
     assert_eq!(report.changed(), Some(0));
     assert_eq!(have::everything(engine)?, before);
-    desk.is_settled(&ours)
+    cli.is_settled(&ours)
 }
 
-fn what_is_gone_already_is_gone(engine: &Engine, desk: &Desk) -> Result<()> {
+fn what_is_gone_already_is_gone(engine: &Engine, cli: &CliEnv) -> Result<()> {
     let yaml = manifest::network("front", "") + &manifest::volume("data", "deletionPolicy: Delete");
-    desk.apply(&yaml)?.all_ready()?;
+    cli.apply(&yaml)?.all_ready()?;
     have::remove(engine, "/networks/front")?;
     have::remove(engine, "/volumes/data")?;
     for _ in 0..2 {
-        let report = desk.delete(&yaml)?.ended_with(0)?;
+        let report = cli.delete(&yaml)?.ended_with(0)?;
         assert_eq!(report.changed(), Some(0));
     }
-    assert!(desk.report(&["get"])?.ended_with(0)?.rows().is_empty());
+    assert!(cli.report(&["get"])?.ended_with(0)?.rows().is_empty());
     // The loss of the volume was accepted with its deletion: this is a new one.
-    desk.apply(&yaml)?.all_ready()?;
+    cli.apply(&yaml)?.all_ready()?;
     Ok(())
 }
 
-fn what_another_journal_holds_is_told_of(engine: &Engine, desk: &Desk) -> Result<()> {
+fn what_another_journal_holds_is_told_of(engine: &Engine, cli: &CliEnv) -> Result<()> {
     let yaml = manifest::network("front", "") + &manifest::volume("data", "");
-    desk.apply(&yaml)?.all_ready()?;
+    cli.apply(&yaml)?.all_ready()?;
     engine.docker(["network", "create", "theirs"])?;
     let before = have::everything(engine)?;
 
-    let stranger = Desk::at(engine)?;
+    let stranger = CliEnv::at(engine)?;
     let all = yaml.clone() + &manifest::network("theirs", "");
     let report = stranger.delete(&all)?.ended_with(0)?;
     assert_eq!(have::everything(engine)?, before);
@@ -214,7 +217,7 @@ fn what_another_journal_holds_is_told_of(engine: &Engine, desk: &Desk) -> Result
 
     // Who holds them is told nothing, also where one of them stays.
     for _ in 0..2 {
-        let report = desk.delete(&yaml)?.ended_with(0)?;
+        let report = cli.delete(&yaml)?.ended_with(0)?;
         assert_eq!(report.stderr, "");
     }
     assert!(!have::has_network(engine, "front")?);
@@ -226,11 +229,11 @@ fn what_another_journal_holds_is_told_of(engine: &Engine, desk: &Desk) -> Result
 #[test]
 fn what_was_removed_beside_a_double_is_told() -> Result<()> {
     let engine = solo(Generation::Debian20)?;
-    let desk = Desk::at(&engine)?;
+    let cli = CliEnv::at(&engine)?;
     let yaml = manifest::network("twin", "");
-    desk.apply(&yaml)?.all_ready()?;
+    cli.apply(&yaml)?.all_ready()?;
     let theirs = have::make_network(&engine, &json!({"Name": "twin"}))?;
-    let report = desk.delete(&yaml)?.ended_with(0)?;
+    let report = cli.delete(&yaml)?.ended_with(0)?;
     assert_eq!(report.changed(), Some(1));
     says(
         &report.stands("twin", "Gone", "Removed")?,

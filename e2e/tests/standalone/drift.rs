@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 use dockfleet_e2e::{Engine, eventually};
 use serde_json::json;
 
-use crate::desk::{Desk, SOON, on_each_engine, says, text};
+use crate::cli_env::{CliEnv, SOON, on_each_engine, says, text};
 use crate::{have, manifest};
 
 on_each_engine!(
@@ -19,19 +19,19 @@ on_each_engine!(
     a_volume_exchanged_by_hand_is_lost,
 );
 
-fn a_network_removed_by_hand_is_made_again(engine: &Engine, desk: &Desk) -> Result<()> {
+fn a_network_removed_by_hand_is_made_again(engine: &Engine, cli: &CliEnv) -> Result<()> {
     let yaml = manifest::subnet("front", "10.60.0.0/24", "") + &manifest::network("back", "");
-    desk.apply(&yaml)?.all_ready()?;
+    cli.apply(&yaml)?.all_ready()?;
     let (front, back) = (
         have::network_id(engine, "front")?,
         have::network_id(engine, "back")?,
     );
     have::remove(engine, "/networks/front")?;
 
-    let get = desk.report(&["get"])?.ended_with(1)?;
+    let get = cli.report(&["get"])?.ended_with(1)?;
     assert_eq!(get.row("back")?["state"], "Ready");
     assert_eq!(get.row("front")?["state"], "Pending");
-    let diff = desk.with(&yaml, &["diff"])?.ended_with(2)?;
+    let diff = cli.with(&yaml, &["diff"])?.ended_with(2)?;
     assert_eq!(diff.rows().len(), 1, "{diff:?}");
     assert_eq!(diff.row("front")?["action"], "create");
     assert!(
@@ -39,16 +39,16 @@ fn a_network_removed_by_hand_is_made_again(engine: &Engine, desk: &Desk) -> Resu
         "get and diff only look"
     );
 
-    let report = desk.apply(&yaml)?.all_ready()?;
+    let report = cli.apply(&yaml)?.all_ready()?;
     assert_eq!(report.changed(), Some(1));
     assert_ne!(have::network_id(engine, "front")?, front);
     assert_eq!(have::network_id(engine, "back")?, back);
-    desk.is_settled(&yaml)
+    cli.is_settled(&yaml)
 }
 
-fn watch_makes_again_what_is_removed_by_hand(engine: &Engine, desk: &Desk) -> Result<()> {
+fn watch_makes_again_what_is_removed_by_hand(engine: &Engine, cli: &CliEnv) -> Result<()> {
     let yaml = manifest::network("front", "") + &manifest::volume("scratch", "tmpfs: {}");
-    let watch = desk.watch(&yaml)?;
+    let watch = cli.watch(&yaml)?;
     let mut before = String::new();
     for _ in 0..2 {
         let both = eventually("the network and the volume", SOON, || {
@@ -63,7 +63,7 @@ fn watch_makes_again_what_is_removed_by_hand(engine: &Engine, desk: &Desk) -> Re
     })?;
     let status = watch.terminate(SOON)?;
     assert!(status.success(), "{status}: {}", watch.log());
-    desk.is_settled(&yaml)
+    cli.is_settled(&yaml)
 }
 
 /// Gives the ID of the network once it is another than `before` and the volume is there.
@@ -74,9 +74,9 @@ fn ensure_both(engine: &Engine, before: &str) -> Result<String> {
     Ok(id)
 }
 
-fn watch_follows_its_files(engine: &Engine, desk: &Desk) -> Result<()> {
+fn watch_follows_its_files(engine: &Engine, cli: &CliEnv) -> Result<()> {
     let first = manifest::network("one", "");
-    let watch = desk.watch(&first)?;
+    let watch = cli.watch(&first)?;
     let appears = |name: &str| {
         eventually("a network", SOON, || {
             match have::has_network(engine, name) {
@@ -88,27 +88,27 @@ fn watch_follows_its_files(engine: &Engine, desk: &Desk) -> Result<()> {
     };
     appears("one")?;
     // What cannot be read changes nothing, and the watch goes on.
-    desk.write("all.yaml", "kind: [")?;
+    cli.write("all.yaml", "kind: [")?;
     eventually("a word about the file", SOON, || {
         says(&watch.log(), &["all.yaml:"]).map_err(|e| e.to_string())
     })?;
     assert!(watch.is_running());
-    desk.write("all.yaml", &(first + &manifest::network("two", "")))?;
+    cli.write("all.yaml", &(first + &manifest::network("two", "")))?;
     appears("two")?;
     assert!(have::has_network(engine, "one")?);
     Ok(())
 }
 
-fn observe_reports_what_is_missing_and_leaves_it_so(engine: &Engine, desk: &Desk) -> Result<()> {
+fn observe_reports_what_is_missing_and_leaves_it_so(engine: &Engine, cli: &CliEnv) -> Result<()> {
     let observe = "driftPolicy: Observe";
     let yaml = manifest::network("front", observe)
         + &manifest::volume("data", observe)
         + &manifest::volume("scratch", "driftPolicy: Observe\ntmpfs: {}");
-    desk.apply(&yaml)?.all_ready()?;
+    cli.apply(&yaml)?.all_ready()?;
     have::remove(engine, "/networks/front")?;
     have::remove(engine, "/volumes/scratch")?;
     for _ in 0..2 {
-        let report = desk.apply(&yaml)?.ended_with(1)?;
+        let report = cli.apply(&yaml)?.ended_with(1)?;
         assert_eq!(report.changed(), Some(0));
         for (name, kind) in [("front", "network"), ("scratch", "volume")] {
             let message = report.stands(name, "Drifted", "Missing")?;
@@ -122,32 +122,32 @@ fn observe_reports_what_is_missing_and_leaves_it_so(engine: &Engine, desk: &Desk
     }
     // With another policy it is made again.
     let yaml = yaml.replace(observe, "driftPolicy: Enforce");
-    desk.apply(&yaml)?.all_ready()?;
+    cli.apply(&yaml)?.all_ready()?;
     assert!(have::has_network(engine, "front")?);
     Ok(())
 }
 
-fn a_network_exchanged_by_hand_is_a_conflict(engine: &Engine, desk: &Desk) -> Result<()> {
+fn a_network_exchanged_by_hand_is_a_conflict(engine: &Engine, cli: &CliEnv) -> Result<()> {
     let yaml = manifest::network("front", "updatePolicy: WhenUnused\nbridge: {mtu: 1400}");
-    desk.apply(&yaml)?.all_ready()?;
+    cli.apply(&yaml)?.all_ready()?;
     have::remove(engine, "/networks/front")?;
     let theirs = have::make_network(engine, &json!({"Name": "front"}))?;
-    let report = desk.apply(&yaml)?.ended_with(1)?;
+    let report = cli.apply(&yaml)?.ended_with(1)?;
     report.stands("front", "Failed", "Conflict")?;
     assert_eq!(have::network_id(engine, "front")?, theirs);
     // Nor is it removed with the resource: the tombstone is for another identity (1).
-    desk.delete(&yaml)?;
+    cli.delete(&yaml)?;
     assert_eq!(have::network_id(engine, "front")?, theirs);
     Ok(())
 }
 
 /// Invariant 2.
-fn a_lost_volume_is_reported_and_not_made_again(engine: &Engine, desk: &Desk) -> Result<()> {
+fn a_lost_volume_is_reported_and_not_made_again(engine: &Engine, cli: &CliEnv) -> Result<()> {
     let yaml = manifest::volume("data", "") + &manifest::network("front", "");
-    desk.apply(&yaml)?.all_ready()?;
+    cli.apply(&yaml)?.all_ready()?;
     have::remove(engine, "/volumes/data")?;
     for command in [&["apply"][..], &["diff"], &["apply", "--dry-run"]] {
-        let report = desk.with(&yaml, command)?;
+        let report = cli.with(&yaml, command)?;
         let message = report.stands("data", "Failed", "Lost")?;
         says(
             &message,
@@ -155,29 +155,32 @@ fn a_lost_volume_is_reported_and_not_made_again(engine: &Engine, desk: &Desk) ->
         )?;
         assert!(!have::has_volume(engine, "data")?, "{command:?}");
     }
-    desk.apply(&yaml)?.ended_with(1)?;
-    desk.report(&["get"])?.stands("data", "Failed", "Lost")?;
+    cli.apply(&yaml)?.ended_with(1)?;
+    cli.report(&["get"])?.stands("data", "Failed", "Lost")?;
     // A person decides.
     let yaml = yaml.replace("{}\n---", "{}\n  lossPolicy: Recreate\n---");
-    let report = desk.apply(&yaml)?.all_ready()?;
+    let report = cli.apply(&yaml)?.all_ready()?;
     assert_eq!(report.changed(), Some(1));
     assert!(have::has_volume(engine, "data")?);
     Ok(())
 }
 
-fn a_lost_volume_is_made_again_when_its_policy_says_so(engine: &Engine, desk: &Desk) -> Result<()> {
+fn a_lost_volume_is_made_again_when_its_policy_says_so(
+    engine: &Engine,
+    cli: &CliEnv,
+) -> Result<()> {
     let yaml = manifest::volume("cache", "lossPolicy: Recreate");
-    desk.apply(&yaml)?.all_ready()?;
+    cli.apply(&yaml)?.all_ready()?;
     let before = text(&have::volume(engine, "cache")?["Labels"]["io.dockfleet.volume-id"]);
     have::remove(engine, "/volumes/cache")?;
-    let report = desk.apply(&yaml)?.all_ready()?;
+    let report = cli.apply(&yaml)?.all_ready()?;
     assert_eq!(report.changed(), Some(1));
     let after = text(&have::volume(engine, "cache")?["Labels"]["io.dockfleet.volume-id"]);
     ensure!(before != after, "another volume has another identity");
-    desk.is_settled(&yaml)
+    cli.is_settled(&yaml)
 }
 
-fn a_volume_without_data_of_its_own_is_made_again(engine: &Engine, desk: &Desk) -> Result<()> {
+fn a_volume_without_data_of_its_own_is_made_again(engine: &Engine, cli: &CliEnv) -> Result<()> {
     let sources = [
         ("scratch", "tmpfs: {size: 1Mi}"),
         ("folder", "bind: {path: /srv}"),
@@ -187,28 +190,28 @@ fn a_volume_without_data_of_its_own_is_made_again(engine: &Engine, desk: &Desk) 
         .iter()
         .map(|(n, s)| manifest::volume(n, s))
         .collect();
-    desk.apply(&yaml)?.all_ready()?;
+    cli.apply(&yaml)?.all_ready()?;
     for (name, _) in sources {
         have::remove(engine, &format!("/volumes/{name}"))?;
     }
-    let report = desk.apply(&yaml)?.all_ready()?;
+    let report = cli.apply(&yaml)?.all_ready()?;
     assert_eq!(report.changed(), Some(3));
     assert_eq!(have::volume_names(engine)?, ["folder", "scratch", "share"]);
-    desk.is_settled(&yaml)
+    cli.is_settled(&yaml)
 }
 
-fn a_volume_exchanged_by_hand_is_lost(engine: &Engine, desk: &Desk) -> Result<()> {
+fn a_volume_exchanged_by_hand_is_lost(engine: &Engine, cli: &CliEnv) -> Result<()> {
     let yaml = manifest::volume("data", "deletionPolicy: Delete");
-    desk.apply(&yaml)?.all_ready()?;
+    cli.apply(&yaml)?.all_ready()?;
     have::remove(engine, "/volumes/data")?;
     have::make_volume(
         engine,
         &json!({"Name": "data", "Labels": {"whose": "mine"}}),
     )?;
     let before = have::everything(engine)?;
-    let report = desk.apply(&yaml)?.ended_with(1)?;
+    let report = cli.apply(&yaml)?.ended_with(1)?;
     report.stands("data", "Failed", "Lost")?;
-    desk.delete(&yaml)?;
+    cli.delete(&yaml)?;
     assert_eq!(
         have::everything(engine)?,
         before,

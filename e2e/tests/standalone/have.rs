@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 use dockfleet_e2e::Engine;
 use serde_json::Value;
 
-use crate::desk::text;
+use crate::cli_env::text;
 
 /// Gives every network of that very name.
 pub(crate) fn networks(engine: &Engine, name: &str) -> Result<Vec<Value>> {

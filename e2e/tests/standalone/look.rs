@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use dockfleet_e2e::Engine;
 use serde_json::Value;
 
-use crate::desk::{Desk, Report, on_each_engine, says};
+use crate::cli_env::{CliEnv, Report, on_each_engine, says};
 use crate::{have, manifest};
 
 on_each_engine!(
@@ -36,7 +36,7 @@ fn words(row: &Value) -> [&Value; 4] {
     [&row["state"], &row["reason"], &row["message"], &row["id"]]
 }
 
-fn get_diff_and_apply_say_the_same_of_the_same_state(engine: &Engine, desk: &Desk) -> Result<()> {
+fn get_diff_and_apply_say_the_same_of_the_same_state(engine: &Engine, cli: &CliEnv) -> Result<()> {
     let files = |mtu: u32, password: &str, kept: &str| {
         let mtu = format!("bridge: {{mtu: {mtu}}}");
         [
@@ -54,7 +54,7 @@ fn get_diff_and_apply_say_the_same_of_the_same_state(engine: &Engine, desk: &Des
     };
     engine.docker(["network", "create", "theirs"])?;
     let before = files(1400, "first-password", &login("no-secret", "a-password"));
-    desk.apply(&before)?.all_ready()?;
+    cli.apply(&before)?.all_ready()?;
     engine.import_busybox()?;
     engine.run_container("box", &["--network", "used"], &[])?;
     engine.docker(["network", "rm", "missing"])?;
@@ -68,7 +68,7 @@ fn get_diff_and_apply_say_the_same_of_the_same_state(engine: &Engine, desk: &Des
         share("never-had-one"),
     ]
     .concat();
-    let apply = desk.apply(&after)?.ended_with(1)?;
+    let apply = cli.apply(&after)?.ended_with(1)?;
     for (name, reason) in [
         ("differs", "Drifted"),
         ("used", "InUse"),
@@ -83,9 +83,9 @@ fn get_diff_and_apply_say_the_same_of_the_same_state(engine: &Engine, desk: &Des
     ] {
         assert_eq!(apply.row(name)?["reason"], reason, "{name}");
     }
-    let get = desk.report(&["get"])?.ended_with(1)?;
-    let diff = desk.report(&["diff", "-f", "all.yaml"])?.ended_with(2)?;
-    let dry = desk
+    let get = cli.report(&["get"])?.ended_with(1)?;
+    let diff = cli.report(&["diff", "-f", "all.yaml"])?.ended_with(2)?;
+    let dry = cli
         .report(&["apply", "--dry-run", "-f", "all.yaml"])?
         .ended_with(1)?;
     for row in apply.rows() {
@@ -100,98 +100,98 @@ fn get_diff_and_apply_say_the_same_of_the_same_state(engine: &Engine, desk: &Des
     assert_eq!(diff.rows().len(), apply.rows().len() - 1);
 
     // Of what waits for a container, too, when it is to go.
-    let report = desk.with(&manifest::network("used", ""), &["delete"])?;
+    let report = cli.with(&manifest::network("used", ""), &["delete"])?;
     let deleted = report.ended_with(1)?;
-    let get = desk.report(&["get"])?;
+    let get = cli.report(&["get"])?;
     assert_eq!(words(get.row("used")?), words(deleted.row("used")?));
-    let dry = desk.report(&["delete", "--dry-run", "-f", "all.yaml"])?;
+    let dry = cli.report(&["delete", "--dry-run", "-f", "all.yaml"])?;
     assert_eq!(
         words(dry.ended_with(1)?.row("used")?),
         words(deleted.row("used")?)
     );
 
     // Each difference is printed once.
-    desk.write("all.yaml", &after)?;
-    let table = desk.run(&["diff", "-f", "all.yaml"])?.stdout;
+    cli.write("all.yaml", &after)?;
+    let table = cli.run(&["diff", "-f", "all.yaml"])?.stdout;
     assert_eq!(table.matches("want 1300, have 1400").count(), 2, "{table}");
     Ok(())
 }
 
 /// What was said is said no more when it is so no more, and nothing hangs on it.
-fn what_get_was_told_goes_with_its_cause(engine: &Engine, desk: &Desk) -> Result<()> {
+fn what_get_was_told_goes_with_its_cause(engine: &Engine, cli: &CliEnv) -> Result<()> {
     let refused = manifest::volume("data", "driver: nosuch");
-    desk.apply(&refused)?.ended_with(1)?;
-    desk.report(&["get"])?
+    cli.apply(&refused)?.ended_with(1)?;
+    cli.report(&["get"])?
         .stands("data", "Failed", "EngineRefused")?;
-    let said = desk.journal()?.join("said.json");
+    let said = cli.journal()?.join("messages.json");
     let text = fs::read_to_string(&said)?;
     for other in ["", "no JSON", "[]", "{\"x\": 1}"] {
         fs::write(&said, other)?;
-        desk.report(&["get"])?
+        cli.report(&["get"])?
             .stands("data", "Pending", "Progressing")?;
     }
     fs::write(&said, text)?;
     // Another wish is not what was refused.
-    let diff = desk.with(&manifest::volume("data", ""), &["diff"])?;
+    let diff = cli.with(&manifest::volume("data", ""), &["diff"])?;
     diff.ended_with(2)?
         .stands("data", "Pending", "Progressing")?;
-    desk.apply(&manifest::volume("data", ""))?.all_ready()?;
-    desk.report(&["get"])?.all_ready()?;
+    cli.apply(&manifest::volume("data", ""))?.all_ready()?;
+    cli.report(&["get"])?.all_ready()?;
     // What is in no file any more is forgotten with `delete`, also where there is nothing to remove.
     let lacking = share("share");
-    desk.apply(&lacking)?.ended_with(1)?;
-    desk.report(&["get"])?
+    cli.apply(&lacking)?.ended_with(1)?;
+    cli.report(&["get"])?
         .stands("share", "Failed", "CredentialsMissing")?;
-    desk.delete(&lacking)?.ended_with(0)?;
-    assert_eq!(desk.report(&["get"])?.all_ready()?.rows().len(), 1);
+    cli.delete(&lacking)?.ended_with(0)?;
+    assert_eq!(cli.report(&["get"])?.all_ready()?.rows().len(), 1);
     // With credentials that only files have, get does not guess.
     let with_login = share("share") + &login("share", "a-password");
-    desk.apply(&with_login)?.all_ready()?;
+    cli.apply(&with_login)?.all_ready()?;
     engine.docker(["volume", "rm", "share"])?;
-    let get = desk.report(&["get"])?;
+    let get = cli.report(&["get"])?;
     says(
         &get.stands("share", "Pending", "Progressing")?,
         &["to be created: removed by hand"],
     )
 }
 
-fn a_dry_run_ends_as_doing_it_would(engine: &Engine, desk: &Desk) -> Result<()> {
+fn a_dry_run_ends_as_doing_it_would(engine: &Engine, cli: &CliEnv) -> Result<()> {
     engine.docker(["network", "create", "theirs"])?;
     let good = manifest::network("good", "");
     let conflict = good.clone() + &manifest::network("theirs", "");
     let before = have::everything(engine)?;
-    desk.with(&good, &["apply", "--dry-run"])?.ended_with(0)?;
-    let dry = desk
+    cli.with(&good, &["apply", "--dry-run"])?.ended_with(0)?;
+    let dry = cli
         .with(&conflict, &["apply", "--dry-run"])?
         .ended_with(1)?;
     assert_eq!(dry.row("good")?["action"], "create");
     dry.stands("theirs", "Failed", "Conflict")?;
     assert_eq!(have::everything(engine)?, before);
-    desk.apply(&conflict)?.ended_with(1)?;
-    desk.with(&conflict, &["apply", "--dry-run"])?
+    cli.apply(&conflict)?.ended_with(1)?;
+    cli.with(&conflict, &["apply", "--dry-run"])?
         .ended_with(1)?;
-    desk.with(&conflict, &["delete", "--dry-run"])?
+    cli.with(&conflict, &["delete", "--dry-run"])?
         .ended_with(0)?;
-    desk.delete(&conflict)?.ended_with(0)?;
+    cli.delete(&conflict)?.ended_with(0)?;
     assert!(have::has_network(engine, "theirs")?);
     Ok(())
 }
 
 /// Runs lines of the shell where `ro` is the state folder, mounted read-only.
-fn read_only(desk: &Desk, lines: &str) -> Result<Report> {
-    fs::create_dir_all(desk.file("ro"))?;
+fn read_only(cli: &CliEnv, lines: &str) -> Result<Report> {
+    fs::create_dir_all(cli.file("ro"))?;
     let mount = "mount --bind \"$DOCKFLEET_STATE_DIR\" ro && mount -o remount,bind,ro ro";
-    desk.write("inside.sh", &format!("set -e\n{mount}\n{lines}\n"))?;
-    Report::of(desk.run_shell("unshare --mount sh inside.sh")?)
+    cli.write("inside.sh", &format!("set -e\n{mount}\n{lines}\n"))?;
+    Report::of(cli.run_shell("unshare --mount sh inside.sh")?)
 }
 
 fn a_folder_that_cannot_be_written_is_looked_at_and_not_called_damaged(
     _: &Engine,
-    desk: &Desk,
+    cli: &CliEnv,
 ) -> Result<()> {
     let yaml = manifest::network("front", "") + &manifest::volume("data", "");
-    desk.apply(&yaml)?.all_ready()?;
-    let journal = desk.journal()?;
+    cli.apply(&yaml)?.all_ready()?;
+    let journal = cli.journal()?;
     let look = |what: &str| {
         for command in [
             "get",
@@ -200,7 +200,7 @@ fn a_folder_that_cannot_be_written_is_looked_at_and_not_called_damaged(
             "journal",
         ] {
             let line = format!("dockfleet {command} --state-dir ro -o json");
-            let report = read_only(desk, &line)?.ended_with(0)?;
+            let report = read_only(cli, &line)?.ended_with(0)?;
             let rows = report.rows().len();
             ensure!(rows == 2 || command.contains("-f"), "{what}: {report:?}");
         }
@@ -211,37 +211,35 @@ fn a_folder_that_cannot_be_written_is_looked_at_and_not_called_damaged(
         let _ = fs::remove_file(journal.join(file));
     }
     look("without the files that SQLite makes")?;
-    let report = read_only(desk, "dockfleet apply -f all.yaml --state-dir ro -o json")?;
+    let report = read_only(cli, "dockfleet apply -f all.yaml --state-dir ro -o json")?;
     let told = report.ended_with(1)?.failure("local")?;
     says(&told, &["cannot write to ro/", "mounted read-only"])?;
     assert!(!told.contains("damaged"), "{told}");
 
     // Another user's, and no folder at all.
     let line = "setpriv --reuid 65534 --clear-groups dockfleet get -o json";
-    let told = Report::of(desk.run_shell(line)?)?.ended_with(1)?;
+    let told = Report::of(cli.run_shell(line)?)?.ended_with(1)?;
     says(
         &told.failure("local")?,
         &["cannot read ", "permission denied", "belongs to user 0"],
     )?;
-    desk.write("file", "")?;
-    let told = desk.report(&["apply", "-f", "all.yaml", "--state-dir", "file"])?;
+    cli.write("file", "")?;
+    let told = cli.report(&["apply", "-f", "all.yaml", "--state-dir", "file"])?;
     says(
         &told.failure("local")?,
         &["cannot write to ", "file is not a folder"],
     )?;
-    let told = desk
-        .report(&["get", "--state-dir", "typo"])?
-        .ended_with(3)?;
+    let told = cli.report(&["get", "--state-dir", "typo"])?.ended_with(3)?;
     says(&told.stderr, &["--state-dir typo: there is no such folder"])?;
     // An empty variable is none, and what is damaged is called so.
     fs::write(journal.join("journal.db"), "no database")?;
-    let told = desk.report(&["get"])?.ended_with(1)?.failure("local")?;
+    let told = cli.report(&["get"])?.ended_with(1)?.failure("local")?;
     says(&told, &["is damaged", "restored or moved away"])
 }
 
-fn what_failed_is_in_every_output(_: &Engine, desk: &Desk) -> Result<()> {
-    desk.apply(&manifest::network("front", ""))?.all_ready()?;
-    let journal = desk.journal()?.join("journal.db");
+fn what_failed_is_in_every_output(_: &Engine, cli: &CliEnv) -> Result<()> {
+    cli.apply(&manifest::network("front", ""))?.all_ready()?;
+    let journal = cli.journal()?.join("journal.db");
     let good = fs::read(&journal)?;
     let every = |host: Option<&str>, code: i32, words: &str, variable: &str| {
         for command in [
@@ -256,7 +254,7 @@ fn what_failed_is_in_every_output(_: &Engine, desk: &Desk) -> Result<()> {
         ] {
             for format in ["json", "yaml"] {
                 let output =
-                    desk.run_shell(&format!("{variable} dockfleet {command} -o {format}"))?;
+                    cli.run_shell(&format!("{variable} dockfleet {command} -o {format}"))?;
                 assert_eq!(output.code(), Some(code), "{command}: {output:?}");
                 let printed: Value = serde_saphyr::from_str(&output.stdout)?;
                 let failure = &printed["failures"][0];
@@ -277,7 +275,7 @@ fn what_failed_is_in_every_output(_: &Engine, desk: &Desk) -> Result<()> {
     )?;
     fs::write(&journal, "no database")?;
     every(local, 1, "is damaged", "")?;
-    let printed = desk.run(&["journal", "-o", "json"])?;
+    let printed = cli.run(&["journal", "-o", "json"])?;
     assert_eq!(printed.code(), Some(1));
     let printed: Value = serde_json::from_str(&printed.stdout)?;
     says(&printed["failures"][0].to_string(), &["is damaged"])?;
@@ -285,7 +283,7 @@ fn what_failed_is_in_every_output(_: &Engine, desk: &Desk) -> Result<()> {
     every(None, 3, "has no known form", "DOCKER_HOST=nonsense")?;
     let context = "DOCKER_HOST= DOCKER_CONTEXT=nosuch";
     every(None, 3, "there is no such context", context)?;
-    desk.write("all.yaml", "kind: DockerNetwork\n")?;
-    let report = desk.report(&["diff", "-f", "all.yaml"])?.ended_with(3)?;
+    cli.write("all.yaml", "kind: DockerNetwork\n")?;
+    let report = cli.report(&["diff", "-f", "all.yaml"])?.ended_with(3)?;
     says(&report.json["failures"][0].to_string(), &["all.yaml:1:"])
 }

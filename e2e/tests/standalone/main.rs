@@ -8,7 +8,7 @@
 )]
 
 mod certificates;
-mod desk;
+mod cli_env;
 mod have;
 mod manifest;
 

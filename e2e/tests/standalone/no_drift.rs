@@ -4,7 +4,7 @@ use anyhow::Result;
 use dockfleet_e2e::{Engine, Fleet, Generation};
 use serde_json::json;
 
-use crate::desk::{Desk, on_each_engine, solo};
+use crate::cli_env::{CliEnv, on_each_engine, solo};
 use crate::{have, manifest};
 
 on_each_engine!(
@@ -14,31 +14,31 @@ on_each_engine!(
     upper_case_and_long_addresses_are_the_same,
 );
 
-fn the_order_of_address_blocks_does_not_matter(engine: &Engine, desk: &Desk) -> Result<()> {
+fn the_order_of_address_blocks_does_not_matter(engine: &Engine, cli: &CliEnv) -> Result<()> {
     let spec = "driver: macvlan
 macvlan: {parent: eth0}
 enableIPv6: true
 ipam: {config: [{subnet: 'fd00:41::/64'}, {subnet: 10.42.0.0/24}, {subnet: 10.41.0.0/24}]}";
     let yaml = manifest::network("lan", spec);
-    desk.apply(&yaml)?.all_ready()?;
+    cli.apply(&yaml)?.all_ready()?;
     let made = have::network(engine, "lan")?;
     let first = &made["IPAM"]["Config"][0]["Subnet"];
     assert_ne!(first, "fd00:41::/64", "the engine has an order of its own");
-    desk.is_settled(&yaml)?;
+    cli.is_settled(&yaml)?;
 
     // The same blocks in another order are the same resource.
     let spec = spec.replace(
         "{subnet: 10.42.0.0/24}, {subnet: 10.41.0.0/24}",
         "{subnet: 10.41.0.0/24}, {subnet: 10.42.0.0/24}",
     );
-    desk.is_settled(&manifest::network("lan", &spec))?;
+    cli.is_settled(&manifest::network("lan", &spec))?;
     assert_eq!(have::network(engine, "lan")?["Id"], made["Id"]);
     Ok(())
 }
 
 fn what_the_engine_fills_in_is_no_drift_also_after_a_restart(
     engine: &Engine,
-    desk: &Desk,
+    cli: &CliEnv,
 ) -> Result<()> {
     let yaml = [
         manifest::network("automatic", ""),
@@ -51,20 +51,20 @@ fn what_the_engine_fills_in_is_no_drift_also_after_a_restart(
         ),
     ]
     .concat();
-    desk.apply(&yaml)?.all_ready()?;
-    desk.is_settled(&yaml)?;
+    cli.apply(&yaml)?.all_ready()?;
+    cli.is_settled(&yaml)?;
     let before = have::network_ids(engine)?;
     engine.stop()?;
     engine.start_again()?;
-    desk.is_settled(&yaml)?;
+    cli.is_settled(&yaml)?;
     engine.lose_power()?;
     engine.start_again()?;
-    desk.is_settled(&yaml)?;
+    cli.is_settled(&yaml)?;
     assert_eq!(have::network_ids(engine)?, before);
     Ok(())
 }
 
-fn absent_and_empty_maps_are_the_same(engine: &Engine, desk: &Desk) -> Result<()> {
+fn absent_and_empty_maps_are_the_same(engine: &Engine, cli: &CliEnv) -> Result<()> {
     for (number, empty) in [json!(null), json!({})].into_iter().enumerate() {
         let network = json!({
             "Name": format!("net{number}"),
@@ -83,12 +83,12 @@ fn absent_and_empty_maps_are_the_same(engine: &Engine, desk: &Desk) -> Result<()
         yaml += &manifest::network(&format!("net{number}"), &network);
         yaml += &manifest::volume(&format!("vol{number}"), adopt);
     }
-    let report = desk.apply(&yaml)?.all_ready()?;
+    let report = cli.apply(&yaml)?.all_ready()?;
     assert_eq!(report.changed(), Some(0), "taking over changes nothing");
-    desk.is_settled(&yaml)
+    cli.is_settled(&yaml)
 }
 
-fn upper_case_and_long_addresses_are_the_same(engine: &Engine, desk: &Desk) -> Result<()> {
+fn upper_case_and_long_addresses_are_the_same(engine: &Engine, cli: &CliEnv) -> Result<()> {
     let spec = "enableIPv6: true
 ipam:
   config:
@@ -97,15 +97,15 @@ ipam:
     gateway: FD00:45:0::0A
     auxAddresses: {box: 'FD00:45::00FF'}";
     let yaml = manifest::network("six", spec);
-    desk.apply(&yaml)?.all_ready()?;
+    cli.apply(&yaml)?.all_ready()?;
     let made = have::network_id(engine, "six")?;
-    desk.is_settled(&yaml)?;
+    cli.is_settled(&yaml)?;
     let short = spec
         .replace("FD00:0045:0:0::/64", "fd00:45::/64")
         .replace("FD00:45::/80", "fd00:45::/80")
         .replace("FD00:45:0::0A", "fd00:45::a")
         .replace("FD00:45::00FF", "fd00:45::ff");
-    desk.is_settled(&manifest::network("six", &short))?;
+    cli.is_settled(&manifest::network("six", &short))?;
     assert_eq!(have::network_id(engine, "six")?, made);
     Ok(())
 }
@@ -113,19 +113,19 @@ ipam:
 #[test]
 fn host_bits_that_20_keeps_are_the_same_subnet() -> Result<()> {
     let engine = solo(Generation::Debian20)?;
-    let desk = Desk::at(&engine)?;
+    let cli = CliEnv::at(&engine)?;
     let body = json!({"Name": "old", "IPAM": {"Config": [
         {"Subnet": "10.46.0.7/24", "IPRange": "10.46.0.130/25"},
     ]}});
     let id = have::make_network(&engine, &body)?;
     let spec = "adoptionPolicy: IfMatching\nipam: {config: [{subnet: 10.46.0.0/24, ipRange: 10.46.0.128/25}]}";
     let yaml = manifest::network("old", spec);
-    let report = desk.apply(&yaml)?.all_ready()?;
+    let report = cli.apply(&yaml)?.all_ready()?;
     assert_eq!(report.row("old")?["id"], id.as_str());
     assert_eq!(have::network_id(&engine, "old")?, id);
     let shown = &have::network(&engine, "old")?["IPAM"]["Config"][0]["Subnet"];
     assert_eq!(shown, "10.46.0.7/24", "the engine keeps what it was told");
-    desk.is_settled(&yaml)
+    cli.is_settled(&yaml)
 }
 
 #[test]
@@ -138,21 +138,21 @@ fn default_options_of_the_daemon_are_no_drift() -> Result<()> {
         Generation::Newest,
         &["--default-network-opt", &default],
     )?;
-    let desk = Desk::at(&engine)?;
+    let cli = CliEnv::at(&engine)?;
     let yaml = manifest::network("plain", "") + &manifest::network("own", "bridge: {mtu: 1300}");
-    desk.apply(&yaml)?.all_ready()?;
+    cli.apply(&yaml)?.all_ready()?;
     assert_eq!(have::network(&engine, "plain")?["Options"][mtu], "1400");
     assert_eq!(have::network(&engine, "own")?["Options"][mtu], "1300");
-    desk.is_settled(&yaml)
+    cli.is_settled(&yaml)
 }
 
 #[test]
 fn an_ipv6_subnet_that_the_engine_chose_is_no_drift() -> Result<()> {
     let engine = solo(Generation::Newest)?;
-    let desk = Desk::at(&engine)?;
+    let cli = CliEnv::at(&engine)?;
     let yaml = manifest::subnet("both", "10.47.0.0/24", "enableIPv6: true");
-    desk.apply(&yaml)?.all_ready()?;
+    cli.apply(&yaml)?.all_ready()?;
     let blocks = &have::network(&engine, "both")?["IPAM"]["Config"];
     assert_eq!(blocks.as_array().map(Vec::len), Some(2), "{blocks}");
-    desk.is_settled(&yaml)
+    cli.is_settled(&yaml)
 }

@@ -4,7 +4,7 @@ use anyhow::Result;
 use dockfleet_e2e::Engine;
 use serde_json::json;
 
-use crate::desk::{Desk, on_each_engine, says};
+use crate::cli_env::{CliEnv, on_each_engine, says};
 use crate::{have, manifest};
 
 on_each_engine!(
@@ -14,7 +14,7 @@ on_each_engine!(
     what_is_observed_is_not_removed_either,
 );
 
-fn an_observed_resource_is_compared_and_never_touched(engine: &Engine, desk: &Desk) -> Result<()> {
+fn an_observed_resource_is_compared_and_never_touched(engine: &Engine, cli: &CliEnv) -> Result<()> {
     let body = json!({"Name": "same", "Options": {"com.docker.network.driver.mtu": "1400"}});
     have::make_network(engine, &body)?;
     have::make_network(engine, &json!({"Name": "different"}))?;
@@ -32,7 +32,7 @@ fn an_observed_resource_is_compared_and_never_touched(engine: &Engine, desk: &De
     ]
     .concat();
     for _ in 0..2 {
-        let report = desk.apply(&yaml)?.ended_with(1)?;
+        let report = cli.apply(&yaml)?.ended_with(1)?;
         assert_eq!(report.changed(), Some(0));
         assert_eq!(report.row("same")?["state"], "Ready");
         assert_eq!(report.row("data")?["state"], "Ready");
@@ -49,14 +49,14 @@ fn an_observed_resource_is_compared_and_never_touched(engine: &Engine, desk: &De
         }
         assert_eq!(have::everything(engine)?, before);
     }
-    desk.delete(&yaml)?.ended_with(0)?;
+    cli.delete(&yaml)?.ended_with(0)?;
     assert_eq!(have::everything(engine)?, before);
     Ok(())
 }
 
 fn a_suspended_resource_is_not_made_changed_or_taken_over(
     engine: &Engine,
-    desk: &Desk,
+    cli: &CliEnv,
 ) -> Result<()> {
     have::make_network(engine, &json!({"Name": "theirs"}))?;
     let changed = |mtu: u16, more: &str| {
@@ -64,7 +64,7 @@ fn a_suspended_resource_is_not_made_changed_or_taken_over(
         manifest::network("changed", &spec)
     };
     let removed = |more: &str| manifest::network("removed", more);
-    desk.apply(&(changed(1400, "") + &removed("")))?
+    cli.apply(&(changed(1400, "") + &removed("")))?
         .all_ready()?;
     have::remove(engine, "/networks/removed")?;
     let before = have::everything(engine)?;
@@ -81,7 +81,7 @@ fn a_suspended_resource_is_not_made_changed_or_taken_over(
         .concat()
     };
     for _ in 0..2 {
-        let report = desk.apply(&more(suspend))?.ended_with(1)?;
+        let report = cli.apply(&more(suspend))?.ended_with(1)?;
         assert_eq!(report.changed(), Some(0));
         report.stands("changed", "Drifted", "Suspended")?;
         for name in ["removed", "new", "data", "theirs"] {
@@ -93,18 +93,18 @@ fn a_suspended_resource_is_not_made_changed_or_taken_over(
         assert_eq!(have::everything(engine)?, before);
     }
     // Then all of it is done.
-    desk.apply(&more(""))?.all_ready()?;
-    desk.is_settled(&more(""))
+    cli.apply(&more(""))?.all_ready()?;
+    cli.is_settled(&more(""))
 }
 
-fn what_is_suspended_is_let_go_of_and_not_removed(engine: &Engine, desk: &Desk) -> Result<()> {
+fn what_is_suspended_is_let_go_of_and_not_removed(engine: &Engine, cli: &CliEnv) -> Result<()> {
     let spec = "suspend: true\ndeletionPolicy: Delete";
     let plain = manifest::network("front", "") + &manifest::volume("data", "");
-    desk.apply(&plain)?.all_ready()?;
+    cli.apply(&plain)?.all_ready()?;
     let before = have::everything(engine)?;
     let yaml = manifest::network("front", spec) + &manifest::volume("data", spec);
-    desk.apply(&yaml)?.all_ready()?;
-    let report = desk.delete(&yaml)?.ended_with(0)?;
+    cli.apply(&yaml)?.all_ready()?;
+    let report = cli.delete(&yaml)?.ended_with(0)?;
     for name in ["front", "data"] {
         report.stands(name, "Gone", "Retained")?;
     }
@@ -112,14 +112,14 @@ fn what_is_suspended_is_let_go_of_and_not_removed(engine: &Engine, desk: &Desk) 
     Ok(())
 }
 
-fn what_is_observed_is_not_removed_either(engine: &Engine, desk: &Desk) -> Result<()> {
+fn what_is_observed_is_not_removed_either(engine: &Engine, cli: &CliEnv) -> Result<()> {
     let ours = manifest::network("front", "");
-    desk.apply(&ours)?.all_ready()?;
+    cli.apply(&ours)?.all_ready()?;
     let before = have::everything(engine)?;
     let yaml = manifest::network("front", "managementPolicy: Observe\ndeletionPolicy: Delete");
-    desk.apply(&yaml)?.all_ready()?;
+    cli.apply(&yaml)?.all_ready()?;
     let nothing = manifest::network("other", "");
-    desk.with(&nothing, &["apply", "--prune", "--yes"])?
+    cli.with(&nothing, &["apply", "--prune", "--yes"])?
         .ended_with(0)?;
     assert_eq!(have::network(engine, "front")?, before.0[0]);
     Ok(())

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use anyhow::{Result, ensure};
 use dockfleet_e2e::{Engine, Generation, eventually};
 
-use crate::desk::{Desk, SOON, for_each_generation, pair, says, solo, text};
+use crate::cli_env::{CliEnv, SOON, for_each_generation, pair, says, solo, text};
 use crate::{have, manifest};
 
 for_each_generation!(
@@ -18,8 +18,8 @@ for_each_generation!(
 );
 
 /// Two hosts of one engine: one by its socket and one by a link to it.
-fn two_paths(engine: &Engine, desk: &Desk) -> Result<[String; 2]> {
-    let link = desk.file("link.sock");
+fn two_paths(engine: &Engine, cli: &CliEnv) -> Result<[String; 2]> {
+    let link = cli.file("link.sock");
     symlink(engine.socket(), &link)?;
     let endpoint = |at: &str| format!("endpoint: {at}");
     Ok([
@@ -40,9 +40,9 @@ fn one_engine_by_two_paths_is_refused_before_anything_is_touched(
     generation: Generation,
 ) -> Result<()> {
     let engine = solo(generation)?;
-    let desk = Desk::for_hosts_in_files()?;
-    let hosts = two_paths(&engine, &desk)?;
-    desk.write("all.yaml", &(hosts.concat() + &resources()))?;
+    let cli = CliEnv::for_hosts_in_files()?;
+    let hosts = two_paths(&engine, &cli)?;
+    cli.write("all.yaml", &(hosts.concat() + &resources()))?;
     let sentence = format!("DockerHosts a and b are one engine (ID {}, ", id(&engine)?);
     for line in [
         "apply -f all.yaml",
@@ -54,7 +54,7 @@ fn one_engine_by_two_paths_is_refused_before_anything_is_touched(
         "get -f all.yaml",
     ] {
         let words: Vec<&str> = line.split(' ').collect();
-        let output = desk.run(&words)?;
+        let output = cli.run(&words)?;
         ensure!(output.code() == Some(3), "{line}: {output:?}");
         says(
             &output.stderr,
@@ -68,24 +68,24 @@ fn one_engine_by_two_paths_is_refused_before_anything_is_touched(
     }
     assert!(have::network_ids(&engine)?.is_empty());
     assert!(have::volume_names(&engine)?.is_empty());
-    assert!(!desk.state_dir().exists());
+    assert!(!cli.state_dir().exists());
     // A host beside them that does not answer changes nothing about that.
     let nowhere = manifest::reached_by("c", "{}", "endpoint: unix:///nowhere/docker.sock");
-    desk.write("all.yaml", &(hosts.concat() + &nowhere + &resources()))?;
-    let output = desk.run(&["apply", "-f", "all.yaml"])?;
+    cli.write("all.yaml", &(hosts.concat() + &nowhere + &resources()))?;
+    let output = cli.run(&["apply", "-f", "all.yaml"])?;
     ensure!(output.code() == Some(3), "{output:?}");
     says(&output.stderr, &[&sentence])?;
     let [first, _] = hosts;
-    desk.apply(&(first + &resources()))?.all_ready()?;
+    cli.apply(&(first + &resources()))?.all_ready()?;
     Ok(())
 }
 
 fn a_path_that_opens_later_is_not_followed(generation: Generation) -> Result<()> {
     let engine = solo(generation)?;
-    let desk = Desk::for_hosts_in_files()?;
-    let hosts = two_paths(&engine, &desk)?;
-    fs::remove_file(desk.file("link.sock"))?;
-    let watch = desk.watch(&(hosts.concat() + &resources()))?;
+    let cli = CliEnv::for_hosts_in_files()?;
+    let hosts = two_paths(&engine, &cli)?;
+    fs::remove_file(cli.file("link.sock"))?;
+    let watch = cli.watch(&(hosts.concat() + &resources()))?;
     let says_soon = |words: &str| {
         eventually(words, SOON, || {
             says(&watch.log(), &[words]).map_err(|e| e.to_string())
@@ -94,7 +94,7 @@ fn a_path_that_opens_later_is_not_followed(generation: Generation) -> Result<()>
     says_soon("2 changes made")?;
     says_soon("host b: no Docker Engine answers")?;
     let before = have::everything(&engine)?;
-    symlink(engine.socket(), desk.file("link.sock"))?;
+    symlink(engine.socket(), cli.file("link.sock"))?;
     says_soon("host b: nothing is done: DockerHosts a and b are one engine")?;
     assert_eq!(have::everything(&engine)?, before);
     Ok(())
@@ -102,11 +102,11 @@ fn a_path_that_opens_later_is_not_followed(generation: Generation) -> Result<()>
 
 fn two_runs_by_two_paths_make_nothing_twice(generation: Generation) -> Result<()> {
     let engine = solo(generation)?;
-    let desk = Desk::for_hosts_in_files()?;
-    let [first, second] = two_paths(&engine, &desk)?;
-    desk.apply(&(first + &resources()))?.all_ready()?;
+    let cli = CliEnv::for_hosts_in_files()?;
+    let [first, second] = two_paths(&engine, &cli)?;
+    cli.apply(&(first + &resources()))?.all_ready()?;
     let before = have::everything(&engine)?;
-    let again = desk.apply(&(second + &resources()))?.all_ready()?;
+    let again = cli.apply(&(second + &resources()))?.all_ready()?;
     assert_eq!(again.changed(), Some(0));
     assert_eq!(have::everything(&engine)?, before);
     Ok(())
@@ -125,9 +125,9 @@ fn machines_that_were_copied_are_two_engines(generation: Generation) -> Result<(
     fs::copy(file(&first), file(&second))?;
     second.start_again()?;
     assert_eq!(id(&first)?, id(&second)?);
-    let desk = Desk::for_hosts_in_files()?;
+    let cli = CliEnv::for_hosts_in_files()?;
     let hosts = manifest::host(&first, "{}") + &manifest::host(&second, "{}");
-    let report = desk.apply(&(hosts + &resources()))?.all_ready()?;
+    let report = cli.apply(&(hosts + &resources()))?.all_ready()?;
     assert_eq!(report.rows().len(), 4);
     Ok(())
 }

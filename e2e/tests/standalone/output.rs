@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result};
 use dockfleet_e2e::{Engine, Generation};
 use serde_json::Value;
 
-use crate::desk::{Desk, on_each_engine, says, solo};
+use crate::cli_env::{CliEnv, on_each_engine, says, solo};
 use crate::{have, manifest};
 
 on_each_engine!(
@@ -19,10 +19,10 @@ fn mixed(engine: &Engine) -> Result<String> {
     Ok(manifest::network("front", "networkName: front-net") + &manifest::network("theirs", ""))
 }
 
-fn the_table_tells_everything_in_a_line(engine: &Engine, desk: &Desk) -> Result<()> {
+fn the_table_tells_everything_in_a_line(engine: &Engine, cli: &CliEnv) -> Result<()> {
     let yaml = mixed(engine)?;
-    desk.write("all.yaml", &yaml)?;
-    let first = desk.run(&["apply", "-f", "all.yaml"])?;
+    cli.write("all.yaml", &yaml)?;
+    let first = cli.run(&["apply", "-f", "all.yaml"])?;
     assert_eq!(first.code(), Some(1), "{first:?}");
     let lines: Vec<&str> = first.stdout.lines().collect();
     assert_eq!(lines.len(), 4, "{first:?}");
@@ -47,7 +47,7 @@ fn the_table_tells_everything_in_a_line(engine: &Engine, desk: &Desk) -> Result<
     assert_eq!(lines[3], "1 ready, 1 failed; 1 change made");
     assert!(!lines.iter().any(|l| l.ends_with(' ')), "{first:?}");
 
-    let wide = desk.run(&["apply", "-o", "wide", "-f", "all.yaml"])?;
+    let wide = cli.run(&["apply", "-o", "wide", "-f", "all.yaml"])?;
     let id = have::network_id(engine, "front-net")?;
     says(
         &wide.stdout,
@@ -64,17 +64,17 @@ fn the_table_tells_everything_in_a_line(engine: &Engine, desk: &Desk) -> Result<
     Ok(())
 }
 
-fn json_and_yaml_say_the_same(engine: &Engine, desk: &Desk) -> Result<()> {
+fn json_and_yaml_say_the_same(engine: &Engine, cli: &CliEnv) -> Result<()> {
     let yaml = mixed(engine)?;
-    desk.apply(&yaml)?.ended_with(1)?;
+    cli.apply(&yaml)?.ended_with(1)?;
     for command in ["apply", "diff"] {
-        let print = |format: &str| desk.run(&[command, "-o", format, "-f", "all.yaml"]);
+        let print = |format: &str| cli.run(&[command, "-o", format, "-f", "all.yaml"]);
         let json: Value = serde_json::from_str(&print("json")?.stdout)?;
         let printed = print("yaml")?.stdout;
         let yaml: Value = serde_saphyr::from_str(&printed).with_context(|| printed.clone())?;
         assert_eq!(yaml, json, "{command}");
     }
-    let report = desk.with(&yaml, &["apply"])?;
+    let report = cli.with(&yaml, &["apply"])?;
     let mut keys: Vec<_> = report
         .row("front")?
         .as_object()
@@ -90,17 +90,17 @@ fn json_and_yaml_say_the_same(engine: &Engine, desk: &Desk) -> Result<()> {
     Ok(())
 }
 
-fn get_shows_how_things_stand_and_changes_nothing(engine: &Engine, desk: &Desk) -> Result<()> {
-    assert!(desk.report(&["get"])?.ended_with(0)?.rows().is_empty());
+fn get_shows_how_things_stand_and_changes_nothing(engine: &Engine, cli: &CliEnv) -> Result<()> {
+    assert!(cli.report(&["get"])?.ended_with(0)?.rows().is_empty());
     let yaml = manifest::network("front", "bridge: {mtu: 1400}") + &manifest::volume("data", "");
-    desk.apply(&yaml)?.all_ready()?;
-    let get = desk.report(&["get"])?.all_ready()?;
+    cli.apply(&yaml)?.all_ready()?;
+    let get = cli.report(&["get"])?.all_ready()?;
     assert_eq!(get.rows().len(), 2);
     assert_eq!(get.row("front")?["id"], have::network_id(engine, "front")?);
-    desk.apply(&yaml.replace("mtu: 1400", "mtu: 1300"))?
+    cli.apply(&yaml.replace("mtu: 1400", "mtu: 1300"))?
         .ended_with(1)?;
     let before = have::everything(engine)?;
-    let get = desk.report(&["get"])?.ended_with(1)?;
+    let get = cli.report(&["get"])?.ended_with(1)?;
     get.stands("front", "Drifted", "Drifted")?;
     assert_eq!(have::everything(engine)?, before);
     Ok(())
@@ -109,14 +109,14 @@ fn get_shows_how_things_stand_and_changes_nothing(engine: &Engine, desk: &Desk) 
 #[test]
 fn colours_and_progress_are_for_terminals() -> Result<()> {
     let engine = solo(Generation::Newest)?;
-    let desk = Desk::at(&engine)?;
-    desk.write("all.yaml", &manifest::network("front", ""))?;
+    let cli = CliEnv::at(&engine)?;
+    cli.write("all.yaml", &manifest::network("front", ""))?;
     let line = "TERM=xterm script -q -e -c 'dockfleet apply -f all.yaml' /dev/null";
-    let output = desk.run_shell(line)?;
+    let output = cli.run_shell(line)?;
     assert_eq!(output.code(), Some(0), "{output:?}");
     says(&output.stdout, &["\u{1b}[", "local: ", "Ready"])?;
     let line = "NO_COLOR=1 TERM=xterm script -q -e -c 'dockfleet apply -f all.yaml' /dev/null";
-    let output = desk.run_shell(line)?;
+    let output = cli.run_shell(line)?;
     assert!(!output.stdout.contains('\u{1b}'), "{output:?}");
     Ok(())
 }

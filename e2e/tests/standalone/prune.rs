@@ -3,7 +3,7 @@
 use anyhow::Result;
 use dockfleet_e2e::Engine;
 
-use crate::desk::{Desk, on_each_engine, says};
+use crate::cli_env::{CliEnv, on_each_engine, says};
 use crate::{have, manifest};
 
 on_each_engine!(
@@ -32,29 +32,29 @@ fn rest() -> String {
     .concat()
 }
 
-fn applied(desk: &Desk) -> Result<()> {
-    desk.apply(&(first() + &rest()))?.all_ready()?;
+fn applied(cli: &CliEnv) -> Result<()> {
+    cli.apply(&(first() + &rest()))?.all_ready()?;
     Ok(())
 }
 
-fn applying_other_files_touches_nothing_else(engine: &Engine, desk: &Desk) -> Result<()> {
-    applied(desk)?;
+fn applying_other_files_touches_nothing_else(engine: &Engine, cli: &CliEnv) -> Result<()> {
+    applied(cli)?;
     let before = have::everything(engine)?;
-    let report = desk.apply(&first())?.all_ready()?;
+    let report = cli.apply(&first())?.all_ready()?;
     assert_eq!(report.rows().len(), 1);
     assert_eq!(have::everything(engine)?, before);
     // What was applied before is not forgotten.
-    let get = desk.report(&["get"])?.ended_with(0)?;
+    let get = cli.report(&["get"])?.ended_with(0)?;
     assert_eq!(get.rows().len(), 5);
-    desk.is_settled(&(first() + &rest()))
+    cli.is_settled(&(first() + &rest()))
 }
 
-fn prune_without_a_terminal_wants_a_yes(engine: &Engine, desk: &Desk) -> Result<()> {
-    applied(desk)?;
+fn prune_without_a_terminal_wants_a_yes(engine: &Engine, cli: &CliEnv) -> Result<()> {
+    applied(cli)?;
     let before = have::everything(engine)?;
     let new = first() + &manifest::network("new", "");
-    desk.write("all.yaml", &new)?;
-    let output = desk.run(&["apply", "--prune", "-f", "all.yaml"])?;
+    cli.write("all.yaml", &new)?;
+    let output = cli.run(&["apply", "--prune", "-f", "all.yaml"])?;
     assert_eq!(output.code(), Some(3), "{output:?}");
     says(
         &output.stderr,
@@ -71,19 +71,19 @@ fn prune_without_a_terminal_wants_a_yes(engine: &Engine, desk: &Desk) -> Result<
 
     // Nothing to prune, nothing to ask.
     let all = first() + &rest();
-    desk.with(&all, &["apply", "--prune"])?.all_ready()?;
+    cli.with(&all, &["apply", "--prune"])?.all_ready()?;
     Ok(())
 }
 
-fn prune_asks_at_a_terminal(engine: &Engine, desk: &Desk) -> Result<()> {
-    applied(desk)?;
-    desk.write("all.yaml", &first())?;
+fn prune_asks_at_a_terminal(engine: &Engine, cli: &CliEnv) -> Result<()> {
+    applied(cli)?;
+    cli.write("all.yaml", &first())?;
     let before = have::everything(engine)?;
     let answer = |word: &str| {
         let line = format!(
             "echo {word} | script -q -e -c 'dockfleet apply --prune -f all.yaml' /dev/null"
         );
-        desk.run_shell(&line)
+        cli.run_shell(&line)
     };
     let no = answer("n")?;
     says(&no.stdout, &["default/two", "[y/N]"])?;
@@ -96,7 +96,7 @@ fn prune_asks_at_a_terminal(engine: &Engine, desk: &Desk) -> Result<()> {
     Ok(())
 }
 
-fn the_question_is_sorted_and_has_what_was_made(engine: &Engine, desk: &Desk) -> Result<()> {
+fn the_question_is_sorted_and_has_what_was_made(engine: &Engine, cli: &CliEnv) -> Result<()> {
     engine.docker(["network", "create", "theirs"])?;
     let made = ["zebra", "ape", "mule"].map(|name| manifest::network(name, ""));
     let never = [
@@ -105,10 +105,10 @@ fn the_question_is_sorted_and_has_what_was_made(engine: &Engine, desk: &Desk) ->
     ];
     let volume = manifest::volume("data", "");
     let yaml = [first(), made.concat(), never.concat(), volume].concat();
-    desk.apply(&yaml)?.ended_with(1)?;
-    desk.write("all.yaml", &first())?;
+    cli.apply(&yaml)?.ended_with(1)?;
+    cli.write("all.yaml", &first())?;
     let line = "echo YES | script -q -e -c 'dockfleet apply --prune -f all.yaml' /dev/null";
-    let output = desk.run_shell(line)?;
+    let output = cli.run_shell(line)?;
     assert_eq!(output.code(), Some(0), "{output:?}");
     let (question, _) = output.stdout.split_once("[y/N]").unwrap_or_default();
     let listed: Vec<&str> = question
@@ -125,15 +125,15 @@ fn the_question_is_sorted_and_has_what_was_made(engine: &Engine, desk: &Desk) ->
     let left: Vec<_> = have::network_ids(engine)?.into_keys().collect();
     assert_eq!(left, ["one", "theirs"]);
     // What was never made needs no answer, and is forgotten with the rest.
-    assert_eq!(desk.report(&["get"])?.all_ready()?.rows().len(), 1);
+    assert_eq!(cli.report(&["get"])?.all_ready()?.rows().len(), 1);
     Ok(())
 }
 
 /// While the question stands there, somebody applies something else with the same journal.
-fn prune_asks_again_when_what_it_showed_has_changed(engine: &Engine, desk: &Desk) -> Result<()> {
-    applied(desk)?;
-    desk.write("all.yaml", &first())?;
-    desk.write("more.yaml", &manifest::network("three", ""))?;
+fn prune_asks_again_when_what_it_showed_has_changed(engine: &Engine, cli: &CliEnv) -> Result<()> {
+    applied(cli)?;
+    cli.write("all.yaml", &first())?;
+    cli.write("more.yaml", &manifest::network("three", ""))?;
     let asked = |times: u8| {
         format!("until [ \"$(grep -c 'y/N' shown 2>/dev/null)\" = {times} ]; do sleep 0.05; done")
     };
@@ -143,7 +143,7 @@ fn prune_asks_again_when_what_it_showed_has_changed(engine: &Engine, desk: &Desk
         asked(1),
         asked(2),
     );
-    let output = desk.run_shell(&line)?;
+    let output = cli.run_shell(&line)?;
     assert_eq!(output.code(), Some(3), "{output:?}");
     let (first_time, again) = output
         .stdout
@@ -158,16 +158,16 @@ fn prune_asks_again_when_what_it_showed_has_changed(engine: &Engine, desk: &Desk
     Ok(())
 }
 
-fn prune_lets_go_by_policy(engine: &Engine, desk: &Desk) -> Result<()> {
-    applied(desk)?;
+fn prune_lets_go_by_policy(engine: &Engine, cli: &CliEnv) -> Result<()> {
+    applied(cli)?;
     let one = have::network_id(engine, "one")?;
-    let diff = desk.with(&first(), &["diff", "--prune"])?.ended_with(2)?;
+    let diff = cli.with(&first(), &["diff", "--prune"])?.ended_with(2)?;
     assert_eq!(diff.rows().len(), 4);
     assert_eq!(diff.row("two")?["action"], "remove");
     assert_eq!(diff.row("data")?["action"], "retain");
     assert!(have::has_network(engine, "two")?, "diff only looks");
 
-    let report = desk
+    let report = cli
         .with(&first(), &["apply", "--prune", "--yes"])?
         .ended_with(0)?;
     assert_eq!(report.changed(), Some(2));
@@ -179,25 +179,25 @@ fn prune_lets_go_by_policy(engine: &Engine, desk: &Desk) -> Result<()> {
     assert_eq!(left, ["kept-net", "one"]);
     assert_eq!(have::volume_names(engine)?, ["data"]);
     assert_eq!(have::network_id(engine, "one")?, one);
-    assert_eq!(desk.report(&["get"])?.rows().len(), 1);
+    assert_eq!(cli.report(&["get"])?.rows().len(), 1);
     Ok(())
 }
 
-fn prune_keeps_what_is_in_use_and_what_is_not_ours(engine: &Engine, desk: &Desk) -> Result<()> {
+fn prune_keeps_what_is_in_use_and_what_is_not_ours(engine: &Engine, cli: &CliEnv) -> Result<()> {
     engine.docker(["network", "create", "theirs"])?;
     engine.docker(["volume", "create", "their-data"])?;
-    applied(desk)?;
+    applied(cli)?;
     engine.import_busybox()?;
     engine.run_container("box", &["--network", "two", "-v", "cache:/cache"], &[])?;
     let prune = ["apply", "--prune", "--yes"];
-    let report = desk.with(&first(), &prune)?.ended_with(1)?;
+    let report = cli.with(&first(), &prune)?.ended_with(1)?;
     for name in ["two", "cache"] {
         says(&report.stands(name, "Pending", "InUse")?, &["box"])?;
     }
     assert!(have::has_network(engine, "two")?);
     assert!(have::has_volume(engine, "cache")?);
     engine.docker(["rm", "--force", "box"])?;
-    desk.with(&first(), &prune)?.ended_with(0)?;
+    cli.with(&first(), &prune)?.ended_with(0)?;
     let left: Vec<_> = have::network_ids(engine)?.into_keys().collect();
     assert_eq!(left, ["kept-net", "one", "theirs"]);
     assert_eq!(have::volume_names(engine)?, ["data", "their-data"]);
@@ -206,14 +206,14 @@ fn prune_keeps_what_is_in_use_and_what_is_not_ours(engine: &Engine, desk: &Desk)
 
 /// Invariant 1: a pipe whose first half failed, a file that is being written, or a link that leads nowhere is no
 /// permission.
-fn prune_takes_silence_for_no_wish(engine: &Engine, desk: &Desk) -> Result<()> {
-    applied(desk)?;
+fn prune_takes_silence_for_no_wish(engine: &Engine, cli: &CliEnv) -> Result<()> {
+    applied(cli)?;
     let before = have::everything(engine)?;
-    desk.write("nothing.yaml", "# to be written\n")?;
+    cli.write("nothing.yaml", "# to be written\n")?;
     let host = manifest::document("DockerHost", "h1", &direct(engine));
-    desk.write("hosts.yaml", &host)?;
-    desk.write("links/one.yaml", &first())?;
-    let linked = desk.run_shell("ln -s ../gone links/two.yaml")?;
+    cli.write("hosts.yaml", &host)?;
+    cli.write("links/one.yaml", &first())?;
+    let linked = cli.run_shell("ln -s ../gone links/two.yaml")?;
     assert_eq!(linked.code(), Some(0), "{linked:?}");
     for (args, part) in [
         (
@@ -231,8 +231,8 @@ fn prune_takes_silence_for_no_wish(engine: &Engine, desk: &Desk) -> Result<()> {
         ),
         (&["-f", "-", "--watch"], "no manifest"),
     ] {
-        desk.write("all.yaml", &first())?;
-        let output = desk.run(&[&["apply"], args].concat())?;
+        cli.write("all.yaml", &first())?;
+        let output = cli.run(&[&["apply"], args].concat())?;
         assert_eq!(output.code(), Some(3), "{args:?}: {output:?}");
         says(&output.stderr, &[part])?;
     }

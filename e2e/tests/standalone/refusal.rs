@@ -4,7 +4,7 @@ use anyhow::Result;
 use dockfleet_e2e::Engine;
 use serde_json::json;
 
-use crate::desk::{Desk, on_each_engine, says};
+use crate::cli_env::{CliEnv, on_each_engine, says};
 use crate::{have, manifest};
 
 on_each_engine!(
@@ -15,10 +15,10 @@ on_each_engine!(
 
 fn what_the_engine_refuses_is_told_and_stops_nothing_else(
     engine: &Engine,
-    desk: &Desk,
+    cli: &CliEnv,
 ) -> Result<()> {
     let first = manifest::subnet("first", "10.90.0.0/16", "");
-    desk.apply(&first)?.all_ready()?;
+    cli.apply(&first)?.all_ready()?;
     let yaml = [
         first,
         manifest::subnet("overlaps", "10.90.1.0/24", ""),
@@ -29,7 +29,7 @@ fn what_the_engine_refuses_is_told_and_stops_nothing_else(
     ]
     .concat();
     for changed in [2, 0] {
-        let report = desk.apply(&yaml)?.ended_with(1)?;
+        let report = cli.apply(&yaml)?.ended_with(1)?;
         assert_eq!(report.changed(), Some(changed));
         for (name, words) in [
             ("overlaps", "overlap"),
@@ -47,25 +47,25 @@ fn what_the_engine_refuses_is_told_and_stops_nothing_else(
         assert_eq!(have::volume_names(engine)?, ["data"]);
     }
     // What was never made is let go of without a word to the engine.
-    desk.delete(&yaml)?.ended_with(0)?;
+    cli.delete(&yaml)?.ended_with(0)?;
     assert!(have::network_ids(engine)?.is_empty());
     Ok(())
 }
 
-fn a_refusal_that_is_over_is_made_good(engine: &Engine, desk: &Desk) -> Result<()> {
+fn a_refusal_that_is_over_is_made_good(engine: &Engine, cli: &CliEnv) -> Result<()> {
     let body = json!({"Name": "theirs", "IPAM": {"Config": [{"Subnet": "10.91.0.0/16"}]}});
     have::make_network(engine, &body)?;
     let yaml = manifest::subnet("ours", "10.91.1.0/24", "");
-    desk.apply(&yaml)?
+    cli.apply(&yaml)?
         .ended_with(1)?
         .stands("ours", "Failed", "EngineRefused")?;
     have::remove(engine, "/networks/theirs")?;
-    desk.apply(&yaml)?.all_ready()?;
-    desk.is_settled(&yaml)
+    cli.apply(&yaml)?.all_ready()?;
+    cli.is_settled(&yaml)
 }
 
 /// Invariant 9, as far as files can keep it: what is printed and logged has no password.
-fn passwords_in_options_are_not_shown(engine: &Engine, desk: &Desk) -> Result<()> {
+fn passwords_in_options_are_not_shown(engine: &Engine, cli: &CliEnv) -> Result<()> {
     let share = |password: &str| {
         let o = format!("addr=192.0.2.1,username=u,password={password}");
         manifest::volume(
@@ -73,13 +73,13 @@ fn passwords_in_options_are_not_shown(engine: &Engine, desk: &Desk) -> Result<()
             &format!("options: {{type: cifs, device: //192.0.2.1/s, o: '{o}'}}"),
         )
     };
-    desk.apply(&share("hunter2"))?.all_ready()?;
+    cli.apply(&share("hunter2"))?.all_ready()?;
     let made = have::volume(engine, "share")?;
     assert_eq!(
         made["Options"]["o"],
         "addr=192.0.2.1,username=u,password=hunter2"
     );
-    desk.apply(&share("hunter3"))?
+    cli.apply(&share("hunter3"))?
         .ended_with(1)?
         .stands("share", "Drifted", "Drifted")?;
     for line in [
@@ -90,7 +90,7 @@ fn passwords_in_options_are_not_shown(engine: &Engine, desk: &Desk) -> Result<()
         "--log trace apply -f all.yaml",
     ] {
         let words: Vec<&str> = line.split(' ').collect();
-        let output = desk.run(&words)?;
+        let output = cli.run(&words)?;
         let said = format!("{}{}", output.stdout, output.stderr);
         for password in ["hunter2", "hunter3"] {
             assert!(!said.contains(password), "{line}: {said}");

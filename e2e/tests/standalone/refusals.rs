@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result, ensure};
 use dockfleet_e2e::{Engine, Generation};
 
-use crate::desk::{Desk, on_each_engine, says, stands, text};
+use crate::cli_env::{CliEnv, on_each_engine, says, stands, text};
 use crate::{have, manifest};
 
 on_each_engine!(
@@ -184,7 +184,7 @@ const VOLUMES: [(&str, By, &str, &str); 5] = [
     ),
 ];
 
-fn what_an_engine_says_no_to_is_refused(engine: &Engine, desk: &Desk) -> Result<()> {
+fn what_an_engine_says_no_to_is_refused(engine: &Engine, cli: &CliEnv) -> Result<()> {
     let before = [
         manifest::subnet("first", "10.40.0.0/24", ""),
         manifest::network(
@@ -193,10 +193,10 @@ fn what_an_engine_says_no_to_is_refused(engine: &Engine, desk: &Desk) -> Result<
         ),
         manifest::network("on-eth0", "driver: macvlan\nmacvlan: {parent: eth0}"),
     ];
-    desk.apply(&before.concat())?.all_ready()?;
+    cli.apply(&before.concat())?.all_ready()?;
     let networks = NETWORKS.map(|(name, _, spec, _)| manifest::network(name, spec));
     let volumes = VOLUMES.map(|(name, _, spec, _)| manifest::volume(name, spec));
-    let report = desk.apply(&[networks.concat(), volumes.concat()].concat())?;
+    let report = cli.apply(&[networks.concat(), volumes.concat()].concat())?;
     let report = report.ended_with(1)?;
     let old = engine.generation() == Generation::Debian20;
     for (name, by, _, word) in NETWORKS.into_iter().chain(VOLUMES) {
@@ -221,11 +221,11 @@ fn what_an_engine_says_no_to_is_refused(engine: &Engine, desk: &Desk) -> Result<
 }
 
 /// A pool that is taken, and a plugin that is not running.
-fn what_may_be_free_later_is_busy(engine: &Engine, desk: &Desk) -> Result<()> {
+fn what_may_be_free_later_is_busy(engine: &Engine, cli: &CliEnv) -> Result<()> {
     let many: String = (0..40)
         .map(|i| manifest::network(&format!("n{i}"), ""))
         .collect();
-    let report = desk.apply(&many)?.ended_with(1)?;
+    let report = cli.apply(&many)?.ended_with(1)?;
     let mut busy = report.rows().iter().filter(|r| r["state"] != "Ready");
     let first = busy.next().context("there is a pool for every network")?;
     let message = stands(first, "Failed", "EngineBusy")?;
@@ -236,15 +236,15 @@ fn what_may_be_free_later_is_busy(engine: &Engine, desk: &Desk) -> Result<()> {
     // Those that were made go, and others come.
     let row = report.rows().iter().find(|r| r["state"] == "Ready");
     let made = text(&row.context("none is ready")?["name"]);
-    desk.delete(&manifest::network(&made, ""))?.ended_with(0)?;
+    cli.delete(&manifest::network(&made, ""))?.ended_with(0)?;
     let name = text(&first["name"]);
-    desk.apply(&manifest::network(&name, ""))?.all_ready()?;
+    cli.apply(&manifest::network(&name, ""))?.all_ready()?;
     ensure!(have::has_network(engine, &name)?, "{name} is not there");
     Ok(())
 }
 
 /// What an engine says of itself is none of its answers about an object.
-fn an_engine_without_room_does_not_work(engine: &Engine, desk: &Desk) -> Result<()> {
+fn an_engine_without_room_does_not_work(engine: &Engine, cli: &CliEnv) -> Result<()> {
     let folder = engine.data_root().join("volumes");
     let options = "options: {type: none, device: /tmp, o: bind}";
     let volume = manifest::volume("data", options);
@@ -252,11 +252,11 @@ fn an_engine_without_room_does_not_work(engine: &Engine, desk: &Desk) -> Result<
     let mount = ["-t", "tmpfs", "-o", "ro", "none", &folder];
     engine.run_inside("mount", &mount)?.ok()?;
     let message =
-        desk.apply(&volume)?
+        cli.apply(&volume)?
             .ended_with(1)?
             .stands("data", "Failed", "EngineUnreachable")?;
     says(&message, &["status 500", "read-only file system"])?;
     engine.run_inside("umount", &[&folder])?.ok()?;
-    desk.apply(&volume)?.all_ready()?;
+    cli.apply(&volume)?.all_ready()?;
     Ok(())
 }

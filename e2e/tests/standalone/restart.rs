@@ -6,7 +6,7 @@ use std::fs;
 use anyhow::{Result, ensure};
 use dockfleet_e2e::{Engine, eventually};
 
-use crate::desk::{Desk, Report, SOON, on_each_engine, says, text};
+use crate::cli_env::{CliEnv, Report, SOON, on_each_engine, says, text};
 use crate::{have, manifest};
 
 on_each_engine!(
@@ -60,22 +60,22 @@ fn is_kept(engine: &Engine, before: &Made) -> Result<()> {
 }
 
 /// Everything is there, once.
-fn is_complete(engine: &Engine, desk: &Desk, yaml: &str) -> Result<()> {
+fn is_complete(engine: &Engine, cli: &CliEnv, yaml: &str) -> Result<()> {
     let after = have::network_ids(engine)?;
     assert_eq!(after.len(), MANY);
     assert!(after.values().all(|ids| ids.len() == 1), "{after:?}");
     assert_eq!(have::volume_names(engine)?.len(), MANY);
-    desk.is_settled(yaml)
+    cli.is_settled(yaml)
 }
 
 fn an_engine_killed_in_the_middle_leaves_nothing_double_or_lost(
     engine: &Engine,
-    desk: &Desk,
+    cli: &CliEnv,
 ) -> Result<()> {
     let yaml = many();
-    desk.write("all.yaml", &yaml)?;
-    let command = desk.command(&["apply", "-f", "all.yaml"]);
-    let apply = desk.program().spawn_command(&command, None)?;
+    cli.write("all.yaml", &yaml)?;
+    let command = cli.command(&["apply", "-f", "all.yaml"]);
+    let apply = cli.program().spawn_command(&command, None)?;
     in_the_middle(engine)?;
     engine.kill()?;
     let status = apply.wait(SOON)?;
@@ -83,14 +83,14 @@ fn an_engine_killed_in_the_middle_leaves_nothing_double_or_lost(
     says(&apply.log(), &["EngineUnreachable"])?;
     engine.start_again()?;
     let before = made(engine)?;
-    let report = desk.apply(&yaml)?;
+    let report = cli.apply(&yaml)?;
     is_kept(engine, &before)?;
     let cleared = clear_up_after_the_engine(engine, &report)?;
-    desk.apply(&yaml)?.all_ready()?;
+    cli.apply(&yaml)?.all_ready()?;
     if cleared == Cleared::VolumesAlone {
         is_kept(engine, &before)?;
     }
-    is_complete(engine, desk, &yaml)
+    is_complete(engine, cli, &yaml)
 }
 
 /// What a person had to take from an engine by hand.
@@ -131,39 +131,39 @@ fn clear_up_after_the_engine(engine: &Engine, report: &Report) -> Result<Cleared
 
 fn a_program_killed_in_the_middle_leaves_nothing_double_or_lost(
     engine: &Engine,
-    desk: &Desk,
+    cli: &CliEnv,
 ) -> Result<()> {
     let yaml = many();
-    desk.write("all.yaml", &yaml)?;
-    let command = desk.command(&["apply", "-f", "all.yaml"]);
-    let apply = desk.program().spawn_command(&command, None)?;
+    cli.write("all.yaml", &yaml)?;
+    let command = cli.command(&["apply", "-f", "all.yaml"]);
+    let apply = cli.program().spawn_command(&command, None)?;
     in_the_middle(engine)?;
     apply.kill()?;
     let before = made(engine)?;
-    desk.apply(&yaml)?.all_ready()?;
+    cli.apply(&yaml)?.all_ready()?;
     is_kept(engine, &before)?;
-    is_complete(engine, desk, &yaml)
+    is_complete(engine, cli, &yaml)
 }
 
 fn an_engine_that_hangs_is_an_error_and_not_a_wait_for_ever(
     engine: &Engine,
-    desk: &Desk,
+    cli: &CliEnv,
 ) -> Result<()> {
     let yaml = manifest::network("front", "");
     engine.pause()?;
-    let report = desk.apply(&yaml)?.ended_with(1)?;
+    let report = cli.apply(&yaml)?.ended_with(1)?;
     says(
         &report.failure("local")?,
         &["no answer within 10 s", "docker.sock"],
     )?;
     engine.resume()?;
     assert!(!have::has_network(engine, "front")?);
-    desk.apply(&yaml)?.all_ready()?;
+    cli.apply(&yaml)?.all_ready()?;
     Ok(())
 }
 
-fn watch_outlives_a_restart_of_the_engine(engine: &Engine, desk: &Desk) -> Result<()> {
-    let watch = desk.watch(&manifest::network("front", ""))?;
+fn watch_outlives_a_restart_of_the_engine(engine: &Engine, cli: &CliEnv) -> Result<()> {
+    let watch = cli.watch(&manifest::network("front", ""))?;
     let comes = || {
         eventually("the network", SOON, || {
             match have::has_network(engine, "front") {

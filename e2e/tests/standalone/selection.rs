@@ -3,7 +3,7 @@
 use anyhow::Result;
 use dockfleet_e2e::Generation;
 
-use crate::desk::{Desk, for_each_generation, pair, says, solo, stands, text};
+use crate::cli_env::{CliEnv, for_each_generation, pair, says, solo, stands, text};
 use crate::{have, manifest};
 
 for_each_generation!(
@@ -32,17 +32,17 @@ fn resources() -> String {
 
 fn a_host_that_is_not_selected_any_more_lets_go(generation: Generation) -> Result<()> {
     let (first, second) = pair(generation)?;
-    let desk = Desk::for_hosts_in_files()?;
+    let cli = CliEnv::for_hosts_in_files()?;
     let hosts = |site: &str| {
         let site = format!("{{site: {site}}}");
         manifest::host(&first, "{site: berlin}") + &manifest::host(&second, &site)
     };
-    let report = desk.apply(&(hosts("berlin") + &resources()))?.all_ready()?;
+    let report = cli.apply(&(hosts("berlin") + &resources()))?.all_ready()?;
     assert_eq!(report.rows().len(), 10);
     let (here, there) = (have::everything(&first)?, have::everything(&second)?);
 
     let yaml = hosts("paris") + &resources();
-    let report = desk.apply(&yaml)?.ended_with(0)?;
+    let report = cli.apply(&yaml)?.ended_with(0)?;
     assert_eq!(report.changed(), Some(2));
     stands(report.row_on("h2", "front")?, "Gone", "Removed")?;
     stands(report.row_on("h2", "kept-net")?, "Gone", "Retained")?;
@@ -53,10 +53,10 @@ fn a_host_that_is_not_selected_any_more_lets_go(generation: Generation) -> Resul
     let left: Vec<_> = have::network_ids(&second)?.into_keys().collect();
     assert_eq!(left, ["everywhere", "kept-net"]);
     assert_eq!(have::volume_names(&second)?, ["data"]);
-    desk.is_settled(&yaml)?;
+    cli.is_settled(&yaml)?;
 
     // Selected again, it takes up what it had kept.
-    desk.apply(&(hosts("berlin") + &resources()))?.all_ready()?;
+    cli.apply(&(hosts("berlin") + &resources()))?.all_ready()?;
     let now = have::everything(&second)?;
     assert_eq!(now.0.len(), there.0.len());
     for kept in ["kept-net", "everywhere"] {
@@ -70,38 +70,38 @@ fn a_host_that_is_not_selected_any_more_lets_go(generation: Generation) -> Resul
 
 fn a_host_that_is_not_named_any_more_lets_go(generation: Generation) -> Result<()> {
     let (first, second) = pair(generation)?;
-    let desk = Desk::for_hosts_in_files()?;
+    let cli = CliEnv::for_hosts_in_files()?;
     let hosts = manifest::host(&first, "{}") + &manifest::host(&second, "{}");
     let on = |names: &str| {
         let spec = format!("hostNames: {names}");
         hosts.clone() + &manifest::document("DockerNetwork", "front", &spec)
     };
-    desk.apply(&on("[h1]"))?.all_ready()?;
+    cli.apply(&on("[h1]"))?.all_ready()?;
     let id = have::network_id(&first, "front")?;
     assert!(!have::has_network(&second, "front")?);
-    desk.apply(&on("[h1, h2]"))?.all_ready()?;
+    cli.apply(&on("[h1, h2]"))?.all_ready()?;
     assert!(have::has_network(&second, "front")?);
-    let report = desk.apply(&on("[h1]"))?.ended_with(0)?;
+    let report = cli.apply(&on("[h1]"))?.ended_with(0)?;
     stands(report.row_on("h2", "front")?, "Gone", "Removed")?;
     assert!(!have::has_network(&second, "front")?);
     assert_eq!(have::network_id(&first, "front")?, id);
-    desk.is_settled(&on("[h1]"))
+    cli.is_settled(&on("[h1]"))
 }
 
 fn nothing_goes_while_suspended(generation: Generation) -> Result<()> {
     let (first, second) = pair(generation)?;
-    let desk = Desk::for_hosts_in_files()?;
+    let cli = CliEnv::for_hosts_in_files()?;
     let hosts = manifest::host(&first, "{}") + &manifest::host(&second, "{}");
     let on = |names: &str, more: &str| {
         let spec = format!("hostNames: {names}\n{more}");
         hosts.clone() + &manifest::document("DockerNetwork", "front", &spec)
     };
-    desk.apply(&on("[h1, h2]", ""))?.all_ready()?;
+    cli.apply(&on("[h1, h2]", ""))?.all_ready()?;
     let before = have::everything(&second)?;
-    let report = desk.apply(&on("[h1]", "suspend: true"))?;
+    let report = cli.apply(&on("[h1]", "suspend: true"))?;
     assert_eq!(report.changed(), Some(0));
     assert_eq!(have::everything(&second)?, before);
-    let report = desk.apply(&on("[h1]", ""))?.ended_with(0)?;
+    let report = cli.apply(&on("[h1]", ""))?.ended_with(0)?;
     assert_eq!(report.changed(), Some(1));
     assert!(!have::has_network(&second, "front")?);
     Ok(())
@@ -109,11 +109,11 @@ fn nothing_goes_while_suspended(generation: Generation) -> Result<()> {
 
 fn a_host_closed_to_a_namespace_removes_nothing(generation: Generation) -> Result<()> {
     let (first, second) = pair(generation)?;
-    let desk = Desk::for_hosts_in_files()?;
+    let cli = CliEnv::for_hosts_in_files()?;
     let hosts = manifest::host(&first, "{}") + &manifest::host(&second, "{}");
     let network =
         manifest::network("front", "").replace("{name: front}", "{name: front, namespace: shop}");
-    desk.apply(&(hosts.clone() + &network))?.all_ready()?;
+    cli.apply(&(hosts.clone() + &network))?.all_ready()?;
     let before = have::everything(&second)?;
     // Only the second one is closed.
     let (open, closed) = (hosts.clone(), "allowedNamespaces: {from: Same}");
@@ -121,7 +121,7 @@ fn a_host_closed_to_a_namespace_removes_nothing(generation: Generation) -> Resul
         .rsplit_once("allowedNamespaces: {from: All}")
         .unwrap_or_default();
     let hosts = format!("{kept}{closed}{changed}");
-    let report = desk.apply(&(hosts + &network))?.ended_with(1)?;
+    let report = cli.apply(&(hosts + &network))?.ended_with(1)?;
     assert_eq!(report.changed(), Some(0));
     let told: Vec<_> = report.rows().iter().filter(|r| r["host"] == "h2").collect();
     assert!(told.iter().any(|r| r["reason"] == "NotAllowed"), "{told:?}");
@@ -133,7 +133,7 @@ fn a_host_closed_to_a_namespace_removes_nothing(generation: Generation) -> Resul
 /// A file with namespaces that is missing for once says nothing about their labels.
 fn a_namespace_that_is_in_no_file_changes_nothing(generation: Generation) -> Result<()> {
     let engine = solo(generation)?;
-    let desk = Desk::for_hosts_in_files()?;
+    let cli = CliEnv::for_hosts_in_files()?;
     let by_label = "{from: Selector, selector: {matchLabels: {team: web}}}";
     let host = manifest::host(&engine, "{}").replace("{from: All}", by_label);
     let namespace =
@@ -146,11 +146,11 @@ fn a_namespace_that_is_in_no_file_changes_nothing(generation: Generation) -> Res
         manifest::network(name, "").replace(&metadata.0, &metadata.1)
     };
     let whole = host.clone() + namespace + &in_shop("front");
-    desk.apply(&whole)?.all_ready()?;
+    cli.apply(&whole)?.all_ready()?;
     let before = have::everything(&engine)?;
 
     let without = host.clone() + &in_shop("front") + &in_shop("new");
-    let report = desk.apply(&without)?.ended_with(1)?;
+    let report = cli.apply(&without)?.ended_with(1)?;
     assert_eq!(report.changed(), Some(0));
     for name in ["front", "new"] {
         let mut told = report.rows().iter().filter(|r| r["name"] == name);
@@ -160,11 +160,11 @@ fn a_namespace_that_is_in_no_file_changes_nothing(generation: Generation) -> Res
     }
     assert_eq!(have::everything(&engine)?, before);
     // It is held as before: what is removed by hand is made again.
-    let get = desk.with(&host, &["get"])?.ended_with(0)?;
+    let get = cli.with(&host, &["get"])?.ended_with(0)?;
     assert_eq!(get.row("front")?["state"], "Ready");
     have::remove(&engine, "/networks/front")?;
-    assert_eq!(desk.apply(&without)?.changed(), Some(1));
+    assert_eq!(cli.apply(&without)?.changed(), Some(1));
     assert!(have::has_network(&engine, "front")?);
     assert!(!have::has_network(&engine, "new")?);
-    desk.is_settled(&whole)
+    cli.is_settled(&whole)
 }

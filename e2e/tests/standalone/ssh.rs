@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Result, ensure};
 use dockfleet_e2e::{Engine, Fleet, Folder, Generation, eventually};
 
-use crate::desk::{Desk, Report, SOON, for_each_generation, says};
+use crate::cli_env::{CliEnv, Report, SOON, for_each_generation, says};
 use crate::{have, manifest};
 
 for_each_generation!(
@@ -34,9 +34,9 @@ exec dropbear -e -s -r "$1/host-key" -P "$1/pid" >/dev/null 2>&1
 ' inner "$1"
 "#;
 
-/// An engine, and a desk from which ssh leads to it.
+/// An engine, and a cli from which ssh leads to it.
 struct Far {
-    desk: Desk,
+    cli: CliEnv,
     engine: Engine,
     endpoint: String,
     /// Keys, and what ssh is told.
@@ -49,7 +49,7 @@ impl Far {
     fn new(generation: Generation) -> Result<Self> {
         let host = Fleet::new()?.host("h1")?;
         let far = Self {
-            desk: Desk::for_hosts_in_files()?,
+            cli: CliEnv::for_hosts_in_files()?,
             engine: Engine::start(&host, generation)?,
             endpoint: format!("ssh://root@{}", host.address()),
             keys: Folder::new()?,
@@ -109,14 +109,14 @@ impl Far {
     fn run(&self, command: &str) -> Result<Report> {
         let direct = format!("endpoint: {}", self.endpoint);
         let yaml = manifest::reached_by("h1", "{}", &direct) + &manifest::network("front", "");
-        self.desk.write("all.yaml", &yaml)?;
+        self.cli.write("all.yaml", &yaml)?;
         let path = self.keys.path().display();
         let line = format!("PATH={path}:$PATH exec dockfleet {command} -f all.yaml -o json");
-        let mut shell = self.desk.shell(&line);
+        let mut shell = self.cli.shell(&line);
         shell
             .env("XDG_STATE_HOME", self.sessions.path())
             .env_remove("SSH_AUTH_SOCK");
-        Report::of(self.desk.program().run_command(&shell, None)?)
+        Report::of(self.cli.program().run_command(&shell, None)?)
     }
 
     /// Gives the processes of ssh that there are.

@@ -3,7 +3,7 @@
 use anyhow::{Result, bail, ensure};
 use dockfleet_e2e::{Engine, Generation};
 
-use crate::desk::{Desk, for_each_generation, on_each_engine, pair};
+use crate::cli_env::{CliEnv, for_each_generation, on_each_engine, pair};
 use crate::{have, manifest};
 
 on_each_engine!(
@@ -18,9 +18,9 @@ fn reaches(engine: &Engine, from: &str, to: &str) -> bool {
     engine.docker(ping).is_ok()
 }
 
-fn containers_of_a_bridge_reach_each_other_by_name(engine: &Engine, desk: &Desk) -> Result<()> {
+fn containers_of_a_bridge_reach_each_other_by_name(engine: &Engine, cli: &CliEnv) -> Result<()> {
     let yaml = manifest::subnet("front", "10.50.0.0/24", "") + &manifest::network("other", "");
-    desk.apply(&yaml)?.all_ready()?;
+    cli.apply(&yaml)?.all_ready()?;
     engine.import_busybox()?;
     let alias = ["--network", "front", "--network-alias", "web"];
     engine.run_container("one", &alias, &[])?;
@@ -31,12 +31,12 @@ fn containers_of_a_bridge_reach_each_other_by_name(engine: &Engine, desk: &Desk)
     assert!(reaches(engine, "two", "web"));
     assert!(!reaches(engine, "one", "three"), "networks are apart");
     // Containers on a network are no difference.
-    desk.is_settled(&yaml)
+    cli.is_settled(&yaml)
 }
 
-fn only_an_internal_network_has_no_way_out(engine: &Engine, desk: &Desk) -> Result<()> {
+fn only_an_internal_network_has_no_way_out(engine: &Engine, cli: &CliEnv) -> Result<()> {
     let yaml = manifest::network("open", "") + &manifest::network("closed", "internal: true");
-    desk.apply(&yaml)?.all_ready()?;
+    cli.apply(&yaml)?.all_ready()?;
     assert_eq!(have::network(engine, "closed")?["Internal"], true);
     engine.import_busybox()?;
     for network in ["open", "closed"] {
@@ -51,12 +51,12 @@ fn only_an_internal_network_has_no_way_out(engine: &Engine, desk: &Desk) -> Resu
         assert!(routes("open")?.contains("default via"));
         assert!(!routes("closed")?.contains("default via"));
     }
-    desk.is_settled(&yaml)
+    cli.is_settled(&yaml)
 }
 
-fn a_volume_keeps_what_a_container_writes(engine: &Engine, desk: &Desk) -> Result<()> {
+fn a_volume_keeps_what_a_container_writes(engine: &Engine, cli: &CliEnv) -> Result<()> {
     let yaml = manifest::volume("data", "") + &manifest::volume("scratch", "tmpfs: {size: 1Mi}");
-    desk.apply(&yaml)?.all_ready()?;
+    cli.apply(&yaml)?.all_ready()?;
     engine.import_busybox()?;
     let once = |command: &str| {
         let volumes = ["-v", "data:/data", "-v", "scratch:/scratch"];
@@ -69,12 +69,12 @@ fn a_volume_keeps_what_a_container_writes(engine: &Engine, desk: &Desk) -> Resul
         "{mounts}"
     );
     assert_eq!(once("cat /data/f; ls /scratch")?, "kept");
-    desk.is_settled(&yaml)
+    cli.is_settled(&yaml)
 }
 
 fn macvlan_with_a_slice_for_each_host_spans_two_hosts(generation: Generation) -> Result<()> {
     let (first, second) = pair(generation)?;
-    let desk = Desk::for_hosts_in_files()?;
+    let cli = CliEnv::for_hosts_in_files()?;
     let block = |range| format!("[{{subnet: 10.51.0.0/24, gateway: 10.51.0.1, ipRange: {range}}}]");
     let spec = format!(
         "driver: macvlan
@@ -91,9 +91,9 @@ hostOverrides:
         manifest::network("lan", &spec),
     ]
     .concat();
-    let report = desk.apply(&yaml)?.all_ready()?;
+    let report = cli.apply(&yaml)?.all_ready()?;
     assert_eq!(report.rows().len(), 2);
-    desk.is_settled(&yaml)?;
+    cli.is_settled(&yaml)?;
 
     let mut addresses = Vec::new();
     for (engine, host, range) in [

@@ -5,7 +5,7 @@ use anyhow::{Context as _, Result};
 use dockfleet_e2e::{Engine, Generation};
 use serde_json::{Value, json};
 
-use crate::desk::{Desk, on_each_engine};
+use crate::cli_env::{CliEnv, on_each_engine};
 use crate::{have, manifest};
 
 on_each_engine!(
@@ -17,7 +17,7 @@ on_each_engine!(
     what_only_newer_engines_can_do_is_refused_by_name_on_older_ones,
 );
 
-fn every_option_of_a_bridge_arrives(engine: &Engine, desk: &Desk) -> Result<()> {
+fn every_option_of_a_bridge_arrives(engine: &Engine, cli: &CliEnv) -> Result<()> {
     let spec = format!(
         "bridge:
   mtu: 1400
@@ -49,7 +49,7 @@ ipam:
         engine.host().address()
     );
     let yaml = manifest::network("shop", &spec);
-    let report = desk.apply(&yaml)?.all_ready()?;
+    let report = cli.apply(&yaml)?.all_ready()?;
 
     let made = have::network(engine, "shop-net")?;
     let row = report.row("shop")?;
@@ -96,7 +96,7 @@ ipam:
     assert_eq!(made["Labels"]["io.dockfleet.managed"], "true");
     assert_eq!(made["Labels"]["io.dockfleet.namespace"], "default");
     assert_eq!(made["Labels"]["io.dockfleet.name"], "shop");
-    desk.is_settled(&yaml)
+    cli.is_settled(&yaml)
 }
 
 /// Gives the engine's host one more interface, as parent of one more network.
@@ -110,7 +110,7 @@ fn parent(engine: &Engine, name: &str) -> Result<()> {
     Ok(())
 }
 
-fn every_mode_of_macvlan_arrives(engine: &Engine, desk: &Desk) -> Result<()> {
+fn every_mode_of_macvlan_arrives(engine: &Engine, cli: &CliEnv) -> Result<()> {
     let mut yaml = String::new();
     let modes = ["bridge", "vepa", "private", "passthru"];
     for mode in modes {
@@ -118,7 +118,7 @@ fn every_mode_of_macvlan_arrives(engine: &Engine, desk: &Desk) -> Result<()> {
         let spec = format!("driver: macvlan\nmacvlan: {{parent: {mode}, mode: {mode}}}");
         yaml += &manifest::network(&format!("m-{mode}"), &spec);
     }
-    desk.apply(&yaml)?.all_ready()?;
+    cli.apply(&yaml)?.all_ready()?;
     for mode in modes {
         let made = have::network(engine, &format!("m-{mode}"))?;
         assert_eq!(made["Driver"], "macvlan");
@@ -127,10 +127,10 @@ fn every_mode_of_macvlan_arrives(engine: &Engine, desk: &Desk) -> Result<()> {
             json!({"parent": mode, "macvlan_mode": mode})
         );
     }
-    desk.is_settled(&yaml)
+    cli.is_settled(&yaml)
 }
 
-fn every_mode_of_ipvlan_arrives(engine: &Engine, desk: &Desk) -> Result<()> {
+fn every_mode_of_ipvlan_arrives(engine: &Engine, cli: &CliEnv) -> Result<()> {
     let mut yaml = String::new();
     let modes = ["l2", "l3"];
     for mode in modes {
@@ -139,17 +139,17 @@ fn every_mode_of_ipvlan_arrives(engine: &Engine, desk: &Desk) -> Result<()> {
         let spec = format!("driver: ipvlan\nipvlan: {{parent: {link}, mode: {mode}}}");
         yaml += &manifest::network(&format!("i-{mode}"), &spec);
     }
-    desk.apply(&yaml)?.all_ready()?;
+    cli.apply(&yaml)?.all_ready()?;
     for mode in modes {
         let made = have::network(engine, &format!("i-{mode}"))?;
         assert_eq!(made["Driver"], "ipvlan");
         let options = json!({"parent": format!("{mode}-link"), "ipvlan_mode": mode});
         assert_eq!(made["Options"], options);
     }
-    desk.is_settled(&yaml)
+    cli.is_settled(&yaml)
 }
 
-fn several_address_blocks_arrive(engine: &Engine, desk: &Desk) -> Result<()> {
+fn several_address_blocks_arrive(engine: &Engine, cli: &CliEnv) -> Result<()> {
     let spec = "driver: macvlan
 macvlan: {parent: eth0}
 enableIPv6: true
@@ -159,7 +159,7 @@ ipam:
   - {subnet: 10.32.0.0/24, gateway: 10.32.0.1, auxAddresses: {host: 10.32.0.9}}
   - {subnet: 'fd00:31::/64', gateway: 'fd00:31::1'}";
     let yaml = manifest::network("lan", spec);
-    desk.apply(&yaml)?.all_ready()?;
+    cli.apply(&yaml)?.all_ready()?;
     let made = have::network(engine, "lan")?;
     let blocks = json!([
         {"Subnet": "10.31.0.0/24", "IPRange": "10.31.0.64/26", "Gateway": "10.31.0.1"},
@@ -171,16 +171,16 @@ ipam:
         {"Subnet": "fd00:31::/64", "Gateway": "fd00:31::1"},
     ]);
     assert_eq!(made["IPAM"]["Config"], blocks);
-    desk.is_settled(&yaml)
+    cli.is_settled(&yaml)
 }
 
 fn raw_options_arrive_and_unknown_ones_are_warned_about(
     engine: &Engine,
-    desk: &Desk,
+    cli: &CliEnv,
 ) -> Result<()> {
     let spec = "options: {com.docker.network.driver.mtu: '1350', com.docker.network.mtu: '9000'}";
     let yaml = manifest::network("raw", spec);
-    let report = desk.apply(&yaml)?.all_ready()?;
+    let report = cli.apply(&yaml)?.all_ready()?;
     let made = have::network(engine, "raw")?;
     let options = json!({
         "com.docker.network.driver.mtu": "1350",
@@ -198,7 +198,7 @@ fn raw_options_arrive_and_unknown_ones_are_warned_about(
         warnings[0].contains("com.docker.network.mtu"),
         "{warnings:?}"
     );
-    desk.is_settled(&yaml)
+    cli.is_settled(&yaml)
 }
 
 /// What a newer engine is needed for.
@@ -290,7 +290,7 @@ fn newer() -> [Newer; 9] {
 
 fn what_only_newer_engines_can_do_is_refused_by_name_on_older_ones(
     engine: &Engine,
-    desk: &Desk,
+    cli: &CliEnv,
 ) -> Result<()> {
     parent(engine, "flagged")?;
     parent(engine, "tracked")?;
@@ -298,7 +298,7 @@ fn what_only_newer_engines_can_do_is_refused_by_name_on_older_ones(
     for case in newer() {
         yaml += &manifest::network(case.name, case.spec);
     }
-    let report = desk.apply(&yaml)?;
+    let report = cli.apply(&yaml)?;
     // One that cannot be made blocks no other (7).
     assert!(have::has_network(engine, "plain")?);
     assert!(have::has_volume(engine, "data")?);
@@ -311,7 +311,7 @@ fn what_only_newer_engines_can_do_is_refused_by_name_on_older_ones(
                 assert_eq!(&made[key], value, "{}", case.name);
             }
         }
-        return desk.is_settled(&yaml);
+        return cli.is_settled(&yaml);
     }
     for name in ["plain", "data"] {
         assert_eq!(report.row(name)?["state"], "Ready", "{name}");
@@ -324,8 +324,8 @@ fn what_only_newer_engines_can_do_is_refused_by_name_on_older_ones(
         assert_eq!(message, wanted, "{}", case.name);
         assert!(!have::has_network(engine, case.name)?, "{}", case.name);
     }
-    let again = desk.apply(&yaml)?.ended_with(1)?;
+    let again = cli.apply(&yaml)?.ended_with(1)?;
     assert_eq!(again.changed(), Some(0));
-    desk.with(&yaml, &["diff"])?.ended_with(1)?;
+    cli.with(&yaml, &["diff"])?.ended_with(1)?;
     Ok(())
 }

@@ -4,7 +4,7 @@ use anyhow::Result;
 use dockfleet_e2e::Engine;
 use serde_json::{Value, json};
 
-use crate::desk::{Desk, on_each_engine, says};
+use crate::cli_env::{CliEnv, on_each_engine, says};
 use crate::{have, manifest};
 
 on_each_engine!(
@@ -67,13 +67,13 @@ fn sources() -> [(&'static str, &'static str, Value); 9] {
     ]
 }
 
-fn every_source_of_a_volume_arrives(engine: &Engine, desk: &Desk) -> Result<()> {
+fn every_source_of_a_volume_arrives(engine: &Engine, cli: &CliEnv) -> Result<()> {
     let mut yaml = String::new();
     for (name, spec, _) in sources() {
         let spec = format!("volumeName: {name}-vol\nlabels: {{team: shop, empty: ''}}\n{spec}");
         yaml += &manifest::volume(name, &spec);
     }
-    let report = desk.apply(&yaml)?.all_ready()?;
+    let report = cli.apply(&yaml)?.all_ready()?;
     for (name, _, options) in sources() {
         let object = format!("{name}-vol");
         let made = have::volume(engine, &object)?;
@@ -92,24 +92,24 @@ fn every_source_of_a_volume_arrives(engine: &Engine, desk: &Desk) -> Result<()> 
         assert_eq!(row["object"], object);
         assert_eq!(row["id"], made["Labels"]["io.dockfleet.volume-id"]);
     }
-    desk.is_settled(&yaml)
+    cli.is_settled(&yaml)
 }
 
 fn a_size_that_the_data_root_cannot_limit_is_refused_in_words(
     engine: &Engine,
-    desk: &Desk,
+    cli: &CliEnv,
 ) -> Result<()> {
     // What the engine itself says: a data root on XFS with quotas takes it.
     let tried = json!({"Name": "tried", "DriverOpts": {"size": "10485760"}});
     let tried = engine.post("/volumes/create", &tried)?;
     let yaml = manifest::volume("limited", "size: 10Mi") + &manifest::volume("data", "");
-    let report = desk.apply(&yaml)?;
+    let report = cli.apply(&yaml)?;
     assert!(have::has_volume(engine, "data")?);
     if tried.status == 201 {
         report.all_ready()?;
         let made = have::volume(engine, "limited")?;
         assert_eq!(made["Options"], json!({"size": "10485760"}));
-        return desk.is_settled(&yaml);
+        return cli.is_settled(&yaml);
     }
     let message = report
         .ended_with(1)?

@@ -4,7 +4,7 @@ use anyhow::Result;
 use dockfleet_e2e::{Engine, eventually};
 use serde_json::json;
 
-use crate::desk::{Desk, SOON, on_each_engine, says};
+use crate::cli_env::{CliEnv, SOON, on_each_engine, says};
 use crate::{have, manifest};
 
 on_each_engine!(
@@ -24,11 +24,11 @@ fn front(policy: &str, mtu: u16) -> String {
     manifest::subnet("front", "10.70.0.0/24", &spec)
 }
 
-fn without_permission_a_changed_network_is_reported(engine: &Engine, desk: &Desk) -> Result<()> {
-    desk.apply(&front("Never", 1400))?.all_ready()?;
+fn without_permission_a_changed_network_is_reported(engine: &Engine, cli: &CliEnv) -> Result<()> {
+    cli.apply(&front("Never", 1400))?.all_ready()?;
     let before = have::network(engine, "front")?;
     for _ in 0..2 {
-        let report = desk.apply(&front("Never", 1300))?.ended_with(1)?;
+        let report = cli.apply(&front("Never", 1300))?.ended_with(1)?;
         assert_eq!(report.changed(), Some(0));
         let message = report.stands("front", "Drifted", "Drifted")?;
         says(&message, &["updatePolicy is Never", MTU])?;
@@ -37,29 +37,29 @@ fn without_permission_a_changed_network_is_reported(engine: &Engine, desk: &Desk
         assert_eq!(have::network(engine, "front")?, before);
     }
     // Back to what it was, all is well.
-    desk.is_settled(&front("Never", 1400))
+    cli.is_settled(&front("Never", 1400))
 }
 
-fn an_unused_network_is_replaced(engine: &Engine, desk: &Desk) -> Result<()> {
-    desk.apply(&front("WhenUnused", 1400))?.all_ready()?;
+fn an_unused_network_is_replaced(engine: &Engine, cli: &CliEnv) -> Result<()> {
+    cli.apply(&front("WhenUnused", 1400))?.all_ready()?;
     let before = have::network_id(engine, "front")?;
     let yaml = front("WhenUnused", 1300);
-    let diff = desk.with(&yaml, &["diff"])?.ended_with(2)?;
+    let diff = cli.with(&yaml, &["diff"])?.ended_with(2)?;
     assert_eq!(diff.row("front")?["action"], "replace");
     assert_eq!(
         have::network_id(engine, "front")?,
         before,
         "diff only looks"
     );
-    desk.apply(&yaml)?.all_ready()?;
+    cli.apply(&yaml)?.all_ready()?;
     let after = have::network(engine, "front")?;
     assert_ne!(after["Id"], before.as_str());
     assert_eq!(after["Options"][MTU], "1300");
-    desk.is_settled(&yaml)
+    cli.is_settled(&yaml)
 }
 
-fn a_network_in_use_is_replaced_when_it_is_free(engine: &Engine, desk: &Desk) -> Result<()> {
-    desk.apply(&front("WhenUnused", 1400))?.all_ready()?;
+fn a_network_in_use_is_replaced_when_it_is_free(engine: &Engine, cli: &CliEnv) -> Result<()> {
+    cli.apply(&front("WhenUnused", 1400))?.all_ready()?;
     let before = have::network_id(engine, "front")?;
     engine.import_busybox()?;
     engine.run_container("running", &["--network", "front"], &[])?;
@@ -74,7 +74,7 @@ fn a_network_in_use_is_replaced_when_it_is_free(engine: &Engine, desk: &Desk) ->
     let yaml = front("WhenUnused", 1300);
     for user in ["running", "idle"] {
         for _ in 0..2 {
-            let report = desk.apply(&yaml)?.ended_with(1)?;
+            let report = cli.apply(&yaml)?.ended_with(1)?;
             assert_eq!(report.changed(), Some(0));
             says(&report.stands("front", "Drifted", "InUse")?, &[user])?;
             let now = have::network(engine, "front")?;
@@ -83,18 +83,18 @@ fn a_network_in_use_is_replaced_when_it_is_free(engine: &Engine, desk: &Desk) ->
         }
         engine.docker(["rm", "--force", user])?;
     }
-    desk.apply(&yaml)?.all_ready()?;
+    cli.apply(&yaml)?.all_ready()?;
     let after = have::network(engine, "front")?;
     assert_ne!(after["Id"], before.as_str());
     assert_eq!(after["Options"][MTU], "1300");
-    desk.is_settled(&yaml)
+    cli.is_settled(&yaml)
 }
 
-fn watch_replaces_a_network_when_it_is_free(engine: &Engine, desk: &Desk) -> Result<()> {
-    desk.apply(&front("WhenUnused", 1400))?.all_ready()?;
+fn watch_replaces_a_network_when_it_is_free(engine: &Engine, cli: &CliEnv) -> Result<()> {
+    cli.apply(&front("WhenUnused", 1400))?.all_ready()?;
     engine.import_busybox()?;
     engine.run_container("running", &["--network", "front"], &[])?;
-    let watch = desk.watch(&front("WhenUnused", 1300))?;
+    let watch = cli.watch(&front("WhenUnused", 1300))?;
     eventually("a word about the container", SOON, || {
         says(&watch.log(), &["InUse", "running"]).map_err(|e| e.to_string())
     })?;
@@ -112,16 +112,16 @@ fn watch_replaces_a_network_when_it_is_free(engine: &Engine, desk: &Desk) -> Res
 /// A network that was made from this very revision and differs all the same would differ again.
 fn a_network_that_stays_different_is_not_replaced_again_and_again(
     engine: &Engine,
-    desk: &Desk,
+    cli: &CliEnv,
 ) -> Result<()> {
     let yaml = front("WhenUnused", 1400);
-    desk.apply(&yaml)?.all_ready()?;
+    cli.apply(&yaml)?.all_ready()?;
     let made = have::network(engine, "front")?;
     have::remove(engine, "/networks/front")?;
     let body = json!({"Name": "front", "Labels": made["Labels"], "IPAM": made["IPAM"]});
     let id = have::make_network(engine, &body)?;
     for _ in 0..3 {
-        let report = desk.apply(&yaml)?.ended_with(1)?;
+        let report = cli.apply(&yaml)?.ended_with(1)?;
         assert_eq!(report.changed(), Some(0));
         let message = report.stands("front", "Drifted", "Drifted")?;
         says(&message, &[MTU, "want 1400"])?;
@@ -130,12 +130,12 @@ fn a_network_that_stays_different_is_not_replaced_again_and_again(
     Ok(())
 }
 
-fn a_changed_volume_is_reported_and_keeps_its_data(engine: &Engine, desk: &Desk) -> Result<()> {
-    desk.apply(&manifest::volume("data", "labels: {team: shop}"))?
+fn a_changed_volume_is_reported_and_keeps_its_data(engine: &Engine, cli: &CliEnv) -> Result<()> {
+    cli.apply(&manifest::volume("data", "labels: {team: shop}"))?
         .all_ready()?;
     let before = have::volume(engine, "data")?;
     let changed = "labels: {team: bank}\nlossPolicy: Recreate\ntmpfs: {size: 1Mi}";
-    let report = desk
+    let report = cli
         .apply(&manifest::volume("data", changed))?
         .ended_with(1)?;
     assert_eq!(report.changed(), Some(0));
@@ -147,16 +147,16 @@ fn a_changed_volume_is_reported_and_keeps_its_data(engine: &Engine, desk: &Desk)
 
 fn a_change_of_policy_alone_changes_nothing_on_the_host(
     engine: &Engine,
-    desk: &Desk,
+    cli: &CliEnv,
 ) -> Result<()> {
-    desk.apply(&front("WhenUnused", 1400))?.all_ready()?;
+    cli.apply(&front("WhenUnused", 1400))?.all_ready()?;
     let before = have::network(engine, "front")?;
     let policies =
         "driftPolicy: Observe\ndeletionPolicy: Retain\nadoptionPolicy: Force\nbridge: {mtu: 1400}";
     let yaml = manifest::subnet("front", "10.70.0.0/24", policies);
-    let report = desk.apply(&yaml)?.all_ready()?;
+    let report = cli.apply(&yaml)?.all_ready()?;
     assert_eq!(report.changed(), Some(0));
-    desk.is_settled(&yaml)?;
+    cli.is_settled(&yaml)?;
     assert_eq!(have::network(engine, "front")?, before);
     Ok(())
 }

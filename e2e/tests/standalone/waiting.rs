@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use dockfleet_e2e::{Engine, Generation, eventually};
 
-use crate::desk::{Desk, SOON, on_each_engine, says, solo};
+use crate::cli_env::{CliEnv, SOON, on_each_engine, says, solo};
 use crate::{have, manifest};
 
 on_each_engine!(
@@ -14,17 +14,20 @@ on_each_engine!(
     an_interrupted_apply_says_what_it_did_and_goes_on,
 );
 
-fn a_second_apply_at_the_same_time_waits_for_the_first(engine: &Engine, desk: &Desk) -> Result<()> {
-    desk.write("all.yaml", &manifest::network("front", ""))?;
+fn a_second_apply_at_the_same_time_waits_for_the_first(
+    engine: &Engine,
+    cli: &CliEnv,
+) -> Result<()> {
+    cli.write("all.yaml", &manifest::network("front", ""))?;
     // The first one waits for the engine, which does not answer.
     engine.pause()?;
     let start = || {
-        let command = desk.command(&["apply", "-f", "all.yaml"]);
-        desk.program().spawn_command(&command, None)
+        let command = cli.command(&["apply", "-f", "all.yaml"]);
+        cli.program().spawn_command(&command, None)
     };
     let first = start()?;
     eventually("the first one holds the journal", SOON, || {
-        let report = desk
+        let report = cli
             .report(&["apply", "-f", "all.yaml", "--lock-timeout", "0s"])
             .map_err(|e| e.to_string())?;
         let told = report.failure("local").map_err(|e| e.to_string())?;
@@ -49,13 +52,13 @@ fn a_second_apply_at_the_same_time_waits_for_the_first(engine: &Engine, desk: &D
     Ok(())
 }
 
-fn delete_waits_for_containers_when_it_is_told_to(engine: &Engine, desk: &Desk) -> Result<()> {
+fn delete_waits_for_containers_when_it_is_told_to(engine: &Engine, cli: &CliEnv) -> Result<()> {
     let yaml = manifest::network("used", "") + &manifest::network("free", "");
-    desk.apply(&yaml)?.all_ready()?;
+    cli.apply(&yaml)?.all_ready()?;
     engine.import_busybox()?;
     engine.run_container("box", &["--network", "used"], &[])?;
     let briefly = ["delete", "--wait", "--timeout", "1s", "-f", "all.yaml"];
-    let report = desk.report(&briefly)?.ended_with(1)?;
+    let report = cli.report(&briefly)?.ended_with(1)?;
     report.stands("free", "Gone", "Removed")?;
     report.stands("used", "Pending", "InUse")?;
     says(
@@ -63,8 +66,8 @@ fn delete_waits_for_containers_when_it_is_told_to(engine: &Engine, desk: &Desk) 
         &["local: waits for network used: in use by box"],
     )?;
 
-    let command = desk.command(&["delete", "--wait", "-f", "all.yaml"]);
-    let delete = desk.program().spawn_command(&command, None)?;
+    let command = cli.command(&["delete", "--wait", "-f", "all.yaml"]);
+    let delete = cli.program().spawn_command(&command, None)?;
     eventually("it waits", SOON, || {
         says(&delete.log(), &["waits for network used"]).map_err(|e| e.to_string())
     })?;
@@ -76,13 +79,13 @@ fn delete_waits_for_containers_when_it_is_told_to(engine: &Engine, desk: &Desk) 
     Ok(())
 }
 
-fn an_interrupted_apply_says_what_it_did_and_goes_on(engine: &Engine, desk: &Desk) -> Result<()> {
+fn an_interrupted_apply_says_what_it_did_and_goes_on(engine: &Engine, cli: &CliEnv) -> Result<()> {
     let all: String = (0..200)
         .map(|i| manifest::volume(&format!("v{i:03}"), ""))
         .collect();
-    desk.write("all.yaml", &all)?;
-    let command = desk.command(&["apply", "-f", "all.yaml"]);
-    let apply = desk.program().spawn_command(&command, None)?;
+    cli.write("all.yaml", &all)?;
+    let command = cli.command(&["apply", "-f", "all.yaml"]);
+    let apply = cli.program().spawn_command(&command, None)?;
     eventually("some are made", SOON, || {
         match have::volume_names(engine).map_err(|e| e.to_string())?.len() {
             0 => Err("none".to_owned()),
@@ -99,7 +102,7 @@ fn an_interrupted_apply_says_what_it_did_and_goes_on(engine: &Engine, desk: &Des
         let hint = "what was done stays, and the same command goes on from there";
         says(&log, &[&result, hint])?;
     }
-    let report = desk.report(&["apply", "-f", "all.yaml"])?.all_ready()?;
+    let report = cli.report(&["apply", "-f", "all.yaml"])?.all_ready()?;
     assert_eq!(
         report.changed().context("changes")?,
         200 - u64::try_from(made)?
@@ -111,17 +114,17 @@ fn an_interrupted_apply_says_what_it_did_and_goes_on(engine: &Engine, desk: &Des
 #[test]
 fn two_thousand_volumes_have_room() -> Result<()> {
     let engine = solo(Generation::Newest)?;
-    let desk = Desk::at(&engine)?;
+    let cli = CliEnv::at(&engine)?;
     for part in 0..4 {
         let some: String = (0..500)
             .map(|i| manifest::volume(&format!("v{part}{i:03}"), "deletionPolicy: Delete"))
             .collect();
-        desk.write(&format!("all/{part}.yaml"), &some)?;
+        cli.write(&format!("all/{part}.yaml"), &some)?;
     }
     let long = Duration::from_secs(300);
     for (command, there) in [("apply", 2000), ("delete", 0)] {
-        let command = desk.command(&[command, "-f", "all"]);
-        let process = desk.program().spawn_command(&command, None)?;
+        let command = cli.command(&[command, "-f", "all"]);
+        let process = cli.program().spawn_command(&command, None)?;
         let status = process.wait(long)?;
         assert_eq!(status.code(), Some(0), "{}", process.log());
         assert_eq!(have::volume_names(&engine)?.len(), there);

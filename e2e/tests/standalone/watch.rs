@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use dockfleet_e2e::{Generation, eventually};
 
-use crate::desk::{Desk, SOON, for_each_generation, pair, says};
+use crate::cli_env::{CliEnv, SOON, for_each_generation, pair, says};
 use crate::{have, manifest};
 
 for_each_generation!(a_host_that_hangs_keeps_neither_others_nor_a_signal_waiting);
@@ -17,13 +17,13 @@ fn a_host_that_hangs_keeps_neither_others_nor_a_signal_waiting(
     generation: Generation,
 ) -> Result<()> {
     let (first, second) = pair(generation)?;
-    let desk = Desk::for_hosts_in_files()?;
+    let cli = CliEnv::for_hosts_in_files()?;
     let hosts = manifest::host(&first, "{}") + &manifest::host(&second, "{}");
     let all = |names: &[&str]| {
         let networks = names.iter().map(|name| manifest::network(name, ""));
         hosts.clone() + &networks.collect::<String>()
     };
-    let watch = desk.watch(&all(&["one"]))?;
+    let watch = cli.watch(&all(&["one"]))?;
     let says_of = |host: &str, network: &str| {
         eventually(&format!("{network} on {host}"), SOON, || {
             let line = |l: &&str| l.contains(host) && l.contains(network) && l.contains("Ready");
@@ -35,7 +35,7 @@ fn a_host_that_hangs_keeps_neither_others_nor_a_signal_waiting(
     says_of("h2", "default/one")?;
 
     second.pause()?;
-    desk.write("all.yaml", &all(&["one", "two"]))?;
+    cli.write("all.yaml", &all(&["one", "two"]))?;
     let begin = Instant::now();
     says_of("h1", "default/two")?;
     have::remove(&first, "/networks/one")?;
@@ -58,6 +58,6 @@ fn a_host_that_hangs_keeps_neither_others_nor_a_signal_waiting(
 
     // What it was about to do there is done by whoever comes next.
     second.resume()?;
-    desk.apply(&all(&["one", "two"]))?.all_ready()?;
-    desk.is_settled(&all(&["one", "two"]))
+    cli.apply(&all(&["one", "two"]))?.all_ready()?;
+    cli.is_settled(&all(&["one", "two"]))
 }

@@ -9,7 +9,7 @@ use dockfleet_crds::{
     DEFAULT_FLEET_NAMESPACE, DockerHost, Entry, EntryState, EntryStatus, HostAssignment,
 };
 use dockfleet_e2e::{ControlPlane, Dockfleet};
-use dockfleet_planner::assignment::{Context, Granted, Input, assign};
+use dockfleet_planner::assignment::{Context, CredentialVersions, Input, assign};
 use dockfleet_planner::select::NamespaceLabels;
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -96,13 +96,13 @@ impl Hub {
         let previous = seen.as_ref().map_or(&[][..], |a| &a.spec.entries);
         let status = seen.as_ref().and_then(|a| a.status.as_ref());
         let statuses = status.map_or(&[][..], |s| &s.entries);
-        let resources: Vec<_> = wishes.iter().map(|w| (w.resource(), w.fate)).collect();
+        let resources: Vec<_> = wishes.iter().map(|w| (w.resource(), w.lifecycle)).collect();
         let assigned = assign(&Input {
             context: Context {
                 agent: None,
                 host,
                 called: host.metadata.name.as_deref().unwrap_or_default(),
-                credentials: &Granted::new(),
+                credentials: &CredentialVersions::new(),
             },
             resources: &resources,
             namespaces: &NamespaceLabels::new(),

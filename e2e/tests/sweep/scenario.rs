@@ -4,7 +4,7 @@ use anyhow::{Result, anyhow};
 use dockfleet_crds::validation::admit;
 use dockfleet_crds::{DockerNetwork, DockerVolume};
 use dockfleet_e2e::Engine;
-use dockfleet_planner::assignment::Fate;
+use dockfleet_planner::assignment::Lifecycle;
 use dockfleet_planner::resource::Resource;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -52,7 +52,7 @@ pub(crate) const SAID: [(&str, &str, Option<&str>); 9] = [
 /// A resource and its future, as a controller knows them.
 pub(crate) struct Wish {
     resource: Owned,
-    pub(crate) fate: Fate,
+    pub(crate) lifecycle: Lifecycle,
 }
 
 enum Owned {
@@ -64,7 +64,7 @@ impl Wish {
     fn live(resource: Owned) -> Self {
         Self {
             resource,
-            fate: Fate::Live,
+            lifecycle: Lifecycle::Live,
         }
     }
 
@@ -91,7 +91,7 @@ pub(crate) fn before() -> Result<Vec<Wish>> {
 /// kind, to take over one of each kind, and one thing that it must not take.
 pub(crate) fn after() -> Result<Vec<Wish>> {
     let deleted = |wish| Wish {
-        fate: Fate::Deleted,
+        lifecycle: Lifecycle::Deleted,
         ..wish
     };
     let adopting = json!({"adoptionPolicy": "IfMatching"});

@@ -33,7 +33,7 @@ fn elsewhere() -> DockerNetworkSpec {
 struct World {
     host: DockerHost,
     namespaces: NamespaceLabels,
-    credentials: Granted,
+    credentials: CredentialVersions,
     previous: Vec<Entry>,
     statuses: Vec<EntryStatus>,
 }
@@ -43,13 +43,13 @@ impl World {
         Self {
             host: host("h1", &[]),
             namespaces: NamespaceLabels::new(),
-            credentials: Granted::new(),
+            credentials: CredentialVersions::new(),
             previous: Vec::new(),
             statuses: Vec::new(),
         }
     }
 
-    fn assign(&self, resources: &[(Resource<'_>, Fate)]) -> Assigned {
+    fn assign(&self, resources: &[(Resource<'_>, Lifecycle)]) -> Assigned {
         assign(&Input {
             context: Context {
                 agent: None,
@@ -67,7 +67,7 @@ impl World {
     }
 
     /// Assigns and takes the result for the assignment so far.
-    fn next(&mut self, resources: &[(Resource<'_>, Fate)]) -> Assigned {
+    fn next(&mut self, resources: &[(Resource<'_>, Lifecycle)]) -> Assigned {
         let assigned = self.assign(resources);
         self.previous.clone_from(&assigned.entries);
         assert_eq!(
@@ -91,8 +91,8 @@ impl World {
     }
 }
 
-fn live(network: &DockerNetwork) -> (Resource<'_>, Fate) {
-    (Resource::Network(network), Fate::Live)
+fn live(network: &DockerNetwork) -> (Resource<'_>, Lifecycle) {
+    (Resource::Network(network), Lifecycle::Live)
 }
 
 fn present(network: &DockerNetwork) -> Entry {
@@ -120,7 +120,8 @@ fn entries_are_sorted_by_uid() {
         network("a", DockerNetworkSpec::default()),
     );
     let v = volume("aa", volume_spec());
-    let assigned = World::new().next(&[live(&b), (Resource::Volume(&v), Fate::Live), live(&a)]);
+    let assigned =
+        World::new().next(&[live(&b), (Resource::Volume(&v), Lifecycle::Live), live(&a)]);
     let uids: Vec<_> = assigned.entries.iter().map(|e| e.uid.as_str()).collect();
     assert_eq!(uids, ["uid-a", "uid-aa", "uid-b"]);
 }
@@ -151,7 +152,7 @@ fn a_network_and_a_volume_may_have_one_name() {
     let n = network("x", DockerNetworkSpec::default());
     let mut v = volume("x", volume_spec());
     v.metadata.uid = Some("uid-v".to_owned());
-    let assigned = World::new().next(&[live(&n), (Resource::Volume(&v), Fate::Live)]);
+    let assigned = World::new().next(&[live(&n), (Resource::Volume(&v), Lifecycle::Live)]);
     assert_eq!((assigned.entries.len(), assigned.refused.len()), (2, 0));
 }
 
@@ -198,15 +199,15 @@ fn a_name_is_kept_by_a_resource_that_is_suspended_elsewhere_or_invalid() {
 
     let mut world = World::new();
     let good = volume("data", volume_spec());
-    world.next(&[(Resource::Volume(&good), Fate::Live)]);
+    world.next(&[(Resource::Volume(&good), Lifecycle::Live)]);
     let before = world.previous.clone();
     let mut bad = good.clone();
     bad.spec.size = Some("1MB".to_owned());
     let mut other = volume("other", volume_spec());
     other.spec.volume_name = Some("data".to_owned());
     let both = [
-        (Resource::Volume(&bad), Fate::Live),
-        (Resource::Volume(&other), Fate::Live),
+        (Resource::Volume(&bad), Lifecycle::Live),
+        (Resource::Volume(&other), Lifecycle::Live),
     ];
     let assigned = world.next(&both);
     assert_eq!(assigned.entries, before);
@@ -232,7 +233,7 @@ fn i1_absence_of_resources_is_no_permission() {
 #[test]
 fn a_deleted_resource_becomes_a_tombstone_until_the_agent_is_done() {
     let n = claimant("a", 1);
-    let deleted = [(Resource::Network(&n), Fate::Deleted)];
+    let deleted = [(Resource::Network(&n), Lifecycle::Deleted)];
     let mut world = World::new();
     world.next(&[live(&n)]);
     world.tell("uid-a", EntryState::Ready, Some("id1"));
@@ -251,7 +252,7 @@ fn a_deleted_resource_becomes_a_tombstone_until_the_agent_is_done() {
 #[test]
 fn a_tombstone_takes_the_identity_that_the_agent_found() {
     let n = claimant("a", 1);
-    let deleted = [(Resource::Network(&n), Fate::Deleted)];
+    let deleted = [(Resource::Network(&n), Lifecycle::Deleted)];
     let mut world = World::new();
     world.next(&[live(&n)]);
     assert_eq!(
@@ -297,21 +298,29 @@ fn nothing_is_removed_that_nobody_asked_to_remove() {
     let mut closed = host("h1", &[]);
     closed.spec.allowed_namespaces.from = NamespacesFrom::Same;
     let cases = [
-        (Resource::Network(&plain), Fate::SweptAway, host("h1", &[])),
         (
-            Resource::Network(&suspended),
-            Fate::Deleted,
+            Resource::Network(&plain),
+            Lifecycle::Cascaded,
             host("h1", &[]),
         ),
-        (Resource::Network(&observed), Fate::Deleted, host("h1", &[])),
-        (Resource::Volume(&v), Fate::Deleted, host("h1", &[])),
-        (Resource::Network(&plain), Fate::Live, closed),
+        (
+            Resource::Network(&suspended),
+            Lifecycle::Deleted,
+            host("h1", &[]),
+        ),
+        (
+            Resource::Network(&observed),
+            Lifecycle::Deleted,
+            host("h1", &[]),
+        ),
+        (Resource::Volume(&v), Lifecycle::Deleted, host("h1", &[])),
+        (Resource::Network(&plain), Lifecycle::Live, closed),
     ];
-    for (resource, fate, host) in cases {
+    for (resource, lifecycle, host) in cases {
         let mut world = World::new();
-        world.next(&[(resource, Fate::Live)]);
+        world.next(&[(resource, Lifecycle::Live)]);
         world.host = host;
-        let assigned = world.next(&[(resource, fate)]);
+        let assigned = world.next(&[(resource, lifecycle)]);
         let policies: Vec<_> = assigned
             .entries
             .iter()
@@ -351,12 +360,12 @@ fn i1_a_permission_can_be_taken_back_and_is_never_widened() {
     };
     let mut world = World::new();
     world.next(&[live(&plain)]);
-    let deleted = [(Resource::Network(&plain), Fate::Deleted)];
+    let deleted = [(Resource::Network(&plain), Lifecycle::Deleted)];
     let delete = tombstone(&plain, DeletionPolicy::Delete, None);
     let retain = tombstone(&plain, DeletionPolicy::Retain, None);
     for withdrawn in [
-        (Resource::Network(&kept), Fate::Deleted),
-        (Resource::Network(&plain), Fate::SweptAway),
+        (Resource::Network(&kept), Lifecycle::Deleted),
+        (Resource::Network(&plain), Lifecycle::Cascaded),
     ] {
         let mut world = World::new();
         world.next(&[live(&plain)]);
@@ -439,7 +448,7 @@ fn a_full_assignment_refuses_the_youngest() {
     );
     // A tombstone is an entry as well, and its place is free once the agent is done.
     let mut going = all.clone();
-    going[1].1 = Fate::Deleted;
+    going[1].1 = Lifecycle::Deleted;
     assert!(world.next(&going).refused.contains_key("uid-n000"));
     world.tell("uid-n001", EntryState::Gone, None);
     assert_eq!(world.next(&going).refused, BTreeMap::new());
@@ -484,13 +493,14 @@ mod credentials {
     fn i9_an_entry_has_the_version_and_nothing_else() {
         let share = share();
         let mut world = World::new();
-        let granted =
-            |version: &str| Granted::from([("uid-share".to_owned(), Ok(version.to_owned()))]);
+        let granted = |version: &str| {
+            CredentialVersions::from([("uid-share".to_owned(), Ok(version.to_owned()))])
+        };
         world.credentials = granted("v1");
-        let first = world.next(&[(Resource::Volume(&share), Fate::Live)]);
+        let first = world.next(&[(Resource::Volume(&share), Lifecycle::Live)]);
         assert_eq!(version_in(&first), Some("v1"));
         world.credentials = granted("v2");
-        let second = world.next(&[(Resource::Volume(&share), Fate::Live)]);
+        let second = world.next(&[(Resource::Volume(&share), Lifecycle::Live)]);
         assert_eq!(version_in(&second), Some("v2"));
         assert_ne!(first.entries[0].revision, second.entries[0].revision);
     }
@@ -500,23 +510,24 @@ mod credentials {
     fn a_secret_that_goes_takes_nothing_with_it() {
         let (share, net) = (share(), network("lab", DockerNetworkSpec::default()));
         let all = [
-            (Resource::Volume(&share), Fate::Live),
-            (Resource::Network(&net), Fate::Live),
+            (Resource::Volume(&share), Lifecycle::Live),
+            (Resource::Network(&net), Lifecycle::Live),
         ];
         let mut world = World::new();
-        world.credentials = Granted::from([("uid-share".to_owned(), Err(missing()))]);
+        world.credentials = CredentialVersions::from([("uid-share".to_owned(), Err(missing()))]);
         let before = world.next(&all);
         assert_eq!(before.refused.get("uid-share"), Some(&missing()));
         assert_eq!(before.entries.len(), 1);
-        world.credentials = Granted::from([("uid-share".to_owned(), Ok("v1".to_owned()))]);
+        world.credentials =
+            CredentialVersions::from([("uid-share".to_owned(), Ok("v1".to_owned()))]);
         let there = world.next(&all);
         assert_eq!((there.entries.len(), there.refused.len()), (2, 0));
-        world.credentials = Granted::from([("uid-share".to_owned(), Err(missing()))]);
+        world.credentials = CredentialVersions::from([("uid-share".to_owned(), Err(missing()))]);
         let gone = world.next(&all);
         assert_eq!(gone.refused.get("uid-share"), Some(&missing()));
         assert_eq!(gone.entries, there.entries);
         // A deletion needs no credentials.
-        let deleted = world.next(&[(Resource::Volume(&share), Fate::Deleted)]);
+        let deleted = world.next(&[(Resource::Volume(&share), Lifecycle::Deleted)]);
         let stone = deleted.entries.iter().find(|e| e.uid == "uid-share");
         assert_eq!(stone.unwrap().intent, Intent::Absent);
     }
@@ -525,12 +536,13 @@ mod credentials {
     fn a_suspended_resource_keeps_its_entry_without_its_secret() {
         let mut share = share();
         let mut world = World::new();
-        world.credentials = Granted::from([("uid-share".to_owned(), Ok("v1".to_owned()))]);
-        let there = world.next(&[(Resource::Volume(&share), Fate::Live)]);
+        world.credentials =
+            CredentialVersions::from([("uid-share".to_owned(), Ok("v1".to_owned()))]);
+        let there = world.next(&[(Resource::Volume(&share), Lifecycle::Live)]);
         share.spec.suspend = true;
         share.spec.host_selector = Some(selector(&[("site", "nowhere")]));
-        world.credentials = Granted::from([("uid-share".to_owned(), Err(missing()))]);
-        let kept = world.next(&[(Resource::Volume(&share), Fate::Live)]);
+        world.credentials = CredentialVersions::from([("uid-share".to_owned(), Err(missing()))]);
+        let kept = world.next(&[(Resource::Volume(&share), Lifecycle::Live)]);
         assert_eq!(kept.entries, there.entries);
     }
 }
@@ -559,7 +571,7 @@ fn i15_what_a_newer_controller_wrote_stays_as_it_wrote_it() {
         spec: elsewhere(),
         ..web.clone()
     };
-    let deleted = (Resource::Network(&web), Fate::Deleted);
+    let deleted = (Resource::Network(&web), Lifecycle::Deleted);
     for resources in [&[live(&web)][..], &[live(&moved)], &[deleted], &[]] {
         assert_eq!(world.assign(resources).entries, before);
     }
@@ -612,7 +624,7 @@ fn an_assignment_that_no_api_server_keeps_has_no_most() {
             agent: None,
             host: &host("h1", &[]),
             called: "h1",
-            credentials: &Granted::new(),
+            credentials: &CredentialVersions::new(),
         },
         resources: &all,
         namespaces: &NamespaceLabels::new(),

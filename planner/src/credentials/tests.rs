@@ -111,17 +111,20 @@ fn i9_a_password_is_taken_out_of_any_text() {
 
 #[test]
 fn i9_no_value_is_shown() {
-    let mut keyring = Keyring::new();
-    let parcel = Parcel {
+    let mut store = CredentialStore::new();
+    let parcel = CredentialEntry {
         version: "v1".to_owned(),
         credentials: login("user-x", "hunter2", "domain-x"),
     };
-    assert_eq!(Parcel::unpacked(&parcel.packed()), Some(parcel.clone()));
-    assert_eq!(Parcel::unpacked(b"hunter2"), None);
-    keyring.insert("u1".to_owned(), parcel);
-    assert!(keyring.get("u1", "v1").is_some());
-    assert!(keyring.get("u1", "v2").is_none());
-    let shown = format!("{keyring:?}");
+    assert_eq!(
+        CredentialEntry::unpacked(&parcel.packed()),
+        Some(parcel.clone())
+    );
+    assert_eq!(CredentialEntry::unpacked(b"hunter2"), None);
+    store.insert("u1".to_owned(), parcel);
+    assert!(store.get("u1", "v1").is_some());
+    assert!(store.get("u1", "v2").is_none());
+    let shown = format!("{store:?}");
     for secret in ["hunter2", "user-x", "domain-x"] {
         assert!(!shown.contains(secret), "{shown}");
     }

@@ -53,7 +53,7 @@ pub(super) fn plan(
         desired,
         policy,
         record: world.record(entry),
-        credentials: Given::of(entry, desired, world.around.keyring),
+        credentials: Given::of(entry, desired, world.around.store),
         world,
     };
     if let Some(renamed) = case.renamed() {

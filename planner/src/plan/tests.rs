@@ -15,13 +15,13 @@ use crate::desired::{AddressBlock, Behaviour, DesiredNetwork, DesiredVolume, Tom
 use crate::fixtures::map;
 use crate::observed::{ObservedNetwork, ObservedVolume};
 
-const AROUND: Surroundings<'static> = Surroundings {
+const AROUND: PlanContext<'static> = PlanContext {
     api: ApiVersion(1, 47),
     nonce: "nonce",
-    keyring: &NO_KEYS,
+    store: &NO_KEYS,
 };
 
-static NO_KEYS: Keyring = Keyring::new();
+static NO_KEYS: CredentialStore = CredentialStore::new();
 
 /// Everything there is in one test.
 #[derive(Default)]

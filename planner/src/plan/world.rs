@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use dockfleet_crds::assignment::Kind;
 use dockfleet_crds::{Entry, Intent, labels};
 
-use super::{Records, Surroundings};
+use super::{PlanContext, Records};
 use crate::desired;
 use crate::observed::Object;
 use crate::record::{Record, Stage};
@@ -16,7 +16,7 @@ pub(super) struct World<'a> {
     /// Which of the entries that ask for one object name has it.
     claims: BTreeMap<(Kind, &'a str), &'a Entry>,
     pub(super) records: &'a Records,
-    pub(super) around: &'a Surroundings<'a>,
+    pub(super) around: &'a PlanContext<'a>,
 }
 
 /// Who else an object belongs to.
@@ -32,7 +32,7 @@ impl<'a> World<'a> {
     pub(super) fn new(
         entries: &'a [Entry],
         records: &'a Records,
-        around: &'a Surroundings<'a>,
+        around: &'a PlanContext<'a>,
     ) -> Self {
         let mut claims: BTreeMap<(Kind, &str), &Entry> = BTreeMap::new();
         for entry in entries.iter().filter(|e| e.intent == Intent::Present) {

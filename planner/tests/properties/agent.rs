@@ -8,10 +8,10 @@ use dockfleet_crds::policy::{
     AdoptionPolicy, DeletionPolicy, DriftPolicy, LossPolicy, ManagementPolicy,
 };
 use dockfleet_crds::{Entry, EntryState, EntryStatus, Intent, labels};
-use dockfleet_planner::credentials::Keyring;
+use dockfleet_planner::credentials::CredentialStore;
 use dockfleet_planner::desired::{Behaviour, Desired};
 use dockfleet_planner::observed::{Object, Observed};
-use dockfleet_planner::plan::{JournalChange, Planned, Records, Step, Surroundings, plan};
+use dockfleet_planner::plan::{JournalChange, PlanContext, Planned, Records, Step, plan};
 use dockfleet_planner::record::{Record, Stage};
 use dockfleet_planner::render;
 
@@ -81,10 +81,10 @@ impl Agent {
 
     pub(crate) fn plan(&self) -> Vec<Planned> {
         let nonce = self.passes.to_string();
-        let around = Surroundings {
+        let around = PlanContext {
             api: self.engine.api(),
             nonce: &nonce,
-            keyring: &Keyring::new(),
+            store: &CredentialStore::new(),
         };
         plan(
             &self.entries,

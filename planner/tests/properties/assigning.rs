@@ -8,7 +8,9 @@ use dockfleet_crds::policy::{DeletionPolicy, ManagementPolicy};
 use dockfleet_crds::{
     DockerHost, DockerNetwork, DockerVolume, Entry, EntryState, EntryStatus, Intent, MAX_ENTRIES,
 };
-use dockfleet_planner::assignment::{Assigned, Context, Fate, Granted, Input, assign};
+use dockfleet_planner::assignment::{
+    Assigned, Context, CredentialVersions, Input, Lifecycle, assign,
+};
 use dockfleet_planner::desired::{Desired, Tombstone};
 use dockfleet_planner::render;
 use dockfleet_planner::resource::Resource;
@@ -39,7 +41,7 @@ impl Owned {
 struct World {
     host: DockerHost,
     namespaces: NamespaceLabels,
-    resources: Vec<(Owned, Fate)>,
+    resources: Vec<(Owned, Lifecycle)>,
     previous: Vec<Entry>,
     statuses: Vec<EntryStatus>,
 }
@@ -52,7 +54,7 @@ impl World {
                 agent: None,
                 host: &self.host,
                 called: "h1",
-                credentials: &Granted::new(),
+                credentials: &CredentialVersions::new(),
             },
             closed: None,
             resources: &resources,
@@ -63,7 +65,7 @@ impl World {
         })
     }
 
-    fn resource(&self, uid: &str) -> Option<(Resource<'_>, Fate)> {
+    fn resource(&self, uid: &str) -> Option<(Resource<'_>, Lifecycle)> {
         let found = self.resources.iter().find(|(r, _)| r.view().uid() == uid)?;
         Some((found.0.view(), found.1))
     }
@@ -167,8 +169,8 @@ fn host() -> impl Strategy<Value = DockerHost> {
     })
 }
 
-fn fate() -> impl Strategy<Value = Fate> {
-    prop_oneof![4 => Just(Fate::Live), 1 => Just(Fate::Held), 1 => Just(Fate::Deleted), 1 => Just(Fate::SweptAway)]
+fn lifecycle() -> impl Strategy<Value = Lifecycle> {
+    prop_oneof![4 => Just(Lifecycle::Live), 1 => Just(Lifecycle::Braked), 1 => Just(Lifecycle::Deleted), 1 => Just(Lifecycle::Cascaded)]
 }
 
 /// The entry before: there, a tombstone, or none.
@@ -189,7 +191,7 @@ fn told() -> impl Strategy<Value = Option<(EntryState, Option<String>, bool)>> {
 
 fn world() -> impl Strategy<Value = World> {
     let one = (
-        proptest::option::weighted(0.8, (traits(), fate())),
+        proptest::option::weighted(0.8, (traits(), lifecycle())),
         traits(),
         before(),
         told(),
@@ -207,8 +209,8 @@ fn world() -> impl Strategy<Value = World> {
             world.namespaces.insert("team".to_owned(), BTreeMap::new());
         }
         for (uid, (now, earlier, before, told)) in UIDS.iter().zip(all) {
-            if let Some((traits, fate)) = now {
-                world.resources.push((resource(uid, &traits), fate));
+            if let Some((traits, lifecycle)) = now {
+                world.resources.push((resource(uid, &traits), lifecycle));
             }
             let Some(before) = before else { continue };
             let valid = Traits {
@@ -293,10 +295,10 @@ proptest! {
             let before = world.previous.iter().find(|e| e.uid == entry.uid);
             let before = before.expect("a tombstone for what was never there");
             if stone.policy == DeletionPolicy::Delete && before.intent == Intent::Present {
-                let (resource, fate) = world.resource(&entry.uid).unwrap();
+                let (resource, lifecycle) = world.resource(&entry.uid).unwrap();
                 let selected = selection(resource, &world.host, &world.namespaces);
-                let asked = fate == Fate::Deleted
-                    || fate == Fate::Live && selected == Selection::No;
+                let asked = lifecycle == Lifecycle::Deleted
+                    || lifecycle == Lifecycle::Live && selected == Selection::No;
                 prop_assert!(asked && resource.deletion() == DeletionPolicy::Delete);
             }
             let widened = stone.policy == DeletionPolicy::Delete
@@ -314,7 +316,7 @@ proptest! {
     fn what_is_held_keeps_what_it_has(world in world()) {
         let assigned = world.assign();
         for before in world.previous.iter().filter(|e| e.intent == Intent::Present) {
-            let Some((resource, Fate::Held)) = world.resource(&before.uid) else { continue };
+            let Some((resource, Lifecycle::Braked)) = world.resource(&before.uid) else { continue };
             if selection(resource, &world.host, &world.namespaces) == Selection::NotAllowed {
                 continue;
             }

@@ -2,9 +2,9 @@
 
 use dockfleet_crds::{Entry, labels};
 use dockfleet_planner::capability::ApiVersion;
-use dockfleet_planner::credentials::Keyring;
+use dockfleet_planner::credentials::CredentialStore;
 use dockfleet_planner::observed::{Observed, ObservedNetwork, ObservedVolume};
-use dockfleet_planner::plan::{Planned, Records, Step, Surroundings, forgettable, plan, statuses};
+use dockfleet_planner::plan::{PlanContext, Planned, Records, Step, forgettable, plan, statuses};
 use dockfleet_planner::record::{Record, Stage};
 use proptest::prelude::*;
 
@@ -20,10 +20,10 @@ struct State {
 
 impl State {
     fn plan(&self) -> Vec<Planned> {
-        let around = Surroundings {
+        let around = PlanContext {
             api: ApiVersion(1, 47),
             nonce: "nonce",
-            keyring: &Keyring::new(),
+            store: &CredentialStore::new(),
         };
         plan(&self.entries, &self.observed, &self.journal, &around)
     }

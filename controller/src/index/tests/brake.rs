@@ -128,7 +128,7 @@ fn one_deletion_goes_unasked_and_at_once() {
     world.network(&web);
     world.settle();
     world.network(&deleted(&web));
-    world.index.set_fate("uid-web", Fate::Deleted);
+    world.index.set_fate("uid-web", Lifecycle::Deleted);
     world.settle();
     assert_eq!(count(&world, "h1", Intent::Absent), 1);
 }
@@ -145,10 +145,10 @@ fn many(world: &mut World, count: usize) -> Vec<DockerNetwork> {
     all
 }
 
-fn delete(world: &mut World, network: &DockerNetwork, fate: Fate) {
+fn delete(world: &mut World, network: &DockerNetwork, lifecycle: Lifecycle) {
     world.network(&deleted(network));
     let uid = network.metadata.uid.clone().unwrap();
-    world.index.set_fate(&uid, fate);
+    world.index.set_fate(&uid, lifecycle);
     world.settle();
 }
 
@@ -163,7 +163,7 @@ fn many_deletions_one_after_the_other_stop_before_the_first_of_them() {
     let mut world = World::of(1);
     let all = many(&mut world, 20);
     for network in &all {
-        delete(&mut world, network, Fate::Deleted);
+        delete(&mut world, network, Lifecycle::Deleted);
     }
     wait(&mut world, 10);
     assert_eq!(count(&world, "h1", Intent::Present), 20);
@@ -188,7 +188,7 @@ fn many_deletions_one_after_the_other_stop_before_the_first_of_them() {
     for network in &all[..15] {
         world.take_in(Change::Network(Seen::Deleted(network.metadata.clone())));
     }
-    delete(&mut world, &all[19], Fate::Deleted);
+    delete(&mut world, &all[19], Lifecycle::Deleted);
     wait(&mut world, 20);
     assert_eq!(count(&world, "h1", Intent::Present), 5);
 }
@@ -197,7 +197,7 @@ fn many_deletions_one_after_the_other_stop_before_the_first_of_them() {
 fn few_of_many_go_when_nobody_comes_after_them() {
     let mut world = World::of(1);
     let all = many(&mut world, 20);
-    delete(&mut world, &all[0], Fate::Deleted);
+    delete(&mut world, &all[0], Lifecycle::Deleted);
     assert_eq!(count(&world, "h1", Intent::Absent), 0);
     wait(&mut world, 10);
     assert_eq!(count(&world, "h1", Intent::Absent), 1);
@@ -209,7 +209,7 @@ fn a_namespace_that_goes_with_many_resources_stops_and_asks_and_not_for_ever() {
         let mut world = World::of(1);
         let all = many(&mut world, 20);
         for network in &all {
-            delete(&mut world, network, Fate::SweptAway);
+            delete(&mut world, network, Lifecycle::Cascaded);
         }
         assert_eq!(count(&world, "h1", Intent::Present), 20);
         assert!(
@@ -254,7 +254,7 @@ fn what_waits_in_a_namespace_goes_with_it_and_removes_nothing() {
     let mut world = World::of(1);
     let all = many(&mut world, 20);
     for network in &all {
-        delete(&mut world, network, Fate::Deleted);
+        delete(&mut world, network, Lifecycle::Deleted);
     }
     wait(&mut world, 10);
     assert_eq!(world.index.stopped(), 20);
@@ -262,7 +262,7 @@ fn what_waits_in_a_namespace_goes_with_it_and_removes_nothing() {
     for network in &all {
         let uid = network.metadata.uid.clone().unwrap();
         assert_eq!(world.work(&uid).unwrap().steps, [Step::DecideFate]);
-        world.index.set_fate(&uid, Fate::SweptAway);
+        world.index.set_fate(&uid, Lifecycle::Cascaded);
     }
     wait(&mut world, 3700);
     for entry in world.assignment("h1").spec.entries {

@@ -16,7 +16,7 @@ fn a_host_that_goes_is_not_written_to() {
     assert_eq!(world.index.host_work(&at("h1")), None);
     // Nor is it waited for.
     world.network(&deleted(&web));
-    world.index.set_fate("uid-web", Fate::Deleted);
+    world.index.set_fate("uid-web", Lifecycle::Deleted);
     assert_eq!(
         world.work("uid-web").unwrap().steps,
         [Step::RemoveFinalizer]
@@ -37,7 +37,7 @@ fn a_deletion_waits_for_its_fate_and_then_for_no_host() {
     assert_eq!((dirty.hosts, dirty.now), (hosts([]), set(["uid-web"])));
     assert_eq!(world.work("uid-web").unwrap().steps, [Step::DecideFate]);
 
-    world.index.set_fate("uid-web", Fate::Deleted);
+    world.index.set_fate("uid-web", Lifecycle::Deleted);
     assert_eq!(world.dirty().hosts, hosts(["h1", "h3"]));
     world.work_on("h1");
     let steps = world.work("uid-web").unwrap().steps;
@@ -74,7 +74,7 @@ fn what_is_swept_away_is_retained_everywhere() {
     world.network(&web);
     world.settle();
     world.network(&deleted(&web));
-    world.index.set_fate("uid-web", Fate::SweptAway);
+    world.index.set_fate("uid-web", Lifecycle::Cascaded);
     world.settle();
     let entry = world.assignment("h1").spec.entries.remove(0);
     let Ok(Desired::Tombstone(tombstone)) = Desired::of(&entry) else {
@@ -97,7 +97,7 @@ fn a_write_under_way_holds_a_deletion_back() {
     };
     // The write is under way, and the resource is deleted.
     world.network(&deleted(&web));
-    world.index.set_fate("uid-web", Fate::Deleted);
+    world.index.set_fate("uid-web", Lifecycle::Deleted);
     let steps = world.work("uid-web").unwrap().steps;
     assert!(!steps.contains(&Step::RemoveFinalizer), "{steps:?}");
     let written = world.written(*assignment);
@@ -128,7 +128,7 @@ fn nothing_is_decided_after_a_failed_write_before_a_look() {
     world.index.host_failed(&at("h1"));
     let carried_out = world.written(*assignment);
     world.network(&deleted(&web));
-    world.index.set_fate("uid-web", Fate::Deleted);
+    world.index.set_fate("uid-web", Lifecycle::Deleted);
     let work = world.index.host_work(&at("h1")).unwrap();
     assert_eq!(work.call, HostCall::Look);
     assert!(
@@ -156,7 +156,7 @@ fn an_assignment_older_than_its_agent_is_made_anew_without_its_tombstones() {
     world.network(&old);
     world.settle();
     world.network(&deleted(&old));
-    world.index.set_fate("uid-old", Fate::Deleted);
+    world.index.set_fate("uid-old", Lifecycle::Deleted);
     world.settle();
     assert!(
         world

@@ -61,7 +61,7 @@ fn a_label_that_goes_permits_nothing() {
     world.settle();
     let web = network("web", "a");
     world.network(&deleted(&web));
-    world.index.set_fate("uid-web", Fate::Deleted);
+    world.index.set_fate("uid-web", Lifecycle::Deleted);
     world.settle();
     assert_eq!(world.assignment("site-b/h1"), before);
     // Nor is that host waited for, and the other one lets go.

@@ -5,7 +5,7 @@ use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 
 use super::*;
-use crate::index::PulseWork;
+use crate::index::HeartbeatWork;
 use crate::object::Source;
 
 const BEAT: Duration = Duration::from_secs(30);
@@ -35,7 +35,7 @@ impl Clock {
     fn settle(&mut self) {
         self.world.settle();
         let all = self.world.index.hosts.keys().cloned();
-        self.world.index.dirty.pulses = all.collect();
+        self.world.index.dirty.heartbeats = all.collect();
         self.obey();
     }
 
@@ -49,21 +49,21 @@ impl Clock {
     /// Does what the index asks for, with an API server in which nobody renewed anything.
     fn obey(&mut self) {
         loop {
-            let pulses = self.world.index.take_dirty().pulses;
-            if pulses.is_empty() {
+            let heartbeats = self.world.index.take_dirty().heartbeats;
+            if heartbeats.is_empty() {
                 return;
             }
-            for host in pulses {
+            for host in heartbeats {
                 match self.work(&host) {
                     None => {}
-                    Some(PulseWork::MakeLease(lease)) => {
+                    Some(HeartbeatWork::MakeLease(lease)) => {
                         self.world.index.lease_seen(&host, Some(&lease));
                     }
-                    Some(PulseWork::ReadLease) => {
+                    Some(HeartbeatWork::ReadLease) => {
                         let lease = self.lease(&host);
                         self.world.index.lease_seen(&host, Some(&lease));
                     }
-                    Some(PulseWork::Write(written, conditions)) => {
+                    Some(HeartbeatWork::Write(written, conditions)) => {
                         let mut written = *written;
                         let status = written.status.get_or_insert_default();
                         status.conditions = conditions;
@@ -75,10 +75,10 @@ impl Clock {
         }
     }
 
-    fn work(&self, host: &Name) -> Option<PulseWork> {
+    fn work(&self, host: &Name) -> Option<HeartbeatWork> {
         self.world
             .index
-            .pulse_work(host, &Time(Timestamp::UNIX_EPOCH))
+            .heartbeat_work(host, &Time(Timestamp::UNIX_EPOCH))
     }
 
     /// The Lease as the last beat left it.
@@ -223,8 +223,8 @@ fn an_api_server_that_does_not_answer_makes_nobody_offline() {
     for _ in 0..5 {
         clock.now += PERIOD;
         clock.world.index.tick(clock.now);
-        assert_eq!(clock.work(&at("h1")), Some(PulseWork::ReadLease));
-        clock.world.index.pulse_failed(&at("h1"), false);
+        assert_eq!(clock.work(&at("h1")), Some(HeartbeatWork::ReadLease));
+        clock.world.index.heartbeat_failed(&at("h1"), false);
         clock.obey();
         assert_eq!(clock.reachable("h1"), said("True", "HeartbeatSeen"));
     }
@@ -238,7 +238,7 @@ fn a_lease_that_is_gone_is_made_again() {
     clock.beat("h1");
     let meta = clock.lease(&at("h1")).metadata;
     clock.world.take_in(Change::Lease(Seen::Deleted(meta)));
-    let Some(PulseWork::MakeLease(lease)) = clock.work(&at("h1")) else {
+    let Some(HeartbeatWork::MakeLease(lease)) = clock.work(&at("h1")) else {
         panic!("nothing to make");
     };
     assert_eq!(lease.metadata.name.as_deref(), Some("h1"));

@@ -79,7 +79,7 @@ fn a_host_that_shares_its_engine_says_so_until_it_does_not() {
     world.index.take_dirty();
     tell(&mut world, "h3", engine("one", "m"));
     let dirty = world.index.take_dirty();
-    assert!(dirty.pulses.contains(&at("h1")));
+    assert!(dirty.heartbeats.contains(&at("h1")));
     assert!(dirty.hosts.contains(&at("h1")));
     let shared = Some((STALLED, "EngineShared".to_owned()));
     assert_eq!(stalled(&world), shared);
@@ -137,7 +137,7 @@ fn a_deletion_does_not_wait_for_a_host_that_shares_its_engine() {
     tell(&mut world, "h3", engine("one", "m"));
     world.settle();
     world.network(&deleted(&network("web", "a")));
-    world.index.set_fate("uid-web", Fate::Deleted);
+    world.index.set_fate("uid-web", Lifecycle::Deleted);
     world.settle();
     let absent = [("uid-web".to_owned(), Intent::Absent)];
     assert_eq!(

@@ -122,7 +122,7 @@ fn both_sides_of_a_contested_name_are_told() {
     // The name passes on when its owner is let go of.
     let web = deleted(&network("web", "a"));
     world.network(&web);
-    world.index.set_fate("uid-web", Fate::Deleted);
+    world.index.set_fate("uid-web", Lifecycle::Deleted);
     world.settle();
     assert_eq!(
         world.intents("h1"),

@@ -18,8 +18,8 @@ use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
 
 use super::discovery::{self, Served, Verb};
-use crate::bench::{FLEET, SOON};
-use crate::member::Member;
+use crate::test_cluster::{FLEET, SOON};
+use crate::test_host::TestHost;
 
 /// Requests at the same time.
 const AT_ONCE: usize = 16;
@@ -93,9 +93,9 @@ pub(crate) struct Prober<'a> {
 }
 
 impl<'a> Prober<'a> {
-    /// Takes the token that the agent of `member` uses.
-    pub(crate) fn new(plane: &'a ControlPlane, member: &Member, other: &str) -> Result<Self> {
-        let token = std::fs::read_to_string(member.state_dir().join("token"))?;
+    /// Takes the token that the agent of `host` uses.
+    pub(crate) fn new(plane: &'a ControlPlane, host: &TestHost, other: &str) -> Result<Self> {
+        let token = std::fs::read_to_string(host.state_dir().join("token"))?;
         let path = plane.kubeconfig_with_token(&token)?;
         let runtime = Builder::new_multi_thread()
             .worker_threads(1)
@@ -113,7 +113,7 @@ impl<'a> Prober<'a> {
             runtime,
             client,
             plane,
-            own: member.name().to_owned(),
+            own: host.name().to_owned(),
             other: other.to_owned(),
         })
     }

@@ -3,7 +3,7 @@
 use dockfleet_crds::{Entry, EntryStatus, FieldDiff, Reason};
 
 use super::Case;
-use crate::credentials::{Credentials, Keyring};
+use crate::credentials::{CredentialStore, Credentials};
 use crate::desired::Desired;
 use crate::diff;
 use crate::observed::Object;
@@ -21,14 +21,14 @@ pub(super) enum Given<'a> {
 }
 
 impl<'a> Given<'a> {
-    pub(super) fn of(entry: &Entry, desired: &'a Desired, keyring: &'a Keyring) -> Self {
+    pub(super) fn of(entry: &Entry, desired: &'a Desired, store: &'a CredentialStore) -> Self {
         let Desired::Volume(volume) = desired else {
             return Self::Nothing;
         };
         let Some(version) = volume.credentials.as_deref() else {
             return Self::Nothing;
         };
-        let found = keyring.get(&entry.uid, version);
+        let found = store.get(&entry.uid, version);
         found.map_or(Self::Missing(version), |c| Self::AtHand(version, c))
     }
 
@@ -47,7 +47,7 @@ impl Case<'_> {
             return None;
         };
         let mut message = "waits for its credentials, which are in the host's Secret".to_owned();
-        if let Some(trouble) = &self.world.around.keyring.trouble {
+        if let Some(trouble) = &self.world.around.store.trouble {
             message = format!("{message}: {trouble}");
         }
         Some(pending(self.entry, Reason::CredentialsMissing, message))

@@ -3,7 +3,7 @@
 use dockfleet_crds::policy::{AdoptionPolicy, ManagementPolicy};
 
 use super::*;
-use crate::credentials::{Credentials, Parcel};
+use crate::credentials::{CredentialEntry, Credentials};
 
 /// A share whose entry names version `v1` of its credentials.
 fn share(policy: Behaviour) -> Entry {
@@ -24,14 +24,14 @@ fn login(password: &str) -> Credentials {
     Credentials::take_out(&mut map(&[("type", "cifs"), ("o", &o)])).unwrap()
 }
 
-fn keyring(version: &str, password: &str) -> Keyring {
-    let mut keyring = Keyring::new();
-    let parcel = Parcel {
+fn store(version: &str, password: &str) -> CredentialStore {
+    let mut store = CredentialStore::new();
+    let parcel = CredentialEntry {
         version: version.to_owned(),
         credentials: login(password),
     };
-    keyring.insert("u1".to_owned(), parcel);
-    keyring
+    store.insert("u1".to_owned(), parcel);
+    store
 }
 
 /// The share on an engine, made with a password.
@@ -49,8 +49,8 @@ fn owned(entry: &Entry, seen: Option<&str>) -> Record {
     }
 }
 
-fn plan_with(scene: &Scene, keyring: &Keyring) -> Planned {
-    let around = Surroundings { keyring, ..AROUND };
+fn plan_with(scene: &Scene, store: &CredentialStore) -> Planned {
+    let around = PlanContext { store, ..AROUND };
     let mut all = plan(&scene.entries, &scene.observed(), &scene.records, &around);
     all.remove(0)
 }
@@ -59,7 +59,7 @@ fn plan_with(scene: &Scene, keyring: &Keyring) -> Planned {
 fn a_share_is_made_when_its_credentials_are_there_and_not_before() {
     let e = share(kept_policy());
     let scene = Scene::of(&e);
-    let mut unreachable = Keyring::new();
+    let mut unreachable = CredentialStore::new();
     unreachable.trouble = Some("no answer".to_owned());
     let message = "waits for its credentials, which are in the host's Secret";
     let waits = |message: &str| {
@@ -70,14 +70,14 @@ fn a_share_is_made_when_its_credentials_are_there_and_not_before() {
             message,
         ))
     };
-    assert_eq!(plan_with(&scene, &Keyring::new()), waits(message));
+    assert_eq!(plan_with(&scene, &CredentialStore::new()), waits(message));
     assert_eq!(
         plan_with(&scene, &unreachable),
         waits(&format!("{message}: no answer"))
     );
     // Older ones are others.
-    assert_eq!(plan_with(&scene, &keyring("v0", "old")), waits(message));
-    let planned = plan_with(&scene, &keyring("v1", "hunter2"));
+    assert_eq!(plan_with(&scene, &store("v0", "old")), waits(message));
+    let planned = plan_with(&scene, &store("v1", "hunter2"));
     assert!(matches!(planned.step, Step::Create { .. }), "{planned:?}");
     // The step has no password in it: it is added where the engine is called.
     let Step::Create { desired, .. } = &planned.step else {
@@ -96,7 +96,7 @@ fn what_was_seen_once_is_known_without_the_credentials() {
     let seen = Scene::of(&e)
         .with_volume(made_with(&e, "hunter2"))
         .holding(owned(&e, None));
-    let first = plan_with(&seen, &keyring("v1", "hunter2"));
+    let first = plan_with(&seen, &store("v1", "hunter2"));
     assert_eq!(first.status, ready(&e, "id1".to_owned()));
     assert_eq!(first.journal, put(owned(&e, Some("v1"))));
     // After a restart without an API server.
@@ -104,14 +104,14 @@ fn what_was_seen_once_is_known_without_the_credentials() {
         .with_volume(made_with(&e, "hunter2"))
         .holding(owned(&e, Some("v1")));
     assert_eq!(
-        plan_with(&later, &Keyring::new()),
+        plan_with(&later, &CredentialStore::new()),
         only_says(ready(&e, "id1".to_owned()))
     );
     for record in [owned(&e, None), owned(&e, Some("v0"))] {
         let unseen = Scene::of(&e)
             .with_volume(made_with(&e, "hunter2"))
             .holding(record);
-        let planned = plan_with(&unseen, &Keyring::new());
+        let planned = plan_with(&unseen, &CredentialStore::new());
         assert_eq!(
             planned.status.reason,
             Some(Reason::CredentialsMissing.into())
@@ -128,7 +128,7 @@ fn other_credentials_are_told_and_not_shown() {
     let scene = Scene::of(&e)
         .with_volume(made_with(&e, "hunter2"))
         .holding(owned(&e, Some("v0")));
-    let planned = plan_with(&scene, &keyring("v1", "hunter3"));
+    let planned = plan_with(&scene, &store("v1", "hunter3"));
     let message = "volume data has other credentials than its Secret, and keeps them: remove it \
                    once no container uses it (docker volume rm data), and it is made again; its \
                    data is on the server";
@@ -146,14 +146,14 @@ fn other_credentials_are_told_and_not_shown() {
     let same_version = Scene::of(&e)
         .with_volume(made_with(&e, "hunter2"))
         .holding(owned(&e, Some("v1")));
-    let planned = plan_with(&same_version, &keyring("v1", "hunter3"));
+    let planned = plan_with(&same_version, &store("v1", "hunter3"));
     assert_eq!(planned.journal, put(owned(&e, None)));
     // Removed by hand, it is made with the new ones: its data is elsewhere.
     let removed = Scene::of(&e).holding(owned(&e, Some("v0")));
-    let planned = plan_with(&removed, &keyring("v1", "hunter3"));
+    let planned = plan_with(&removed, &store("v1", "hunter3"));
     assert!(matches!(planned.step, Step::Create { .. }), "{planned:?}");
     assert_eq!(
-        plan_with(&removed, &Keyring::new()).status.reason,
+        plan_with(&removed, &CredentialStore::new()).status.reason,
         Some(Reason::CredentialsMissing.into())
     );
 }
@@ -170,20 +170,20 @@ fn a_share_that_is_not_ours_is_adopted_by_its_credentials_too() {
     };
     let e = share(policy(AdoptionPolicy::IfMatching));
     let same = Scene::of(&e).with_volume(theirs("hunter2"));
-    let reason = |scene: &Scene, keyring: &Keyring| plan_with(scene, keyring).status.reason;
-    assert_eq!(reason(&same, &keyring("v1", "hunter2")), None);
+    let reason = |scene: &Scene, store: &CredentialStore| plan_with(scene, store).status.reason;
+    assert_eq!(reason(&same, &store("v1", "hunter2")), None);
     assert_eq!(
-        reason(&same, &keyring("v1", "other")),
+        reason(&same, &store("v1", "other")),
         Some(Reason::Conflict.into())
     );
     assert_eq!(
-        reason(&same, &Keyring::new()),
+        reason(&same, &CredentialStore::new()),
         Some(Reason::CredentialsMissing.into())
     );
     let e = share(policy(AdoptionPolicy::Never));
     let scene = Scene::of(&e).with_volume(theirs("hunter2"));
     assert_eq!(
-        reason(&scene, &Keyring::new()),
+        reason(&scene, &CredentialStore::new()),
         Some(Reason::Conflict.into())
     );
 }
@@ -195,14 +195,11 @@ fn looking_on_compares_credentials_as_far_as_they_are_known() {
         ..Behaviour::default()
     });
     let scene = Scene::of(&e).with_volume(made_with(&e, "hunter2"));
-    let reason = |keyring: &Keyring| plan_with(&scene, keyring).status.reason;
-    assert_eq!(reason(&keyring("v1", "hunter2")), None);
+    let reason = |store: &CredentialStore| plan_with(&scene, store).status.reason;
+    assert_eq!(reason(&store("v1", "hunter2")), None);
+    assert_eq!(reason(&store("v1", "other")), Some(Reason::Drifted.into()));
     assert_eq!(
-        reason(&keyring("v1", "other")),
-        Some(Reason::Drifted.into())
-    );
-    assert_eq!(
-        reason(&Keyring::new()),
+        reason(&CredentialStore::new()),
         Some(Reason::CredentialsMissing.into())
     );
 }
@@ -213,6 +210,6 @@ fn a_tombstone_needs_no_credentials() {
     let scene = Scene::of(&e)
         .with_volume(made_with(&share(kept_policy()), "hunter2"))
         .holding(owned(&share(kept_policy()), Some("v1")));
-    let planned = plan_with(&scene, &Keyring::new());
+    let planned = plan_with(&scene, &CredentialStore::new());
     assert!(matches!(planned.step, Step::Remove { .. }), "{planned:?}");
 }

@@ -125,7 +125,7 @@ fn a_volume_gets_an_identity_that_a_repeat_keeps() {
         }
     );
     let scene = Scene::of(&e).holding(intent.clone());
-    let other = Surroundings {
+    let other = PlanContext {
         nonce: "another",
         ..AROUND
     };

@@ -11,7 +11,7 @@ use std::time::Duration;
 use dockfleet_crds::condition::{self, Truth, Verdict};
 use dockfleet_crds::policy::HostRemovalPolicy;
 use dockfleet_crds::{DockerHost, Entry, Intent};
-use dockfleet_planner::assignment::Fate;
+use dockfleet_planner::assignment::Lifecycle;
 use dockfleet_planner::brake;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::Resource as _;
@@ -39,7 +39,7 @@ pub(super) struct Leave {
     /// When its deletion was first seen.
     since: Option<Instant>,
     /// What its deletion means for it, once that is known.
-    fate: Option<Fate>,
+    lifecycle: Option<Lifecycle>,
     /// It has waited for others.
     settled: bool,
 }
@@ -56,7 +56,7 @@ impl HostState {
     pub(super) fn is_leaving(&self) -> bool {
         self.in_fleet
             && self.shared.is_none()
-            && self.leave.fate != Some(Fate::SweptAway)
+            && self.leave.lifecycle != Some(Lifecycle::Cascaded)
             && self.host.as_ref().is_some_and(|h| {
                 is_deleting(h)
                     && has_finalizer(&h.metadata)
@@ -71,7 +71,7 @@ impl HostState {
 
     /// Whether the host is leaving because somebody deleted it.
     pub(super) fn leaves_for_good(&self) -> bool {
-        self.is_leaving() && self.leave.fate == Some(Fate::Deleted)
+        self.is_leaving() && self.leave.lifecycle == Some(Lifecycle::Deleted)
     }
 
     /// Returns the call that comes before everything else about the host: it goes and nothing on it
@@ -82,7 +82,7 @@ impl HostState {
             return None;
         }
         if self.is_leaving() {
-            let undecided = self.leave.fate.is_none();
+            let undecided = self.leave.lifecycle.is_none();
             return undecided.then(|| HostCall::DecideFate(Box::new(host.clone())));
         }
         let stays = self.in_fleet && !is_deleting(host);
@@ -105,7 +105,7 @@ impl HostState {
 
     fn removal(&self, host: &DockerHost, clean: bool) -> HostCall {
         // With a namespace its assignments go without anybody's doing, and it may be back.
-        let goes = is_deleting(host) && self.leave.fate != Some(Fate::SweptAway);
+        let goes = is_deleting(host) && self.leave.lifecycle != Some(Lifecycle::Cascaded);
         let assignment = self.assignment.as_ref().filter(|_| goes);
         HostCall::RemoveFinalizer {
             host: Box::new(host.clone()),
@@ -158,7 +158,7 @@ impl Index {
     }
 
     /// Notes what the deletion of a host means for it.
-    pub(crate) fn set_host_fate(&mut self, name: &Name, uid: Option<&str>, fate: Fate) {
+    pub(crate) fn set_host_fate(&mut self, name: &Name, uid: Option<&str>, lifecycle: Lifecycle) {
         let Some(state) = self.hosts.get_mut(name) else {
             return;
         };
@@ -166,7 +166,7 @@ impl Index {
         if host.is_none_or(|h| h.metadata.uid.as_deref() != uid) {
             return;
         }
-        state.leave.fate = Some(fate);
+        state.leave.lifecycle = Some(lifecycle);
         // The brake counts what is lost from now on, or is not lost after all.
         self.reselect(name);
         self.dirty.hosts.insert(name.clone());
@@ -183,8 +183,8 @@ impl Index {
             if name.namespace != namespace {
                 break;
             }
-            if state.leave.fate == Some(Fate::Deleted) {
-                state.leave.fate = None;
+            if state.leave.lifecycle == Some(Lifecycle::Deleted) {
+                state.leave.lifecycle = None;
                 self.dirty.hosts.insert(name.clone());
             }
         }

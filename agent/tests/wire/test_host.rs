@@ -7,22 +7,22 @@ use dockfleet_agent::pass::{self, PassReport};
 use dockfleet_crds::assignment::Kind;
 use dockfleet_crds::policy::DeletionPolicy;
 use dockfleet_crds::{Entry, EntryState, EntryStatus, Reason};
-use dockfleet_planner::credentials::Keyring;
+use dockfleet_planner::credentials::CredentialStore;
 use dockfleet_planner::desired::{Behaviour, DesiredNetwork, DesiredVolume, Tombstone, payload};
 use dockfleet_planner::render;
 use serde::Serialize;
 
 use crate::fake::Fake;
 
-pub(crate) struct Bench {
+pub(crate) struct TestHost {
     pub(crate) fake: Fake,
     pub(crate) engine: Engine,
     pub(crate) journal: Journal,
     pub(crate) folder: tempfile::TempDir,
-    pub(crate) keyring: Keyring,
+    pub(crate) store: CredentialStore,
 }
 
-impl Bench {
+impl TestHost {
     /// Starts with an empty engine of the newest kind.
     pub(crate) async fn new() -> Self {
         Self::with("1.52").await
@@ -40,7 +40,7 @@ impl Bench {
             engine,
             journal,
             folder,
-            keyring: Keyring::new(),
+            store: CredentialStore::new(),
         }
     }
 
@@ -50,7 +50,7 @@ impl Bench {
             &self.engine,
             &mut self.journal,
             entries,
-            &self.keyring,
+            &self.store,
             &effects,
             &mut |_| {},
         )

@@ -4,13 +4,13 @@
 use dockfleet_crds::assignment::HostAssignmentSpec;
 use kube::api::ObjectMeta;
 
-use super::Told;
+use super::AssignmentEvent;
 use crate::journal::Snapshot;
 use crate::pass::sentence;
 
 /// What was last heard.
 #[derive(Debug, Default)]
-pub(super) struct Hearing {
+pub(super) struct AssignmentTracker {
     /// A new assignment that is not durable yet.
     pub(super) pending: Option<Snapshot>,
     /// Another cluster speaks: why it is not obeyed.
@@ -21,9 +21,9 @@ pub(super) struct Hearing {
     absent: bool,
 }
 
-impl Hearing {
+impl AssignmentTracker {
     /// Takes in what the watch says, and returns whether there is a new assignment.
-    pub(super) fn hear(&mut self, told: Told, known: Option<&Snapshot>) -> bool {
+    pub(super) fn track(&mut self, told: AssignmentEvent, known: Option<&Snapshot>) -> bool {
         let object = match told {
             Ok(object) => object,
             Err(err) => {
@@ -145,7 +145,7 @@ fn judge(told: &Snapshot, known: Option<&Snapshot>) -> Judgement {
 mod tests {
     use dockfleet_crds::Entry;
 
-    use super::{Hearing, Judgement, judge};
+    use super::{AssignmentTracker, Judgement, judge};
     use crate::journal::Snapshot;
 
     fn snapshot(hub: &str, uid: &str, generation: i64) -> Snapshot {
@@ -166,12 +166,12 @@ mod tests {
                 {"uid": "u2", "kind": "DockerNetwork", "namespace": "n", "name": "w", "revision": "r", "spec": {}},
             ]},
         });
-        let mut hearing = Hearing::default();
+        let mut tracker = AssignmentTracker::default();
         let told = |object: &serde_json::Value| Ok(serde_json::from_value(object.clone()).ok());
-        assert!(hearing.hear(told(&object), None));
-        let known = hearing.pending.take();
+        assert!(tracker.track(told(&object), None));
+        let known = tracker.pending.take();
         assert!(known.is_some());
-        assert!(!hearing.hear(told(&object), known.as_ref()));
+        assert!(!tracker.track(told(&object), known.as_ref()));
     }
 
     #[test]

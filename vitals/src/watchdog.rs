@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 /// Says since when a loop has been at one step of its work. A loop that waits for something to do is
 /// well however long it waits; one that has been at the same step for too long is stuck.
 #[derive(Debug)]
-pub struct Pulse {
+pub struct Watchdog {
     begin: Instant,
     /// Milliseconds after `begin` at which the present step began; [`WAITS`] between steps.
     since: AtomicU64,
@@ -14,8 +14,8 @@ pub struct Pulse {
 
 const WAITS: u64 = u64::MAX;
 
-impl Pulse {
-    /// Makes the pulse of a loop that waits.
+impl Watchdog {
+    /// Makes the watchdog of a loop that waits.
     pub fn new() -> Self {
         Self {
             begin: Instant::now(),
@@ -24,18 +24,18 @@ impl Pulse {
     }
 
     /// Says that a step begins.
-    pub fn works(&self) {
+    pub fn busy(&self) {
         let since = u64::try_from(self.begin.elapsed().as_millis()).unwrap_or(WAITS - 1);
         self.since.store(since, Ordering::Relaxed);
     }
 
     /// Says that there is nothing to do.
-    pub fn waits(&self) {
+    pub fn idle(&self) {
         self.since.store(WAITS, Ordering::Relaxed);
     }
 
     /// Returns how long the present step takes already, at a given moment.
-    pub fn at_it(&self, now: Instant) -> Duration {
+    pub fn busy_for(&self, now: Instant) -> Duration {
         match self.since.load(Ordering::Relaxed) {
             WAITS => Duration::ZERO,
             since => now
@@ -46,18 +46,18 @@ impl Pulse {
 
     /// Whether the present step takes no longer than it may.
     pub fn verdict(&self, most: Duration) -> crate::Verdict {
-        let at_it = self.at_it(Instant::now());
-        if at_it <= most {
+        let busy_for = self.busy_for(Instant::now());
+        if busy_for <= most {
             return Ok(());
         }
         Err(format!(
             "the main loop has been at one step for {} s",
-            at_it.as_secs()
+            busy_for.as_secs()
         ))
     }
 }
 
-impl Default for Pulse {
+impl Default for Watchdog {
     fn default() -> Self {
         Self::new()
     }
@@ -71,22 +71,22 @@ mod tests {
 
     #[test]
     fn a_loop_that_waits_is_well_for_ever() {
-        let pulse = Pulse::new();
-        assert_eq!(pulse.at_it(Instant::now() + MINUTE), Duration::ZERO);
-        pulse.works();
-        pulse.waits();
-        assert_eq!(pulse.at_it(Instant::now() + MINUTE), Duration::ZERO);
-        assert_eq!(pulse.verdict(MINUTE), Ok(()));
+        let watchdog = Watchdog::new();
+        assert_eq!(watchdog.busy_for(Instant::now() + MINUTE), Duration::ZERO);
+        watchdog.busy();
+        watchdog.idle();
+        assert_eq!(watchdog.busy_for(Instant::now() + MINUTE), Duration::ZERO);
+        assert_eq!(watchdog.verdict(MINUTE), Ok(()));
     }
 
     #[test]
     fn a_step_that_does_not_end_is_told_with_its_time() {
-        let pulse = Pulse::new();
-        pulse.works();
+        let watchdog = Watchdog::new();
+        watchdog.busy();
         let later = Instant::now() + MINUTE;
-        assert!(pulse.at_it(later) > Duration::from_secs(59));
-        let since = pulse.begin.checked_sub(MINUTE).unwrap();
-        let stuck = Pulse {
+        assert!(watchdog.busy_for(later) > Duration::from_secs(59));
+        let since = watchdog.begin.checked_sub(MINUTE).unwrap();
+        let stuck = Watchdog {
             begin: since,
             since: AtomicU64::new(0),
         };
@@ -96,12 +96,12 @@ mod tests {
 
     #[test]
     fn a_new_step_begins_anew() {
-        let pulse = Pulse {
+        let watchdog = Watchdog {
             begin: Instant::now().checked_sub(MINUTE).unwrap(),
             since: AtomicU64::new(0),
         };
-        assert!(pulse.at_it(Instant::now()) >= MINUTE);
-        pulse.works();
-        assert!(pulse.at_it(Instant::now()) < MINUTE);
+        assert!(watchdog.busy_for(Instant::now()) >= MINUTE);
+        watchdog.busy();
+        assert!(watchdog.busy_for(Instant::now()) < MINUTE);
     }
 }

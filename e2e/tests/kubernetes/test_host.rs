@@ -10,11 +10,11 @@ use dockfleet_e2e::{
 };
 use serde_json::Value;
 
-use crate::bench::{FLEET, SOON};
+use crate::test_cluster::{FLEET, SOON};
 
 /// A host with its engine and agent. The agent runs in the host's network, so that a cut takes the
 /// API server from it and not the engine.
-pub(crate) struct Member {
+pub(crate) struct TestHost {
     // The order of the fields is the order in which they go.
     agent: RefCell<Option<Process>>,
     pub(crate) engine: Engine,
@@ -26,7 +26,7 @@ pub(crate) struct Member {
     env: RefCell<BTreeMap<String, String>>,
 }
 
-impl Member {
+impl TestHost {
     /// Starts the engine; the agent is a matter of its own. The name may have a namespace before a
     /// slash.
     pub(crate) fn new(

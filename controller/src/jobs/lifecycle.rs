@@ -5,7 +5,7 @@
 //! not of a cache, which may not know yet that the namespace goes.
 
 use dockfleet_crds::{DockerHost, DockerNetwork, DockerVolume};
-use dockfleet_planner::assignment::Fate;
+use dockfleet_planner::assignment::Lifecycle;
 use dockfleet_planner::resource::Resource;
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
@@ -17,7 +17,10 @@ use crate::notice::Notice;
 use crate::parent::Parent;
 
 /// Asks what a resource's deletion means for its hosts. That an answer is missing means nothing.
-pub(super) async fn decide(ctx: &Context, parent: &Parent) -> Result<(Fate, Notice), CallError> {
+pub(super) async fn decide(
+    ctx: &Context,
+    parent: &Parent,
+) -> Result<(Lifecycle, Notice), CallError> {
     let resource = parent.resource();
     let crd = match resource {
         Resource::Network(_) => DockerNetwork::crd_name(),
@@ -26,25 +29,25 @@ pub(super) async fn decide(ctx: &Context, parent: &Parent) -> Result<(Fate, Noti
     let (namespace, kind) = (resource.namespace(), resource.kind().as_str());
     if let Some(why) = swept_away(ctx, namespace, crd, kind).await? {
         let note = format!("{why}: nothing is removed on any host");
-        return Ok((Fate::SweptAway, Notice::normal("Retained", note)));
+        return Ok((Lifecycle::Cascaded, Notice::normal("Retained", note)));
     }
     let note = "hosts are told to let go of it by its deletionPolicy";
-    Ok((Fate::Deleted, Notice::normal("Deleting", note)))
+    Ok((Lifecycle::Deleted, Notice::normal("Deleting", note)))
 }
 
 /// Asks what the deletion of a host that is to be cleaned means for it.
 pub(super) async fn decide_host(
     ctx: &Context,
     host: &DockerHost,
-) -> Result<(Fate, Notice), CallError> {
+) -> Result<(Lifecycle, Notice), CallError> {
     let namespace = host.metadata.namespace.as_deref().unwrap_or_default();
     let (crd, kind) = (DockerHost::crd_name(), "DockerHost");
     if let Some(why) = swept_away(ctx, namespace, crd, kind).await? {
         let note = format!("{why}: nothing is removed on the host");
-        return Ok((Fate::SweptAway, Notice::normal("Retained", note)));
+        return Ok((Lifecycle::Cascaded, Notice::normal("Retained", note)));
     }
     let note = "the host is told to let go of what it has, each by its deletionPolicy";
-    Ok((Fate::Deleted, Notice::normal("Cleaning", note)))
+    Ok((Lifecycle::Deleted, Notice::normal("Cleaning", note)))
 }
 
 /// Returns what takes an object of a kind with it, if anything does.

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use dockfleet_crds::labels;
-use dockfleet_planner::assignment::Fate;
+use dockfleet_planner::assignment::Lifecycle;
 use dockfleet_planner::observed::Observed;
 
 use super::{Files, Target};
@@ -17,7 +17,7 @@ pub(super) fn hints(
     known: &BTreeSet<String>,
     observed: &Observed,
 ) -> Vec<String> {
-    let resources = files.resources(Fate::Live);
+    let resources = files.resources(Lifecycle::Live);
     let unknown = resources.iter().filter(|(r, _)| !known.contains(r.uid()));
     let mut hints = Vec::new();
     for (resource, _) in unknown {

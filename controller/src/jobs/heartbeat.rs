@@ -11,33 +11,33 @@ use tracing::{info, warn};
 
 use super::{Context, Done, Learned, apply, in_time};
 use crate::error::CallError;
-use crate::index::PulseWork;
+use crate::index::HeartbeatWork;
 use crate::lanes::Key;
 use crate::notice::Notice;
 use crate::object::Name;
 
 /// Does what is to be done about a host's Lease.
-pub(crate) async fn work_on_pulse(ctx: Context, host: Name, work: PulseWork) -> Done {
+pub(crate) async fn work_on_heartbeat(ctx: Context, host: Name, work: HeartbeatWork) -> Done {
     let (learned, failed) = match call(&ctx, &host, work).await {
         Ok(learned) => (vec![learned], None),
         Err(err) => (Vec::new(), Some(err)),
     };
     Done {
-        key: Key::Pulse(host),
+        key: Key::Heartbeat(host),
         learned,
         failed,
     }
 }
 
-async fn call(ctx: &Context, host: &Name, work: PulseWork) -> Result<Learned, CallError> {
+async fn call(ctx: &Context, host: &Name, work: HeartbeatWork) -> Result<Learned, CallError> {
     let leases: Api<Lease> = Api::namespaced(ctx.client.clone(), &host.namespace);
     let lease = match work {
-        PulseWork::MakeLease(lease) => {
+        HeartbeatWork::MakeLease(lease) => {
             let made = in_time(leases.create(&PostParams::default(), &lease)).await?;
             Some(made)
         }
-        PulseWork::ReadLease => in_time(leases.get_opt(&host.name)).await?,
-        PulseWork::Write(before, conditions) => {
+        HeartbeatWork::ReadLease => in_time(leases.get_opt(&host.name)).await?,
+        HeartbeatWork::Write(before, conditions) => {
             let host = write(ctx, host, *before, &conditions).await?;
             return Ok(Learned::Host(Box::new(host)));
         }

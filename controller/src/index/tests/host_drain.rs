@@ -5,8 +5,8 @@ use dockfleet_crds::policy::{DeletionPolicy, HostRemovalPolicy};
 use k8s_openapi::api::coordination::v1::Lease;
 
 use super::*;
-use crate::index::PulseWork;
-use crate::index::leaving::SETTLE;
+use crate::index::HeartbeatWork;
+use crate::index::host_drain::SETTLE;
 use crate::object::Source;
 
 /// A fleet in which a host is cleaned before it goes.
@@ -76,8 +76,8 @@ impl Fleet {
         self.world
             .take_in(Change::Lease(Seen::Applied(Box::new(lease))));
         let now = Time(Timestamp::UNIX_EPOCH);
-        let work = self.world.index.pulse_work(&name, &now)?;
-        let PulseWork::Write(_, conditions) = work else {
+        let work = self.world.index.heartbeat_work(&name, &now)?;
+        let HeartbeatWork::Write(_, conditions) = work else {
             panic!("{work:?}");
         };
         let found = conditions.into_iter().find(|c| c.type_ == CLEAN)?;
@@ -179,7 +179,7 @@ fn a_host_that_goes_with_its_namespace_keeps_what_it_has() {
     let mut fleet = Fleet::of(2);
     fleet.world.network(&everywhere("web"));
     fleet.world.settle();
-    fleet.world.host_fate = Fate::SweptAway;
+    fleet.world.host_fate = Lifecycle::Cascaded;
     let present = [("uid-web".to_owned(), Intent::Present)];
     for host in ["h1", "h2"] {
         fleet.delete(host);
@@ -199,7 +199,7 @@ fn a_namespace_that_goes_later_ends_the_wait() {
     fleet.delete("h1");
     fleet.wait();
     assert_eq!(fleet.finalizers("h1"), [CLEAN_FINALIZER]);
-    fleet.world.host_fate = Fate::SweptAway;
+    fleet.world.host_fate = Lifecycle::Cascaded;
     let going = PartialObjectMeta::<Namespace> {
         metadata: ObjectMeta {
             name: Some(FLEET.to_owned()),
@@ -253,7 +253,7 @@ fn a_resource_that_is_deleted_meanwhile_waits_to_be_told_to_the_host() {
     fleet.world.settle();
     fleet.delete("h1");
     fleet.world.network(&deleted(&web));
-    fleet.world.index.set_fate("uid-web", Fate::Deleted);
+    fleet.world.index.set_fate("uid-web", Lifecycle::Deleted);
     let steps = fleet.world.work("uid-web").unwrap().steps;
     assert!(!steps.contains(&Step::RemoveFinalizer), "{steps:?}");
     fleet.world.settle();
@@ -359,7 +359,7 @@ fn a_controller_that_starts_asks_again_what_a_deletion_means() {
         fleet.world.assignment("h1"),
     );
     let mut anew = World::of(0);
-    anew.host_fate = Fate::SweptAway;
+    anew.host_fate = Lifecycle::Cascaded;
     anew.index.apply_host(host, &Source::Watched);
     anew.index.apply_assignment(assignment, &Source::Watched);
     anew.network(&everywhere("web"));

@@ -15,7 +15,7 @@ use serde_json::Value;
 
 /// An assignment, or why it cannot be read.
 #[derive(Clone, Debug)]
-pub(super) struct ToldAssignment {
+pub(super) struct WatchedAssignment {
     /// Which object of which version this is, and nothing else.
     pub(super) metadata: ObjectMeta,
     pub(super) spec: Result<HostAssignmentSpec, String>,
@@ -33,13 +33,13 @@ struct Spec {
     hub: String,
     host_generation: Option<i64>,
     paused: bool,
-    entries: Vec<ToldEntry>,
+    entries: Vec<WatchedEntry>,
 }
 
 /// An entry, or why it cannot be read: a newer controller may write what this agent does not know.
-struct ToldEntry(Result<Entry, String>);
+struct WatchedEntry(Result<Entry, String>);
 
-impl<'de> Deserialize<'de> for ToldEntry {
+impl<'de> Deserialize<'de> for WatchedEntry {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         // A value of any form is large, so there is one at a time.
         let value = Value::deserialize(deserializer)?;
@@ -59,7 +59,7 @@ struct Metadata {
     generation: Option<i64>,
 }
 
-impl<'de> Deserialize<'de> for ToldAssignment {
+impl<'de> Deserialize<'de> for WatchedAssignment {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let Object { metadata, spec } = Object::deserialize(deserializer)?;
         let entries = spec.entries.into_iter().map(|entry| entry.0);
@@ -83,7 +83,7 @@ impl<'de> Deserialize<'de> for ToldAssignment {
     }
 }
 
-impl Resource for ToldAssignment {
+impl Resource for WatchedAssignment {
     type DynamicType = <HostAssignment as Resource>::DynamicType;
     type Scope = <HostAssignment as Resource>::Scope;
 
@@ -117,7 +117,7 @@ mod tests {
     use kube::api::{ObjectList, WatchEvent};
     use kube::{Resource as _, ResourceExt as _};
 
-    use super::ToldAssignment;
+    use super::WatchedAssignment;
 
     const SOUND: &str = r#"{"apiVersion": "dockfleet.io/v1alpha1", "kind": "HostAssignment",
         "metadata": {"name": "h1", "uid": "u", "resourceVersion": "7", "generation": 3,
@@ -135,7 +135,7 @@ mod tests {
     fn an_event_is_read_as_far_as_it_matters() {
         let event = format!(r#"{{"type": "MODIFIED", "object": {SOUND}}}"#);
         let Ok(WatchEvent::Modified(told)) =
-            serde_json::from_str::<WatchEvent<ToldAssignment>>(&event)
+            serde_json::from_str::<WatchEvent<WatchedAssignment>>(&event)
         else {
             panic!("not as it was sent");
         };
@@ -146,7 +146,7 @@ mod tests {
 
     #[test]
     fn i15_an_entry_of_a_newer_version_is_read_as_far_as_it_is_known() {
-        let told: ToldAssignment = serde_json::from_str(NEWER).unwrap();
+        let told: WatchedAssignment = serde_json::from_str(NEWER).unwrap();
         let entries = told.spec.unwrap().entries;
         let read: Vec<_> = entries
             .iter()
@@ -161,7 +161,7 @@ mod tests {
         let list = format!(
             r#"{{"apiVersion": "v1", "kind": "List", "metadata": {{}}, "items": [{BROKEN}]}}"#
         );
-        let list: ObjectList<ToldAssignment> = serde_json::from_str(&list).unwrap();
+        let list: ObjectList<WatchedAssignment> = serde_json::from_str(&list).unwrap();
         let told = list.items.into_iter().next().unwrap();
         assert_eq!(told.resource_version().as_deref(), Some("8"));
         assert!(told.spec.unwrap_err().contains("uid"));

@@ -17,11 +17,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::result::Row;
 
-const FILE: &str = "said.json";
+const FILE: &str = "messages.json";
 
 /// What was last said, by the UID of the resource.
 #[derive(Debug, Default)]
-pub(super) struct Said {
+pub(super) struct LastMessages {
     all: BTreeMap<String, Saying>,
     /// As it is in the file.
     written: BTreeMap<String, Saying>,
@@ -36,7 +36,7 @@ struct Saying {
     row: Row,
 }
 
-impl Said {
+impl LastMessages {
     /// Reads what was said. What cannot be read was not said.
     pub(super) fn read(folder: &Path) -> Self {
         let text = fs::read(folder.join(FILE)).unwrap_or_default();

@@ -19,11 +19,11 @@ const WAITING: usize = 1024;
 
 /// The way to the task that publishes events.
 #[derive(Clone, Debug)]
-pub(crate) struct Teller {
+pub(crate) struct EventPublisher {
     sender: mpsc::Sender<(ObjectReference, Notice)>,
 }
 
-impl Teller {
+impl EventPublisher {
     /// Starts the task; it ends when every teller is gone and everything is published.
     pub(crate) fn start(client: Client) -> (Self, JoinHandle<()>) {
         let reporter = Reporter {

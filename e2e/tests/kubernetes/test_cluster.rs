@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, anyhow, ensure};
 use dockfleet_e2e::{ControlPlane, Dockfleet, Fleet, Generation, Process, eventually};
 use serde_json::Value;
 
-use crate::member::Member;
+use crate::test_host::TestHost;
 
 /// The namespace of the hosts.
 pub(crate) const FLEET: &str = "dockfleet-hosts";
@@ -23,34 +23,30 @@ pub(crate) const SOON: Duration = Duration::from_secs(90);
 pub(crate) type Wanted<'a> = (&'a str, Generation, &'a str);
 
 /// A fleet with a control plane, the controller and an agent on every host.
-pub(crate) struct Bench {
+pub(crate) struct TestCluster {
     // The order of the fields is the order in which they go.
-    pub(crate) members: Vec<Member>,
+    pub(crate) hosts: Vec<TestHost>,
     controller: RefCell<Option<Process>>,
     controller_env: RefCell<BTreeMap<String, String>>,
     pub(crate) plane: ControlPlane,
     pub(crate) dockfleet: Dockfleet,
 }
 
-impl Bench {
+impl TestCluster {
     /// Starts everything and waits until every host is ready. The controller has the rights of the
     /// chart, and each agent those of its own host.
     pub(crate) fn start(hosts: &[Wanted<'_>]) -> Result<Self> {
-        let bench = Self::prepare(hosts)?;
-        bench.start_controller()?;
-        for member in &bench.members {
-            let joined = member.join(&bench.plane);
-            joined.with_context(|| bench.report())?;
-            member.start_agent()?;
+        let cluster = Self::prepare(hosts)?;
+        cluster.start_controller()?;
+        for host in &cluster.hosts {
+            let joined = host.join(&cluster.plane);
+            joined.with_context(|| cluster.report())?;
+            host.start_agent()?;
         }
-        for member in &bench.members {
-            bench.ready(&format!(
-                "dhost/{} -n {}",
-                member.name(),
-                member.namespace()
-            ))?;
+        for host in &cluster.hosts {
+            cluster.ready(&format!("dhost/{} -n {}", host.name(), host.namespace()))?;
         }
-        Ok(bench)
+        Ok(cluster)
     }
 
     /// Starts engines and the control plane with CRDs and hosts in it, without controller and
@@ -60,42 +56,42 @@ impl Bench {
     }
 
     /// Does the same with a program that was prepared before.
-    pub(crate) fn prepare_with(dockfleet: Dockfleet, hosts: &[Wanted<'_>]) -> Result<Self> {
+    pub(crate) fn prepare_with(dockfleet: Dockfleet, wanted: &[Wanted<'_>]) -> Result<Self> {
         let fleet = Fleet::new()?;
-        let (plane, members) = thread::scope(|scope| {
+        let (plane, hosts) = thread::scope(|scope| {
             let plane = scope.spawn(|| ControlPlane::start(&fleet));
-            let members = hosts
+            let hosts = wanted
                 .iter()
-                .map(|(name, generation, _)| Member::new(&fleet, name, *generation, &dockfleet))
+                .map(|(name, generation, _)| TestHost::new(&fleet, name, *generation, &dockfleet))
                 .collect::<Result<Vec<_>>>();
             let plane = plane.join().map_err(|_| anyhow!("a thread panicked"))?;
-            anyhow::Ok((plane?, members?))
+            anyhow::Ok((plane?, hosts?))
         })?;
         let kubeconfig = plane.kubeconfig_for_hosts()?;
-        for member in &members {
-            member.use_kubeconfig(&kubeconfig);
+        for host in &hosts {
+            host.use_kubeconfig(&kubeconfig);
         }
-        let bench = Self {
-            members,
+        let cluster = Self {
+            hosts,
             controller: RefCell::default(),
             controller_env: RefCell::default(),
             plane,
             dockfleet,
         };
-        install_crds(&bench.plane, &bench.dockfleet)?;
-        bench.plane.grant_rights(FLEET)?;
-        for member in bench.members.iter().filter(|m| m.namespace() != FLEET) {
-            bench.plane.grant_rights(member.namespace())?;
+        install_crds(&cluster.plane, &cluster.dockfleet)?;
+        cluster.plane.grant_rights(FLEET)?;
+        for host in cluster.hosts.iter().filter(|m| m.namespace() != FLEET) {
+            cluster.plane.grant_rights(host.namespace())?;
         }
-        for (name, _, labels) in hosts {
-            bench.apply(&host(name, labels, "All"))?;
+        for (name, _, labels) in wanted {
+            cluster.apply(&host(name, labels, "All"))?;
         }
-        Ok(bench)
+        Ok(cluster)
     }
 
     /// Gives the hosts in the order in which they were asked for.
-    pub(crate) fn hosts<const N: usize>(&self) -> Result<[&Member; N]> {
-        let all: Vec<&Member> = self.members.iter().collect();
+    pub(crate) fn hosts<const N: usize>(&self) -> Result<[&TestHost; N]> {
+        let all: Vec<&TestHost> = self.hosts.iter().collect();
         all.try_into()
             .map_err(|all: Vec<_>| anyhow!("there are {} hosts", all.len()))
     }
@@ -123,8 +119,8 @@ impl Bench {
         let mut env = self.controller_env.borrow_mut();
         env.insert("DOCKFLEET_OFFLINE_AFTER".to_owned(), "15s".to_owned());
         env.insert("DOCKFLEET_HEARTBEAT_INTERVAL".to_owned(), "2s".to_owned());
-        for member in &self.members {
-            member.set_env("DOCKFLEET_HEARTBEAT_INTERVAL", "2s");
+        for host in &self.hosts {
+            host.set_env("DOCKFLEET_HEARTBEAT_INTERVAL", "2s");
         }
     }
 
@@ -188,7 +184,7 @@ impl Bench {
 
     /// Waits until the entry of `what` in the assignment of `host` has this reason, and gives what
     /// the agent says of it.
-    pub(crate) fn entry_with(&self, host: &Member, uid: &str, reason: &str) -> Result<Value> {
+    pub(crate) fn entry_with(&self, host: &TestHost, uid: &str, reason: &str) -> Result<Value> {
         let path = format!("{{.status.entries[?(@.uid==\"{uid}\")].reason}}={reason}");
         self.until(&format!("hassign/{} -n {FLEET}", host.name()), &path)?;
         let assignment = self.assignment(host)?;
@@ -198,7 +194,7 @@ impl Bench {
     }
 
     /// Waits until the assignment of `host` speaks of the resources of these names and no others.
-    pub(crate) fn assigned(&self, host: &Member, names: &[&str]) -> Result<()> {
+    pub(crate) fn assigned(&self, host: &TestHost, names: &[&str]) -> Result<()> {
         let what = format!("the assignment of {}", host.name());
         let waited = eventually(&what, SOON, || {
             let assignment = self.assignment(host).map_err(|e| e.to_string())?;
@@ -217,12 +213,12 @@ impl Bench {
     }
 
     /// Gives the assignment of a host.
-    pub(crate) fn assignment(&self, host: &Member) -> Result<Value> {
+    pub(crate) fn assignment(&self, host: &TestHost) -> Result<Value> {
         self.get(&format!("hassign/{} -n {}", host.name(), host.namespace()))
     }
 
     /// Waits until the agent of `host` has seen the present spec of its assignment.
-    pub(crate) fn assignment_seen(&self, host: &Member) -> Result<()> {
+    pub(crate) fn assignment_seen(&self, host: &TestHost) -> Result<()> {
         let generation = self.assignment(host)?["metadata"]["generation"].clone();
         self.until(
             &format!("hassign/{} -n {FLEET}", host.name()),
@@ -246,8 +242,8 @@ impl Bench {
     /// Gives what is on all engines, by host, kind and name.
     pub(crate) fn objects(&self) -> Result<BTreeMap<String, String>> {
         let mut all = BTreeMap::new();
-        for member in &self.members {
-            all.extend(member.objects()?);
+        for host in &self.hosts {
+            all.extend(host.objects()?);
         }
         Ok(all)
     }
@@ -259,11 +255,11 @@ impl Bench {
         let what = format!("dnet/{name}");
         self.until(
             &what,
-            &format!("{{.status.hosts.ready}}={}", self.members.len()),
+            &format!("{{.status.hosts.ready}}={}", self.hosts.len()),
         )?;
         self.ready(&what)?;
-        for member in &self.members {
-            member.network_id(name)?;
+        for host in &self.hosts {
+            host.network_id(name)?;
         }
         Ok(())
     }
@@ -282,14 +278,14 @@ impl Bench {
         let controller = self.controller.borrow();
         let log = controller.as_ref().map(Process::log).unwrap_or_default();
         let _ = writeln!(text, "== controller\n{log}");
-        for member in &self.members {
-            let _ = writeln!(text, "== agent {}\n{}", member.name(), member.agent_log());
+        for host in &self.hosts {
+            let _ = writeln!(text, "== agent {}\n{}", host.name(), host.agent_log());
         }
         text
     }
 }
 
-impl Drop for Bench {
+impl Drop for TestCluster {
     #[expect(clippy::print_stderr, reason = "it explains a failed assertion")]
     fn drop(&mut self) {
         if thread::panicking() {
@@ -358,7 +354,7 @@ pub(crate) fn condition(object: &Value, type_: &str) -> Value {
 }
 
 /// Waits until the agent of `host` has logged a line with this text.
-pub(crate) fn log_says(host: &Member, text: &str) -> Result<()> {
+pub(crate) fn log_says(host: &TestHost, text: &str) -> Result<()> {
     eventually(&format!("a line about {text:?}"), SOON, || {
         let log = host.agent_log();
         log.contains(text).then_some(()).ok_or(log)
@@ -366,9 +362,9 @@ pub(crate) fn log_says(host: &Member, text: &str) -> Result<()> {
 }
 
 /// Waits until there is an event of this type with this text, on anything.
-pub(crate) fn event(bench: &Bench, type_: &str, text: &str) -> Result<()> {
+pub(crate) fn event(cluster: &TestCluster, type_: &str, text: &str) -> Result<()> {
     eventually(&format!("an event about {text:?}"), SOON, || {
-        let all = bench
+        let all = cluster
             .get("events --all-namespaces")
             .map_err(|e| e.to_string())?;
         let mut items = all["items"].as_array().into_iter().flatten();

@@ -13,15 +13,15 @@ use serde_json::Value;
 pub(crate) const SOON: Duration = Duration::from_secs(30);
 
 /// Makes two tests of each check, one per engine generation. A check gets an engine of its own and
-/// the desk of its administrator.
+/// the cli of its administrator.
 macro_rules! on_each_engine {
     ($($check:ident),+ $(,)?) => { $(
         mod $check {
             use dockfleet_e2e::Generation;
 
             fn run(generation: Generation) -> anyhow::Result<()> {
-                let engine = crate::desk::solo(generation)?;
-                super::$check(&engine, &crate::desk::Desk::at(&engine)?)
+                let engine = crate::cli_env::solo(generation)?;
+                super::$check(&engine, &crate::cli_env::CliEnv::at(&engine)?)
             }
 
             #[test]
@@ -70,30 +70,30 @@ pub(crate) fn pair(generation: Generation) -> Result<(Engine, Engine)> {
 }
 
 /// A folder of manifests, the program, and a folder for its journals.
-pub(crate) struct Desk {
+pub(crate) struct CliEnv {
     folder: Folder,
     program: Dockfleet,
     docker_host: String,
 }
 
-impl Desk {
-    /// Gives a desk whose `DOCKER_HOST` is `engine`.
+impl CliEnv {
+    /// Gives a cli whose `DOCKER_HOST` is `engine`.
     pub(crate) fn at(engine: &Engine) -> Result<Self> {
         Self::with_docker_host(&engine.docker_host())
     }
 
-    /// Gives a desk with any `DOCKER_HOST`.
+    /// Gives a cli with any `DOCKER_HOST`.
     pub(crate) fn with_docker_host(docker_host: &str) -> Result<Self> {
-        let desk = Self {
+        let cli = Self {
             folder: Folder::new()?,
             program: Dockfleet::find()?,
             docker_host: docker_host.to_owned(),
         };
-        fs::create_dir(desk.folder.file("files"))?;
-        Ok(desk)
+        fs::create_dir(cli.folder.file("files"))?;
+        Ok(cli)
     }
 
-    /// Gives a desk without an engine beside it: its hosts are in its files.
+    /// Gives a cli without an engine beside it: its hosts are in its files.
     pub(crate) fn for_hosts_in_files() -> Result<Self> {
         Self::with_docker_host("unix:///nowhere/docker.sock")
     }
@@ -131,7 +131,7 @@ impl Desk {
         &self.program
     }
 
-    /// Gives a command of the program in this desk's folder.
+    /// Gives a command of the program in this cli's folder.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         self.placed(self.program.command(args))
     }

@@ -1,6 +1,6 @@
 //! Whether this controller may write.
 //!
-//! One gate for every write: `wire` asks it right before each request is sent. It is open from the
+//! One fence for every write: `wire` asks it right before each request is sent. It is open from the
 //! moment a claim to lead is granted until the renew deadline after that claim was sent, by a clock
 //! that a halted process cannot hold back. Whoever was halted longer finds it shut.
 
@@ -42,15 +42,15 @@ impl Hold {
     }
 }
 
-/// The reader's side of the gate.
+/// The reader's side of the fence.
 #[derive(Clone, Debug)]
-pub(crate) struct Gate {
+pub(crate) struct WriteFence {
     hold: watch::Receiver<Hold>,
     unanswered: watch::Sender<Option<Moment>>,
 }
 
-impl Gate {
-    /// Makes a gate, and what it is opened and shut with.
+impl WriteFence {
+    /// Makes a fence, and what it is opened and shut with.
     pub(crate) fn new(hold: Hold) -> (watch::Sender<Hold>, Self) {
         let (sender, hold) = watch::channel(hold);
         let (unanswered, _) = watch::channel(None);
@@ -123,10 +123,10 @@ mod tests {
 
     #[test]
     fn what_ended_without_an_answer_is_remembered_until_it_must_have_ended() {
-        let (_hold, gate) = Gate::new(Hold::Unguarded);
-        assert!(!gate.may_be_under_way());
-        gate.note_unanswered(Moment::now() + CALL);
-        gate.note_unanswered(Moment::now());
-        assert!(gate.may_be_under_way());
+        let (_hold, fence) = WriteFence::new(Hold::Unguarded);
+        assert!(!fence.may_be_under_way());
+        fence.note_unanswered(Moment::now() + CALL);
+        fence.note_unanswered(Moment::now());
+        assert!(fence.may_be_under_way());
     }
 }
