@@ -234,7 +234,16 @@ impl Run<'_> {
             .site
             .dockfleet
             .run(["journal", &folder, "--output", "json"])?;
-        Ok(serde_json::from_str(&printed.ok()?)?)
+        let printed: Value = serde_json::from_str(&printed.ok()?)?;
+        let records = printed["results"].as_array();
+        let mut records = records.context("no results")?.clone();
+        for record in &mut records {
+            if let Some(record) = record.as_object_mut() {
+                // Each run has a folder of its own.
+                record.remove("journal");
+            }
+        }
+        Ok(records)
     }
 }
 
