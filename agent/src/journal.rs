@@ -526,4 +526,4 @@ fn read(connection: &Connection, path: &Path) -> Result<(Records, Option<Snapsho
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -2,14 +2,14 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use super::{Control, Job, Jobs, MAX_DETAIL, Outcome};
 use crate::effect::Effects;
-use crate::journal::{Journal, JournalError};
+use crate::journal::Journal;
+use crate::journal::tests::open;
 
 /// Writes files with the numbers from one to the last, one at each step, and then one that says that all
 /// are there.
@@ -208,26 +208,9 @@ async fn i15_a_job_of_a_newer_version_is_left_as_it_is() {
     assert_eq!(journal.ledger().jobs().unwrap()["z"], newer);
 }
 
-/// Opens a journal that was just closed. A process that another test is starting has the lock for as long
-/// as it has not become another program.
-async fn open(state: &Path) -> Journal {
-    let open = async {
-        loop {
-            match Journal::open(state) {
-                Err(JournalError::Held { .. }) => {
-                    tokio::time::sleep(Duration::from_millis(5)).await;
-                }
-                other => return other.unwrap(),
-            }
-        }
-    };
-    let opened = tokio::time::timeout(Duration::from_secs(30), open).await;
-    opened.expect("the lock is never free")
-}
-
 /// Runs jobs until the process "ends" after its n-th effect, and returns whether it came so far.
 async fn crashes(state: &Path, want: BTreeMap<String, Count>, after: usize) -> bool {
-    let journal = open(state).await;
+    let journal = open(state).unwrap();
     let crash = CancellationToken::new();
     let (count, crashed) = (Arc::new(AtomicUsize::new(0)), crash.clone());
     let effects = Effects::new(move |_| {
@@ -258,7 +241,7 @@ async fn every_crash_point_of_a_job_and_of_its_cleaning_is_repaired() {
             break;
         }
         let half = files(out.path());
-        let journal = open(state.path()).await;
+        let journal = open(state.path()).unwrap();
         if journal.ledger().jobs().unwrap().is_empty() {
             assert_eq!(half, ["1", "2", "3", "all"]);
             continue;
@@ -277,7 +260,7 @@ async fn every_crash_point_of_a_job_and_of_its_cleaning_is_repaired() {
             let left = files(out.path());
             assert!(left.iter().all(|name| name == "all"), "{left:?}");
         }
-        let journal = open(state.path()).await;
+        let journal = open(state.path()).unwrap();
         assert!(journal.ledger().jobs().unwrap().is_empty());
     }
 }

@@ -1,4 +1,6 @@
 use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
 
 use dockfleet_crds::Entry;
 use dockfleet_planner::plan::JournalChange;
@@ -6,6 +8,9 @@ use dockfleet_planner::record::{Record, Stage};
 
 use super::{Journal, JournalError, Snapshot};
 use crate::effect::Effects;
+
+/// How long another process may have the lock that it has come by.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(super) fn record(uid: &str, stage: Stage) -> Record {
     let entry = Entry {
@@ -31,6 +36,20 @@ pub(super) fn write(journal: &mut Journal, changes: &[(&str, &JournalChange)]) {
     journal.write(&changes, &Effects::default()).unwrap();
 }
 
+/// Opens a journal. A process that another test is starting has the lock of one that was just closed for
+/// as long as it has not become another program.
+pub(crate) fn open(dir: &Path) -> Result<Journal, JournalError> {
+    let begin = Instant::now();
+    loop {
+        match Journal::open(dir) {
+            Err(JournalError::Held { .. }) if begin.elapsed() < PATIENCE => {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            opened => return opened,
+        }
+    }
+}
+
 #[test]
 fn what_was_written_is_there_again() {
     let dir = tempfile::tempdir().unwrap();
@@ -45,7 +64,7 @@ fn what_was_written_is_there_again() {
         ..Snapshot::default()
     };
     let before = {
-        let mut journal = Journal::open(dir.path()).unwrap();
+        let mut journal = open(dir.path()).unwrap();
         let (one, two) = (
             put(record("1", Stage::Creating)),
             put(record("2", Stage::Owned)),
@@ -57,7 +76,7 @@ fn what_was_written_is_there_again() {
             .unwrap();
         journal.records().clone()
     };
-    let journal = Journal::open(dir.path()).unwrap();
+    let journal = open(dir.path()).unwrap();
     assert_eq!(journal.records(), before);
     assert_eq!(journal.assignment().map(AsRef::as_ref), Some(&snapshot));
 }
@@ -65,7 +84,7 @@ fn what_was_written_is_there_again() {
 #[test]
 fn a_record_takes_the_place_of_another() {
     let dir = tempfile::tempdir().unwrap();
-    let mut journal = Journal::open(dir.path()).unwrap();
+    let mut journal = open(dir.path()).unwrap();
     write(
         &mut journal,
         &[("old", &put(record("old", Stage::Retained)))],
@@ -76,7 +95,7 @@ fn a_record_takes_the_place_of_another() {
     };
     write(&mut journal, &[("new", &change)]);
     drop(journal);
-    let journal = Journal::open(dir.path()).unwrap();
+    let journal = open(dir.path()).unwrap();
     assert_eq!(journal.records().keys().collect::<Vec<_>>(), ["new"]);
 }
 
@@ -95,7 +114,7 @@ fn a_second_process_is_told_who_holds_it() {
 #[test]
 fn it_can_be_looked_at_while_it_is_held_and_not_be_written() {
     let dir = tempfile::tempdir().unwrap();
-    let mut agent = Journal::open(dir.path()).unwrap();
+    let mut agent = open(dir.path()).unwrap();
     write(&mut agent, &[("1", &put(record("1", Stage::Owned)))]);
     let mut reader = Journal::read_only(dir.path()).unwrap();
     assert_eq!(reader.records(), agent.records());
@@ -112,14 +131,14 @@ fn an_absent_journal_is_new_and_an_unreadable_one_is_an_error() {
         Journal::read_only(dir.path()),
         Err(JournalError::Absent(_))
     ));
-    drop(Journal::open(dir.path()).unwrap());
+    drop(open(dir.path()).unwrap());
     let file = dir.path().join("journal.db");
     for bad in [
         &b""[..],
         b"not a database at all, but long enough to have a header of one",
     ] {
         fs::write(&file, bad).unwrap();
-        let refused = Journal::open(dir.path()).unwrap_err();
+        let refused = open(dir.path()).unwrap_err();
         assert!(matches!(refused, JournalError::Corrupt { .. }), "{refused}");
         assert_eq!(
             fs::read(&file).unwrap(),
@@ -132,14 +151,14 @@ fn an_absent_journal_is_new_and_an_unreadable_one_is_an_error() {
 #[test]
 fn a_record_of_unknown_form_is_an_error() {
     let dir = tempfile::tempdir().unwrap();
-    drop(Journal::open(dir.path()).unwrap());
+    drop(open(dir.path()).unwrap());
     let connection = rusqlite::Connection::open(dir.path().join("journal.db")).unwrap();
     connection
         .execute("INSERT INTO record VALUES ('1', '{}')", [])
         .unwrap();
     drop(connection);
     assert!(matches!(
-        Journal::open(dir.path()),
+        open(dir.path()),
         Err(JournalError::Corrupt { .. })
     ));
 }
@@ -147,13 +166,13 @@ fn a_record_of_unknown_form_is_an_error() {
 #[test]
 fn a_newer_journal_is_left_alone() {
     let dir = tempfile::tempdir().unwrap();
-    drop(Journal::open(dir.path()).unwrap());
+    drop(open(dir.path()).unwrap());
     let connection = rusqlite::Connection::open(dir.path().join("journal.db")).unwrap();
     connection
         .execute("UPDATE schema SET version = 99", [])
         .unwrap();
     drop(connection);
-    let refused = Journal::open(dir.path()).unwrap_err();
+    let refused = open(dir.path()).unwrap_err();
     assert!(
         matches!(refused, JournalError::Newer { version: 99, .. }),
         "{refused}"
@@ -165,8 +184,8 @@ fn only_its_owner_can_read_it() {
     use std::os::unix::fs::PermissionsExt;
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path().join("state/of/agent");
-    let _journal = Journal::open(&folder).unwrap();
-    let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let _journal = open(&folder).unwrap();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&folder), 0o700);
     assert_eq!(mode(&folder.join("journal.db")), 0o600);
     assert_eq!(mode(&folder.join("journal.db-wal")), 0o600);
@@ -175,7 +194,7 @@ fn only_its_owner_can_read_it() {
 #[test]
 fn a_record_of_a_newer_version_is_kept_byte_for_byte() {
     let dir = tempfile::tempdir().unwrap();
-    drop(Journal::open(dir.path()).unwrap());
+    drop(open(dir.path()).unwrap());
     let file = dir.path().join("journal.db");
     // A form that no version of this program would write, spaces and all.
     let body = r#"{"uid": "g",  "kind": "DockerGalaxy", "stage": "Spinning", "orbit": [7]}"#;
@@ -185,7 +204,7 @@ fn a_record_of_a_newer_version_is_kept_byte_for_byte() {
         .unwrap();
     drop(connection);
     {
-        let mut journal = Journal::open(dir.path()).unwrap();
+        let mut journal = open(dir.path()).unwrap();
         assert!(
             journal
                 .records()
@@ -210,11 +229,11 @@ fn an_assignment_keeps_what_a_newer_controller_wrote_into_it() {
         entries: serde_json::from_str(entries).unwrap(),
         ..Snapshot::default()
     };
-    Journal::open(dir.path())
+    open(dir.path())
         .unwrap()
         .set_assignment(snapshot.clone(), &Effects::default())
         .unwrap();
-    let journal = Journal::open(dir.path()).unwrap();
+    let journal = open(dir.path()).unwrap();
     let read = serde_json::to_value(&journal.assignment().unwrap().entries).unwrap();
     let written: serde_json::Value = serde_json::from_str(entries).unwrap();
     assert_eq!(read, written);
@@ -235,7 +254,7 @@ fn what_stands_in_the_way_is_named_and_is_no_damage() {
         (nothing, "link is a link to nothing"),
         (taken, "journal.db: it is not a file"),
     ] {
-        let refused = Journal::open(&folder).unwrap_err();
+        let refused = open(&folder).unwrap_err();
         let blocked = matches!(refused, JournalError::Blocked { .. });
         assert!(blocked, "{}: {refused}", folder.display());
         let text = refused.to_string();
@@ -250,7 +269,7 @@ fn what_stands_in_the_way_is_named_and_is_no_damage() {
 #[test]
 fn a_lock_of_another_program_is_no_damage() {
     let dir = tempfile::tempdir().unwrap();
-    drop(Journal::open(dir.path()).unwrap());
+    drop(open(dir.path()).unwrap());
     let other = rusqlite::Connection::open(dir.path().join("journal.db")).unwrap();
     other
         .execute_batch("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; DELETE FROM record;")
@@ -263,7 +282,7 @@ fn a_lock_of_another_program_is_no_damage() {
 fn each_answer_of_sqlite_is_damage_or_not() {
     use super::{Access, trouble};
     use rusqlite::ffi;
-    let path = std::path::Path::new("/nowhere/journal.db");
+    let path = Path::new("/nowhere/journal.db");
     let told = |code: i32| {
         let err = rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None);
         trouble::of(path, Access::Write, &err)
@@ -302,7 +321,7 @@ fn each_answer_of_sqlite_is_damage_or_not() {
 #[test]
 fn a_journal_of_an_older_version_is_looked_at_as_it_is() {
     let dir = tempfile::tempdir().unwrap();
-    let mut journal = Journal::open(dir.path()).unwrap();
+    let mut journal = open(dir.path()).unwrap();
     let snapshot = Snapshot {
         hub: "files".to_owned(),
         ..Snapshot::default()
@@ -322,6 +341,6 @@ fn a_journal_of_an_older_version_is_looked_at_as_it_is() {
     drop(connection);
     let looked = Journal::look(dir.path()).unwrap();
     assert_eq!(looked.assignment().map(AsRef::as_ref), Some(&snapshot));
-    let opened = Journal::open(dir.path()).unwrap();
+    let opened = open(dir.path()).unwrap();
     assert_eq!(opened.assignment().map(AsRef::as_ref), Some(&snapshot));
 }
