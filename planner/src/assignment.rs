@@ -98,21 +98,17 @@ pub fn assign(input: &Input<'_>) -> Assigned {
         input.previous.iter().map(|e| (e.uid.as_str(), e)).collect();
     let told: BTreeMap<&str, &EntryStatus> =
         input.statuses.iter().map(|s| (s.uid.as_str(), s)).collect();
-    let known: BTreeMap<&str, (Resource<'_>, Lifecycle)> = input
-        .resources
-        .iter()
-        .map(|(r, lifecycle)| (r.uid(), (*r, *lifecycle)))
-        .collect();
 
     let mut directives: BTreeMap<&str, (Resource<'_>, Directive)> = BTreeMap::new();
-    for (uid, (resource, lifecycle)) in &known {
+    for (resource, lifecycle) in input.resources {
         let selected = selection(*resource, context.host, input.namespaces);
-        directives.insert(uid, (*resource, directive(*resource, *lifecycle, selected)));
+        let directive = directive(*resource, *lifecycle, selected);
+        directives.insert(resource.uid(), (*resource, directive));
         if selected == Selection::NotAllowed
             && matches!(lifecycle, Lifecycle::Live | Lifecycle::Braked)
         {
             let refusal = not_allowed(*resource, context.called);
-            assigned.refused.insert((*uid).to_owned(), refusal);
+            assigned.refused.insert(resource.uid().to_owned(), refusal);
         }
     }
 
@@ -134,7 +130,7 @@ pub fn assign(input: &Input<'_>) -> Assigned {
     let mut wanted: Vec<Resource<'_>> = rendered_now.map(|(resource, _)| *resource).collect();
     let present = |uid: &str| before.get(uid).is_some_and(|e| e.intent == Intent::Present);
     wanted.sort_by_key(|r| (!present(r.uid()), r.seniority()));
-    let mut claims = incumbents(&before, &entries, &known);
+    let mut claims = incumbents(&before, &entries, &directives);
     for resource in wanted {
         // What a newer controller wrote stays as it wrote it.
         if before
@@ -199,14 +195,19 @@ impl<'a> Claimant<'a> {
 fn incumbents<'a>(
     before: &BTreeMap<&'a str, &'a Entry>,
     entries: &BTreeMap<&str, Entry>,
-    known: &BTreeMap<&str, (Resource<'a>, Lifecycle)>,
+    directives: &BTreeMap<&str, (Resource<'a>, Directive)>,
 ) -> BTreeMap<(Kind, &'a str), Claimant<'a>> {
     let stays = |e: &&&Entry| {
         let now = entries.get(e.uid.as_str());
         e.intent == Intent::Present && now.is_some_and(|e| e.intent == Intent::Present)
     };
     let mut staying: Vec<&Entry> = before.values().filter(stays).copied().collect();
-    staying.sort_by_key(|e| known.get(e.uid.as_str()).map(|(r, _)| r.seniority()));
+    let resource = |e: &Entry| {
+        directives
+            .get(e.uid.as_str())
+            .map(|(resource, _)| *resource)
+    };
+    staying.sort_by_key(|e| resource(e).map(Resource::seniority));
     let mut claims = BTreeMap::new();
     for entry in staying {
         if let (Some(kind), Some(name)) = (entry.kind.known(), desired::object_name(entry)) {
