@@ -16,6 +16,7 @@ use dockfleet_crds::assignment::{Kind, MAX_STATUSES};
 use dockfleet_crds::host::{AgentFacts, EngineFacts};
 use dockfleet_crds::{Entry, EntryStatus};
 use dockfleet_planner::support;
+use dockfleet_vitals::chain;
 use futures::{Stream, StreamExt};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client};
@@ -35,14 +36,12 @@ use crate::heartbeat;
 use crate::host::{self, AgentCondition, DockerHostReport};
 use crate::journal::{Journal, JournalError};
 use crate::metrics::PassResult;
-use crate::pass::{self, PassReport};
+use crate::pass::PassReport;
 use crate::pause::{Pause, PauseFile};
 use crate::report::{self, AssignmentReport, AssignmentWriter, HostWriter, Report};
 use crate::retry::Backoff;
 use crate::vitals::AgentVitals;
 
-const FIRST_RETRY: Duration = Duration::from_secs(1);
-const LAST_RETRY: Duration = Duration::from_secs(300);
 /// Events come in swarms: one look is made when the first has settled.
 const SETTLE: Duration = Duration::from_millis(200);
 /// How often the pause file is looked for.
@@ -155,8 +154,8 @@ pub async fn run(config: AgentConfig, shutdown: CancellationToken) -> Result<(),
         answers: None,
         report_due: None,
         accept_due: None,
-        backoff: Backoff::new(FIRST_RETRY, LAST_RETRY),
-        listening: Backoff::new(FIRST_RETRY, LAST_RETRY),
+        backoff: Backoff::default(),
+        listening: Backoff::default(),
         reports,
         shutdown,
     };
@@ -330,17 +329,16 @@ impl Agent {
         };
         self.listen(&engine);
         let shared = Shared {
-            engine: &engine,
-            ledger: self.journal.ledger(),
-            snapshot: self.journal.assignment(),
+            engine,
+            ledger: Arc::clone(self.journal.ledger()),
+            snapshot: self.journal.assignment().cloned(),
             store: self.credentials.store(),
-            effects: &self.effects,
-            paused: self.pause.as_ref().map(|p| p.message.as_str()),
-            shutdown: &self.shutdown,
+            effects: self.effects.clone(),
+            paused: self.pause.as_ref().map(|p| p.message.clone()),
         };
         for lane in &mut self.lanes {
             if is_due(lane) {
-                let (kind, pass) = (lane.kind, lane.begin(&shared));
+                let (kind, pass) = (lane.kind, lane.begin(shared.clone(), &self.shutdown));
                 self.tasks
                     .spawn(async move { Done::Passed(kind, pass.run().await) });
             }
@@ -477,7 +475,7 @@ impl Agent {
                 self.restart();
             }
             Err(err) => {
-                let error = pass::sentence(&err);
+                let error = chain(&err);
                 tracing::error!(%error, "the assignment is not durable, and is not acted by");
                 self.vitals.metrics.journal_failed();
                 self.accept_trouble = Some(error);

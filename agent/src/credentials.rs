@@ -7,7 +7,6 @@
 use std::collections::BTreeMap;
 use std::panic::resume_unwind;
 use std::sync::Arc;
-use std::time::Duration;
 
 use dockfleet_crds::Entry;
 use dockfleet_planner::credentials::{CredentialEntry, CredentialStore};
@@ -21,10 +20,6 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::report::{ApiError, call};
 use crate::retry::Backoff;
-
-const FIRST_RETRY: Duration = Duration::from_secs(1);
-/// A fleet whose server was away comes back within this time, not all at once.
-const LAST_RETRY: Duration = Duration::from_secs(300);
 
 /// The versions that entries name, by the UID of the resource.
 type Wanted = BTreeMap<String, String>;
@@ -105,7 +100,7 @@ impl Reader {
         mut asked: watch::Receiver<Wanted>,
         had: watch::Sender<Arc<CredentialStore>>,
     ) {
-        let mut backoff = Backoff::new(FIRST_RETRY, LAST_RETRY);
+        let mut backoff = Backoff::default();
         loop {
             let wanted = asked.borrow_and_update().clone();
             if !is_missing(&had.borrow(), &wanted) {

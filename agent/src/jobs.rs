@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Debug;
 use std::sync::Arc;
 
+use dockfleet_vitals::chain;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
@@ -184,7 +185,8 @@ impl<J: Job> Jobs<J> {
             let Some((uid, saved)) = self.queue.pop_front() else {
                 return;
             };
-            let cancel = CancellationToken::new();
+            // A step ends early when its job is cancelled, and when the agent stops.
+            let cancel = self.stop.child_token();
             let (detail, receiver) = watch::channel(String::new());
             let work = JobWork {
                 uid: uid.clone(),
@@ -221,25 +223,20 @@ impl JobWork {
         mut saved: Saved<J>,
         detail: watch::Sender<String>,
     ) -> Result<Outcome, String> {
-        let end = self.stop.child_token();
         let control = Control {
-            end: end.clone(),
+            end: self.cancel.clone(),
             detail,
         };
-        // A step hears of a cancellation as it does of a stop.
-        let cancel = self.cancel.clone();
-        let follows = tokio::spawn(async move {
-            cancel.cancelled().await;
-            end.cancel();
-        });
-        let _follows = tokio_util::task::AbortOnDropHandle::new(follows);
         self.save(&saved).await?;
         loop {
-            if saved.cancelled || self.cancel.is_cancelled() {
+            if saved.cancelled {
                 return self.clean_up(saved).await;
             }
             if self.stop.is_cancelled() {
                 return Ok(Outcome::Stopped);
+            }
+            if self.cancel.is_cancelled() {
+                return self.clean_up(saved).await;
             }
             match saved.job.clone().step(&control).await {
                 Ok(None) => {
@@ -268,12 +265,12 @@ impl JobWork {
     async fn save<J: Job>(&self, saved: &Saved<J>) -> Result<(), String> {
         let body = serde_json::to_string(saved).map_err(|err| err.to_string())?;
         let saved = self.ledger.keep_job(self.uid.clone(), body, &self.effects);
-        saved.await.map_err(|err| crate::pass::sentence(&err))
+        saved.await.map_err(|err| chain(&err))
     }
 
     async fn drop_saved(&self) -> Result<(), String> {
         let dropped = self.ledger.end_job(self.uid.clone(), &self.effects);
-        dropped.await.map_err(|err| crate::pass::sentence(&err))
+        dropped.await.map_err(|err| chain(&err))
     }
 }
 

@@ -20,6 +20,7 @@ use dockfleet_planner::observed::Observed;
 use dockfleet_planner::plan::{
     JournalChange, PlanContext, Planned, Records, Step, bounded, forgettable, plan, statuses,
 };
+use dockfleet_vitals::chain;
 use strum::VariantArray as _;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -30,7 +31,6 @@ use self::unanswered::Unanswered;
 use crate::effect::Effects;
 use crate::engine::{Engine, EngineError};
 use crate::journal::{Change, Journal, JournalError, Ledger, takes};
-pub(crate) use dockfleet_vitals::chain as sentence;
 
 /// How often a pass acts before it leaves the rest to the next one: once for what is to be done, once
 /// for what that made possible, and once more for what somebody else did meanwhile.
@@ -284,7 +284,7 @@ impl PassRun<'_> {
             });
             // Invariant 5: the intent of every step is durable before the first of them.
             if let Err(err) = ledger.commit(changes, self.effects).await {
-                tracing::error!(error = %sentence(&err), "nothing is changed");
+                tracing::error!(error = %chain(&err), "nothing is changed");
                 report.journal_failure = Some(err);
                 break planned;
             }
@@ -457,7 +457,7 @@ impl PassReport {
             ) {
                 p.status.state = EntryState::Failed.into();
                 p.status.reason = Some(Reason::JournalFailed.into());
-                p.status.message = bounded(format!("nothing was done: {}", sentence(err)));
+                p.status.message = bounded(format!("nothing was done: {}", chain(err)));
                 self.unfinished += 1;
                 continue;
             }

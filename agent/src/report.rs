@@ -5,7 +5,6 @@ mod older_crd;
 
 use std::fmt::Debug;
 use std::sync::Arc;
-use std::time::Duration;
 
 use dockfleet_crds::assignment::HostAssignmentStatus;
 use dockfleet_crds::condition::REACHABLE;
@@ -27,9 +26,6 @@ use crate::retry::Backoff;
 
 /// The name under which an agent owns fields.
 const FIELD_MANAGER: &str = "dockfleet-agent";
-const FIRST_RETRY: Duration = Duration::from_secs(1);
-/// A fleet whose server was away comes back within this time, not all at once.
-const LAST_RETRY: Duration = Duration::from_secs(300);
 
 /// How often a status is made to fit an older CRD: an API server names the fields that it does not have
 /// first, and only then the words.
@@ -74,7 +70,7 @@ pub(crate) async fn keep_writing(
     mut reports: watch::Receiver<Option<Arc<Report>>>,
     metrics: Metrics,
 ) {
-    let mut backoff = Backoff::new(FIRST_RETRY, LAST_RETRY);
+    let mut backoff = Backoff::default();
     let mut open = true;
     let mut failing = false;
     while open {
@@ -150,8 +146,13 @@ impl Writer for HostWriter {
             self.last = Some(status);
             return Ok(());
         }
-        let metadata = json!({"name": self.name});
-        apply(&self.hosts, &self.name, "DockerHost", &metadata, &status).await?;
+        let target = Target {
+            api: &self.hosts,
+            name: &self.name,
+            kind: "DockerHost",
+            metadata: json!({"name": self.name}),
+        };
+        target.apply(&status).await?;
         self.effects.happened(Effect::ApiWrite);
         self.last = Some(status);
         Ok(())
@@ -199,9 +200,13 @@ impl Writer for AssignmentWriter {
                 observed_generation: Some(report.generation),
                 entries: report.entries.clone(),
             };
-            let metadata = json!({"name": self.name, "uid": report.uid});
-            let api = &self.assignments;
-            apply(api, &self.name, "HostAssignment", &metadata, &status).await?;
+            let target = Target {
+                api: &self.assignments,
+                name: &self.name,
+                kind: "HostAssignment",
+                metadata: json!({"name": self.name, "uid": report.uid}),
+            };
+            target.apply(&status).await?;
             self.effects.happened(Effect::ApiWrite);
             status
         };
@@ -220,67 +225,56 @@ struct Applied<'a, S> {
     status: &'a S,
 }
 
-/// Applies a status; one that the CRD of the API server is too old for without what it does not have.
-async fn apply<K, S>(
-    api: &Api<K>,
-    name: &str,
+/// The object whose status is applied.
+struct Target<'a, K> {
+    api: &'a Api<K>,
+    name: &'a str,
     kind: &'static str,
-    metadata: &Value,
-    status: &S,
-) -> Result<(), ApiError>
-where
-    K: Clone + DeserializeOwned + Debug,
-    S: Serialize + Debug,
-{
-    let mut refusal = match apply_once(api, name, kind, metadata, status).await {
-        Err(ApiError::Api(err)) => err,
-        other => return other,
-    };
-    let Ok(mut fitted) = serde_json::to_value(status) else {
-        return Err(ApiError::Api(refusal));
-    };
-    for _ in 0..FITS {
-        let kube::Error::Api(answer) = refusal.as_ref() else {
-            break;
-        };
-        if !older_crd::fit(&mut fitted, answer) {
-            break;
-        }
-        tracing::warn!(
-            kind,
-            error = answer.message,
-            "the CRD is older than this agent, and what it does not have is left out; apply the newer CRDs"
-        );
-        refusal = match apply_once(api, name, kind, metadata, &fitted).await {
+    metadata: Value,
+}
+
+impl<K: Clone + DeserializeOwned + Debug> Target<'_, K> {
+    /// Applies a status; one that the CRD of the API server is too old for without what it does not have.
+    async fn apply(&self, status: &(impl Serialize + Debug)) -> Result<(), ApiError> {
+        let mut refusal = match self.apply_once(status).await {
             Err(ApiError::Api(err)) => err,
             other => return other,
         };
+        let Ok(mut fitted) = serde_json::to_value(status) else {
+            return Err(ApiError::Api(refusal));
+        };
+        for _ in 0..FITS {
+            let kube::Error::Api(answer) = refusal.as_ref() else {
+                break;
+            };
+            if !older_crd::fit(&mut fitted, answer) {
+                break;
+            }
+            tracing::warn!(
+                kind = self.kind,
+                error = answer.message,
+                "the CRD is older than this agent, and what it does not have is left out; apply the newer CRDs"
+            );
+            refusal = match self.apply_once(&fitted).await {
+                Err(ApiError::Api(err)) => err,
+                other => return other,
+            };
+        }
+        Err(ApiError::Api(refusal))
     }
-    Err(ApiError::Api(refusal))
-}
 
-async fn apply_once<K, S>(
-    api: &Api<K>,
-    name: &str,
-    kind: &'static str,
-    metadata: &Value,
-    status: &S,
-) -> Result<(), ApiError>
-where
-    K: Clone + DeserializeOwned + Debug,
-    S: Serialize + Debug,
-{
-    let patch = Patch::Apply(Applied {
-        api_version: format!("{GROUP}/{VERSION}"),
-        kind,
-        metadata,
-        status,
-    });
-    // Nobody else has business in these fields.
-    let params = PatchParams::apply(FIELD_MANAGER).force();
-    call(api.patch_status(name, &params, &patch))
-        .await
-        .map(drop)
+    async fn apply_once(&self, status: &(impl Serialize + Debug)) -> Result<(), ApiError> {
+        let patch = Patch::Apply(Applied {
+            api_version: format!("{GROUP}/{VERSION}"),
+            kind: self.kind,
+            metadata: &self.metadata,
+            status,
+        });
+        // Nobody else has business in these fields.
+        let params = PatchParams::apply(FIELD_MANAGER).force();
+        let patched = call(self.api.patch_status(self.name, &params, &patch)).await;
+        patched.map(drop)
+    }
 }
 
 /// Makes a call, and makes no more of it when it takes too long.

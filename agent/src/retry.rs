@@ -12,6 +12,14 @@ pub(crate) struct Backoff {
     next: Duration,
 }
 
+impl Default for Backoff {
+    /// From a second to five minutes: what was away, a fleet's API server for example, is back for
+    /// everybody within that time, and not for all at once.
+    fn default() -> Self {
+        Self::new(Duration::from_secs(1), Duration::from_secs(300))
+    }
+}
+
 impl Backoff {
     pub(crate) fn new(first: Duration, most: Duration) -> Self {
         Self {
@@ -51,7 +59,7 @@ mod tests {
 
     #[test]
     fn delays_double_up_to_the_bound_and_start_over() {
-        let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(300));
+        let mut backoff = Backoff::default();
         let mut delays: Vec<Duration> = (0..12).map(|_| backoff.next()).collect();
         assert!(
             delays.iter().all(|d| *d <= Duration::from_secs(302)),

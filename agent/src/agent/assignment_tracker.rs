@@ -2,11 +2,11 @@
 //! is no older than the one it knows changes anything; silence, absence and errors change nothing.
 
 use dockfleet_crds::assignment::HostAssignmentSpec;
+use dockfleet_vitals::chain;
 use kube::api::ObjectMeta;
 
 use super::AssignmentEvent;
 use crate::journal::Snapshot;
-use crate::pass::sentence;
 
 /// What was last heard.
 #[derive(Debug, Default)]
@@ -27,7 +27,7 @@ impl AssignmentTracker {
         let object = match told {
             Ok(object) => object,
             Err(err) => {
-                let error = sentence(&err);
+                let error = chain(&err);
                 if self.silent {
                     tracing::debug!(error, "the API server still cannot be watched");
                 } else {

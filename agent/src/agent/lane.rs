@@ -8,6 +8,7 @@ use std::time::Duration;
 use dockfleet_crds::assignment::Kind;
 use dockfleet_crds::{Entry, EntryState, EntryStatus, Reason};
 use dockfleet_planner::credentials::CredentialStore;
+use dockfleet_vitals::chain;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -22,8 +23,6 @@ use crate::retry::{Backoff, around};
 /// Events can be lost, so the engine is looked at this often without one.
 const RELIST: Duration = Duration::from_secs(300);
 const RELIST_SHARE: f64 = 0.2;
-const FIRST_RETRY: Duration = Duration::from_secs(1);
-const LAST_RETRY: Duration = Duration::from_secs(300);
 /// Looks that events cause are not made more often than this.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
 /// What happened while the stream of events was being opened is seen by one more look.
@@ -68,44 +67,39 @@ struct Running {
 #[derive(Debug)]
 pub(super) struct Pass {
     kind: Kind,
-    engine: Arc<Engine>,
-    ledger: Arc<Ledger>,
-    snapshot: Option<Arc<Snapshot>>,
-    store: Arc<CredentialStore>,
-    effects: Effects,
-    paused: Option<String>,
+    shared: Shared,
     before: Vec<EntryStatus>,
     interim: watch::Sender<Vec<EntryStatus>>,
     stop: CancellationToken,
 }
 
-/// What the passes of both lanes share.
-pub(super) struct Shared<'a> {
-    pub(super) engine: &'a Arc<Engine>,
-    pub(super) ledger: &'a Arc<Ledger>,
-    pub(super) snapshot: Option<&'a Arc<Snapshot>>,
+/// What passes share that begin at the same time.
+#[derive(Clone, Debug)]
+pub(super) struct Shared {
+    pub(super) engine: Arc<Engine>,
+    pub(super) ledger: Arc<Ledger>,
+    pub(super) snapshot: Option<Arc<Snapshot>>,
     pub(super) store: Arc<CredentialStore>,
-    pub(super) effects: &'a Effects,
+    pub(super) effects: Effects,
     /// Why nothing may be changed, if so.
-    pub(super) paused: Option<&'a str>,
-    pub(super) shutdown: &'a CancellationToken,
+    pub(super) paused: Option<String>,
 }
 
 impl Pass {
     pub(super) async fn run(self) -> PassReport {
-        let entries = entries_of(self.snapshot.as_ref(), self.kind);
+        let shared = &self.shared;
         let work = PassRun {
-            engine: &self.engine,
+            engine: &shared.engine,
             kind: self.kind,
-            entries,
-            store: &self.store,
-            effects: &self.effects,
-            paused: self.paused.as_deref(),
+            entries: entries_of(shared.snapshot.as_ref(), self.kind),
+            store: &shared.store,
+            effects: &shared.effects,
+            paused: shared.paused.as_deref(),
             stop: &self.stop,
             before: &self.before,
             interim: Some(&self.interim),
         };
-        work.enforce(&self.ledger, &mut |_| {}).await
+        work.enforce(&shared.ledger, &mut |_| {}).await
     }
 }
 
@@ -118,7 +112,7 @@ impl Lane {
             due: Some(Instant::now()),
             ended: None,
             opened: false,
-            backoff: Backoff::new(FIRST_RETRY, LAST_RETRY),
+            backoff: Backoff::default(),
             waiting: 0,
             engine_trouble: None,
             journal_trouble: None,
@@ -167,26 +161,21 @@ impl Lane {
         self.opened = true;
     }
 
-    /// Makes a pass, which runs from now on.
-    pub(super) fn begin(&mut self, shared: &Shared<'_>) -> Pass {
+    /// Makes a pass, which runs from now on, and ends after the action that it is at when `shutdown` says so.
+    pub(super) fn begin(&mut self, shared: Shared, shutdown: &CancellationToken) -> Pass {
         let (interim, receiver) = watch::channel(Vec::new());
-        let stop = shared.shutdown.child_token();
+        let stop = shutdown.child_token();
         self.due = None;
         self.running = Some(Running {
             since: Instant::now(),
-            snapshot: shared.snapshot.cloned(),
+            snapshot: shared.snapshot.clone(),
             interim: receiver,
             stop: stop.clone(),
         });
         let before = self.known.as_ref().map(|(_, statuses)| statuses.clone());
         Pass {
             kind: self.kind,
-            engine: Arc::clone(shared.engine),
-            ledger: Arc::clone(shared.ledger),
-            snapshot: shared.snapshot.cloned(),
-            store: Arc::clone(&shared.store),
-            effects: shared.effects.clone(),
-            paused: shared.paused.map(str::to_owned),
+            shared,
             before: before.unwrap_or_default(),
             interim,
             stop,
@@ -212,7 +201,7 @@ impl Lane {
         self.engine_trouble = error.map(crate::engine::EngineError::sentence);
         self.journal_trouble = report.journal_failure.as_ref().map(|err| {
             metrics.journal_failed();
-            pass::sentence(err)
+            chain(err)
         });
         self.known = Some((running.and_then(|r| r.snapshot), report.statuses));
         let wait = if report.unfinished > 0 || self.journal_trouble.is_some() {

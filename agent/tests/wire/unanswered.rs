@@ -31,6 +31,22 @@ fn start_patient(fake: &Fake, cluster: &Cluster, state: &tempfile::TempDir) -> R
     start_with(fake, cluster, state, |config| config.timeouts = timeouts)
 }
 
+/// Starts an agent that is given 30 volumes, and returns when two of them are made: each takes a while.
+async fn start_with_slow_volumes(
+    fake: &Fake,
+    cluster: &Cluster,
+    state: &tempfile::TempDir,
+) -> Running {
+    let slow = Duration::from_millis(300);
+    fake.fault("POST /volumes/create", Fault::Slow(slow));
+    let entries: Vec<Entry> = (0..30).map(|n| volume(&format!("v{n:02}"))).collect();
+    cluster.assign("hub", "uid", 1, &entries);
+    let running = start(fake, cluster, state);
+    fake.until("the first two", |f| f.volumes().len() == 2)
+        .await;
+    running
+}
+
 #[tokio::test]
 async fn a_driver_that_twice_does_not_answer_waits_for_the_next_pass_and_others_go_on() {
     let mut host = TestHost::new().await;
@@ -87,13 +103,7 @@ async fn a_plugin_that_hangs_holds_up_neither_networks_nor_assignments() {
 #[tokio::test]
 async fn a_pause_takes_effect_between_two_actions() {
     let (fake, cluster, state) = setup();
-    let slow = Duration::from_millis(300);
-    fake.fault("POST /volumes/create", Fault::Slow(slow));
-    let entries: Vec<Entry> = (0..30).map(|n| volume(&format!("v{n:02}"))).collect();
-    cluster.assign("hub", "uid", 1, &entries);
-    let running = start(&fake, &cluster, &state);
-    fake.until("the first two", |f| f.volumes().len() == 2)
-        .await;
+    let running = start_with_slow_volumes(&fake, &cluster, &state).await;
     cluster.pause(2);
     cluster
         .until("paused", |c| {
@@ -112,13 +122,7 @@ async fn a_pause_takes_effect_between_two_actions() {
 #[tokio::test]
 async fn an_agent_that_stops_ends_after_the_action_that_it_is_at() {
     let (fake, cluster, state) = setup();
-    let slow = Duration::from_millis(300);
-    fake.fault("POST /volumes/create", Fault::Slow(slow));
-    let entries: Vec<Entry> = (0..30).map(|n| volume(&format!("v{n:02}"))).collect();
-    cluster.assign("hub", "uid", 1, &entries);
-    let running = start(&fake, &cluster, &state);
-    fake.until("the first two", |f| f.volumes().len() == 2)
-        .await;
+    let running = start_with_slow_volumes(&fake, &cluster, &state).await;
     running.end().await;
     let made = fake.volumes().len();
     assert!(made <= 4, "{made}");
