@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use dockfleet_crds::Entry;
 use dockfleet_planner::credentials::{CredentialEntry, CredentialStore};
-use dockfleet_planner::desired::Desired;
+use dockfleet_planner::desired::EntrySpec;
 use dockfleet_vitals::chain;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client};
@@ -79,10 +79,10 @@ impl CredentialKeeper {
 fn named_by(entries: &[Entry]) -> Wanted {
     let mut wanted = Wanted::new();
     for entry in entries {
-        if let Ok(Desired::Volume(volume)) = Desired::of(entry)
-            && let Some(version) = volume.credentials
+        if let Ok(EntrySpec::Present(desired)) = EntrySpec::of(entry)
+            && let Some(version) = desired.credentials()
         {
-            wanted.insert(entry.uid.clone(), version);
+            wanted.insert(entry.uid.clone(), version.to_owned());
         }
     }
     wanted

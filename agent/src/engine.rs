@@ -3,37 +3,32 @@
 //! Nothing outside of this module knows the client library. Every call has a timeout, and every error
 //! is turned into what it means in one place, `error`.
 
-mod decode;
-mod encode;
 mod endpoint;
 mod error;
 mod events;
-mod orphaned_network;
-mod redact;
+pub(crate) mod map;
+pub(crate) mod orphaned_network;
+pub(crate) mod redact;
 mod ssh;
-mod usage;
+pub(crate) mod usage;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use bollard::models::NetworkCreateRequest;
-use bollard::query_parameters::{
-    ListNetworksOptions, ListVolumesOptions, ListVolumesOptionsBuilder, RemoveVolumeOptions,
-};
-use bollard::{API_DEFAULT_VERSION, BollardRequest, Docker, body_full};
+use bollard::{API_DEFAULT_VERSION, BollardRequest, Docker};
 use dockfleet_crds::assignment::Kind;
 use dockfleet_crds::host::EngineFacts;
 use dockfleet_planner::capability::{self, ApiVersion};
-use dockfleet_planner::credentials::Credentials;
-use dockfleet_planner::desired::Desired;
-use dockfleet_planner::observed::{Observed, ObservedNetwork, ObservedVolume};
+use dockfleet_planner::observed::Observed;
+use strum::VariantArray as _;
 
+use crate::actions;
 use crate::vitals::AgentVitals;
 
 pub use self::endpoint::{Endpoint, EndpointError};
-use self::error::Call;
+pub(crate) use self::error::Call;
 pub use self::error::{Cause, EngineError};
 pub use self::events::EngineEvent;
 
@@ -42,8 +37,6 @@ const OLDEST: ApiVersion = ApiVersion(1, 41);
 /// The newest API version that the client library's types describe. Calls name it, or the engine's own
 /// where that is older, so that a newer engine answers in a form that is known.
 const KNOWN: ApiVersion = ApiVersion(1, 53);
-/// Since this API version the engine itself refuses a second network of one name.
-const UNIQUE_NAMES: ApiVersion = ApiVersion(1, 44);
 /// Time for the client library beyond our own timeouts, which end first and can tell what was asked.
 const CLIENT_TIMEOUT: u64 = 130;
 
@@ -86,7 +79,7 @@ pub struct Observation {
     /// What it has; a list that could not be read is unknown, not empty.
     pub observed: Observed,
     /// Why lists could not be read.
-    pub failures: Vec<EngineError>,
+    pub failures: BTreeMap<Kind, EngineError>,
 }
 
 impl Engine {
@@ -173,182 +166,66 @@ impl Engine {
         self.api
     }
 
-    /// Whether the engine can make two networks of one name: one that is still being made does not
-    /// count for `CheckDuplicate`.
-    pub(crate) fn may_make_twins(&self) -> bool {
-        self.api < UNIQUE_NAMES
-    }
-
     /// Returns how many calls were made, the one to connect among them.
     pub fn calls(&self) -> u64 {
         self.calls.load(Ordering::Relaxed)
     }
 
-    /// Lists networks and volumes, with one call each.
+    /// Lists the objects of every kind, with one call each.
     pub async fn observe(&self) -> Observation {
-        let (networks, volumes) = tokio::join!(self.networks(), self.volumes());
-        let mut failures = Vec::new();
-        let mut known = |err| failures.push(err);
-        let observed = Observed {
-            networks: networks.map_err(&mut known).ok(),
-            volumes: volumes.map_err(&mut known).ok(),
-        };
-        Observation { observed, failures }
+        let looks = Kind::VARIANTS.iter().map(|kind| self.observe_kind(*kind));
+        let mut all = Observation::default();
+        for seen in futures::future::join_all(looks).await {
+            all.observed.extend(seen.observed);
+            all.failures.extend(seen.failures);
+        }
+        all
     }
 
-    /// Lists the objects of one kind; those of the other are not known.
+    /// Lists the objects of one kind; those of others are not known.
     pub(crate) async fn observe_kind(&self, kind: Kind) -> Observation {
         let mut seen = Observation::default();
-        match kind {
-            Kind::DockerNetwork => match self.networks().await {
-                Ok(networks) => seen.observed.networks = Some(networks),
-                Err(err) => seen.failures.push(err),
-            },
-            Kind::DockerVolume => match self.volumes().await {
-                Ok(volumes) => seen.observed.volumes = Some(volumes),
-                Err(err) => seen.failures.push(err),
-            },
+        match actions::list(self, kind).await {
+            Ok(objects) => seen.observed.insert(kind, objects),
+            Err(err) => drop(seen.failures.insert(kind, err)),
         }
         seen
     }
 
-    async fn networks(&self) -> Result<Vec<ObservedNetwork>, EngineError> {
-        let call = self.docker.list_networks(None::<ListNetworksOptions>);
-        let list = self
-            .count(Call::List("networks"), self.timeouts.read, call)
-            .await?;
-        Ok(list.into_iter().map(decode::network).collect())
+    /// Returns the client, for calls that [`Engine::read`] and [`Engine::change`] wait for.
+    pub(crate) fn docker(&self) -> &Docker {
+        &self.docker
     }
 
-    async fn volumes(&self) -> Result<Vec<ObservedVolume>, EngineError> {
-        let call = self.docker.list_volumes(None::<ListVolumesOptions>);
-        let list = self
-            .count(Call::List("volumes"), self.timeouts.read, call)
-            .await?;
-        for warning in list.warnings.iter().flatten() {
-            tracing::warn!(
-                warning = redact::redact(warning),
-                "the engine's list of volumes may lack some"
-            );
-        }
-        Ok(list
-            .volumes
-            .into_iter()
-            .flatten()
-            .map(decode::volume)
-            .collect())
-    }
-
-    /// Returns the volume of this name as it is now, or nothing where there is none.
-    ///
-    /// It is looked up in a list: an engine adds to a single volume what its plugin says of it, in
-    /// forms that not every client can read.
-    pub async fn volume(&self, name: &str) -> Result<Option<ObservedVolume>, EngineError> {
-        let filters = HashMap::from([("name", vec![name])]);
-        let options = ListVolumesOptionsBuilder::default()
-            .filters(&filters)
-            .build();
-        let call = self.docker.list_volumes(Some(options));
-        let list = self
-            .count(Call::List("volumes"), self.timeouts.read, call)
-            .await?;
-        let found = list.volumes.into_iter().flatten().find(|v| v.name == name);
-        Ok(found.map(decode::volume))
-    }
-
-    /// Makes a network or a volume, which is mounted with the credentials. That it succeeds says little: an engine answers the same to a
-    /// volume that was there and stays as it was, so the result has to be looked at.
-    pub async fn create(
+    /// Waits for an answer that changes nothing.
+    pub(crate) async fn read<T>(
         &self,
-        desired: &Desired,
-        credentials: Option<&Credentials>,
-    ) -> Result<(), EngineError> {
-        match desired {
-            Desired::Network(network) => {
-                let call = Call::Create(Kind::DockerNetwork, &network.name);
-                let docker = self.checking_names(encode::network(network));
-                let answer = docker.create_network(encode::network(network));
-                let made = match self.count(call, self.timeouts.change, answer).await {
-                    Err(EngineError::Refused(text)) => return Err(self.refusal(text).await),
-                    other => other?,
-                };
-                if !made.warning.is_empty() {
-                    tracing::warn!(
-                        object = network.name,
-                        warning = redact::redact(&made.warning),
-                        "the engine warns"
-                    );
-                }
-            }
-            Desired::Volume(volume) => {
-                let call = Call::Create(Kind::DockerVolume, &volume.name);
-                let answer = self
-                    .docker
-                    .create_volume(encode::volume(volume, credentials));
-                let made = self.count(call, self.timeouts.change, answer).await;
-                made.map_err(|err| err.without(credentials))?;
-            }
-            Desired::Tombstone(t) => {
-                return Err(EngineError::Refused(format!(
-                    "{} is to go, not to be made",
-                    t.name
-                )));
-            }
-        }
-        Ok(())
+        call: Call<'_>,
+        answer: impl Future<Output = Result<T, bollard::errors::Error>>,
+    ) -> Result<T, EngineError> {
+        self.count(call, self.timeouts.read, answer).await
     }
 
-    /// Returns the refusal of a network, with what no list of networks would tell a person.
-    async fn refusal(&self, text: String) -> EngineError {
-        let Some(rival) = orphaned_network::rival(&text) else {
-            return EngineError::Refused(text);
-        };
-        let text = match self.networks().await {
-            Ok(listed) if listed.iter().all(|n| n.id != rival) => {
-                orphaned_network::explained(&text, rival)
-            }
-            Ok(_) | Err(_) => text,
-        };
-        EngineError::Refused(text)
-    }
-
-    /// Returns a client that sends `CheckDuplicate` to engines that need it: without it they make a
-    /// second network of the same name, and the client library's type has no such field.
-    fn checking_names(&self, request: NetworkCreateRequest) -> Docker {
-        if self.api >= UNIQUE_NAMES {
-            return self.docker.clone();
-        }
-        let api = self.api;
-        let Some(body) = encode::with_check_duplicate(request) else {
-            return self.docker.clone();
-        };
-        self.docker.clone().with_request_modifier(move |request| {
-            let mut request = versioned(request, api);
-            *request.body_mut() = body_full(body.clone().into());
-            request
-        })
-    }
-
-    /// Removes the network with this ID. One that containers are connected to is not removed, which is
-    /// [`EngineError::InUse`].
-    pub async fn remove_network(&self, id: &str) -> Result<(), EngineError> {
-        let call = Call::Remove(Kind::DockerNetwork, id);
-        self.count(
-            call,
-            self.timeouts.change,
-            self.docker.remove_network(plain(id)?),
-        )
-        .await
-    }
-
-    /// Removes the volume with this name, never by force. One that a container uses is not removed,
-    /// which is [`EngineError::InUse`].
-    pub async fn remove_volume(&self, name: &str) -> Result<(), EngineError> {
-        let call = Call::Remove(Kind::DockerVolume, name);
-        let answer = self
-            .docker
-            .remove_volume(plain(name)?, None::<RemoveVolumeOptions>);
+    /// Waits for a change.
+    pub(crate) async fn change<T>(
+        &self,
+        call: Call<'_>,
+        answer: impl Future<Output = Result<T, bollard::errors::Error>>,
+    ) -> Result<T, EngineError> {
         self.count(call, self.timeouts.change, answer).await
+    }
+
+    /// Lets only what can be an ID or a name into a path.
+    pub(crate) fn plain(name: &str) -> Result<&str, EngineError> {
+        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
+        let begins = name.starts_with(|c: char| c.is_ascii_alphanumeric());
+        if begins && name.chars().all(fits) {
+            Ok(name)
+        } else {
+            Err(EngineError::Refused(format!(
+                "{name:?} is no name or ID of an object"
+            )))
+        }
     }
 
     async fn count<T>(
@@ -416,7 +293,7 @@ fn client(endpoint: &Endpoint) -> Result<Docker, bollard::errors::Error> {
 
 /// Puts the API version before the path, which the client library leaves out: an engine would answer
 /// in the form of its newest version.
-fn versioned(mut request: BollardRequest, api: ApiVersion) -> BollardRequest {
+pub(crate) fn versioned(mut request: BollardRequest, api: ApiVersion) -> BollardRequest {
     let uri = request.uri();
     let text = match (uri.scheme_str(), uri.authority(), uri.path_and_query()) {
         (Some(scheme), Some(authority), Some(path)) => {
@@ -429,17 +306,4 @@ fn versioned(mut request: BollardRequest, api: ApiVersion) -> BollardRequest {
         *request.uri_mut() = uri;
     }
     request
-}
-
-/// Lets only what can be an ID or a name into a path.
-fn plain(name: &str) -> Result<&str, EngineError> {
-    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
-    let begins = name.starts_with(|c: char| c.is_ascii_alphanumeric());
-    if begins && name.chars().all(fits) {
-        Ok(name)
-    } else {
-        Err(EngineError::Refused(format!(
-            "{name:?} is no name or ID of an object"
-        )))
-    }
 }

@@ -9,17 +9,16 @@ mod look;
 mod schema;
 mod trouble;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use dockfleet_crds::assignment::Kind;
 use dockfleet_crds::{Entry, Open};
 use dockfleet_planner::plan::{JournalChange, Records};
-use dockfleet_planner::record::{Record, Stage};
+use dockfleet_planner::record::{Record, RecordKey, Stage};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use strum::VariantArray as _;
 
@@ -171,12 +170,9 @@ pub struct Journal {
 pub(crate) struct Ledger {
     connection: Mutex<Connection>,
     records: Mutex<Arc<Records>>,
-    /// A process ended while a network was being made, and the engine may be at it still.
-    interrupted: AtomicBool,
+    /// The kinds of which a process was making an object when it ended: the engine may be at it still.
+    interrupted: Mutex<BTreeSet<Kind>>,
 }
-
-/// A change of a journal, with the UID of its entry.
-pub type Change = (String, JournalChange);
 
 impl Journal {
     /// Opens the journal in a folder for the one process that may write it; the folder and the journal
@@ -241,7 +237,7 @@ impl Journal {
         })
     }
 
-    /// Returns every record, by the UID of its resource.
+    /// Returns every record.
     pub fn records(&self) -> Arc<Records> {
         self.ledger.records()
     }
@@ -252,7 +248,11 @@ impl Journal {
     }
 
     /// Makes changes durable, all of them or none.
-    pub fn write(&mut self, changes: &[Change], effects: &Effects) -> Result<(), JournalError> {
+    pub fn write(
+        &mut self,
+        changes: &[JournalChange],
+        effects: &Effects,
+    ) -> Result<(), JournalError> {
         self.ledger.write(changes)?;
         effects.happened(Effect::JournalWrite);
         Ok(())
@@ -294,20 +294,20 @@ impl Journal {
 
 impl Ledger {
     fn new(connection: Connection, records: Records) -> Self {
-        let interrupted = records.values().any(|r| {
-            let being_made = matches!(r.stage.known(), Some(Stage::Creating | Stage::Replacing));
-            r.kind == Kind::DockerNetwork && being_made
-        });
+        let being_made =
+            |r: &&Record| matches!(r.stage.known(), Some(Stage::Creating | Stage::Replacing));
+        let interrupted = records.values().filter(being_made);
+        let interrupted = interrupted.filter_map(|r| r.kind.known()).collect();
         Self {
             connection: Mutex::new(connection),
             records: Mutex::new(Arc::new(records)),
-            interrupted: AtomicBool::new(interrupted),
+            interrupted: Mutex::new(interrupted),
         }
     }
 
-    /// Returns whether a process ended while a network was being made; once, and no more after that.
-    pub(crate) fn take_interrupted(&self) -> bool {
-        self.interrupted.swap(false, Ordering::Relaxed)
+    /// Returns whether a process ended while it made an object of a kind; once, and no more after that.
+    pub(crate) fn take_interrupted(&self, kind: Kind) -> bool {
+        locked(&self.interrupted).remove(&kind)
     }
 
     /// Returns the records as they are now.
@@ -319,13 +319,13 @@ impl Ledger {
     pub(crate) fn records_of(&self, kind: Kind) -> Records {
         let all = self.records();
         let of_kind = all.iter().filter(|(_, r)| takes(kind, &r.kind));
-        of_kind.map(|(uid, r)| (uid.clone(), r.clone())).collect()
+        of_kind.map(|(key, r)| (key.clone(), r.clone())).collect()
     }
 
     /// Makes changes durable in a thread that may block.
     pub(crate) async fn commit(
         self: &Arc<Self>,
-        changes: Vec<Change>,
+        changes: Vec<JournalChange>,
         effects: &Effects,
     ) -> Result<(), JournalError> {
         if changes.is_empty() {
@@ -347,24 +347,24 @@ impl Ledger {
         written.map_err(JournalError::Thread)?
     }
 
-    fn write(&self, changes: &[Change]) -> Result<(), JournalError> {
+    fn write(&self, changes: &[JournalChange]) -> Result<(), JournalError> {
         let mut connection = locked(&self.connection);
         commit(&mut connection, changes).map_err(JournalError::Write)?;
         shrink(&connection);
         // What is in memory follows what is durable, never the other way round.
         let mut records = locked(&self.records);
         let records = Arc::make_mut(&mut records);
-        for (uid, change) in changes {
+        for change in changes {
             match change {
                 JournalChange::Keep => {}
                 JournalChange::Put { record, instead_of } => {
                     if let Some(other) = instead_of {
                         records.remove(other);
                     }
-                    records.insert(record.uid.clone(), record.clone());
+                    records.insert(record.key.clone(), record.clone());
                 }
-                JournalChange::Forget => {
-                    records.remove(uid);
+                JournalChange::Forget(key) => {
+                    records.remove(key);
                 }
             }
         }
@@ -412,25 +412,25 @@ fn keep(connection: &Connection, snapshot: &Snapshot) -> rusqlite::Result<()> {
     Ok(())
 }
 
-fn commit(connection: &mut Connection, changes: &[Change]) -> rusqlite::Result<()> {
+fn commit(connection: &mut Connection, changes: &[JournalChange]) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
     {
         let mut put = transaction
             .prepare_cached("INSERT OR REPLACE INTO record (uid, body) VALUES (?1, ?2)")?;
         let mut forget = transaction.prepare_cached("DELETE FROM record WHERE uid = ?1")?;
-        for (uid, change) in changes {
+        for change in changes {
             match change {
                 JournalChange::Keep => {}
                 JournalChange::Put { record, instead_of } => {
                     if let Some(other) = instead_of {
-                        forget.execute([other])?;
+                        forget.execute([other.to_string()])?;
                     }
                     let body = serde_json::to_string(record)
                         .map_err(|err| rusqlite::Error::ToSqlConversionFailure(err.into()))?;
-                    put.execute([&record.uid, &body])?;
+                    put.execute([&record.key.to_string(), &body])?;
                 }
-                JournalChange::Forget => {
-                    forget.execute([uid])?;
+                JournalChange::Forget(key) => {
+                    forget.execute([key.to_string()])?;
                 }
             }
         }
@@ -493,7 +493,7 @@ fn read(connection: &Connection, path: &Path) -> Result<(Records, Option<Snapsho
     for row in rows {
         let (uid, body) = row?;
         let record = Record::read(&body).map_err(|err| bad(format!("record {uid}: {err}")))?;
-        records.insert(uid, record);
+        records.insert(RecordKey::from(uid), record);
     }
     let row = connection
         .query_row(schema::assignment(version), [], |row| {

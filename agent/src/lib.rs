@@ -9,6 +9,7 @@
 //! removes by force, and never touches an object that neither the journal nor its own label calls
 //! ours. It never writes the spec of anything in Kubernetes, and it never creates its own DockerHost.
 
+mod actions;
 mod agent;
 pub mod api;
 mod credentials;

@@ -14,11 +14,12 @@ use std::time::{Duration, Instant};
 
 use dockfleet_crds::assignment::Kind;
 use dockfleet_crds::{Entry, EntryState, EntryStatus, Reason};
+use dockfleet_planner::action::Operation;
 use dockfleet_planner::capability::ApiVersion;
 use dockfleet_planner::credentials::CredentialStore;
 use dockfleet_planner::observed::Observed;
 use dockfleet_planner::plan::{
-    JournalChange, PlanContext, Planned, Records, Step, bounded, forgettable, plan, statuses,
+    JournalChange, PlanContext, Planned, Records, bounded, forgettable, plan, statuses,
 };
 use dockfleet_vitals::chain;
 use strum::VariantArray as _;
@@ -26,11 +27,12 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-pub use self::progress::{Operation, Progress};
+pub use self::progress::Progress;
 use self::unanswered::Unanswered;
+use crate::actions;
 use crate::effect::Effects;
 use crate::engine::{Engine, EngineError};
-use crate::journal::{Change, Journal, JournalError, Ledger, takes};
+use crate::journal::{Journal, JournalError, Ledger, takes};
 
 /// How often a pass acts before it leaves the rest to the next one: once for what is to be done, once
 /// for what that made possible, and once more for what somebody else did meanwhile.
@@ -140,21 +142,10 @@ pub async fn preview(
     store: &CredentialStore,
 ) -> Result<Vec<Planned>, EngineError> {
     let records = journal.records();
-    let looks = Kind::VARIANTS.iter().map(|kind| async move {
-        let seen = engine.observe_kind(*kind).await;
-        (*kind, seen)
-    });
-    let mut observed = Observed::default();
-    let mut failures = Vec::new();
-    for (kind, seen) in futures::future::join_all(looks).await {
-        observed.networks = observed.networks.or(seen.observed.networks);
-        observed.volumes = observed.volumes.or(seen.observed.volumes);
-        failures.extend(seen.failures.into_iter().map(|err| (kind, err)));
-    }
-    let nothing_is_known = observed.networks.is_none() && observed.volumes.is_none();
+    let mut seen = engine.observe().await;
     if entries.is_empty()
-        && nothing_is_known
-        && let Some((_, err)) = failures.pop()
+        && seen.observed.is_unknown()
+        && let Some((_, err)) = seen.failures.pop_last()
     {
         return Err(err);
     }
@@ -164,16 +155,20 @@ pub async fn preview(
         nonce: &nonce,
         store,
     };
-    let mut planned = plan(entries, &observed, &records, &around);
+    let mut planned = plan(entries, &seen.observed, &records, &around);
     for p in &mut planned {
         let Some(entry) = entries.iter().find(|e| e.uid == p.status.uid) else {
             continue;
         };
-        if let Some((_, err)) = failures.iter().find(|(kind, _)| takes(*kind, &entry.kind)) {
+        let failure = seen
+            .failures
+            .iter()
+            .find(|(kind, _)| takes(**kind, &entry.kind));
+        if let Some((_, err)) = failure {
             give_cause(p, err);
         }
         if let Some(kind) = entry.kind.known()
-            && let Err(err) = step::is_free(engine, kind, &p.step).await
+            && let Err(err) = step::is_free(engine, kind, &p.actions).await
         {
             judge(p, &err);
         }
@@ -241,7 +236,7 @@ struct Attempts {
 impl Attempts {
     fn is_due(&self, planned: &Planned) -> bool {
         let uid = &planned.status.uid;
-        planned.step != Step::None
+        !planned.actions.is_empty()
             && !self.failures.contains_key(uid)
             && !self.left_out.contains_key(uid)
     }
@@ -266,7 +261,7 @@ impl PassRun<'_> {
         self.await_orphaned_request(ledger).await;
         let mut planned = loop {
             let seen = self.engine.observe_kind(self.kind).await;
-            report.engine_failures = seen.failures;
+            report.engine_failures = seen.failures.into_values().collect();
             let records = ledger.records_of(self.kind);
             let planned = plan(self.entries, &seen.observed, &records, &around);
             if round == 0 {
@@ -276,7 +271,7 @@ impl PassRun<'_> {
             let mut to_do: Vec<(&str, &Planned)> = planned
                 .iter()
                 .filter(|p| may_act && attempts.is_due(p))
-                .map(|p| (unanswered::driver(&p.step, &seen.observed), p))
+                .filter_map(|p| Some((p.actions.first()?.driver(), p)))
                 .collect();
             to_do.sort_by_key(|(driver, _)| unanswered::is_plugin(driver));
             let changes = self.changes(&planned, &seen.observed, &records, |p| {
@@ -313,11 +308,11 @@ impl PassRun<'_> {
         report
     }
 
-    /// Gives an engine that could make a second network of one name the time to end what a process asked
+    /// Gives an engine that could make a second object of one name the time to end what a process asked
     /// for that is no more.
     async fn await_orphaned_request(&self, ledger: &Ledger) {
-        let may_be_at_it = self.kind == Kind::DockerNetwork && self.engine.may_make_twins();
-        if may_be_at_it && ledger.take_interrupted() {
+        let may_be_at_it = actions::may_make_twins(self.engine, self.kind);
+        if may_be_at_it && ledger.take_interrupted(self.kind) {
             let wait = tokio::time::sleep(ORPHANED_REQUEST);
             self.stop.run_until_cancelled(wait).await;
         }
@@ -330,7 +325,7 @@ impl PassRun<'_> {
         observed: &Observed,
         records: &Records,
         is_to_be_done: impl Fn(&Planned) -> bool,
-    ) -> Vec<Change> {
+    ) -> Vec<JournalChange> {
         if self.paused.is_some() {
             return Vec::new();
         }
@@ -338,10 +333,10 @@ impl PassRun<'_> {
         planned
             .iter()
             // An intent without its act would say that something was about to happen.
-            .filter(|p| p.step == Step::None || is_to_be_done(p))
+            .filter(|p| p.actions.is_empty() || is_to_be_done(p))
             .filter(|p| p.journal != JournalChange::Keep)
-            .map(|p| (p.status.uid.clone(), p.journal.clone()))
-            .chain(done.into_iter().map(|uid| (uid, JournalChange::Forget)))
+            .map(|p| p.journal.clone())
+            .chain(done.into_iter().map(JournalChange::Forget))
             .collect()
     }
 
@@ -374,7 +369,7 @@ impl PassRun<'_> {
                 said = Some(Instant::now());
                 self.say_interim(planned, attempts, ledger);
             }
-            let (touched, result) = self.step(entry, step, progress).await;
+            let (touched, result) = self.work_on(entry, step, progress).await;
             looks_again |= touched;
             match result {
                 Ok(()) => {
@@ -403,10 +398,10 @@ impl PassRun<'_> {
 
 /// Leaves what is to be done about an entry, and says why.
 fn hold(planned: &mut Planned, why: &str) {
-    if planned.step == Step::None && planned.journal == JournalChange::Keep {
+    if planned.actions.is_empty() && planned.journal == JournalChange::Keep {
         return;
     }
-    planned.step = Step::None;
+    planned.actions = Vec::new();
     planned.journal = JournalChange::Keep;
     let status = &mut planned.status;
     let what = match status.message.as_str() {
@@ -450,7 +445,7 @@ impl PassReport {
     /// Says how everything stands: as it was last seen, and where a step is left, why (invariant 12).
     fn finish(&mut self, mut planned: Vec<Planned>, attempts: &Attempts, records: &Records) {
         for p in &mut planned {
-            let idle = p.step == Step::None;
+            let idle = p.actions.is_empty();
             if let (Some(err), false) = (
                 &self.journal_failure,
                 idle && p.journal == JournalChange::Keep,
@@ -493,9 +488,10 @@ impl PassReport {
 
 /// Puts the failure of an entry's step into its status.
 fn judge(planned: &mut Planned, err: &EngineError) {
+    let operation = planned.operation();
     let status = &mut planned.status;
-    let (state, reason) = match (err, &planned.step) {
-        (EngineError::InUse(_), Step::Replace { .. }) => (EntryState::Drifted, Reason::InUse),
+    let (state, reason) = match (err, operation) {
+        (EngineError::InUse(_), Some(Operation::Replace)) => (EntryState::Drifted, Reason::InUse),
         (EngineError::InUse(_), _) => (EntryState::Pending, Reason::InUse),
         // The object goes while it is being looked for: the next pass sees what is left.
         (EngineError::NotFound(_), _) => return,

@@ -3,6 +3,7 @@
 mod check;
 mod error;
 mod files;
+mod kinds;
 mod list;
 mod places;
 mod secret;

@@ -101,7 +101,7 @@ fn every_field_and_reason_is_described() {
 
 #[test]
 fn every_option_and_capability_is_described() {
-    use dockfleet_planner::capability::CAPABILITIES;
+    use dockfleet_planner::kinds::network::capability::CAPABILITIES;
     let text = page("docs/options.md");
     let described = code(&text);
     for capability in &CAPABILITIES {
@@ -160,7 +160,7 @@ fn camel_case(text: &str) -> Vec<&str> {
 
 #[test]
 fn every_capability_that_is_named_exists() {
-    use dockfleet_planner::capability::CAPABILITIES;
+    use dockfleet_planner::kinds::network::capability::CAPABILITIES;
     let known: BTreeSet<&str> = CAPABILITIES.iter().map(|c| c.name).collect();
 
     let options = page("docs/options.md");

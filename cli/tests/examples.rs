@@ -47,11 +47,7 @@ fn blocks(page: &str) -> Vec<(usize, String)> {
 /// Returns how many resources are in the documents.
 fn check(documents: &[Document]) -> Result<usize, Vec<ManifestError>> {
     let found = manifest::check(documents)?;
-    Ok(found.networks.len()
-        + found.volumes.len()
-        + found.hosts.len()
-        + found.namespaces.len()
-        + found.secrets.len())
+    Ok(found.resources.len() + found.hosts.len() + found.namespaces.len() + found.secrets.len())
 }
 
 fn in_words(errors: &[ManifestError]) -> String {

@@ -10,6 +10,7 @@ use tracing::debug;
 
 use crate::FIELD_MANAGER;
 use crate::jobs::in_time;
+use crate::kinds;
 use crate::notice::Notice;
 use crate::parent::Parent;
 
@@ -37,7 +38,7 @@ impl EventPublisher {
 
     /// Has notices about a resource published.
     pub(crate) fn tell(&self, parent: &Parent, notices: impl IntoIterator<Item = Notice>) {
-        self.tell_of(&parent.reference(), notices);
+        self.tell_of(&kinds::reference(&**parent), notices);
     }
 
     /// Has notices about any object published.

@@ -44,7 +44,7 @@ use dockfleet_planner::term::Filed;
 use tokio::time::Instant;
 
 use crate::object::Name;
-use crate::parent::{Parent, ParentName};
+use crate::parent::{Parent, ParentExt as _, ParentName};
 
 pub(crate) use census::Census;
 pub(crate) use changes::{Change, Seen, Watched};
@@ -201,7 +201,7 @@ impl Index {
 
     /// Returns the name of a resource, for a log.
     pub(crate) fn parent_name(&self, uid: &str) -> Option<ParentName> {
-        self.parents.get(uid).map(|p| p.object.name())
+        self.parents.get(uid).map(|p| ParentName::of(&*p.object))
     }
 
     /// Returns the hosts that a resource selects or is on, by name.
@@ -224,7 +224,7 @@ impl Index {
             return parent.lifecycle.filter(|_| !parent.brake.holds());
         }
         // No entry comes to be before there is something that keeps the resource until it is gone.
-        let resource = parent.object.resource();
+        let resource = &*parent.object;
         let comes = selection(resource, state.host()?, &self.namespaces) == Selection::Yes;
         let held = parent.brake.holds() || state.lingers();
         (parent.object.has_finalizer() || !comes).then_some(if held {

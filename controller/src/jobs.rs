@@ -72,7 +72,7 @@ pub(crate) enum Learned {
     /// A resource was written.
     Parent {
         asked_with: Option<String>,
-        parent: Box<Parent>,
+        parent: Parent,
     },
     /// A Lease was made or read, or is not there.
     Lease {
@@ -131,5 +131,5 @@ pub(crate) async fn in_time_of<T>(
 pub(crate) use credentials::deliver;
 pub(crate) use heartbeat::work_on_heartbeat;
 pub(crate) use host::work_on_host;
-pub(crate) use parent::work_on_parent;
+pub(crate) use parent::{Write, work_on_parent, write_as};
 pub(crate) use secret::read_secret;

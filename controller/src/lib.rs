@@ -55,6 +55,7 @@ mod event_publisher;
 mod identity;
 mod index;
 mod jobs;
+mod kinds;
 mod lane;
 mod lanes;
 mod leadership;

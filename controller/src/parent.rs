@@ -1,26 +1,17 @@
-//! Networks and volumes as the controller holds them.
+//! Resources that go to hosts, as the controller holds them.
+
+use std::sync::Arc;
 
 use dockfleet_crds::assignment::Kind;
-use dockfleet_crds::{DockerNetwork, DockerVolume};
-use dockfleet_planner::options;
 use dockfleet_planner::resource::Resource;
-use k8s_openapi::api::core::v1::ObjectReference;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::Resource as _;
 
 use crate::object::Name;
 
-/// What keeps a resource until the permission to let go of it is written for every host.
+/// What keeps a resource until the permission to release its object is written for every host.
 pub(crate) const FINALIZER: &str = "dockfleet.io/hosts";
 
-/// A resource that goes to hosts, with what is needed to write to it.
-#[derive(Clone, Debug)]
-pub(crate) enum Parent {
-    /// A DockerNetwork.
-    Network(DockerNetwork),
-    /// A DockerVolume.
-    Volume(DockerVolume),
-}
+/// A resource that goes to hosts, of whatever kind.
+pub(crate) type Parent = Arc<dyn Resource>;
 
 /// What names a resource among those of every kind, in an order that keeps a namespace together.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,9 +33,12 @@ impl ParentName {
             name: name.name.clone(),
         }
     }
-}
 
-impl ParentName {
+    /// Returns the name of a resource.
+    pub(crate) fn of(resource: &dyn Resource) -> Self {
+        Self::new(resource.kind(), &Name::of(resource.metadata()))
+    }
+
     /// Returns the name without the kind.
     pub(crate) fn object(&self) -> Name {
         Name {
@@ -60,67 +54,22 @@ impl std::fmt::Display for ParentName {
     }
 }
 
-impl Parent {
-    /// Returns the resource as the planner sees it.
-    pub(crate) fn resource(&self) -> Resource<'_> {
-        match self {
-            Self::Network(n) => Resource::Network(n),
-            Self::Volume(v) => Resource::Volume(v),
-        }
-    }
-
-    /// Returns its metadata.
-    pub(crate) fn metadata(&self) -> &ObjectMeta {
-        self.resource().metadata()
-    }
-
-    /// Returns its metadata for a change.
-    pub(crate) fn metadata_mut(&mut self) -> &mut ObjectMeta {
-        match self {
-            Self::Network(n) => &mut n.metadata,
-            Self::Volume(v) => &mut v.metadata,
-        }
-    }
-
-    /// Returns its name.
-    pub(crate) fn name(&self) -> ParentName {
-        ParentName::new(self.resource().kind(), &Name::of(self.metadata()))
-    }
-
-    /// Whether it is being deleted.
-    pub(crate) fn is_deleting(&self) -> bool {
-        self.metadata().deletion_timestamp.is_some()
-    }
-
-    /// Whether it cannot go before its hosts are told.
-    pub(crate) fn has_finalizer(&self) -> bool {
-        self.metadata()
-            .finalizers
-            .iter()
-            .flatten()
-            .any(|f| f == FINALIZER)
-    }
+/// What only the controller asks of a resource.
+pub(crate) trait ParentExt {
+    /// Whether it cannot go before its hosts have the permission to release its object.
+    fn has_finalizer(&self) -> bool;
 
     /// Whether it has conditions already.
-    pub(crate) fn was_visited(&self) -> bool {
-        self.resource()
-            .status()
-            .is_some_and(|s| !s.conditions.is_empty())
+    fn was_visited(&self) -> bool;
+}
+
+impl ParentExt for dyn Resource {
+    fn has_finalizer(&self) -> bool {
+        let mut finalizers = self.metadata().finalizers.iter().flatten();
+        finalizers.any(|f| f == FINALIZER)
     }
 
-    /// Returns what an engine would take in silence and ignore.
-    pub(crate) fn option_warnings(&self) -> Vec<String> {
-        match self {
-            Self::Network(n) => options::warnings(&n.spec),
-            Self::Volume(_) => Vec::new(),
-        }
-    }
-
-    /// Returns what an event refers to it by.
-    pub(crate) fn reference(&self) -> ObjectReference {
-        match self {
-            Self::Network(n) => n.object_ref(&()),
-            Self::Volume(v) => v.object_ref(&()),
-        }
+    fn was_visited(&self) -> bool {
+        self.status().is_some_and(|s| !s.conditions.is_empty())
     }
 }

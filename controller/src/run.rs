@@ -156,7 +156,7 @@ impl Controller {
             lanes: Lanes::new(),
             jobs: JoinSet::new(),
             told,
-            unfilled: Watched::ALL.into_iter().collect(),
+            unfilled: Watched::all().collect(),
         }
     }
 
@@ -252,7 +252,7 @@ impl Controller {
                 let Some(work) = self.index.parent_work(uid, &now) else {
                     return false;
                 };
-                let resource = work.parent.resource();
+                let resource = &*work.parent;
                 let span = info_span!(
                     "resource",
                     kind = resource.kind().as_str(),
@@ -333,7 +333,7 @@ impl Controller {
                     .host_seen(&host, asked_with, assignment.map(|a| *a));
             }
             Learned::Parent { asked_with, parent } => {
-                self.index.parent_written(asked_with, *parent);
+                self.index.parent_written(asked_with, parent);
             }
             Learned::Secret { name, heard } => self.index.hear_secret(&name, heard),
             Learned::Delivered { host, had } => self.index.delivered(&host, had),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dockfleet_crds::{DockerHost, DockerNetwork, DockerVolume, HostAssignment};
+use dockfleet_crds::{DockerHost, HostAssignment};
 use dockfleet_vitals::chain;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::ListParams;
@@ -11,6 +11,7 @@ use tracing::warn;
 
 use crate::error::{CallError, ControllerError};
 use crate::jobs::in_time;
+use crate::kinds;
 
 /// The namespace whose UID is the identity of a cluster: it is made with the cluster and cannot be
 /// deleted.
@@ -40,24 +41,17 @@ pub(crate) async fn hub(client: &Client) -> Result<String, ControllerError> {
 
 /// Asks for the resources and the identity of the cluster once; the outer error is of a call.
 async fn ask(client: &Client) -> Result<Result<String, ControllerError>, CallError> {
-    let answers = [
+    let mut answers = vec![
         (
             DockerHost::plural(&()),
             is_served::<DockerHost>(client).await?,
-        ),
-        (
-            DockerNetwork::plural(&()),
-            is_served::<DockerNetwork>(client).await?,
-        ),
-        (
-            DockerVolume::plural(&()),
-            is_served::<DockerVolume>(client).await?,
         ),
         (
             HostAssignment::plural(&()),
             is_served::<HostAssignment>(client).await?,
         ),
     ];
+    answers.extend(kinds::served(client).await?);
     let missing: Vec<String> = answers
         .into_iter()
         .filter(|(_, served)| !served)
@@ -73,7 +67,8 @@ async fn ask(client: &Client) -> Result<Result<String, ControllerError>, CallErr
         .ok_or(ControllerError::NoHub))
 }
 
-async fn is_served<K>(client: &Client) -> Result<bool, CallError>
+/// Whether the API server serves a resource.
+pub(crate) async fn is_served<K>(client: &Client) -> Result<bool, CallError>
 where
     K: Resource<DynamicType = ()> + Clone + std::fmt::Debug + serde::de::DeserializeOwned,
 {

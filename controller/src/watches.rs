@@ -16,6 +16,7 @@ use tracing::warn;
 
 use crate::error::CallError;
 use crate::index::{Change, MANAGED_BY, Seen};
+use crate::kinds;
 
 /// Starts every watch. What they see goes to `changes`; a full queue holds them back, and with them
 /// the API server's stream, which is what it is there for.
@@ -24,18 +25,7 @@ use crate::index::{Change, MANAGED_BY, Seen};
 /// namespaces: which namespaces those are can change at any time.
 pub(crate) fn start(client: &Client, changes: &Sender<Change>) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
-    tasks.spawn(watch(
-        Api::all(client.clone()),
-        changes.clone(),
-        Config::default(),
-        Change::Network,
-    ));
-    tasks.spawn(watch(
-        Api::all(client.clone()),
-        changes.clone(),
-        Config::default(),
-        Change::Volume,
-    ));
+    kinds::watch(client, changes, &mut tasks);
     tasks.spawn(watch(
         Api::all(client.clone()),
         changes.clone(),
@@ -65,7 +55,8 @@ pub(crate) fn start(client: &Client, changes: &Sender<Change>) -> JoinSet<()> {
     tasks
 }
 
-async fn watch<K>(
+/// Sends on what a watch sees, in the form of the index.
+pub(crate) async fn watch<K>(
     api: Api<DeserializeGuard<K>>,
     changes: Sender<Change>,
     config: Config,

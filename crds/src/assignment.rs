@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 use strum::{IntoStaticStr, VariantArray};
 
+pub use crate::kinds::Kind;
 use crate::open::Open;
 use crate::schema::opaque_object;
 
@@ -100,45 +101,6 @@ pub struct Entry {
     #[serde(flatten)]
     #[schemars(skip)]
     pub other: Map<String, Value>,
-}
-
-/// The kinds of resource that become entries.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    Default,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    Serialize,
-    Deserialize,
-    IntoStaticStr,
-    VariantArray,
-)]
-pub enum Kind {
-    /// A DockerNetwork.
-    #[default]
-    DockerNetwork,
-    /// A DockerVolume.
-    DockerVolume,
-}
-
-impl Kind {
-    /// Returns the kind as it stands in a manifest.
-    pub fn as_str(self) -> &'static str {
-        self.into()
-    }
-
-    /// Returns what the engine calls such an object.
-    pub fn object(self) -> &'static str {
-        match self {
-            Self::DockerNetwork => "network",
-            Self::DockerVolume => "volume",
-        }
-    }
 }
 
 impl Open<Kind> {

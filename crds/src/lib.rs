@@ -15,6 +15,8 @@
 pub mod assignment;
 pub mod condition;
 pub mod host;
+#[macro_use]
+pub mod kinds;
 pub mod labels;
 pub mod manifests;
 pub mod network;

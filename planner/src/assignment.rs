@@ -12,7 +12,7 @@ use dockfleet_crds::host::AgentFacts;
 use dockfleet_crds::policy::DeletionPolicy;
 use dockfleet_crds::{DockerHost, Entry, EntryState, EntryStatus, Intent, Reason};
 
-use crate::desired::{self, Desired, Tombstone};
+use crate::desired::{self, EntrySpec, Tombstone};
 use crate::directive::{Directive, directive};
 use crate::render;
 use crate::resource::Resource;
@@ -52,7 +52,7 @@ pub struct Input<'a> {
     /// What entries are rendered from.
     pub context: Context<'a>,
     /// Every resource that may concern it, with its lifecycle.
-    pub resources: &'a [(Resource<'a>, Lifecycle)],
+    pub resources: &'a [(&'a dyn Resource, Lifecycle)],
     /// Labels of namespaces.
     pub namespaces: &'a NamespaceLabels,
     /// The assignment as it was last written.
@@ -99,7 +99,7 @@ pub fn assign(input: &Input<'_>) -> Assigned {
     let told: BTreeMap<&str, &EntryStatus> =
         input.statuses.iter().map(|s| (s.uid.as_str(), s)).collect();
 
-    let mut directives: BTreeMap<&str, (Resource<'_>, Directive)> = BTreeMap::new();
+    let mut directives: BTreeMap<&str, (&dyn Resource, Directive)> = BTreeMap::new();
     for (resource, lifecycle) in input.resources {
         let selected = selection(*resource, context.host, input.namespaces);
         let directive = directive(*resource, *lifecycle, selected);
@@ -127,7 +127,7 @@ pub fn assign(input: &Input<'_>) -> Assigned {
     // What is wanted comes, unless its name is taken. Who is there already comes before who is older:
     // a name never passes from one owner to another by itself.
     let rendered_now = directives.values().filter(|(_, d)| *d == Directive::Render);
-    let mut wanted: Vec<Resource<'_>> = rendered_now.map(|(resource, _)| *resource).collect();
+    let mut wanted: Vec<&dyn Resource> = rendered_now.map(|(resource, _)| *resource).collect();
     let present = |uid: &str| before.get(uid).is_some_and(|e| e.intent == Intent::Present);
     wanted.sort_by_key(|r| (!present(r.uid()), r.seniority()));
     let mut claims = incumbents(&before, &entries, &directives);
@@ -182,7 +182,7 @@ struct Claimant<'a> {
 }
 
 impl<'a> Claimant<'a> {
-    fn of(resource: Resource<'a>) -> Self {
+    fn of(resource: &'a dyn Resource) -> Self {
         Self {
             uid: resource.uid(),
             namespace: resource.namespace(),
@@ -195,7 +195,7 @@ impl<'a> Claimant<'a> {
 fn incumbents<'a>(
     before: &BTreeMap<&'a str, &'a Entry>,
     entries: &BTreeMap<&str, Entry>,
-    directives: &BTreeMap<&str, (Resource<'a>, Directive)>,
+    directives: &BTreeMap<&str, (&'a dyn Resource, Directive)>,
 ) -> BTreeMap<(Kind, &'a str), Claimant<'a>> {
     let stays = |e: &&&Entry| {
         let now = entries.get(e.uid.as_str());
@@ -207,7 +207,7 @@ fn incumbents<'a>(
             .get(e.uid.as_str())
             .map(|(resource, _)| *resource)
     };
-    staying.sort_by_key(|e| resource(e).map(Resource::seniority));
+    staying.sort_by_key(|e| resource(e).map(<dyn Resource>::seniority));
     let mut claims = BTreeMap::new();
     for entry in staying {
         if let (Some(kind), Some(name)) = (entry.kind.known(), desired::object_name(entry)) {
@@ -224,7 +224,7 @@ fn incumbents<'a>(
 /// Returns what an entry becomes by its resource alone, before the resource's present wishes.
 fn successor(
     entry: Entry,
-    resource: Resource<'_>,
+    resource: &dyn Resource,
     directive: Directive,
     told: Option<&EntryStatus>,
     context: &Context<'_>,
@@ -261,7 +261,7 @@ fn is_understood(entry: &Entry) -> bool {
 }
 
 /// Returns the entry of a resource as it is to be now.
-fn rendered(resource: Resource<'_>, context: &Context<'_>) -> Result<Entry, Refusal> {
+fn rendered(resource: &dyn Resource, context: &Context<'_>) -> Result<Entry, Refusal> {
     if let Some(refusal) = support::refusal(context.agent, resource, context.called) {
         return Err(refusal);
     }
@@ -286,8 +286,8 @@ fn rendered(resource: Resource<'_>, context: &Context<'_>) -> Result<Entry, Refu
 
 /// Takes the permission to remove out of a tombstone.
 fn retaining(entry: Entry) -> Entry {
-    match Desired::of(&entry) {
-        Ok(Desired::Tombstone(t)) if t.policy == DeletionPolicy::Delete => {
+    match EntrySpec::of(&entry) {
+        Ok(EntrySpec::Absent(_, t)) if t.policy == DeletionPolicy::Delete => {
             let policy = DeletionPolicy::Retain;
             render::tombstone(&entry, &Tombstone { policy, ..t }, entry.id.clone())
         }
@@ -309,14 +309,14 @@ fn settle(entry: Entry, told: Option<&EntryStatus>) -> Option<Entry> {
     }
     if told.id.is_some()
         && told.id != entry.id
-        && let Ok(Desired::Tombstone(tombstone)) = Desired::of(&entry)
+        && let Ok(EntrySpec::Absent(_, tombstone)) = EntrySpec::of(&entry)
     {
         return Some(render::tombstone(&entry, &tombstone, told.id.clone()));
     }
     Some(entry)
 }
 
-fn not_allowed(resource: Resource<'_>, host: &str) -> Refusal {
+fn not_allowed(resource: &dyn Resource, host: &str) -> Refusal {
     Refusal {
         reason: Reason::NotAllowed,
         message: format!(
@@ -334,7 +334,7 @@ fn too_many(host: &str, most: usize) -> Refusal {
     }
 }
 
-fn contest(loser: Resource<'_>, owner: Claimant<'_>, host: &str) -> (Refusal, String) {
+fn contest(loser: &dyn Resource, owner: Claimant<'_>, host: &str) -> (Refusal, String) {
     let what = format!(
         "{} {} on host {host}",
         loser.kind().object(),

@@ -4,114 +4,23 @@
 //! Defaults are left out, because an assignment's size is its price. A field that an agent does not
 //! know is refused rather than ignored: half of what was asked for may be worse than none.
 
-use std::collections::BTreeMap;
-
 use dockfleet_crds::assignment::Kind;
-use dockfleet_crds::policy::{
-    AdoptionPolicy, DeletionPolicy, DriftPolicy, LossPolicy, ManagementPolicy,
-};
-use dockfleet_crds::{Entry, Intent, Open};
+use dockfleet_crds::policy::{AdoptionPolicy, DeletionPolicy, DriftPolicy, ManagementPolicy};
+use dockfleet_crds::{Entry, Intent, Open, Policies};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use crate::resource::Resource;
+use crate::kinds::Desired;
+use crate::resource;
 
-/// The IPAM driver of a network when none is named.
-pub const DEFAULT_IPAM: &str = "default";
-
-/// What an entry asks for.
+/// What an entry asks of a host.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Desired {
-    /// A network as described.
-    Network(DesiredNetwork),
-    /// A volume as described.
-    Volume(DesiredVolume),
-    /// That the host lets go of an object.
-    Tombstone(Tombstone),
-}
-
-/// A network as one host must have it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct DesiredNetwork {
-    /// Name on the host.
-    pub name: String,
-    /// Driver of the engine.
-    pub driver: String,
-    /// Driver options, every typed field rendered.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub options: BTreeMap<String, String>,
-    /// Labels without those of Dockfleet.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub labels: BTreeMap<String, String>,
-    /// No way out of the network.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub internal: bool,
-    /// Open to containers outside of services.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub attachable: bool,
-    /// IPv4, where the user said so.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub enable_ipv4: Option<bool>,
-    /// IPv6, where the user said so.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub enable_ipv6: Option<bool>,
-    /// IPAM driver, where the user named one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ipam_driver: Option<String>,
-    /// IPAM options, the typed ones rendered.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub ipam_options: BTreeMap<String, String>,
-    /// Address blocks.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub ipam: Vec<AddressBlock>,
-    /// What may be done about it.
-    #[serde(default, skip_serializing_if = "Behaviour::is_default")]
-    pub policy: Behaviour,
-}
-
-/// One address block of a network.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct AddressBlock {
-    /// Subnet in CIDR form.
-    pub subnet: String,
-    /// Part that containers get addresses from, in CIDR form.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ip_range: Option<String>,
-    /// Address of the gateway.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub gateway: Option<String>,
-    /// Addresses that no container gets.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub aux_addresses: BTreeMap<String, String>,
-}
-
-/// A volume as one host must have it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct DesiredVolume {
-    /// Name on the host.
-    pub name: String,
-    /// Driver of the engine.
-    pub driver: String,
-    /// Driver options, every typed source rendered.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub options: BTreeMap<String, String>,
-    /// Version of the credentials that its mount takes; they are in the host's own Secret, under the
-    /// UID of the resource.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub credentials: Option<String>,
-    /// Labels without those of Dockfleet.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub labels: BTreeMap<String, String>,
-    /// What to do when its data is gone.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub loss_policy: LossPolicy,
-    /// What may be done about it.
-    #[serde(default, skip_serializing_if = "Behaviour::is_default")]
-    pub policy: Behaviour,
+pub enum EntrySpec {
+    /// An object as described.
+    Present(Desired),
+    /// That the host releases an object of this kind.
+    Absent(Kind, Tombstone),
 }
 
 /// The policies that an agent acts by; what happens on deletion comes with the tombstone.
@@ -140,17 +49,16 @@ pub struct Behaviour {
 }
 
 impl Behaviour {
-    /// Returns the policies of a resource.
-    pub fn of(resource: Resource<'_>) -> Self {
-        let policies = resource.policies();
-        let deletion = resource.deletion();
+    /// Returns the policies of a resource whose object becomes `default` on deletion by default.
+    pub(crate) fn of(policies: Policies, default: DeletionPolicy) -> Self {
+        let deletion = resource::deletion(policies);
         Self {
             update_when_unused: policies.update_when_unused,
             drift: policies.drift,
             adoption: policies.adoption,
             management: policies.management,
             suspend: policies.suspend,
-            deletion: (deletion != default_deletion(resource.kind())).then_some(deletion),
+            deletion: (deletion != default).then_some(deletion),
         }
     }
 
@@ -158,16 +66,8 @@ impl Behaviour {
         clippy::trivially_copy_pass_by_ref,
         reason = "serde asks for a reference"
     )]
-    fn is_default(&self) -> bool {
+    pub(crate) fn is_default(&self) -> bool {
         *self == Self::default()
-    }
-}
-
-/// Returns what becomes of an object of a kind when its resource goes and says nothing else.
-pub fn default_deletion(kind: Kind) -> DeletionPolicy {
-    match kind {
-        Kind::DockerNetwork => DeletionPolicy::Delete,
-        Kind::DockerVolume => DeletionPolicy::Retain,
     }
 }
 
@@ -195,8 +95,11 @@ pub enum NotUnderstood {
     Spec(#[from] serde_json::Error),
 }
 
-impl Desired {
+impl EntrySpec {
     /// Reads what an entry asks for.
+    ///
+    /// # Errors
+    /// Where this version does not understand the entry.
     pub fn of(entry: &Entry) -> Result<Self, NotUnderstood> {
         let kind = kind(entry)?;
         let intent = match &entry.intent {
@@ -204,29 +107,28 @@ impl Desired {
             Open::Unknown(text) => return Err(NotUnderstood::Intent(text.clone())),
         };
         let spec = Value::Object(entry.spec.clone());
-        Ok(match (intent, kind) {
-            (Intent::Absent, _) => Self::Tombstone(serde_json::from_value(spec)?),
-            (Intent::Present, Kind::DockerNetwork) => Self::Network(serde_json::from_value(spec)?),
-            (Intent::Present, Kind::DockerVolume) => Self::Volume(serde_json::from_value(spec)?),
+        Ok(match intent {
+            Intent::Absent => Self::Absent(kind, serde_json::from_value(spec)?),
+            Intent::Present => Self::Present(Desired::read(kind, spec)?),
         })
     }
 
     /// Returns what becomes of the object when nothing but its entry is left to say so.
     pub fn deletion(&self) -> DeletionPolicy {
-        let (told, kind) = match self {
-            Self::Network(n) => (n.policy.deletion, Kind::DockerNetwork),
-            Self::Volume(v) => (v.policy.deletion, Kind::DockerVolume),
-            Self::Tombstone(t) => return t.policy,
-        };
-        told.unwrap_or_else(|| default_deletion(kind))
+        match self {
+            Self::Present(desired) => {
+                let told = desired.policy().deletion;
+                told.unwrap_or_else(|| desired.default_deletion())
+            }
+            Self::Absent(_, tombstone) => tombstone.policy,
+        }
     }
 
     /// Returns the name of the object on the host.
     pub fn name(&self) -> &str {
         match self {
-            Self::Network(n) => &n.name,
-            Self::Volume(v) => &v.name,
-            Self::Tombstone(t) => &t.name,
+            Self::Present(desired) => desired.name(),
+            Self::Absent(_, tombstone) => &tombstone.name,
         }
     }
 }
@@ -244,21 +146,15 @@ pub(crate) fn object_name(entry: &Entry) -> Option<&str> {
     entry.spec.get("name").and_then(Value::as_str)
 }
 
-impl DesiredVolume {
-    /// Whether the volume's data lives elsewhere than in the engine's data root, so that making the
-    /// volume again loses nothing.
-    pub fn data_is_elsewhere(&self) -> bool {
-        // The local driver keeps data itself only when it mounts nothing.
-        self.driver == dockfleet_crds::volume::LOCAL && self.options.contains_key("device")
-    }
-}
+/// The spec of an entry, and its revision.
+pub type Payload = (Map<String, Value>, String);
 
 /// Returns the payload of an entry and its revision: a hash that changes when, and only when,
 /// what is asked for does.
 ///
 /// The hash is over the typed form, whose order of fields is fixed, so that it does not hang on
 /// how a JSON library sorts.
-pub fn payload<T: Serialize>(desired: &T, id: Option<&str>) -> (Map<String, Value>, String) {
+pub fn payload<T: Serialize>(desired: &T, id: Option<&str>) -> Payload {
     let spec = match serde_json::to_value(desired) {
         Ok(Value::Object(map)) => map,
         // Structs of strings, maps and enums always become objects.
@@ -283,6 +179,6 @@ pub fn hex(digest: &[u8], bytes: usize) -> String {
         })
 }
 
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }

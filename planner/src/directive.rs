@@ -34,7 +34,7 @@ impl Directive {
 }
 
 /// Returns what becomes of the entry of a resource on a host, by how the resource selects it.
-pub fn directive(resource: Resource<'_>, lifecycle: Lifecycle, selection: Selection) -> Directive {
+pub fn directive(resource: &dyn Resource, lifecycle: Lifecycle, selection: Selection) -> Directive {
     use DeletionPolicy::Retain;
     match (lifecycle, selection) {
         (Lifecycle::Live | Lifecycle::Braked, Selection::Yes) => Directive::Render,
@@ -85,7 +85,7 @@ mod tests {
             let network = network(suspend);
             for lifecycle in FATES {
                 for selection in SELECTIONS {
-                    let directive = directive(Resource::Network(&network), lifecycle, selection);
+                    let directive = directive(&network, lifecycle, selection);
                     let retires = matches!(directive, Directive::Retire(_));
                     let permits = directive.permission() == DeletionPolicy::Delete;
                     // What is suspended never permits one.
@@ -103,13 +103,9 @@ mod tests {
     #[test]
     fn what_is_held_or_suspended_stays_on_hosts_that_it_no_longer_selects() {
         let (live, suspended) = (network(false), network(true));
-        let held = directive(Resource::Network(&live), Lifecycle::Braked, Selection::No);
+        let held = directive(&live, Lifecycle::Braked, Selection::No);
         assert_eq!(held, Directive::Keep(DeletionPolicy::Delete));
-        let suspended = directive(
-            Resource::Network(&suspended),
-            Lifecycle::Live,
-            Selection::No,
-        );
+        let suspended = directive(&suspended, Lifecycle::Live, Selection::No);
         assert_eq!(suspended, Directive::Keep(DeletionPolicy::Retain));
     }
 }

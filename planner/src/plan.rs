@@ -14,15 +14,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use dockfleet_crds::assignment::{MAX_DIFF, MAX_MESSAGE};
 use dockfleet_crds::{Entry, EntryState, EntryStatus, FieldDiff, Intent, Open, Reason};
 
+use crate::action::Operation;
 use crate::capability::ApiVersion;
 use crate::credentials::CredentialStore;
-use crate::desired::{self, Desired};
+use crate::desired::{self, EntrySpec};
+use crate::kinds::Action;
 use crate::observed::Observed;
-use crate::record::{Record, Stage};
+use crate::record::{Record, RecordKey, Stage};
 use world::World;
 
-/// The journal, by the UID of the resource.
-pub type Records = BTreeMap<String, Record>;
+/// The records of a journal.
+pub type Records = BTreeMap<RecordKey, Record>;
 
 /// What a plan needs to know of the world beside entries and objects.
 #[derive(Clone, Copy, Debug)]
@@ -38,40 +40,19 @@ pub struct PlanContext<'a> {
 /// What is to be done about one entry, and how it stands before that.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Planned {
-    /// The change of the engine.
-    pub step: Step,
-    /// The change of the journal, to be durable before the step.
+    /// The changes of the engine, one after the other.
+    pub actions: Vec<Action>,
+    /// The change of the journal, to be durable before the first of them.
     pub journal: JournalChange,
     /// How the entry stands now.
     pub status: EntryStatus,
 }
 
-/// One change of an engine.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Step {
-    /// Nothing.
-    None,
-    /// Make the object, with these labels and no others.
-    Create {
-        /// What to make: a network or a volume.
-        desired: Box<Desired>,
-        /// Why, for a person.
-        why: &'static str,
-    },
-    /// Remove the network and make it anew, if nothing uses it.
-    Replace {
-        /// The network to remove.
-        id: String,
-        /// What to make in its place.
-        desired: Box<Desired>,
-    },
-    /// Remove the object, if nothing uses it.
-    Remove {
-        /// Its identity.
-        id: String,
-        /// Its name; volumes are removed by name.
-        name: String,
-    },
+impl Planned {
+    /// Returns what is done to the object, if anything.
+    pub fn operation(&self) -> Option<Operation> {
+        Operation::of(&self.actions)
+    }
 }
 
 /// One change of the journal.
@@ -83,19 +64,20 @@ pub enum Step {
 pub enum JournalChange {
     /// Nothing.
     Keep,
-    /// Write the record; the one with the other UID, whose object it takes over, goes.
+    /// Write the record; the other one, whose object it takes over, goes.
     Put {
         /// The record.
         record: Record,
-        /// UID of a record that it takes the place of.
-        instead_of: Option<String>,
+        /// A record that it takes the place of.
+        instead_of: Option<RecordKey>,
     },
     /// Drop the record.
-    Forget,
+    Forget(RecordKey),
 }
 
 impl JournalChange {
     fn put(record: Record, before: Option<&Record>) -> Self {
+        let record = record.after(before);
         if before == Some(&record) {
             Self::Keep
         } else {
@@ -133,14 +115,16 @@ pub fn plan(
 /// A record that is taken over does not go where its own entry writes it anew in the same plan: the
 /// resource let go of one object and is about to make another.
 fn spare_new_records(planned: &mut [Planned]) {
-    let written: BTreeSet<String> = planned
+    let written: BTreeSet<RecordKey> = planned
         .iter()
-        .filter(|p| matches!(p.journal, JournalChange::Put { .. }))
-        .map(|p| p.status.uid.clone())
+        .filter_map(|p| match &p.journal {
+            JournalChange::Put { record, .. } => Some(record.key.clone()),
+            JournalChange::Keep | JournalChange::Forget(_) => None,
+        })
         .collect();
     for p in planned {
         if let JournalChange::Put { instead_of, .. } = &mut p.journal {
-            *instead_of = instead_of.take().filter(|uid| !written.contains(uid));
+            *instead_of = instead_of.take().filter(|key| !written.contains(key));
         }
     }
 }
@@ -151,23 +135,23 @@ pub fn statuses(planned: &[Planned], records: &Records) -> Vec<EntryStatus> {
         .iter()
         .map(|p| (p.status.uid.clone(), p.status.clone()))
         .collect();
-    for (uid, record) in records {
-        if record.stage != Stage::Retained && !all.contains_key(uid) {
-            all.insert(uid.clone(), unassigned(record));
+    for (key, record) in records {
+        if record.stage != Stage::Retained && !all.contains_key(&key.uid) {
+            all.insert(key.uid.clone(), unassigned(record));
         }
     }
     all.into_values().collect()
 }
 
-/// Returns the UIDs of records that nothing will ever be done about: no entry speaks of them, and
+/// Returns the keys of records that nothing will ever be done about: no entry speaks of them, and
 /// what they let go of, or never made, is not on the host.
-pub fn forgettable(entries: &[Entry], observed: &Observed, records: &Records) -> Vec<String> {
+pub fn forgettable(entries: &[Entry], observed: &Observed, records: &Records) -> Vec<RecordKey> {
     let assigned: BTreeSet<&str> = entries.iter().map(|e| e.uid.as_str()).collect();
     let absent = |r: &Record| {
         let all = r.kind.known().and_then(|kind| observed.all(kind));
         all.is_some_and(|all| {
             !all.iter()
-                .any(|o| r.id.as_ref() == Some(&o.id()) || o.made_for(&r.uid))
+                .any(|o| r.id.as_ref() == Some(&o.id()) || o.made_for(&r.key.uid))
         })
     };
     records
@@ -177,8 +161,8 @@ pub fn forgettable(entries: &[Entry], observed: &Observed, records: &Records) ->
             // Should its entry come back, its absence is a loss.
             Some(Stage::Owned | Stage::Replacing) | None => false,
         })
-        .filter(|r| !assigned.contains(r.uid.as_str()) && absent(r))
-        .map(|r| r.uid.clone())
+        .filter(|r| !assigned.contains(r.key.uid.as_str()) && absent(r))
+        .map(|r| r.key.clone())
         .collect()
 }
 
@@ -211,7 +195,7 @@ fn unassigned(record: &Record) -> EntryStatus {
         ),
     };
     EntryStatus {
-        uid: record.uid.clone(),
+        uid: record.key.uid.clone(),
         state: state.into(),
         reason: Some(reason.into()),
         message: bounded(message),
@@ -221,8 +205,8 @@ fn unassigned(record: &Record) -> EntryStatus {
 }
 
 fn plan_entry(entry: &Entry, observed: &Observed, world: &World<'_>) -> Planned {
-    let read = desired::kind(entry).and_then(|kind| Ok((kind, Desired::of(entry)?)));
-    let (kind, desired) = match read {
+    let read = desired::kind(entry).and_then(|kind| Ok((kind, EntrySpec::of(entry)?)));
+    let (kind, spec) = match read {
         Ok(read) => read,
         Err(err) => return report(unsupported(entry, err.to_string())),
     };
@@ -231,17 +215,17 @@ fn plan_entry(entry: &Entry, observed: &Observed, world: &World<'_>) -> Planned 
         return report(unsupported(entry, message.to_owned()));
     }
     // What is let go of is what the journal holds, whatever files have called it since.
-    let name = match (&desired, world.record(entry)) {
-        (Desired::Tombstone(_), Some(record)) => &record.object,
-        _ => desired.name(),
+    let name = match (&spec, world.record(entry)) {
+        (EntrySpec::Absent(..), Some(record)) => &record.object,
+        _ => spec.name(),
     };
     let Some(named) = observed.named(kind, name) else {
         let message = format!("the engine's {}s could not be listed", kind.object());
         return report(pending(entry, Reason::EngineUnreachable, message));
     };
-    match &desired {
-        Desired::Tombstone(t) => tombstone::plan(entry, t.policy, &named, world),
-        Desired::Network(_) | Desired::Volume(_) => present::plan(entry, &desired, &named, world),
+    match &spec {
+        EntrySpec::Absent(_, t) => tombstone::plan(entry, t.policy, &named, world),
+        EntrySpec::Present(desired) => present::plan(entry, desired, &named, world),
     }
 }
 
@@ -249,18 +233,17 @@ fn order(entry: &Entry, planned: &Planned) -> u8 {
     if entry.intent == Intent::Absent {
         return 0;
     }
-    match &planned.step {
-        Step::Create { desired, .. } | Step::Replace { desired, .. } => match desired.as_ref() {
-            Desired::Network(n) if n.ipam.is_empty() => 3,
-            Desired::Network(_) | Desired::Volume(_) | Desired::Tombstone(_) => 2,
-        },
-        Step::None | Step::Remove { .. } => 1,
+    let created = planned.actions.iter().find_map(|a| a.creates());
+    match created {
+        Some(desired) if desired.is_made_last() => 3,
+        Some(_) => 2,
+        None => 1,
     }
 }
 
 fn report(status: EntryStatus) -> Planned {
     Planned {
-        step: Step::None,
+        actions: Vec::new(),
         journal: JournalChange::Keep,
         status,
     }

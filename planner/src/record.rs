@@ -1,17 +1,81 @@
 //! What the journal of an agent says of one object.
 
+use std::fmt;
+
 use dockfleet_crds::assignment::Kind;
 use dockfleet_crds::{Entry, Open};
-use serde::{Deserialize, Serialize};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 use strum::{IntoStaticStr, VariantArray};
+
+/// What a record is filed under: the resource, and which of the things that it owns on the host.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RecordKey {
+    /// UID of the resource.
+    pub uid: String,
+    /// Name of the thing within the resource; empty for the object that the resource describes.
+    pub thing: String,
+}
+
+impl RecordKey {
+    /// Returns the key of the object that a resource describes.
+    pub fn object(uid: &str) -> Self {
+        Self {
+            uid: uid.to_owned(),
+            thing: String::new(),
+        }
+    }
+}
+
+/// `UID`, or `UID/THING`: an agent from before there were things keeps such a record as one of a resource
+/// that it does not know.
+impl fmt::Display for RecordKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.thing.as_str() {
+            "" => f.write_str(&self.uid),
+            thing => write!(f, "{}/{thing}", self.uid),
+        }
+    }
+}
+
+impl From<String> for RecordKey {
+    fn from(text: String) -> Self {
+        match text.split_once('/').filter(|(_, thing)| !thing.is_empty()) {
+            None => Self::object(&text),
+            Some((uid, thing)) => Self {
+                uid: uid.to_owned(),
+                thing: thing.to_owned(),
+            },
+        }
+    }
+}
+
+impl From<RecordKey> for String {
+    fn from(key: RecordKey) -> Self {
+        key.to_string()
+    }
+}
+
+impl Serialize for RecordKey {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for RecordKey {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(Self::from)
+    }
+}
 
 /// One object that the agent owns, owned, or was about to make.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Record {
-    /// UID of the resource.
-    pub uid: String,
+    /// The resource and the thing.
+    #[serde(rename = "uid")]
+    pub key: RecordKey,
     /// Kind of the resource.
     pub kind: Open<Kind>,
     /// Namespace of the resource.
@@ -31,6 +95,9 @@ pub struct Record {
     /// Version of the credentials that its mount was last seen to have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials: Option<String>,
+    /// How far an action of several steps got, in the form of its kind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<Value>,
     /// Fields of a newer version, kept as they are.
     #[serde(flatten)]
     pub other: Map<String, Value>,
@@ -54,7 +121,8 @@ pub enum Stage {
 /// The fields that a record of every version has.
 #[derive(Deserialize)]
 struct Outline {
-    uid: String,
+    #[serde(rename = "uid")]
+    key: RecordKey,
     kind: Open<Kind>,
     stage: Open<Stage>,
     #[serde(default)]
@@ -78,7 +146,7 @@ impl Record {
         match serde_json::from_str::<Outline>(body) {
             Ok(outline) if outline.kind.known().is_none() || outline.stage.known().is_none() => {
                 Ok(Self {
-                    uid: outline.uid,
+                    key: outline.key,
                     kind: outline.kind,
                     namespace: outline.namespace,
                     name: outline.name,
@@ -88,6 +156,7 @@ impl Record {
                     adopted: false,
                     was_ready: false,
                     credentials: None,
+                    progress: None,
                     other: Map::new(),
                 })
             }
@@ -104,7 +173,7 @@ impl Record {
     /// Makes the record of an object that an entry asks for.
     pub fn new(entry: &Entry, object: &str, stage: Stage, id: Option<String>) -> Self {
         Self {
-            uid: entry.uid.clone(),
+            key: RecordKey::object(&entry.uid),
             kind: entry.kind.clone(),
             namespace: entry.namespace.clone(),
             name: entry.name.clone(),
@@ -114,15 +183,34 @@ impl Record {
             adopted: false,
             was_ready: false,
             credentials: None,
+            progress: None,
             other: Map::new(),
         }
     }
 
-    /// Returns the record with another stage.
+    /// Returns how far an action of several steps got; nothing where it did not begin, or wrote a form
+    /// that this version does not understand.
+    pub fn progress<P: DeserializeOwned>(&self) -> Option<P> {
+        let progress = self.progress.clone()?;
+        serde_json::from_value(progress).ok()
+    }
+
+    /// Returns the record with the progress of the one before it, which belongs to its stage.
+    #[must_use]
+    pub(crate) fn after(self, before: Option<&Self>) -> Self {
+        let same_stage = before.filter(|b| b.key == self.key && b.stage == self.stage);
+        Self {
+            progress: same_stage.and_then(|b| b.progress.clone()),
+            ..self
+        }
+    }
+
+    /// Returns the record with another stage, of which no step is done.
     #[must_use]
     pub fn at(&self, stage: Stage) -> Self {
         Self {
             stage: stage.into(),
+            progress: None,
             ..self.clone()
         }
     }
@@ -133,6 +221,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::plan::Records;
 
     fn body(kind: &str, stage: &str) -> Value {
         json!({
@@ -163,6 +252,63 @@ mod tests {
                 assert_eq!((record.kind.as_str(), record.stage.as_str()), (kind, stage));
             }
         }
+    }
+
+    /// The record of a thing that a resource owns beside the object that it describes.
+    fn of_thing(thing: &str) -> Record {
+        let object = Record::read(&body("DockerNetwork", "Owned").to_string()).unwrap();
+        let uid = object.key.uid.clone();
+        Record {
+            key: RecordKey {
+                uid,
+                thing: thing.to_owned(),
+            },
+            progress: Some(json!({"step": 2})),
+            ..object
+        }
+    }
+
+    #[test]
+    fn a_record_of_another_thing_has_its_own_key_and_is_read_back_as_it_was() {
+        let record = of_thing("peer");
+        assert_ne!(record.key, RecordKey::object("u"));
+        let written = serde_json::to_value(&record).unwrap();
+        assert_eq!(written["uid"], json!("u/peer"));
+        assert_eq!(Record::read(&written.to_string()).unwrap(), record);
+        // The thing is all that comes after the first slash.
+        let deep = of_thing("peer/1");
+        let written = serde_json::to_value(&deep).unwrap();
+        assert_eq!(written["uid"], json!("u/peer/1"));
+        assert_eq!(Record::read(&written.to_string()).unwrap(), deep);
+        // That of the object has the UID alone, as in every version.
+        let object = of_thing("");
+        assert_eq!(object.key, RecordKey::object("u"));
+        let written = serde_json::to_value(&object).unwrap();
+        assert_eq!(written["uid"], json!("u"));
+        assert_eq!(Record::read(&written.to_string()).unwrap(), object);
+    }
+
+    #[test]
+    fn a_record_of_another_thing_that_is_not_understood_keeps_its_key() {
+        let newer = json!({"uid": "u/peer", "kind": "DockerGalaxy", "stage": "Owned", "orbit": 7});
+        let record = Record::read(&newer.to_string()).unwrap();
+        assert!(!record.is_understood());
+        assert_eq!(record.key, of_thing("peer").key);
+    }
+
+    #[test]
+    fn records_of_two_things_of_one_resource_are_beside_each_other() {
+        let all = [of_thing("peer"), of_thing(""), of_thing("route")];
+        let filed = all.clone().map(|record| (record.key.clone(), record));
+        let mut records = Records::from(filed);
+        assert_eq!(records.len(), 3);
+        for record in &all {
+            assert_eq!(records.get(&record.key), Some(record));
+        }
+        // One goes, and the others stay.
+        let [peer, object, route] = &all;
+        assert_eq!(records.remove(&peer.key).as_ref(), Some(peer));
+        assert_eq!(records.values().collect::<Vec<_>>(), [object, route]);
     }
 
     #[test]

@@ -1,17 +1,11 @@
 //! A resource as one host must have it.
 
-mod network;
-mod volume;
-
 use dockfleet_crds::{DockerHost, Entry, Intent};
 use serde_json::Map;
 
-use crate::desired::{self, DesiredVolume, Tombstone};
+use crate::desired::{self, Tombstone};
 use crate::request;
 use crate::resource::Resource;
-
-pub use network::network;
-pub use volume::volume;
 
 /// A resource that cannot be rendered: the schema should have refused it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -27,20 +21,11 @@ pub struct RenderError {
 
 /// Renders a resource for a host, with the version of the credentials that its mount takes.
 pub fn entry(
-    resource: Resource<'_>,
+    resource: &dyn Resource,
     host: &DockerHost,
     credentials: Option<&str>,
 ) -> Result<Entry, RenderError> {
-    let (spec, revision) = match resource {
-        Resource::Network(n) => desired::payload(&network(n, host), None),
-        Resource::Volume(v) => {
-            let volume = DesiredVolume {
-                credentials: credentials.map(str::to_owned),
-                ..volume(v)?
-            };
-            desired::payload(&volume, None)
-        }
-    };
+    let (spec, revision) = resource.payload(host, credentials)?;
     Ok(Entry {
         uid: resource.uid().to_owned(),
         kind: resource.kind().into(),

@@ -1,126 +1,148 @@
-//! Networks and volumes seen as one: what selection, rendering and aggregation have in common.
+//! A resource that goes to the hosts it selects: what selection, rendering and aggregation need of it,
+//! whatever its kind.
+
+use std::any::Any;
+use std::fmt::Debug;
 
 use dockfleet_crds::assignment::Kind;
-use dockfleet_crds::policy::{DeletionPolicy, ReadyPolicy};
-use dockfleet_crds::{DockerNetwork, DockerVolume, Policies, ResourceStatus};
+use dockfleet_crds::policy::{DeletionPolicy, ManagementPolicy, ReadyPolicy};
+use dockfleet_crds::{DockerHost, Policies, ResourceStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
+use k8s_openapi::jiff::Timestamp;
+
+use crate::desired::Payload;
+use crate::render::RenderError;
 
 /// A resource that goes to hosts.
-#[derive(Clone, Copy, Debug)]
-pub enum Resource<'a> {
-    /// A DockerNetwork.
-    Network(&'a DockerNetwork),
-    /// A DockerVolume.
-    Volume(&'a DockerVolume),
-}
-
-impl<'a> Resource<'a> {
+pub trait Resource: Any + Debug + Send + Sync {
     /// Returns its kind.
-    pub fn kind(self) -> Kind {
-        match self {
-            Self::Network(_) => Kind::DockerNetwork,
-            Self::Volume(_) => Kind::DockerVolume,
-        }
-    }
+    fn kind(&self) -> Kind;
 
     /// Returns its metadata.
-    pub fn metadata(self) -> &'a ObjectMeta {
-        match self {
-            Self::Network(n) => &n.metadata,
-            Self::Volume(v) => &v.metadata,
-        }
-    }
+    fn metadata(&self) -> &ObjectMeta;
+
+    /// Returns its metadata for a change.
+    fn metadata_mut(&mut self) -> &mut ObjectMeta;
 
     /// Returns its status.
-    pub fn status(self) -> Option<&'a ResourceStatus> {
-        match self {
-            Self::Network(n) => n.status.as_ref(),
-            Self::Volume(v) => v.status.as_ref(),
-        }
+    fn status(&self) -> Option<&ResourceStatus>;
+
+    /// Returns the part of its spec that all resources have.
+    fn common(&self) -> CommonSpec<'_>;
+
+    /// Renders what a host must have, with the version of the credentials that its mount takes.
+    ///
+    /// # Errors
+    /// Where the spec cannot be rendered: the schema should have refused it.
+    fn payload(&self, host: &DockerHost, credentials: Option<&str>)
+    -> Result<Payload, RenderError>;
+
+    /// Returns what the user most likely does not mean.
+    fn warnings(&self) -> Vec<SpecWarning>;
+}
+
+/// A part of a spec that the user most likely does not mean.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpecWarning {
+    /// In one word, the reason of an event.
+    pub reason: &'static str,
+    /// In a sentence.
+    pub message: String,
+}
+
+/// The part of a spec that all resources that go to hosts have.
+#[derive(Clone, Copy, Debug)]
+pub struct CommonSpec<'a> {
+    /// The hosts it selects by label.
+    pub host_selector: Option<&'a LabelSelector>,
+    /// The hosts it selects by name.
+    pub host_names: &'a [String],
+    /// Name of the object on hosts, where it is not that of the resource.
+    pub object_name: Option<&'a str>,
+    /// Which hosts it waits for before it is ready.
+    pub ready_policy: ReadyPolicy,
+    /// The policies.
+    pub policies: Policies,
+    /// Name of the Secret with the credentials of its mount.
+    pub credentials_secret: Option<&'a str>,
+}
+
+impl dyn Resource {
+    /// Returns it as a resource of one kind, if it is one.
+    pub fn downcast<K: Resource>(&self) -> Option<&K> {
+        let any: &dyn Any = self;
+        any.downcast_ref()
     }
 
     /// Returns its UID; empty before an API server gave one.
-    pub fn uid(self) -> &'a str {
+    pub fn uid(&self) -> &str {
         self.metadata().uid.as_deref().unwrap_or_default()
     }
 
     /// Returns its namespace.
-    pub fn namespace(self) -> &'a str {
+    pub fn namespace(&self) -> &str {
         self.metadata().namespace.as_deref().unwrap_or_default()
     }
 
     /// Returns its name.
-    pub fn name(self) -> &'a str {
+    pub fn name(&self) -> &str {
         self.metadata().name.as_deref().unwrap_or_default()
     }
 
+    /// Whether it is being deleted.
+    pub fn is_deleting(&self) -> bool {
+        self.metadata().deletion_timestamp.is_some()
+    }
+
     /// Returns the name of the object on hosts.
-    pub fn object_name(self) -> &'a str {
-        let given = match self {
-            Self::Network(n) => n.spec.network_name.as_deref(),
-            Self::Volume(v) => v.spec.volume_name.as_deref(),
-        };
+    pub fn object_name(&self) -> &str {
+        let given = self.common().object_name;
         given.unwrap_or_else(|| self.name())
     }
 
     /// Returns the hosts it selects by label.
-    pub fn host_selector(self) -> Option<&'a LabelSelector> {
-        match self {
-            Self::Network(n) => n.spec.host_selector.as_ref(),
-            Self::Volume(v) => v.spec.host_selector.as_ref(),
-        }
+    pub fn host_selector(&self) -> Option<&LabelSelector> {
+        self.common().host_selector
     }
 
     /// Returns the hosts it selects by name.
-    pub fn host_names(self) -> &'a [String] {
-        match self {
-            Self::Network(n) => &n.spec.host_names,
-            Self::Volume(v) => &v.spec.host_names,
-        }
+    pub fn host_names(&self) -> &[String] {
+        self.common().host_names
     }
 
     /// Returns the name of the Secret with the credentials of its mount.
-    pub fn credentials_secret(self) -> Option<&'a str> {
-        match self {
-            Self::Network(_) => None,
-            Self::Volume(v) => {
-                let secret = v.spec.cifs.as_ref()?.credentials_secret.as_ref()?;
-                Some(&secret.name)
-            }
-        }
+    pub fn credentials_secret(&self) -> Option<&str> {
+        self.common().credentials_secret
     }
 
     /// Returns its policies.
-    pub fn policies(self) -> Policies {
-        match self {
-            Self::Network(n) => n.spec.policies(),
-            Self::Volume(v) => v.spec.policies(),
-        }
+    pub fn policies(&self) -> Policies {
+        self.common().policies
     }
 
     /// Returns which hosts it waits for before it is ready.
-    pub fn ready_policy(self) -> ReadyPolicy {
-        match self {
-            Self::Network(n) => n.spec.ready_policy,
-            Self::Volume(v) => v.spec.ready_policy,
-        }
+    pub fn ready_policy(&self) -> ReadyPolicy {
+        self.common().ready_policy
     }
 
-    /// Returns what becomes of the object when the resource goes. Nothing is removed for a suspended
-    /// resource, nor for one that was only observed.
-    pub fn deletion(self) -> DeletionPolicy {
-        use dockfleet_crds::policy::ManagementPolicy;
-        let policies = self.policies();
-        if policies.suspend || policies.management == ManagementPolicy::Observe {
-            DeletionPolicy::Retain
-        } else {
-            policies.deletion
-        }
+    /// Returns what becomes of the object when the resource is deleted. Nothing is removed for a
+    /// suspended resource, nor for one that is only observed.
+    pub fn deletion(&self) -> DeletionPolicy {
+        deletion(self.policies())
     }
 
     /// Returns the order in which resources claim a name: the oldest first, then by name.
-    pub fn seniority(self) -> (Option<k8s_openapi::jiff::Timestamp>, &'a str, &'a str) {
+    pub fn seniority(&self) -> (Option<Timestamp>, &str, &str) {
         let created = self.metadata().creation_timestamp.as_ref().map(|t| t.0);
         (created, self.namespace(), self.name())
+    }
+}
+
+/// Returns what becomes of an object when a resource with these policies is deleted.
+pub(crate) fn deletion(policies: Policies) -> DeletionPolicy {
+    if policies.suspend || policies.management == ManagementPolicy::Observe {
+        DeletionPolicy::Retain
+    } else {
+        policies.deletion
     }
 }

@@ -25,7 +25,7 @@ pub enum Selection {
 
 /// Whether `resource` goes to `host`.
 pub fn selection(
-    resource: Resource<'_>,
+    resource: &dyn Resource,
     host: &DockerHost,
     namespaces: &NamespaceLabels,
 ) -> Selection {
@@ -54,7 +54,7 @@ pub fn selection(
 }
 
 /// Whether `resource` names or selects `host`, allowed or not.
-fn names(resource: Resource<'_>, host: &DockerHost) -> bool {
+fn names(resource: &dyn Resource, host: &DockerHost) -> bool {
     is_meant(resource.host_names(), resource.host_selector(), host)
 }
 
@@ -87,7 +87,7 @@ mod tests {
     fn ask(spec: DockerNetworkSpec, host: &DockerHost, namespaces: &NamespaceLabels) -> Selection {
         let mut network = network("lab", spec.clone());
         network.spec.host_selector = spec.host_selector;
-        selection(Resource::Network(&network), host, namespaces)
+        selection(&network, host, namespaces)
     }
 
     fn by_label(labels: &[(&str, &str)]) -> DockerNetworkSpec {

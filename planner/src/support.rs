@@ -5,6 +5,7 @@ use dockfleet_crds::host::AgentFacts;
 use strum::{IntoStaticStr, VariantArray};
 
 use crate::assignment::Refusal;
+use crate::kinds;
 use crate::resource::Resource;
 
 /// A part of an entry that not every agent supports. An agent reports the names of those it does.
@@ -32,10 +33,10 @@ pub fn this_agent(version: &str) -> AgentFacts {
 /// Returns why a resource cannot be assigned to a host with this agent, if that is so. An agent that
 /// reports nothing of itself is older than such reports, and supports everything that it had before
 /// them.
-pub fn refusal(agent: Option<&AgentFacts>, resource: Resource<'_>, host: &str) -> Option<Refusal> {
+pub fn refusal(agent: Option<&AgentFacts>, resource: &dyn Resource, host: &str) -> Option<Refusal> {
     let (kind, features) = (resource.kind(), needed_features(resource));
     let lacks = match agent {
-        None => !is_baseline_kind(kind),
+        None => !kinds::is_baseline(kind),
         Some(agent) => {
             let has = |list: &[String], word: &str| list.iter().any(|w| w == word);
             !has(&agent.kinds, kind.as_str())
@@ -61,14 +62,7 @@ pub fn refusal(agent: Option<&AgentFacts>, resource: Resource<'_>, host: &str) -
     })
 }
 
-/// Whether every agent supports a kind, also one that reports nothing of itself.
-fn is_baseline_kind(kind: Kind) -> bool {
-    match kind {
-        Kind::DockerNetwork | Kind::DockerVolume => true,
-    }
-}
-
-fn needed_features(resource: Resource<'_>) -> Vec<Feature> {
+fn needed_features(resource: &dyn Resource) -> Vec<Feature> {
     let credentials = resource.credentials_secret();
     credentials
         .map(|_| Feature::VolumeCredentials)
@@ -98,7 +92,7 @@ mod tests {
         fixtures::volume("share", spec)
     }
 
-    fn message(agent: Option<&AgentFacts>, resource: Resource<'_>) -> Option<String> {
+    fn message(agent: Option<&AgentFacts>, resource: &dyn Resource) -> Option<String> {
         refusal(agent, resource, "h1").map(|r| {
             assert_eq!(r.reason, Reason::AgentTooOld);
             r.message
@@ -113,8 +107,8 @@ mod tests {
         );
         let this = this_agent("1.2.3");
         for volume in [&plain, &share] {
-            assert_eq!(message(Some(&this), Resource::Volume(volume)), None);
-            assert_eq!(message(None, Resource::Volume(volume)), None);
+            assert_eq!(message(Some(&this), volume), None);
+            assert_eq!(message(None, volume), None);
         }
     }
 
@@ -131,7 +125,7 @@ mod tests {
         };
         for agent in [&without_kind, &without_feature] {
             assert_eq!(
-                message(Some(agent), Resource::Volume(&share)).as_deref(),
+                message(Some(agent), &share).as_deref(),
                 Some(
                     "the agent of host h1 (version 1.2.3) does not support DockerVolume with \
                      VolumeCredentials; upgrade the agent"
@@ -139,9 +133,6 @@ mod tests {
             );
         }
         let plain = fixtures::volume("plain", DockerVolumeSpec::default());
-        assert_eq!(
-            message(Some(&without_feature), Resource::Volume(&plain)),
-            None
-        );
+        assert_eq!(message(Some(&without_feature), &plain), None);
     }
 }

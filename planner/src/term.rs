@@ -40,7 +40,7 @@ pub fn of_host(host: &DockerHost) -> BTreeSet<Term> {
 
 /// Returns terms of which each host has one that the resource selects. Of the requirements of a selector, all
 /// of which must hold, it takes the one with the fewest hosts; `hosts` says how many a term has.
-pub fn of_resource(resource: Resource<'_>, hosts: impl Fn(&Term) -> usize) -> BTreeSet<Term> {
+pub fn of_resource(resource: &dyn Resource, hosts: impl Fn(&Term) -> usize) -> BTreeSet<Term> {
     let names = resource.host_names().iter().map(|name| {
         let name = name.split_once('/').map_or(name.as_str(), |(_, name)| name);
         Term::Name(name.to_owned())
@@ -139,7 +139,7 @@ mod tests {
     fn terms(spec: DockerNetworkSpec, hosts: impl Fn(&Term) -> usize) -> BTreeSet<Term> {
         let mut net = network("net", DockerNetworkSpec::default());
         net.spec = spec;
-        of_resource(Resource::Network(&net), hosts)
+        of_resource(&net, hosts)
     }
 
     fn by_json(json: &str) -> DockerNetworkSpec {

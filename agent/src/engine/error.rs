@@ -76,13 +76,15 @@ pub enum Cause {
 
 /// What an engine is asked, as far as the meaning of its answer hangs on it.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Call<'a> {
+pub(crate) enum Call<'a> {
     /// To say what it is.
     Version,
     /// To say which one it is.
     Info,
-    /// For a list.
-    List(&'static str),
+    /// For the list of a kind.
+    List(Kind),
+    /// For the list of containers.
+    Containers,
     /// For the stream of events.
     Events,
     /// To make an object.
@@ -117,7 +119,7 @@ impl EngineError {
     }
 
     /// Takes credentials out of what an engine said, in whatever form it echoed them.
-    pub(super) fn without(self, credentials: Option<&Credentials>) -> Self {
+    pub(crate) fn without(self, credentials: Option<&Credentials>) -> Self {
         let Some(credentials) = credentials else {
             return self;
         };
@@ -187,14 +189,11 @@ impl Call<'_> {
         match self {
             Self::Version => "version",
             Self::Info => "info",
-            Self::List("networks") => "list networks",
-            Self::List("volumes") => "list volumes",
-            Self::List(_) => "list containers",
+            Self::Containers => "list containers",
             Self::Events => "events",
-            Self::Create(Kind::DockerNetwork, _) => "create network",
-            Self::Create(Kind::DockerVolume, _) => "create volume",
-            Self::Remove(Kind::DockerNetwork, _) => "remove network",
-            Self::Remove(Kind::DockerVolume, _) => "remove volume",
+            Self::List(kind) => labels(kind).list,
+            Self::Create(kind, _) => labels(kind).create,
+            Self::Remove(kind, _) => labels(kind).remove,
         }
     }
 
@@ -202,13 +201,37 @@ impl Call<'_> {
         match self {
             Self::Version => "asking the engine for its version".to_owned(),
             Self::Info => "asking the engine for its identity".to_owned(),
-            Self::List(what) => format!("listing {what}"),
+            Self::List(kind) => format!("listing {}s", kind.object()),
+            Self::Containers => "listing containers".to_owned(),
             Self::Events => "listening to the engine".to_owned(),
             Self::Create(kind, name) => format!("creating {} {name}", kind.object()),
             Self::Remove(kind, name) => format!("removing {} {name}", kind.object()),
         }
     }
 }
+
+/// The labels of the calls for one kind.
+struct Labels {
+    list: &'static str,
+    create: &'static str,
+    remove: &'static str,
+}
+
+macro_rules! labels {
+    ($($kind:ident $object:literal,)*) => {
+        fn labels(kind: Kind) -> Labels {
+            match kind {
+                $(Kind::$kind => Labels {
+                    list: concat!("list ", $object, "s"),
+                    create: concat!("create ", $object),
+                    remove: concat!("remove ", $object),
+                },)*
+            }
+        }
+    };
+}
+
+dockfleet_crds::kinds!(labels);
 
 fn in_use(names: &[String]) -> String {
     if names.is_empty() {

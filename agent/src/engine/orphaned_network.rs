@@ -10,7 +10,7 @@ const ID: usize = 64;
 const SHORT_ID: usize = 12;
 
 /// Returns the ID of the network that another one is refused for.
-pub(super) fn rival(refusal: &str) -> Option<&str> {
+pub(crate) fn rival(refusal: &str) -> Option<&str> {
     let (_, after) = refusal.split_once("conflicts with network ")?;
     let id = after.get(..ID)?;
     id.bytes().all(|b| b.is_ascii_hexdigit()).then_some(id)
@@ -18,7 +18,7 @@ pub(super) fn rival(refusal: &str) -> Option<&str> {
 
 /// Returns a refusal with what to make of it when `rival` is not listed. That comes first, as statuses
 /// cut what is long.
-pub(super) fn explained(refusal: &str, rival: &str) -> String {
+pub(crate) fn explained(refusal: &str, rival: &str) -> String {
     let short = rival.get(..SHORT_ID).unwrap_or(rival);
     format!(
         "it was killed while it made network {short}, which it does not list and cannot remove; {refusal}"

@@ -19,7 +19,7 @@ const SECRET_KEYS: [&str; 10] = [
 const HIDDEN: &str = "…";
 
 /// Replaces the value of every `password=…` and its like.
-pub(super) fn redact(text: &str) -> String {
+pub(crate) fn redact(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('=') {

@@ -141,7 +141,8 @@ mod tests {
 
     fn uids(opened: Result<Journal, Failure>) -> Vec<String> {
         let journal = opened.map_err(|f| f.told(Path::new("journal"), super::Access::Read));
-        journal.unwrap().records().keys().cloned().collect()
+        let records = journal.unwrap().records();
+        records.keys().map(ToString::to_string).collect()
     }
 
     #[test]
@@ -149,7 +150,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let odd = dir.path().join("50% & more? #1 ü");
         let mut journal = Journal::open(&odd).unwrap();
-        write(&mut journal, &[("1", &put(record("1", Stage::Owned)))]);
+        write(&mut journal, &[put(record("1", Stage::Owned))]);
         drop(journal);
         assert!(!odd.join(LOG).exists());
         assert_eq!(uids(immutable(&odd.join(FILE))), ["1"]);
@@ -159,7 +160,7 @@ mod tests {
     fn what_a_killed_process_left_in_the_log_is_read_from_a_copy() {
         let dir = tempfile::tempdir().unwrap();
         let mut journal = Journal::open(dir.path()).unwrap();
-        write(&mut journal, &[("1", &put(record("1", Stage::Owned)))]);
+        write(&mut journal, &[put(record("1", Stage::Owned))]);
         // As a kill at this moment leaves it: the process that has it open clears nothing up.
         let left = tempfile::tempdir().unwrap();
         for file in [FILE, LOG] {

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use dockfleet_crds::Entry;
 use dockfleet_planner::plan::JournalChange;
-use dockfleet_planner::record::{Record, Stage};
+use dockfleet_planner::record::{Record, RecordKey, Stage};
 
 use super::{Journal, JournalError, Snapshot};
 use crate::effect::Effects;
@@ -28,12 +28,12 @@ pub(super) fn put(record: Record) -> JournalChange {
     }
 }
 
-pub(super) fn write(journal: &mut Journal, changes: &[(&str, &JournalChange)]) {
-    let changes = changes
-        .iter()
-        .map(|(uid, c)| ((*uid).to_owned(), (*c).clone()));
-    let changes: Vec<_> = changes.collect();
-    journal.write(&changes, &Effects::default()).unwrap();
+pub(super) fn write(journal: &mut Journal, changes: &[JournalChange]) {
+    journal.write(changes, &Effects::default()).unwrap();
+}
+
+pub(super) fn keys(journal: &Journal) -> Vec<String> {
+    journal.records().keys().map(ToString::to_string).collect()
 }
 
 /// Opens a journal. A process that another test is starting has the lock of one that was just closed for
@@ -69,8 +69,11 @@ fn what_was_written_is_there_again() {
             put(record("1", Stage::Creating)),
             put(record("2", Stage::Owned)),
         );
-        write(&mut journal, &[("1", &one), ("2", &two)]);
-        write(&mut journal, &[("2", &JournalChange::Forget)]);
+        write(&mut journal, &[one, two]);
+        write(
+            &mut journal,
+            &[JournalChange::Forget(RecordKey::object("2"))],
+        );
         journal
             .set_assignment(snapshot.clone(), &Effects::default())
             .unwrap();
@@ -85,18 +88,38 @@ fn what_was_written_is_there_again() {
 fn a_record_takes_the_place_of_another() {
     let dir = tempfile::tempdir().unwrap();
     let mut journal = open(dir.path()).unwrap();
-    write(
-        &mut journal,
-        &[("old", &put(record("old", Stage::Retained)))],
-    );
+    write(&mut journal, &[put(record("old", Stage::Retained))]);
     let change = JournalChange::Put {
         record: record("new", Stage::Owned),
-        instead_of: Some("old".into()),
+        instead_of: Some(RecordKey::object("old")),
     };
-    write(&mut journal, &[("new", &change)]);
+    write(&mut journal, &[change]);
     drop(journal);
     let journal = open(dir.path()).unwrap();
-    assert_eq!(journal.records().keys().collect::<Vec<_>>(), ["new"]);
+    assert_eq!(keys(&journal), ["new"]);
+}
+
+#[test]
+fn a_resource_may_own_several_things() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut journal = open(dir.path()).unwrap();
+    let object = record("1", Stage::Owned);
+    let snapshot = Record {
+        key: RecordKey {
+            thing: "snapshot".to_owned(),
+            ..object.key.clone()
+        },
+        progress: Some(serde_json::json!({"copied": 7})),
+        ..object.clone()
+    };
+    write(&mut journal, &[put(object), put(snapshot.clone())]);
+    drop(journal);
+    let mut journal = open(dir.path()).unwrap();
+    assert_eq!(keys(&journal), ["1", "1/snapshot"]);
+    assert_eq!(journal.records().get(&snapshot.key), Some(&snapshot));
+    write(&mut journal, &[JournalChange::Forget(snapshot.key)]);
+    drop(journal);
+    assert_eq!(keys(&open(dir.path()).unwrap()), ["1"]);
 }
 
 #[test]
@@ -115,11 +138,11 @@ fn a_second_process_is_told_who_holds_it() {
 fn it_can_be_looked_at_while_it_is_held_and_not_be_written() {
     let dir = tempfile::tempdir().unwrap();
     let mut agent = open(dir.path()).unwrap();
-    write(&mut agent, &[("1", &put(record("1", Stage::Owned)))]);
+    write(&mut agent, &[put(record("1", Stage::Owned))]);
     let mut reader = Journal::read_only(dir.path()).unwrap();
     assert_eq!(reader.records(), agent.records());
     let change = put(record("2", Stage::Owned));
-    let refused = reader.write(&[("2".to_owned(), change)], &Effects::default());
+    let refused = reader.write(&[change], &Effects::default());
     assert!(matches!(refused, Err(JournalError::Write(_))));
     assert_eq!(reader.records(), agent.records());
 }
@@ -208,10 +231,10 @@ fn a_record_of_a_newer_version_is_kept_byte_for_byte() {
         assert!(
             journal
                 .records()
-                .get("g")
+                .get(&RecordKey::object("g"))
                 .is_some_and(|r| !r.is_understood())
         );
-        write(&mut journal, &[("1", &put(record("1", Stage::Owned)))]);
+        write(&mut journal, &[put(record("1", Stage::Owned))]);
     }
     let connection = rusqlite::Connection::open(&file).unwrap();
     let kept: String = connection

@@ -1,8 +1,9 @@
 //! What of a plan is drift: an object that was as its entry says, and is not any more.
 
 use dockfleet_crds::{Entry, EntryState, EntryStatus, Intent, Reason};
-use dockfleet_planner::plan::{Planned, Records, Step};
-use dockfleet_planner::record::Stage;
+use dockfleet_planner::action::Operation;
+use dockfleet_planner::plan::{Planned, Records};
+use dockfleet_planner::record::{RecordKey, Stage};
 
 /// Whether somebody changed or removed what an entry asks for. A plan alone does not tell a change on
 /// the engine from one of the entry: `before` is how the entry stood after the last pass.
@@ -13,17 +14,17 @@ pub(crate) fn is_drift(
     before: Option<&EntryStatus>,
 ) -> bool {
     let owned = records
-        .get(&entry.uid)
+        .get(&RecordKey::object(&entry.uid))
         .is_some_and(|r| r.stage == Stage::Owned);
     if entry.intent != Intent::Present || !owned {
         return false;
     }
-    let gone = matches!(planned.step, Step::Create { .. })
+    let gone = planned.operation() == Some(Operation::Create)
         || [Reason::Missing, Reason::Lost]
             .iter()
             .any(|r| planned.status.is_because(*r));
-    let different =
-        matches!(planned.step, Step::Replace { .. }) || planned.status.state == EntryState::Drifted;
+    let different = planned.operation() == Some(Operation::Replace)
+        || planned.status.state == EntryState::Drifted;
     // One that was different before stays so until it is repaired.
     let was_there = before.is_some_and(|b| {
         let was_there = matches!(
@@ -53,7 +54,7 @@ mod tests {
 
     fn planned(state: EntryState, reason: Option<Reason>) -> Planned {
         Planned {
-            step: Step::None,
+            actions: Vec::new(),
             journal: JournalChange::Keep,
             status: EntryStatus {
                 uid: "u".into(),
@@ -66,7 +67,7 @@ mod tests {
 
     fn records(stage: Stage) -> Records {
         let record = Record::new(&entry(), "object", stage, None);
-        Records::from([("u".to_owned(), record)])
+        Records::from([(RecordKey::object("u"), record)])
     }
 
     fn before(revision: &str) -> EntryStatus {

@@ -2,10 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use dockfleet_planner::desired::Desired;
-use dockfleet_planner::observed::Observed;
-use dockfleet_planner::plan::Step;
-
 use crate::engine::EngineError;
 
 /// How many calls to one driver may stay without an answer in one pass. What else needs the driver waits
@@ -33,26 +29,6 @@ impl Unanswered {
     pub(super) fn is_left_out(&self, driver: &str) -> bool {
         self.0.get(driver).is_some_and(|count| *count >= MOST)
     }
-}
-
-/// Returns the driver that a step calls; empty where it is not known.
-pub(super) fn driver<'a>(step: &'a Step, observed: &'a Observed) -> &'a str {
-    let driver = match step {
-        Step::None => None,
-        Step::Create { desired, .. } | Step::Replace { desired, .. } => match desired.as_ref() {
-            Desired::Network(network) => Some(&network.driver),
-            Desired::Volume(volume) => Some(&volume.driver),
-            Desired::Tombstone(_) => None,
-        },
-        Step::Remove { id, .. } => {
-            let networks = observed.networks.iter().flatten();
-            let volumes = observed.volumes.iter().flatten();
-            let network = networks.filter(|n| n.id == *id).map(|n| &n.driver);
-            let volume = volumes.filter(|v| v.id() == *id).map(|v| &v.driver);
-            network.chain(volume).next()
-        }
-    };
-    driver.map_or("", String::as_str)
 }
 
 /// Whether a driver is a plugin and not a part of the engine.

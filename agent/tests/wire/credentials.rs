@@ -3,7 +3,8 @@
 use dockfleet_crds::assignment::Kind;
 use dockfleet_crds::{Entry, EntryState, Reason};
 use dockfleet_planner::credentials::{CredentialEntry, Credentials};
-use dockfleet_planner::desired::DesiredVolume;
+use dockfleet_planner::kinds::volume::DesiredVolume;
+use dockfleet_planner::record::RecordKey;
 
 use crate::fake::Fault;
 use crate::test_host::{TestHost, entry, told};
@@ -56,7 +57,7 @@ async fn a_share_waits_for_its_credentials_and_is_made_with_them() {
         format!("addr=nas,rw,username=u,password={PASSWORD}")
     );
     // Seen once, it is known without them.
-    let record = &host.journal.records()["uid-a"];
+    let record = &host.journal.records()[&RecordKey::object("uid-a")];
     assert_eq!(record.credentials.as_deref(), Some("v1"));
     host.store = dockfleet_planner::credentials::CredentialStore::new();
     host.settle(&[share()]).await;

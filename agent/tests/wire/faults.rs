@@ -3,7 +3,7 @@
 use dockfleet_agent::engine::Cause;
 use dockfleet_agent::engine::EngineError;
 use dockfleet_crds::{EntryState, Reason};
-use dockfleet_planner::record::Stage;
+use dockfleet_planner::record::{RecordKey, Stage};
 
 use crate::fake::Fault;
 use crate::test_host::{TestHost, network, told, tombstone, volume};
@@ -73,7 +73,10 @@ async fn a_create_that_fails_is_looked_at_and_not_doubled() {
         let mut changes = host.fake.changes();
         changes.sort();
         assert_eq!(changes, ["POST /networks/create", "POST /volumes/create"]);
-        assert_eq!(host.journal.records()["uid-a"].stage, Stage::Creating);
+        assert_eq!(
+            host.journal.records()[&RecordKey::object("uid-a")].stage,
+            Stage::Creating
+        );
         host.fake.heal();
         host.settle(&[network("a"), volume("b")]).await;
         assert_eq!(host.fake.networks().len(), 1);
@@ -97,7 +100,10 @@ async fn a_removal_that_fails_is_told_and_tried_again() {
         assert_eq!(told(&report, "a").1, Some(of_a_step(&fault)), "{fault:?}");
         assert_eq!(told(&report, "b").0, EntryState::Gone);
         assert_eq!(host.fake.changes().len(), 2, "each is tried once");
-        assert_eq!(host.journal.records()["uid-a"].stage, Stage::Removing);
+        assert_eq!(
+            host.journal.records()[&RecordKey::object("uid-a")].stage,
+            Stage::Removing
+        );
         host.fake.heal();
         assert_eq!(told(&host.pass(&goes).await, "a").0, EntryState::Gone);
     }
@@ -113,7 +119,10 @@ async fn a_404_that_is_not_about_the_object_does_not_mean_gone() {
     );
     let report = host.pass(&[tombstone(&volume("a"))]).await;
     assert_eq!(told(&report, "a").1, Some(Reason::EngineRefused));
-    assert_eq!(host.journal.records()["uid-a"].stage, Stage::Removing);
+    assert_eq!(
+        host.journal.records()[&RecordKey::object("uid-a")].stage,
+        Stage::Removing
+    );
 }
 
 #[tokio::test]
@@ -125,7 +134,7 @@ async fn errors_say_what_was_asked_and_what_came() {
         Fault::Status(500, "o=addr=h,password=hunter2,ro"),
     );
     let seen = host.engine.observe().await;
-    let told: Vec<String> = seen.failures.iter().map(EngineError::sentence).collect();
+    let told: Vec<String> = seen.failures.values().map(EngineError::sentence).collect();
     assert_eq!(
         told,
         [

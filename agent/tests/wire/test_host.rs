@@ -8,7 +8,9 @@ use dockfleet_crds::assignment::Kind;
 use dockfleet_crds::policy::DeletionPolicy;
 use dockfleet_crds::{Entry, EntryState, EntryStatus, Reason};
 use dockfleet_planner::credentials::CredentialStore;
-use dockfleet_planner::desired::{Behaviour, DesiredNetwork, DesiredVolume, Tombstone, payload};
+use dockfleet_planner::desired::{Behaviour, Tombstone, payload};
+use dockfleet_planner::kinds::network::DesiredNetwork;
+use dockfleet_planner::kinds::volume::DesiredVolume;
 use dockfleet_planner::render;
 use serde::Serialize;
 

@@ -194,10 +194,10 @@ mod tests {
     use dockfleet_crds::policy::DeletionPolicy;
     use dockfleet_crds::{Entry, EntryState};
     use dockfleet_planner::credentials::CredentialStore;
-    use dockfleet_planner::desired::{
-        Behaviour, DesiredNetwork, DesiredVolume, Tombstone, payload,
-    };
-    use dockfleet_planner::plan::{Planned, Step};
+    use dockfleet_planner::desired::{Behaviour, Tombstone, payload};
+    use dockfleet_planner::kinds::network::DesiredNetwork;
+    use dockfleet_planner::kinds::volume::DesiredVolume;
+    use dockfleet_planner::plan::Planned;
     use dockfleet_planner::render;
     use futures::StreamExt as _;
 
@@ -248,7 +248,7 @@ mod tests {
             )
             .await;
             let mut plan = plan.unwrap();
-            plan.retain(|planned| planned.step != Step::None);
+            plan.retain(|planned| !planned.actions.is_empty());
             plan
         }
     }
@@ -316,8 +316,9 @@ mod tests {
         });
         assert_eq!(host.settle(&gone, EntryState::Gone).await, 2);
         let seen = host.engine.observe().await.observed;
-        assert_eq!(seen.networks.map(|n| n.len()), Some(0));
-        assert_eq!(seen.volumes.map(|v| v.len()), Some(0));
+        for kind in Kind::all() {
+            assert_eq!(seen.all(kind).map(<[_]>::len), Some(0), "{}", kind.as_str());
+        }
     }
 
     #[tokio::test]

@@ -111,7 +111,7 @@ fn print(records: &[Kept]) -> anyhow::Result<()> {
             r.object,
             r.stage,
             r.adopted,
-            r.uid
+            r.key
         )?;
     }
     table.flush()?;

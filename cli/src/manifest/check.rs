@@ -7,28 +7,25 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
+use dockfleet_crds::DockerHost;
 use dockfleet_crds::validation::{FieldError, admit, api_version, without_value};
-use dockfleet_crds::{DockerHost, DockerNetwork, DockerVolume};
 use dockfleet_planner::credentials::{Credentials, Unusable};
-use serde::de::DeserializeOwned;
+use dockfleet_planner::kinds::read;
+use dockfleet_planner::resource::Resource;
 use serde_json::Value;
 
-use super::{Document, ManifestError, secret};
+use super::{Document, ManifestError, kinds, secret};
 
-/// The kinds that people write.
-pub(super) const KINDS: [&str; 3] = ["DockerHost", "DockerNetwork", "DockerVolume"];
 /// What is in the paths of the labels that a selector asks for.
 const SELECTED: &str = ".matchLabels.";
 /// The version of what gives rights in a cluster.
 const RIGHTS: &str = "rbac.authorization.k8s.io/v1";
 
 /// What manifests hold, each list in the order of the documents.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Debug, Default)]
 pub struct Resources {
-    /// Networks, each with its namespace.
-    pub networks: Vec<DockerNetwork>,
-    /// Volumes, each with its namespace.
-    pub volumes: Vec<DockerVolume>,
+    /// Resources that go to hosts, each with its namespace.
+    pub resources: Vec<Box<dyn Resource>>,
     /// Hosts, each with its namespace and with `certPath` as seen from the working folder.
     pub hosts: Vec<DockerHost>,
     /// Labels of the namespaces that have a document of their own, by name.
@@ -95,7 +92,7 @@ fn by_schema(documents: &[Document]) -> Vec<Admitted> {
                 return found;
             };
             let kind = text(document, "/kind");
-            let admitted = if KINDS.contains(&kind.as_str()) {
+            let admitted = if kinds::is_known(&kind) {
                 admit(&kind, &document.value, None)
             } else {
                 Ok(Value::Null)
@@ -147,14 +144,18 @@ fn one(document: &Document, admitted: Admitted, resources: &mut Resources) -> Ve
                 "a HostAssignment is written by the controller only; remove it from the files";
             vec![mistake(document, "kind", message.to_owned())]
         }
-        "DockerHost" if known => add(document, admitted, |mut host: DockerHost| {
+        kinds::HOST if known => add(document, admitted, |value| {
+            let mut host: DockerHost = serde_json::from_value(value)?;
             from_the_working_folder(&mut host, &document.source);
             resources.hosts.push(host);
+            Ok(())
         }),
-        "DockerNetwork" if known => add(document, admitted, |one| resources.networks.push(one)),
-        "DockerVolume" if known => add(document, admitted, |one| resources.volumes.push(one)),
+        name if known && let Some(kind) = kinds::of(name) => add(document, admitted, |value| {
+            resources.resources.push(read(kind, value)?);
+            Ok(())
+        }),
         _ => {
-            let field = if KINDS.contains(&kind.as_str()) {
+            let field = if kinds::is_known(&kind) {
                 "apiVersion"
             } else {
                 "kind"
@@ -162,7 +163,7 @@ fn one(document: &Document, admitted: Admitted, resources: &mut Resources) -> Ve
             let message = format!(
                 "no matches for kind \"{kind}\" in version \"{version}\"; known are {} in version \"{}\", and \
                  Namespace and Secret in version \"v1\"",
-                KINDS.join(", "),
+                kinds::names().collect::<Vec<_>>().join(", "),
                 api_version(),
             );
             vec![mistake(document, field, message)]
@@ -171,10 +172,10 @@ fn one(document: &Document, admitted: Admitted, resources: &mut Resources) -> Ve
 }
 
 /// Hands on what a sound document says, with its namespace.
-fn add<K: DeserializeOwned>(
+fn add(
     document: &Document,
     admitted: Admitted,
-    keep: impl FnOnce(K),
+    keep: impl FnOnce(Value) -> Result<(), serde_json::Error>,
 ) -> Vec<ManifestError> {
     let mut value = match admitted {
         Ok(value) => value,
@@ -190,11 +191,10 @@ fn add<K: DeserializeOwned>(
     if let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) {
         metadata.insert("namespace".to_owned(), namespace(document).into());
     }
-    match serde_json::from_value(value) {
-        Ok(resource) => keep(resource),
-        Err(error) => return vec![mistake(document, "", error.to_string())],
+    match keep(value) {
+        Ok(()) => Vec::new(),
+        Err(error) => vec![mistake(document, "", error.to_string())],
     }
-    Vec::new()
 }
 
 /// Returns a mistake in the words of an API server, with what is most likely meant behind it.

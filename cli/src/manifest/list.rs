@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::check::KINDS;
+use super::kinds;
 use super::yaml::Node;
 
 /// A resource by itself, with what a list says of all its items.
@@ -43,7 +43,7 @@ fn is_list(node: &Node) -> bool {
     let (kind, version) = (node.text("kind"), node.text("apiVersion"));
     match kind.and_then(|kind| kind.strip_suffix("List")) {
         Some("") => version == Some("v1"),
-        Some(kind) => KINDS.contains(&kind),
+        Some(kind) => kinds::is_known(kind),
         None => false,
     }
 }

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use dockfleet_planner::credentials::Credentials;
-use dockfleet_planner::resource::Resource;
 use k8s_openapi::api::core::v1::Secret;
 use serde_json::Value;
 
@@ -50,9 +49,9 @@ pub(super) fn add(document: &Document, resources: &mut Resources) -> Vec<Manifes
 
 /// Returns a mistake for each Secret that no volume refers to: whoever reads it has no use for it.
 pub(super) fn unused(documents: &[Document], resources: &Resources) -> Vec<ManifestError> {
-    let volumes = resources.volumes.iter().map(Resource::Volume);
-    let named: BTreeSet<(&str, &str)> = volumes
-        .filter_map(|v| Some((v.namespace(), v.credentials_secret()?)))
+    let all = resources.resources.iter();
+    let named: BTreeSet<(&str, &str)> = all
+        .filter_map(|r| Some((r.namespace(), r.credentials_secret()?)))
         .collect();
     let is_used = |secret: &Document| {
         let (namespace, name) = (namespace(secret), text(secret, "/metadata/name"));

@@ -4,6 +4,9 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::files::parse;
+use dockfleet_crds::{DockerNetwork, DockerVolume};
+use dockfleet_planner::resource::Resource;
+
 use super::*;
 
 const NETWORK: &str = "apiVersion: dockfleet.io/v1alpha1
@@ -162,13 +165,13 @@ items:
         [(0, 1), (1, 9), (2, 16), (3, 21)]
     );
     let resources = check(&documents).unwrap();
-    let [network] = resources.networks.as_slice() else {
+    let [network] = all::<DockerNetwork>(&resources)[..] else {
         panic!("{resources:?}")
     };
     assert_eq!(network.metadata.namespace.as_deref(), Some("default"));
     // `bridge:` with nothing behind it is a field left out.
     assert_eq!(network.spec.bridge, None);
-    let [volume] = resources.volumes.as_slice() else {
+    let [volume] = all::<DockerVolume>(&resources)[..] else {
         panic!("{resources:?}")
     };
     assert_eq!(volume.metadata.namespace.as_deref(), Some("cams"));
@@ -191,6 +194,12 @@ items:
     assert_eq!(resources.namespaces["cams"]["tier"], "lab");
 }
 
+/// Returns the resources of one kind.
+fn all<K: Resource>(resources: &Resources) -> Vec<&K> {
+    let all = resources.resources.iter();
+    all.filter_map(|r| r.downcast()).collect()
+}
+
 #[test]
 fn a_resource_given_twice_is_told_with_both_places() {
     assert_eq!(
@@ -199,7 +208,7 @@ fn a_resource_given_twice_is_told_with_both_places() {
     );
     let other = NETWORK.replace("name: lab\n", "name: lab\n  namespace: other\n");
     let documents = parse("lab.yaml", &format!("{NETWORK}---\n{other}")).unwrap();
-    assert_eq!(check(&documents).unwrap().networks.len(), 2);
+    assert_eq!(check(&documents).unwrap().resources.len(), 2);
 }
 
 #[test]
@@ -396,7 +405,7 @@ fn a_list_is_its_items_and_what_they_leave_to_it() {
     }
     let text = "apiVersion: dockfleet.io/v1alpha1\nkind: DockerNetworkList\nitems:\n- metadata: {name: a}\n  spec: {hostSelector: {}}\n";
     let found = check(&parse("lab.yaml", text).unwrap()).unwrap();
-    assert_eq!(found.networks.len(), 1);
+    assert_eq!(found.resources.len(), 1);
     assert_eq!(
         messages("apiVersion: v1\nkind: List\nitems: {kind: A}\n"),
         [
@@ -526,7 +535,8 @@ fn what_quotes_have_to_do_with_a_wrong_type_is_told() {
 fn numbers_and_truths_are_those_of_kubectl() {
     let spec = |more: &str| {
         let documents = parse("lab.yaml", &format!("{NETWORK}{more}")).unwrap();
-        check(&documents).unwrap().networks.remove(0).spec
+        let found = check(&documents).unwrap();
+        all::<DockerNetwork>(&found)[0].spec.clone()
     };
     for text in [
         "1420",
@@ -557,7 +567,7 @@ fn what_has_no_value_is_left_out_and_told_but_in_a_selector_refused() {
              write '' for an empty text"
         ]
     );
-    let network = &found.networks[0];
+    let network = all::<DockerNetwork>(&found)[0];
     assert_eq!(network.spec.labels.len(), 1);
     let labels = network.metadata.labels.as_ref().unwrap();
     assert_eq!(labels.get("d").map(String::as_str), Some(""));

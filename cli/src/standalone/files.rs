@@ -1,9 +1,8 @@
 //! What the files say: resources with UIDs, and the hosts that they go to.
 
 use dockfleet::manifest::{self, Document, ManifestError, Resources};
-use dockfleet_crds::{DockerHost, DockerNetwork, DockerVolume};
+use dockfleet_crds::DockerHost;
 use dockfleet_planner::assignment::Lifecycle;
-use dockfleet_planner::options;
 use dockfleet_planner::resource::Resource;
 use dockfleet_planner::select::{NamespaceLabels, Selection, selection};
 
@@ -17,8 +16,7 @@ use crate::result::bad_input;
 /// All that the files say.
 #[derive(Debug)]
 pub(crate) struct Files {
-    pub(crate) networks: Vec<DockerNetwork>,
-    pub(crate) volumes: Vec<DockerVolume>,
+    resources: Vec<Box<dyn Resource>>,
     pub(crate) namespaces: NamespaceLabels,
     pub(crate) credentials: Login,
     pub(crate) targets: Vec<Target>,
@@ -43,8 +41,7 @@ pub(crate) fn local(state: &StateArgs, output: Output) -> Result<Files, Exit> {
     let target = Target::local(state);
     let target = target.map_err(|err| bad_input(vec![format!("{err:#}")], output))?;
     Ok(Files {
-        networks: Vec::new(),
-        volumes: Vec::new(),
+        resources: Vec::new(),
         namespaces: NamespaceLabels::new(),
         credentials: Login::default(),
         targets: vec![target],
@@ -66,18 +63,16 @@ pub(crate) fn read(args: &FileArgs) -> Result<Files, Vec<String>> {
     }
     let documents = manifest::load(&args.paths(), args.recursive).map_err(words)?;
     let Resources {
-        mut networks,
-        mut volumes,
+        mut resources,
         hosts,
         namespaces,
         secrets,
         warnings,
     } = manifest::check(&documents).map_err(words)?;
-    for network in &mut networks {
-        identify("DockerNetwork", &mut network.metadata);
-    }
-    for volume in &mut volumes {
-        identify("DockerVolume", &mut volume.metadata);
+    for resource in &mut resources {
+        let kind = resource.kind();
+        let uid = uid(kind.as_str(), resource.namespace(), resource.name());
+        resource.metadata_mut().uid = Some(uid);
     }
     let mut problems = Vec::new();
     let mut targets = Vec::new();
@@ -102,10 +97,9 @@ pub(crate) fn read(args: &FileArgs) -> Result<Files, Vec<String>> {
     if !problems.is_empty() {
         return Err(problems);
     }
-    let credentials = Login::of(&volumes, &secrets);
+    let credentials = Login::of(&resources, &secrets);
     Ok(Files {
-        networks,
-        volumes,
+        resources,
         namespaces,
         credentials,
         targets,
@@ -163,18 +157,11 @@ fn place_of(documents: &[Document], host: &DockerHost) -> String {
     })
 }
 
-fn identify(kind: &str, metadata: &mut kube::core::ObjectMeta) {
-    let namespace = metadata.namespace.clone().unwrap_or_default();
-    let name = metadata.name.clone().unwrap_or_default();
-    metadata.uid = Some(uid(kind, &namespace, &name));
-}
-
 impl Files {
     /// Returns every resource, all with the same lifecycle.
-    pub(crate) fn resources(&self, lifecycle: Lifecycle) -> Vec<(Resource<'_>, Lifecycle)> {
-        let networks = self.networks.iter().map(Resource::Network);
-        let volumes = self.volumes.iter().map(Resource::Volume);
-        networks.chain(volumes).map(|r| (r, lifecycle)).collect()
+    pub(crate) fn resources(&self, lifecycle: Lifecycle) -> Vec<(&dyn Resource, Lifecycle)> {
+        let all = self.resources.iter().map(AsRef::as_ref);
+        all.map(|r| (r, lifecycle)).collect()
     }
 
     /// Says what is most likely not meant, on standard error.
@@ -182,14 +169,9 @@ impl Files {
         for warning in &self.warnings {
             anstream::eprintln!("warning: {warning}");
         }
-        for network in &self.networks {
-            for warning in options::warnings(&network.spec) {
-                warn(Resource::Network(network), &warning);
-            }
-        }
-        for volume in &self.volumes {
-            for warning in options::volume_warnings(&volume.spec) {
-                warn(Resource::Volume(volume), &warning);
+        for (resource, _) in self.resources(Lifecycle::Live) {
+            for warning in resource.warnings() {
+                warn(resource, &warning.message);
             }
         }
         for resource in self.unselected() {
@@ -198,9 +180,9 @@ impl Files {
     }
 
     /// Returns the resources that select none of the hosts.
-    pub(crate) fn unselected(&self) -> Vec<Resource<'_>> {
+    pub(crate) fn unselected(&self) -> Vec<&dyn Resource> {
         let resources = self.resources(Lifecycle::Live).into_iter().map(|(r, _)| r);
-        let is_selected = |resource: &Resource<'_>| {
+        let is_selected = |resource: &&dyn Resource| {
             let mut hosts = self.targets.iter().map(|target| &target.host);
             hosts.any(|host| selection(*resource, host, &self.namespaces) != Selection::No)
         };
@@ -208,7 +190,7 @@ impl Files {
     }
 }
 
-fn warn(resource: Resource<'_>, message: &str) {
+fn warn(resource: &dyn Resource, message: &str) {
     let (kind, namespace, name) = (
         resource.kind().as_str(),
         resource.namespace(),

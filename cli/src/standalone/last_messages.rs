@@ -12,7 +12,7 @@ use std::path::Path;
 
 use dockfleet_crds::{Entry, Reason};
 use dockfleet_planner::assignment::Assigned;
-use dockfleet_planner::plan::{Planned, Step};
+use dockfleet_planner::plan::Planned;
 use serde::{Deserialize, Serialize};
 
 use crate::result::Row;
@@ -122,7 +122,7 @@ impl LastMessages {
         let failed = [Reason::EngineRefused, Reason::EngineUnreachable]
             .iter()
             .any(|reason| saying.row.is_because(*reason));
-        let is_due = planned.step != Step::None && planned.status.is_because(Reason::Progressing);
+        let is_due = !planned.actions.is_empty() && planned.status.is_because(Reason::Progressing);
         (failed && is_due).then(|| saying.row.clone())
     }
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use dockfleet_crds::{DockerVolume, Reason};
+use dockfleet_crds::Reason;
 use dockfleet_planner::assignment::{CredentialVersions, Refusal};
 use dockfleet_planner::credentials::{CredentialEntry, CredentialStore, Credentials, Unusable};
 use dockfleet_planner::resource::Resource;
@@ -22,19 +22,19 @@ pub(crate) struct Login {
 }
 
 impl Login {
-    /// Finds the credentials of each volume that names a Secret.
+    /// Finds the credentials of each resource that names a Secret.
     pub(super) fn of(
-        volumes: &[DockerVolume],
+        resources: &[Box<dyn Resource>],
         secrets: &BTreeMap<(String, String), Result<Credentials, Unusable>>,
     ) -> Self {
         let mut login = Self::default();
-        for volume in volumes.iter().map(Resource::Volume) {
-            let Some(name) = volume.credentials_secret() else {
+        for resource in resources {
+            let Some(name) = resource.credentials_secret() else {
                 continue;
             };
-            let uid = volume.uid().to_owned();
-            let key = (volume.namespace().to_owned(), name.to_owned());
-            let which = format!("Secret {}/{name}", volume.namespace());
+            let uid = resource.uid().to_owned();
+            let key = (resource.namespace().to_owned(), name.to_owned());
+            let which = format!("Secret {}/{name}", resource.namespace());
             let granted = match secrets.get(&key) {
                 Some(Ok(credentials)) => {
                     let parcel = CredentialEntry {

@@ -2,9 +2,10 @@
 
 use dockfleet_agent::pass;
 use dockfleet_crds::{Entry, Intent, Reason};
+use dockfleet_planner::action::Operation;
 use dockfleet_planner::credentials::{CredentialEntry, CredentialStore, Credentials};
-use dockfleet_planner::desired::Desired;
-use dockfleet_planner::plan::{JournalChange, Planned, Step};
+use dockfleet_planner::desired::EntrySpec;
+use dockfleet_planner::plan::{JournalChange, Planned};
 use serde::Serialize;
 
 use super::work::{concerned_only, is_stale, sort_key};
@@ -98,16 +99,16 @@ impl Work {
         }
         let mut store = CredentialStore::new();
         for entry in &lacking {
-            if let Ok(Desired::Volume(volume)) = Desired::of(entry) {
+            if let Ok(EntrySpec::Present(desired)) = EntrySpec::of(entry) {
                 let parcel = CredentialEntry {
-                    version: volume.credentials.unwrap_or_default(),
+                    version: desired.credentials().unwrap_or_default().to_owned(),
                     credentials: Credentials::default(),
                 };
                 store.insert(entry.uid.clone(), parcel);
             }
         }
         let found = pass::preview(&self.engine, &self.journal, &lacking, &store).await?;
-        let to_be_made = |p: &Planned| matches!(p.step, Step::Create { .. });
+        let to_be_made = |p: &Planned| p.operation() == Some(Operation::Create);
         for new in found.into_iter().filter(to_be_made) {
             let old = planned.iter_mut().find(|p| p.status.uid == new.status.uid);
             if let Some(old) = old {
@@ -142,15 +143,13 @@ fn fails(row: &Row, entry: &Entry, action: &str) -> bool {
 
 fn action(planned: &Planned) -> &'static str {
     use dockfleet_planner::record::Stage;
-    match (&planned.step, &planned.journal) {
-        (Step::Create { .. }, _) => "create",
-        (Step::Replace { .. }, _) => "replace",
-        (Step::Remove { .. }, _) => "remove",
-        (Step::None, JournalChange::Put { record, .. }) => match record.stage.known() {
+    match (planned.operation(), &planned.journal) {
+        (Some(operation), _) => operation.as_str(),
+        (None, JournalChange::Put { record, .. }) => match record.stage.known() {
             Some(Stage::Retained) => "retain",
             Some(Stage::Owned) if record.adopted => "adopt",
             Some(_) | None => "",
         },
-        (Step::None, JournalChange::Keep | JournalChange::Forget) => "",
+        (None, JournalChange::Keep | JournalChange::Forget(_)) => "",
     }
 }

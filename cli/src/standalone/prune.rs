@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use dockfleet_crds::Entry;
 use dockfleet_planner::assignment::Lifecycle;
-use dockfleet_planner::desired::Desired;
+use dockfleet_planner::desired::EntrySpec;
 use dockfleet_planner::plan::Records;
 use dockfleet_planner::record::Record;
+use dockfleet_planner::record::RecordKey;
 
 use super::work::uids;
 use super::{Files, Goal, Target, Work};
@@ -54,14 +55,14 @@ impl Prune {
                 agreed.host == target.name()
                     && agreed.uid == entry.uid
                     && agreed.policy == policy(entry)
-                    && agreed.record.as_ref() == records.get(&entry.uid)
+                    && agreed.record.as_ref() == records.get(&RecordKey::object(&entry.uid))
             }),
         }
     }
 }
 
 fn policy(entry: &Entry) -> String {
-    match Desired::of(entry) {
+    match EntrySpec::of(entry) {
         Ok(desired) => format!("{:?}", desired.deletion()),
         Err(_) => "?".to_owned(),
     }
@@ -116,7 +117,11 @@ async fn of_host(
             uid: row.uid.clone(),
             line,
             policy,
-            record: work.journal.records().get(&row.uid).cloned(),
+            record: work
+                .journal
+                .records()
+                .get(&RecordKey::object(&row.uid))
+                .cloned(),
         });
     }
     Ok(all)

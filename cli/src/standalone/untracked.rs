@@ -26,7 +26,7 @@ pub(super) fn hints(
             (labels::NAME, resource.name()),
         ];
         let objects = observed.all(resource.kind()).unwrap_or_default();
-        let its = objects.into_iter().filter(|object| {
+        let its = objects.iter().filter(|object| {
             let labels = object.labels();
             let mut wanted = wanted.iter();
             wanted.all(|(key, value)| labels.get(*key).is_some_and(|v| v == value))

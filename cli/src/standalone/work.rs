@@ -6,10 +6,11 @@ use std::time::Duration;
 use dockfleet_agent::effect::Effects;
 use dockfleet_agent::engine::Engine;
 use dockfleet_agent::journal::{Journal, Snapshot};
-use dockfleet_agent::pass::{self, Operation, Progress};
+use dockfleet_agent::pass::{self, Progress};
 use dockfleet_crds::{Entry, EntryState, EntryStatus, Intent, Reason};
+use dockfleet_planner::action::Operation;
 use dockfleet_planner::assignment::{Assigned, Context, Input, Lifecycle, Refusal, assign};
-use dockfleet_planner::desired::{Desired, Tombstone};
+use dockfleet_planner::desired::{EntrySpec, Tombstone};
 use dockfleet_planner::render;
 use dockfleet_planner::select::{Selection, selection};
 use dockfleet_planner::support;
@@ -108,7 +109,7 @@ impl Work {
         let entries = concerned_only(&assigned.entries, &concerned);
         let mut removed = BTreeSet::new();
         let mut follow = |moment: &Progress| {
-            if moment.doing == Operation::Remove && moment.result == Some(Ok(())) {
+            if moment.operation == Operation::Remove && moment.result == Some(Ok(())) {
                 removed.insert(moment.uid.clone());
             }
             progress(moment);
@@ -169,7 +170,7 @@ impl Work {
     async fn hints(&mut self, files: &Files) -> Vec<String> {
         let entries = self.previous().into_iter().map(|e| e.uid);
         let known: BTreeSet<String> = entries
-            .chain(self.journal.records().keys().cloned())
+            .chain(self.journal.records().keys().map(|k| k.uid.clone()))
             .collect();
         if uids(files).is_subset(&known) {
             return Vec::new();
@@ -196,8 +197,8 @@ impl Work {
         records
             .values()
             .map(|r| EntryStatus {
-                uid: r.uid.clone(),
-                revision: revision(&r.uid).unwrap_or_default(),
+                uid: r.key.uid.clone(),
+                revision: revision(&r.key.uid).unwrap_or_default(),
                 id: r.id.clone(),
                 ..EntryStatus::default()
             })
@@ -296,7 +297,7 @@ impl Work {
     }
 
     pub(super) fn row(&self, entry: &Entry, status: &EntryStatus) -> Row {
-        let object = Desired::of(entry)
+        let object = EntrySpec::of(entry)
             .map(|d| d.name().to_owned())
             .unwrap_or_default();
         Row::new(self.target.name(), entry, &object, status)
@@ -373,7 +374,7 @@ fn prune(entry: &mut Entry, statuses: &[EntryStatus]) {
     if entry.intent == Intent::Absent {
         return;
     }
-    let Ok(desired) = Desired::of(entry) else {
+    let Ok(desired) = EntrySpec::of(entry) else {
         // What cannot be read cannot be let go of by its policy; it stays.
         return;
     };

@@ -14,6 +14,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use tokio::time::Instant;
 
 use super::{Index, ParentState, Uid};
+use crate::parent::ParentExt as _;
 
 /// How long a deletion waits for others beside it, in a namespace that has enough for the brake:
 /// tools delete one resource after the other.
@@ -67,7 +68,7 @@ impl Brakes {
 impl ParentState {
     /// Whether it was stopped, as far as it is known.
     fn was_stopped(&self) -> bool {
-        let status = self.object.resource().status();
+        let status = self.object.status();
         let mut conditions = status.iter().flat_map(|s| &s.conditions);
         self.brake.stopped.is_some()
             || conditions.any(|c| c.type_ == condition::STALLED && c.reason == brake::REASON)
@@ -79,7 +80,7 @@ impl ParentState {
 
     /// Returns the command that allows what was stopped.
     fn command(&self, value: &str) -> String {
-        let resource = self.object.resource();
+        let resource = &*self.object;
         let kind = resource.kind().as_str().to_lowercase();
         format!(
             "kubectl annotate --overwrite -n {} {kind}/{} {ALLOW_REMOVAL}={value}",
@@ -120,7 +121,7 @@ impl Index {
             self.select(&uid);
             self.review_selection(&uid);
             let deleting = self.parents.get(&uid).filter(|p| p.object.is_deleting());
-            namespaces.extend(deleting.map(|p| p.object.name().namespace));
+            namespaces.extend(deleting.map(|p| p.object.namespace().to_owned()));
         }
         for namespace in namespaces {
             self.review_deletions(&namespace);
@@ -167,7 +168,7 @@ impl Index {
         if parent.object.is_deleting() {
             return;
         }
-        let resource = parent.object.resource();
+        let resource = &*parent.object;
         let removes = resource.deletion() == DeletionPolicy::Delete && !resource.policies().suspend;
         let holders = self.holders.get(uid);
         let of = holders.map_or(0, super::holders::Holders::present);
@@ -239,7 +240,7 @@ impl Index {
                 continue;
             };
             let since = *parent.brake.since.get_or_insert(now);
-            let resource = parent.object.resource();
+            let resource = &*parent.object;
             let own = parent.allows() == Some(resource.uid());
             let (settling, stopped) = match parent.lifecycle {
                 Some(Lifecycle::Cascaded) => {
@@ -302,7 +303,7 @@ impl Index {
 }
 
 fn swept_away(parent: &ParentState, of: usize, hold: Duration) -> String {
-    let resource = parent.object.resource();
+    let resource = &*parent.object;
     let namespace = resource.namespace();
     format!(
         "the namespace or the CRD is being deleted with {of} resources; the hosts still have what \
@@ -315,7 +316,7 @@ fn swept_away(parent: &ParentState, of: usize, hold: Duration) -> String {
 }
 
 fn deleted(parent: &ParentState, going: usize, of: usize) -> String {
-    let resource = parent.object.resource();
+    let resource = &*parent.object;
     format!(
         "{going} of {of} resources of namespace {} are being deleted at once; nothing is removed; \
          allow it for this one: {}",

@@ -36,7 +36,7 @@ impl Index {
             ..Census::default()
         };
         for parent in self.parents.values() {
-            let resource = parent.object.resource();
+            let resource = &*parent.object;
             let conditions = resource.status().map_or(&[][..], |s| &s.conditions);
             let ready = conditions.iter().find(|c| c.type_ == condition::READY);
             let ready = match ready.map(|c| c.status.as_str()) {

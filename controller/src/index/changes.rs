@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use dockfleet_crds::assignment::Kind;
-use dockfleet_crds::{DockerHost, DockerNetwork, DockerVolume, HostAssignment};
+use dockfleet_crds::{DockerHost, HostAssignment};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -17,10 +17,8 @@ use crate::parent::{Parent, ParentName};
 /// The kinds of object that are watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Watched {
-    /// Every DockerNetwork of all namespaces.
-    Networks,
-    /// Every DockerVolume of all namespaces.
-    Volumes,
+    /// Every resource of a kind in all namespaces.
+    Resources(Kind),
     /// Every DockerHost of all namespaces.
     Hosts,
     /// Every HostAssignment of all namespaces.
@@ -32,24 +30,24 @@ pub(crate) enum Watched {
 }
 
 impl Watched {
-    /// Every kind.
-    pub(crate) const ALL: [Self; 6] = [
-        Self::Networks,
-        Self::Volumes,
-        Self::Hosts,
-        Self::Assignments,
-        Self::Namespaces,
-        Self::Leases,
-    ];
+    /// Returns every kind.
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
+        let others = [
+            Self::Hosts,
+            Self::Assignments,
+            Self::Namespaces,
+            Self::Leases,
+        ];
+        let resources = Kind::all().map(Self::Resources);
+        resources.chain(others)
+    }
 }
 
 /// A change of one object that a watch saw.
 #[derive(Clone, Debug)]
 pub(crate) enum Change {
-    /// Of a DockerNetwork.
-    Network(Seen<DockerNetwork>),
-    /// Of a DockerVolume.
-    Volume(Seen<DockerVolume>),
+    /// Of a resource.
+    Resource(Kind, Seen<Parent>),
     /// Of a DockerHost.
     Host(Seen<DockerHost>),
     /// Of a HostAssignment.
@@ -79,50 +77,62 @@ pub(crate) enum Seen<K> {
     Interrupted,
 }
 
+impl<K> Seen<K> {
+    /// Turns the object into another form.
+    pub(crate) fn map<T>(self, form: fn(K) -> T) -> Seen<T> {
+        match self {
+            Self::ListBegins => Seen::ListBegins,
+            Self::Listed(object) => Seen::Listed(Box::new(form(*object))),
+            Self::ListEnds => Seen::ListEnds,
+            Self::Applied(object) => Seen::Applied(Box::new(form(*object))),
+            Self::Deleted(meta) => Seen::Deleted(meta),
+            Self::Unreadable(meta) => Seen::Unreadable(meta),
+            Self::Interrupted => Seen::Interrupted,
+        }
+    }
+}
+
 /// For each list under way, the objects it has not named yet, with the version they had.
 #[derive(Debug, Default)]
 pub(super) struct Relists(BTreeMap<Watched, BTreeMap<Name, Option<String>>>);
 
 /// An object that the index takes in.
 trait Indexed: Sized {
-    /// Its kind.
-    const WATCHED: Watched;
     /// Returns its metadata.
     fn meta(&self) -> &ObjectMeta;
     /// Returns the names of all that are known, with their versions.
-    fn known(index: &Index) -> BTreeMap<Name, Option<String>>;
+    fn known(index: &Index, watched: Watched) -> BTreeMap<Name, Option<String>>;
     /// Takes it in.
     fn apply(self, index: &mut Index, source: &Source);
     /// Forgets one.
-    fn delete(index: &mut Index, name: &Name, uid: Option<&str>);
+    fn delete(index: &mut Index, watched: Watched, name: &Name, uid: Option<&str>);
     /// Notes that one cannot be read; what is known of it stays.
-    fn unreadable(_index: &mut Index, _name: &Name) {}
+    fn unreadable(_index: &mut Index, _watched: Watched, _name: &Name) {}
 }
 
 impl Index {
     /// Takes in a change, and returns its kind where it completes a list.
     pub(crate) fn take_in(&mut self, change: Change) -> Option<Watched> {
         match change {
-            Change::Network(seen) => self.see(seen),
-            Change::Volume(seen) => self.see(seen),
-            Change::Host(seen) => self.see(seen),
-            Change::Assignment(seen) => self.see(seen),
-            Change::Namespace(seen) => self.see(seen),
+            Change::Resource(kind, seen) => self.see(Watched::Resources(kind), seen),
+            Change::Host(seen) => self.see(Watched::Hosts, seen),
+            Change::Assignment(seen) => self.see(Watched::Assignments, seen),
+            Change::Namespace(seen) => self.see(Watched::Namespaces, seen),
             Change::Lease(seen) => {
                 if matches!(seen, Seen::ListEnds | Seen::Interrupted) {
                     self.listen_anew();
                 }
-                self.see(seen)
+                self.see(Watched::Leases, seen)
             }
         }
     }
 
-    fn see<K: Indexed>(&mut self, seen: Seen<K>) -> Option<Watched> {
-        let unnamed = self.relists.0.entry(K::WATCHED).or_default();
+    fn see<K: Indexed>(&mut self, watched: Watched, seen: Seen<K>) -> Option<Watched> {
+        let unnamed = self.relists.0.entry(watched).or_default();
         match seen {
             Seen::ListBegins => {
-                let known = K::known(self);
-                self.relists.0.insert(K::WATCHED, known);
+                let known = K::known(self, watched);
+                self.relists.0.insert(watched, known);
             }
             Seen::Listed(object) => {
                 // What was known when the list began is older than the list, whatever the numbers.
@@ -131,28 +141,20 @@ impl Index {
             }
             Seen::ListEnds => {
                 for name in std::mem::take(unnamed).into_keys() {
-                    K::delete(self, &name, None);
+                    K::delete(self, watched, &name, None);
                 }
-                return Some(K::WATCHED);
+                return Some(watched);
             }
             Seen::Applied(object) => object.apply(self, &Source::Watched),
-            Seen::Deleted(meta) => K::delete(self, &Name::of(&meta), meta.uid.as_deref()),
+            Seen::Deleted(meta) => K::delete(self, watched, &Name::of(&meta), meta.uid.as_deref()),
             Seen::Interrupted => {}
             Seen::Unreadable(meta) => {
                 let name = Name::of(&meta);
                 unnamed.remove(&name);
-                K::unreadable(self, &name);
+                K::unreadable(self, watched, &name);
             }
         }
         None
-    }
-
-    fn known_parents(&self, kind: Kind) -> BTreeMap<Name, Option<String>> {
-        let parents = self.parents.values().map(|p| &p.object);
-        parents
-            .filter(|p| p.resource().kind() == kind)
-            .map(|p| version(p.metadata()))
-            .collect()
     }
 }
 
@@ -160,54 +162,36 @@ fn version(meta: &ObjectMeta) -> (Name, Option<String>) {
     (Name::of(meta), meta.resource_version.clone())
 }
 
-impl Indexed for DockerNetwork {
-    const WATCHED: Watched = Watched::Networks;
-
+impl Indexed for Parent {
     fn meta(&self) -> &ObjectMeta {
-        &self.metadata
+        self.metadata()
     }
 
-    fn known(index: &Index) -> BTreeMap<Name, Option<String>> {
-        index.known_parents(Kind::DockerNetwork)
+    fn known(index: &Index, watched: Watched) -> BTreeMap<Name, Option<String>> {
+        let parents = index.parents.values().map(|p| &p.object);
+        parents
+            .filter(|p| watched == Watched::Resources(p.kind()))
+            .map(|p| version(p.metadata()))
+            .collect()
     }
 
     fn apply(self, index: &mut Index, source: &Source) {
-        index.apply_parent(Parent::Network(self), source);
+        index.apply_parent(self, source);
     }
 
-    fn delete(index: &mut Index, name: &Name, uid: Option<&str>) {
-        index.delete_parent(&ParentName::new(Kind::DockerNetwork, name), uid);
-    }
-}
-
-impl Indexed for DockerVolume {
-    const WATCHED: Watched = Watched::Volumes;
-
-    fn meta(&self) -> &ObjectMeta {
-        &self.metadata
-    }
-
-    fn known(index: &Index) -> BTreeMap<Name, Option<String>> {
-        index.known_parents(Kind::DockerVolume)
-    }
-
-    fn apply(self, index: &mut Index, source: &Source) {
-        index.apply_parent(Parent::Volume(self), source);
-    }
-
-    fn delete(index: &mut Index, name: &Name, uid: Option<&str>) {
-        index.delete_parent(&ParentName::new(Kind::DockerVolume, name), uid);
+    fn delete(index: &mut Index, watched: Watched, name: &Name, uid: Option<&str>) {
+        if let Watched::Resources(kind) = watched {
+            index.delete_parent(&ParentName::new(kind, name), uid);
+        }
     }
 }
 
 impl Indexed for DockerHost {
-    const WATCHED: Watched = Watched::Hosts;
-
     fn meta(&self) -> &ObjectMeta {
         &self.metadata
     }
 
-    fn known(index: &Index) -> BTreeMap<Name, Option<String>> {
+    fn known(index: &Index, _: Watched) -> BTreeMap<Name, Option<String>> {
         index
             .hosts
             .values()
@@ -220,23 +204,21 @@ impl Indexed for DockerHost {
         index.apply_host(self, source);
     }
 
-    fn delete(index: &mut Index, name: &Name, _uid: Option<&str>) {
+    fn delete(index: &mut Index, _: Watched, name: &Name, _uid: Option<&str>) {
         index.delete_host(name);
     }
 
-    fn unreadable(index: &mut Index, name: &Name) {
-        index.mark_unreadable(name, Self::WATCHED);
+    fn unreadable(index: &mut Index, watched: Watched, name: &Name) {
+        index.mark_unreadable(name, watched);
     }
 }
 
 impl Indexed for HostAssignment {
-    const WATCHED: Watched = Watched::Assignments;
-
     fn meta(&self) -> &ObjectMeta {
         &self.metadata
     }
 
-    fn known(index: &Index) -> BTreeMap<Name, Option<String>> {
+    fn known(index: &Index, _: Watched) -> BTreeMap<Name, Option<String>> {
         let assignments = index.hosts.values().filter_map(|s| s.assignment.as_ref());
         assignments.map(|a| version(&a.metadata)).collect()
     }
@@ -245,23 +227,21 @@ impl Indexed for HostAssignment {
         index.apply_assignment(self, source);
     }
 
-    fn delete(index: &mut Index, name: &Name, uid: Option<&str>) {
+    fn delete(index: &mut Index, _: Watched, name: &Name, uid: Option<&str>) {
         index.delete_assignment(name, uid);
     }
 
-    fn unreadable(index: &mut Index, name: &Name) {
-        index.mark_unreadable(name, Self::WATCHED);
+    fn unreadable(index: &mut Index, watched: Watched, name: &Name) {
+        index.mark_unreadable(name, watched);
     }
 }
 
 impl Indexed for PartialObjectMeta<Namespace> {
-    const WATCHED: Watched = Watched::Namespaces;
-
     fn meta(&self) -> &ObjectMeta {
         &self.metadata
     }
 
-    fn known(index: &Index) -> BTreeMap<Name, Option<String>> {
+    fn known(index: &Index, _: Watched) -> BTreeMap<Name, Option<String>> {
         let name = |name: &String| Name {
             name: name.clone(),
             ..Name::default()
@@ -279,7 +259,7 @@ impl Indexed for PartialObjectMeta<Namespace> {
         }
     }
 
-    fn delete(index: &mut Index, name: &Name, _uid: Option<&str>) {
+    fn delete(index: &mut Index, _: Watched, name: &Name, _uid: Option<&str>) {
         if index.namespaces.remove(&name.name).is_some() {
             index.namespace_changed(&name.name);
         }
@@ -287,13 +267,11 @@ impl Indexed for PartialObjectMeta<Namespace> {
 }
 
 impl Indexed for Lease {
-    const WATCHED: Watched = Watched::Leases;
-
     fn meta(&self) -> &ObjectMeta {
         &self.metadata
     }
 
-    fn known(index: &Index) -> BTreeMap<Name, Option<String>> {
+    fn known(index: &Index, _: Watched) -> BTreeMap<Name, Option<String>> {
         index.known_leases().collect()
     }
 
@@ -301,7 +279,7 @@ impl Indexed for Lease {
         index.apply_lease(&self);
     }
 
-    fn delete(index: &mut Index, name: &Name, _uid: Option<&str>) {
+    fn delete(index: &mut Index, _: Watched, name: &Name, _uid: Option<&str>) {
         index.delete_lease(name);
     }
 }

@@ -49,7 +49,7 @@ enum Stand<'a> {
 }
 
 impl Index {
-    fn stand(&self, state: &HostState, resource: Resource<'_>) -> Stand<'_> {
+    fn stand(&self, state: &HostState, resource: &dyn Resource) -> Stand<'_> {
         let Some(name) = secret_of(resource) else {
             return Stand::Free;
         };
@@ -69,7 +69,7 @@ impl Index {
     pub(super) fn grant(
         &self,
         state: &HostState,
-        resource: Resource<'_>,
+        resource: &dyn Resource,
         lifecycle: Lifecycle,
         granted: &mut CredentialVersions,
     ) -> bool {
@@ -121,7 +121,7 @@ impl Index {
             if self.admitted(parent, state) != Some(Lifecycle::Live) {
                 continue;
             }
-            if let Stand::Wanted(parcel) = self.stand(state, parent.object.resource()) {
+            if let Stand::Wanted(parcel) = self.stand(state, &*parent.object) {
                 lacks |= !state.has_delivered(uid, &parcel.version);
                 delivery.put.insert(uid.clone(), parcel.clone());
             }
@@ -170,7 +170,7 @@ impl Index {
             let needs = self
                 .parents
                 .get(&uid)
-                .is_some_and(|p| secret_of(p.object.resource()).is_some());
+                .is_some_and(|p| secret_of(&*p.object).is_some());
             if needs {
                 self.expect(&uid, &host);
                 self.touch(&uid);

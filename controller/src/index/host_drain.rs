@@ -247,7 +247,7 @@ impl Index {
         }
         match self.parents.get(&entry.uid) {
             Some(parent) if parent.brake.stopped.is_some() => brake::REASON,
-            Some(parent) if parent.object.resource().policies().suspend => "Suspended",
+            Some(parent) if parent.object.policies().suspend => "Suspended",
             _ => "Pending",
         }
     }

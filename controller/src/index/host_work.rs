@@ -116,14 +116,14 @@ impl Index {
     fn assigned(&self, state: &HostState, host: &DockerHost) -> (Assigned, BTreeSet<Uid>) {
         let mut passed_over = BTreeSet::new();
         let mut granted = CredentialVersions::new();
-        let mut resources: Vec<(Resource<'_>, Lifecycle)> = Vec::new();
+        let mut resources: Vec<(&dyn Resource, Lifecycle)> = Vec::new();
         let entries = state.entries().iter().map(|e| &e.uid);
         let candidates: BTreeSet<&Uid> = entries.chain(&state.selected_by).collect();
         for uid in candidates {
             let Some(parent) = self.parents.get(uid) else {
                 continue;
             };
-            let resource = parent.object.resource();
+            let resource = &*parent.object;
             match self.admitted(parent, state) {
                 Some(lifecycle) if self.grant(state, resource, lifecycle, &mut granted) => {
                     resources.push((resource, lifecycle));

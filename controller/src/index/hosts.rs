@@ -81,7 +81,7 @@ impl Index {
         let terms = state.host.as_ref().map(term::of_host).unwrap_or_default();
         let mut selected_by: BTreeSet<Uid> = self.filed_resources.find(&terms);
         selected_by.retain(|uid| {
-            let parent = self.parents.get(uid).map(|p| p.object.resource());
+            let parent = self.parents.get(uid).map(|p| &*p.object);
             let both = parent.zip(state.host());
             both.is_some_and(|(p, h)| selection(p, h, &self.namespaces) != Selection::No)
         });

@@ -10,7 +10,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::{Index, ParentState};
 use crate::notice::{self, Notice, Warning};
 use crate::object::{Name, Source};
-use crate::parent::Parent;
+use crate::parent::{Parent, ParentExt as _};
 
 /// How many hosts with a contested name are told of in a sentence each.
 const MAX_CONTESTED: usize = 3;
@@ -41,7 +41,7 @@ impl Index {
     /// Works out what is to be done about a resource, if anything.
     pub(crate) fn parent_work(&self, uid: &str, now: &Time) -> Option<ParentWork> {
         let parent = self.parents.get(uid)?;
-        if !parent.object.is_deleting() && self.awaits_secret(parent.object.resource()) {
+        if !parent.object.is_deleting() && self.awaits_secret(&*parent.object) {
             return None;
         }
         let mut steps = Vec::new();
@@ -68,9 +68,8 @@ impl Index {
     /// Whether a resource that stays goes to a host and has nothing to keep it.
     pub(super) fn lacks_finalizer(&self, parent: &ParentState) -> bool {
         let comes = |host: &Name| {
-            self.host(host).is_some_and(|h| {
-                selection(parent.object.resource(), h, &self.namespaces) == Selection::Yes
-            })
+            self.host(host)
+                .is_some_and(|h| selection(&*parent.object, h, &self.namespaces) == Selection::Yes)
         };
         !parent.object.is_deleting()
             && !parent.object.has_finalizer()
@@ -78,21 +77,23 @@ impl Index {
     }
 
     fn status_step(&self, uid: &str, parent: &ParentState, now: &Time) -> Option<Step> {
-        let resource = parent.object.resource();
+        let resource = &*parent.object;
         let contests = self.contests(uid);
-        let options = parent.object.option_warnings();
+        let of_spec = parent.object.warnings();
         // One event for all hosts on which a name is contested; the condition has more of them.
         let contested = contests.first().map(|text| Warning::new("Contested", text));
-        let unknown = options
-            .iter()
-            .map(|text| Warning::new("UnknownOption", text));
-        let warnings: Vec<Warning> = unknown.chain(contested).collect();
+        let in_spec = of_spec.iter().map(|w| Warning::new(w.reason, &w.message));
+        let warnings: Vec<Warning> = in_spec.chain(contested).collect();
         let notes = Notes {
             deleting: parent.object.is_deleting(),
             suspended: resource.policies().suspend,
             ready_policy: resource.ready_policy(),
             stopped: parent.brake.stopped.clone(),
-            warnings: options.into_iter().chain(contests).collect(),
+            warnings: of_spec
+                .into_iter()
+                .map(|w| w.message)
+                .chain(contests)
+                .collect(),
         };
         let views = || {
             let hosts = self.all_concerned(uid);

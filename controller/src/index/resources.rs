@@ -12,20 +12,18 @@ use dockfleet_planner::term;
 use super::brake::allows_the_same;
 use super::{HostState, Index, ParentState, Uid};
 use crate::object::{Name, Source, supersedes};
-use crate::parent::{Parent, ParentName};
+use crate::parent::{Parent, ParentExt as _, ParentName};
 
 impl Index {
     /// Takes in a resource.
-    pub(crate) fn apply_parent(&mut self, mut object: Parent, source: &Source) {
-        // Nobody here reads them, and they are half of an object.
-        object.metadata_mut().managed_fields = None;
-        let uid = object.resource().uid().to_owned();
-        let name = object.name();
+    pub(crate) fn apply_parent(&mut self, object: Parent, source: &Source) {
+        let uid = object.uid().to_owned();
+        let name = ParentName::of(&*object);
         if let Some(known) = self.uids.get(&name).and_then(|uid| self.parents.get(uid)) {
             if !supersedes(known.object.metadata(), object.metadata(), source) {
                 return;
             }
-            if known.object.resource().uid() != uid {
+            if known.object.uid() != uid {
                 // It was deleted and made again between two looks.
                 self.delete_parent(&name, None);
             }
@@ -127,7 +125,7 @@ impl Index {
             return;
         };
         parent.lifecycle = Some(lifecycle);
-        let namespace = parent.object.name().namespace;
+        let namespace = parent.object.namespace().to_owned();
         self.review_deletions(&namespace);
         let concerned = self.concerned(uid);
         self.expect(uid, &concerned);
@@ -155,7 +153,7 @@ impl Index {
         let Some(parent) = self.parents.get_mut(uid) else {
             return;
         };
-        let resource = parent.object.resource();
+        let resource = &*parent.object;
         let terms = term::of_resource(resource, |term| self.filed_hosts.count(term));
         let mut selected = self.filed_hosts.find(&terms);
         selected.retain(|name| {

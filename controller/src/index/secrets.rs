@@ -78,7 +78,7 @@ impl Secrets {
 impl Index {
     /// Keeps the Secrets by the resources that name them.
     pub(super) fn follow_secret(&mut self, uid: &str) {
-        let parent = self.parents.get(uid).map(|p| p.object.resource());
+        let parent = self.parents.get(uid).map(|p| &*p.object);
         let name = parent.and_then(secret_of);
         let secrets = &mut self.secrets;
         let before = match &name {
@@ -169,13 +169,13 @@ impl Index {
     }
 
     /// Whether nothing can be said of a resource before its Secret was heard of.
-    pub(super) fn awaits_secret(&self, resource: Resource<'_>) -> bool {
+    pub(super) fn awaits_secret(&self, resource: &dyn Resource) -> bool {
         secret_of(resource).is_some_and(|name| !self.secrets.known.contains_key(&name))
     }
 }
 
 /// Returns the Secret that a resource names.
-pub(super) fn secret_of(resource: Resource<'_>) -> Option<Name> {
+pub(super) fn secret_of(resource: &dyn Resource) -> Option<Name> {
     resource.credentials_secret().map(|name| Name {
         namespace: resource.namespace().to_owned(),
         name: name.to_owned(),

@@ -18,16 +18,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::marker::PhantomData;
 use std::time::Duration;
 
-use dockfleet_crds::assignment::HostAssignmentStatus;
+use dockfleet_crds::assignment::{HostAssignmentStatus, Kind};
 use dockfleet_crds::condition::READY;
 use dockfleet_crds::host::{DockerHostSpec, NamespacesFrom};
 use dockfleet_crds::network::DockerNetworkSpec;
 use dockfleet_crds::{
-    DockerHost, DockerNetwork, EntryState, EntryStatus, HostAssignment, Intent, ResourceStatus,
+    DockerHost, DockerNetwork, DockerVolume, EntryState, EntryStatus, HostAssignment, Intent,
+    ResourceStatus,
 };
 use dockfleet_planner::assignment::Lifecycle;
 use dockfleet_planner::brake::Limits;
-use dockfleet_planner::desired::Desired;
+use dockfleet_planner::desired::EntrySpec;
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, Time};
 use k8s_openapi::jiff::Timestamp;
@@ -36,8 +37,17 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::{CLEAN_FINALIZER, Change, Dirty, HostCall, Index, ParentWork, Patience, Seen, Step};
+use crate::kinds;
 use crate::object::Name;
-use crate::parent::{FINALIZER, Parent};
+use crate::parent::FINALIZER;
+
+fn network_change(seen: Seen<DockerNetwork>) -> Change {
+    Change::Resource(Kind::DockerNetwork, seen.map(kinds::parent))
+}
+
+fn volume_change(seen: Seen<DockerVolume>) -> Change {
+    Change::Resource(Kind::DockerVolume, seen.map(kinds::parent))
+}
 
 /// How long a host is silent before it is offline.
 const PERIOD: Duration = Duration::from_secs(150);
@@ -121,7 +131,7 @@ impl World {
     fn network(&mut self, network: &DockerNetwork) {
         let mut network = network.clone();
         network.metadata.resource_version = Some(self.next_version());
-        self.take_in(Change::Network(Seen::Applied(Box::new(network))));
+        self.take_in(network_change(Seen::Applied(Box::new(network))));
     }
 
     fn take_in(&mut self, change: Change) {

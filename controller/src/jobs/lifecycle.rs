@@ -4,15 +4,15 @@
 //! on a host, so that nothing may be removed there. This is asked of the API server and
 //! not of a cache, which may not know yet that the namespace goes.
 
-use dockfleet_crds::{DockerHost, DockerNetwork, DockerVolume};
+use dockfleet_crds::DockerHost;
 use dockfleet_planner::assignment::Lifecycle;
-use dockfleet_planner::resource::Resource;
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{Api, CustomResourceExt as _};
 
 use super::{Context, in_time};
 use crate::error::CallError;
+use crate::kinds;
 use crate::notice::Notice;
 use crate::parent::Parent;
 
@@ -21,12 +21,8 @@ pub(super) async fn decide(
     ctx: &Context,
     parent: &Parent,
 ) -> Result<(Lifecycle, Notice), CallError> {
-    let resource = parent.resource();
-    let crd = match resource {
-        Resource::Network(_) => DockerNetwork::crd_name(),
-        Resource::Volume(_) => DockerVolume::crd_name(),
-    };
-    let (namespace, kind) = (resource.namespace(), resource.kind().as_str());
+    let crd = kinds::crd_name(parent.kind());
+    let (namespace, kind) = (parent.namespace(), parent.kind().as_str());
     if let Some(why) = swept_away(ctx, namespace, crd, kind).await? {
         let note = format!("{why}: nothing is removed on any host");
         return Ok((Lifecycle::Cascaded, Notice::normal("Retained", note)));

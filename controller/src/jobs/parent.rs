@@ -2,8 +2,7 @@
 
 use std::fmt::Debug;
 
-use dockfleet_crds::{DockerNetwork, DockerVolume, ResourceStatus};
-use dockfleet_planner::resource::Resource;
+use dockfleet_crds::ResourceStatus;
 use kube::api::Patch;
 use kube::core::NamespaceResourceScope;
 use kube::{Api, Client};
@@ -14,11 +13,12 @@ use tracing::{debug, info};
 use super::{Context, Done, Learned, apply, finalizer, in_time, lifecycle};
 use crate::error::CallError;
 use crate::index::{ParentWork, Step};
+use crate::kinds;
 use crate::lanes::Key;
 use crate::parent::{FINALIZER, Parent};
 
 /// How a resource is written.
-enum Write {
+pub(crate) enum Write {
     /// Its finalizer, by a JSON patch that holds only for what is known.
     Finalizer(Value),
     /// Its status, by a server-side apply.
@@ -28,7 +28,7 @@ enum Write {
 /// Does what is to be done about a resource.
 pub(crate) async fn work_on_parent(ctx: Context, work: ParentWork) -> Done {
     let ParentWork { mut parent, steps } = work;
-    let key = Key::Parent(parent.resource().uid().to_owned());
+    let key = Key::Parent(parent.uid().to_owned());
     let mut learned = Vec::new();
     let mut failed = None;
     for step in steps {
@@ -36,7 +36,7 @@ pub(crate) async fn work_on_parent(ctx: Context, work: ParentWork) -> Done {
         match work_on_step(&ctx, &parent, step).await {
             Ok(answer) => {
                 if let Answer::Written(written) = &answer {
-                    parent = (**written).clone();
+                    parent = written.clone();
                 }
                 learned.push(answer.learned(&parent, asked_with));
             }
@@ -54,7 +54,7 @@ pub(crate) async fn work_on_parent(ctx: Context, work: ParentWork) -> Done {
 
 /// What came of one step.
 enum Answer {
-    Written(Box<Parent>),
+    Written(Parent),
     Lifecycle(dockfleet_planner::assignment::Lifecycle),
 }
 
@@ -63,7 +63,7 @@ impl Answer {
         match self {
             Self::Written(parent) => Learned::Parent { asked_with, parent },
             Self::Lifecycle(lifecycle) => Learned::Lifecycle {
-                uid: parent.resource().uid().to_owned(),
+                uid: parent.uid().to_owned(),
                 lifecycle,
             },
         }
@@ -104,7 +104,7 @@ async fn work_on_step(ctx: &Context, parent: &Parent, step: Step) -> Result<Answ
 /// Returns what is applied to the status. The UID keeps it from a resource made anew, the version from
 /// taking back what somebody else wrote since, such as another controller.
 fn status_object(parent: &Parent, status: &ResourceStatus) -> Value {
-    let resource = parent.resource();
+    let resource = &**parent;
     json!({
         "apiVersion": format!("{}/{}", dockfleet_crds::GROUP, dockfleet_crds::VERSION),
         "kind": resource.kind().as_str(),
@@ -119,19 +119,12 @@ fn status_object(parent: &Parent, status: &ResourceStatus) -> Value {
 }
 
 async fn write(client: &Client, parent: &Parent, write: Write) -> Result<Answer, CallError> {
-    let (namespace, name) = (parent.resource().namespace(), parent.resource().name());
-    let written = match parent.resource() {
-        Resource::Network(_) => {
-            Parent::Network(write_as::<DockerNetwork>(client, namespace, name, write).await?)
-        }
-        Resource::Volume(_) => {
-            Parent::Volume(write_as::<DockerVolume>(client, namespace, name, write).await?)
-        }
-    };
-    Ok(Answer::Written(Box::new(written)))
+    let written = kinds::write(client, &**parent, write).await?;
+    Ok(Answer::Written(written))
 }
 
-async fn write_as<K>(
+/// Writes to a resource of a kind.
+pub(crate) async fn write_as<K>(
     client: &Client,
     namespace: &str,
     name: &str,

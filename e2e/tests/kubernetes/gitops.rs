@@ -5,9 +5,11 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use dockfleet_crds::{DockerHost, DockerNetwork, DockerVolume};
+use dockfleet_crds::DockerHost;
+use dockfleet_crds::assignment::Kind;
 use dockfleet_e2e::Generation::{Debian20, Newest};
 use dockfleet_e2e::{Recording, Verdict, Version, argo_health, kstatus};
+use dockfleet_planner::kinds;
 use dockfleet_planner::render;
 use dockfleet_planner::resource::Resource;
 use serde_json::Value;
@@ -65,7 +67,7 @@ impl World {
     }
 
     /// Hosts that the resource selected at that revision.
-    fn selected(&self, resource: Resource<'_>, at: u64) -> Result<Vec<DockerHost>> {
+    fn selected(&self, resource: &dyn Resource, at: u64) -> Result<Vec<DockerHost>> {
         let mut hosts: Vec<DockerHost> = Vec::new();
         for version in self.of("DockerHost", at) {
             let host: DockerHost = serde_json::from_value(version.object.clone())?;
@@ -116,15 +118,8 @@ impl World {
 
     /// The hosts that had not said that they are ready with this version of a resource.
     fn missing(&self, version: &Version) -> Result<Vec<String>> {
-        let object = version.object.clone();
-        let (network, volume): (DockerNetwork, DockerVolume);
-        let resource = if object["kind"] == "DockerNetwork" {
-            network = serde_json::from_value(object)?;
-            Resource::Network(&network)
-        } else {
-            volume = serde_json::from_value(object)?;
-            Resource::Volume(&volume)
-        };
+        let kind: Kind = serde_json::from_value(version.object["kind"].clone())?;
+        let resource = &*kinds::read(kind, version.object.clone())?;
         let mut missing = Vec::new();
         for host in self.selected(resource, version.revision)? {
             let revision = render::entry(resource, &host, None)?.revision;

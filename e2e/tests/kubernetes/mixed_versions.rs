@@ -208,7 +208,7 @@ fn i15_a_journal_record_of_a_newer_agent_is_kept_and_not_acted_on() -> Result<()
         record: newer.clone(),
         instead_of: None,
     };
-    journal.write(&[(entry.uid.clone(), change)], &Effects::default())?;
+    journal.write(&[change], &Effects::default())?;
     drop(journal);
 
     host.start_agent()?;
@@ -218,6 +218,6 @@ fn i15_a_journal_record_of_a_newer_agent_is_kept_and_not_acted_on() -> Result<()
     cluster.ready("dnet/front")?;
     host.kill_agent()?;
     let journal = Journal::read_only(&host.state_dir())?;
-    assert_eq!(journal.records().get(&entry.uid), Some(&newer));
+    assert_eq!(journal.records().get(&newer.key), Some(&newer));
     Ok(())
 }

@@ -68,10 +68,10 @@ impl Wish {
         }
     }
 
-    pub(crate) fn resource(&self) -> Resource<'_> {
+    pub(crate) fn resource(&self) -> &dyn Resource {
         match &self.resource {
-            Owned::Network(n) => Resource::Network(n),
-            Owned::Volume(v) => Resource::Volume(v),
+            Owned::Network(n) => n.as_ref(),
+            Owned::Volume(v) => v.as_ref(),
         }
     }
 }

@@ -29,6 +29,9 @@ fn elsewhere() -> DockerNetworkSpec {
     }
 }
 
+/// A resource, and where it is in its life.
+type Known<'a> = (&'a dyn Resource, Lifecycle);
+
 /// One host and what is known about it.
 struct World {
     host: DockerHost,
@@ -49,7 +52,7 @@ impl World {
         }
     }
 
-    fn assign(&self, resources: &[(Resource<'_>, Lifecycle)]) -> Assigned {
+    fn assign(&self, resources: &[Known<'_>]) -> Assigned {
         assign(&Input {
             context: Context {
                 agent: None,
@@ -67,7 +70,7 @@ impl World {
     }
 
     /// Assigns and takes the result for the assignment so far.
-    fn next(&mut self, resources: &[(Resource<'_>, Lifecycle)]) -> Assigned {
+    fn next(&mut self, resources: &[Known<'_>]) -> Assigned {
         let assigned = self.assign(resources);
         self.previous.clone_from(&assigned.entries);
         assert_eq!(
@@ -91,16 +94,16 @@ impl World {
     }
 }
 
-fn live(network: &DockerNetwork) -> (Resource<'_>, Lifecycle) {
-    (Resource::Network(network), Lifecycle::Live)
+fn live(network: &DockerNetwork) -> Known<'_> {
+    (network, Lifecycle::Live)
 }
 
 fn present(network: &DockerNetwork) -> Entry {
-    render::entry(Resource::Network(network), &host("h1", &[]), None).unwrap()
+    render::entry(network, &host("h1", &[]), None).unwrap()
 }
 
 fn tombstone(network: &DockerNetwork, policy: DeletionPolicy, id: Option<&str>) -> Entry {
-    let name = Resource::Network(network).object_name().to_owned();
+    let name = (network as &dyn Resource).object_name().to_owned();
     render::tombstone(
         &present(network),
         &Tombstone { name, policy },
@@ -120,8 +123,7 @@ fn entries_are_sorted_by_uid() {
         network("a", DockerNetworkSpec::default()),
     );
     let v = volume("aa", volume_spec());
-    let assigned =
-        World::new().next(&[live(&b), (Resource::Volume(&v), Lifecycle::Live), live(&a)]);
+    let assigned = World::new().next(&[live(&b), (&v, Lifecycle::Live), live(&a)]);
     let uids: Vec<_> = assigned.entries.iter().map(|e| e.uid.as_str()).collect();
     assert_eq!(uids, ["uid-a", "uid-aa", "uid-b"]);
 }
@@ -152,7 +154,7 @@ fn a_network_and_a_volume_may_have_one_name() {
     let n = network("x", DockerNetworkSpec::default());
     let mut v = volume("x", volume_spec());
     v.metadata.uid = Some("uid-v".to_owned());
-    let assigned = World::new().next(&[live(&n), (Resource::Volume(&v), Lifecycle::Live)]);
+    let assigned = World::new().next(&[live(&n), (&v, Lifecycle::Live)]);
     assert_eq!((assigned.entries.len(), assigned.refused.len()), (2, 0));
 }
 
@@ -199,16 +201,13 @@ fn a_name_is_kept_by_a_resource_that_is_suspended_elsewhere_or_invalid() {
 
     let mut world = World::new();
     let good = volume("data", volume_spec());
-    world.next(&[(Resource::Volume(&good), Lifecycle::Live)]);
+    world.next(&[(&good, Lifecycle::Live)]);
     let before = world.previous.clone();
     let mut bad = good.clone();
     bad.spec.size = Some("1MB".to_owned());
     let mut other = volume("other", volume_spec());
     other.spec.volume_name = Some("data".to_owned());
-    let both = [
-        (Resource::Volume(&bad), Lifecycle::Live),
-        (Resource::Volume(&other), Lifecycle::Live),
-    ];
+    let both: [Known<'_>; 2] = [(&bad, Lifecycle::Live), (&other, Lifecycle::Live)];
     let assigned = world.next(&both);
     assert_eq!(assigned.entries, before);
     assert_eq!(
@@ -233,7 +232,7 @@ fn i1_absence_of_resources_is_no_permission() {
 #[test]
 fn a_deleted_resource_becomes_a_tombstone_until_the_agent_is_done() {
     let n = claimant("a", 1);
-    let deleted = [(Resource::Network(&n), Lifecycle::Deleted)];
+    let deleted: [Known<'_>; 1] = [(&n, Lifecycle::Deleted)];
     let mut world = World::new();
     world.next(&[live(&n)]);
     world.tell("uid-a", EntryState::Ready, Some("id1"));
@@ -252,7 +251,7 @@ fn a_deleted_resource_becomes_a_tombstone_until_the_agent_is_done() {
 #[test]
 fn a_tombstone_takes_the_identity_that_the_agent_found() {
     let n = claimant("a", 1);
-    let deleted = [(Resource::Network(&n), Lifecycle::Deleted)];
+    let deleted: [Known<'_>; 1] = [(&n, Lifecycle::Deleted)];
     let mut world = World::new();
     world.next(&[live(&n)]);
     assert_eq!(
@@ -297,24 +296,12 @@ fn nothing_is_removed_that_nobody_asked_to_remove() {
     let v = volume("v", volume_spec());
     let mut closed = host("h1", &[]);
     closed.spec.allowed_namespaces.from = NamespacesFrom::Same;
-    let cases = [
-        (
-            Resource::Network(&plain),
-            Lifecycle::Cascaded,
-            host("h1", &[]),
-        ),
-        (
-            Resource::Network(&suspended),
-            Lifecycle::Deleted,
-            host("h1", &[]),
-        ),
-        (
-            Resource::Network(&observed),
-            Lifecycle::Deleted,
-            host("h1", &[]),
-        ),
-        (Resource::Volume(&v), Lifecycle::Deleted, host("h1", &[])),
-        (Resource::Network(&plain), Lifecycle::Live, closed),
+    let cases: [(&dyn Resource, Lifecycle, DockerHost); 5] = [
+        (&plain, Lifecycle::Cascaded, host("h1", &[])),
+        (&suspended, Lifecycle::Deleted, host("h1", &[])),
+        (&observed, Lifecycle::Deleted, host("h1", &[])),
+        (&v, Lifecycle::Deleted, host("h1", &[])),
+        (&plain, Lifecycle::Live, closed),
     ];
     for (resource, lifecycle, host) in cases {
         let mut world = World::new();
@@ -324,11 +311,17 @@ fn nothing_is_removed_that_nobody_asked_to_remove() {
         let policies: Vec<_> = assigned
             .entries
             .iter()
-            .map(|e| Desired::of(e).unwrap())
+            .map(|e| EntrySpec::of(e).unwrap())
             .collect();
         let name = resource.object_name().to_owned();
         let policy = DeletionPolicy::Retain;
-        assert_eq!(policies, [Desired::Tombstone(Tombstone { name, policy })]);
+        assert_eq!(
+            policies,
+            [EntrySpec::Absent(
+                resource.kind(),
+                Tombstone { name, policy }
+            )]
+        );
     }
 }
 
@@ -360,13 +353,11 @@ fn i1_a_permission_can_be_taken_back_and_is_never_widened() {
     };
     let mut world = World::new();
     world.next(&[live(&plain)]);
-    let deleted = [(Resource::Network(&plain), Lifecycle::Deleted)];
+    let deleted: [Known<'_>; 1] = [(&plain, Lifecycle::Deleted)];
     let delete = tombstone(&plain, DeletionPolicy::Delete, None);
     let retain = tombstone(&plain, DeletionPolicy::Retain, None);
-    for withdrawn in [
-        (Resource::Network(&kept), Lifecycle::Deleted),
-        (Resource::Network(&plain), Lifecycle::Cascaded),
-    ] {
+    let withdrawals: [Known<'_>; 2] = [(&kept, Lifecycle::Deleted), (&plain, Lifecycle::Cascaded)];
+    for withdrawn in withdrawals {
         let mut world = World::new();
         world.next(&[live(&plain)]);
         assert_eq!(world.next(&deleted).entries, std::slice::from_ref(&delete));
@@ -497,10 +488,10 @@ mod credentials {
             CredentialVersions::from([("uid-share".to_owned(), Ok(version.to_owned()))])
         };
         world.credentials = granted("v1");
-        let first = world.next(&[(Resource::Volume(&share), Lifecycle::Live)]);
+        let first = world.next(&[(&share, Lifecycle::Live)]);
         assert_eq!(version_in(&first), Some("v1"));
         world.credentials = granted("v2");
-        let second = world.next(&[(Resource::Volume(&share), Lifecycle::Live)]);
+        let second = world.next(&[(&share, Lifecycle::Live)]);
         assert_eq!(version_in(&second), Some("v2"));
         assert_ne!(first.entries[0].revision, second.entries[0].revision);
     }
@@ -509,10 +500,7 @@ mod credentials {
     #[test]
     fn a_secret_that_goes_takes_nothing_with_it() {
         let (share, net) = (share(), network("lab", DockerNetworkSpec::default()));
-        let all = [
-            (Resource::Volume(&share), Lifecycle::Live),
-            (Resource::Network(&net), Lifecycle::Live),
-        ];
+        let all: [Known<'_>; 2] = [(&share, Lifecycle::Live), (&net, Lifecycle::Live)];
         let mut world = World::new();
         world.credentials = CredentialVersions::from([("uid-share".to_owned(), Err(missing()))]);
         let before = world.next(&all);
@@ -527,7 +515,7 @@ mod credentials {
         assert_eq!(gone.refused.get("uid-share"), Some(&missing()));
         assert_eq!(gone.entries, there.entries);
         // A deletion needs no credentials.
-        let deleted = world.next(&[(Resource::Volume(&share), Lifecycle::Deleted)]);
+        let deleted = world.next(&[(&share, Lifecycle::Deleted)]);
         let stone = deleted.entries.iter().find(|e| e.uid == "uid-share");
         assert_eq!(stone.unwrap().intent, Intent::Absent);
     }
@@ -538,11 +526,11 @@ mod credentials {
         let mut world = World::new();
         world.credentials =
             CredentialVersions::from([("uid-share".to_owned(), Ok("v1".to_owned()))]);
-        let there = world.next(&[(Resource::Volume(&share), Lifecycle::Live)]);
+        let there = world.next(&[(&share, Lifecycle::Live)]);
         share.spec.suspend = true;
         share.spec.host_selector = Some(selector(&[("site", "nowhere")]));
         world.credentials = CredentialVersions::from([("uid-share".to_owned(), Err(missing()))]);
-        let kept = world.next(&[(Resource::Volume(&share), Lifecycle::Live)]);
+        let kept = world.next(&[(&share, Lifecycle::Live)]);
         assert_eq!(kept.entries, there.entries);
     }
 }
@@ -571,7 +559,7 @@ fn i15_what_a_newer_controller_wrote_stays_as_it_wrote_it() {
         spec: elsewhere(),
         ..web.clone()
     };
-    let deleted = (Resource::Network(&web), Lifecycle::Deleted);
+    let deleted: Known<'_> = (&web, Lifecycle::Deleted);
     for resources in [&[live(&web)][..], &[live(&moved)], &[deleted], &[]] {
         assert_eq!(world.assign(resources).entries, before);
     }

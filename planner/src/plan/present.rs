@@ -3,19 +3,16 @@
 mod credentials;
 mod foreign;
 
-use dockfleet_crds::assignment::Kind;
-use dockfleet_crds::policy::{DriftPolicy, LossPolicy, ManagementPolicy};
+use dockfleet_crds::policy::{DriftPolicy, ManagementPolicy};
 use dockfleet_crds::{Entry, EntryStatus, FieldDiff, Reason, labels};
 use sha2::{Digest, Sha256};
 
 use self::credentials::Given;
 use super::world::World;
-use super::{JournalChange, Planned, Step, drifted, failed, in_words, pending, ready, report};
-use crate::capability;
-use crate::desired::{Behaviour, Desired, hex};
-use crate::diff;
-use crate::observed::Object;
-use crate::record::{Record, Stage};
+use super::{JournalChange, Planned, drifted, failed, in_words, pending, ready, report};
+use crate::desired::{Behaviour, hex};
+use crate::kinds::{Desired, Object};
+use crate::record::{Record, RecordKey, Stage};
 
 /// One entry and all that is known about it.
 struct Case<'a> {
@@ -30,8 +27,8 @@ struct Case<'a> {
 /// How an entry's object stands on the engine.
 enum Standing<'a> {
     Absent,
-    Ours(Object<'a>),
-    Foreign(Object<'a>),
+    Ours(&'a Object),
+    Foreign(&'a Object),
     /// Several networks of one name, which engines before 25.0 allow.
     Ambiguous(Vec<String>),
 }
@@ -40,14 +37,10 @@ enum Standing<'a> {
 pub(super) fn plan(
     entry: &Entry,
     desired: &Desired,
-    named: &[Object<'_>],
+    named: &[&Object],
     world: &World<'_>,
 ) -> Planned {
-    let policy = match desired {
-        Desired::Network(n) => n.policy,
-        Desired::Volume(v) => v.policy,
-        Desired::Tombstone(_) => Behaviour::default(),
-    };
+    let policy = desired.policy();
     let case = Case {
         entry,
         desired,
@@ -72,12 +65,12 @@ pub(super) fn plan(
     }
 }
 
-fn standing<'o>(entry: &Entry, named: &[Object<'o>], world: &World<'_>) -> Standing<'o> {
+fn standing<'o>(entry: &Entry, named: &[&'o Object], world: &World<'_>) -> Standing<'o> {
     match named {
         [] => Standing::Absent,
         [only] => match world.own(entry, named) {
             Some(object) => Standing::Ours(object),
-            None => Standing::Foreign(*only),
+            None => Standing::Foreign(only),
         },
         several => Standing::Ambiguous(several.iter().map(|o| o.id()).collect()),
     }
@@ -115,8 +108,9 @@ impl Case<'_> {
                         self.entry,
                         Reason::Lost,
                         format!(
-                            "volume {} was ready and is gone with its data; restore it, or set \
+                            "{} {} was ready and is gone with its data; restore it, or set \
                              lossPolicy: Recreate to start with an empty one",
+                            self.entry.kind.object(),
                             self.desired.name()
                         ),
                     ));
@@ -146,39 +140,25 @@ impl Case<'_> {
         ))
     }
 
-    /// Invariant 2: a volume that held data is not silently replaced by an empty one.
+    /// Invariant 2: an object that held data is not silently replaced by an empty one.
     fn data_is_lost(&self) -> bool {
-        match self.desired {
-            Desired::Volume(v) => {
-                self.record.is_some_and(|r| r.was_ready)
-                    && v.loss_policy == LossPolicy::Report
-                    && !v.data_is_elsewhere()
-            }
-            Desired::Network(_) | Desired::Tombstone(_) => false,
-        }
+        self.record.is_some_and(|r| r.was_ready) && self.desired.holds_data()
     }
 
     fn create(&self, why: &'static str) -> Planned {
         if self.policy.suspend {
             return self.suspended("to be created");
         }
-        if let Some(message) = capability::missing(self.desired, self.world.around.api) {
+        if let Some(message) = self.desired.missing(self.world.around.api) {
             return report(failed(self.entry, Reason::Unsupported, message));
         }
         if let Some(waits) = self.lacks_credentials() {
             return report(waits);
         }
-        let id = match self.desired {
-            // The engine gives a network its ID.
-            Desired::Network(_) | Desired::Tombstone(_) => None,
-            Desired::Volume(_) => Some(self.volume_id()),
-        };
+        let id = self.desired.identity_label().map(|_| self.new_identity());
         let record = Record::new(self.entry, self.desired.name(), Stage::Creating, id.clone());
         Planned {
-            step: Step::Create {
-                desired: Box::new(self.labelled(id)),
-                why,
-            },
+            actions: vec![self.labelled(id).create()],
             journal: JournalChange::put(record, self.record),
             status: pending(
                 self.entry,
@@ -189,7 +169,7 @@ impl Case<'_> {
     }
 
     /// An intent that is in the journal already keeps its identity, so that a repeat is the same.
-    fn volume_id(&self) -> String {
+    fn new_identity(&self) -> String {
         self.record
             .filter(|r| r.stage == Stage::Creating)
             .and_then(|r| r.id.clone())
@@ -202,27 +182,24 @@ impl Case<'_> {
     }
 
     /// Returns what to make, with the labels that say whose it is.
-    fn labelled(&self, volume_id: Option<String>) -> Desired {
+    fn labelled(&self, id: Option<String>) -> Desired {
         let entry = self.entry;
         let mut desired = self.desired.clone();
-        let map = match &mut desired {
-            Desired::Network(n) => &mut n.labels,
-            Desired::Volume(v) => &mut v.labels,
-            Desired::Tombstone(_) => return desired,
-        };
+        let identity = desired.identity_label().zip(id);
+        let map = desired.labels_mut();
         let mut label = |key: &str, value: &str| map.insert(key.to_owned(), value.to_owned());
         label(labels::MANAGED, "true");
         label(labels::NAMESPACE, &entry.namespace);
         label(labels::NAME, &entry.name);
         label(labels::UID, &entry.uid);
         label(labels::REVISION, &entry.revision);
-        if let Some(id) = volume_id {
-            label(labels::VOLUME_ID, &id);
+        if let Some((key, id)) = identity {
+            label(key, &id);
         }
         desired
     }
 
-    fn ours(&self, object: Object<'_>) -> Planned {
+    fn ours(&self, object: &Object) -> Planned {
         let diff = self.diff(object);
         if self.policy.management == ManagementPolicy::Observe {
             return report(self.compared(object, diff));
@@ -230,27 +207,27 @@ impl Case<'_> {
         // Who let go of it has no more to say of it.
         let before = self.world.retained(self.entry, object);
         let record = self.owned(object, &diff);
-        self.keep(object, diff, record, before.map(|r| r.uid.clone()))
+        self.keep(object, diff, record, before.map(|r| r.key.clone()))
     }
 
     /// Keeps an object that is the entry's by its record, which may be about to be written.
     fn keep(
         &self,
-        object: Object<'_>,
+        object: &Object,
         diff: Vec<FieldDiff>,
         record: Record,
-        instead_of: Option<String>,
+        instead_of: Option<RecordKey>,
     ) -> Planned {
-        let (step, record, status) = if diff.is_empty() {
+        let (actions, record, status) = if diff.is_empty() {
             let status = self.unknown_credentials(object);
             let status = status.unwrap_or_else(|| ready(self.entry, object.id()));
-            (Step::None, record, status)
+            (Vec::new(), record, status)
         } else if !self.may_replace(object) {
-            (Step::None, record, self.left_different(object, diff))
-        } else if let Some(message) = capability::missing(self.desired, self.world.around.api) {
+            (Vec::new(), record, self.left_different(object, diff))
+        } else if let Some(message) = self.desired.missing(self.world.around.api) {
             let status = failed(self.entry, Reason::Unsupported, message);
             (
-                Step::None,
+                Vec::new(),
                 record,
                 EntryStatus {
                     id: Some(object.id()),
@@ -258,31 +235,29 @@ impl Case<'_> {
                 },
             )
         } else {
-            let step = Step::Replace {
-                id: object.id(),
-                desired: Box::new(self.labelled(None)),
-            };
+            let actions = vec![object.remove(), self.labelled(None).create()];
             let message = format!("to be replaced: {}", in_words(&diff));
             let status = pending(self.entry, Reason::Progressing, message);
             let status = EntryStatus {
                 id: Some(object.id()),
                 ..status
             };
-            (step, record.at(Stage::Replacing), status)
+            (actions, record.at(Stage::Replacing), status)
         };
+        let record = record.after(self.record);
         let journal = if instead_of.is_none() && self.record == Some(&record) {
             JournalChange::Keep
         } else {
             JournalChange::Put { record, instead_of }
         };
         Planned {
-            step,
+            actions,
             journal,
             status,
         }
     }
 
-    fn owned(&self, object: Object<'_>, diff: &[FieldDiff]) -> Record {
+    fn owned(&self, object: &Object, diff: &[FieldDiff]) -> Record {
         let was_there = self.record.is_some_and(|r| r.adopted);
         Record {
             adopted: was_there && !object.made_for(&self.entry.uid),
@@ -295,16 +270,16 @@ impl Case<'_> {
 
     /// A network made from this very revision that differs all the same will differ again: an engine
     /// cannot edit it, so it was made so. Replacing it would go on for ever.
-    fn may_replace(&self, object: Object<'_>) -> bool {
+    fn may_replace(&self, object: &Object) -> bool {
         let made_from_this = object.labels().get(labels::REVISION) == Some(&self.entry.revision);
-        self.entry.kind == Kind::DockerNetwork
+        self.desired.is_replaceable()
             && self.policy.update_when_unused
             && self.policy.drift == DriftPolicy::Enforce
             && !self.policy.suspend
             && !made_from_this
     }
 
-    fn left_different(&self, object: Object<'_>, diff: Vec<FieldDiff>) -> EntryStatus {
+    fn left_different(&self, object: &Object, diff: Vec<FieldDiff>) -> EntryStatus {
         let why = if self.policy.suspend {
             "suspend is true"
         } else if self.policy.drift == DriftPolicy::Observe {
@@ -314,7 +289,7 @@ impl Case<'_> {
         } else {
             "updatePolicy is Never"
         };
-        if let Some(message) = self.other_credentials(&diff) {
+        if let Some(message) = self.desired.explain(&diff) {
             let id = Some(object.id());
             return drifted(self.entry, Reason::Drifted, message, id, diff);
         }
@@ -335,7 +310,7 @@ impl Case<'_> {
         ))
     }
 
-    fn compared(&self, object: Object<'_>, diff: Vec<FieldDiff>) -> EntryStatus {
+    fn compared(&self, object: &Object, diff: Vec<FieldDiff>) -> EntryStatus {
         if diff.is_empty() {
             let unknown = self.unknown_credentials(object);
             return unknown.unwrap_or_else(|| ready(self.entry, object.id()));
@@ -350,14 +325,7 @@ impl Case<'_> {
         )
     }
 
-    fn diff(&self, object: Object<'_>) -> Vec<FieldDiff> {
-        match (self.desired, object) {
-            (Desired::Network(want), Object::Network(have)) => diff::network(want, have),
-            (Desired::Volume(want), Object::Volume(have)) => {
-                diff::volume(want, have, self.credentials.at_hand())
-            }
-            // An entry is compared with objects of its own kind only.
-            _ => Vec::new(),
-        }
+    fn diff(&self, object: &Object) -> Vec<FieldDiff> {
+        self.desired.diff(object, self.credentials.at_hand())
     }
 }

@@ -11,9 +11,12 @@ use dockfleet_crds::labels;
 use dockfleet_crds::policy::DeletionPolicy;
 
 use super::*;
-use crate::desired::{AddressBlock, Behaviour, DesiredNetwork, DesiredVolume, Tombstone, payload};
+use crate::action::ObjectAction;
+use crate::desired::{Behaviour, Tombstone, payload};
 use crate::fixtures::map;
-use crate::observed::{ObservedNetwork, ObservedVolume};
+use crate::kinds::network::{AddressBlock, DesiredNetwork, ObservedNetwork};
+use crate::kinds::volume::{DesiredVolume, ObservedVolume};
+use crate::kinds::{Desired, Object};
 
 const AROUND: PlanContext<'static> = PlanContext {
     api: ApiVersion(1, 47),
@@ -53,19 +56,28 @@ impl Scene {
     }
 
     fn holding(mut self, record: Record) -> Self {
-        self.records.insert(record.uid.clone(), record);
+        self.records.insert(record.key.clone(), record);
         self
     }
 
     fn observed(&self) -> Observed {
-        Observed {
-            networks: Some(self.networks.clone()),
-            volumes: Some(self.volumes.clone()),
-        }
+        let networks = self.networks.iter().cloned().map(Object::from);
+        let volumes = self.volumes.iter().cloned().map(Object::from);
+        let mut observed = Observed::default();
+        observed.insert(Kind::DockerNetwork, networks.collect());
+        observed.insert(Kind::DockerVolume, volumes.collect());
+        observed
     }
 
     fn plan(&self) -> Vec<Planned> {
-        plan(&self.entries, &self.observed(), &self.records, &AROUND)
+        self.plan_around(&AROUND)
+    }
+
+    /// Plans with something else around. No network and no volume takes more than one action.
+    fn plan_around(&self, around: &PlanContext<'_>) -> Vec<Planned> {
+        let planned = plan(&self.entries, &self.observed(), &self.records, around);
+        assert!(planned.iter().all(|p| p.actions.len() <= 2), "{planned:?}");
+        planned
     }
 
     /// Plans the only entry.
@@ -160,22 +172,51 @@ fn marks(entry: &Entry) -> BTreeMap<String, String> {
     ])
 }
 
-/// What the step that makes an entry's object asks for.
-fn marked(entry: &Entry, volume_id: Option<&str>) -> Box<Desired> {
+/// What the action that makes an entry's object asks for.
+fn marked(entry: &Entry, volume_id: Option<&str>) -> Desired {
     let mut labels = marks(entry);
     labels.extend(volume_id.map(|id| (labels::VOLUME_ID.to_owned(), id.to_owned())));
-    let mut desired = Desired::of(entry).unwrap();
-    match &mut desired {
-        Desired::Network(n) => n.labels.extend(labels),
-        Desired::Volume(v) => v.labels.extend(labels),
-        Desired::Tombstone(_) => {}
-    }
-    Box::new(desired)
+    let EntrySpec::Present(mut desired) = EntrySpec::of(entry).unwrap() else {
+        panic!("a tombstone")
+    };
+    desired.labels_mut().extend(labels);
+    desired
+}
+
+/// The actions that make an object and do nothing else.
+fn creates(desired: Desired) -> Vec<Action> {
+    vec![match desired {
+        Desired::DockerNetwork(n) => Action::DockerNetwork(ObjectAction::Create(Box::new(n))),
+        Desired::DockerVolume(v) => Action::DockerVolume(ObjectAction::Create(Box::new(v))),
+    }]
+}
+
+/// The actions that put a network in the place of another one of its name and do nothing else.
+fn replaces(id: &str, desired: Desired) -> Vec<Action> {
+    let Desired::DockerNetwork(network) = desired else {
+        panic!("not a network")
+    };
+    let mut actions = removes(id, &network.name);
+    actions.extend(creates(network.into()));
+    actions
+}
+
+/// The actions that remove a bridge network and do nothing else.
+fn removes(id: &str, name: &str) -> Vec<Action> {
+    vec![Action::DockerNetwork(ObjectAction::Remove {
+        id: id.to_owned(),
+        name: name.to_owned(),
+        driver: "bridge".to_owned(),
+    })]
+}
+
+fn forget(uid: &str) -> JournalChange {
+    JournalChange::Forget(RecordKey::object(uid))
 }
 
 /// The network as an engine shows it that made it from an entry.
 fn made(entry: &Entry, id: &str) -> ObservedNetwork {
-    let Desired::Network(d) = *marked(entry, None) else {
+    let Desired::DockerNetwork(d) = marked(entry, None) else {
         panic!("not a network")
     };
     ObservedNetwork {
@@ -195,7 +236,7 @@ fn made(entry: &Entry, id: &str) -> ObservedNetwork {
 }
 
 fn made_volume(entry: &Entry, id: &str) -> ObservedVolume {
-    let Desired::Volume(d) = *marked(entry, Some(id)) else {
+    let Desired::DockerVolume(d) = marked(entry, Some(id)) else {
         panic!("not a volume")
     };
     ObservedVolume {

@@ -4,8 +4,8 @@ use dockfleet_crds::policy::DeletionPolicy;
 use dockfleet_crds::{Entry, EntryState, EntryStatus, Reason};
 
 use super::world::World;
-use super::{JournalChange, Planned, Step, pending, report, status};
-use crate::observed::Object;
+use super::{JournalChange, Planned, pending, report, status};
+use crate::kinds::Object;
 use crate::record::{Record, Stage};
 
 /// Plans a tombstone. It names the resource and, where the agent had reported one, the Docker
@@ -13,7 +13,7 @@ use crate::record::{Record, Stage};
 pub(super) fn plan(
     entry: &Entry,
     policy: DeletionPolicy,
-    named: &[Object<'_>],
+    named: &[&Object],
     world: &World<'_>,
 ) -> Planned {
     let record = world.record(entry);
@@ -33,7 +33,7 @@ pub(super) fn plan(
     };
     if policy == DeletionPolicy::Retain {
         return Planned {
-            step: Step::None,
+            actions: Vec::new(),
             journal: JournalChange::put(at(Stage::Retained), record),
             status: gone(entry, Reason::Retained, kept(entry, object)),
         };
@@ -54,10 +54,7 @@ pub(super) fn plan(
         });
     }
     Planned {
-        step: Step::Remove {
-            id: id.clone(),
-            name: object.name().to_owned(),
-        },
+        actions: vec![object.remove()],
         journal: JournalChange::put(at(Stage::Removing), record),
         status: EntryStatus {
             id: Some(id),
@@ -68,7 +65,7 @@ pub(super) fn plan(
 
 fn gone_already(
     entry: &Entry,
-    named: &[Object<'_>],
+    named: &[&Object],
     record: Option<&Record>,
     world: &World<'_>,
 ) -> Planned {
@@ -76,12 +73,12 @@ fn gone_already(
     let status = match named.first() {
         None => gone(entry, Reason::Removed, String::new()),
         Some(other) => {
-            let owner = world.journal_holder(entry, *other).map_or_else(
+            let owner = world.journal_holder(entry, other).map_or_else(
                 || other.owner(),
                 |r| {
                     format!(
                         "Dockfleet resource {}/{} (uid {})",
-                        r.namespace, r.name, r.uid
+                        r.namespace, r.name, r.key.uid
                     )
                 },
             );
@@ -92,13 +89,12 @@ fn gone_already(
             gone(entry, Reason::Retained, message)
         }
     };
-    let journal = if record.is_some() {
-        JournalChange::Forget
-    } else {
-        JournalChange::Keep
+    let journal = match record {
+        Some(record) => JournalChange::Forget(record.key.clone()),
+        None => JournalChange::Keep,
     };
     Planned {
-        step: Step::None,
+        actions: Vec::new(),
         journal,
         status,
     }
@@ -108,7 +104,7 @@ fn gone(entry: &Entry, reason: Reason, message: String) -> EntryStatus {
     status(entry, EntryState::Gone, Some(reason), message)
 }
 
-fn kept(entry: &Entry, object: Object<'_>) -> String {
+fn kept(entry: &Entry, object: &Object) -> String {
     format!(
         "{} {} stays on the host",
         entry.kind.object(),

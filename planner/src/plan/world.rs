@@ -7,8 +7,8 @@ use dockfleet_crds::{Entry, Intent, labels};
 
 use super::{PlanContext, Records};
 use crate::desired;
-use crate::observed::Object;
-use crate::record::{Record, Stage};
+use crate::kinds::Object;
+use crate::record::{Record, RecordKey, Stage};
 
 /// All that a plan is made from but the objects of the engine.
 pub(super) struct World<'a> {
@@ -41,7 +41,7 @@ impl<'a> World<'a> {
             };
             let rank = |e: &Entry| {
                 let has = records
-                    .get(&e.uid)
+                    .get(&RecordKey::object(&e.uid))
                     .is_some_and(|r| r.stage != Stage::Retained && r.object == name);
                 (!has, e.uid.clone())
             };
@@ -59,7 +59,7 @@ impl<'a> World<'a> {
     }
 
     pub(super) fn record(&self, entry: &Entry) -> Option<&'a Record> {
-        self.records.get(&entry.uid)
+        self.records.get(&RecordKey::object(&entry.uid))
     }
 
     /// Returns the entry that asks for the same object name and comes first. A controller lets one
@@ -71,9 +71,9 @@ impl<'a> World<'a> {
 
     /// Returns the object that the journal says is the entry's, or that its own label says was made
     /// for it; the journal of who took it over since weighs more.
-    pub(super) fn own<'o>(&self, entry: &Entry, named: &[Object<'o>]) -> Option<Object<'o>> {
-        let held = |o: &Object<'_>| self.journal_holder(entry, *o).is_some();
-        let journalled = |o: &Object<'_>| {
+    pub(super) fn own<'o>(&self, entry: &Entry, named: &[&'o Object]) -> Option<&'o Object> {
+        let held = |o: &Object| self.journal_holder(entry, o).is_some();
+        let journalled = |o: &Object| {
             self.record(entry).is_some_and(|r| {
                 r.id.as_ref() == Some(&o.id()) && (r.stage != Stage::Retained || !held(o))
             })
@@ -87,9 +87,9 @@ impl<'a> World<'a> {
 
     /// Returns who else the object belongs to: by the journal, or by its label as long as the
     /// resource in it has an entry that has not let go.
-    pub(super) fn holder(&self, entry: &Entry, object: Object<'_>) -> Option<Holder<'a>> {
+    pub(super) fn holder(&self, entry: &Entry, object: &Object) -> Option<Holder<'a>> {
         if let Some(record) = self.journal_holder(entry, object) {
-            let holder = self.entries.get(record.uid.as_str());
+            let holder = self.entries.get(record.key.uid.as_str());
             return Some(holder.map_or(Holder::Record(record), |e| Holder::Entry(e)));
         }
         let uid = object.labels().get(labels::UID)?;
@@ -103,10 +103,10 @@ impl<'a> World<'a> {
     }
 
     /// Returns the record of who else has the object.
-    pub(super) fn journal_holder(&self, entry: &Entry, object: Object<'_>) -> Option<&'a Record> {
+    pub(super) fn journal_holder(&self, entry: &Entry, object: &Object) -> Option<&'a Record> {
         let id = object.id();
         self.records.values().find(|r| {
-            r.uid != entry.uid
+            r.key.uid != entry.uid
                 && r.kind == entry.kind
                 && r.stage != Stage::Retained
                 && r.id.as_ref() == Some(&id)
@@ -114,10 +114,10 @@ impl<'a> World<'a> {
     }
 
     /// Returns a record of this very object from when an earlier resource let go of it.
-    pub(super) fn retained(&self, entry: &Entry, object: Object<'_>) -> Option<&'a Record> {
+    pub(super) fn retained(&self, entry: &Entry, object: &Object) -> Option<&'a Record> {
         let id = object.id();
         let mut of_object = self.records.values().filter(|r| {
-            r.uid != entry.uid
+            r.key.uid != entry.uid
                 && r.kind == entry.kind
                 && r.stage == Stage::Retained
                 && r.id.as_ref() == Some(&id)

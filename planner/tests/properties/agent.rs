@@ -8,11 +8,13 @@ use dockfleet_crds::policy::{
     AdoptionPolicy, DeletionPolicy, DriftPolicy, LossPolicy, ManagementPolicy,
 };
 use dockfleet_crds::{Entry, EntryState, EntryStatus, Intent, labels};
+use dockfleet_planner::action::{ObjectAction, Operation};
 use dockfleet_planner::credentials::CredentialStore;
-use dockfleet_planner::desired::{Behaviour, Desired};
-use dockfleet_planner::observed::{Object, Observed};
-use dockfleet_planner::plan::{JournalChange, PlanContext, Planned, Records, Step, plan};
-use dockfleet_planner::record::{Record, Stage};
+use dockfleet_planner::desired::{Behaviour, EntrySpec};
+use dockfleet_planner::kinds::{Action, Desired, Object};
+use dockfleet_planner::observed::Observed;
+use dockfleet_planner::plan::{JournalChange, PlanContext, Planned, Records, plan};
+use dockfleet_planner::record::{Record, RecordKey, Stage};
 use dockfleet_planner::render;
 
 use crate::engine::Engine;
@@ -45,7 +47,7 @@ pub(crate) struct Agent {
     pub(crate) statuses: BTreeMap<String, EntryStatus>,
     pub(crate) faults: Vec<Fault>,
     pub(crate) passes: u32,
-    /// Steps of the last pass that the engine did not do.
+    /// Calls of the last pass that the engine did not do.
     pub(crate) refused: usize,
 }
 
@@ -57,10 +59,11 @@ pub(crate) fn apply(journal: &mut Records, planned: &[Planned]) {
                 if let Some(other) = instead_of {
                     journal.remove(other);
                 }
-                journal.insert(record.uid.clone(), record.clone());
+                journal.insert(record.key.clone(), record.clone());
             }
-            JournalChange::Forget => {
-                journal.remove(&p.status.uid);
+            JournalChange::Forget(key) => {
+                assert_eq!(*key, RecordKey::object(&p.status.uid));
+                journal.remove(key);
             }
         }
     }
@@ -114,7 +117,7 @@ impl Agent {
         Ok(())
     }
 
-    /// One pass: journal, steps, and the journal again after another look.
+    /// One pass: journal, actions, and the journal again after another look.
     pub(crate) fn pass(&mut self) -> End {
         self.passes += 1;
         self.refused = 0;
@@ -142,7 +145,7 @@ impl Agent {
             return Ok(());
         }
         for p in &planned {
-            self.step(&p.step)?;
+            self.act_all(&p.actions)?;
         }
         let after = self.plan();
         written = false;
@@ -160,32 +163,27 @@ impl Agent {
         Ok(())
     }
 
-    fn step(&mut self, step: &Step) -> Result<(), End> {
-        let refused = |a: &mut Self, done: bool| a.refused += usize::from(!done);
-        match step {
-            Step::None => Ok(()),
-            Step::Create { desired, .. } => self.effect(|a| {
-                let done = a.engine.create(desired).is_ok();
-                refused(a, done);
-            }),
-            Step::Remove { id, name } => self.effect(|a| {
-                let done = a.engine.remove(id, name).is_ok();
-                refused(a, done);
-            }),
-            Step::Replace { id, desired } => {
-                let mut removed = false;
-                self.effect(|a| {
-                    removed = a.engine.remove_network(id).is_ok();
-                    refused(a, removed);
-                })?;
-                if !removed {
-                    return Ok(());
-                }
-                self.effect(|a| {
-                    let done = a.engine.create(desired).is_ok();
-                    refused(a, done);
-                })
+    /// Does the actions of an entry until the engine refuses one.
+    fn act_all(&mut self, actions: &[Action]) -> Result<(), End> {
+        for action in actions {
+            let mut done = false;
+            self.effect(|a| {
+                done = a.act(action);
+                a.refused += usize::from(!done);
+            })?;
+            if !done {
+                return Ok(());
             }
+        }
+        Ok(())
+    }
+
+    /// Does one action. Returns whether the engine did it.
+    fn act(&mut self, action: &Action) -> bool {
+        match (action.removes(), made_by(action)) {
+            (Some((id, name)), None) => self.engine.remove(id, name).is_ok(),
+            (None, Some(desired)) => self.engine.create(&desired).is_ok(),
+            _ => unreachable!("an action removes or creates: {action:?}"),
         }
     }
 
@@ -199,7 +197,7 @@ impl Agent {
         self.entries
             .retain(|e| told(e).is_none_or(|s| s.state != EntryState::Gone));
         for e in &mut self.entries {
-            if let (Some(status), Ok(Desired::Tombstone(stone))) = (told(e), Desired::of(e))
+            if let (Some(status), Ok(EntrySpec::Absent(_, stone))) = (told(e), EntrySpec::of(e))
                 && status.id.is_some()
                 && status.id != e.id
             {
@@ -209,11 +207,20 @@ impl Agent {
     }
 }
 
-fn policy(desired: &Desired) -> Behaviour {
-    match desired {
-        Desired::Network(n) => n.policy,
-        Desired::Volume(v) => v.policy,
-        Desired::Tombstone(_) => Behaviour::default(),
+/// Returns the object that an action makes, if it does.
+fn made_by(action: &Action) -> Option<Desired> {
+    match action {
+        Action::DockerNetwork(ObjectAction::Create(desired)) => Some((**desired).clone().into()),
+        Action::DockerVolume(ObjectAction::Create(desired)) => Some((**desired).clone().into()),
+        Action::DockerNetwork(ObjectAction::Remove { .. })
+        | Action::DockerVolume(ObjectAction::Remove { .. }) => None,
+    }
+}
+
+fn policy(spec: &EntrySpec) -> Behaviour {
+    match spec {
+        EntrySpec::Present(desired) => desired.policy(),
+        EntrySpec::Absent(..) => Behaviour::default(),
     }
 }
 
@@ -225,51 +232,68 @@ pub(crate) fn judge(entries: &[Entry], observed: &Observed, before: &Records, pl
     let mut touched: Vec<(Kind, String)> = Vec::new();
     for p in planned {
         let entry = entries.iter().find(|e| e.uid == p.status.uid).unwrap();
-        let desired = Desired::of(entry).unwrap();
-        let policy = policy(&desired);
-        let record = before.get(&entry.uid);
-        let intent = after.get(&entry.uid);
+        let spec = EntrySpec::of(entry).unwrap();
+        let policy = policy(&spec);
+        let key = RecordKey::object(&entry.uid);
+        let record = before.get(&key);
+        let intent = after.get(&key);
         let written = intent.map(|r| (r.stage.known().unwrap(), r.id.as_ref()));
         let kind = entry.kind.known().unwrap();
-        let named = observed.named(kind, desired.name());
+        let named = observed.named(kind, spec.name());
         if named.is_none() {
             // Invariant 4.
-            assert_eq!((&p.step, &p.journal), (&Step::None, &JournalChange::Keep));
+            assert_eq!(
+                (&p.actions, &p.journal),
+                (&Vec::new(), &JournalChange::Keep)
+            );
             continue;
         }
         let named = named.unwrap();
         let idle = policy.suspend || policy.management == ManagementPolicy::Observe;
         assert!(
-            !(idle && p.step != Step::None),
+            !idle || p.actions.is_empty(),
             "suspended or observed: {p:?}"
         );
         if policy.management == ManagementPolicy::Observe {
             assert_eq!(p.journal, JournalChange::Keep);
         }
-        match &p.step {
-            Step::None => {}
-            Step::Create { desired, .. } => {
-                assert_eq!(named, vec![], "a create beside an object of that name");
+        let removed = p.actions.iter().find_map(|a| a.removes());
+        let removed = removed.map(|(id, _)| id.to_owned());
+        let made = p.actions.iter().find_map(made_by);
+        // What is replaced is removed first.
+        let in_order = match p.actions.as_slice() {
+            [] | [_] => true,
+            [first, second] => first.removes().is_some() && made_by(second).is_some(),
+            _ => false,
+        };
+        assert!(in_order, "several changes of one object: {p:?}");
+        match p.operation() {
+            None => {}
+            Some(Operation::Create) => {
+                let desired = made.unwrap();
+                assert!(
+                    named.is_empty(),
+                    "a create beside an object of that name: {named:?}"
+                );
                 assert!(entry.intent == Intent::Present);
                 assert_eq!(written.map(|w| w.0), Some(Stage::Creating), "invariant 5");
                 touched.push((kind, format!("name {}", desired.name())));
-                no_loss(record, desired);
+                no_loss(record, &desired);
             }
-            Step::Replace { id, desired } => {
+            Some(Operation::Replace) => {
+                let (id, desired) = (&removed.unwrap(), made.unwrap());
                 // Invariant 1: permitted by the updatePolicy, and written down.
                 assert!(policy.update_when_unused && policy.drift == DriftPolicy::Enforce);
-                assert!(
-                    matches!(desired.as_ref(), Desired::Network(_)),
-                    "invariant 2"
-                );
+                assert!(matches!(desired, Desired::DockerNetwork(_)), "invariant 2");
                 assert_eq!(written, Some((Stage::Replacing, Some(id))));
                 ours(entry, before, &named, id, policy.adoption);
                 touched.push((kind, id.clone()));
                 touched.push((kind, format!("name {}", desired.name())));
             }
-            Step::Remove { id, .. } => {
+            Some(Operation::Remove) => {
+                let id = &removed.unwrap();
                 // Invariant 1: permitted by a tombstone that names it, and written down.
-                let Desired::Tombstone(stone) = &desired else {
+                let EntrySpec::Absent(_, stone) = &spec else {
                     panic!("a removal without a tombstone")
                 };
                 assert_eq!(stone.policy, DeletionPolicy::Delete);
@@ -283,24 +307,25 @@ pub(crate) fn judge(entries: &[Entry], observed: &Observed, before: &Records, pl
     let count = touched.len();
     touched.sort();
     touched.dedup();
-    assert_eq!(touched.len(), count, "two steps on one object: {planned:?}");
+    assert_eq!(
+        touched.len(),
+        count,
+        "two actions on one object: {planned:?}"
+    );
 }
 
 /// Invariant 3.
-fn ours(entry: &Entry, before: &Records, named: &[Object<'_>], id: &str, adoption: AdoptionPolicy) {
+fn ours(entry: &Entry, before: &Records, named: &[&Object], id: &str, adoption: AdoptionPolicy) {
     let object = named.iter().find(|o| o.id() == id).unwrap();
-    let by_journal = before
-        .get(&entry.uid)
-        .is_some_and(|r| r.id.as_deref() == Some(id));
+    let record = before.get(&RecordKey::object(&entry.uid));
+    let by_journal = record.is_some_and(|r| r.id.as_deref() == Some(id));
     let by_label = object.labels().get(labels::UID) == Some(&entry.uid);
     let by_policy = adoption != AdoptionPolicy::Never;
     assert!(
         by_journal || by_label || by_policy,
         "not ours: {entry:?} {object:?}"
     );
-    let retained = before
-        .get(&entry.uid)
-        .is_some_and(|r| r.stage == Stage::Retained);
+    let retained = record.is_some_and(|r| r.stage == Stage::Retained);
     assert!(
         !(entry.intent == Intent::Absent && retained),
         "let go of already"
@@ -309,7 +334,7 @@ fn ours(entry: &Entry, before: &Records, named: &[Object<'_>], id: &str, adoptio
 
 /// Invariant 2.
 fn no_loss(record: Option<&Record>, desired: &Desired) {
-    if let (Some(record), Desired::Volume(v)) = (record, desired)
+    if let (Some(record), Desired::DockerVolume(v)) = (record, desired)
         && record.stage == Stage::Owned
         && record.was_ready
     {

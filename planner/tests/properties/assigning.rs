@@ -11,7 +11,7 @@ use dockfleet_crds::{
 use dockfleet_planner::assignment::{
     Assigned, Context, CredentialVersions, Input, Lifecycle, assign,
 };
-use dockfleet_planner::desired::{Desired, Tombstone};
+use dockfleet_planner::desired::{EntrySpec, Tombstone};
 use dockfleet_planner::render;
 use dockfleet_planner::resource::Resource;
 use dockfleet_planner::select::{NamespaceLabels, Selection, selection};
@@ -29,10 +29,10 @@ enum Owned {
 }
 
 impl Owned {
-    fn view(&self) -> Resource<'_> {
+    fn view(&self) -> &dyn Resource {
         match self {
-            Self::Network(n) => Resource::Network(n),
-            Self::Volume(v) => Resource::Volume(v),
+            Self::Network(n) => n,
+            Self::Volume(v) => v,
         }
     }
 }
@@ -65,7 +65,7 @@ impl World {
         })
     }
 
-    fn resource(&self, uid: &str) -> Option<(Resource<'_>, Lifecycle)> {
+    fn resource(&self, uid: &str) -> Option<(&dyn Resource, Lifecycle)> {
         let found = self.resources.iter().find(|(r, _)| r.view().uid() == uid)?;
         Some((found.0.view(), found.1))
     }
@@ -243,8 +243,8 @@ fn world() -> impl Strategy<Value = World> {
 }
 
 fn tombstone(entry: &Entry) -> Option<Tombstone> {
-    match Desired::of(entry) {
-        Ok(Desired::Tombstone(t)) => Some(t),
+    match EntrySpec::of(entry) {
+        Ok(EntrySpec::Absent(_, stone)) => Some(stone),
         _ => None,
     }
 }

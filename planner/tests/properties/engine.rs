@@ -3,11 +3,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use dockfleet_crds::assignment::Kind;
 use dockfleet_crds::labels;
 use dockfleet_planner::address;
 use dockfleet_planner::capability::ApiVersion;
-use dockfleet_planner::desired::{AddressBlock, Desired, DesiredNetwork, DesiredVolume};
-use dockfleet_planner::observed::{Observed, ObservedNetwork, ObservedVolume};
+use dockfleet_planner::kinds::network::{AddressBlock, DesiredNetwork, ObservedNetwork};
+use dockfleet_planner::kinds::volume::{DesiredVolume, ObservedVolume};
+use dockfleet_planner::kinds::{Desired, Object, ObservedObject};
+use dockfleet_planner::observed::Observed;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Release {
@@ -56,17 +59,18 @@ impl Engine {
     }
 
     pub(crate) fn observe(&self) -> Observed {
-        Observed {
-            networks: Some(self.networks.clone()),
-            volumes: Some(self.volumes.values().cloned().collect()),
-        }
+        let networks = self.networks.iter().cloned().map(Object::from);
+        let volumes = self.volumes.values().cloned().map(Object::from);
+        let mut observed = Observed::default();
+        observed.insert(Kind::DockerNetwork, networks.collect());
+        observed.insert(Kind::DockerVolume, volumes.collect());
+        observed
     }
 
     pub(crate) fn create(&mut self, desired: &Desired) -> Result<(), Refused> {
         match desired {
-            Desired::Network(n) => self.create_network(n),
-            Desired::Volume(v) => self.create_volume(v),
-            Desired::Tombstone(_) => Err(Refused),
+            Desired::DockerNetwork(n) => self.create_network(n),
+            Desired::DockerVolume(v) => self.create_volume(v),
         }
     }
 

@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use dockfleet_crds::assignment::Kind;
 use dockfleet_crds::policy::AdoptionPolicy;
 use dockfleet_crds::{Intent, labels};
-use dockfleet_planner::desired::Desired;
-use dockfleet_planner::observed::Object;
-use dockfleet_planner::plan::{JournalChange, Step};
-use dockfleet_planner::record::Stage;
+use dockfleet_planner::desired::EntrySpec;
+use dockfleet_planner::kinds::ObservedObject;
+use dockfleet_planner::plan::JournalChange;
+use dockfleet_planner::record::{RecordKey, Stage};
 use proptest::prelude::*;
+use strum::VariantArray;
 
 use crate::agent::{Agent, End, Fault};
 use crate::engine::{Engine, Release};
@@ -113,8 +115,11 @@ impl Life {
                     },
                     None,
                 );
+                let EntrySpec::Present(desired) = EntrySpec::of(&entry.unwrap()).unwrap() else {
+                    panic!("a tombstone")
+                };
                 // An engine that refuses it leaves things as they are.
-                let _ = engine.create(&Desired::of(&entry.unwrap()).unwrap());
+                let _ = engine.create(&desired);
             }
         }
     }
@@ -150,15 +155,13 @@ impl Life {
 
     fn note_adoptable(&mut self) {
         for entry in &self.agent.entries {
-            let policy = match Desired::of(entry) {
-                Ok(Desired::Network(n)) => n.policy,
-                Ok(Desired::Volume(v)) => v.policy,
-                _ => continue,
+            let Ok(EntrySpec::Present(desired)) = EntrySpec::of(entry) else {
+                continue;
             };
-            if policy.adoption != AdoptionPolicy::Never {
+            if desired.policy().adoption != AdoptionPolicy::Never {
                 let observed = self.agent.engine.observe();
                 let named = observed.named(entry.kind.known().unwrap(), wishes::object(&entry.uid));
-                let ids = named.unwrap().into_iter().map(Object::id);
+                let ids = named.unwrap().into_iter().map(|o| o.id());
                 self.truth.adoptable.extend(ids);
             }
         }
@@ -202,12 +205,12 @@ impl Life {
     fn at_rest(&self) {
         let agent = &self.agent;
         let left = agent.plan();
-        let steps = left.iter().filter(|p| p.step != Step::None);
-        let refusals = steps.clone().count();
+        let unfinished = left.iter().filter(|p| !p.actions.is_empty());
+        let refusals = unfinished.clone().count();
         assert!(
             refusals <= agent.refused,
-            "a step is left that nobody refused: {:?}",
-            steps.collect::<Vec<_>>()
+            "an action is left that nobody refused: {:?}",
+            unfinished.collect::<Vec<_>>()
         );
         for p in &left {
             assert_eq!(p.journal, JournalChange::Keep, "{p:?}");
@@ -220,14 +223,14 @@ impl Life {
                 "never acknowledged: {entry:?}"
             );
         }
-        let mut owners: BTreeMap<_, &str> = BTreeMap::new();
+        let mut owners: BTreeMap<_, &RecordKey> = BTreeMap::new();
         for r in agent
             .journal
             .values()
             .filter(|r| r.stage != Stage::Retained)
         {
             if let Some(id) = &r.id {
-                let other = owners.insert((r.kind.known().unwrap(), id), &r.uid);
+                let other = owners.insert((r.kind.known().unwrap(), id), &r.key);
                 assert_eq!(other, None, "two owners of {id}: {:?}", agent.journal);
             }
         }
@@ -244,7 +247,7 @@ impl Life {
                 let named = observed.named(r.kind.known().unwrap(), &r.object).unwrap();
                 let there = named.iter().any(|o| Some(o.id()) == r.id);
                 (
-                    r.uid.clone(),
+                    r.key.clone(),
                     r.stage.clone(),
                     r.adopted,
                     r.was_ready,
@@ -263,9 +266,9 @@ impl Life {
 
     fn ids(&self) -> BTreeSet<String> {
         let observed = self.agent.engine.observe();
-        let networks = observed.networks.unwrap().into_iter().map(|n| n.id);
-        let volumes = observed.volumes.unwrap().into_iter().map(|v| v.id());
-        networks.chain(volumes).collect()
+        let kinds = Kind::VARIANTS.iter();
+        let all = kinds.flat_map(|kind| observed.all(*kind).unwrap());
+        all.map(|o| o.id()).collect()
     }
 }
 

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use dockfleet_crds::host::{DockerHostSpec, NamespacesFrom};
 use dockfleet_crds::network::DockerNetworkSpec;
 use dockfleet_crds::{DockerHost, DockerNetwork};
-use dockfleet_planner::resource::Resource;
 use dockfleet_planner::select::{NamespaceLabels, Selection, selection};
 use dockfleet_planner::term::{self, Filed};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
@@ -73,7 +72,7 @@ fn network() -> impl Strategy<Value = DockerNetwork> {
 
 fn selects(network: &DockerNetwork, host: &DockerHost) -> bool {
     let known = NamespaceLabels::new();
-    selection(Resource::Network(network), host, &known) != Selection::No
+    selection(network, host, &known) != Selection::No
 }
 
 proptest! {
@@ -99,7 +98,7 @@ proptest! {
                 prop_assert_eq!(exact, scanned);
                 hosts.insert(key, host);
             } else {
-                let terms = term::of_resource(Resource::Network(&network), |t| by_host.count(t));
+                let terms = term::of_resource(&network, |t| by_host.count(t));
                 let mut exact: BTreeSet<usize> = by_host.find(&terms);
                 by_network.file(&key, terms);
                 exact.retain(|key| selects(&network, &hosts[key]));

@@ -1,12 +1,17 @@
 //! One plan over any state: no history need lead there.
 
+use dockfleet_crds::assignment::Kind;
 use dockfleet_crds::{Entry, labels};
 use dockfleet_planner::capability::ApiVersion;
 use dockfleet_planner::credentials::CredentialStore;
-use dockfleet_planner::observed::{Observed, ObservedNetwork, ObservedVolume};
-use dockfleet_planner::plan::{PlanContext, Planned, Records, Step, forgettable, plan, statuses};
-use dockfleet_planner::record::{Record, Stage};
+use dockfleet_planner::kinds::Object;
+use dockfleet_planner::kinds::network::ObservedNetwork;
+use dockfleet_planner::kinds::volume::ObservedVolume;
+use dockfleet_planner::observed::Observed;
+use dockfleet_planner::plan::{PlanContext, Planned, Records, forgettable, plan, statuses};
+use dockfleet_planner::record::{Record, RecordKey, Stage};
 use proptest::prelude::*;
+use strum::VariantArray;
 
 use crate::agent::{apply, judge};
 use crate::wishes::{self, UIDS, Wish};
@@ -106,7 +111,7 @@ fn record(uid: &'static str) -> impl Strategy<Value = Option<Record>> {
     let parts = (stage(), some_id(), any::<bool>(), any::<bool>());
     proptest::option::weighted(0.6, parts).prop_map(move |parts| {
         parts.map(|(stage, id, adopted, was_ready)| Record {
-            uid: uid.to_owned(),
+            key: RecordKey::object(uid),
             kind: wishes::kind(uid).into(),
             namespace: "team".to_owned(),
             name: wishes::object(uid).to_owned(),
@@ -116,6 +121,7 @@ fn record(uid: &'static str) -> impl Strategy<Value = Option<Record>> {
             adopted,
             was_ready,
             credentials: None,
+            progress: None,
             other: serde_json::Map::new(),
         })
     })
@@ -132,26 +138,27 @@ fn state() -> impl Strategy<Value = State> {
                 r.id == record.id && r.kind == record.kind && r.stage != Stage::Retained
             };
             if record.id.is_none() || !journal.values().any(held) {
-                journal.insert(record.uid.clone(), record);
+                journal.insert(record.key.clone(), record);
             }
         }
         let entry = |(uid, (wish, id)): (&&str, &(Wish, Option<String>))| {
             wishes::entry(uid, wish, id.clone())
         };
+        let mut observed = Observed::default();
+        if let Some(networks) = networks {
+            let networks = networks.into_iter().map(Object::from);
+            observed.insert(Kind::DockerNetwork, networks.collect());
+        }
+        if let Some(volumes) = volumes {
+            let volumes = volumes.into_iter().map(Object::from);
+            observed.insert(Kind::DockerVolume, volumes.collect());
+        }
         State {
             entries: UIDS.iter().zip(&wishes).filter_map(entry).collect(),
-            observed: Observed { networks, volumes },
+            observed,
             journal,
         }
     })
-}
-
-/// A step without its reason: what was removed by hand is, once it is being made, not there yet.
-fn what(step: &Step) -> Step {
-    match step.clone() {
-        Step::Create { desired, .. } => Step::Create { desired, why: "" },
-        other => other,
-    }
 }
 
 proptest! {
@@ -164,19 +171,22 @@ proptest! {
 
     #[test]
     fn a_plan_is_the_same_in_any_order(state in state(), seed in any::<u64>()) {
+        let mut observed = Observed::default();
+        for kind in Kind::VARIANTS {
+            if let Some(all) = state.observed.all(*kind) {
+                observed.insert(*kind, wishes::shuffled(all, seed));
+            }
+        }
         let other = State {
             entries: wishes::shuffled(&state.entries, seed),
-            observed: Observed {
-                networks: state.observed.networks.as_ref().map(|n| wishes::shuffled(n, seed)),
-                volumes: state.observed.volumes.as_ref().map(|v| wishes::shuffled(v, seed)),
-            },
+            observed,
             journal: state.journal.clone(),
         };
         prop_assert_eq!(state.plan(), state.plan());
         prop_assert_eq!(state.plan(), other.plan());
     }
 
-    /// The word in the journal alone changes no decision: a crash right after it repeats the step.
+    /// The word in the journal alone changes no decision: a crash right after it repeats the actions.
     #[test]
     fn a_journalled_intent_is_repeated_as_it_is(state in state()) {
         let first = state.plan();
@@ -184,8 +194,8 @@ proptest! {
         apply(&mut journalled.journal, &first);
         for again in journalled.plan() {
             let before = first.iter().find(|p| p.status.uid == again.status.uid).unwrap();
-            if before.step != Step::None {
-                prop_assert_eq!(what(&again.step), what(&before.step));
+            if !before.actions.is_empty() {
+                prop_assert_eq!(&again.actions, &before.actions);
             }
         }
     }
@@ -208,8 +218,8 @@ proptest! {
     #[test]
     fn what_is_forgettable_changes_no_plan(state in state()) {
         let mut forgetful = state.clone();
-        for uid in forgettable(&state.entries, &state.observed, &state.journal) {
-            forgetful.journal.remove(&uid);
+        for key in forgettable(&state.entries, &state.observed, &state.journal) {
+            forgetful.journal.remove(&key);
         }
         prop_assert_eq!(state.plan(), forgetful.plan());
     }

@@ -7,9 +7,9 @@ use dockfleet_crds::assignment::Kind;
 use dockfleet_crds::policy::{
     AdoptionPolicy, DeletionPolicy, DriftPolicy, LossPolicy, ManagementPolicy,
 };
-use dockfleet_planner::desired::{
-    AddressBlock, Behaviour, DesiredNetwork, DesiredVolume, Tombstone, payload,
-};
+use dockfleet_planner::desired::{Behaviour, Tombstone, payload};
+use dockfleet_planner::kinds::network::{AddressBlock, DesiredNetwork};
+use dockfleet_planner::kinds::volume::DesiredVolume;
 use dockfleet_planner::render;
 use proptest::prelude::*;
 

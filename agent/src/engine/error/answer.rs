@@ -89,11 +89,16 @@ pub(super) fn meaning(call: Call<'_>, status: u16, text: &str) -> EngineError {
         cause: Cause::Fault { status, text },
     };
     match (call, status) {
-        (Call::Version | Call::Info | Call::List(_) | Call::Events, 400..=403 | 405..=407) => {
+        (
+            Call::Version | Call::Info | Call::List(_) | Call::Containers | Call::Events,
+            400..=403 | 405..=407,
+        ) => {
             return EngineError::Refused(told);
         }
         // That there are no lists at all says nothing of what is on them.
-        (Call::Version | Call::Info | Call::List(_) | Call::Events, _) => return fault(told),
+        (Call::Version | Call::Info | Call::List(_) | Call::Containers | Call::Events, _) => {
+            return fault(told);
+        }
         (Call::Remove(kind, name), 404) if is_missing(&lower, name) => {
             return EngineError::NotFound(format!("{} {name}", kind.object()));
         }

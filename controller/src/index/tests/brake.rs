@@ -186,7 +186,7 @@ fn many_deletions_one_after_the_other_stop_before_the_first_of_them() {
     world.settle();
     assert_eq!(count(&world, "h1", Intent::Absent), 15);
     for network in &all[..15] {
-        world.take_in(Change::Network(Seen::Deleted(network.metadata.clone())));
+        world.take_in(network_change(Seen::Deleted(network.metadata.clone())));
     }
     delete(&mut world, &all[19], Lifecycle::Deleted);
     wait(&mut world, 20);
@@ -266,7 +266,7 @@ fn what_waits_in_a_namespace_goes_with_it_and_removes_nothing() {
     }
     wait(&mut world, 3700);
     for entry in world.assignment("h1").spec.entries {
-        let Ok(Desired::Tombstone(tombstone)) = Desired::of(&entry) else {
+        let Ok(EntrySpec::Absent(_, tombstone)) = EntrySpec::of(&entry) else {
             panic!("not a tombstone: {entry:?}");
         };
         assert_eq!(

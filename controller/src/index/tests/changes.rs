@@ -135,8 +135,8 @@ fn a_resource_that_is_missing_from_a_list_leaves_its_entries() {
     world.network(&network("web", "a"));
     world.settle();
     world.writes = 0;
-    world.take_in(Change::Network(Seen::ListBegins));
-    world.take_in(Change::Network(Seen::ListEnds));
+    world.take_in(network_change(Seen::ListBegins));
+    world.take_in(network_change(Seen::ListEnds));
     assert!(world.index.parents.is_empty());
     for host in ["h1", "h2"] {
         assert_eq!(world.index.host_work(&at(host)), None);
@@ -186,7 +186,7 @@ fn a_resource_made_anew_under_its_name_is_another_one() {
     );
     assert_eq!(world.ready("uid-again"), (1, 0, "Conflict".to_owned()));
     // And a late word of the first one's end is not about the second.
-    world.take_in(Change::Network(Seen::Deleted(web.metadata)));
+    world.take_in(network_change(Seen::Deleted(web.metadata)));
     assert!(world.index.parents.contains_key("uid-again"));
 }
 

@@ -1,7 +1,7 @@
 //! Credentials of mounts: nothing names them before they are in the host's Secret.
 
+use dockfleet_crds::Reason;
 use dockfleet_crds::volume::{CREDENTIALS_LABEL, CifsSource, DockerVolumeSpec, SecretName};
-use dockfleet_crds::{DockerVolume, Reason};
 use dockfleet_planner::credentials::{Credentials, version};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
@@ -52,7 +52,7 @@ impl World {
     fn volume(&mut self, volume: &DockerVolume) {
         let mut volume = volume.clone();
         volume.metadata.resource_version = Some(self.next_version());
-        self.take_in(Change::Volume(Seen::Applied(Box::new(volume))));
+        self.take_in(volume_change(Seen::Applied(Box::new(volume))));
     }
 
     fn hear(&mut self, heard: Heard) {

@@ -55,7 +55,7 @@ fn a_deletion_waits_for_its_fate_and_then_for_no_host() {
     );
 
     // The resource goes, the tombstones stay until the agents are done.
-    world.take_in(Change::Network(Seen::Deleted(deleted(&web).metadata)));
+    world.take_in(network_change(Seen::Deleted(deleted(&web).metadata)));
     world.settle();
     assert_eq!(
         world.intents("h3"),
@@ -77,7 +77,7 @@ fn what_is_swept_away_is_retained_everywhere() {
     world.index.set_fate("uid-web", Lifecycle::Cascaded);
     world.settle();
     let entry = world.assignment("h1").spec.entries.remove(0);
-    let Ok(Desired::Tombstone(tombstone)) = Desired::of(&entry) else {
+    let Ok(EntrySpec::Absent(_, tombstone)) = EntrySpec::of(&entry) else {
         panic!("not a tombstone: {entry:?}");
     };
     assert_eq!(

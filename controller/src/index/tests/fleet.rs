@@ -73,7 +73,7 @@ fn a_label_that_goes_permits_nothing() {
     assert_eq!(world.intents("h1"), absent);
 
     // And that it comes back permits nothing either.
-    world.take_in(Change::Network(Seen::Deleted(deleted(&web).metadata)));
+    world.take_in(network_change(Seen::Deleted(deleted(&web).metadata)));
     world.namespace("site-b", &[LABEL]);
     world.settle();
     let present = [("uid-web".to_owned(), Intent::Present)];

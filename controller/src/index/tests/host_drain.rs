@@ -135,8 +135,8 @@ fn a_host_goes_once_its_agent_has_let_go_of_everything() {
     let entries = fleet.world.assignment("h1").spec.entries;
     let policies: Vec<_> = entries
         .iter()
-        .map(|entry| match Desired::of(entry) {
-            Ok(Desired::Tombstone(tombstone)) => (tombstone.policy, entry.id.as_deref()),
+        .map(|entry| match EntrySpec::of(entry) {
+            Ok(EntrySpec::Absent(_, tombstone)) => (tombstone.policy, entry.id.as_deref()),
             other => panic!("not a tombstone: {other:?}"),
         })
         .collect();
@@ -270,7 +270,7 @@ fn what_no_resource_speaks_of_holds_no_host() {
     fleet.world.network(&web);
     fleet.world.settle();
     // Somebody took its finalizer away.
-    let gone = Change::Network(Seen::Deleted(web.metadata));
+    let gone = network_change(Seen::Deleted(web.metadata));
     fleet.world.take_in(gone);
     fleet.delete("h1");
     let present = [("uid-web".to_owned(), Intent::Present)];

@@ -128,7 +128,7 @@ impl World {
     fn is_as_scanned(&self) -> Result<(), TestCaseError> {
         let index = &self.index;
         for (uid, parent) in &index.parents {
-            let resource = parent.object.resource();
+            let resource = &*parent.object;
             let selects = |host: &&Name| {
                 let host = index.hosts[*host].host();
                 host.is_some_and(|h| selection(resource, h, &index.namespaces) != Selection::No)

@@ -144,12 +144,12 @@ fn a_volume_is_a_parent_too() {
     data.metadata = network("data", "a").metadata;
     data.spec.host_names = vec!["h1".to_owned()];
     data.metadata.resource_version = Some(world.next_version());
-    world.take_in(Change::Volume(Seen::Applied(Box::new(data))));
+    world.take_in(volume_change(Seen::Applied(Box::new(data))));
     world.settle();
     assert_eq!(
         world.intents("h1"),
         [("uid-data".to_owned(), Intent::Present)]
     );
     let work = world.work("uid-data").unwrap();
-    assert!(matches!(work.parent, Parent::Volume(_)));
+    assert_eq!(work.parent.kind(), Kind::DockerVolume);
 }

@@ -4,9 +4,7 @@ use dockfleet_crds::{Entry, EntryStatus, FieldDiff, Reason};
 
 use super::Case;
 use crate::credentials::{CredentialStore, Credentials};
-use crate::desired::Desired;
-use crate::diff;
-use crate::observed::Object;
+use crate::kinds::{Desired, Object};
 use crate::plan::pending;
 
 /// How an entry stands towards the credentials that it names.
@@ -22,10 +20,7 @@ pub(super) enum Given<'a> {
 
 impl<'a> Given<'a> {
     pub(super) fn of(entry: &Entry, desired: &'a Desired, store: &'a CredentialStore) -> Self {
-        let Desired::Volume(volume) = desired else {
-            return Self::Nothing;
-        };
-        let Some(version) = volume.credentials.as_deref() else {
+        let Some(version) = desired.credentials() else {
             return Self::Nothing;
         };
         let found = store.get(&entry.uid, version);
@@ -55,7 +50,7 @@ impl Case<'_> {
 
     /// Says that it is not known whether an object has the credentials it should have. What was
     /// seen once is known: an engine never changes the options of a volume.
-    pub(super) fn unknown_credentials(&self, object: Object<'_>) -> Option<EntryStatus> {
+    pub(super) fn unknown_credentials(&self, object: &Object) -> Option<EntryStatus> {
         let waits = self.lacks_credentials()?;
         let Given::Missing(version) = self.credentials else {
             return None;
@@ -66,7 +61,7 @@ impl Case<'_> {
         })
     }
 
-    fn seen(&self, object: Object<'_>) -> Option<String> {
+    fn seen(&self, object: &Object) -> Option<String> {
         let same = self
             .record
             .filter(|r| r.id.as_ref() == Some(&object.id()))?;
@@ -74,29 +69,15 @@ impl Case<'_> {
     }
 
     /// Returns the version of the credentials that an object was last seen to have.
-    pub(super) fn credentials_of(&self, object: Object<'_>, diff: &[FieldDiff]) -> Option<String> {
+    pub(super) fn credentials_of(&self, object: &Object, diff: &[FieldDiff]) -> Option<String> {
         match self.credentials {
             Given::Nothing => None,
-            Given::AtHand(version, _) if !has_others(diff) => Some(version.to_owned()),
+            Given::AtHand(version, _) if !self.desired.has_other_credentials(diff) => {
+                Some(version.to_owned())
+            }
             // Files have one version for all that was ever in them.
             Given::AtHand(version, _) => self.seen(object).filter(|seen| seen != version),
             Given::Missing(_) => self.seen(object),
         }
     }
-
-    /// Says what to do about a volume that has other credentials and is right in all else.
-    pub(super) fn other_credentials(&self, diff: &[FieldDiff]) -> Option<String> {
-        (has_others(diff) && diff.len() == 1).then(|| {
-            let name = self.desired.name();
-            format!(
-                "volume {name} has other credentials than its Secret, and keeps them: remove it \
-                 once no container uses it (docker volume rm {name}), and it is made again; its \
-                 data is on the server"
-            )
-        })
-    }
-}
-
-fn has_others(diff: &[FieldDiff]) -> bool {
-    diff.iter().any(|d| d.field == diff::CREDENTIALS)
 }

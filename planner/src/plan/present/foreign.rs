@@ -5,13 +5,13 @@ use dockfleet_crds::policy::{AdoptionPolicy, ManagementPolicy};
 use dockfleet_crds::{Entry, EntryStatus, FieldDiff, Intent, Reason};
 
 use super::Case;
-use crate::observed::Object;
+use crate::kinds::Object;
 use crate::plan::world::{Holder, is_successor};
 use crate::plan::{Planned, failed, in_words, pending, report, unsupported};
 use crate::record::{Record, Stage};
 
 impl Case<'_> {
-    pub(super) fn foreign(&self, object: Object<'_>) -> Planned {
+    pub(super) fn foreign(&self, object: &Object) -> Planned {
         let diff = self.diff(object);
         if self.policy.management == ManagementPolicy::Observe {
             return report(self.compared(object, diff));
@@ -60,10 +60,10 @@ impl Case<'_> {
             adopted: before.is_none_or(|r| r.adopted),
             ..self.owned(object, &diff)
         };
-        self.keep(object, diff, record, before.map(|r| r.uid.clone()))
+        self.keep(object, diff, record, before.map(|r| r.key.clone()))
     }
 
-    fn held(&self, object: Object<'_>, other: &Entry) -> EntryStatus {
+    fn held(&self, object: &Object, other: &Entry) -> EntryStatus {
         let (kind, name) = (self.entry.kind.object(), object.name());
         let owner = format!("{}/{}", other.namespace, other.name);
         match other.intent.known() {
@@ -90,21 +90,22 @@ impl Case<'_> {
         )
     }
 
-    fn lost_to(&self, object: Object<'_>) -> EntryStatus {
+    fn lost_to(&self, object: &Object) -> EntryStatus {
         failed(
             self.entry,
             Reason::Lost,
             format!(
-                "volume {} was ready and is gone with its data; another one took its name and \
+                "{} {} was ready and is gone with its data; another one took its name and \
                  belongs to {}; remove that one, or set lossPolicy: Recreate and an \
                  adoptionPolicy to go on with it",
+                self.entry.kind.object(),
                 object.name(),
                 object.owner()
             ),
         )
     }
 
-    fn conflict(&self, object: Object<'_>, mut diff: Vec<FieldDiff>) -> EntryStatus {
+    fn conflict(&self, object: &Object, mut diff: Vec<FieldDiff>) -> EntryStatus {
         let kind = self.entry.kind.object();
         let (name, owner) = (object.name(), object.owner());
         let message = match self.policy.adoption {
@@ -131,9 +132,10 @@ impl Case<'_> {
             self.entry,
             Reason::Conflict,
             format!(
-                "the engine has {} networks named {} ({}); a container that names it may get any; \
+                "the engine has {} {}s named {} ({}); a container that names it may get any; \
                  remove all but one",
                 ids.len(),
+                self.entry.kind.object(),
                 self.desired.name(),
                 short.join(", ")
             ),

@@ -51,8 +51,7 @@ fn owned(entry: &Entry, seen: Option<&str>) -> Record {
 
 fn plan_with(scene: &Scene, store: &CredentialStore) -> Planned {
     let around = PlanContext { store, ..AROUND };
-    let mut all = plan(&scene.entries, &scene.observed(), &scene.records, &around);
-    all.remove(0)
+    scene.plan_around(&around).remove(0)
 }
 
 #[test]
@@ -78,15 +77,15 @@ fn a_share_is_made_when_its_credentials_are_there_and_not_before() {
     // Older ones are others.
     assert_eq!(plan_with(&scene, &store("v0", "old")), waits(message));
     let planned = plan_with(&scene, &store("v1", "hunter2"));
-    assert!(matches!(planned.step, Step::Create { .. }), "{planned:?}");
-    // The step has no password in it: it is added where the engine is called.
-    let Step::Create { desired, .. } = &planned.step else {
+    assert!(
+        planned.operation() == Some(Operation::Create),
+        "{planned:?}"
+    );
+    // The action has no password in it: it is added where the engine is called.
+    let [Action::DockerVolume(ObjectAction::Create(volume))] = planned.actions.as_slice() else {
         unreachable!()
     };
-    let shown = serde_json::to_string(match desired.as_ref() {
-        Desired::Volume(v) => v,
-        _ => unreachable!(),
-    });
+    let shown = serde_json::to_string(volume);
     assert!(!shown.unwrap().contains("hunter2"));
 }
 
@@ -151,7 +150,10 @@ fn other_credentials_are_told_and_not_shown() {
     // Removed by hand, it is made with the new ones: its data is elsewhere.
     let removed = Scene::of(&e).holding(owned(&e, Some("v0")));
     let planned = plan_with(&removed, &store("v1", "hunter3"));
-    assert!(matches!(planned.step, Step::Create { .. }), "{planned:?}");
+    assert!(
+        planned.operation() == Some(Operation::Create),
+        "{planned:?}"
+    );
     assert_eq!(
         plan_with(&removed, &CredentialStore::new()).status.reason,
         Some(Reason::CredentialsMissing.into())
@@ -211,5 +213,8 @@ fn a_tombstone_needs_no_credentials() {
         .with_volume(made_with(&share(kept_policy()), "hunter2"))
         .holding(owned(&share(kept_policy()), Some("v1")));
     let planned = plan_with(&scene, &CredentialStore::new());
-    assert!(matches!(planned.step, Step::Remove { .. }), "{planned:?}");
+    assert!(
+        planned.operation() == Some(Operation::Remove),
+        "{planned:?}"
+    );
 }

@@ -48,7 +48,7 @@ fn i3_what_is_not_ours_is_left_and_its_owner_is_named() {
 fn i3_adoption_takes_what_matches_or_all() {
     let e = net("u1", &lab(adopting(AdoptionPolicy::IfMatching)));
     let planned = Scene::of(&e).with(theirs(&e, "id1")).one();
-    assert_eq!(planned.step, Step::None);
+    assert!(planned.actions.is_empty());
     assert_eq!(planned.journal, put(adopted(&e, "id1")));
     assert_eq!(planned.status.state, EntryState::Ready);
 
@@ -83,13 +83,7 @@ fn i1_an_adopted_network_that_may_be_replaced_is_adopted_first() {
         planned.journal,
         put(adopted(&e, "id1").at(Stage::Replacing))
     );
-    assert_eq!(
-        planned.step,
-        Step::Replace {
-            id: "id1".to_owned(),
-            desired: marked(&e, None)
-        }
-    );
+    assert_eq!(planned.actions, replaces("id1", marked(&e, None)));
     // What we made in its place was not there before us.
     let scene = Scene::of(&e)
         .with(made(&e, "id2"))
@@ -163,7 +157,7 @@ fn a_resource_made_again_takes_up_what_the_one_before_let_go_of() {
         planned.journal,
         JournalChange::Put {
             record: record(&e, Stage::Owned, Some("id1")),
-            instead_of: Some("u1".to_owned())
+            instead_of: Some(RecordKey::object("u1"))
         }
     );
     assert_eq!(planned.status.state, EntryState::Ready);
@@ -233,7 +227,7 @@ fn a_resource_that_came_back_with_another_uid_takes_up_its_own_object() {
             scene(&e).one().journal,
             JournalChange::Put {
                 record: record(&e, Stage::Owned, Some("id1")),
-                instead_of: Some("u1".to_owned())
+                instead_of: Some(RecordKey::object("u1"))
             }
         );
     }
@@ -290,11 +284,11 @@ fn of_two_entries_with_one_name_one_acts() {
     );
     let taken = |e: &Entry| conflict(e, "network lab belongs to team/lab", vec![]);
     let scene = Scene::of(&second).and(&first);
-    assert!(matches!(scene.about(&first).step, Step::Create { .. }));
+    assert!(scene.about(&first).operation() == Some(Operation::Create));
     assert_eq!(scene.about(&second), taken(&second));
     // Who has it in the journal comes first.
     let scene = scene.holding(record(&second, Stage::Owned, Some("id1")));
-    assert!(matches!(scene.about(&second).step, Step::Create { .. }));
+    assert!(scene.about(&second).operation() == Some(Operation::Create));
     assert_eq!(scene.about(&first), taken(&first));
 }
 
@@ -325,7 +319,7 @@ fn who_gets_an_object_back_ends_the_record_of_who_let_go_of_it() {
         scene.one().journal,
         JournalChange::Put {
             record: record(&first, Stage::Owned, Some("id1")),
-            instead_of: Some("u2".to_owned())
+            instead_of: Some(RecordKey::object("u2"))
         }
     );
 }

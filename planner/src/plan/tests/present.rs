@@ -49,10 +49,7 @@ fn missing(entry: &Entry, message: &str) -> Planned {
 fn i5_an_absent_network_is_made_after_a_journalled_intent() {
     let e = net("u1", &lab(kept_policy()));
     let mut expected = Planned {
-        step: Step::Create {
-            desired: marked(&e, None),
-            why: "not there yet",
-        },
+        actions: creates(marked(&e, None)),
         journal: put(record(&e, Stage::Creating, None)),
         status: says(
             &e,
@@ -80,7 +77,7 @@ fn a_network_removed_by_hand_is_made_again() {
         .one();
     assert_eq!(planned.status.message, "to be created: removed by hand");
     assert_eq!(planned.journal, put(record(&e, Stage::Creating, None)));
-    assert!(matches!(planned.step, Step::Create { .. }));
+    assert!(planned.operation() == Some(Operation::Create));
 }
 
 #[test]
@@ -98,7 +95,7 @@ fn an_absent_network_is_left_so_by_policy() {
         missing(&e, "it was removed by hand, and driftPolicy is Observe")
     );
     // What was never there is no drift.
-    assert!(matches!(Scene::of(&e).one().step, Step::Create { .. }));
+    assert!(Scene::of(&e).one().operation() == Some(Operation::Create));
     let e = net("u1", &lab(suspended()));
     for stage in ALL_STAGES {
         let scene = Scene::of(&e).holding(record(&e, stage, Some("old")));
@@ -117,25 +114,22 @@ fn a_volume_gets_an_identity_that_a_repeat_keeps() {
     };
     let id = intent.id.clone().unwrap();
     assert_eq!(intent, &record(&e, Stage::Creating, Some(&id)));
-    assert_eq!(
-        first.step,
-        Step::Create {
-            desired: marked(&e, Some(&id)),
-            why: "not there yet"
-        }
-    );
+    assert_eq!(first.actions, creates(marked(&e, Some(&id))));
+    assert_eq!(first.status.message, "to be created: not there yet");
     let scene = Scene::of(&e).holding(intent.clone());
     let other = PlanContext {
         nonce: "another",
         ..AROUND
     };
-    let again = plan(&scene.entries, &scene.observed(), &scene.records, &other);
-    assert_eq!(again[0].step, first.step);
+    let again = scene.plan_around(&other);
+    assert_eq!(again[0].actions, first.actions);
+    assert_eq!(again[0].status, first.status);
     assert_eq!(again[0].journal, JournalChange::Keep);
     // A volume that is made anew is another one.
     let scene = Scene::of(&e).holding(record(&e, Stage::Removing, Some(&id)));
-    let anew = plan(&scene.entries, &scene.observed(), &scene.records, &other);
-    assert_ne!(anew[0].step, first.step);
+    let anew = scene.plan_around(&other);
+    assert_ne!(anew[0].actions, first.actions);
+    assert_eq!(anew[0].operation(), Some(Operation::Create));
 }
 
 #[test]
@@ -160,7 +154,7 @@ fn i2_a_volume_that_was_there_and_is_gone_is_lost() {
         let planned = Scene::of(&e)
             .holding(record(&e, Stage::Owned, Some("v1")))
             .one();
-        assert!(matches!(planned.step, Step::Create { .. }));
+        assert!(planned.operation() == Some(Operation::Create));
     }
     // The data of a plugin is the plugin's, and whether it is still there nobody knows.
     let plugin = DesiredVolume {
@@ -207,14 +201,14 @@ fn i2_a_volume_is_never_replaced() {
     let scene = Scene::of(&e)
         .with_volume(volume)
         .holding(record(&e, Stage::Owned, Some("v1")));
-    assert_eq!(scene.one().step, Step::None);
+    assert!(scene.one().actions.is_empty());
 }
 
 #[test]
 fn an_object_as_asked_is_ready_whatever_was_in_progress() {
     let e = net("u1", &lab(kept_policy()));
     let ready = |journal| Planned {
-        step: Step::None,
+        actions: Vec::new(),
         journal,
         status: EntryStatus {
             id: Some("id1".to_owned()),
@@ -268,10 +262,7 @@ fn an_object_that_differs_is_left_or_replaced_by_policy() {
 
 fn replacement(e: &Entry, id: &str) -> Planned {
     Planned {
-        step: Step::Replace {
-            id: id.to_owned(),
-            desired: marked(e, None),
-        },
+        actions: replaces(id, marked(e, None)),
         journal: put(record(e, Stage::Replacing, Some(id))),
         status: EntryStatus {
             id: Some(id.to_owned()),
@@ -317,7 +308,7 @@ fn a_network_made_from_this_very_revision_is_not_replaced_for_ever() {
         .with(differing(made(&e, "id1")))
         .holding(record(&e, Stage::Replacing, Some("id0")));
     let planned = scene.one();
-    assert_eq!(planned.step, Step::None);
+    assert!(planned.actions.is_empty());
     assert_eq!(planned.journal, put(record(&e, Stage::Owned, Some("id1"))));
     assert!(
         planned
@@ -344,7 +335,7 @@ fn what_an_engine_cannot_do_is_not_asked_of_it() {
     assert_eq!(
         planned,
         Planned {
-            step: Step::None,
+            actions: Vec::new(),
             journal: put(record(&e, Stage::Owned, Some("id1"))),
             status: EntryStatus {
                 id: Some("id1".to_owned()),

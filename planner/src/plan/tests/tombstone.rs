@@ -31,10 +31,7 @@ fn i1_a_tombstone_removes_what_it_names_after_a_word_in_the_journal() {
             .with(made(&entry(), "id1"))
             .holding(before.clone());
         let expected = Planned {
-            step: Step::Remove {
-                id: "id1".to_owned(),
-                name: "lab".to_owned(),
-            },
+            actions: removes("id1", "lab"),
             journal: put(before.at(Stage::Removing)),
             status: EntryStatus {
                 id: Some("id1".to_owned()),
@@ -80,7 +77,7 @@ fn i1_an_object_that_the_tombstone_does_not_name_is_asked_about() {
     assert_eq!(scene.one(), asks(&e, message));
     let e = delete(Some("id2"));
     let scene = Scene::of(&e).with(made(&entry(), "id2"));
-    assert!(matches!(scene.one().step, Step::Remove { .. }));
+    assert!(scene.one().operation() == Some(Operation::Remove));
 }
 
 #[test]
@@ -97,7 +94,7 @@ fn a_tombstone_is_done_when_nothing_of_ours_is_there() {
         ] {
             let scene = Scene::of(&e).holding(record(&e, stage, Some("id1")));
             let expected = Planned {
-                journal: JournalChange::Forget,
+                journal: forget("u1"),
                 ..only_says(done.clone())
             };
             assert_eq!(scene.one(), expected, "{stage:?}");
@@ -114,7 +111,7 @@ fn i3_a_tombstone_never_removes_what_is_not_ours() {
         assert_eq!(scene.one(), only_says(done.clone()));
         let scene = scene.holding(record(&e, Stage::Owned, Some("id1")));
         let expected = Planned {
-            journal: JournalChange::Forget,
+            journal: forget("u1"),
             ..only_says(done)
         };
         assert_eq!(scene.one(), expected);
@@ -130,8 +127,8 @@ fn a_volume_replaced_by_hand_is_not_ours_any_more() {
         .holding(record(&e, Stage::Owned, Some("v1")));
     let planned = scene.one();
     assert_eq!(
-        (planned.step, planned.journal),
-        (Step::None, JournalChange::Forget)
+        (planned.actions, planned.journal),
+        (Vec::new(), forget("u1"))
     );
     assert_eq!(planned.status.reason, Some(Reason::Retained.into()));
 }
@@ -187,13 +184,7 @@ fn a_tombstone_lets_go_of_what_the_journal_holds_whatever_its_name_is_now() {
         Stage::Owned,
         Some("id1"),
     ));
-    assert_eq!(
-        scene.one().step,
-        Step::Remove {
-            id: "id1".to_owned(),
-            name: "lab".to_owned()
-        }
-    );
+    assert_eq!(scene.one().actions, removes("id1", "lab"));
 }
 
 #[test]
@@ -206,7 +197,7 @@ fn twins_of_ours_go_one_after_the_other() {
             .with(made(&entry(), "id1"))
     };
     let scene = twins().holding(record(&e, Stage::Owned, Some("id1")));
-    assert!(matches!(scene.one().step, Step::Remove { id, .. } if id == "id1"));
+    assert_eq!(scene.one().actions, removes("id1", "lab"));
     let scene = Scene::of(&e)
         .with(theirs(&entry(), "id0"))
         .with(made(&entry(), "id2"))

@@ -42,11 +42,10 @@ fn i4_a_list_that_is_not_known_is_not_empty() {
     );
     let mut scene = Scene::of(&n).and(&v).and(&going);
     scene = scene.holding(record(&n, Stage::Owned, Some("id1")));
-    let observed = Observed {
-        networks: None,
-        volumes: Some(vec![]),
-    };
+    let mut observed = Observed::default();
+    observed.insert(Kind::DockerVolume, vec![]);
     let planned = plan(&scene.entries, &observed, &scene.records, &AROUND);
+    assert!(planned.iter().all(|p| p.actions.len() <= 1), "{planned:?}");
     let message = "the engine's networks could not be listed";
     let unknown = |e: &Entry| {
         let reason = Some(Reason::EngineUnreachable);
@@ -55,7 +54,25 @@ fn i4_a_list_that_is_not_known_is_not_empty() {
     assert_eq!(planned[0], unknown(&going));
     assert_eq!(planned[1], unknown(&n));
     // Invariant 7: the other kind goes on.
-    assert!(matches!(planned[2].step, Step::Create { .. }));
+    assert!(planned[2].operation() == Some(Operation::Create));
+}
+
+/// A record's progress is that of the action that its stage is about.
+#[test]
+fn a_plan_keeps_the_progress_of_an_action_that_goes_on() {
+    let n = net("u1", &lab(kept_policy()));
+    let begun = Record {
+        progress: Some(serde_json::json!({"copied": 7})),
+        ..record(&n, Stage::Creating, None)
+    };
+    let goes_on = Scene::of(&n).holding(begun.clone()).one();
+    assert_eq!(goes_on.operation(), Some(Operation::Create));
+    assert_eq!(goes_on.journal, JournalChange::Keep);
+    let done = Scene::of(&n).holding(begun).with(made(&n, "id1")).one();
+    let JournalChange::Put { record, .. } = done.journal else {
+        panic!("{done:?}")
+    };
+    assert_eq!((record.stage, record.progress), (Stage::Owned.into(), None));
 }
 
 #[test]
@@ -65,8 +82,8 @@ fn i7_an_entry_that_cannot_be_read_blocks_no_other() {
     let good = vol("u2", &data(kept_policy()));
     let planned = Scene::of(&bad).and(&good).plan();
     assert_eq!(planned[0].status.reason, Some(Reason::AgentTooOld.into()));
-    assert_eq!(planned[0].step, Step::None);
-    assert!(matches!(planned[1].step, Step::Create { .. }));
+    assert!(planned[0].actions.is_empty());
+    assert!(planned[1].operation() == Some(Operation::Create));
 }
 
 #[test]
@@ -76,7 +93,7 @@ fn what_no_entry_speaks_of_is_kept_and_told() {
         .with(made(&e, "id1"))
         .holding(record(&e, Stage::Owned, Some("id1")))
         .holding(Record {
-            uid: "u2".to_owned(),
+            key: RecordKey::object("u2"),
             ..record(&e, Stage::Retained, Some("id2"))
         });
     assert_eq!(scene.plan(), vec![]);
@@ -120,19 +137,20 @@ fn statuses_are_sorted_by_uid_and_entries_win() {
 fn only_a_record_without_entry_and_object_is_forgettable() {
     let e = net("u1", &lab(kept_policy()));
     let forget = |scene: &Scene| forgettable(&scene.entries, &scene.observed(), &scene.records);
+    let (it, nothing) = (vec![RecordKey::object("u1")], Vec::new());
     for stage in [Stage::Creating, Stage::Removing, Stage::Retained] {
         let held = || Scene::default().holding(record(&e, stage, Some("id1")));
-        assert_eq!(forget(&held()), ["u1"], "{stage:?}");
-        assert_eq!(forget(&held().with(theirs(&e, "id9"))), ["u1"]);
-        assert_eq!(forget(&held().and(&e)), [""; 0]);
-        assert_eq!(forget(&held().with(theirs(&e, "id1"))), [""; 0]);
-        assert_eq!(forget(&held().with(made(&e, "id2"))), [""; 0]);
+        assert_eq!(forget(&held()), it, "{stage:?}");
+        assert_eq!(forget(&held().with(theirs(&e, "id9"))), it);
+        assert_eq!(forget(&held().and(&e)), nothing);
+        assert_eq!(forget(&held().with(theirs(&e, "id1"))), nothing);
+        assert_eq!(forget(&held().with(made(&e, "id2"))), nothing);
         let unknown = Observed::default();
-        assert_eq!(forgettable(&[], &unknown, &held().records), [""; 0]);
+        assert_eq!(forgettable(&[], &unknown, &held().records), nothing);
     }
     for stage in [Stage::Owned, Stage::Replacing] {
         let held = Scene::default().holding(record(&e, stage, Some("id1")));
-        assert_eq!(forget(&held), [""; 0], "{stage:?}");
+        assert_eq!(forget(&held), nothing, "{stage:?}");
     }
 }
 
@@ -211,15 +229,15 @@ fn i15_an_entry_of_a_newer_version_is_reported_alone_and_nothing_is_changed_for_
         let planned = Scene::of(entry).and(&good).plan();
         let of_newer = planned.iter().find(|p| p.status.uid == "u1").unwrap();
         assert_eq!(
-            (&of_newer.step, &of_newer.journal),
-            (&Step::None, &JournalChange::Keep)
+            (&of_newer.actions, &of_newer.journal),
+            (&Vec::new(), &JournalChange::Keep)
         );
         let status = &of_newer.status;
         assert_eq!(status.state, EntryState::Unsupported);
         assert!(status.is_because(Reason::AgentTooOld));
         assert!(status.message.contains(word), "{}", status.message);
         let other = planned.iter().find(|p| p.status.uid == "u2").unwrap();
-        assert!(matches!(other.step, Step::Create { .. }));
+        assert!(other.operation() == Some(Operation::Create));
     }
 }
 
@@ -245,8 +263,8 @@ fn i15_a_record_of_a_newer_version_keeps_its_object_from_everybody() {
             .holding(newer.clone());
         let planned = scene.one();
         assert_eq!(
-            (&planned.step, &planned.journal),
-            (&Step::None, &JournalChange::Keep)
+            (&planned.actions, &planned.journal),
+            (&Vec::new(), &JournalChange::Keep)
         );
         assert_eq!(planned.status.state, EntryState::Unsupported);
     }
@@ -257,6 +275,6 @@ fn i15_a_record_of_a_newer_version_keeps_its_object_from_everybody() {
     assert!(all.iter().all(|s| s.is_because(Reason::AgentTooOld)));
     assert_eq!(
         forgettable(&[], &scene.observed(), &scene.records),
-        Vec::<String>::new()
+        Vec::new()
     );
 }

@@ -270,7 +270,7 @@ fn an_engine_that_does_not_work_itself_gives_no_answer() {
             Call::Create(DockerVolume, "data"),
             Call::Remove(DockerNetwork, "0123abcd"),
             Call::Remove(DockerVolume, "data"),
-            Call::List("networks"),
+            Call::List(DockerNetwork),
         ] {
             assert_eq!(
                 word(call, status, text),
@@ -280,12 +280,15 @@ fn an_engine_that_does_not_work_itself_gives_no_answer() {
         }
     }
     assert_eq!(
-        word(Call::List("networks"), 404, "page not found"),
+        word(Call::List(DockerNetwork), 404, "page not found"),
         "unreachable"
     );
-    assert_eq!(word(Call::List("networks"), 500, "invalid"), "unreachable");
     assert_eq!(
-        word(Call::List("networks"), 403, "denied by plugin"),
+        word(Call::List(DockerNetwork), 500, "invalid"),
+        "unreachable"
+    );
+    assert_eq!(
+        word(Call::List(DockerNetwork), 403, "denied by plugin"),
         "refused"
     );
 }

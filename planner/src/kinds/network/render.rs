@@ -5,8 +5,11 @@ use std::collections::BTreeMap;
 use dockfleet_crds::DockerHost;
 use dockfleet_crds::network::{DockerNetwork, DockerNetworkSpec, HostOverride, IpamConfig};
 
-use crate::desired::{AddressBlock, Behaviour, DesiredNetwork};
-use crate::options::{self, Options};
+use super::DEFAULT_DELETION;
+use super::desired::{AddressBlock, DesiredNetwork};
+use super::options;
+use crate::desired::Behaviour;
+use crate::options::Options;
 use crate::resource::Resource;
 use crate::select::is_meant;
 
@@ -23,7 +26,7 @@ pub fn network(network: &DockerNetwork, host: &DockerHost) -> DesiredNetwork {
         _ => &ipam.config,
     };
     DesiredNetwork {
-        name: Resource::Network(network).object_name().to_owned(),
+        name: (network as &dyn Resource).object_name().to_owned(),
         driver: spec.driver.as_str().to_owned(),
         options: driver_options(spec, special),
         labels: spec.labels.clone(),
@@ -34,7 +37,7 @@ pub fn network(network: &DockerNetwork, host: &DockerHost) -> DesiredNetwork {
         ipam_driver: ipam.driver,
         ipam_options: ipam_options.into_map(),
         ipam: blocks.iter().map(block).collect(),
-        policy: Behaviour::of(Resource::Network(network)),
+        policy: Behaviour::of(spec.policies(), DEFAULT_DELETION),
     }
 }
 
@@ -116,3 +119,6 @@ fn driver_options(
     }
     all.into_map()
 }
+
+#[cfg(test)]
+mod tests;

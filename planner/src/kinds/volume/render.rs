@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use dockfleet_crds::quantity;
 use dockfleet_crds::volume::{BindSource, CifsSource, DockerVolume, NfsSource, TmpfsSource};
 
-use super::RenderError;
-use crate::desired::{Behaviour, DesiredVolume};
+use super::DEFAULT_DELETION;
+use super::desired::DesiredVolume;
+use crate::desired::Behaviour;
 use crate::options::Options;
+use crate::render::RenderError;
 use crate::resource::Resource;
 
 /// Renders a volume without the version of its credentials; it is the same on every host.
@@ -31,13 +33,13 @@ pub fn volume(volume: &DockerVolume) -> Result<DesiredVolume, RenderError> {
         options.set("size", Some(bytes("size", size)?));
     }
     Ok(DesiredVolume {
-        name: Resource::Volume(volume).object_name().to_owned(),
+        name: (volume as &dyn Resource).object_name().to_owned(),
         driver: spec.driver.clone(),
         options: options.into_map(),
         credentials: None,
         labels: spec.labels.clone(),
         loss_policy: spec.loss_policy,
-        policy: Behaviour::of(Resource::Volume(volume)),
+        policy: Behaviour::of(spec.policies(), DEFAULT_DELETION),
     })
 }
 
@@ -111,3 +113,6 @@ fn cifs(source: &CifsSource) -> BTreeMap<String, String> {
     let device = format!("//{}/{}", source.server, source.share);
     mount("cifs", &device, &o)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,99 @@
+//! What an agent asks of an engine for each kind of object. Each kind has a file with its calls; this file
+//! joins them by the list in [`dockfleet_crds::kinds`].
+
+mod network;
+mod object;
+mod volume;
+
+use bollard::models::ContainerSummary;
+use dockfleet_crds::assignment::Kind;
+use dockfleet_crds::{DockerNetwork, DockerVolume};
+use dockfleet_planner::credentials::Credentials;
+use dockfleet_planner::kinds::{Action, Object, ObjectKind};
+
+pub(crate) use self::object::Context;
+use crate::engine::{Engine, EngineError};
+
+/// The calls to an engine for one kind of object.
+pub(crate) trait EngineObject: ObjectKind {
+    /// Lists every object.
+    fn list(
+        engine: &Engine,
+    ) -> impl Future<Output = Result<Vec<Self::Observed>, EngineError>> + Send;
+
+    /// Creates an object, with the credentials. That it succeeds says little: an engine answers the same
+    /// to a volume that exists and stays as it is, so the result has to be looked at.
+    fn create(
+        engine: &Engine,
+        desired: &Self::Desired,
+        credentials: Option<&Credentials>,
+    ) -> impl Future<Output = Result<(), EngineError>> + Send;
+
+    /// Removes an object, never by force. One that a container uses is not removed, which is
+    /// [`EngineError::InUse`].
+    fn remove(
+        engine: &Engine,
+        id: &str,
+        name: &str,
+    ) -> impl Future<Output = Result<(), EngineError>> + Send;
+
+    /// Whether the object to be removed is still the one that was planned for, where
+    /// [`EngineObject::remove`] cannot tell.
+    fn is_still(
+        _engine: &Engine,
+        _id: &str,
+        _name: &str,
+    ) -> impl Future<Output = Result<bool, EngineError>> + Send {
+        async { Ok(true) }
+    }
+
+    /// Whether a container, running or stopped, uses an object.
+    fn is_used_by(container: &ContainerSummary, id: &str, name: &str) -> bool;
+
+    /// Whether an engine can make two objects of one name while it still makes the first.
+    fn may_make_twins(_engine: &Engine) -> bool {
+        false
+    }
+}
+
+macro_rules! join {
+    ($($kind:ident $object:literal,)*) => {
+        /// Lists the objects of a kind.
+        pub(crate) async fn list(engine: &Engine, kind: Kind) -> Result<Vec<Object>, EngineError> {
+            match kind {
+                $(Kind::$kind => {
+                    let list = $kind::list(engine).await?;
+                    Ok(list.into_iter().map(Object::from).collect())
+                })*
+            }
+        }
+
+        /// Returns the names of the containers that use an object, running or stopped, in order.
+        pub(crate) async fn users(
+            engine: &Engine,
+            kind: Kind,
+            id: &str,
+            name: &str,
+        ) -> Result<Vec<String>, EngineError> {
+            match kind {
+                $(Kind::$kind => object::users::<$kind>(engine, id, name).await,)*
+            }
+        }
+
+        /// Does one action.
+        pub(crate) async fn act(context: &mut Context<'_>, action: &Action) -> Result<(), EngineError> {
+            match action {
+                $(Action::$kind(action) => object::act::<$kind>(context, action).await,)*
+            }
+        }
+
+        /// Whether an engine can make two objects of one name while it still makes the first.
+        pub(crate) fn may_make_twins(engine: &Engine, kind: Kind) -> bool {
+            match kind {
+                $(Kind::$kind => $kind::may_make_twins(engine),)*
+            }
+        }
+    };
+}
+
+dockfleet_crds::kinds!(join);

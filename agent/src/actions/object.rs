@@ -1,0 +1,104 @@
+//! Objects of any kind: created, and removed where nothing uses them.
+
+use dockfleet_crds::Entry;
+use dockfleet_planner::action::ObjectAction;
+use dockfleet_planner::credentials::{CredentialStore, Credentials};
+use dockfleet_planner::kinds::DesiredObject as _;
+
+use super::EngineObject;
+use crate::effect::{Effect, Effects};
+use crate::engine::{Engine, EngineError, usage};
+
+/// What an action works with.
+#[derive(Debug)]
+pub(crate) struct Context<'a> {
+    pub(crate) engine: &'a Engine,
+    pub(crate) effects: &'a Effects,
+    /// The entry that the action is for.
+    pub(crate) entry: &'a Entry,
+    /// The credentials that are at hand.
+    pub(crate) store: &'a CredentialStore,
+    /// The engine may have changed, also by an action that failed.
+    pub(crate) touched: bool,
+}
+
+/// Does one action.
+pub(super) async fn act<K: EngineObject>(
+    context: &mut Context<'_>,
+    action: &ObjectAction<K::Desired>,
+) -> Result<(), EngineError> {
+    match action {
+        ObjectAction::Create(desired) => create::<K>(context, desired).await,
+        ObjectAction::Remove { id, name, .. } => remove::<K>(context, id, name).await,
+    }
+}
+
+async fn create<K: EngineObject>(
+    context: &mut Context<'_>,
+    desired: &K::Desired,
+) -> Result<(), EngineError> {
+    let credentials = credentials::<K>(context, desired)?;
+    context.touched = true;
+    let result = K::create(context.engine, desired, credentials).await;
+    context.effects.happened(Effect::EngineCreate);
+    result
+}
+
+/// Returns the credentials that an object is made with. Without those that it names nothing is
+/// made: the planner waits for them.
+fn credentials<'a, K: EngineObject>(
+    context: &Context<'a>,
+    desired: &K::Desired,
+) -> Result<Option<&'a Credentials>, EngineError> {
+    let Some(version) = desired.credentials() else {
+        return Ok(None);
+    };
+    let found = context.store.get(&context.entry.uid, version);
+    let lacking = || EngineError::Refused(format!("{} lacks its credentials", desired.name()));
+    found.map(Some).ok_or_else(lacking)
+}
+
+/// Removes an object that no container uses, running or stopped. One that is gone already is as
+/// good as removed.
+async fn remove<K: EngineObject>(
+    context: &mut Context<'_>,
+    id: &str,
+    name: &str,
+) -> Result<(), EngineError> {
+    let engine = context.engine;
+    let names = users::<K>(engine, id, name).await?;
+    if !names.is_empty() {
+        return Err(EngineError::InUse(names));
+    }
+    if !K::is_still(engine, id, name).await? {
+        // The next look at the engine says whose it is now.
+        context.touched = true;
+        let object = K::KIND.object();
+        return Err(EngineError::NotFound(format!("{object} {name} ({id})")));
+    }
+    context.touched = true;
+    let result = K::remove(engine, id, name).await;
+    context.effects.happened(Effect::EngineRemove);
+    match result {
+        Err(EngineError::NotFound(_)) => Ok(()),
+        // A container came between the question and the removal.
+        Err(EngineError::InUse(_)) => Err(EngineError::InUse(users::<K>(engine, id, name).await?)),
+        other => other,
+    }
+}
+
+/// Returns the names of the containers that use an object, running or stopped, in order.
+///
+/// The engine's own filters do not tell: that for networks overlooks containers that were made and
+/// never started, because those know the network by name only.
+pub(super) async fn users<K: EngineObject>(
+    engine: &Engine,
+    id: &str,
+    name: &str,
+) -> Result<Vec<String>, EngineError> {
+    let containers = engine.containers().await?;
+    let users = containers.iter().filter(|c| K::is_used_by(c, id, name));
+    let mut names: Vec<String> = users.map(usage::container_name).collect();
+    names.sort();
+    Ok(names)
+}

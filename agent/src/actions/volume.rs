@@ -1,0 +1,127 @@
+//! The calls to an engine for volumes.
+
+use std::collections::HashMap;
+
+use bollard::models::{ContainerSummary, Volume, VolumeCreateRequest};
+use bollard::query_parameters::{
+    ListVolumesOptions, ListVolumesOptionsBuilder, RemoveVolumeOptions,
+};
+use dockfleet_crds::DockerVolume;
+use dockfleet_planner::credentials::Credentials;
+use dockfleet_planner::kinds::volume::{DesiredVolume, ObservedVolume};
+use dockfleet_planner::kinds::{ObjectKind as _, ObservedObject as _};
+
+use super::EngineObject;
+use crate::engine::map::{from_engine, to_engine};
+use crate::engine::{Call, Engine, EngineError, redact};
+
+impl EngineObject for DockerVolume {
+    async fn list(engine: &Engine) -> Result<Vec<ObservedVolume>, EngineError> {
+        let call = engine.docker().list_volumes(None::<ListVolumesOptions>);
+        let list = engine.read(Call::List(Self::KIND), call).await?;
+        for warning in list.warnings.iter().flatten() {
+            tracing::warn!(
+                warning = redact::redact(warning),
+                "the engine's list of volumes may lack some"
+            );
+        }
+        Ok(list.volumes.into_iter().flatten().map(observed).collect())
+    }
+
+    async fn create(
+        engine: &Engine,
+        desired: &DesiredVolume,
+        credentials: Option<&Credentials>,
+    ) -> Result<(), EngineError> {
+        let call = Call::Create(Self::KIND, &desired.name);
+        let answer = engine.docker().create_volume(request(desired, credentials));
+        let made = engine.change(call, answer).await;
+        made.map(drop).map_err(|err| err.without(credentials))
+    }
+
+    async fn remove(engine: &Engine, _id: &str, name: &str) -> Result<(), EngineError> {
+        let name = Engine::plain(name)?;
+        let answer = engine
+            .docker()
+            .remove_volume(name, None::<RemoveVolumeOptions>);
+        engine.change(Call::Remove(Self::KIND, name), answer).await
+    }
+
+    /// Volumes go by name, and a name may have passed to another volume since.
+    ///
+    /// It is looked up in a list: an engine adds to a single volume what its plugin says of it, in
+    /// forms that not every client can read.
+    async fn is_still(engine: &Engine, id: &str, name: &str) -> Result<bool, EngineError> {
+        let filters = HashMap::from([("name", vec![name])]);
+        let options = ListVolumesOptionsBuilder::default()
+            .filters(&filters)
+            .build();
+        let call = engine.docker().list_volumes(Some(options));
+        let list = engine.read(Call::List(Self::KIND), call).await?;
+        let found = list.volumes.into_iter().flatten().find(|v| v.name == name);
+        Ok(found.is_some_and(|volume| observed(volume).id() == id))
+    }
+
+    fn is_used_by(container: &ContainerSummary, _id: &str, name: &str) -> bool {
+        let mut mounts = container.mounts.iter().flatten();
+        mounts.any(|mount| mount.name.as_deref() == Some(name))
+    }
+}
+
+/// Returns the request for a volume: the only place where credentials and options come together.
+fn request(want: &DesiredVolume, credentials: Option<&Credentials>) -> VolumeCreateRequest {
+    let mut options = want.options.clone();
+    if let Some(credentials) = credentials {
+        credentials.put_into(&mut options);
+    }
+    VolumeCreateRequest {
+        name: Some(want.name.clone()),
+        driver: Some(want.driver.clone()),
+        driver_opts: to_engine(&options),
+        labels: to_engine(&want.labels),
+        ..VolumeCreateRequest::default()
+    }
+}
+
+fn observed(shown: Volume) -> ObservedVolume {
+    let mut options = from_engine(Some(shown.options));
+    // From here on no list of options has a password in it (invariant 9).
+    let credentials = Credentials::take_out(&mut options);
+    ObservedVolume {
+        name: shown.name,
+        driver: shown.driver,
+        options,
+        credentials,
+        labels: from_engine(Some(shown.labels)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{json, to_value};
+
+    use super::*;
+
+    #[test]
+    fn a_volume_has_its_options_under_the_engines_name() {
+        let want = DesiredVolume {
+            name: "v".into(),
+            driver: "local".into(),
+            options: [("type".to_owned(), "tmpfs".to_owned())].into(),
+            ..DesiredVolume::default()
+        };
+        assert_eq!(
+            to_value(request(&want, None)).unwrap(),
+            json!({"Name": "v", "Driver": "local", "DriverOpts": {"type": "tmpfs"}})
+        );
+    }
+
+    #[test]
+    fn a_mount_names_its_volume() {
+        let mounts: ContainerSummary =
+            serde_json::from_value(json!({"Mounts": [{"Type": "volume", "Name": "data"}]}))
+                .unwrap();
+        assert!(DockerVolume::is_used_by(&mounts, "", "data"));
+        assert!(!DockerVolume::is_used_by(&mounts, "", "other"));
+    }
+}

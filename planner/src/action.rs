@@ -1,0 +1,109 @@
+//! What an agent does to an engine for one entry.
+
+use crate::kinds::{Action, DesiredObject, ObservedObject};
+
+/// A change of one object that an engine makes in one call. To replace an object is to remove it and to
+/// create it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ObjectAction<D> {
+    /// Create the object, with these labels and no others.
+    Create(Box<D>),
+    /// Remove the object, if nothing uses it.
+    Remove {
+        /// Its identity.
+        id: String,
+        /// Its name; volumes are removed by name.
+        name: String,
+        /// Its driver.
+        driver: String,
+    },
+}
+
+/// What is done to an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Operation {
+    /// It is created.
+    Create,
+    /// It is removed and created again.
+    Replace,
+    /// It is removed.
+    Remove,
+}
+
+impl Operation {
+    /// Returns what a list of actions does, if anything.
+    pub fn of(actions: &[Action]) -> Option<Self> {
+        let removes = actions.iter().any(|a| a.removes().is_some());
+        let creates = actions.iter().any(|a| a.creates().is_some());
+        match (removes, creates) {
+            (false, false) => None,
+            (false, true) => Some(Self::Create),
+            (true, true) => Some(Self::Replace),
+            (true, false) => Some(Self::Remove),
+        }
+    }
+
+    /// Returns the operation in one word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Replace => "replace",
+            Self::Remove => "remove",
+        }
+    }
+}
+
+/// What there is to know of an action, whatever its kind.
+pub trait ActionInfo {
+    /// Returns the name of the object.
+    fn object(&self) -> &str;
+
+    /// Returns the driver of the engine that it calls.
+    fn driver(&self) -> &str;
+
+    /// Returns the identity and the name of the object that it removes, if it does.
+    fn removes(&self) -> Option<(&str, &str)>;
+
+    /// Returns the object that it creates, if it does.
+    fn creates(&self) -> Option<&dyn DesiredObject>;
+}
+
+impl<D: DesiredObject> ObjectAction<D> {
+    pub(crate) fn remove(object: &impl ObservedObject) -> Self {
+        Self::Remove {
+            id: object.id(),
+            name: object.name().to_owned(),
+            driver: object.driver().to_owned(),
+        }
+    }
+}
+
+impl<D: DesiredObject> ActionInfo for ObjectAction<D> {
+    fn object(&self) -> &str {
+        match self {
+            Self::Create(desired) => desired.name(),
+            Self::Remove { name, .. } => name,
+        }
+    }
+
+    fn driver(&self) -> &str {
+        match self {
+            Self::Create(desired) => desired.driver(),
+            Self::Remove { driver, .. } => driver,
+        }
+    }
+
+    fn removes(&self) -> Option<(&str, &str)> {
+        match self {
+            Self::Create(_) => None,
+            Self::Remove { id, name, .. } => Some((id, name)),
+        }
+    }
+
+    fn creates(&self) -> Option<&dyn DesiredObject> {
+        match self {
+            Self::Create(desired) => Some(desired.as_ref()),
+            Self::Remove { .. } => None,
+        }
+    }
+}

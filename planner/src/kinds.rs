@@ -1,0 +1,271 @@
+//! The kinds of object that entries ask for. Everything that makes a kind what it is stands in its folder:
+//! its desired and its observed form, rendering, comparison, what it needs of an engine, identity, order.
+//!
+//! This file joins them by the list in [`dockfleet_crds::kinds`]; no other place in this crate names every
+//! kind.
+
+pub mod network;
+pub mod volume;
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::ops::{Deref, DerefMut};
+
+use dockfleet_crds::assignment::Kind;
+use dockfleet_crds::policy::DeletionPolicy;
+use dockfleet_crds::{DockerNetwork, DockerVolume, FieldDiff};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::action::{ActionInfo, ObjectAction};
+use crate::capability::{self, ApiVersion, Capability};
+use crate::credentials::Credentials;
+use crate::desired::Behaviour;
+use crate::resource::Resource;
+
+/// A resource that asks for an object on each of its hosts.
+pub trait ObjectKind: Sized {
+    /// The kind.
+    const KIND: Kind;
+    /// What becomes of the object on deletion where the resource does not say.
+    const DEFAULT_DELETION: DeletionPolicy;
+    /// Whether an object that nothing uses may be removed and created again to change it.
+    const IS_REPLACEABLE: bool;
+    /// Whether every agent supports it, also one that reports nothing of itself.
+    const IS_BASELINE: bool;
+    /// What not every supported engine can do for it, oldest first.
+    const CAPABILITIES: &'static [Capability<Self::Desired>];
+
+    /// The object as an entry asks for it.
+    type Desired: DesiredObject + Clone + PartialEq + Serialize + DeserializeOwned + 'static;
+    /// The object as an engine shows it.
+    type Observed: ObservedObject + Clone + PartialEq;
+
+    /// Returns the fields in which an object differs, in a fixed order. Where its credentials are in a
+    /// Secret and not `given`, they are not compared.
+    fn diff(
+        want: &Self::Desired,
+        have: &Self::Observed,
+        given: Option<&Credentials>,
+    ) -> Vec<FieldDiff>;
+}
+
+/// An object as an entry asks for it.
+pub trait DesiredObject: Debug + Send + Sync {
+    /// Returns the name on the host.
+    fn name(&self) -> &str;
+
+    /// Returns the driver of the engine that makes it.
+    fn driver(&self) -> &str;
+
+    /// Returns what may be done about it.
+    fn policy(&self) -> Behaviour;
+
+    /// Returns the labels, without those of Dockfleet.
+    fn labels_mut(&mut self) -> &mut BTreeMap<String, String>;
+
+    /// Returns the label that holds the identity of the object, where the engine gives it none.
+    fn identity_label(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// Whether the object holds data that is lost with it, so that its absence is reported and not
+    /// repaired.
+    fn holds_data(&self) -> bool {
+        false
+    }
+
+    /// Whether it is made after the others of its kind.
+    fn is_made_last(&self) -> bool {
+        false
+    }
+
+    /// Returns the version of the credentials that it is made with.
+    fn credentials(&self) -> Option<&str> {
+        None
+    }
+
+    /// Whether differences say that it has other credentials.
+    fn has_other_credentials(&self, _diff: &[FieldDiff]) -> bool {
+        false
+    }
+
+    /// Returns a sentence for differences that a person can end in a way that the kind knows.
+    fn explain(&self, _diff: &[FieldDiff]) -> Option<String> {
+        None
+    }
+}
+
+/// An object as an engine shows it.
+pub trait ObservedObject: Debug + Send + Sync {
+    /// Returns its identity.
+    fn id(&self) -> String;
+
+    /// Returns its name.
+    fn name(&self) -> &str;
+
+    /// Returns its driver.
+    fn driver(&self) -> &str;
+
+    /// Returns its labels.
+    fn labels(&self) -> &BTreeMap<String, String>;
+}
+
+macro_rules! join {
+    ($($kind:ident $object:literal,)*) => {
+        /// An object of any kind, as an entry asks for it.
+        #[derive(Clone, Debug, PartialEq)]
+        pub enum Desired {
+            $(#[doc = concat!("A ", $object, ".")] $kind(<$kind as ObjectKind>::Desired),)*
+        }
+
+        /// An object of any kind, as an engine shows it.
+        #[derive(Clone, Debug, PartialEq)]
+        pub enum Object {
+            $(#[doc = concat!("A ", $object, ".")] $kind(<$kind as ObjectKind>::Observed),)*
+        }
+
+        /// One change of an engine.
+        #[derive(Clone, Debug, PartialEq)]
+        pub enum Action {
+            $(#[doc = concat!("A change of a ", $object, ".")]
+            $kind(ObjectAction<<$kind as ObjectKind>::Desired>),)*
+        }
+
+        impl Desired {
+            /// Reads the spec of an entry.
+            pub(crate) fn read(kind: Kind, spec: Value) -> Result<Self, serde_json::Error> {
+                match kind {
+                    $(Kind::$kind => serde_json::from_value(spec).map(Self::$kind),)*
+                }
+            }
+
+            /// Returns what becomes of the object on deletion where its resource does not say.
+            pub(crate) fn default_deletion(&self) -> DeletionPolicy {
+                match self {
+                    $(Self::$kind(_) => $kind::DEFAULT_DELETION,)*
+                }
+            }
+
+            /// Whether the object may be removed and created again to change it.
+            pub(crate) fn is_replaceable(&self) -> bool {
+                match self {
+                    $(Self::$kind(_) => $kind::IS_REPLACEABLE,)*
+                }
+            }
+
+            /// Returns why an engine cannot make it, if that is so.
+            pub(crate) fn missing(&self, api: ApiVersion) -> Option<String> {
+                match self {
+                    $(Self::$kind(want) => capability::missing($kind::CAPABILITIES, want, api),)*
+                }
+            }
+
+            /// Returns in what an object differs; nothing for one of another kind, which is never
+            /// compared.
+            pub(crate) fn diff(&self, have: &Object, given: Option<&Credentials>) -> Vec<FieldDiff> {
+                match (self, have) {
+                    $((Self::$kind(want), Object::$kind(have)) => $kind::diff(want, have, given),)*
+                    _ => Vec::new(),
+                }
+            }
+
+            /// Returns the action that creates it.
+            pub(crate) fn create(self) -> Action {
+                match self {
+                    $(Self::$kind(desired) => {
+                        Action::$kind(ObjectAction::Create(Box::new(desired)))
+                    })*
+                }
+            }
+        }
+
+        impl Object {
+            /// Returns the action that removes it.
+            pub(crate) fn remove(&self) -> Action {
+                match self {
+                    $(Self::$kind(object) => Action::$kind(ObjectAction::remove(object)),)*
+                }
+            }
+        }
+
+        $(
+            impl From<<$kind as ObjectKind>::Desired> for Desired {
+                fn from(desired: <$kind as ObjectKind>::Desired) -> Self {
+                    Self::$kind(desired)
+                }
+            }
+
+            impl From<<$kind as ObjectKind>::Observed> for Object {
+                fn from(object: <$kind as ObjectKind>::Observed) -> Self {
+                    Self::$kind(object)
+                }
+            }
+        )*
+
+        impl Deref for Desired {
+            type Target = dyn DesiredObject;
+
+            fn deref(&self) -> &Self::Target {
+                match self {
+                    $(Self::$kind(desired) => desired,)*
+                }
+            }
+        }
+
+        impl DerefMut for Desired {
+            fn deref_mut(&mut self) -> &mut Self::Target {
+                match self {
+                    $(Self::$kind(desired) => desired,)*
+                }
+            }
+        }
+
+        impl Deref for Object {
+            type Target = dyn ObservedObject;
+
+            fn deref(&self) -> &Self::Target {
+                match self {
+                    $(Self::$kind(object) => object,)*
+                }
+            }
+        }
+
+        impl Deref for Action {
+            type Target = dyn ActionInfo;
+
+            fn deref(&self) -> &Self::Target {
+                match self {
+                    $(Self::$kind(action) => action,)*
+                }
+            }
+        }
+
+        /// Reads a resource of a kind.
+        ///
+        /// # Errors
+        /// Where the value is no such resource.
+        pub fn read(kind: Kind, value: Value) -> Result<Box<dyn Resource>, serde_json::Error> {
+            Ok(match kind {
+                $(Kind::$kind => Box::new(serde_json::from_value::<$kind>(value)?),)*
+            })
+        }
+
+        /// Whether every agent supports a kind, also one that reports nothing of itself.
+        pub(crate) fn is_baseline(kind: Kind) -> bool {
+            match kind {
+                $(Kind::$kind => $kind::IS_BASELINE,)*
+            }
+        }
+
+        /// Returns the name of each capability, and the API version since which engines have it.
+        pub(crate) fn capabilities() -> impl Iterator<Item = (&'static str, ApiVersion)> {
+            let all = std::iter::empty();
+            $(let all = all.chain($kind::CAPABILITIES.iter().map(|c| (c.name, c.since)));)*
+            all
+        }
+    };
+}
+
+dockfleet_crds::kinds!(join);

@@ -1,0 +1,91 @@
+//! A network as an entry asks for it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::desired::Behaviour;
+use crate::kinds::DesiredObject;
+
+/// The IPAM driver of a network when none is named.
+pub const DEFAULT_IPAM: &str = "default";
+
+/// A network as one host must have it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DesiredNetwork {
+    /// Name on the host.
+    pub name: String,
+    /// Driver of the engine.
+    pub driver: String,
+    /// Driver options, every typed field rendered.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub options: BTreeMap<String, String>,
+    /// Labels without those of Dockfleet.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// No way out of the network.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub internal: bool,
+    /// Open to containers outside of services.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub attachable: bool,
+    /// IPv4, where the user said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enable_ipv4: Option<bool>,
+    /// IPv6, where the user said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enable_ipv6: Option<bool>,
+    /// IPAM driver, where the user named one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ipam_driver: Option<String>,
+    /// IPAM options, the typed ones rendered.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub ipam_options: BTreeMap<String, String>,
+    /// Address blocks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ipam: Vec<AddressBlock>,
+    /// What may be done about it.
+    #[serde(default, skip_serializing_if = "Behaviour::is_default")]
+    pub policy: Behaviour,
+}
+
+/// One address block of a network.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AddressBlock {
+    /// Subnet in CIDR form.
+    pub subnet: String,
+    /// Part that containers get addresses from, in CIDR form.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ip_range: Option<String>,
+    /// Address of the gateway.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gateway: Option<String>,
+    /// Addresses that no container gets.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub aux_addresses: BTreeMap<String, String>,
+}
+
+impl DesiredObject for DesiredNetwork {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn driver(&self) -> &str {
+        &self.driver
+    }
+
+    fn policy(&self) -> Behaviour {
+        self.policy
+    }
+
+    fn labels_mut(&mut self) -> &mut BTreeMap<String, String> {
+        &mut self.labels
+    }
+
+    /// One without subnets takes any that is left.
+    fn is_made_last(&self) -> bool {
+        self.ipam.is_empty()
+    }
+}

@@ -1,0 +1,93 @@
+//! A volume as an entry asks for it.
+
+use std::collections::BTreeMap;
+
+use dockfleet_crds::policy::LossPolicy;
+use dockfleet_crds::{FieldDiff, labels};
+use serde::{Deserialize, Serialize};
+
+use super::diff::CREDENTIALS;
+use crate::desired::{Behaviour, is_default};
+use crate::kinds::DesiredObject;
+
+/// A volume as one host must have it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DesiredVolume {
+    /// Name on the host.
+    pub name: String,
+    /// Driver of the engine.
+    pub driver: String,
+    /// Driver options, every typed source rendered.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub options: BTreeMap<String, String>,
+    /// Version of the credentials that its mount takes; they are in the host's own Secret, under the
+    /// UID of the resource.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credentials: Option<String>,
+    /// Labels without those of Dockfleet.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// What to do when its data is gone.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub loss_policy: LossPolicy,
+    /// What may be done about it.
+    #[serde(default, skip_serializing_if = "Behaviour::is_default")]
+    pub policy: Behaviour,
+}
+
+impl DesiredVolume {
+    /// Whether the volume's data lives elsewhere than in the engine's data root, so that making the
+    /// volume again loses nothing.
+    fn data_is_elsewhere(&self) -> bool {
+        // The local driver keeps data itself only when it mounts nothing.
+        self.driver == dockfleet_crds::volume::LOCAL && self.options.contains_key("device")
+    }
+}
+
+impl DesiredObject for DesiredVolume {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn driver(&self) -> &str {
+        &self.driver
+    }
+
+    fn policy(&self) -> Behaviour {
+        self.policy
+    }
+
+    fn labels_mut(&mut self) -> &mut BTreeMap<String, String> {
+        &mut self.labels
+    }
+
+    /// The engine gives a volume no identity.
+    fn identity_label(&self) -> Option<&'static str> {
+        Some(labels::VOLUME_ID)
+    }
+
+    /// Invariant 2: a volume that held data is not silently replaced by an empty one.
+    fn holds_data(&self) -> bool {
+        self.loss_policy == LossPolicy::Report && !self.data_is_elsewhere()
+    }
+
+    fn credentials(&self) -> Option<&str> {
+        self.credentials.as_deref()
+    }
+
+    fn has_other_credentials(&self, diff: &[FieldDiff]) -> bool {
+        diff.iter().any(|d| d.field == CREDENTIALS)
+    }
+
+    fn explain(&self, diff: &[FieldDiff]) -> Option<String> {
+        let name = &self.name;
+        (self.has_other_credentials(diff) && diff.len() == 1).then(|| {
+            format!(
+                "volume {name} has other credentials than its Secret, and keeps them: remove it \
+                 once no container uses it (docker volume rm {name}), and it is made again; its \
+                 data is on the server"
+            )
+        })
+    }
+}

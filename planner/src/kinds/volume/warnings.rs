@@ -1,0 +1,64 @@
+//! Warnings about the options of a volume.
+
+use dockfleet_crds::volume::DockerVolumeSpec;
+
+use crate::resource::SpecWarning;
+use crate::secret;
+
+/// Returns a warning where an option holds a password that everybody who reads the resource sees. The
+/// value is in no warning.
+pub(super) fn warnings(spec: &DockerVolumeSpec) -> Vec<SpecWarning> {
+    let kind = spec.options.get("type").map_or("", String::as_str);
+    let better = match kind {
+        "cifs" | "smb3" => "write the field cifs in place of options, with credentialsSecret",
+        _ => "name a file on the host that holds it, if the driver can read one",
+    };
+    let places = secret::telling(&spec.options).into_iter();
+    places
+        .map(|place| SpecWarning {
+            reason: "CredentialInOptions",
+            message: format!(
+                "options: {place} looks like a credential, which everybody sees who reads this resource or asks \
+                 the engine; {better}"
+            ),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::map;
+
+    /// Invariant 9.
+    #[test]
+    fn i9_a_credential_among_raw_options_is_warned_about_without_its_value() {
+        let told = |options: &[(&str, &str)]| {
+            let spec = DockerVolumeSpec {
+                options: map(options),
+                ..DockerVolumeSpec::default()
+            };
+            warnings(&spec)
+                .into_iter()
+                .map(|w| w.message)
+                .collect::<Vec<_>>()
+        };
+        let share = [("type", "cifs"), ("o", "username=a,password=hunter2")];
+        assert_eq!(
+            told(&share),
+            [
+                "options: password in o looks like a credential, which everybody sees who reads this resource or \
+                 asks the engine; write the field cifs in place of options, with credentialsSecret"
+            ]
+        );
+        let [told_of_plugin] = told(&[("sftp-pass", "hunter2")]).try_into().unwrap();
+        assert!(
+            told_of_plugin.starts_with("options: sftp-pass looks like a credential"),
+            "{told_of_plugin}"
+        );
+        assert_eq!(
+            told(&[("type", "nfs"), ("o", "addr=192.0.2.1,soft")]),
+            Vec::<String>::new()
+        );
+    }
+}
