@@ -11,7 +11,7 @@ use dockfleet_crds::{DockerNetwork, DockerVolume};
 use dockfleet_planner::credentials::Credentials;
 use dockfleet_planner::kinds::{Action, Object, ObjectKind};
 
-pub(crate) use self::object::Context;
+pub(crate) use self::object::ActionContext;
 use crate::engine::{Engine, EngineError};
 
 /// The calls to an engine for one kind of object.
@@ -81,7 +81,7 @@ macro_rules! join {
         }
 
         /// Does one action.
-        pub(crate) async fn act(context: &mut Context<'_>, action: &Action) -> Result<(), EngineError> {
+        pub(crate) async fn act(context: &mut ActionContext<'_>, action: &Action) -> Result<(), EngineError> {
             match action {
                 $(Action::$kind(action) => object::act::<$kind>(context, action).await,)*
             }

@@ -28,7 +28,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::assignment_tracker::AssignmentTracker;
 use self::assignment_watch::WatchedAssignment;
-use self::lane::{Lane, Shared};
+use self::lane::{PassInputs, PassLane};
 use crate::credentials::CredentialKeeper;
 use crate::effect::Effects;
 use crate::engine::{Endpoint, Engine, EngineError, EngineEvent, Timeouts};
@@ -148,7 +148,10 @@ pub async fn run(config: AgentConfig, shutdown: CancellationToken) -> Result<(),
         accept_trouble: None,
         pause_file: PauseFile::new(&config.state_dir),
         pause: None,
-        lanes: Kind::VARIANTS.iter().map(|kind| Lane::new(*kind)).collect(),
+        lanes: Kind::VARIANTS
+            .iter()
+            .map(|kind| PassLane::new(*kind))
+            .collect(),
         tasks: JoinSet::new(),
         connecting: false,
         answers: None,
@@ -173,7 +176,7 @@ type AssignmentEvent = Result<Option<WatchedAssignment>, watcher::Error>;
 type Events = Pin<Box<dyn Stream<Item = Result<EngineEvent, EngineError>> + Send>>;
 
 /// What ran beside the loop and has ended.
-enum Done {
+enum TaskEvent {
     /// Nothing where the agent stops.
     Connected(Option<Result<Engine, EngineError>>),
     Passed(Kind, PassReport),
@@ -201,9 +204,9 @@ struct Agent {
     /// Why nothing is changed, if so.
     pause: Option<Pause>,
     /// The passes, by kind.
-    lanes: Vec<Lane>,
+    lanes: Vec<PassLane>,
     /// What runs beside the loop: at most one pass for each kind, and one attempt to connect.
-    tasks: JoinSet<Done>,
+    tasks: JoinSet<TaskEvent>,
     connecting: bool,
     /// Whether the engine answered when it was last asked.
     answers: Option<bool>,
@@ -264,7 +267,7 @@ impl Agent {
     }
 
     fn next_due(&self) -> Option<Instant> {
-        let lanes = self.lanes.iter().filter_map(Lane::due);
+        let lanes = self.lanes.iter().filter_map(PassLane::due);
         let may_begin = self.engine.is_some() || !self.connecting;
         let lanes = lanes.filter(|_| may_begin);
         lanes.chain(self.report_due).chain(self.accept_due).min()
@@ -277,7 +280,7 @@ impl Agent {
 
     /// Has what runs end after the action that it is at, and every pass begin anew.
     fn restart(&mut self) {
-        self.lanes.iter_mut().for_each(Lane::restart);
+        self.lanes.iter_mut().for_each(PassLane::restart);
     }
 
     /// Has passes look at what happened on the engine.
@@ -318,7 +321,7 @@ impl Agent {
     /// Begins the passes that are due, once the engine is connected to.
     fn begin_what_is_due(&mut self) {
         let now = Instant::now();
-        let is_due = |lane: &Lane| lane.due().is_some_and(|due| due <= now);
+        let is_due = |lane: &PassLane| lane.due().is_some_and(|due| due <= now);
         if !self.lanes.iter().any(is_due) {
             return;
         }
@@ -328,7 +331,7 @@ impl Agent {
             return;
         };
         self.listen(&engine);
-        let shared = Shared {
+        let shared = PassInputs {
             engine,
             ledger: Arc::clone(self.journal.ledger()),
             snapshot: self.journal.assignment().cloned(),
@@ -340,7 +343,7 @@ impl Agent {
             if is_due(lane) {
                 let (kind, pass) = (lane.kind, lane.begin(shared.clone(), &self.shutdown));
                 self.tasks
-                    .spawn(async move { Done::Passed(kind, pass.run().await) });
+                    .spawn(async move { TaskEvent::Passed(kind, pass.run().await) });
             }
         }
     }
@@ -354,7 +357,7 @@ impl Agent {
         let (vitals, shutdown) = (Arc::clone(&self.vitals), self.shutdown.clone());
         self.tasks.spawn(async move {
             let connect = Engine::connect_with(&endpoint, timeouts, &vitals);
-            Done::Connected(shutdown.run_until_cancelled(connect).await)
+            TaskEvent::Connected(shutdown.run_until_cancelled(connect).await)
         });
     }
 
@@ -366,18 +369,18 @@ impl Agent {
         if listens {
             self.listening.reset();
         }
-        if !listens || (far && !self.lanes.iter().any(Lane::is_running)) {
+        if !listens || (far && !self.lanes.iter().any(PassLane::is_running)) {
             self.events = Some(Box::pin(engine.events()));
         }
         if !listens {
-            self.lanes.iter_mut().for_each(Lane::events_opened);
+            self.lanes.iter_mut().for_each(PassLane::events_opened);
         }
     }
 
     /// Takes in what ran beside the loop.
-    fn done(&mut self, done: Result<Done, JoinError>) {
+    fn done(&mut self, done: Result<TaskEvent, JoinError>) {
         match done {
-            Ok(Done::Connected(answer)) => {
+            Ok(TaskEvent::Connected(answer)) => {
                 self.connecting = false;
                 match answer {
                     Some(Ok(engine)) => self.connected(engine),
@@ -385,7 +388,7 @@ impl Agent {
                     None => {}
                 }
             }
-            Ok(Done::Passed(kind, report)) => self.passed(kind, report),
+            Ok(TaskEvent::Passed(kind, report)) => self.passed(kind, report),
             // Nothing is known of what it was at: the process is started anew, and looks.
             Err(err) => match err.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
@@ -500,7 +503,7 @@ impl Agent {
             self.report_due = Some(until);
             return;
         }
-        let runs = self.lanes.iter().any(Lane::is_running);
+        let runs = self.lanes.iter().any(PassLane::is_running);
         self.report_due = runs.then_some(now + INTERIM_REPORT);
         let snapshot = self.journal.assignment();
         let statuses = self.lanes.iter().map(|l| l.statuses(snapshot));

@@ -22,12 +22,12 @@ use crate::report::{ApiError, call};
 use crate::retry::Backoff;
 
 /// The versions that entries name, by the UID of the resource.
-type Wanted = BTreeMap<String, String>;
+type WantedVersions = BTreeMap<String, String>;
 
 /// Has credentials read beside the agent's work, and keeps them.
 #[derive(Debug)]
 pub(crate) struct CredentialKeeper {
-    wanted: watch::Sender<Wanted>,
+    wanted: watch::Sender<WantedVersions>,
     store: watch::Receiver<Arc<CredentialStore>>,
     /// Never ends by itself while this is there.
     reader: AbortOnDropHandle<()>,
@@ -36,7 +36,7 @@ pub(crate) struct CredentialKeeper {
 impl CredentialKeeper {
     /// Starts to read the Secret that has the host's name, whenever something in it is wanted.
     pub(crate) fn start(client: &Client, namespace: &str, host: &str) -> Self {
-        let (wanted, asked) = watch::channel(Wanted::new());
+        let (wanted, asked) = watch::channel(WantedVersions::new());
         let (had, store) = watch::channel(Arc::default());
         let reader = Reader {
             secrets: Api::namespaced(client.clone(), namespace),
@@ -76,8 +76,8 @@ impl CredentialKeeper {
     }
 }
 
-fn named_by(entries: &[Entry]) -> Wanted {
-    let mut wanted = Wanted::new();
+fn named_by(entries: &[Entry]) -> WantedVersions {
+    let mut wanted = WantedVersions::new();
     for entry in entries {
         if let Ok(EntrySpec::Present(desired)) = EntrySpec::of(entry)
             && let Some(version) = desired.credentials()
@@ -97,7 +97,7 @@ impl Reader {
     /// Reads until everything that is wanted is at hand, each time that more is wanted.
     async fn run(
         self,
-        mut asked: watch::Receiver<Wanted>,
+        mut asked: watch::Receiver<WantedVersions>,
         had: watch::Sender<Arc<CredentialStore>>,
     ) {
         let mut backoff = Backoff::default();
@@ -148,7 +148,7 @@ impl Reader {
     }
 
     /// Takes what is wanted out of the Secret.
-    fn taken(&self, secret: Option<&Secret>, wanted: &Wanted) -> CredentialStore {
+    fn taken(&self, secret: Option<&Secret>, wanted: &WantedVersions) -> CredentialStore {
         let mut store = CredentialStore::new();
         let Some(secret) = secret else {
             store.trouble = Some(format!("there is no Secret {}", self.name));
@@ -166,11 +166,11 @@ impl Reader {
     }
 }
 
-fn is_missing(store: &CredentialStore, wanted: &Wanted) -> bool {
+fn is_missing(store: &CredentialStore, wanted: &WantedVersions) -> bool {
     wanted.iter().any(|(uid, v)| store.get(uid, v).is_none())
 }
 
-fn kept(store: &CredentialStore, wanted: &Wanted) -> CredentialStore {
+fn kept(store: &CredentialStore, wanted: &WantedVersions) -> CredentialStore {
     let mut kept = store.clone();
     kept.retain(|uid| wanted.contains_key(uid));
     kept

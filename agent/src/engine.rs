@@ -28,7 +28,7 @@ use crate::actions;
 use crate::vitals::AgentVitals;
 
 pub use self::endpoint::{Endpoint, EndpointError};
-pub(crate) use self::error::Call;
+pub(crate) use self::error::EngineCall;
 pub use self::error::{Cause, EngineError};
 pub use self::events::EngineEvent;
 
@@ -94,8 +94,8 @@ impl Engine {
         endpoint: &Endpoint,
         timeouts: Timeouts,
     ) -> Result<Self, EngineError> {
-        let docker = client(endpoint).map_err(|err| EngineError::of(Call::Version, &err))?;
-        let told = answered(Call::Version, timeouts.connect, docker.version()).await?;
+        let docker = client(endpoint).map_err(|err| EngineError::of(EngineCall::Version, &err))?;
+        let told = answered(EngineCall::Version, timeouts.connect, docker.version()).await?;
         let version = told.version.unwrap_or_default();
         let api: ApiVersion = told
             .api_version
@@ -136,7 +136,7 @@ impl Engine {
     ) -> Result<Self, EngineError> {
         let begin = Instant::now();
         let answer = Self::connect_within(endpoint, timeouts).await;
-        measure(vitals, Call::Version, begin, &answer);
+        measure(vitals, EngineCall::Version, begin, &answer);
         let vitals = Some(Arc::clone(vitals));
         Ok(Self { vitals, ..answer? }.identified().await)
     }
@@ -145,7 +145,10 @@ impl Engine {
     /// it, has no identity, and is worked with all the same.
     pub async fn identified(mut self) -> Self {
         let call = self.docker.info();
-        match self.count(Call::Info, self.timeouts.connect, call).await {
+        match self
+            .count(EngineCall::Info, self.timeouts.connect, call)
+            .await
+        {
             Ok(info) => {
                 self.facts.id = info.id;
                 self.facts.hostname = info.name;
@@ -200,7 +203,7 @@ impl Engine {
     /// Waits for an answer that changes nothing.
     pub(crate) async fn read<T>(
         &self,
-        call: Call<'_>,
+        call: EngineCall<'_>,
         answer: impl Future<Output = Result<T, bollard::errors::Error>>,
     ) -> Result<T, EngineError> {
         self.count(call, self.timeouts.read, answer).await
@@ -209,7 +212,7 @@ impl Engine {
     /// Waits for a change.
     pub(crate) async fn change<T>(
         &self,
-        call: Call<'_>,
+        call: EngineCall<'_>,
         answer: impl Future<Output = Result<T, bollard::errors::Error>>,
     ) -> Result<T, EngineError> {
         self.count(call, self.timeouts.change, answer).await
@@ -230,7 +233,7 @@ impl Engine {
 
     async fn count<T>(
         &self,
-        call: Call<'_>,
+        call: EngineCall<'_>,
         timeout: Duration,
         answer: impl Future<Output = Result<T, bollard::errors::Error>>,
     ) -> Result<T, EngineError> {
@@ -247,7 +250,7 @@ impl Engine {
 /// Has the metrics take in a call.
 fn measure<T>(
     vitals: &AgentVitals,
-    call: Call<'_>,
+    call: EngineCall<'_>,
     begin: Instant,
     answer: &Result<T, EngineError>,
 ) {
@@ -258,7 +261,7 @@ fn measure<T>(
 }
 
 async fn answered<T>(
-    call: Call<'_>,
+    call: EngineCall<'_>,
     timeout: Duration,
     answer: impl Future<Output = Result<T, bollard::errors::Error>>,
 ) -> Result<T, EngineError> {

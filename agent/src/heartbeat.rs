@@ -13,7 +13,7 @@ use kube::{Api, Client};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use crate::metrics::Metrics;
+use crate::metrics::AgentMetrics;
 use crate::retry::{Backoff, around};
 
 /// How often a Lease is renewed: a controller that waits for five of them in vain takes the host for
@@ -44,7 +44,7 @@ pub(crate) async fn run(
     namespace: String,
     host: String,
     interval: Duration,
-    metrics: Metrics,
+    metrics: AgentMetrics,
     shutdown: CancellationToken,
 ) {
     let leases: Api<Lease> = Api::namespaced(client, &namespace);

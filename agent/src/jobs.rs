@@ -26,7 +26,10 @@ pub trait Job: Clone + Debug + Serialize + DeserializeOwned + Send + Sync + 'sta
     /// Does the next step, and returns the job as it is then, or nothing when it is done. A step that was
     /// done already can be done again: a process may end before it is saved. It ends early when
     /// `control` says that the job is to end. An error is a sentence without secrets.
-    fn step(self, control: &Control) -> impl Future<Output = Result<Option<Self>, String>> + Send;
+    fn step(
+        self,
+        control: &JobControl,
+    ) -> impl Future<Output = Result<Option<Self>, String>> + Send;
 
     /// Removes what the steps have left behind, as far as it is there.
     fn clean_up(self) -> impl Future<Output = Result<(), String>> + Send;
@@ -34,12 +37,12 @@ pub trait Job: Clone + Debug + Serialize + DeserializeOwned + Send + Sync + 'sta
 
 /// What a job hears and says while it does a step.
 #[derive(Debug)]
-pub struct Control {
+pub struct JobControl {
     end: CancellationToken,
     detail: watch::Sender<String>,
 }
 
-impl Control {
+impl JobControl {
     /// Returns when the job is to end: it is cancelled, or the agent stops.
     pub async fn ended(&self) {
         self.end.cancelled().await;
@@ -58,7 +61,7 @@ impl Control {
 
 /// How a job ended.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum JobOutcome {
     /// It is done.
     Done,
     /// It was cancelled, and nothing of it is left.
@@ -71,7 +74,7 @@ pub enum Outcome {
 
 /// A job as the journal has it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct Saved<J> {
+struct SavedJob<J> {
     job: J,
     /// It is being cleaned up, and never resumed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -86,13 +89,13 @@ pub struct Jobs<J> {
     most: usize,
     stop: CancellationToken,
     /// Jobs that wait for room, with what the journal has of them.
-    queue: VecDeque<(String, Saved<J>)>,
-    running: BTreeMap<String, Running>,
-    tasks: JoinSet<(String, Outcome)>,
+    queue: VecDeque<(String, SavedJob<J>)>,
+    running: BTreeMap<String, RunningJob>,
+    tasks: JoinSet<(String, JobOutcome)>,
 }
 
 #[derive(Debug)]
-struct Running {
+struct RunningJob {
     cancel: CancellationToken,
     detail: watch::Receiver<String>,
 }
@@ -123,7 +126,7 @@ impl<J: Job> Jobs<J> {
         }
         let mut saved = BTreeMap::new();
         for (uid, body) in self.ledger.jobs()? {
-            saved.insert(uid, serde_json::from_str::<Saved<J>>(&body).ok());
+            saved.insert(uid, serde_json::from_str::<SavedJob<J>>(&body).ok());
         }
         let is_wanted = |uid: &String| wanted.contains_key(uid);
         self.queue.clear();
@@ -132,7 +135,7 @@ impl<J: Job> Jobs<J> {
             if let Some(job) = job
                 && (job.cancelled || !is_wanted(uid))
             {
-                let cancelled = Saved {
+                let cancelled = SavedJob {
                     cancelled: true,
                     ..job.clone()
                 };
@@ -141,7 +144,7 @@ impl<J: Job> Jobs<J> {
         }
         for (uid, job) in wanted {
             let job = match saved.remove(&uid) {
-                None => Saved {
+                None => SavedJob {
                     job,
                     cancelled: false,
                 },
@@ -158,7 +161,7 @@ impl<J: Job> Jobs<J> {
     }
 
     /// Waits until a job ends, and returns the UID of its entry and how it ended; nothing when no job runs.
-    pub async fn next(&mut self) -> Option<(String, Outcome)> {
+    pub async fn next(&mut self) -> Option<(String, JobOutcome)> {
         let (uid, outcome) = match self.tasks.join_next().await? {
             Ok(ended) => ended,
             Err(err) => match err.try_into_panic() {
@@ -195,14 +198,14 @@ impl<J: Job> Jobs<J> {
                 cancel: cancel.clone(),
                 stop: self.stop.clone(),
             };
-            let running = Running {
+            let running = RunningJob {
                 cancel,
                 detail: receiver,
             };
             self.running.insert(uid.clone(), running);
             self.tasks.spawn(async move {
                 let outcome = work.run(saved, detail).await;
-                (uid, outcome.unwrap_or_else(Outcome::Failed))
+                (uid, outcome.unwrap_or_else(JobOutcome::Failed))
             });
         }
     }
@@ -220,10 +223,10 @@ struct JobWork {
 impl JobWork {
     async fn run<J: Job>(
         &self,
-        mut saved: Saved<J>,
+        mut saved: SavedJob<J>,
         detail: watch::Sender<String>,
-    ) -> Result<Outcome, String> {
-        let control = Control {
+    ) -> Result<JobOutcome, String> {
+        let control = JobControl {
             end: self.cancel.clone(),
             detail,
         };
@@ -233,7 +236,7 @@ impl JobWork {
                 return self.clean_up(saved).await;
             }
             if self.stop.is_cancelled() {
-                return Ok(Outcome::Stopped);
+                return Ok(JobOutcome::Stopped);
             }
             if self.cancel.is_cancelled() {
                 return self.clean_up(saved).await;
@@ -241,28 +244,28 @@ impl JobWork {
             match saved.job.clone().step(&control).await {
                 Ok(None) => {
                     self.drop_saved().await?;
-                    return Ok(Outcome::Done);
+                    return Ok(JobOutcome::Done);
                 }
                 Ok(Some(job)) => saved.job = job,
                 // It ended early because it was to.
                 Err(_) if control.end.is_cancelled() => continue,
-                Err(why) => return Ok(Outcome::Failed(why)),
+                Err(why) => return Ok(JobOutcome::Failed(why)),
             }
             self.save(&saved).await?;
         }
     }
 
-    async fn clean_up<J: Job>(&self, mut saved: Saved<J>) -> Result<Outcome, String> {
+    async fn clean_up<J: Job>(&self, mut saved: SavedJob<J>) -> Result<JobOutcome, String> {
         if !saved.cancelled {
             saved.cancelled = true;
             self.save(&saved).await?;
         }
         saved.job.clean_up().await?;
         self.drop_saved().await?;
-        Ok(Outcome::Cancelled)
+        Ok(JobOutcome::Cancelled)
     }
 
-    async fn save<J: Job>(&self, saved: &Saved<J>) -> Result<(), String> {
+    async fn save<J: Job>(&self, saved: &SavedJob<J>) -> Result<(), String> {
         let body = serde_json::to_string(saved).map_err(|err| err.to_string())?;
         let saved = self.ledger.keep_job(self.uid.clone(), body, &self.effects);
         saved.await.map_err(|err| chain(&err))

@@ -114,7 +114,7 @@ impl fmt::Display for Access {
 
 /// The assignment that was last accepted.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Snapshot {
+pub struct AssignmentSnapshot {
     /// The cluster that wrote it.
     pub hub: String,
     /// UID of the HostAssignment.
@@ -129,7 +129,7 @@ pub struct Snapshot {
     pub entries: Vec<Entry>,
 }
 
-impl Snapshot {
+impl AssignmentSnapshot {
     /// Returns the entries that a pass over one kind takes.
     pub(crate) fn of_kind(&self, kind: Kind) -> &[Entry] {
         let begin = self.entries.partition_point(|e| e.kind < kind.into());
@@ -160,7 +160,7 @@ pub(crate) fn takes(kind: Kind, of: &Open<Kind>) -> bool {
 #[derive(Debug)]
 pub struct Journal {
     ledger: Arc<Ledger>,
-    assignment: Option<Arc<Snapshot>>,
+    assignment: Option<Arc<AssignmentSnapshot>>,
     /// Held for as long as the journal may be written.
     _lock: Option<Lock>,
 }
@@ -228,7 +228,7 @@ impl Journal {
         }
     }
 
-    fn load(connection: Connection, path: &Path, lock: Option<Lock>) -> Result<Self, Failure> {
+    fn load(connection: Connection, path: &Path, lock: Option<Lock>) -> Result<Self, ReadFailure> {
         let (records, assignment) = read(&connection, path)?;
         Ok(Self {
             ledger: Arc::new(Ledger::new(connection, records)),
@@ -243,7 +243,7 @@ impl Journal {
     }
 
     /// Returns the assignment that was last accepted.
-    pub fn assignment(&self) -> Option<&Arc<Snapshot>> {
+    pub fn assignment(&self) -> Option<&Arc<AssignmentSnapshot>> {
         self.assignment.as_ref()
     }
 
@@ -261,7 +261,7 @@ impl Journal {
     /// Makes an accepted assignment durable, and takes it only then.
     pub fn set_assignment(
         &mut self,
-        snapshot: Snapshot,
+        snapshot: AssignmentSnapshot,
         effects: &Effects,
     ) -> Result<(), JournalError> {
         let snapshot = Arc::new(snapshot.sorted());
@@ -274,7 +274,7 @@ impl Journal {
     /// Does as [`Journal::set_assignment`] in a thread that may block.
     pub(crate) async fn accept(
         &mut self,
-        snapshot: Snapshot,
+        snapshot: AssignmentSnapshot,
         effects: &Effects,
     ) -> Result<(), JournalError> {
         let snapshot = Arc::new(snapshot.sorted());
@@ -371,7 +371,7 @@ impl Ledger {
         Ok(())
     }
 
-    fn keep(&self, snapshot: &Snapshot) -> Result<(), JournalError> {
+    fn keep(&self, snapshot: &AssignmentSnapshot) -> Result<(), JournalError> {
         let connection = locked(&self.connection);
         keep(&connection, snapshot).map_err(JournalError::Write)?;
         shrink(&connection);
@@ -391,7 +391,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn keep(connection: &Connection, snapshot: &Snapshot) -> rusqlite::Result<()> {
+fn keep(connection: &Connection, snapshot: &AssignmentSnapshot) -> rusqlite::Result<()> {
     let entries = serde_json::to_string(&snapshot.entries)
         .map_err(|err| rusqlite::Error::ToSqlConversionFailure(err.into()))?;
     connection.execute(
@@ -453,20 +453,20 @@ fn is_there(dir: &Path, access: Access) -> Result<bool, JournalError> {
 }
 
 /// Why a journal could not be read.
-enum Failure {
+enum ReadFailure {
     /// What SQLite says.
     Sql(rusqlite::Error),
     /// What is in it.
     Content(JournalError),
 }
 
-impl From<rusqlite::Error> for Failure {
+impl From<rusqlite::Error> for ReadFailure {
     fn from(err: rusqlite::Error) -> Self {
         Self::Sql(err)
     }
 }
 
-impl Failure {
+impl ReadFailure {
     fn told(self, path: &Path, access: Access) -> JournalError {
         match self {
             Self::Sql(err) => trouble::of(path, access, &err),
@@ -475,10 +475,13 @@ impl Failure {
     }
 }
 
-fn read(connection: &Connection, path: &Path) -> Result<(Records, Option<Snapshot>), Failure> {
+fn read(
+    connection: &Connection,
+    path: &Path,
+) -> Result<(Records, Option<AssignmentSnapshot>), ReadFailure> {
     let bad = |why: String| {
         let path = path.to_owned();
-        Failure::Content(JournalError::Corrupt { path, why })
+        ReadFailure::Content(JournalError::Corrupt { path, why })
     };
     let version = schema::check_version(connection, path)?;
     let check: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
@@ -512,7 +515,7 @@ fn read(connection: &Connection, path: &Path) -> Result<(Records, Option<Snapsho
         Some((hub, uid, generation, entries, paused, host_generation)) => {
             let entries = serde_json::from_str(&entries)
                 .map_err(|err| bad(format!("assignment: line {}", err.line())))?;
-            Some(Snapshot {
+            Some(AssignmentSnapshot {
                 hub,
                 uid,
                 generation,

@@ -24,7 +24,7 @@ pub(crate) const FAILURES: [&str; 7] = [
 
 /// The metrics; clones are the same ones.
 #[derive(Clone, Debug)]
-pub(crate) struct Metrics {
+pub(crate) struct AgentMetrics {
     entries: Gauges<2>,
     drift_found: Counters<1>,
     drift_repaired: Counters<1>,
@@ -70,7 +70,7 @@ impl PassResult {
     }
 }
 
-impl Metrics {
+impl AgentMetrics {
     /// Makes the metrics and registers them.
     pub(crate) fn register(r: &Registry) -> Result<Self, MetricError> {
         let all = Self {

@@ -21,7 +21,7 @@ use tokio::sync::watch;
 
 use crate::effect::{Effect, Effects};
 use crate::host::DockerHostReport;
-use crate::metrics::Metrics;
+use crate::metrics::AgentMetrics;
 use crate::retry::Backoff;
 
 /// The name under which an agent owns fields.
@@ -68,7 +68,7 @@ pub(crate) trait Writer: Send + 'static {
 pub(crate) async fn keep_writing(
     mut writer: impl Writer,
     mut reports: watch::Receiver<Option<Arc<Report>>>,
-    metrics: Metrics,
+    metrics: AgentMetrics,
 ) {
     let mut backoff = Backoff::default();
     let mut open = true;

@@ -9,7 +9,7 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use tokio::sync::watch;
 
-use crate::metrics::Metrics;
+use crate::metrics::AgentMetrics;
 
 /// How long one step of the loop may take. Calls to the engine and to the API server run beside it; a write
 /// of the journal may have to wait for a slow disk.
@@ -19,7 +19,7 @@ const STUCK: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct AgentVitals {
     pub(crate) watchdog: Watchdog,
-    pub(crate) metrics: Metrics,
+    pub(crate) metrics: AgentMetrics,
     registry: Registry,
     looked: AtomicBool,
 }
@@ -28,7 +28,7 @@ impl AgentVitals {
     /// Makes the vitals of one agent.
     pub fn new() -> Result<Arc<Self>, MetricError> {
         let registry = Registry::new(env!("CARGO_PKG_VERSION"))?;
-        let metrics = Metrics::register(&registry)?;
+        let metrics = AgentMetrics::register(&registry)?;
         Ok(Arc::new(Self {
             watchdog: Watchdog::new(),
             metrics,

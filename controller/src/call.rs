@@ -28,12 +28,12 @@ const OTHER: &str = "other";
 
 /// A verb of Kubernetes and a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Call {
+pub(crate) struct ApiCall {
     verb: &'static str,
     resource: &'static str,
 }
 
-impl Call {
+impl ApiCall {
     /// Returns what a request is.
     pub(crate) fn of(method: &Method, uri: &Uri) -> Self {
         let parts: Vec<&str> = uri.path().split('/').filter(|p| !p.is_empty()).collect();
@@ -85,7 +85,7 @@ fn is_watch(uri: &Uri) -> bool {
 
 /// How a call failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Failure {
+pub(crate) enum ApiFailure {
     /// There was no answer in time.
     Timeout,
     /// The request did not get through.
@@ -106,10 +106,10 @@ pub(crate) enum Failure {
     Server,
 }
 
-impl Failure {
+impl ApiFailure {
     /// Returns how an answer is a failure, if it is one. That something is not there is what reading
     /// is for.
-    pub(crate) fn of(call: Call, status: StatusCode) -> Option<Self> {
+    pub(crate) fn of(call: ApiCall, status: StatusCode) -> Option<Self> {
         match status.as_u16() {
             404 if matches!(call.verb, "get" | "list" | "watch") => None,
             ..400 => None,
@@ -144,7 +144,7 @@ mod tests {
     use super::*;
 
     fn call(method: &Method, uri: &str) -> String {
-        Call::of(method, &uri.parse().unwrap()).label()
+        ApiCall::of(method, &uri.parse().unwrap()).label()
     }
 
     #[test]
@@ -206,14 +206,14 @@ mod tests {
     #[test]
     fn only_a_write_to_what_is_not_there_is_a_failure() {
         let of = |method, code| {
-            let call = Call::of(&method, &Uri::from_static("/api/v1/namespaces/n"));
-            Failure::of(call, StatusCode::from_u16(code).unwrap())
+            let call = ApiCall::of(&method, &Uri::from_static("/api/v1/namespaces/n"));
+            ApiFailure::of(call, StatusCode::from_u16(code).unwrap())
         };
         assert_eq!(of(Method::GET, 404), None);
-        assert_eq!(of(Method::PATCH, 404), Some(Failure::NotFound));
+        assert_eq!(of(Method::PATCH, 404), Some(ApiFailure::NotFound));
         assert_eq!(of(Method::PATCH, 200), None);
-        assert_eq!(of(Method::PATCH, 409), Some(Failure::Conflict));
-        assert_eq!(of(Method::PATCH, 422), Some(Failure::Refused));
-        assert_eq!(of(Method::GET, 503), Some(Failure::Server));
+        assert_eq!(of(Method::PATCH, 409), Some(ApiFailure::Conflict));
+        assert_eq!(of(Method::PATCH, 422), Some(ApiFailure::Refused));
+        assert_eq!(of(Method::GET, 503), Some(ApiFailure::Server));
     }
 }

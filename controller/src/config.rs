@@ -7,7 +7,7 @@ use dockfleet_crds::DEFAULT_FLEET_NAMESPACE;
 use dockfleet_planner::brake::Limits;
 use kube::Config;
 
-use crate::effect::Effects;
+use crate::effect::WriteHook;
 use crate::election::ElectionTimes;
 use crate::random;
 use crate::vitals::ControllerVitals;
@@ -44,7 +44,7 @@ pub struct ControllerConfig {
     /// What it says about itself.
     pub vitals: Arc<ControllerVitals>,
     /// Called after every write.
-    pub effects: Effects,
+    pub effects: WriteHook,
 }
 
 /// How it is found out which of several controllers leads.
@@ -82,7 +82,7 @@ impl ControllerConfig {
             namespace_hold: NAMESPACE_HOLD,
             election: None,
             vitals,
-            effects: Effects::default(),
+            effects: WriteHook::default(),
         }
     }
 }

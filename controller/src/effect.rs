@@ -6,11 +6,11 @@
 use std::fmt;
 use std::sync::Arc;
 
-type Hook = Arc<dyn Fn(Stage, &str) + Send + Sync>;
+type Hook = Arc<dyn Fn(WriteStage, &str) + Send + Sync>;
 
 /// How far a write is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
+pub enum WriteStage {
     /// It was let through, and is sent next.
     Begins,
     /// It was answered, whether it was carried out or not.
@@ -21,13 +21,13 @@ pub enum Stage {
 /// `PATCH hostassignments`, or with what was done about the Lease, of which only the end is told. Does
 /// nothing by default.
 #[derive(Clone, Default)]
-pub struct Effects {
+pub struct WriteHook {
     hook: Option<Hook>,
 }
 
-impl Effects {
+impl WriteHook {
     /// Calls `hook` right before each write is sent, and right after it was answered.
-    pub fn new(hook: impl Fn(Stage, &str) + Send + Sync + 'static) -> Self {
+    pub fn new(hook: impl Fn(WriteStage, &str) + Send + Sync + 'static) -> Self {
         Self {
             hook: Some(Arc::new(hook)),
         }
@@ -35,24 +35,24 @@ impl Effects {
 
     /// Says that a write is sent now.
     pub(crate) fn begins(&self, effect: &str) {
-        self.call(Stage::Begins, effect);
+        self.call(WriteStage::Begins, effect);
     }
 
     /// Says that a write has happened, or was tried.
     pub(crate) fn happened(&self, effect: &str) {
-        self.call(Stage::Ended, effect);
+        self.call(WriteStage::Ended, effect);
     }
 
-    fn call(&self, stage: Stage, effect: &str) {
+    fn call(&self, stage: WriteStage, effect: &str) {
         if let Some(hook) = &self.hook {
             hook(stage, effect);
         }
     }
 }
 
-impl fmt::Debug for Effects {
+impl fmt::Debug for WriteHook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Effects")
+        f.debug_struct("WriteHook")
             .field("hook", &self.hook.is_some())
             .finish()
     }

@@ -24,23 +24,23 @@ use crate::FIELD_MANAGER;
 use crate::error::CallError;
 use crate::event_publisher::EventPublisher;
 use crate::index::{Heard, Uid};
-use crate::lanes::Key;
+use crate::lanes::LaneKey;
 use crate::notice::Notice;
 use crate::object::Name;
 use crate::parent::Parent;
 
 /// What jobs need beside their work.
 #[derive(Clone)]
-pub(crate) struct Context {
+pub(crate) struct JobContext {
     client: Client,
     teller: EventPublisher,
 }
 
 /// What came of a job.
 #[derive(Debug)]
-pub(crate) struct Done {
+pub(crate) struct JobResult {
     /// What was worked on.
-    pub(crate) key: Key,
+    pub(crate) key: LaneKey,
     /// What the API server answered, in order.
     pub(crate) learned: Vec<Learned>,
     /// What failed, if anything.
@@ -91,14 +91,14 @@ pub(crate) enum Learned {
     Lifecycle { uid: Uid, lifecycle: Lifecycle },
 }
 
-impl Context {
+impl JobContext {
     /// Makes the context of all jobs.
     pub(crate) fn new(client: Client, teller: EventPublisher) -> Self {
         Self { client, teller }
     }
 }
 
-impl Context {
+impl JobContext {
     /// Has notices about an object published.
     pub(crate) fn tell(&self, object: &ObjectReference, notices: Vec<Notice>) {
         self.teller.tell_of(object, notices);
@@ -131,5 +131,5 @@ pub(crate) async fn in_time_of<T>(
 pub(crate) use credentials::deliver;
 pub(crate) use heartbeat::work_on_heartbeat;
 pub(crate) use host::work_on_host;
-pub(crate) use parent::{Write, work_on_parent, write_as};
+pub(crate) use parent::{ParentWrite, work_on_parent, write_as};
 pub(crate) use secret::read_secret;

@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 
 use crate::error::CallError;
 use crate::index::{Change, Seen};
-use crate::jobs::{Write, write_as};
+use crate::jobs::{ParentWrite, write_as};
 use crate::parent::Parent;
 use crate::startup::is_served;
 use crate::watches;
@@ -35,7 +35,7 @@ macro_rules! join {
         pub(crate) async fn write(
             client: &Client,
             resource: &dyn Resource,
-            write: Write,
+            write: ParentWrite,
         ) -> Result<Parent, CallError> {
             let (namespace, name) = (resource.namespace(), resource.name());
             match resource.kind() {

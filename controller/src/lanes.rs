@@ -12,7 +12,7 @@ use crate::random;
 
 /// What is worked on.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Key {
+pub(crate) enum LaneKey {
     /// A host.
     Host(Name),
     /// A host's Lease.
@@ -27,7 +27,7 @@ pub(crate) enum Key {
 
 /// The kinds of work, those first that others wait for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Kind {
+pub(crate) enum LaneKind {
     /// Assignments of hosts.
     Hosts,
     /// Leases of hosts, and what is made of them.
@@ -40,7 +40,7 @@ pub(crate) enum Kind {
     Secrets,
 }
 
-impl Kind {
+impl LaneKind {
     /// Every kind.
     pub(crate) const ALL: [Self; 5] = [
         Self::Hosts,
@@ -74,57 +74,57 @@ impl Kind {
     }
 }
 
-impl Key {
+impl LaneKey {
     /// Returns what kind of work it is.
-    fn kind(&self) -> Kind {
+    fn kind(&self) -> LaneKind {
         match self {
-            Self::Host(_) => Kind::Hosts,
-            Self::Heartbeat(_) => Kind::Heartbeats,
-            Self::Parent(_) => Kind::Resources,
-            Self::Delivery(_) => Kind::Credentials,
-            Self::Secret(_) => Kind::Secrets,
+            Self::Host(_) => LaneKind::Hosts,
+            Self::Heartbeat(_) => LaneKind::Heartbeats,
+            Self::Parent(_) => LaneKind::Resources,
+            Self::Delivery(_) => LaneKind::Credentials,
+            Self::Secret(_) => LaneKind::Secrets,
         }
     }
 }
 
 /// All lanes.
 #[derive(Debug)]
-pub(crate) struct Lanes(BTreeMap<Kind, Lane<Key>>);
+pub(crate) struct Lanes(BTreeMap<LaneKind, Lane<LaneKey>>);
 
 impl Lanes {
     /// Makes empty ones.
     pub(crate) fn new() -> Self {
-        let all = Kind::ALL.into_iter();
+        let all = LaneKind::ALL.into_iter();
         Self(all.map(|kind| (kind, Lane::new(kind.room()))).collect())
     }
 
-    fn of(&mut self, key: &Key) -> &mut Lane<Key> {
+    fn of(&mut self, key: &LaneKey) -> &mut Lane<LaneKey> {
         let kind = key.kind();
         self.0.entry(kind).or_insert_with(|| Lane::new(kind.room()))
     }
 
     /// Has a key looked at, at the latest at the given time.
-    pub(crate) fn add(&mut self, key: Key, at: Instant) {
+    pub(crate) fn add(&mut self, key: LaneKey, at: Instant) {
         self.of(&key).add(key, at);
     }
 
     /// Takes a key that is due and for whose kind there is room.
-    pub(crate) fn take(&mut self, now: Instant) -> Option<Key> {
+    pub(crate) fn take(&mut self, now: Instant) -> Option<LaneKey> {
         self.0.values_mut().find_map(|lane| lane.take(now))
     }
 
     /// Lets go of a key that was worked on with success.
-    pub(crate) fn succeeded(&mut self, key: &Key) {
+    pub(crate) fn succeeded(&mut self, key: &LaneKey) {
         self.of(key).succeeded(key);
     }
 
     /// Lets go of a key that is to be worked on further.
-    pub(crate) fn progressed(&mut self, key: &Key) {
+    pub(crate) fn progressed(&mut self, key: &LaneKey) {
         self.of(key).progressed(key);
     }
 
     /// Lets go of a key that was worked on in vain, and returns in how long it is looked at again.
-    pub(crate) fn failed(&mut self, key: &Key, now: Instant) -> Duration {
+    pub(crate) fn failed(&mut self, key: &LaneKey, now: Instant) -> Duration {
         self.of(key).failed(key, now, random())
     }
 
@@ -134,7 +134,7 @@ impl Lanes {
     }
 
     /// Returns for each kind how many keys wait or are being worked on.
-    pub(crate) fn depths(&self) -> impl Iterator<Item = (Kind, usize)> {
+    pub(crate) fn depths(&self) -> impl Iterator<Item = (LaneKind, usize)> {
         self.0.iter().map(|(kind, lane)| (*kind, lane.depth()))
     }
 }
@@ -155,22 +155,22 @@ mod tests {
         let now = Instant::now();
         let mut lanes = Lanes::new();
         for n in 0..100 {
-            lanes.add(Key::Secret(host(n)), now);
-            lanes.add(Key::Host(host(n)), now);
-            lanes.add(Key::Parent(format!("uid-{n}")), now);
-            lanes.add(Key::Heartbeat(host(n)), now);
-            lanes.add(Key::Delivery(host(n)), now);
+            lanes.add(LaneKey::Secret(host(n)), now);
+            lanes.add(LaneKey::Host(host(n)), now);
+            lanes.add(LaneKey::Parent(format!("uid-{n}")), now);
+            lanes.add(LaneKey::Heartbeat(host(n)), now);
+            lanes.add(LaneKey::Delivery(host(n)), now);
         }
-        let mut taken: BTreeMap<Kind, usize> = BTreeMap::new();
+        let mut taken: BTreeMap<LaneKind, usize> = BTreeMap::new();
         while let Some(key) = lanes.take(now) {
             *taken.entry(key.kind()).or_default() += 1;
         }
-        let rooms = Kind::ALL.map(|kind| (kind, kind.room()));
+        let rooms = LaneKind::ALL.map(|kind| (kind, kind.room()));
         assert_eq!(taken, rooms.into());
         assert_eq!(lanes.next(), None);
         assert!(lanes.depths().all(|(_, depth)| depth == 100));
-        lanes.succeeded(&Key::Parent("uid-0".to_owned()));
-        assert!(matches!(lanes.take(now), Some(Key::Parent(_))));
+        lanes.succeeded(&LaneKey::Parent("uid-0".to_owned()));
+        assert!(matches!(lanes.take(now), Some(LaneKey::Parent(_))));
         assert_eq!(lanes.take(now), None);
     }
 }

@@ -20,7 +20,7 @@ use tracing::{debug, info, warn};
 
 use crate::FIELD_MANAGER;
 use crate::config::ElectionConfig;
-use crate::effect::Effects;
+use crate::effect::WriteHook;
 use crate::election::{Decision, ElectionTimes, Loss, Sight, claimed, decide, vacated};
 use crate::error::{CallError, ControllerError};
 use crate::jobs::in_time_of;
@@ -45,7 +45,7 @@ impl Leadership {
         config: Option<ElectionConfig>,
         hold: watch::Sender<Hold>,
         fence: WriteFence,
-        effects: Effects,
+        effects: WriteHook,
     ) -> Self {
         let stop = CancellationToken::new();
         let task = config.map(|config| {
@@ -107,7 +107,7 @@ struct Candidate {
     namespace: String,
     times: ElectionTimes,
     hold: watch::Sender<Hold>,
-    effects: Effects,
+    effects: WriteHook,
     /// When the claim that is held was sent.
     renewed: Option<Moment>,
     /// The last call failed, and it was said so.

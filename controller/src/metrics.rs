@@ -11,13 +11,13 @@ use dockfleet_crds::open::labels;
 use dockfleet_vitals::{Counters, Gauges, Histograms, MetricError, Registry, SECONDS};
 use prometheus::{Gauge, Histogram, IntGauge};
 
-use crate::call::{Call, Failure};
+use crate::call::{ApiCall, ApiFailure};
 use crate::index::Census;
-use crate::lanes::Kind;
+use crate::lanes::LaneKind;
 
 /// The metrics; clones are the same ones.
 #[derive(Clone, Debug)]
-pub(crate) struct Metrics {
+pub(crate) struct ControllerMetrics {
     leader: IntGauge,
     queue_depth: Gauges<1>,
     call_duration: Histograms<1>,
@@ -36,7 +36,7 @@ const CONVERGENCE: [f64; 11] = [
     0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0,
 ];
 
-impl Metrics {
+impl ControllerMetrics {
     /// Makes the metrics and registers them.
     pub(crate) fn register(r: &Registry) -> Result<Self, MetricError> {
         let all = Self {
@@ -100,7 +100,7 @@ impl Metrics {
     /// Lets every series begin at 0 whose labels are known: an alert on a change would miss the first
     /// one otherwise.
     fn begin(&self) {
-        for kind in Kind::ALL {
+        for kind in LaneKind::ALL {
             self.queue(kind, 0);
         }
         self.count(&Census::default());
@@ -112,21 +112,21 @@ impl Metrics {
     }
 
     /// Says how many keys a lane has.
-    pub(crate) fn queue(&self, kind: Kind, depth: usize) {
+    pub(crate) fn queue(&self, kind: LaneKind, depth: usize) {
         let queue = kind.as_str();
         let depth = i64::try_from(depth).unwrap_or(i64::MAX);
         self.queue_depth.with([queue]).set(depth);
     }
 
     /// Says how long the API server took for a call.
-    pub(crate) fn call_took(&self, call: Call, took: Duration) {
+    pub(crate) fn call_took(&self, call: ApiCall, took: Duration) {
         self.call_duration
             .with([call.label().as_str()])
             .observe(took.as_secs_f64());
     }
 
     /// Says that a call failed.
-    pub(crate) fn call_failed(&self, call: Call, failure: Failure) {
+    pub(crate) fn call_failed(&self, call: ApiCall, failure: ApiFailure) {
         self.call_errors
             .with([call.label().as_str(), failure.as_str()])
             .inc();

@@ -21,10 +21,11 @@ use crate::error::{CallError, ControllerError};
 use crate::event_publisher::EventPublisher;
 use crate::index::{Change, Index, Patience, Seen, Watched};
 use crate::jobs::{
-    Context, Done, Learned, deliver, read_secret, work_on_heartbeat, work_on_host, work_on_parent,
+    JobContext, JobResult, Learned, deliver, read_secret, work_on_heartbeat, work_on_host,
+    work_on_parent,
 };
 use crate::lane::FIRST_RETRY;
-use crate::lanes::{Key, Lanes};
+use crate::lanes::{LaneKey, Lanes};
 use crate::leadership::Leadership;
 use crate::object::{Name, Source};
 use crate::vitals::ControllerVitals;
@@ -120,14 +121,14 @@ pub async fn run(
 
 /// The index and what is being done about it.
 struct Controller {
-    context: Context,
+    context: JobContext,
     debounce: Duration,
     fence: WriteFence,
     vitals: Arc<ControllerVitals>,
     convergence: Convergence,
     index: Index,
     lanes: Lanes,
-    jobs: JoinSet<Done>,
+    jobs: JoinSet<JobResult>,
     /// The task that publishes events.
     told: JoinHandle<()>,
     /// Kinds of which no list was complete yet.
@@ -138,7 +139,7 @@ impl Controller {
     fn new(config: ControllerConfig, client: Client, fence: WriteFence, hub: String) -> Self {
         let (teller, told) = EventPublisher::start(client.clone());
         Self {
-            context: Context::new(client, teller),
+            context: JobContext::new(client, teller),
             debounce: config.debounce,
             fence,
             vitals: config.vitals,
@@ -231,24 +232,24 @@ impl Controller {
     }
 
     /// Starts what is to be done about a key; false where that is nothing.
-    fn start(&mut self, key: &Key) -> bool {
+    fn start(&mut self, key: &LaneKey) -> bool {
         let (context, now) = (self.context.clone(), Time(Timestamp::now()));
         match key {
-            Key::Host(name) => {
+            LaneKey::Host(name) => {
                 let Some(work) = self.index.host_work(name) else {
                     return false;
                 };
                 let span = info_span!("host", namespace = name.namespace, host = name.name);
                 self.spawn(work_on_host(context, name.clone(), work), span);
             }
-            Key::Heartbeat(name) => {
+            LaneKey::Heartbeat(name) => {
                 let Some(work) = self.index.heartbeat_work(name, &now) else {
                     return false;
                 };
                 let span = info_span!("heartbeat", namespace = name.namespace, host = name.name);
                 self.spawn(work_on_heartbeat(context, name.clone(), work), span);
             }
-            Key::Parent(uid) => {
+            LaneKey::Parent(uid) => {
                 let Some(work) = self.index.parent_work(uid, &now) else {
                     return false;
                 };
@@ -261,14 +262,14 @@ impl Controller {
                 );
                 self.spawn(work_on_parent(context, work), span);
             }
-            Key::Delivery(name) => {
+            LaneKey::Delivery(name) => {
                 let Some(delivery) = self.index.delivery(name) else {
                     return false;
                 };
                 let span = info_span!("delivery", namespace = name.namespace, host = name.name);
                 self.spawn(deliver(context, name.clone(), delivery), span);
             }
-            Key::Secret(name) => {
+            LaneKey::Secret(name) => {
                 if !self.index.names_secret(name) {
                     return false;
                 }
@@ -279,7 +280,7 @@ impl Controller {
         true
     }
 
-    fn spawn(&mut self, job: impl Future<Output = Done> + Send + 'static, span: Span) {
+    fn spawn(&mut self, job: impl Future<Output = JobResult> + Send + 'static, span: Span) {
         self.jobs.spawn(job.instrument(span));
     }
 
@@ -288,14 +289,17 @@ impl Controller {
         let hosts = dirty
             .hosts
             .into_iter()
-            .map(|h| (Key::Host(h), now + GATHER));
+            .map(|h| (LaneKey::Host(h), now + GATHER));
         let soon = now + self.debounce;
-        let soon = dirty.soon.into_iter().map(|uid| (Key::Parent(uid), soon));
-        let heartbeats = dirty.heartbeats.into_iter().map(Key::Heartbeat);
+        let soon = dirty
+            .soon
+            .into_iter()
+            .map(|uid| (LaneKey::Parent(uid), soon));
+        let heartbeats = dirty.heartbeats.into_iter().map(LaneKey::Heartbeat);
         let at_once = heartbeats
-            .chain(dirty.now.into_iter().map(Key::Parent))
-            .chain(dirty.deliveries.into_iter().map(Key::Delivery))
-            .chain(dirty.secrets.into_iter().map(Key::Secret))
+            .chain(dirty.now.into_iter().map(LaneKey::Parent))
+            .chain(dirty.deliveries.into_iter().map(LaneKey::Delivery))
+            .chain(dirty.secrets.into_iter().map(LaneKey::Secret))
             .map(|key| (key, now));
         for (key, at) in hosts.chain(soon).chain(at_once) {
             self.lanes.add(key, at);
@@ -350,12 +354,12 @@ impl Controller {
         }
     }
 
-    fn finish(&mut self, done: Result<Done, JoinError>) -> Result<(), ControllerError> {
+    fn finish(&mut self, done: Result<JobResult, JoinError>) -> Result<(), ControllerError> {
         let done = done.map_err(|source| ControllerError::Ended {
             part: "a job",
             source: Some(source),
         })?;
-        let Done {
+        let JobResult {
             key,
             learned,
             failed,
@@ -369,7 +373,7 @@ impl Controller {
             None if looked => self.lanes.progressed(&key),
             None => {
                 self.lanes.succeeded(&key);
-                if let Key::Secret(name) = &key {
+                if let LaneKey::Secret(name) = &key {
                     self.index.read_again(name, random());
                 }
             }
@@ -378,27 +382,27 @@ impl Controller {
     }
 
     /// Has a key looked at again whose call failed.
-    fn failed(&mut self, key: &Key, err: &CallError) {
+    fn failed(&mut self, key: &LaneKey, err: &CallError) {
         let now = Instant::now();
         let delay = self.lanes.failed(key, now);
         let (kind, of) = match key {
-            Key::Host(name) => {
+            LaneKey::Host(name) => {
                 self.index.host_failed(name);
                 ("HostAssignment", name.clone())
             }
-            Key::Heartbeat(name) => {
+            LaneKey::Heartbeat(name) => {
                 self.index.heartbeat_failed(name, err.is_answer());
                 ("Lease", name.clone())
             }
-            Key::Parent(uid) => match self.index.parent_name(uid) {
+            LaneKey::Parent(uid) => match self.index.parent_name(uid) {
                 Some(of) => (of.kind.as_str(), of.object()),
                 None => ("resource", Name::default()),
             },
-            Key::Delivery(name) => {
+            LaneKey::Delivery(name) => {
                 self.index.delivery_failed(name, err.to_string());
                 ("Secret", name.clone())
             }
-            Key::Secret(name) => ("Secret", name.clone()),
+            LaneKey::Secret(name) => ("Secret", name.clone()),
         };
         let (namespace, name) = (&of.namespace, &of.name);
         if !err.is_conflict() {
@@ -409,7 +413,7 @@ impl Controller {
         // Somebody, as a rule a host's agent, wrote it since it was read: it is read again, and at once
         // unless that was so the last time too. Of a resource the watch brings what was written.
         debug!(kind, namespace, name, "changed meanwhile");
-        if delay < 2 * FIRST_RETRY && !matches!(key, Key::Parent(_)) {
+        if delay < 2 * FIRST_RETRY && !matches!(key, LaneKey::Parent(_)) {
             self.lanes.add(key.clone(), now);
         }
     }

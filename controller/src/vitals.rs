@@ -9,7 +9,7 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::metrics::Metrics;
+use crate::metrics::ControllerMetrics;
 
 /// How long one step of the loop may take: what it does there is in memory, and takes milliseconds for
 /// a host, seconds for the first list of thousands.
@@ -23,7 +23,7 @@ const SCRAPES: usize = 8;
 #[derive(Debug)]
 pub struct ControllerVitals {
     pub(crate) watchdog: Watchdog,
-    pub(crate) metrics: Metrics,
+    pub(crate) metrics: ControllerMetrics,
     registry: Registry,
     filled: AtomicBool,
     count: mpsc::Sender<oneshot::Sender<()>>,
@@ -34,7 +34,7 @@ impl ControllerVitals {
     /// Makes the vitals of one controller.
     pub fn new() -> Result<Arc<Self>, MetricError> {
         let registry = Registry::new(env!("CARGO_PKG_VERSION"))?;
-        let metrics = Metrics::register(&registry)?;
+        let metrics = ControllerMetrics::register(&registry)?;
         let (count, counts) = mpsc::channel(SCRAPES);
         Ok(Arc::new(Self {
             watchdog: Watchdog::new(),

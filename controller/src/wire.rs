@@ -19,9 +19,9 @@ use tower::layer::layer_fn;
 use tower::retry::RetryLayer;
 use tower::{BoxError, Service};
 
-use crate::call::{Call, Failure};
-use crate::effect::Effects;
-use crate::metrics::Metrics;
+use crate::call::{ApiCall, ApiFailure};
+use crate::effect::WriteHook;
+use crate::metrics::ControllerMetrics;
 use crate::moment::Moment;
 use crate::write_fence::WriteFence;
 
@@ -32,8 +32,8 @@ const WAITING: usize = 1024;
 pub(crate) fn client(
     mut config: Config,
     fence: WriteFence,
-    metrics: Metrics,
-    effects: Effects,
+    metrics: ControllerMetrics,
+    effects: WriteHook,
 ) -> kube::Result<Client> {
     // Inside the fence, a repetition would pass it unseen.
     config.default_retry = false;
@@ -55,8 +55,8 @@ pub(crate) fn client(
 struct Wire<S> {
     inner: S,
     fence: WriteFence,
-    metrics: Metrics,
-    effects: Effects,
+    metrics: ControllerMetrics,
+    effects: WriteHook,
 }
 
 impl<S, B> Service<Request<Body>> for Wire<S>
@@ -74,7 +74,7 @@ where
     }
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
-        let call = Call::of(request.method(), request.uri());
+        let call = ApiCall::of(request.method(), request.uri());
         let mut attempt = Attempt::new(call, self.metrics.clone());
         if matches!(*request.method(), Method::GET | Method::HEAD) {
             let answer = self.inner.call(request);
@@ -83,13 +83,13 @@ where
         let limit = match self.fence.admits(CALL_TIMEOUT) {
             Ok(limit) => limit,
             Err(err) => {
-                attempt.failed(Failure::NotLeading);
+                attempt.failed(ApiFailure::NotLeading);
                 return futures::future::ready(Err(err.into())).boxed();
             }
         };
         limit_at_server(request.uri_mut(), limit);
         let name = format!("{} {}", request.method(), call.resource());
-        let write = Write {
+        let write = WriteRequest {
             until: Moment::now() + limit,
             fence: self.fence.clone(),
             answered: false,
@@ -100,7 +100,7 @@ where
         async move {
             let mut write = write;
             let Ok(answer) = tokio::time::timeout(limit, answer).await else {
-                attempt.failed(Failure::Timeout);
+                attempt.failed(ApiFailure::Timeout);
                 return Err(NoAnswer(limit).into());
             };
             write.answered = answer.is_ok();
@@ -136,13 +136,13 @@ fn limit_at_server(uri: &mut Uri, limit: Duration) {
 }
 
 /// A write that is under way; one that ends without an answer may be carried out nevertheless.
-struct Write {
+struct WriteRequest {
     until: Moment,
     fence: WriteFence,
     answered: bool,
 }
 
-impl Drop for Write {
+impl Drop for WriteRequest {
     fn drop(&mut self) {
         if !self.answered {
             self.fence.note_unanswered(self.until);
@@ -152,14 +152,14 @@ impl Drop for Write {
 
 /// One attempt of a call, for the metrics; whoever made it may give it up at any time.
 struct Attempt {
-    call: Call,
+    call: ApiCall,
     begin: Instant,
-    metrics: Metrics,
+    metrics: ControllerMetrics,
     ended: bool,
 }
 
 impl Attempt {
-    fn new(call: Call, metrics: Metrics) -> Self {
+    fn new(call: ApiCall, metrics: ControllerMetrics) -> Self {
         Self {
             call,
             begin: Instant::now(),
@@ -172,8 +172,8 @@ impl Attempt {
         self.ended = true;
         self.metrics.call_took(self.call, self.begin.elapsed());
         let failure = match &answer {
-            Ok(answer) => Failure::of(self.call, answer.status()),
-            Err(_) => Some(Failure::Unreachable),
+            Ok(answer) => ApiFailure::of(self.call, answer.status()),
+            Err(_) => Some(ApiFailure::Unreachable),
         };
         if let Some(failure) = failure {
             self.metrics.call_failed(self.call, failure);
@@ -181,7 +181,7 @@ impl Attempt {
         answer
     }
 
-    fn failed(&mut self, failure: Failure) {
+    fn failed(&mut self, failure: ApiFailure) {
         self.ended = true;
         self.metrics.call_failed(self.call, failure);
     }
@@ -190,7 +190,7 @@ impl Attempt {
 impl Drop for Attempt {
     fn drop(&mut self) {
         if !self.ended {
-            self.metrics.call_failed(self.call, Failure::Timeout);
+            self.metrics.call_failed(self.call, ApiFailure::Timeout);
         }
     }
 }
@@ -243,8 +243,8 @@ mod tests {
         let wire = Wire {
             inner,
             fence: WriteFence::new(hold).1,
-            metrics: Metrics::register(&Registry::new("test").unwrap()).unwrap(),
-            effects: Effects::new(move |_, _| {
+            metrics: ControllerMetrics::register(&Registry::new("test").unwrap()).unwrap(),
+            effects: WriteHook::new(move |_, _| {
                 tell.fetch_add(1, Ordering::Relaxed);
             }),
         };
@@ -290,8 +290,8 @@ mod tests {
         let mut wire = Wire {
             inner: service_fn(|_| futures::future::pending::<Result<Response<Body>, BoxError>>()),
             fence: fence.clone(),
-            metrics: Metrics::register(&Registry::new("test").unwrap()).unwrap(),
-            effects: Effects::default(),
+            metrics: ControllerMetrics::register(&Registry::new("test").unwrap()).unwrap(),
+            effects: WriteHook::default(),
         };
         let begin = tokio::time::Instant::now();
         let err = wire.call(request(Method::PATCH)).await.unwrap_err();

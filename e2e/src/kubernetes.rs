@@ -69,7 +69,7 @@ struct Servers {
 /// The state of a control plane at one moment, for [`ControlPlane::restore`]; it goes with the
 /// control plane.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Snapshot {
+pub struct AssignmentSnapshot {
     folder: PathBuf,
 }
 
@@ -179,7 +179,7 @@ impl ControlPlane {
     }
 
     /// Keeps a copy of the current state; nothing is restarted.
-    pub fn snapshot(&self) -> Result<Snapshot> {
+    pub fn snapshot(&self) -> Result<AssignmentSnapshot> {
         let servers = self.servers();
         let etcd = servers.etcd.as_ref().context("etcd does not run")?;
         let folder = self.new_file("snapshot");
@@ -189,12 +189,12 @@ impl ControlPlane {
         let copied = copy(&self.data(), &folder);
         etcd.resume()?;
         copied?;
-        Ok(Snapshot { folder })
+        Ok(AssignmentSnapshot { folder })
     }
 
     /// Sets the state back to `snapshot`, older resource versions included: kills both servers, and
     /// starts them again.
-    pub fn restore(&self, snapshot: &Snapshot) -> Result<()> {
+    pub fn restore(&self, snapshot: &AssignmentSnapshot) -> Result<()> {
         {
             let mut servers = self.servers();
             servers.api = None;

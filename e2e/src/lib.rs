@@ -39,7 +39,7 @@ pub use dockfleet::Dockfleet;
 pub use engine::{Answer, Engine, Generation};
 pub use fleet::Fleet;
 pub use host::Host;
-pub use kubernetes::{ControlPlane, Snapshot};
+pub use kubernetes::{AssignmentSnapshot, ControlPlane};
 pub use owned::{Folder, sweep};
 pub use process::Process;
 pub use program::Output;

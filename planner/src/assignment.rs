@@ -35,7 +35,7 @@ pub enum Lifecycle {
 
 /// What the entries of a host are rendered from, beside their resources.
 #[derive(Clone, Copy, Debug)]
-pub struct Context<'a> {
+pub struct RenderContext<'a> {
     /// The host.
     pub host: &'a DockerHost,
     /// What sentences call it: its name, with its namespace where the name alone could be another's.
@@ -50,7 +50,7 @@ pub struct Context<'a> {
 #[derive(Debug)]
 pub struct Input<'a> {
     /// What entries are rendered from.
-    pub context: Context<'a>,
+    pub context: RenderContext<'a>,
     /// Every resource that may concern it, with its lifecycle.
     pub resources: &'a [(&'a dyn Resource, Lifecycle)],
     /// Labels of namespaces.
@@ -227,7 +227,7 @@ fn successor(
     resource: &dyn Resource,
     directive: Directive,
     told: Option<&EntryStatus>,
-    context: &Context<'_>,
+    context: &RenderContext<'_>,
 ) -> Entry {
     match (entry.intent.known(), directive) {
         (Some(Intent::Present), Directive::Render | Directive::Keep(_)) => {
@@ -261,7 +261,7 @@ fn is_understood(entry: &Entry) -> bool {
 }
 
 /// Returns the entry of a resource as it is to be now.
-fn rendered(resource: &dyn Resource, context: &Context<'_>) -> Result<Entry, Refusal> {
+fn rendered(resource: &dyn Resource, context: &RenderContext<'_>) -> Result<Entry, Refusal> {
     if let Some(refusal) = support::refusal(context.agent, resource, context.called) {
         return Err(refusal);
     }

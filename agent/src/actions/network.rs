@@ -13,7 +13,7 @@ use dockfleet_planner::kinds::network::{
 
 use super::EngineObject;
 use crate::engine::map::{from_engine, to_engine};
-use crate::engine::{Call, Engine, EngineError, orphaned_network, redact, usage, versioned};
+use crate::engine::{Engine, EngineCall, EngineError, orphaned_network, redact, usage, versioned};
 
 /// Since this API version the engine itself refuses a second network of one name.
 const UNIQUE_NAMES: ApiVersion = ApiVersion(1, 44);
@@ -21,7 +21,7 @@ const UNIQUE_NAMES: ApiVersion = ApiVersion(1, 44);
 impl EngineObject for DockerNetwork {
     async fn list(engine: &Engine) -> Result<Vec<ObservedNetwork>, EngineError> {
         let call = engine.docker().list_networks(None::<ListNetworksOptions>);
-        let list = engine.read(Call::List(Self::KIND), call).await?;
+        let list = engine.read(EngineCall::List(Self::KIND), call).await?;
         Ok(list.into_iter().map(observed).collect())
     }
 
@@ -30,7 +30,7 @@ impl EngineObject for DockerNetwork {
         desired: &DesiredNetwork,
         _: Option<&Credentials>,
     ) -> Result<(), EngineError> {
-        let call = Call::Create(Self::KIND, &desired.name);
+        let call = EngineCall::Create(Self::KIND, &desired.name);
         let docker = checking_names(engine, request(desired));
         let answer = docker.create_network(request(desired));
         let made = match engine.change(call, answer).await {
@@ -49,7 +49,9 @@ impl EngineObject for DockerNetwork {
 
     async fn remove(engine: &Engine, id: &str, _name: &str) -> Result<(), EngineError> {
         let answer = engine.docker().remove_network(Engine::plain(id)?);
-        engine.change(Call::Remove(Self::KIND, id), answer).await
+        engine
+            .change(EngineCall::Remove(Self::KIND, id), answer)
+            .await
     }
 
     fn is_used_by(container: &ContainerSummary, id: &str, name: &str) -> bool {

@@ -11,7 +11,7 @@ use crate::engine::{Engine, EngineError, usage};
 
 /// What an action works with.
 #[derive(Debug)]
-pub(crate) struct Context<'a> {
+pub(crate) struct ActionContext<'a> {
     pub(crate) engine: &'a Engine,
     pub(crate) effects: &'a Effects,
     /// The entry that the action is for.
@@ -24,7 +24,7 @@ pub(crate) struct Context<'a> {
 
 /// Does one action.
 pub(super) async fn act<K: EngineObject>(
-    context: &mut Context<'_>,
+    context: &mut ActionContext<'_>,
     action: &ObjectAction<K::Desired>,
 ) -> Result<(), EngineError> {
     match action {
@@ -34,7 +34,7 @@ pub(super) async fn act<K: EngineObject>(
 }
 
 async fn create<K: EngineObject>(
-    context: &mut Context<'_>,
+    context: &mut ActionContext<'_>,
     desired: &K::Desired,
 ) -> Result<(), EngineError> {
     let credentials = credentials::<K>(context, desired)?;
@@ -47,7 +47,7 @@ async fn create<K: EngineObject>(
 /// Returns the credentials that an object is made with. Without those that it names nothing is
 /// made: the planner waits for them.
 fn credentials<'a, K: EngineObject>(
-    context: &Context<'a>,
+    context: &ActionContext<'a>,
     desired: &K::Desired,
 ) -> Result<Option<&'a Credentials>, EngineError> {
     let Some(version) = desired.credentials() else {
@@ -61,7 +61,7 @@ fn credentials<'a, K: EngineObject>(
 /// Removes an object that no container uses, running or stopped. One that is gone already is as
 /// good as removed.
 async fn remove<K: EngineObject>(
-    context: &mut Context<'_>,
+    context: &mut ActionContext<'_>,
     id: &str,
     name: &str,
 ) -> Result<(), EngineError> {

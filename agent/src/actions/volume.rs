@@ -13,12 +13,12 @@ use dockfleet_planner::kinds::{ObjectKind as _, ObservedObject as _};
 
 use super::EngineObject;
 use crate::engine::map::{from_engine, to_engine};
-use crate::engine::{Call, Engine, EngineError, redact};
+use crate::engine::{Engine, EngineCall, EngineError, redact};
 
 impl EngineObject for DockerVolume {
     async fn list(engine: &Engine) -> Result<Vec<ObservedVolume>, EngineError> {
         let call = engine.docker().list_volumes(None::<ListVolumesOptions>);
-        let list = engine.read(Call::List(Self::KIND), call).await?;
+        let list = engine.read(EngineCall::List(Self::KIND), call).await?;
         for warning in list.warnings.iter().flatten() {
             tracing::warn!(
                 warning = redact::redact(warning),
@@ -33,7 +33,7 @@ impl EngineObject for DockerVolume {
         desired: &DesiredVolume,
         credentials: Option<&Credentials>,
     ) -> Result<(), EngineError> {
-        let call = Call::Create(Self::KIND, &desired.name);
+        let call = EngineCall::Create(Self::KIND, &desired.name);
         let answer = engine.docker().create_volume(request(desired, credentials));
         let made = engine.change(call, answer).await;
         made.map(drop).map_err(|err| err.without(credentials))
@@ -44,7 +44,9 @@ impl EngineObject for DockerVolume {
         let answer = engine
             .docker()
             .remove_volume(name, None::<RemoveVolumeOptions>);
-        engine.change(Call::Remove(Self::KIND, name), answer).await
+        engine
+            .change(EngineCall::Remove(Self::KIND, name), answer)
+            .await
     }
 
     /// Volumes go by name, and a name may have passed to another volume since.
@@ -57,7 +59,7 @@ impl EngineObject for DockerVolume {
             .filters(&filters)
             .build();
         let call = engine.docker().list_volumes(Some(options));
-        let list = engine.read(Call::List(Self::KIND), call).await?;
+        let list = engine.read(EngineCall::List(Self::KIND), call).await?;
         let found = list.volumes.into_iter().flatten().find(|v| v.name == name);
         Ok(found.is_some_and(|volume| observed(volume).id() == id))
     }

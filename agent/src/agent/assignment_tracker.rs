@@ -6,13 +6,13 @@ use dockfleet_vitals::chain;
 use kube::api::ObjectMeta;
 
 use super::AssignmentEvent;
-use crate::journal::Snapshot;
+use crate::journal::AssignmentSnapshot;
 
 /// What was last heard.
 #[derive(Debug, Default)]
 pub(super) struct AssignmentTracker {
     /// A new assignment that is not durable yet.
-    pub(super) pending: Option<Snapshot>,
+    pub(super) pending: Option<AssignmentSnapshot>,
     /// Another cluster speaks: why it is not obeyed.
     pub(super) foreign: Option<String>,
     /// The assignment cannot be read: why.
@@ -23,7 +23,11 @@ pub(super) struct AssignmentTracker {
 
 impl AssignmentTracker {
     /// Takes in what the watch says, and returns whether there is a new assignment.
-    pub(super) fn track(&mut self, told: AssignmentEvent, known: Option<&Snapshot>) -> bool {
+    pub(super) fn track(
+        &mut self,
+        told: AssignmentEvent,
+        known: Option<&AssignmentSnapshot>,
+    ) -> bool {
         let object = match told {
             Ok(object) => object,
             Err(err) => {
@@ -66,11 +70,11 @@ impl AssignmentTracker {
         &mut self,
         metadata: ObjectMeta,
         spec: HostAssignmentSpec,
-        known: Option<&Snapshot>,
+        known: Option<&AssignmentSnapshot>,
     ) -> bool {
         self.unreadable = None;
         self.foreign = None;
-        let told = Snapshot {
+        let told = AssignmentSnapshot {
             hub: spec.hub,
             uid: metadata.uid.unwrap_or_default(),
             generation: metadata.generation.unwrap_or_default(),
@@ -120,7 +124,7 @@ enum Judgement {
 }
 
 /// Invariant 6.
-fn judge(told: &Snapshot, known: Option<&Snapshot>) -> Judgement {
+fn judge(told: &AssignmentSnapshot, known: Option<&AssignmentSnapshot>) -> Judgement {
     let Some(known) = known else {
         return Judgement::New;
     };
@@ -146,14 +150,14 @@ mod tests {
     use dockfleet_crds::Entry;
 
     use super::{AssignmentTracker, Judgement, judge};
-    use crate::journal::Snapshot;
+    use crate::journal::AssignmentSnapshot;
 
-    fn snapshot(hub: &str, uid: &str, generation: i64) -> Snapshot {
-        Snapshot {
+    fn snapshot(hub: &str, uid: &str, generation: i64) -> AssignmentSnapshot {
+        AssignmentSnapshot {
             hub: hub.into(),
             uid: uid.into(),
             generation,
-            ..Snapshot::default()
+            ..AssignmentSnapshot::default()
         }
     }
 
@@ -208,7 +212,7 @@ mod tests {
     #[test]
     fn a_restored_server_that_comes_by_the_same_generation_again_is_obeyed() {
         let known = snapshot("a", "1", 5);
-        let other = Snapshot {
+        let other = AssignmentSnapshot {
             entries: vec![Entry::default()],
             ..known.clone()
         };

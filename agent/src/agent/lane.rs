@@ -15,8 +15,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::effect::Effects;
 use crate::engine::Engine;
-use crate::journal::{Ledger, Snapshot};
-use crate::metrics::{Metrics, PassResult};
+use crate::journal::{AssignmentSnapshot, Ledger};
+use crate::metrics::{AgentMetrics, PassResult};
 use crate::pass::{self, PassReport, PassRun};
 use crate::retry::{Backoff, around};
 
@@ -33,9 +33,9 @@ const SHORT_PASS: Duration = Duration::from_secs(3);
 
 /// The passes over the entries of one kind.
 #[derive(Debug)]
-pub(super) struct Lane {
+pub(super) struct PassLane {
     pub(super) kind: Kind,
-    running: Option<Running>,
+    running: Option<RunningPass>,
     /// When the next pass is to begin.
     due: Option<Instant>,
     /// When the last pass ended.
@@ -52,13 +52,13 @@ pub(super) struct Lane {
     /// Entries whose object was different or gone when it was last looked at, by UID.
     drifted: BTreeSet<String>,
     /// How the entries stand, and of which assignment: nothing before the first look.
-    known: Option<(Option<Arc<Snapshot>>, Vec<EntryStatus>)>,
+    known: Option<(Option<Arc<AssignmentSnapshot>>, Vec<EntryStatus>)>,
 }
 
 #[derive(Debug)]
-struct Running {
+struct RunningPass {
     since: Instant,
-    snapshot: Option<Arc<Snapshot>>,
+    snapshot: Option<Arc<AssignmentSnapshot>>,
     interim: watch::Receiver<Vec<EntryStatus>>,
     stop: CancellationToken,
 }
@@ -67,7 +67,7 @@ struct Running {
 #[derive(Debug)]
 pub(super) struct Pass {
     kind: Kind,
-    shared: Shared,
+    shared: PassInputs,
     before: Vec<EntryStatus>,
     interim: watch::Sender<Vec<EntryStatus>>,
     stop: CancellationToken,
@@ -75,10 +75,10 @@ pub(super) struct Pass {
 
 /// What passes share that begin at the same time.
 #[derive(Clone, Debug)]
-pub(super) struct Shared {
+pub(super) struct PassInputs {
     pub(super) engine: Arc<Engine>,
     pub(super) ledger: Arc<Ledger>,
-    pub(super) snapshot: Option<Arc<Snapshot>>,
+    pub(super) snapshot: Option<Arc<AssignmentSnapshot>>,
     pub(super) store: Arc<CredentialStore>,
     pub(super) effects: Effects,
     /// Why nothing may be changed, if so.
@@ -103,7 +103,7 @@ impl Pass {
     }
 }
 
-impl Lane {
+impl PassLane {
     /// Makes the lane of a kind, whose first pass is due at once.
     pub(super) fn new(kind: Kind) -> Self {
         Self {
@@ -162,11 +162,11 @@ impl Lane {
     }
 
     /// Makes a pass, which runs from now on, and ends after the action that it is at when `shutdown` says so.
-    pub(super) fn begin(&mut self, shared: Shared, shutdown: &CancellationToken) -> Pass {
+    pub(super) fn begin(&mut self, shared: PassInputs, shutdown: &CancellationToken) -> Pass {
         let (interim, receiver) = watch::channel(Vec::new());
         let stop = shutdown.child_token();
         self.due = None;
-        self.running = Some(Running {
+        self.running = Some(RunningPass {
             since: Instant::now(),
             snapshot: shared.snapshot.clone(),
             interim: receiver,
@@ -183,7 +183,7 @@ impl Lane {
     }
 
     /// Takes in what the pass that ran has found, and says when the next one is to begin.
-    pub(super) fn end(&mut self, report: PassReport, metrics: &Metrics) {
+    pub(super) fn end(&mut self, report: PassReport, metrics: &AgentMetrics) {
         let now = Instant::now();
         tracing::debug!(
             kind = ?self.kind,
@@ -217,7 +217,11 @@ impl Lane {
     }
 
     /// Says that the engine cannot be asked at all, where no pass will.
-    pub(super) fn engine_is_away(&mut self, ledger: &Ledger, snapshot: Option<&Arc<Snapshot>>) {
+    pub(super) fn engine_is_away(
+        &mut self,
+        ledger: &Ledger,
+        snapshot: Option<&Arc<AssignmentSnapshot>>,
+    ) {
         if self.running.is_none() {
             let entries = entries_of(snapshot, self.kind);
             let statuses = pass::unknown(entries, &ledger.records_of(self.kind));
@@ -235,7 +239,10 @@ impl Lane {
     /// Returns how the entries of the assignment stand as far as that is known, and what the journal holds
     /// beside them; nothing before the lane has been at work. What was found about an entry counts only
     /// where the entry is the same now.
-    pub(super) fn statuses(&self, snapshot: Option<&Arc<Snapshot>>) -> Option<Vec<EntryStatus>> {
+    pub(super) fn statuses(
+        &self,
+        snapshot: Option<&Arc<AssignmentSnapshot>>,
+    ) -> Option<Vec<EntryStatus>> {
         let so_far = self.running.as_ref().and_then(|running| {
             let interim = running.interim.borrow();
             (!interim.is_empty()).then(|| (running.snapshot.as_ref(), interim.clone()))
@@ -260,7 +267,7 @@ impl Lane {
     }
 
     /// Brings the metrics up to date with what a pass found.
-    fn measure(&mut self, report: &PassReport, metrics: &Metrics) {
+    fn measure(&mut self, report: &PassReport, metrics: &AgentMetrics) {
         metrics.passed(match report {
             r if r.journal_failure.is_some() => PassResult::JournalFailed,
             r if !r.engine_failures.is_empty() => PassResult::EngineFailed,
@@ -283,7 +290,7 @@ impl Lane {
     }
 }
 
-fn entries_of(snapshot: Option<&Arc<Snapshot>>, kind: Kind) -> &[Entry] {
+fn entries_of(snapshot: Option<&Arc<AssignmentSnapshot>>, kind: Kind) -> &[Entry] {
     snapshot.map_or(&[], |s| s.of_kind(kind))
 }
 
@@ -369,11 +376,11 @@ mod tests {
 
     #[test]
     fn a_report_waits_for_a_short_pass_and_not_for_a_long_one() {
-        let mut lane = Lane::new(Kind::DockerNetwork);
+        let mut lane = PassLane::new(Kind::DockerNetwork);
         let now = Instant::now();
         assert_eq!(lane.holds_report_until(now), None);
         let (_, interim) = watch::channel(Vec::new());
-        lane.running = Some(Running {
+        lane.running = Some(RunningPass {
             since: now,
             snapshot: None,
             interim,

@@ -76,7 +76,7 @@ pub enum Cause {
 
 /// What an engine is asked, as far as the meaning of its answer hangs on it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Call<'a> {
+pub(crate) enum EngineCall<'a> {
     /// To say what it is.
     Version,
     /// To say which one it is.
@@ -154,7 +154,7 @@ impl EngineError {
         }
     }
 
-    pub(super) fn timeout(call: Call<'_>, after: Duration) -> Self {
+    pub(super) fn timeout(call: EngineCall<'_>, after: Duration) -> Self {
         Self::Unreachable {
             what: call.describe(),
             cause: Cause::Timeout(after),
@@ -162,7 +162,7 @@ impl EngineError {
     }
 
     /// Turns an error of the client into what it means for a call.
-    pub(super) fn of(call: Call<'_>, err: &ClientError) -> Self {
+    pub(super) fn of(call: EngineCall<'_>, err: &ClientError) -> Self {
         let cause = match err {
             ClientError::DockerResponseServerError {
                 status_code,
@@ -183,7 +183,7 @@ impl EngineError {
     }
 }
 
-impl Call<'_> {
+impl EngineCall<'_> {
     /// Returns the call as a label of metrics.
     pub(super) fn label(self) -> &'static str {
         match self {

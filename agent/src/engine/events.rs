@@ -6,7 +6,7 @@ use bollard::models::{EventMessage, EventMessageTypeEnum};
 use bollard::query_parameters::EventsOptionsBuilder;
 use futures::{Stream, StreamExt, future};
 
-use super::error::Call;
+use super::error::EngineCall;
 use super::{Engine, EngineError};
 
 /// Something that happened on an engine.
@@ -35,7 +35,7 @@ impl Engine {
         self.docker.events(Some(options)).filter_map(|event| {
             future::ready(match event {
                 Ok(event) => happening(&event).map(Ok),
-                Err(err) => Some(Err(EngineError::of(Call::Events, &err))),
+                Err(err) => Some(Err(EngineError::of(EngineCall::Events, &err))),
             })
         })
     }

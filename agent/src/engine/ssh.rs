@@ -287,7 +287,7 @@ mod tests {
 
     use bollard::Docker;
 
-    use super::super::error::Call;
+    use super::super::error::EngineCall;
     use super::super::{Timeouts, answered};
     use super::{Dialer, arguments, over};
 
@@ -323,7 +323,7 @@ mod tests {
     async fn failure(script: &str) -> String {
         let docker = through(script);
         let timeout = Timeouts::default().connect;
-        let told = answered(Call::Version, timeout, docker.version()).await;
+        let told = answered(EngineCall::Version, timeout, docker.version()).await;
         told.unwrap_err().sentence()
     }
 
@@ -356,7 +356,7 @@ mod tests {
             arguments: Vec::new(),
         });
         let err = docker.unwrap().version().await.unwrap_err();
-        let err = super::super::EngineError::of(Call::Version, &err);
+        let err = super::super::EngineError::of(EngineCall::Version, &err);
         assert!(
             err.sentence().contains("cannot run /no/such/ssh"),
             "{err:?}"

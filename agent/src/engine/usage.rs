@@ -3,7 +3,7 @@
 use bollard::models::ContainerSummary;
 use bollard::query_parameters::ListContainersOptionsBuilder;
 
-use super::error::Call;
+use super::error::EngineCall;
 use super::{Engine, EngineError};
 
 /// A shorter beginning of an ID is more likely a name.
@@ -14,7 +14,7 @@ impl Engine {
     pub(crate) async fn containers(&self) -> Result<Vec<ContainerSummary>, EngineError> {
         let all = ListContainersOptionsBuilder::default().all(true).build();
         let answer = self.docker.list_containers(Some(all));
-        self.read(Call::Containers, answer).await
+        self.read(EngineCall::Containers, answer).await
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
-use super::{Control, Job, Jobs, MAX_DETAIL, Outcome};
+use super::{Job, JobControl, JobOutcome, Jobs, MAX_DETAIL};
 use crate::effect::Effects;
 use crate::journal::Journal;
 use crate::journal::tests::open;
@@ -37,7 +37,7 @@ impl Count {
 }
 
 impl Job for Count {
-    async fn step(mut self, control: &Control) -> Result<Option<Self>, String> {
+    async fn step(mut self, control: &JobControl) -> Result<Option<Self>, String> {
         if self.done == self.last {
             std::fs::write(self.folder.join("all"), "").map_err(|err| err.to_string())?;
             return Ok(None);
@@ -84,7 +84,7 @@ fn files(folder: &Path) -> Vec<String> {
     names
 }
 
-fn ended(uid: &str, outcome: Outcome) -> (String, Outcome) {
+fn ended(uid: &str, outcome: JobOutcome) -> (String, JobOutcome) {
     (uid.to_owned(), outcome)
 }
 
@@ -95,7 +95,7 @@ async fn a_job_does_its_steps_and_leaves_nothing_in_the_journal() {
     let mut jobs = lane(&journal, 1);
     jobs.want(wanted([("a", Count::to(out.path(), 3))]))
         .unwrap();
-    assert_eq!(jobs.next().await, Some(ended("a", Outcome::Done)));
+    assert_eq!(jobs.next().await, Some(ended("a", JobOutcome::Done)));
     assert_eq!(files(out.path()), ["1", "2", "3", "all"]);
     assert!(journal.ledger().jobs().unwrap().is_empty());
     assert_eq!(jobs.next().await, None);
@@ -141,7 +141,7 @@ async fn a_job_says_how_far_it_is_and_is_cancelled_and_cleaned_up() {
     assert_eq!(jobs.details()["a"], "3 of 5");
     assert_eq!(files(out.path()), ["1", "2"]);
     jobs.want(BTreeMap::new()).unwrap();
-    assert_eq!(jobs.next().await, Some(ended("a", Outcome::Cancelled)));
+    assert_eq!(jobs.next().await, Some(ended("a", JobOutcome::Cancelled)));
     assert_eq!(files(out.path()), Vec::<String>::new());
     assert!(journal.ledger().jobs().unwrap().is_empty());
 }
@@ -160,7 +160,7 @@ async fn an_agent_that_stops_leaves_a_job_that_the_next_one_resumes() {
     let mut detail = jobs.running["a"].detail.clone();
     detail.wait_for(|text| text == "2 of 3").await.unwrap();
     stop.cancel();
-    assert_eq!(jobs.next().await, Some(ended("a", Outcome::Stopped)));
+    assert_eq!(jobs.next().await, Some(ended("a", JobOutcome::Stopped)));
     assert_eq!(files(out.path()), ["1"]);
     let saved = &journal.ledger().jobs().unwrap()["a"];
     assert!(saved.contains("\"done\":1"), "{saved}");
@@ -168,7 +168,7 @@ async fn an_agent_that_stops_leaves_a_job_that_the_next_one_resumes() {
     // Nothing asks for it any more: what it left goes.
     let mut jobs = lane(&journal, 1);
     jobs.want(BTreeMap::new()).unwrap();
-    assert_eq!(jobs.next().await, Some(ended("a", Outcome::Cancelled)));
+    assert_eq!(jobs.next().await, Some(ended("a", JobOutcome::Cancelled)));
     assert_eq!(files(out.path()), Vec::<String>::new());
 }
 
@@ -182,11 +182,14 @@ async fn a_job_that_fails_stays_and_goes_on_when_it_is_wanted_again() {
         ..Count::to(out.path(), 2)
     };
     jobs.want(wanted([("a", fails.clone())])).unwrap();
-    let failed = Outcome::Failed("2 is unlucky".to_owned());
+    let failed = JobOutcome::Failed("2 is unlucky".to_owned());
     assert_eq!(jobs.next().await, Some(ended("a", failed)));
     jobs.want(wanted([("a", fails)])).unwrap();
     let again = jobs.next().await;
-    assert!(matches!(again, Some((_, Outcome::Failed(_)))), "{again:?}");
+    assert!(
+        matches!(again, Some((_, JobOutcome::Failed(_)))),
+        "{again:?}"
+    );
     assert_eq!(files(out.path()), ["1"], "it began at its second step");
 }
 
@@ -203,7 +206,7 @@ async fn i15_a_job_of_a_newer_version_is_left_as_it_is() {
     let mut jobs = lane(&journal, 1);
     jobs.want(wanted([("a", Count::to(out.path(), 1))]))
         .unwrap();
-    assert_eq!(jobs.next().await, Some(ended("a", Outcome::Done)));
+    assert_eq!(jobs.next().await, Some(ended("a", JobOutcome::Done)));
     assert_eq!(jobs.next().await, None);
     assert_eq!(journal.ledger().jobs().unwrap()["z"], newer);
 }
@@ -268,7 +271,7 @@ async fn every_crash_point_of_a_job_and_of_its_cleaning_is_repaired() {
 #[test]
 fn what_a_job_says_is_bounded() {
     let (detail, said) = tokio::sync::watch::channel(String::new());
-    let control = Control {
+    let control = JobControl {
         end: CancellationToken::new(),
         detail,
     };

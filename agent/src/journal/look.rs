@@ -9,15 +9,15 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use uuid::Uuid;
 
-use super::{Access, BUSY, FILE, Failure, Journal, JournalError, LOG, trouble};
+use super::{Access, BUSY, FILE, Journal, JournalError, LOG, ReadFailure, trouble};
 
 const READ: OpenFlags = OpenFlags::SQLITE_OPEN_READ_ONLY.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
 
 /// Opens a journal that is there to look at it.
 pub(super) fn open(path: &Path) -> Result<Journal, JournalError> {
-    let told = |failure: Failure| failure.told(path, Access::Read);
+    let told = |failure: ReadFailure| failure.told(path, Access::Read);
     let failure = match at(path, READ) {
-        Err(Failure::Sql(err)) if lacks_its_files(&err) => Failure::Sql(err),
+        Err(ReadFailure::Sql(err)) if lacks_its_files(&err) => ReadFailure::Sql(err),
         other => return other.map_err(told),
     };
     // SQLite wants to make files beside its own, and cannot.
@@ -65,7 +65,7 @@ pub(super) fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connect
     Ok(connection)
 }
 
-fn at(path: &Path, flags: OpenFlags) -> Result<Journal, Failure> {
+fn at(path: &Path, flags: OpenFlags) -> Result<Journal, ReadFailure> {
     Journal::load(connect(path, flags)?, path, None)
 }
 
@@ -83,7 +83,7 @@ fn lacks_its_files(err: &rusqlite::Error) -> bool {
 }
 
 /// Opens a file without a log as one that does not change.
-fn immutable(path: &Path) -> Result<Journal, Failure> {
+fn immutable(path: &Path) -> Result<Journal, ReadFailure> {
     // In a URI everything but these has to be written by its number.
     let plain = |b: &u8| b.is_ascii_alphanumeric() || b"/-_.~".contains(b);
     let text: String = path
@@ -101,9 +101,9 @@ fn immutable(path: &Path) -> Result<Journal, Failure> {
 }
 
 /// Opens a copy of a file whose log is still to be worked in, as a killed process leaves it.
-fn copied(path: &Path, log: &Path) -> Result<Journal, Failure> {
+fn copied(path: &Path, log: &Path) -> Result<Journal, ReadFailure> {
     let copy = Copy::make(path, log)
-        .map_err(|err| Failure::Content(trouble::of_file(path, Access::Read, &err)))?;
+        .map_err(|err| ReadFailure::Content(trouble::of_file(path, Access::Read, &err)))?;
     let connection = connect(&copy.0.join("copy"), READ)?;
     Journal::load(connection, path, None)
 }
@@ -136,10 +136,10 @@ mod tests {
 
     use super::{LOG, copied, immutable};
     use crate::journal::tests::{put, record, write};
-    use crate::journal::{FILE, Failure, Journal};
+    use crate::journal::{FILE, Journal, ReadFailure};
     use dockfleet_planner::record::Stage;
 
-    fn uids(opened: Result<Journal, Failure>) -> Vec<String> {
+    fn uids(opened: Result<Journal, ReadFailure>) -> Vec<String> {
         let journal = opened.map_err(|f| f.told(Path::new("journal"), super::Access::Read));
         let records = journal.unwrap().records();
         records.keys().map(ToString::to_string).collect()

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
-use super::{Access, Failure, JournalError, trouble};
+use super::{Access, JournalError, ReadFailure, trouble};
 
 /// The steps from one version to the next; the version of a journal is the number of steps it has
 /// taken. A step that was released never changes.
@@ -94,10 +94,10 @@ pub(super) fn assignment(version: i64) -> &'static str {
 }
 
 /// Returns the version of a journal that is not newer than this agent.
-pub(super) fn check_version(connection: &Connection, path: &Path) -> Result<i64, Failure> {
+pub(super) fn check_version(connection: &Connection, path: &Path) -> Result<i64, ReadFailure> {
     let version: i64 = connection.query_row("SELECT version FROM schema", [], |row| row.get(0))?;
     if version > known() {
-        return Err(Failure::Content(JournalError::Newer {
+        return Err(ReadFailure::Content(JournalError::Newer {
             path: path.to_owned(),
             version,
             known: known(),

@@ -6,7 +6,7 @@ use dockfleet_crds::Entry;
 use dockfleet_planner::plan::JournalChange;
 use dockfleet_planner::record::{Record, RecordKey, Stage};
 
-use super::{Journal, JournalError, Snapshot};
+use super::{AssignmentSnapshot, Journal, JournalError};
 use crate::effect::Effects;
 
 /// How long another process may have the lock that it has come by.
@@ -53,7 +53,7 @@ pub(crate) fn open(dir: &Path) -> Result<Journal, JournalError> {
 #[test]
 fn what_was_written_is_there_again() {
     let dir = tempfile::tempdir().unwrap();
-    let snapshot = Snapshot {
+    let snapshot = AssignmentSnapshot {
         hub: "hub".to_owned(),
         uid: "u".to_owned(),
         generation: 7,
@@ -61,7 +61,7 @@ fn what_was_written_is_there_again() {
             uid: "1".to_owned(),
             ..Entry::default()
         }],
-        ..Snapshot::default()
+        ..AssignmentSnapshot::default()
     };
     let before = {
         let mut journal = open(dir.path()).unwrap();
@@ -248,9 +248,9 @@ fn an_assignment_keeps_what_a_newer_controller_wrote_into_it() {
     let dir = tempfile::tempdir().unwrap();
     let entries = r#"[{"uid": "g", "kind": "DockerGalaxy", "namespace": "n", "name": "milkyway",
         "revision": "r", "intent": "Frozen", "orbit": 7, "spec": {"arms": 4}}]"#;
-    let snapshot = Snapshot {
+    let snapshot = AssignmentSnapshot {
         entries: serde_json::from_str(entries).unwrap(),
-        ..Snapshot::default()
+        ..AssignmentSnapshot::default()
     };
     open(dir.path())
         .unwrap()
@@ -345,9 +345,9 @@ fn each_answer_of_sqlite_is_damage_or_not() {
 fn a_journal_of_an_older_version_is_looked_at_as_it_is() {
     let dir = tempfile::tempdir().unwrap();
     let mut journal = open(dir.path()).unwrap();
-    let snapshot = Snapshot {
+    let snapshot = AssignmentSnapshot {
         hub: "files".to_owned(),
-        ..Snapshot::default()
+        ..AssignmentSnapshot::default()
     };
     journal
         .set_assignment(snapshot.clone(), &Effects::default())

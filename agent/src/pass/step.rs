@@ -45,7 +45,7 @@ impl PassRun<'_> {
         let object = action.object();
         let mut moment = Progress::begin(entry, kind, operation, object);
         progress(&moment);
-        let mut context = actions::Context {
+        let mut context = actions::ActionContext {
             engine: self.engine,
             effects: self.effects,
             entry,
@@ -61,7 +61,7 @@ impl PassRun<'_> {
 }
 
 async fn act_all(
-    context: &mut actions::Context<'_>,
+    context: &mut actions::ActionContext<'_>,
     planned: &[Action],
 ) -> Result<(), EngineError> {
     for action in planned {

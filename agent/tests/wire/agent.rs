@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use dockfleet_agent::effect::Effects;
 use dockfleet_agent::engine::Timeouts;
-use dockfleet_agent::journal::{Journal, Snapshot};
+use dockfleet_agent::journal::{AssignmentSnapshot, Journal};
 use dockfleet_agent::{AgentConfig, AgentError, AgentVitals};
 use dockfleet_crds::Entry;
 use serde_json::json;
@@ -57,12 +57,12 @@ pub(crate) fn start_with(
 }
 
 fn journal_with(state: &tempfile::TempDir, generation: i64, entries: &[Entry]) {
-    let snapshot = Snapshot {
+    let snapshot = AssignmentSnapshot {
         hub: "hub".to_owned(),
         uid: "uid".to_owned(),
         generation,
         entries: entries.to_vec(),
-        ..Snapshot::default()
+        ..AssignmentSnapshot::default()
     };
     let mut journal = Journal::open(state.path()).unwrap();
     journal

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use dockfleet_agent::effect::Effects;
 use dockfleet_agent::engine::Engine;
-use dockfleet_agent::journal::{Journal, Snapshot};
+use dockfleet_agent::journal::{AssignmentSnapshot, Journal};
 use dockfleet_agent::pass::{self, Progress};
 use dockfleet_crds::{Entry, EntryState, EntryStatus, Intent, Reason};
 use dockfleet_planner::action::Operation;
-use dockfleet_planner::assignment::{Assigned, Context, Input, Lifecycle, Refusal, assign};
+use dockfleet_planner::assignment::{Assigned, Input, Lifecycle, Refusal, RenderContext, assign};
 use dockfleet_planner::desired::{EntrySpec, Tombstone};
 use dockfleet_planner::render;
 use dockfleet_planner::select::{Selection, selection};
@@ -216,7 +216,7 @@ impl Work {
         let previous = self.previous();
         let resources = files.resources(goal.lifecycle);
         let mut assigned = assign(&Input {
-            context: Context {
+            context: RenderContext {
                 host: &self.target.host,
                 called: self.target.name(),
                 credentials: &files.credentials.granted,
@@ -265,12 +265,12 @@ impl Work {
     }
 
     fn remember(&mut self, entries: &[Entry]) -> anyhow::Result<()> {
-        let snapshot = Snapshot {
+        let snapshot = AssignmentSnapshot {
             hub: HUB.to_owned(),
             uid: String::new(),
             generation: 0,
             entries: entries.to_vec(),
-            ..Snapshot::default()
+            ..AssignmentSnapshot::default()
         }
         .sorted();
         if self.previous() == snapshot.entries {

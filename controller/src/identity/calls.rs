@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 use tracing::info;
 
 use super::state::Make;
-use super::wanted::{self, Kind, MANAGED_BY};
+use super::wanted::{self, MANAGED_BY, PieceKind};
 use crate::FIELD_MANAGER;
 use crate::error::CallError;
 use crate::jobs::in_time;
@@ -60,21 +60,23 @@ pub(super) async fn make(
     client: Client,
     namespace: String,
     host: String,
-    pieces: BTreeMap<Kind, Make>,
+    pieces: BTreeMap<PieceKind, Make>,
 ) -> Result<(), IdentityError> {
     let (ns, name) = (namespace.as_str(), host.as_str());
     let mut first = Ok(());
-    let pieces = Kind::ALL
+    let pieces = PieceKind::ALL
         .into_iter()
         .filter_map(|kind| Some((kind, *pieces.get(&kind)?)));
     for (kind, how) in pieces {
         let done = match kind {
-            Kind::Secret => put(&client, kind, how, &wanted::secret(ns, name)).await,
-            Kind::ServiceAccount => {
+            PieceKind::Secret => put(&client, kind, how, &wanted::secret(ns, name)).await,
+            PieceKind::ServiceAccount => {
                 put(&client, kind, how, &wanted::service_account(ns, name)).await
             }
-            Kind::Role => put(&client, kind, how, &wanted::role(ns, name)).await,
-            Kind::RoleBinding => put(&client, kind, how, &wanted::role_binding(ns, name)).await,
+            PieceKind::Role => put(&client, kind, how, &wanted::role(ns, name)).await,
+            PieceKind::RoleBinding => {
+                put(&client, kind, how, &wanted::role_binding(ns, name)).await
+            }
         };
         match done {
             Ok(()) => info!(host, kind = kind.as_str(), how = ?how, "identity written"),
@@ -84,7 +86,12 @@ pub(super) async fn make(
     first
 }
 
-async fn put<K>(client: &Client, kind: Kind, how: Make, object: &K) -> Result<(), IdentityError>
+async fn put<K>(
+    client: &Client,
+    kind: PieceKind,
+    how: Make,
+    object: &K,
+) -> Result<(), IdentityError>
 where
     K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
     K: Clone + Debug + Serialize + DeserializeOwned,
@@ -138,7 +145,7 @@ pub(super) async fn remove(
     client: Client,
     namespace: String,
     host: String,
-    pieces: BTreeSet<Kind>,
+    pieces: BTreeSet<PieceKind>,
 ) -> Result<Removed, IdentityError> {
     if is_swept(&client, &namespace).await? {
         return Ok(Removed::Swept);
@@ -150,10 +157,12 @@ pub(super) async fn remove(
     // The tokens die first.
     for kind in pieces {
         match kind {
-            Kind::Secret => delete::<Secret>(&client, &namespace, &host).await?,
-            Kind::ServiceAccount => delete::<ServiceAccount>(&client, &namespace, &host).await?,
-            Kind::Role => delete::<Role>(&client, &namespace, &host).await?,
-            Kind::RoleBinding => delete::<RoleBinding>(&client, &namespace, &host).await?,
+            PieceKind::Secret => delete::<Secret>(&client, &namespace, &host).await?,
+            PieceKind::ServiceAccount => {
+                delete::<ServiceAccount>(&client, &namespace, &host).await?;
+            }
+            PieceKind::Role => delete::<Role>(&client, &namespace, &host).await?,
+            PieceKind::RoleBinding => delete::<RoleBinding>(&client, &namespace, &host).await?,
         }
     }
     delete::<Lease>(&client, &namespace, &host).await?;

@@ -21,8 +21,8 @@ use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use super::calls::{self, IdentityError, Removed};
-use super::state::{State, Watched, Work};
-use super::wanted::{Kind, MANAGED_BY, Piece};
+use super::state::{IdentityState, IdentityWork, WatchedPiece};
+use super::wanted::{MANAGED_BY, Piece, PieceKind};
 use crate::error::{CallError, panic_with};
 use crate::lane::Lane;
 use crate::random;
@@ -36,19 +36,19 @@ const GATHER: Duration = Duration::from_millis(250);
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum News {
     /// A list begins.
-    Begins(Watched),
+    Begins(WatchedPiece),
     /// There is a DockerHost.
     Host(String),
     /// There is an object, and it is as wanted or not.
-    Piece(Kind, String, bool),
+    Piece(PieceKind, String, bool),
     /// The list is complete.
-    Ends(Watched),
+    Ends(WatchedPiece),
     /// Something is gone.
-    Gone(Watched, String),
+    Gone(WatchedPiece, String),
 }
 
 /// What came of a job.
-struct Done {
+struct IdentityDone {
     host: String,
     result: Result<Option<Removed>, IdentityError>,
 }
@@ -56,10 +56,10 @@ struct Done {
 /// Keeps the identities of the hosts in a namespace; ends with its future.
 pub(super) async fn keep(client: Client, namespace: String) {
     let mut news = watch(&client, &namespace);
-    let mut keeper = Keeper {
+    let mut keeper = IdentityKeeper {
         client,
         namespace,
-        state: State::new(),
+        state: IdentityState::new(),
         unnamed: BTreeMap::new(),
         lane: Lane::new(JOBS),
         jobs: JoinSet::new(),
@@ -83,17 +83,17 @@ pub(super) async fn keep(client: Client, namespace: String) {
     }
 }
 
-struct Keeper {
+struct IdentityKeeper {
     client: Client,
     namespace: String,
-    state: State,
+    state: IdentityState,
     /// For each list under way, the names that it has not named yet.
-    unnamed: BTreeMap<Watched, BTreeSet<String>>,
+    unnamed: BTreeMap<WatchedPiece, BTreeSet<String>>,
     lane: Lane<String>,
-    jobs: JoinSet<Done>,
+    jobs: JoinSet<IdentityDone>,
 }
 
-impl Keeper {
+impl IdentityKeeper {
     fn hear(&mut self, news: News) {
         let now = Instant::now();
         match news {
@@ -101,11 +101,11 @@ impl Keeper {
                 self.unnamed.insert(watched, self.state.known(watched));
             }
             News::Host(name) => {
-                self.named(Watched::Hosts, &name);
+                self.named(WatchedPiece::Hosts, &name);
                 self.state.host(&name);
             }
             News::Piece(kind, name, as_wanted) => {
-                self.named(Watched::Pieces(kind), &name);
+                self.named(WatchedPiece::Pieces(kind), &name);
                 self.state.piece(kind, &name, as_wanted);
             }
             News::Ends(watched) => {
@@ -118,7 +118,7 @@ impl Keeper {
         }
     }
 
-    fn named(&mut self, watched: Watched, name: &str) {
+    fn named(&mut self, watched: WatchedPiece, name: &str) {
         if let Some(unnamed) = self.unnamed.get_mut(&watched) {
             unnamed.remove(name);
         }
@@ -134,12 +134,12 @@ impl Keeper {
         }
         while let Some(host) = self.lane.take(now) {
             match self.state.work(&host, now) {
-                Work::None => self.lane.succeeded(&host),
-                Work::Wait(until) => {
+                IdentityWork::None => self.lane.succeeded(&host),
+                IdentityWork::Wait(until) => {
                     self.lane.succeeded(&host);
                     self.lane.add(host, until);
                 }
-                Work::Make { pieces, later } => {
+                IdentityWork::Make { pieces, later } => {
                     if let Some(later) = later {
                         self.lane.add(host.clone(), later);
                     }
@@ -151,10 +151,10 @@ impl Keeper {
                     );
                     self.jobs.spawn(async move {
                         let result = call.await.map(|()| None);
-                        Done { host, result }
+                        IdentityDone { host, result }
                     });
                 }
-                Work::Remove(pieces) => {
+                IdentityWork::Remove(pieces) => {
                     let call = calls::remove(
                         self.client.clone(),
                         self.namespace.clone(),
@@ -163,7 +163,7 @@ impl Keeper {
                     );
                     self.jobs.spawn(async move {
                         let result = call.await.map(Some);
-                        Done { host, result }
+                        IdentityDone { host, result }
                     });
                 }
             }
@@ -174,8 +174,8 @@ impl Keeper {
         self.lane.next().filter(|_| self.state.is_filled())
     }
 
-    fn finish(&mut self, done: Done) {
-        let Done { host, result } = done;
+    fn finish(&mut self, done: IdentityDone) {
+        let IdentityDone { host, result } = done;
         match result {
             Ok(removed) => {
                 self.lane.succeeded(&host);
@@ -204,7 +204,7 @@ type NewsStream = Pin<Box<dyn Stream<Item = News> + Send>>;
 
 fn watch(client: &Client, namespace: &str) -> impl Stream<Item = News> + Unpin + use<> {
     let hosts: Api<PartialObjectMeta<DockerHost>> = Api::namespaced(client.clone(), namespace);
-    let hosts = stream(hosts, Config::default(), Watched::Hosts, |host| {
+    let hosts = stream(hosts, Config::default(), WatchedPiece::Hosts, |host| {
         News::Host(host.name_any())
     });
     select_all([
@@ -224,7 +224,7 @@ where
     let api: Api<K> = Api::namespaced(client.clone(), namespace);
     let ours = Config::default().labels(&format!("{}={}", MANAGED_BY.0, MANAGED_BY.1));
     let namespace = namespace.to_owned();
-    stream(api, ours, Watched::Pieces(K::KIND), move |object| {
+    stream(api, ours, WatchedPiece::Pieces(K::KIND), move |object| {
         let name = object.name_any();
         let as_wanted = object.is_as_wanted(&namespace, &name);
         News::Piece(K::KIND, name, as_wanted)
@@ -234,7 +234,7 @@ where
 fn stream<K>(
     api: Api<K>,
     config: Config,
-    watched: Watched,
+    watched: WatchedPiece,
     seen: impl Fn(&K) -> News + Send + 'static,
 ) -> NewsStream
 where

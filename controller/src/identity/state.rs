@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::wanted::Kind;
+use super::wanted::PieceKind;
 
 /// How long a host is left without its Secret after that was deleted. The API server knows a token
 /// for 10 s after it has died (`TokenSuccessCacheTTL`), and somebody with a stolen one must find no
@@ -18,20 +18,20 @@ pub(super) const ORPHAN: Duration = Duration::from_secs(600);
 
 /// What is known of the identities of one namespace's hosts.
 #[derive(Debug, Default)]
-pub(super) struct State {
+pub(super) struct IdentityState {
     hosts: BTreeMap<String, Identity>,
     /// Kinds of which no list was complete yet: what is not there yet looks like what is gone.
-    unfilled: BTreeSet<Watched>,
+    unfilled: BTreeSet<WatchedPiece>,
     dirty: BTreeSet<String>,
 }
 
 /// What is watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Watched {
+pub(super) enum WatchedPiece {
     /// DockerHosts.
     Hosts,
     /// Objects of an identity.
-    Pieces(Kind),
+    Pieces(PieceKind),
 }
 
 /// A host that is there, or was, with its objects.
@@ -42,7 +42,7 @@ struct Identity {
     /// When the DockerHost was seen to be deleted, or first not seen.
     missing: Option<Missing>,
     /// The objects that are there, and whether they are as wanted.
-    held: BTreeMap<Kind, bool>,
+    held: BTreeMap<PieceKind, bool>,
     /// When the Secret was seen to be gone.
     revoked: Option<Instant>,
 }
@@ -55,18 +55,18 @@ struct Missing {
 
 /// What is to be done about the identity of one host.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Work {
+pub(super) enum IdentityWork {
     /// Nothing.
     None,
     /// Nothing before then.
     Wait(Instant),
     /// These are to be made or mended, and perhaps there is more to do later.
     Make {
-        pieces: BTreeMap<Kind, Make>,
+        pieces: BTreeMap<PieceKind, Make>,
         later: Option<Instant>,
     },
     /// The host seems to be gone: make sure of that, and take these away.
-    Remove(BTreeSet<Kind>),
+    Remove(BTreeSet<PieceKind>),
 }
 
 /// How an object comes to be as wanted.
@@ -78,12 +78,12 @@ pub(super) enum Make {
     Mend,
 }
 
-impl State {
+impl IdentityState {
     /// Knows nothing.
     pub(super) fn new() -> Self {
-        let pieces = Kind::ALL.into_iter().map(Watched::Pieces);
+        let pieces = PieceKind::ALL.into_iter().map(WatchedPiece::Pieces);
         Self {
-            unfilled: pieces.chain([Watched::Hosts]).collect(),
+            unfilled: pieces.chain([WatchedPiece::Hosts]).collect(),
             ..Self::default()
         }
     }
@@ -99,10 +99,10 @@ impl State {
     }
 
     /// Returns all names of one kind that are known.
-    pub(super) fn known(&self, watched: Watched) -> BTreeSet<String> {
+    pub(super) fn known(&self, watched: WatchedPiece) -> BTreeSet<String> {
         let is_known = |identity: &Identity| match watched {
-            Watched::Hosts => identity.is_host,
-            Watched::Pieces(kind) => identity.held.contains_key(&kind),
+            WatchedPiece::Hosts => identity.is_host,
+            WatchedPiece::Pieces(kind) => identity.held.contains_key(&kind),
         };
         let known = self.hosts.iter().filter(|(_, i)| is_known(i));
         known.map(|(name, _)| name.clone()).collect()
@@ -116,28 +116,28 @@ impl State {
     }
 
     /// Takes in that there is an object of an identity.
-    pub(super) fn piece(&mut self, kind: Kind, name: &str, as_wanted: bool) {
+    pub(super) fn piece(&mut self, kind: PieceKind, name: &str, as_wanted: bool) {
         let identity = self.at(name);
         identity.held.insert(kind, as_wanted);
-        if kind == Kind::Secret {
+        if kind == PieceKind::Secret {
             identity.revoked = None;
         }
     }
 
     /// Takes in that something is gone; a list that does not name it any more says so too.
-    pub(super) fn gone(&mut self, watched: Watched, name: &str, now: Instant) {
+    pub(super) fn gone(&mut self, watched: WatchedPiece, name: &str, now: Instant) {
         let identity = self.at(name);
         match watched {
-            Watched::Hosts => {
+            WatchedPiece::Hosts => {
                 identity.is_host = false;
                 identity.missing = Some(Missing {
                     since: now,
                     seen: true,
                 });
             }
-            Watched::Pieces(kind) => {
+            WatchedPiece::Pieces(kind) => {
                 identity.held.remove(&kind);
-                if kind == Kind::Secret {
+                if kind == PieceKind::Secret {
                     identity.revoked = Some(now);
                 }
             }
@@ -145,7 +145,7 @@ impl State {
     }
 
     /// Takes in that a list of one kind is complete.
-    pub(super) fn listed(&mut self, watched: Watched, now: Instant) {
+    pub(super) fn listed(&mut self, watched: WatchedPiece, now: Instant) {
         if !self.unfilled.remove(&watched) || !self.unfilled.is_empty() {
             return;
         }
@@ -157,7 +157,7 @@ impl State {
                 });
             }
             // Somebody may have deleted it while nobody looked; a new host has nothing else either.
-            if !identity.held.contains_key(&Kind::Secret) && !identity.held.is_empty() {
+            if !identity.held.contains_key(&PieceKind::Secret) && !identity.held.is_empty() {
                 identity.revoked = Some(now);
             }
             self.dirty.insert(name.clone());
@@ -176,9 +176,9 @@ impl State {
     }
 
     /// Returns what is to be done about the identity of one host.
-    pub(super) fn work(&mut self, name: &str, now: Instant) -> Work {
+    pub(super) fn work(&mut self, name: &str, now: Instant) -> IdentityWork {
         let Some(identity) = self.hosts.get_mut(name) else {
-            return Work::None;
+            return IdentityWork::None;
         };
         let secret_again = identity.revoked.map(|at| at + AFTER_REVOCATION);
         let secret_again = secret_again.filter(|at| *at > now);
@@ -186,38 +186,38 @@ impl State {
             identity.revoked = None;
         }
         if identity.is_host {
-            let pieces: BTreeMap<Kind, Make> = Kind::ALL
+            let pieces: BTreeMap<PieceKind, Make> = PieceKind::ALL
                 .into_iter()
-                .filter(|kind| *kind != Kind::Secret || secret_again.is_none())
+                .filter(|kind| *kind != PieceKind::Secret || secret_again.is_none())
                 .filter_map(|kind| match identity.held.get(&kind) {
                     None => Some((kind, Make::Create)),
                     Some(false) => Some((kind, Make::Mend)),
                     Some(true) => None,
                 })
                 .collect();
-            let later = secret_again.filter(|_| !identity.held.contains_key(&Kind::Secret));
+            let later = secret_again.filter(|_| !identity.held.contains_key(&PieceKind::Secret));
             return match (pieces.is_empty(), later) {
-                (true, None) => Work::None,
-                (true, Some(at)) => Work::Wait(at),
-                (false, later) => Work::Make { pieces, later },
+                (true, None) => IdentityWork::None,
+                (true, Some(at)) => IdentityWork::Wait(at),
+                (false, later) => IdentityWork::Make { pieces, later },
             };
         }
         if identity.held.is_empty() {
             if let Some(at) = secret_again {
                 // A host that comes back by this name waits as any other.
-                return Work::Wait(at);
+                return IdentityWork::Wait(at);
             }
             self.hosts.remove(name);
-            return Work::None;
+            return IdentityWork::None;
         }
         let Some(missing) = identity.missing else {
-            return Work::None;
+            return IdentityWork::None;
         };
         let due = missing.since + if missing.seen { Duration::ZERO } else { ORPHAN };
         if due > now {
-            return Work::Wait(due);
+            return IdentityWork::Wait(due);
         }
-        Work::Remove(identity.held.keys().copied().collect())
+        IdentityWork::Remove(identity.held.keys().copied().collect())
     }
 
     fn at(&mut self, name: &str) -> &mut Identity {
@@ -230,37 +230,40 @@ impl State {
 mod tests {
     use super::*;
 
-    fn filled(now: Instant, fill: impl FnOnce(&mut State)) -> State {
-        let mut state = State::new();
+    fn filled(now: Instant, fill: impl FnOnce(&mut IdentityState)) -> IdentityState {
+        let mut state = IdentityState::new();
         fill(&mut state);
-        for kind in Kind::ALL {
-            state.listed(Watched::Pieces(kind), now);
+        for kind in PieceKind::ALL {
+            state.listed(WatchedPiece::Pieces(kind), now);
         }
-        state.listed(Watched::Hosts, now);
+        state.listed(WatchedPiece::Hosts, now);
         assert!(state.is_filled());
         state
     }
 
-    fn all(make: Make) -> BTreeMap<Kind, Make> {
-        Kind::ALL.into_iter().map(|kind| (kind, make)).collect()
+    fn all(make: Make) -> BTreeMap<PieceKind, Make> {
+        PieceKind::ALL
+            .into_iter()
+            .map(|kind| (kind, make))
+            .collect()
     }
 
     #[test]
     fn a_new_host_gets_all_of_it_at_once() {
         let now = Instant::now();
         let mut state = filled(now, |s| s.host("h1"));
-        let work = Work::Make {
+        let work = IdentityWork::Make {
             pieces: all(Make::Create),
             later: None,
         };
         assert_eq!(state.work("h1", now), work);
-        for kind in Kind::ALL {
+        for kind in PieceKind::ALL {
             state.piece(kind, "h1", true);
         }
-        assert_eq!(state.work("h1", now), Work::None);
-        state.piece(Kind::Role, "h1", false);
-        let work = Work::Make {
-            pieces: BTreeMap::from([(Kind::Role, Make::Mend)]),
+        assert_eq!(state.work("h1", now), IdentityWork::None);
+        state.piece(PieceKind::Role, "h1", false);
+        let work = IdentityWork::Make {
+            pieces: BTreeMap::from([(PieceKind::Role, Make::Mend)]),
             later: None,
         };
         assert_eq!(state.work("h1", now), work);
@@ -271,28 +274,34 @@ mod tests {
         let now = Instant::now();
         let mut state = filled(now, |s| {
             s.host("h1");
-            for kind in Kind::ALL {
+            for kind in PieceKind::ALL {
                 s.piece(kind, "h1", true);
             }
         });
-        state.gone(Watched::Pieces(Kind::Secret), "h1", now);
-        assert_eq!(state.work("h1", now), Work::Wait(now + AFTER_REVOCATION));
+        state.gone(WatchedPiece::Pieces(PieceKind::Secret), "h1", now);
+        assert_eq!(
+            state.work("h1", now),
+            IdentityWork::Wait(now + AFTER_REVOCATION)
+        );
         // Nor where the rest, or the whole host, is deleted and made anew meanwhile.
-        state.gone(Watched::Hosts, "h1", now);
-        for kind in Kind::ALL {
-            state.gone(Watched::Pieces(kind), "h1", now);
+        state.gone(WatchedPiece::Hosts, "h1", now);
+        for kind in PieceKind::ALL {
+            state.gone(WatchedPiece::Pieces(kind), "h1", now);
         }
-        assert_eq!(state.work("h1", now), Work::Wait(now + AFTER_REVOCATION));
+        assert_eq!(
+            state.work("h1", now),
+            IdentityWork::Wait(now + AFTER_REVOCATION)
+        );
         state.host("h1");
         let mut pieces = all(Make::Create);
-        pieces.remove(&Kind::Secret);
-        let work = Work::Make {
+        pieces.remove(&PieceKind::Secret);
+        let work = IdentityWork::Make {
             pieces,
             later: Some(now + AFTER_REVOCATION),
         };
         assert_eq!(state.work("h1", now), work);
         let then = now + AFTER_REVOCATION;
-        let work = Work::Make {
+        let work = IdentityWork::Make {
             pieces: all(Make::Create),
             later: None,
         };
@@ -304,36 +313,43 @@ mod tests {
         let now = Instant::now();
         let mut state = filled(now, |s| {
             s.host("h1");
-            for kind in [Kind::ServiceAccount, Kind::Role, Kind::RoleBinding] {
+            for kind in [
+                PieceKind::ServiceAccount,
+                PieceKind::Role,
+                PieceKind::RoleBinding,
+            ] {
                 s.piece(kind, "h1", true);
             }
         });
-        assert_eq!(state.work("h1", now), Work::Wait(now + AFTER_REVOCATION));
+        assert_eq!(
+            state.work("h1", now),
+            IdentityWork::Wait(now + AFTER_REVOCATION)
+        );
     }
 
     #[test]
     fn the_identity_of_a_deleted_host_goes_and_that_of_a_lost_one_waits() {
         let now = Instant::now();
-        let held = |s: &mut State| {
-            for kind in Kind::ALL {
+        let held = |s: &mut IdentityState| {
+            for kind in PieceKind::ALL {
                 s.piece(kind, "h1", true);
             }
         };
-        let everything = Work::Remove(Kind::ALL.into_iter().collect());
+        let everything = IdentityWork::Remove(PieceKind::ALL.into_iter().collect());
 
         let mut deleted = filled(now, |s| {
             s.host("h1");
             held(s);
         });
-        deleted.gone(Watched::Hosts, "h1", now);
+        deleted.gone(WatchedPiece::Hosts, "h1", now);
         assert_eq!(deleted.work("h1", now), everything);
         deleted.swept("h1", now);
-        assert_eq!(deleted.work("h1", now), Work::Wait(now + ORPHAN));
+        assert_eq!(deleted.work("h1", now), IdentityWork::Wait(now + ORPHAN));
         deleted.host("h1");
-        assert_eq!(deleted.work("h1", now), Work::None);
+        assert_eq!(deleted.work("h1", now), IdentityWork::None);
 
         let mut lost = filled(now, held);
-        assert_eq!(lost.work("h1", now), Work::Wait(now + ORPHAN));
+        assert_eq!(lost.work("h1", now), IdentityWork::Wait(now + ORPHAN));
         assert_eq!(lost.work("h1", now + ORPHAN), everything);
     }
 
@@ -341,8 +357,8 @@ mod tests {
     fn what_is_gone_is_forgotten() {
         let now = Instant::now();
         let mut state = filled(now, |s| s.host("h1"));
-        state.gone(Watched::Hosts, "h1", now);
-        assert_eq!(state.work("h1", now), Work::None);
+        state.gone(WatchedPiece::Hosts, "h1", now);
+        assert_eq!(state.work("h1", now), IdentityWork::None);
         assert!(state.hosts.is_empty());
     }
 }

@@ -94,7 +94,7 @@ pub(super) fn secret(namespace: &str, host: &str) -> Secret {
 /// A kind of object that every host has one of.
 pub(super) trait Piece: Sized {
     /// Which one it is.
-    const KIND: Kind;
+    const KIND: PieceKind;
     /// Whether one that is there is as the host with its namespace and name must have it. That it
     /// carries our label is known: no others are watched.
     fn is_as_wanted(&self, namespace: &str, host: &str) -> bool;
@@ -102,7 +102,7 @@ pub(super) trait Piece: Sized {
 
 /// The kinds of object that every host has one of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Kind {
+pub(super) enum PieceKind {
     /// What tokens are bound to.
     Secret,
     /// Who the agent is.
@@ -113,7 +113,7 @@ pub(super) enum Kind {
     RoleBinding,
 }
 
-impl Kind {
+impl PieceKind {
     /// Every kind, in the order in which they are made: once there is what a token is made of, it is good
     /// for what it is for. The Secret is the first: a controller that takes over and does not find it
     /// beside the others has to think that it was deleted.
@@ -136,7 +136,7 @@ impl Kind {
 }
 
 impl Piece for PartialObjectMeta<Secret> {
-    const KIND: Kind = Kind::Secret;
+    const KIND: PieceKind = PieceKind::Secret;
 
     fn is_as_wanted(&self, _namespace: &str, _host: &str) -> bool {
         true
@@ -144,7 +144,7 @@ impl Piece for PartialObjectMeta<Secret> {
 }
 
 impl Piece for ServiceAccount {
-    const KIND: Kind = Kind::ServiceAccount;
+    const KIND: PieceKind = PieceKind::ServiceAccount;
 
     fn is_as_wanted(&self, _namespace: &str, _host: &str) -> bool {
         self.automount_service_account_token == Some(false)
@@ -152,7 +152,7 @@ impl Piece for ServiceAccount {
 }
 
 impl Piece for Role {
-    const KIND: Kind = Kind::Role;
+    const KIND: PieceKind = PieceKind::Role;
 
     fn is_as_wanted(&self, namespace: &str, host: &str) -> bool {
         self.rules == role(namespace, host).rules
@@ -160,7 +160,7 @@ impl Piece for Role {
 }
 
 impl Piece for RoleBinding {
-    const KIND: Kind = Kind::RoleBinding;
+    const KIND: PieceKind = PieceKind::RoleBinding;
 
     fn is_as_wanted(&self, namespace: &str, host: &str) -> bool {
         let wanted = role_binding(namespace, host);

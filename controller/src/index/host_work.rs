@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use dockfleet_crds::assignment::HostAssignmentSpec;
 use dockfleet_crds::{DockerHost, Entry, HostAssignment, Intent};
 use dockfleet_planner::assignment::{
-    Assigned, Context, CredentialVersions, Input, Lifecycle, assign,
+    Assigned, CredentialVersions, Input, Lifecycle, RenderContext, assign,
 };
 use dockfleet_planner::resource::Resource;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -135,7 +135,7 @@ impl Index {
         }
         let closed = state.closed();
         let assigned = assign(&Input {
-            context: Context {
+            context: RenderContext {
                 host,
                 called: &state.called,
                 credentials: &granted,

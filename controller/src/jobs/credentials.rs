@@ -10,9 +10,9 @@ use kube::api::{Patch, PatchParams};
 use serde_json::{Map, Value, json};
 use tracing::info;
 
-use super::{Context, Done, Learned, in_time};
+use super::{JobContext, JobResult, Learned, in_time};
 use crate::index::Delivery;
-use crate::lanes::Key;
+use crate::lanes::LaneKey;
 use crate::object::Name;
 
 /// The name under which the credentials in a Secret are owned; the rest of it is another's.
@@ -20,7 +20,7 @@ const FIELD_MANAGER: &str = "dockfleet-controller-credentials";
 
 /// Writes what is to be written. The Secret is never made here: a host whose Secret is gone has lost
 /// its access, and that is to stay so until it is given anew.
-pub(crate) async fn deliver(ctx: Context, host: Name, delivery: Delivery) -> Done {
+pub(crate) async fn deliver(ctx: JobContext, host: Name, delivery: Delivery) -> JobResult {
     let api: Api<Secret> = Api::namespaced(ctx.client.clone(), &host.namespace);
     let params = PatchParams {
         field_manager: Some(FIELD_MANAGER.to_owned()),
@@ -28,20 +28,20 @@ pub(crate) async fn deliver(ctx: Context, host: Name, delivery: Delivery) -> Don
     };
     let patch = Patch::Merge(patch(&delivery));
     let answer = in_time(api.patch(&host.name, &params, &patch)).await;
-    let key = Key::Delivery(host.clone());
+    let key = LaneKey::Delivery(host.clone());
     match answer {
         Ok(secret) => {
             let (put, taken) = (delivery.put.len(), delivery.take.len());
             info!(put, taken, "credentials handed over");
             let had = versions(&secret);
             let learned = vec![Learned::Delivered { host, had }];
-            Done {
+            JobResult {
                 key,
                 learned,
                 failed: None,
             }
         }
-        Err(err) => Done {
+        Err(err) => JobResult {
             key,
             learned: Vec::new(),
             failed: Some(err),

@@ -9,27 +9,31 @@ use kube::{Api, Resource as _};
 use serde_json::json;
 use tracing::{info, warn};
 
-use super::{Context, Done, Learned, apply, in_time};
+use super::{JobContext, JobResult, Learned, apply, in_time};
 use crate::error::CallError;
 use crate::index::HeartbeatWork;
-use crate::lanes::Key;
+use crate::lanes::LaneKey;
 use crate::notice::Notice;
 use crate::object::Name;
 
 /// Does what is to be done about a host's Lease.
-pub(crate) async fn work_on_heartbeat(ctx: Context, host: Name, work: HeartbeatWork) -> Done {
+pub(crate) async fn work_on_heartbeat(
+    ctx: JobContext,
+    host: Name,
+    work: HeartbeatWork,
+) -> JobResult {
     let (learned, failed) = match call(&ctx, &host, work).await {
         Ok(learned) => (vec![learned], None),
         Err(err) => (Vec::new(), Some(err)),
     };
-    Done {
-        key: Key::Heartbeat(host),
+    JobResult {
+        key: LaneKey::Heartbeat(host),
         learned,
         failed,
     }
 }
 
-async fn call(ctx: &Context, host: &Name, work: HeartbeatWork) -> Result<Learned, CallError> {
+async fn call(ctx: &JobContext, host: &Name, work: HeartbeatWork) -> Result<Learned, CallError> {
     let leases: Api<Lease> = Api::namespaced(ctx.client.clone(), &host.namespace);
     let lease = match work {
         HeartbeatWork::MakeLease(lease) => {
@@ -49,7 +53,7 @@ async fn call(ctx: &Context, host: &Name, work: HeartbeatWork) -> Result<Learned
 }
 
 async fn write(
-    ctx: &Context,
+    ctx: &JobContext,
     name: &Name,
     before: DockerHost,
     conditions: &[Condition],

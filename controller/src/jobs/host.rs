@@ -6,29 +6,29 @@ use kube::{Api, Resource as _};
 use serde_json::Value;
 use tracing::{debug, info, warn};
 
-use super::{Context, Done, Learned, apply, finalizer, in_time, lifecycle};
+use super::{JobContext, JobResult, Learned, apply, finalizer, in_time, lifecycle};
 use crate::error::CallError;
 use crate::index::{CLEAN_FINALIZER, HostCall, HostWork};
-use crate::lanes::Key;
+use crate::lanes::LaneKey;
 use crate::notice::Notice;
 use crate::object::Name;
 
 /// Does what is to be done about a host.
-pub(crate) async fn work_on_host(ctx: Context, host: Name, work: HostWork) -> Done {
+pub(crate) async fn work_on_host(ctx: JobContext, host: Name, work: HostWork) -> JobResult {
     let HostWork { call, asked_with } = work;
     let (learned, failed) = match make(&ctx, &host, call, asked_with).await {
         Ok(learned) => (learned.into_iter().collect(), None),
         Err(err) => (Vec::new(), Some(err)),
     };
-    Done {
-        key: Key::Host(host),
+    JobResult {
+        key: LaneKey::Host(host),
         learned,
         failed,
     }
 }
 
 async fn make(
-    ctx: &Context,
+    ctx: &JobContext,
     host: &Name,
     call: HostCall,
     asked_with: Option<String>,
@@ -115,7 +115,7 @@ async fn discard(api: &Api<HostAssignment>, name: &str, uid: String) -> Result<(
     .await
 }
 
-async fn write(ctx: &Context, host: &Name, patch: Value) -> Result<Option<Learned>, CallError> {
+async fn write(ctx: &JobContext, host: &Name, patch: Value) -> Result<Option<Learned>, CallError> {
     let api: Api<DockerHost> = Api::namespaced(ctx.client.clone(), &host.namespace);
     match finalizer::write(&api, &host.name, patch).await {
         // It may be gone with its last finalizer, which the watch says.

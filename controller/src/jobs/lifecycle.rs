@@ -10,7 +10,7 @@ use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{Api, CustomResourceExt as _};
 
-use super::{Context, in_time};
+use super::{JobContext, in_time};
 use crate::error::CallError;
 use crate::kinds;
 use crate::notice::Notice;
@@ -18,7 +18,7 @@ use crate::parent::Parent;
 
 /// Asks what a resource's deletion means for its hosts. That an answer is missing means nothing.
 pub(super) async fn decide(
-    ctx: &Context,
+    ctx: &JobContext,
     parent: &Parent,
 ) -> Result<(Lifecycle, Notice), CallError> {
     let crd = kinds::crd_name(parent.kind());
@@ -33,7 +33,7 @@ pub(super) async fn decide(
 
 /// Asks what the deletion of a host that is to be cleaned means for it.
 pub(super) async fn decide_host(
-    ctx: &Context,
+    ctx: &JobContext,
     host: &DockerHost,
 ) -> Result<(Lifecycle, Notice), CallError> {
     let namespace = host.metadata.namespace.as_deref().unwrap_or_default();
@@ -48,7 +48,7 @@ pub(super) async fn decide_host(
 
 /// Returns what takes an object of a kind with it, if anything does.
 async fn swept_away(
-    ctx: &Context,
+    ctx: &JobContext,
     name: &str,
     crd: &str,
     kind: &str,

@@ -10,15 +10,15 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tracing::{debug, info};
 
-use super::{Context, Done, Learned, apply, finalizer, in_time, lifecycle};
+use super::{JobContext, JobResult, Learned, apply, finalizer, in_time, lifecycle};
 use crate::error::CallError;
 use crate::index::{ParentWork, Step};
 use crate::kinds;
-use crate::lanes::Key;
+use crate::lanes::LaneKey;
 use crate::parent::{FINALIZER, Parent};
 
 /// How a resource is written.
-pub(crate) enum Write {
+pub(crate) enum ParentWrite {
     /// Its finalizer, by a JSON patch that holds only for what is known.
     Finalizer(Value),
     /// Its status, by a server-side apply.
@@ -26,9 +26,9 @@ pub(crate) enum Write {
 }
 
 /// Does what is to be done about a resource.
-pub(crate) async fn work_on_parent(ctx: Context, work: ParentWork) -> Done {
+pub(crate) async fn work_on_parent(ctx: JobContext, work: ParentWork) -> JobResult {
     let ParentWork { mut parent, steps } = work;
-    let key = Key::Parent(parent.uid().to_owned());
+    let key = LaneKey::Parent(parent.uid().to_owned());
     let mut learned = Vec::new();
     let mut failed = None;
     for step in steps {
@@ -45,7 +45,7 @@ pub(crate) async fn work_on_parent(ctx: Context, work: ParentWork) -> Done {
             Err(err) => failed = Some(err),
         }
     }
-    Done {
+    JobResult {
         key,
         learned,
         failed,
@@ -70,7 +70,7 @@ impl Answer {
     }
 }
 
-async fn work_on_step(ctx: &Context, parent: &Parent, step: Step) -> Result<Answer, CallError> {
+async fn work_on_step(ctx: &JobContext, parent: &Parent, step: Step) -> Result<Answer, CallError> {
     match step {
         Step::DecideFate => {
             let (lifecycle, notice) = lifecycle::decide(ctx, parent).await?;
@@ -80,11 +80,11 @@ async fn work_on_step(ctx: &Context, parent: &Parent, step: Step) -> Result<Answ
         }
         Step::AddFinalizer => {
             let patch = finalizer::added(parent.metadata(), FINALIZER);
-            write(&ctx.client, parent, Write::Finalizer(patch)).await
+            write(&ctx.client, parent, ParentWrite::Finalizer(patch)).await
         }
         Step::RemoveFinalizer => {
             let patch = finalizer::removed(parent.metadata(), FINALIZER);
-            let answer = write(&ctx.client, parent, Write::Finalizer(patch)).await?;
+            let answer = write(&ctx.client, parent, ParentWrite::Finalizer(patch)).await?;
             info!("let go");
             Ok(answer)
         }
@@ -92,7 +92,7 @@ async fn work_on_step(ctx: &Context, parent: &Parent, step: Step) -> Result<Answ
             let answer = write(
                 &ctx.client,
                 parent,
-                Write::Status(status_object(parent, &status)),
+                ParentWrite::Status(status_object(parent, &status)),
             )
             .await?;
             ctx.teller.tell(parent, notices);
@@ -118,7 +118,7 @@ fn status_object(parent: &Parent, status: &ResourceStatus) -> Value {
     })
 }
 
-async fn write(client: &Client, parent: &Parent, write: Write) -> Result<Answer, CallError> {
+async fn write(client: &Client, parent: &Parent, write: ParentWrite) -> Result<Answer, CallError> {
     let written = kinds::write(client, &**parent, write).await?;
     Ok(Answer::Written(written))
 }
@@ -128,7 +128,7 @@ pub(crate) async fn write_as<K>(
     client: &Client,
     namespace: &str,
     name: &str,
-    write: Write,
+    write: ParentWrite,
 ) -> Result<K, CallError>
 where
     K: kube::Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
@@ -136,8 +136,8 @@ where
 {
     let api: Api<K> = Api::namespaced(client.clone(), namespace);
     match write {
-        Write::Finalizer(patch) => finalizer::write(&api, name, patch).await,
-        Write::Status(object) => {
+        ParentWrite::Finalizer(patch) => finalizer::write(&api, name, patch).await,
+        ParentWrite::Status(object) => {
             in_time(api.patch_status(name, &apply(), &Patch::Apply(object))).await
         }
     }

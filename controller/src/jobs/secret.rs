@@ -6,14 +6,14 @@ use dockfleet_planner::credentials::Credentials;
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 
-use super::{Context, Done, Learned, in_time};
+use super::{JobContext, JobResult, Learned, in_time};
 use crate::error::CallError;
 use crate::index::Heard;
-use crate::lanes::Key;
+use crate::lanes::LaneKey;
 use crate::object::Name;
 
 /// Reads a Secret. That it is not there, or may not be read, is what there is to know of it.
-pub(crate) async fn read_secret(ctx: Context, name: Name) -> Done {
+pub(crate) async fn read_secret(ctx: JobContext, name: Name) -> JobResult {
     let api: Api<Secret> = Api::namespaced(ctx.client.clone(), &name.namespace);
     let (heard, failed) = match in_time(api.get_opt(&name.name)).await {
         // Nothing but the credentials goes any further.
@@ -30,8 +30,8 @@ pub(crate) async fn read_secret(ctx: Context, name: Name) -> Done {
         }
         Err(err) => (Heard::Unreadable(err.to_string()), Some(err)),
     };
-    Done {
-        key: Key::Secret(name.clone()),
+    JobResult {
+        key: LaneKey::Secret(name.clone()),
         learned: vec![Learned::Secret { name, heard }],
         failed,
     }

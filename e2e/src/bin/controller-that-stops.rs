@@ -18,7 +18,7 @@ use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result};
-use dockfleet_controller::effect::{Effects, Stage};
+use dockfleet_controller::effect::{WriteHook, WriteStage};
 use dockfleet_controller::election::ElectionTimes;
 use dockfleet_controller::{ControllerConfig, ControllerVitals, ElectionConfig, run};
 use rustix::process::{Signal, getpid, kill_process};
@@ -70,14 +70,14 @@ async fn main() -> Result<()> {
 }
 
 /// Writes every write down, and stops the process where it was told to.
-fn effects(folder: &Path) -> Result<Effects> {
+fn effects(folder: &Path) -> Result<WriteHook> {
     let trace = File::options()
         .create(true)
         .append(true)
         .open(folder.join("trace"))?;
     let order = folder.join("order");
     let progress = Mutex::new(Progress::default());
-    Ok(Effects::new(move |stage, what| {
+    Ok(WriteHook::new(move |stage, what| {
         // Before the lock: who waits there while the process is halted came before.
         let time = SystemTime::now().duration_since(UNIX_EPOCH);
         let mut progress = progress.lock().unwrap_or_else(PoisonError::into_inner);
@@ -107,7 +107,7 @@ struct Progress {
 
 impl Progress {
     /// Takes a write into account, and says whether it is the one to stop at, and how.
-    fn stops(&mut self, file: &Path, stage: Stage, what: &str) -> Option<Signal> {
+    fn stops(&mut self, file: &Path, stage: WriteStage, what: &str) -> Option<Signal> {
         let order = match fs::read_to_string(file) {
             Ok(order) => order,
             Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
@@ -118,9 +118,9 @@ impl Progress {
         }
         let mut words = self.order.trim_end().splitn(3, ' ');
         let (at, how) = match words.next()? {
-            "kill" => (Stage::Ended, Signal::KILL),
-            "halt" => (Stage::Ended, Signal::STOP),
-            "hold" => (Stage::Begins, Signal::STOP),
+            "kill" => (WriteStage::Ended, Signal::KILL),
+            "halt" => (WriteStage::Ended, Signal::STOP),
+            "hold" => (WriteStage::Begins, Signal::STOP),
             _ => return None,
         };
         let n: usize = words.next()?.parse().ok()?;

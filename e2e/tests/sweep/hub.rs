@@ -9,7 +9,7 @@ use dockfleet_crds::{
     DEFAULT_FLEET_NAMESPACE, DockerHost, Entry, EntryState, EntryStatus, HostAssignment,
 };
 use dockfleet_e2e::{ControlPlane, Dockfleet};
-use dockfleet_planner::assignment::{Context, CredentialVersions, Input, assign};
+use dockfleet_planner::assignment::{CredentialVersions, Input, RenderContext, assign};
 use dockfleet_planner::select::NamespaceLabels;
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -98,7 +98,7 @@ impl Hub {
         let statuses = status.map_or(&[][..], |s| &s.entries);
         let resources: Vec<_> = wishes.iter().map(|w| (w.resource(), w.lifecycle)).collect();
         let assigned = assign(&Input {
-            context: Context {
+            context: RenderContext {
                 agent: None,
                 host,
                 called: host.metadata.name.as_deref().unwrap_or_default(),

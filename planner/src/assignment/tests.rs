@@ -54,7 +54,7 @@ impl World {
 
     fn assign(&self, resources: &[Known<'_>]) -> Assigned {
         assign(&Input {
-            context: Context {
+            context: RenderContext {
                 agent: None,
                 host: &self.host,
                 called: "h1",
@@ -580,7 +580,7 @@ fn what_an_agent_does_not_support_is_refused_and_what_it_has_stays() {
     for previous in [Vec::new(), vec![present(&web)]] {
         world.previous = previous;
         let assigned = assign(&Input {
-            context: Context {
+            context: RenderContext {
                 agent: Some(&agent),
                 host: &world.host,
                 called: "h1",
@@ -608,7 +608,7 @@ fn an_assignment_that_no_api_server_keeps_has_no_most() {
         .collect();
     let all: Vec<_> = networks.iter().map(live).collect();
     let assigned = assign(&Input {
-        context: Context {
+        context: RenderContext {
             agent: None,
             host: &host("h1", &[]),
             called: "h1",

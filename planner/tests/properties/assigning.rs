@@ -9,7 +9,7 @@ use dockfleet_crds::{
     DockerHost, DockerNetwork, DockerVolume, Entry, EntryState, EntryStatus, Intent, MAX_ENTRIES,
 };
 use dockfleet_planner::assignment::{
-    Assigned, Context, CredentialVersions, Input, Lifecycle, assign,
+    Assigned, CredentialVersions, Input, Lifecycle, RenderContext, assign,
 };
 use dockfleet_planner::desired::{EntrySpec, Tombstone};
 use dockfleet_planner::render;
@@ -50,7 +50,7 @@ impl World {
     fn assign(&self) -> Assigned {
         let resources: Vec<_> = self.resources.iter().map(|(r, f)| (r.view(), *f)).collect();
         assign(&Input {
-            context: Context {
+            context: RenderContext {
                 agent: None,
                 host: &self.host,
                 called: "h1",

@@ -15,7 +15,7 @@
 //! Sources: the answers of Engine 20.10.24 and 29 to `e2e/tests/standalone/refusals.rs`, and moby's
 //! `daemon/server/httpstatus`, `daemon/libnetwork`, `daemon/volume`, `daemon/cluster`, `pkg/plugins`.
 
-use super::{Call, Cause, EngineError};
+use super::{Cause, EngineCall, EngineError};
 use crate::engine::redact::redact;
 
 /// Texts of a refusal that may end by itself, at any status.
@@ -79,7 +79,7 @@ const TAKEN: [&str; 4] = [
 const USED: [&str; 3] = ["has active endpoints", "has active mounts", "in use"];
 
 /// Returns what an answer that is no success means for a call.
-pub(super) fn meaning(call: Call<'_>, status: u16, text: &str) -> EngineError {
+pub(super) fn meaning(call: EngineCall<'_>, status: u16, text: &str) -> EngineError {
     let plain = plain(text);
     let lower = plain.to_lowercase();
     let says = |texts: &[&str]| texts.iter().any(|t| lower.contains(t));
@@ -90,25 +90,36 @@ pub(super) fn meaning(call: Call<'_>, status: u16, text: &str) -> EngineError {
     };
     match (call, status) {
         (
-            Call::Version | Call::Info | Call::List(_) | Call::Containers | Call::Events,
+            EngineCall::Version
+            | EngineCall::Info
+            | EngineCall::List(_)
+            | EngineCall::Containers
+            | EngineCall::Events,
             400..=403 | 405..=407,
         ) => {
             return EngineError::Refused(told);
         }
         // That there are no lists at all says nothing of what is on them.
-        (Call::Version | Call::Info | Call::List(_) | Call::Containers | Call::Events, _) => {
+        (
+            EngineCall::Version
+            | EngineCall::Info
+            | EngineCall::List(_)
+            | EngineCall::Containers
+            | EngineCall::Events,
+            _,
+        ) => {
             return fault(told);
         }
-        (Call::Remove(kind, name), 404) if is_missing(&lower, name) => {
+        (EngineCall::Remove(kind, name), 404) if is_missing(&lower, name) => {
             return EngineError::NotFound(format!("{} {name}", kind.object()));
         }
-        (Call::Remove(..), 400..=409 | 500) if says(&USED) => {
+        (EngineCall::Remove(..), 400..=409 | 500) if says(&USED) => {
             return EngineError::InUse(Vec::new());
         }
-        (Call::Create(kind, name), 409) if says(&TAKEN) => {
+        (EngineCall::Create(kind, name), 409) if says(&TAKEN) => {
             return EngineError::AlreadyExists(format!("{} {name}", kind.object()));
         }
-        (Call::Create(..) | Call::Remove(..), _) => {}
+        (EngineCall::Create(..) | EngineCall::Remove(..), _) => {}
     }
     let of_a_plugin = says(&PLUGIN_CALLS);
     let is_fault = match status {

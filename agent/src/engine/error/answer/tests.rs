@@ -1,19 +1,19 @@
 use dockfleet_crds::assignment::Kind::{DockerNetwork, DockerVolume};
 
 use super::meaning;
-use crate::engine::error::Call;
+use crate::engine::error::EngineCall;
 
 /// In a word, what an answer means.
-fn word(call: Call<'_>, status: u16, text: &str) -> &'static str {
+fn word(call: EngineCall<'_>, status: u16, text: &str) -> &'static str {
     meaning(call, status, text).label()
 }
 
 fn network(status: u16, text: &str) -> &'static str {
-    word(Call::Create(DockerNetwork, "n"), status, text)
+    word(EngineCall::Create(DockerNetwork, "n"), status, text)
 }
 
 fn volume(status: u16, text: &str) -> &'static str {
-    word(Call::Create(DockerVolume, "data"), status, text)
+    word(EngineCall::Create(DockerVolume, "data"), status, text)
 }
 
 /// What Engine 20.10.24 and 29 say, word for word.
@@ -225,7 +225,7 @@ fn what_an_object_needs_may_be_free_again_later() {
     let mounted = "remove data: error removing volume path '/var/lib/docker/volumes/data': unlinkat \
                    /var/lib/docker/volumes/data/_data: device or resource busy";
     assert_eq!(
-        word(Call::Remove(DockerVolume, "data"), 500, mounted),
+        word(EngineCall::Remove(DockerVolume, "data"), 500, mounted),
         "busy"
     );
 }
@@ -266,11 +266,11 @@ fn an_engine_that_does_not_work_itself_gives_no_answer() {
         (429, "slow down"),
     ] {
         for call in [
-            Call::Create(DockerNetwork, "n"),
-            Call::Create(DockerVolume, "data"),
-            Call::Remove(DockerNetwork, "0123abcd"),
-            Call::Remove(DockerVolume, "data"),
-            Call::List(DockerNetwork),
+            EngineCall::Create(DockerNetwork, "n"),
+            EngineCall::Create(DockerVolume, "data"),
+            EngineCall::Remove(DockerNetwork, "0123abcd"),
+            EngineCall::Remove(DockerVolume, "data"),
+            EngineCall::List(DockerNetwork),
         ] {
             assert_eq!(
                 word(call, status, text),
@@ -280,23 +280,23 @@ fn an_engine_that_does_not_work_itself_gives_no_answer() {
         }
     }
     assert_eq!(
-        word(Call::List(DockerNetwork), 404, "page not found"),
+        word(EngineCall::List(DockerNetwork), 404, "page not found"),
         "unreachable"
     );
     assert_eq!(
-        word(Call::List(DockerNetwork), 500, "invalid"),
+        word(EngineCall::List(DockerNetwork), 500, "invalid"),
         "unreachable"
     );
     assert_eq!(
-        word(Call::List(DockerNetwork), 403, "denied by plugin"),
+        word(EngineCall::List(DockerNetwork), 403, "denied by plugin"),
         "refused"
     );
 }
 
 #[test]
 fn only_a_404_for_the_object_itself_means_that_it_is_not_there() {
-    let by_id = Call::Remove(DockerNetwork, "0123abcd");
-    let data = Call::Remove(DockerVolume, "data");
+    let by_id = EngineCall::Remove(DockerNetwork, "0123abcd");
+    let data = EngineCall::Remove(DockerVolume, "data");
     for (call, text) in [
         (by_id, "network 0123abcd not found"),
         (by_id, "No such network: 0123abcd"),
@@ -324,8 +324,8 @@ fn only_a_404_for_the_object_itself_means_that_it_is_not_there() {
 
 #[test]
 fn use_is_told_by_the_text() {
-    let network = Call::Remove(DockerNetwork, "0123abcd");
-    let volume = Call::Remove(DockerVolume, "data");
+    let network = EngineCall::Remove(DockerNetwork, "0123abcd");
+    let volume = EngineCall::Remove(DockerVolume, "data");
     for (call, status, text) in [
         (
             network,
@@ -370,7 +370,7 @@ fn an_answer_is_shown_as_one_line_without_markup() {
         ),
         ("a < b > c", "a < b > c"),
     ] {
-        let refused = meaning(Call::Create(DockerNetwork, "n"), 403, text);
+        let refused = meaning(EngineCall::Create(DockerNetwork, "n"), 403, text);
         assert_eq!(refused.to_string(), format!("the engine refuses: {shown}"));
     }
 }
@@ -379,7 +379,7 @@ fn an_answer_is_shown_as_one_line_without_markup() {
 fn no_text_carries_a_password() {
     for status in [400, 404, 500, 502] {
         let text = "invalid option: \"o=addr=h,password=hunter2\"";
-        let refused = meaning(Call::Create(DockerVolume, "data"), status, text);
+        let refused = meaning(EngineCall::Create(DockerVolume, "data"), status, text);
         let shown = format!("{refused} {refused:?} {}", refused.sentence());
         assert!(!shown.contains("hunter2"), "{shown}");
     }
