@@ -7,6 +7,7 @@ mod identity;
 mod last_messages;
 mod login;
 mod look;
+mod overlap;
 mod prune;
 mod socket;
 pub(crate) mod state;
@@ -20,7 +21,7 @@ use std::future::Future;
 use futures::StreamExt;
 
 pub(crate) use engines::{Claims, Connected, Engines};
-pub(crate) use files::{Files, load, local, read};
+pub(crate) use files::{Files, load, load_to_apply, local, read_to_apply};
 pub(crate) use look::Change;
 pub(crate) use prune::{Prunable, Prune, prunable};
 pub(crate) use target::Target;

@@ -19,7 +19,7 @@ use crate::standalone::{self, Connected, Engines, Files, Goal, HostReport, Prune
 
 /// Makes the hosts as the files say.
 pub(crate) async fn run(args: ApplyArgs) -> anyhow::Result<Exit> {
-    let files = match standalone::load(&args.files, args.output) {
+    let files = match standalone::load_to_apply(&args.files, args.output) {
         Ok(files) => files,
         Err(exit) => return Ok(exit),
     };

@@ -10,7 +10,7 @@ use crate::standalone::{self, Change, Engines, Files, Goal, Prune, Work};
 
 /// Shows what apply would change.
 pub(crate) async fn run(args: DiffArgs) -> anyhow::Result<Exit> {
-    let files = match standalone::load(&args.files, args.output) {
+    let files = match standalone::load_to_apply(&args.files, args.output) {
         Ok(files) => files,
         Err(exit) => return Ok(exit),
     };

@@ -1,13 +1,14 @@
 //! What the files say: resources with UIDs, and the hosts that they go to.
 
 use dockfleet::manifest::{self, Document, ManifestError, Resources};
-use dockfleet_crds::DockerHost;
 use dockfleet_planner::assignment::Lifecycle;
 use dockfleet_planner::resource::Resource;
 use dockfleet_planner::select::{NamespaceLabels, Selection, selection};
+use kube::core::ObjectMeta;
 
 use super::identity::uid;
 use super::login::Login;
+use super::overlap;
 use super::target::Target;
 use crate::args::{FileArgs, Output, StateArgs};
 use crate::exit::Exit;
@@ -20,6 +21,8 @@ pub(crate) struct Files {
     pub(crate) namespaces: NamespaceLabels,
     pub(crate) credentials: Login,
     pub(crate) targets: Vec<Target>,
+    /// Networks that cannot exist beside each other on a host.
+    overlaps: Vec<String>,
     /// What is read otherwise than its author may think.
     warnings: Vec<String>,
 }
@@ -27,12 +30,34 @@ pub(crate) struct Files {
 /// Reads and checks files. Nothing is touched before all of them are right: problems are told, each
 /// with file, line, object and field, and there is no result.
 pub(crate) fn load(args: &FileArgs, output: Output) -> Result<Files, Exit> {
-    match read(args) {
+    checked(read(args), output)
+}
+
+/// Reads and checks files as [`load`] does, and that all of their objects can exist at the same time.
+pub(crate) fn load_to_apply(args: &FileArgs, output: Output) -> Result<Files, Exit> {
+    checked(read_to_apply(args), output)
+}
+
+fn checked(read: Result<Files, Vec<String>>, output: Output) -> Result<Files, Exit> {
+    match read {
         Ok(files) => {
             files.warn();
             Ok(files)
         }
         Err(problems) => Err(bad_input(problems, output)),
+    }
+}
+
+/// Reads and checks files as [`load_to_apply`] does, without printing.
+///
+/// # Errors
+/// Everything that is wrong with them.
+pub(crate) fn read_to_apply(args: &FileArgs) -> Result<Files, Vec<String>> {
+    let files = read(args)?;
+    if files.overlaps.is_empty() {
+        Ok(files)
+    } else {
+        Err(files.overlaps)
     }
 }
 
@@ -45,6 +70,7 @@ pub(crate) fn local(state: &StateArgs, output: Output) -> Result<Files, Exit> {
         namespaces: NamespaceLabels::new(),
         credentials: Login::default(),
         targets: vec![target],
+        overlaps: Vec::new(),
         warnings: Vec::new(),
     })
 }
@@ -53,7 +79,7 @@ pub(crate) fn local(state: &StateArgs, output: Output) -> Result<Files, Exit> {
 ///
 /// # Errors
 /// Everything that is wrong with them, in their order.
-pub(crate) fn read(args: &FileArgs) -> Result<Files, Vec<String>> {
+fn read(args: &FileArgs) -> Result<Files, Vec<String>> {
     let words = |errors: Vec<ManifestError>| -> Vec<String> {
         errors.iter().map(ToString::to_string).collect()
     };
@@ -77,7 +103,7 @@ pub(crate) fn read(args: &FileArgs) -> Result<Files, Vec<String>> {
     let mut problems = Vec::new();
     let mut targets = Vec::new();
     for host in hosts {
-        let place = place_of(&documents, &host);
+        let place = place_of(&documents, "DockerHost", &host.metadata);
         match Target::named(host, &args.state) {
             Ok(target) => targets.push(target),
             Err(err) => problems.push(format!("{place}: {err:#}")),
@@ -97,12 +123,14 @@ pub(crate) fn read(args: &FileArgs) -> Result<Files, Vec<String>> {
     if !problems.is_empty() {
         return Err(problems);
     }
+    let overlaps = overlap::problems(&documents, &resources, &namespaces, &targets);
     let credentials = Login::of(&resources, &secrets);
     Ok(Files {
         resources,
         namespaces,
         credentials,
         targets,
+        overlaps,
         warnings,
     })
 }
@@ -141,16 +169,18 @@ fn same_engine(targets: &[Target]) -> Vec<String> {
     problems
 }
 
-/// Returns the file and line of a host's spec.
-fn place_of(documents: &[Document], host: &DockerHost) -> String {
+/// Returns the file and line of the spec of a resource.
+pub(super) fn place_of(documents: &[Document], kind: &str, metadata: &ObjectMeta) -> String {
     let text = |d: &Document, pointer: &str| {
         d.value
             .pointer(pointer)
             .and_then(|v| v.as_str().map(str::to_owned))
     };
     let found = documents.iter().find(|d| {
-        text(d, "/kind").as_deref() == Some("DockerHost")
-            && text(d, "/metadata/name") == host.metadata.name
+        let namespace = text(d, "/metadata/namespace");
+        text(d, "/kind").as_deref() == Some(kind)
+            && text(d, "/metadata/name") == metadata.name
+            && namespace.is_none_or(|n| metadata.namespace.as_deref() == Some(&*n))
     });
     found.map_or_else(String::new, |d| {
         format!("{}:{}", d.source, d.line_of("spec"))

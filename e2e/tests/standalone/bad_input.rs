@@ -14,6 +14,40 @@ fn untouched(engine: &Engine) -> Result<()> {
     Ok(())
 }
 
+/// A network whose subnet is a part of another one's, or two bridges with one subnet: the engine would create
+/// the first and refuse the second.
+#[test]
+fn networks_that_overlap_on_a_host_are_named_with_both_places() -> Result<()> {
+    let engine = solo(Generation::Newest)?;
+    let cli = CliEnv::at(&engine)?;
+    let subnet = |subnet: &str| format!("ipam:\n  config:\n  - subnet: {subnet}");
+    cli.write(
+        "a.yaml",
+        &manifest::network("wide", &subnet("10.81.0.0/16")),
+    )?;
+    cli.write(
+        "b.yaml",
+        &manifest::network("narrow", &subnet("10.81.7.0/24")),
+    )?;
+    for command in ["apply", "diff"] {
+        let output = cli.run(&[command, "-f", "."])?;
+        assert_eq!(output.code(), Some(3), "{output:?}");
+        let places = [
+            "b.yaml:5: DockerNetwork/narrow: spec.ipam.config: subnet 10.81.7.0/24 overlaps 10.81.0.0/16 of ",
+            "a.yaml:5: DockerNetwork/wide on host",
+        ];
+        says(&output.stderr, &places)?;
+        untouched(&engine)?;
+    }
+    // The engine says the same.
+    cli.report(&["apply", "-f", "a.yaml"])?.ended_with(0)?;
+    let refused = cli.report(&["apply", "-f", "b.yaml"])?.ended_with(1)?;
+    says(&refused.row("narrow")?.to_string(), &["overlaps"])?;
+    // What is to be deleted need not exist at the same time.
+    cli.report(&["delete", "-f", "."])?.ended_with(0)?;
+    untouched(&engine)
+}
+
 #[test]
 fn one_broken_document_among_good_ones_stops_all() -> Result<()> {
     let engine = solo(Generation::Newest)?;

@@ -5,6 +5,7 @@ mod desired;
 mod diff;
 mod observed;
 pub mod options;
+mod overlap;
 mod render;
 
 use dockfleet_crds::assignment::Kind;
@@ -21,6 +22,7 @@ use crate::resource::{CommonSpec, Resource, SpecWarning};
 
 pub use desired::{AddressBlock, DEFAULT_IPAM, DesiredNetwork};
 pub use observed::ObservedNetwork;
+pub use overlap::overlap;
 pub use render::network as render;
 
 const DEFAULT_DELETION: DeletionPolicy = DeletionPolicy::Delete;

@@ -142,7 +142,7 @@ impl Hosts {
 
     /// Reads the files again, and puts them in force if they are right.
     fn read(&mut self, args: &ApplyArgs, done: &mpsc::Sender<Done>) {
-        match standalone::read(&args.files) {
+        match standalone::read_to_apply(&args.files) {
             Ok(read) if is_implicit(&read) != is_implicit(&self.files.borrow()) => {
                 // A hosts file that is missing for a moment does not send everything here.
                 anstream::eprintln!(
