@@ -17,6 +17,7 @@ mod brake;
 mod census;
 mod changes;
 mod credentials;
+mod deletions;
 mod fleet;
 mod heartbeats;
 mod holders;

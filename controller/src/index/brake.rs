@@ -3,7 +3,7 @@
 //! What was stopped once stays so until it is allowed or taken back, also where what is left by then
 //! would not be stopped by itself; the status remembers it for a controller that starts.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use dockfleet_crds::condition;
@@ -13,12 +13,8 @@ use dockfleet_planner::brake::{self, ALLOW_REMOVAL, Limits, permission, permits}
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use tokio::time::Instant;
 
+use super::deletions::{Deletions, Due};
 use super::{Index, ParentState, Uid};
-use crate::parent::ParentExt as _;
-
-/// How long a deletion waits for others beside it, in a namespace that has enough for the brake:
-/// tools delete one resource after the other.
-const SETTLE: Duration = Duration::from_secs(2);
 
 /// How much may go at once, and what is due when.
 #[derive(Debug)]
@@ -26,19 +22,21 @@ pub(super) struct Brakes {
     pub(super) limits: Limits,
     /// How long what goes with its namespace waits for an answer.
     pub(super) hold: Duration,
-    /// Namespaces to be looked at again.
-    due: BTreeSet<(Instant, String)>,
+    /// What is to be looked at again, and when.
+    pub(super) due: BTreeSet<(Instant, Due)>,
+    /// The resources of each namespace, as the brake counts them.
+    pub(super) namespaces: BTreeMap<String, Deletions>,
     /// Namespaces that may go: their own UID stands in the annotation.
-    allowed: BTreeSet<String>,
+    pub(super) allowed: BTreeSet<String>,
 }
 
 /// What the brake has to do with one resource.
 #[derive(Debug, Default)]
 pub(super) struct Brake {
     /// When its deletion was first seen.
-    since: Option<Instant>,
+    pub(super) since: Option<Instant>,
     /// It waits to be told of others.
-    settling: bool,
+    pub(super) settling: bool,
     /// Why it was stopped, in a sentence that says what to do.
     pub(super) stopped: Option<String>,
 }
@@ -56,6 +54,7 @@ impl Brakes {
             limits,
             hold,
             due: BTreeSet::new(),
+            namespaces: BTreeMap::new(),
             allowed: BTreeSet::new(),
         }
     }
@@ -67,19 +66,19 @@ impl Brakes {
 
 impl ParentState {
     /// Whether it was stopped, as far as it is known.
-    fn was_stopped(&self) -> bool {
+    pub(super) fn was_stopped(&self) -> bool {
         let status = self.object.status();
         let mut conditions = status.iter().flat_map(|s| &s.conditions);
         self.brake.stopped.is_some()
             || conditions.any(|c| c.type_ == condition::STALLED && c.reason == brake::REASON)
     }
 
-    fn allows(&self) -> Option<&str> {
+    pub(super) fn allows(&self) -> Option<&str> {
         allows(self.object.metadata())
     }
 
     /// Returns the command that allows what was stopped.
-    fn command(&self, value: &str) -> String {
+    pub(super) fn command(&self, value: &str) -> String {
         let resource = &*self.object;
         let kind = resource.kind().as_str().to_lowercase();
         format!(
@@ -101,17 +100,6 @@ pub(super) fn allows_the_same(a: &ObjectMeta, b: &ObjectMeta) -> bool {
 }
 
 impl Index {
-    /// Looks again at the namespaces that are due.
-    pub(super) fn tick_brakes(&mut self, now: Instant) {
-        while let Some((at, namespace)) = self.brakes.due.first().cloned() {
-            if at > now {
-                break;
-            }
-            self.brakes.due.remove(&(at, namespace.clone()));
-            self.review_deletions(&namespace);
-        }
-    }
-
     /// Looks at every resource.
     pub(super) fn review_all(&mut self) {
         let all: Vec<Uid> = self.parents.keys().cloned().collect();
@@ -155,6 +143,7 @@ impl Index {
             };
             if parent.brake.holds() && parent.lifecycle == Some(Lifecycle::Deleted) {
                 parent.lifecycle = None;
+                self.review_deletion(&uid);
                 self.dirty.now.insert(uid);
             }
         }
@@ -212,72 +201,8 @@ impl Index {
         self.brake(uid, false, stopped);
     }
 
-    /// Finds out which of the resources of a namespace that are being deleted may go.
-    pub(super) fn review_deletions(&mut self, namespace: &str) {
-        let now = self.heartbeats.now();
-        let limits = self.brakes.limits;
-        let all = self.parents_in(namespace);
-        let kept = |uid: &&Uid| {
-            self.parents
-                .get(*uid)
-                .is_some_and(|p| p.object.has_finalizer())
-        };
-        let of = all.iter().filter(kept).count();
-        let deleting: Vec<Uid> = all
-            .iter()
-            .filter(kept)
-            .filter(|uid| {
-                self.parents
-                    .get(*uid)
-                    .is_some_and(|p| p.object.is_deleting())
-            })
-            .cloned()
-            .collect();
-        let going = deleting.len();
-        let mut next: Option<Instant> = None;
-        for uid in deleting {
-            let Some(parent) = self.parents.get_mut(&uid) else {
-                continue;
-            };
-            let since = *parent.brake.since.get_or_insert(now);
-            let resource = &*parent.object;
-            let own = parent.allows() == Some(resource.uid());
-            let (settling, stopped) = match parent.lifecycle {
-                Some(Lifecycle::Cascaded) => {
-                    let ends = since + self.brakes.hold;
-                    let asks = (parent.was_stopped() || of > limits.resources)
-                        && limits.share < 100
-                        && !own
-                        && !self.brakes.allowed.contains(namespace)
-                        && now < ends;
-                    if asks {
-                        next = Some(next.map_or(ends, |n| n.min(ends)));
-                    }
-                    (
-                        false,
-                        asks.then(|| swept_away(parent, of, self.brakes.hold)),
-                    )
-                }
-                Some(Lifecycle::Deleted) if resource.deletion() == DeletionPolicy::Delete => {
-                    let ends = since + SETTLE;
-                    let settling = of > limits.resources && now < ends;
-                    if settling {
-                        next = Some(next.map_or(ends, |n| n.min(ends)));
-                    }
-                    let asks = (parent.was_stopped() || limits.stops_resources(going, of)) && !own;
-                    (settling && !own, asks.then(|| deleted(parent, going, of)))
-                }
-                _ => (false, None),
-            };
-            self.brake(&uid, settling, stopped);
-        }
-        if let Some(next) = next {
-            self.brakes.due.insert((next, namespace.to_owned()));
-        }
-    }
-
     /// Stops a resource, or lets it go on.
-    fn brake(&mut self, uid: &str, settling: bool, stopped: Option<String>) {
+    pub(super) fn brake(&mut self, uid: &str, settling: bool, stopped: Option<String>) {
         let Some(parent) = self.parents.get_mut(uid) else {
             return;
         };
@@ -300,27 +225,4 @@ impl Index {
         let all = self.parents.values();
         all.filter(|p| p.brake.stopped.is_some()).count()
     }
-}
-
-fn swept_away(parent: &ParentState, of: usize, hold: Duration) -> String {
-    let resource = &*parent.object;
-    let namespace = resource.namespace();
-    format!(
-        "the namespace or the CRD is being deleted with {of} resources; the hosts still have what \
-         they have, and go on with it for {} min: take what you need to another namespace, or \
-         let go of it now: kubectl annotate namespace/{namespace} {ALLOW_REMOVAL}=$(kubectl get \
-         namespace/{namespace} -o jsonpath={{.metadata.uid}}), or for this one: {}",
-        hold.as_secs().div_ceil(60),
-        parent.command(resource.uid())
-    )
-}
-
-fn deleted(parent: &ParentState, going: usize, of: usize) -> String {
-    let resource = &*parent.object;
-    format!(
-        "{going} of {of} resources of namespace {} are being deleted at once; nothing is removed; \
-         allow it for this one: {}",
-        resource.namespace(),
-        parent.command(resource.uid())
-    )
 }

@@ -45,7 +45,7 @@ impl Index {
         let answered = before
             .as_ref()
             .is_some_and(|b| !allows_the_same(b.object.metadata(), object.metadata()));
-        let (is_deleting, namespace) = (object.is_deleting(), name_of.namespace);
+        let is_deleting = object.is_deleting();
         let (lifecycle, selected, brake) = before
             .map(|b| (b.lifecycle, b.selected, b.brake))
             .unwrap_or_default();
@@ -58,6 +58,7 @@ impl Index {
                 brake,
             },
         );
+        self.count_deletion(&name_of, &uid);
         if changed {
             self.follow_secret(&uid);
             let mut concerned = self.concerned(&uid);
@@ -79,7 +80,7 @@ impl Index {
             self.review_selection(&uid);
         }
         if is_deleting && (changed || answered) {
-            self.review_deletions(&namespace);
+            self.review_deletion(&uid);
         }
     }
 
@@ -103,6 +104,7 @@ impl Index {
         let concerned = self.concerned(&known);
         self.uids.remove(name);
         self.parents.remove(&known);
+        self.count_deletion(name, &known);
         self.filed_resources.file(&known, BTreeSet::new());
         self.weigh_all(&known);
         self.follow_secret(&known);
@@ -125,8 +127,7 @@ impl Index {
             return;
         };
         parent.lifecycle = Some(lifecycle);
-        let namespace = parent.object.namespace().to_owned();
-        self.review_deletions(&namespace);
+        self.review_deletion(uid);
         let concerned = self.concerned(uid);
         self.expect(uid, &concerned);
         self.dirty.now.insert(uid.to_owned());

@@ -2,6 +2,8 @@
 
 use dockfleet_crds::condition::STALLED;
 use dockfleet_planner::brake::ALLOW_REMOVAL;
+use proptest::collection::vec;
+use proptest::prelude::*;
 
 use super::*;
 
@@ -303,5 +305,138 @@ fn a_controller_that_starts_goes_on_waiting() {
     again.settle();
     for host in ["h1", "h3", "h8", "h9"] {
         assert_eq!(count(&again, host, Intent::Present), 1, "{host}");
+    }
+}
+
+#[test]
+fn sentences_have_the_same_numbers_when_no_more_is_deleted() {
+    let mut world = World::of(1);
+    let all = many(&mut world, 30);
+    for (network, second) in all.iter().zip(1..) {
+        delete(&mut world, network, Lifecycle::Deleted);
+        wait(&mut world, second);
+    }
+    wait(&mut world, 33);
+    for parent in world.index.parents.values() {
+        let said = parent.brake.stopped.as_deref().unwrap();
+        assert!(said.starts_with("30 of 30 resources"), "{said}");
+    }
+}
+
+/// What happens to the networks of a namespace.
+#[derive(Clone, Debug)]
+enum Event {
+    /// One comes.
+    Comes(usize),
+    /// Somebody deletes one.
+    Deleted(usize),
+    /// It is found out what that means: whether it goes with its namespace.
+    Fate(usize, bool),
+    /// One is allowed to go, or is no more.
+    Allowed(usize, bool),
+    /// One is gone.
+    Gone(usize),
+    /// The namespace and all in it may go, or may no more.
+    All(bool),
+    /// Time passes.
+    Wait(u64),
+}
+
+/// Networks of the namespace, about as many more than the brake asks for as it takes to stop.
+const NETWORKS: usize = 16;
+
+fn event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        8 => (0..NETWORKS).prop_map(Event::Comes),
+        8 => (0..NETWORKS).prop_map(Event::Deleted),
+        8 => (0..NETWORKS, proptest::bool::weighted(0.2)).prop_map(|(n, c)| Event::Fate(n, c)),
+        1 => (0..NETWORKS, any::<bool>()).prop_map(|(n, a)| Event::Allowed(n, a)),
+        2 => (0..NETWORKS).prop_map(Event::Gone),
+        1 => any::<bool>().prop_map(Event::All),
+        2 => (0..3_700u64).prop_map(Event::Wait),
+        4 => (0..3u64).prop_map(Event::Wait),
+    ]
+}
+
+impl World {
+    /// Has something happen, and returns whether deletions are to be looked at.
+    fn goes(&mut self, event: &Event, begin: Instant, seconds: &mut u64) -> bool {
+        let uid = |n: &usize| format!("uid-n{n}");
+        let known = |world: &Self, n: &usize| {
+            let parent = world.index.parents.get(&uid(n))?;
+            parent.object.downcast::<DockerNetwork>().cloned()
+        };
+        let is_deleting = |network: &DockerNetwork| network.metadata.deletion_timestamp.is_some();
+        match event {
+            Event::Comes(n) if known(self, n).is_none() => {
+                self.network(&network(&format!("n{n}"), "nowhere"));
+            }
+            Event::Deleted(n) => {
+                let alive = known(self, n).filter(|known| !is_deleting(known));
+                if let Some(alive) = alive {
+                    self.network(&deleted(&alive));
+                    return true;
+                }
+            }
+            Event::Fate(n, cascaded) => {
+                let lifecycle = if *cascaded {
+                    Lifecycle::Cascaded
+                } else {
+                    Lifecycle::Deleted
+                };
+                if known(self, n).is_some_and(|known| is_deleting(&known)) {
+                    self.index.set_fate(&uid(n), lifecycle);
+                    return true;
+                }
+            }
+            Event::Allowed(n, allowed) => {
+                if let Some(known) = known(self, n) {
+                    let answer = allowing(&known, &if *allowed { uid(n) } else { String::new() });
+                    let answers = answer.metadata.annotations != known.metadata.annotations;
+                    self.network(&answer);
+                    return answers && is_deleting(&known);
+                }
+            }
+            Event::Gone(n) => {
+                if let Some(known) = known(self, n) {
+                    self.take_in(network_change(Seen::Deleted(known.metadata)));
+                }
+            }
+            Event::All(allowed) => {
+                let value = if *allowed { "uid-apps" } else { "" };
+                namespace_goes(self, &[(ALLOW_REMOVAL, value)]);
+            }
+            Event::Wait(more) => {
+                *seconds += more;
+                self.index.tick(begin + Duration::from_secs(*seconds));
+            }
+            Event::Comes(_) => {}
+        }
+        false
+    }
+
+    /// Which networks are held for now, and which are stopped.
+    fn held(&self) -> Vec<(String, bool, bool)> {
+        let all = self.index.parents.iter();
+        all.map(|(uid, p)| (uid.clone(), p.brake.holds(), p.brake.stopped.is_some()))
+            .collect()
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_look_at_one_deletion_finds_what_a_look_at_all_finds(history in vec(event(), 1..120)) {
+        let begin = Instant::now();
+        let [mut one, mut all] = [World::of(0), World::of(0)];
+        let [mut clock, mut same] = [0, 0];
+        for event in &history {
+            one.goes(event, begin, &mut clock);
+            if all.goes(event, begin, &mut same) {
+                all.index.review_deletions("apps");
+            }
+            prop_assert_eq!(one.held(), all.held(), "after {:?}", event);
+        }
     }
 }

@@ -123,3 +123,35 @@ fn an_agent_that_starts_costs_the_same_in_every_fleet() {
     let [small, large] = [SMALL, LARGE / 5].map(start);
     compare("an agent that says who it is", small, large);
 }
+
+/// Deletes networks of a namespace, where some are being deleted already.
+fn delete(resources: usize, going: usize) -> f64 {
+    let mut world = World::of(0);
+    let nth = |n: usize| network(&format!("net{n}"), "nowhere");
+    let delete = |world: &mut World, n: usize| {
+        world.network(&deleted(&nth(n)));
+        world
+            .index
+            .set_fate(&format!("uid-net{n}"), Lifecycle::Deleted);
+    };
+    for n in 0..resources {
+        world.network(&nth(n));
+    }
+    for n in 0..going {
+        delete(&mut world, n);
+    }
+    world.dirty();
+    fastest(|n| {
+        delete(&mut world, going + n);
+        assert_eq!(world.dirty().now.len(), 1);
+    })
+}
+
+#[test]
+fn a_deletion_costs_the_same_in_every_namespace() {
+    let [small, large] = [SMALL, LARGE].map(|resources| delete(resources, 0));
+    compare("the deletion of one network of many", small, large);
+    // What more than half are, is stopped.
+    let [small, large] = [SMALL, LARGE].map(|resources| delete(resources, resources * 3 / 4));
+    compare("the deletion of one network more", small, large);
+}
