@@ -14,6 +14,7 @@ use crate::vitals::ControllerVitals;
 
 /// How long reports on a resource are collected before its status is written: long enough that a
 /// hundred hosts that become ready one after the other are a few writes, short enough to look at.
+/// It is longer for a resource with more than a thousand hosts.
 const DEBOUNCE: Duration = Duration::from_secs(1);
 
 /// How long a host is not heard of before it counts as offline: five heartbeats of 30 s, so that one
@@ -31,7 +32,8 @@ pub struct ControllerConfig {
     pub kubernetes: Config,
     /// Namespace of hosts and their assignments, beside those that are labelled as such.
     pub fleet_namespace: String,
-    /// How long reports on a resource are collected before its status is written.
+    /// How long reports on a resource are collected before its status is written; longer for one with
+    /// more than a thousand hosts, at most ten times.
     pub debounce: Duration,
     /// How long a host is not heard of before it counts as offline.
     pub offline_after: Duration,

@@ -290,11 +290,11 @@ impl Controller {
             .hosts
             .into_iter()
             .map(|h| (LaneKey::Host(h), now + GATHER));
-        let soon = now + self.debounce;
-        let soon = dirty
-            .soon
-            .into_iter()
-            .map(|uid| (LaneKey::Parent(uid), soon));
+        let (index, debounce) = (&self.index, self.debounce);
+        let soon = dirty.soon.into_iter().map(|uid| {
+            let at = now + index.collected_for(&uid, debounce);
+            (LaneKey::Parent(uid), at)
+        });
         let heartbeats = dirty.heartbeats.into_iter().map(LaneKey::Heartbeat);
         let at_once = heartbeats
             .chain(dirty.now.into_iter().map(LaneKey::Parent))

@@ -124,6 +124,24 @@ fn an_agent_that_starts_costs_the_same_in_every_fleet() {
     compare("an agent that says who it is", small, large);
 }
 
+/// Returns what the status of a network of all hosts takes of each second in which hosts report.
+fn status(hosts: usize) -> f64 {
+    let mut world = fleet(hosts);
+    let mut every = network("every", "");
+    every.spec.host_selector = Some(LabelSelector::default());
+    world.network(&every);
+    let second = Duration::from_secs(1);
+    let collected_for = world.index.collected_for("uid-every", second);
+    let takes = fastest(|_| assert!(world.work("uid-every").is_some()));
+    takes / collected_for.as_secs_f64()
+}
+
+#[test]
+fn a_status_takes_no_more_of_a_second_in_a_large_fleet() {
+    let [small, large] = [LARGE / 10, LARGE].map(status);
+    compare("the status of a network, each second", small, large);
+}
+
 /// Deletes networks of a namespace, where some are being deleted already.
 fn delete(resources: usize, going: usize) -> f64 {
     let mut world = World::of(0);

@@ -153,3 +153,27 @@ fn a_volume_is_a_parent_too() {
     let work = world.work("uid-data").unwrap();
     assert_eq!(work.parent.kind(), Kind::DockerVolume);
 }
+
+#[test]
+fn reports_are_collected_longer_for_a_resource_with_many_hosts() {
+    let mut world = World::of(0);
+    let mut every = network("every", "");
+    every.spec.host_selector = Some(LabelSelector::default());
+    world.network(&every);
+    world.network(&network("web", "a"));
+    let mut waits = Vec::new();
+    for n in 1..=10_500 {
+        world.host(&format!("h{n}"), &[("site", "b")], NamespacesFrom::All);
+        if [1, 1_000, 2_500, 10_500].contains(&n) {
+            let wait = |uid| {
+                let wait = world.index.collected_for(uid, Duration::from_secs(1));
+                wait.as_millis()
+            };
+            waits.push((wait("uid-every"), wait("uid-web")));
+        }
+    }
+    assert_eq!(
+        waits,
+        [(1000, 1000), (1000, 1000), (2500, 1000), (10_000, 1000)]
+    );
+}
