@@ -1,7 +1,5 @@
 //! What was measured of one fleet, and what follows from it.
 
-use std::time::Duration;
-
 use anyhow::Result;
 use dockfleet_bench::sample::Sample;
 
@@ -31,7 +29,8 @@ pub(crate) struct Memory {
 #[derive(Clone, Debug)]
 pub(crate) struct Fleet {
     pub(crate) hosts: u32,
-    pub(crate) started_in: Duration,
+    /// The first start: until every resource was ready on every host.
+    pub(crate) start: Span,
     /// A while in which nothing was edited.
     pub(crate) idle: Span,
     pub(crate) rounds: Vec<Round>,
@@ -65,6 +64,11 @@ impl Fleet {
         of(span.work.without(&self.idle, span.wall)) / f64::from(self.hosts)
     }
 
+    /// Gives the work of the first start for each host.
+    pub(crate) fn start(&self, of: impl Fn(Work) -> f64) -> f64 {
+        of(self.start.work) / f64::from(self.hosts)
+    }
+
     /// Gives bytes for each assignment.
     pub(crate) fn mean(&self, bytes: usize) -> f64 {
         // Far below where a floating point number begins to count in steps.
@@ -84,6 +88,8 @@ impl Fleet {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn span(seconds: u64, controller: f64) -> Span {
@@ -101,7 +107,7 @@ mod tests {
     fn fleet() -> Fleet {
         Fleet {
             hosts: 10,
-            started_in: Duration::ZERO,
+            start: Span::default(),
             idle: span(60, 6.0),
             rounds: vec![
                 Round {

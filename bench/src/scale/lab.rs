@@ -19,6 +19,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::agents::{self, Agents};
+use crate::meter::{Moment, Span};
 use crate::wish::{self, Site};
 use crate::{Wanted, bare};
 
@@ -48,8 +49,8 @@ pub(crate) struct Lab {
     pub(crate) plane: ControlPlane,
     pub(crate) sites: Vec<Site>,
     pub(crate) hosts: u32,
-    /// From the start of the agents until every resource was ready on every host.
-    pub(crate) started_in: Duration,
+    /// From the start of controller and agents until every resource was ready on every host.
+    pub(crate) start: Span,
     _folder: Folder,
 }
 
@@ -81,11 +82,15 @@ impl Lab {
             plane,
             sites,
             hosts,
-            started_in: Duration::ZERO,
+            start: Span::default(),
             _folder: folder,
         };
+        let moment = Moment::begin(&lab).await?;
         lab.all_ready().await?;
-        lab.started_in = begin.elapsed();
+        lab.start = Span {
+            wall: begin.elapsed(),
+            ..moment.end(&lab).await?
+        };
         Ok(lab)
     }
 

@@ -40,8 +40,6 @@ pub(crate) fn ends(fleets: &[Fleet]) -> Option<(&Fleet, &Fleet)> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::bare::Sizes;
     use crate::figures::Memory;
@@ -50,7 +48,7 @@ mod tests {
     fn fleet(hosts: u32, stored: f64) -> Fleet {
         Fleet {
             hosts,
-            started_in: Duration::ZERO,
+            start: Span::default(),
             idle: Span::default(),
             rounds: Vec::new(),
             sizes: Sizes::default(),

@@ -32,7 +32,7 @@ pub(crate) fn fleet(wanted: &Wanted, cores: &Cores, hosts: u32) -> Result<Fleet>
         let lab = Lab::start(wanted, cores, hosts).await?;
         say(&format!(
             "ready after {:.0} s",
-            lab.started_in.as_secs_f64()
+            lab.start.wall.as_secs_f64()
         ));
         let measured = measured(&lab, wanted).await;
         measured.with_context(|| lab.log())
@@ -78,7 +78,7 @@ async fn measured(lab: &Lab, wanted: &Wanted) -> Result<Fleet> {
     let metrics = meter::metrics(lab).await?;
     Ok(Fleet {
         hosts: lab.hosts,
-        started_in: lab.started_in,
+        start: lab.start.clone(),
         idle,
         rounds,
         sizes,

@@ -17,6 +17,7 @@ use crate::meter::Span;
 const WRITES: f64 = 2.1;
 const RATIO: f64 = 1.25;
 const CONTROLLER_GROWTH: f64 = 1.3;
+const START_GROWTH: f64 = 3.5 / 3.0;
 const ASSIGNMENT: f64 = 12_000.0;
 
 /// One line: what is measured, a text for each fleet, the goal and whether it is met.
@@ -150,9 +151,12 @@ fn rows(fleets: &[Fleet]) -> Result<Vec<Row>> {
             f.edits(|edit| edit.watch_bytes / hosts(f))
         })?,
     ];
-    if let Some(row) = controller_growth(fleets)? {
-        rows.push(row);
-    }
+    rows.extend(growth(
+        fleets,
+        "controller: CPU for each changed entry",
+        CONTROLLER_GROWTH,
+        |f| Ok(f.edits(|edit| f.net(edit, |w| w.controller))?.median()),
+    )?);
     rows.extend([
         table.goal("assignment: spec", bytes, ASSIGNMENT, |f| {
             one(f.mean(f.sizes.specs))
@@ -193,20 +197,56 @@ fn rows(fleets: &[Fleet]) -> Result<Vec<Row>> {
         table.row("idle: controller, cores", count, |f| {
             one(f.idle_cores(|w| w.controller))
         })?,
-        table.row("first start: until all is ready", time, |f| {
-            one(f.started_in.as_secs_f64())
-        })?,
     ]);
+    rows.extend(start(fleets)?);
     Ok(rows)
 }
 
-/// Gives how much more the controller works for an entry in the largest fleet than in the smallest.
-fn controller_growth(fleets: &[Fleet]) -> Result<Option<Row>> {
+/// Gives the lines of the first start.
+fn start(fleets: &[Fleet]) -> Result<Vec<Row>> {
+    let hosts = |fleet: &Fleet| f64::from(fleet.hosts);
+    let seconds = |fleet: &Fleet| fleet.start.wall.as_secs_f64();
+    let table = Table(fleets);
+    let mut rows = vec![
+        table.row("first start: until all is ready", time, |f| one(seconds(f)))?,
+        table.row("first start: Kubernetes writes for each host", count, |f| {
+            one(f64::from(f.start.writes.total()) / hosts(f))
+        })?,
+        table.row("first start: API server, CPU for each host", time, |f| {
+            one(f.start(|w| w.server))
+        })?,
+        table.row("first start: etcd, CPU for each host", time, |f| {
+            one(f.start(|w| w.etcd))
+        })?,
+        table.row("first start: controller, CPU for each host", time, |f| {
+            one(f.start(|w| w.controller))
+        })?,
+        table.row(
+            "first start: agent and simulated engine, CPU for each host",
+            time,
+            |f| one(f.start(|w| w.agents)),
+        )?,
+    ];
+    rows.extend(growth(
+        fleets,
+        "first start: time for each host",
+        START_GROWTH,
+        |f| Ok(seconds(f) / hosts(f)),
+    )?);
+    Ok(rows)
+}
+
+/// Gives how much more something is in the largest fleet than in the smallest.
+fn growth(
+    fleets: &[Fleet],
+    what: &str,
+    limit: f64,
+    of: impl Fn(&Fleet) -> Result<f64>,
+) -> Result<Option<Row>> {
     let Some((small, large)) = limits::ends(fleets).filter(|(s, l)| s.hosts != l.hosts) else {
         return Ok(None);
     };
-    let work = |f: &Fleet| anyhow::Ok(f.edits(|edit| f.net(edit, |w| w.controller))?.median());
-    let growth = work(large)? / work(small)?;
+    let growth = of(large)? / of(small)?;
     let cell = |f: &Fleet| {
         if f.hosts == large.hosts {
             times(growth)
@@ -215,13 +255,10 @@ fn controller_growth(fleets: &[Fleet]) -> Result<Option<Row>> {
         }
     };
     Ok(Some(Row {
-        what: format!(
-            "controller: CPU for each changed entry, against {} hosts",
-            small.hosts
-        ),
+        what: format!("{what}, against {} hosts", small.hosts),
         cells: fleets.iter().map(cell).collect(),
-        goal: format!("≤ {}", times(CONTROLLER_GROWTH)),
-        verdict: verdict(growth <= CONTROLLER_GROWTH),
+        goal: format!("≤ {}", times(limit)),
+        verdict: verdict(growth <= limit),
     }))
 }
 
