@@ -1,6 +1,7 @@
 //! A Kubernetes control plane without nodes: etcd, the API server, and controllers when a test asks
 //! for them.
 
+mod api_client;
 mod credentials;
 mod servers;
 
@@ -17,10 +18,13 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 
 use crate::chart;
+use crate::dockfleet::Dockfleet;
 use crate::fleet::Fleet;
 use crate::owned::Folder;
 use crate::process::Process;
 use crate::program::{self, BuiltSet, Output};
+
+pub use api_client::ApiClient;
 
 /// The administrator's kubeconfig in the control plane's folder.
 const KUBECONFIG: &str = "admin.kubeconfig";
@@ -251,9 +255,30 @@ impl ControlPlane {
 
     /// Writes a kubeconfig for the controller, with the rights of the chart and no others.
     pub fn kubeconfig_for_controller(&self) -> Result<PathBuf> {
-        let create = ["create", "token", chart::CONTROLLER, "-n", chart::SYSTEM];
-        let token = self.kubectl(create)?.ok()?;
-        self.kubeconfig_with_token(&token)
+        self.kubeconfig_for(chart::SYSTEM, chart::CONTROLLER)
+    }
+
+    /// Writes a kubeconfig for a ServiceAccount, with a token that was made now.
+    pub fn kubeconfig_for(&self, namespace: &str, account: &str) -> Result<PathBuf> {
+        let token = self.kubectl(["create", "token", account, "-n", namespace])?;
+        self.kubeconfig_with_token(&token.ok()?)
+    }
+
+    /// Makes a client with the administrator's rights.
+    pub fn client(&self) -> Result<ApiClient> {
+        ApiClient::new(&self.kubeconfig())
+    }
+
+    /// Installs the CRDs as the program prints them, and waits until they are served.
+    pub fn install_crds(&self, dockfleet: &Dockfleet) -> Result<()> {
+        let file = self.new_file("crds.yaml");
+        fs::write(&file, dockfleet.run(["crds"])?.ok()?)?;
+        let file = file.display().to_string();
+        self.kubectl(["apply", "--server-side", "-f", &file])?
+            .ok()?;
+        self.kubectl(["wait", "--for=condition=Established", "-f", &file])?
+            .ok()?;
+        Ok(())
     }
 
     /// Makes a token of a ServiceAccount that is bound to the Secret of the same name, as the API

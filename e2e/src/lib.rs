@@ -19,9 +19,11 @@
 //!
 //! This crate does not check anything about Dockfleet itself: that is what the tests do.
 
+mod at_once;
 mod chart;
 mod dockfleet;
 mod engine;
+pub mod faults;
 mod fleet;
 mod host;
 mod kubernetes;
@@ -35,11 +37,12 @@ mod verdict;
 mod volume_plugin;
 mod wait;
 
+pub use at_once::at_once;
 pub use dockfleet::Dockfleet;
 pub use engine::{Answer, Engine, Generation};
 pub use fleet::Fleet;
 pub use host::Host;
-pub use kubernetes::{AssignmentSnapshot, ControlPlane};
+pub use kubernetes::{ApiClient, AssignmentSnapshot, ControlPlane};
 pub use owned::{Folder, sweep};
 pub use process::Process;
 pub use program::Output;

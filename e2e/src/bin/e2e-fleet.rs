@@ -10,7 +10,6 @@
 #![expect(clippy::print_stdout, reason = "this program is there to print")]
 
 use std::env;
-use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::fs;
 use std::io;
@@ -65,16 +64,10 @@ fn up(folder: &Path) -> Result<()> {
     let plane = ControlPlane::start(&fleet)?;
     // Namespaces and dependents go when they are deleted, as in any cluster.
     plane.start_controllers(&["namespace-controller", "garbage-collector-controller"])?;
-    let crds = dockfleet.run(["crds"])?.ok()?;
-    let crds_file = folder.join("crds.yaml");
-    fs::write(&crds_file, crds)?;
     println!("applying the CRDs and {HOSTS}");
-    kubectl(&plane, ["apply", "--server-side", "-f"], &crds_file)?;
-    plane
-        .kubectl(["wait", "crd", "--all", "--for=condition=Established"])?
-        .ok()?;
+    plane.install_crds(&dockfleet)?;
     plane.grant_rights("dockfleet-hosts")?;
-    kubectl(&plane, ["apply", "-f"], &project().join(HOSTS))?;
+    plane.apply_yaml(&fs::read_to_string(project().join(HOSTS))?)?;
 
     println!("starting the controller and {} agents", engines.len());
     // Any port: the log says which.
@@ -202,12 +195,6 @@ fn give(path: &Path) -> Result<()> {
     if let Some((user, group)) = owner.split_once(':') {
         chown(path, Some(user.parse()?), Some(group.parse()?))?;
     }
-    Ok(())
-}
-
-fn kubectl<const N: usize>(plane: &ControlPlane, args: [&str; N], file: &Path) -> Result<()> {
-    let args = args.iter().map(OsStr::new).chain([file.as_os_str()]);
-    plane.kubectl(args)?.ok()?;
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
-use anyhow::{Result, anyhow, bail};
-use dockfleet_e2e::{Engine, Fleet, Generation, Host, eventually};
+use anyhow::{Result, bail};
+use dockfleet_e2e::{Engine, Fleet, Generation, Host, at_once, eventually};
 
 fn reaches(from: &Host, to: &Host) -> Result<bool> {
     let to = to.address().to_string();
@@ -32,13 +32,7 @@ fn a_cut_stops_traffic_and_joining_restores_it() -> Result<()> {
 
 #[test]
 fn fleets_made_at_once_do_not_share_a_subnet() -> Result<()> {
-    let fleets = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..6).map(|_| scope.spawn(Fleet::new)).collect();
-        threads
-            .into_iter()
-            .map(|thread| thread.join().map_err(|_| anyhow!("a thread panicked"))?)
-            .collect::<Result<Vec<_>>>()
-    })?;
+    let fleets = at_once([(); 6], |()| Fleet::new())?;
     let mut subnets: Vec<_> = fleets.iter().map(Fleet::subnet).collect();
     subnets.sort();
     subnets.dedup();

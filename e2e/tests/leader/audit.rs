@@ -28,18 +28,26 @@ type Holder = Option<String>;
 /// What the log says of the writes of controllers.
 #[derive(Debug, Default)]
 pub(crate) struct Verdict {
-    /// Writes that were carried out, those of the Lease left out.
-    pub(crate) writes: usize,
-    /// What came too late and was carried out, being what no version can hold back: by what it was.
-    pub(crate) late: Tally,
-    /// Writes of one who did not hold the Lease, which the API server has refused: by what they were.
-    pub(crate) refused: Tally,
+    /// How many were carried out, those of the Lease left out; and by what they were, those of one who
+    /// did not hold the Lease: `refused` by the API server, or `late`, being what no version can hold back.
+    pub(crate) counts: BTreeMap<String, usize>,
     /// Other writes of one who did not hold the Lease.
     pub(crate) findings: Vec<String>,
 }
 
-/// How many there are of each.
-pub(crate) type Tally = BTreeMap<String, usize>;
+impl Verdict {
+    fn count(&mut self, what: String, more: usize) {
+        *self.counts.entry(what).or_default() += more;
+    }
+
+    /// Takes in what another log says.
+    pub(crate) fn add(&mut self, other: Self) {
+        for (what, more) in other.counts {
+            self.count(what, more);
+        }
+        self.findings.extend(other.findings);
+    }
+}
 
 /// What a leader's going on after its time may do late, where it was let through in time: telling of
 /// what was so, and taking away what a deleted host was known by.
@@ -75,15 +83,15 @@ pub(crate) fn judge(log: &[Value], namespace: &str) -> Result<Verdict> {
         .filter(|w| w.lease.is_none() || !w.refused)
         .partition(|w| w.lease.is_some());
     for write in &others {
-        verdict.writes += usize::from(!write.refused);
+        verdict.count("carried out".to_owned(), usize::from(!write.refused));
         if may_write(&leases, write) {
             continue;
         }
         let holder = holder_at(&leases, write);
         if write.refused {
-            *verdict.refused.entry(write.what.clone()).or_default() += 1;
+            verdict.count(format!("refused: {}", write.what), 1);
         } else if HARMLESS.contains(&write.what.as_str()) {
-            *verdict.late.entry(write.what.clone()).or_default() += 1;
+            verdict.count(format!("late: {}", write.what), 1);
         } else {
             verdict.findings.push(format!(
                 "{} asked for {} of {} (version {:?}, received {}, answered {}) while {} held the Lease",

@@ -23,8 +23,7 @@ use crate::sweep::sweep;
 
 #[test]
 fn a_leader_that_is_lost_at_any_write_changes_nothing_about_the_end() -> Result<()> {
-    let sweep = sweep(&Dockfleet::find()?)?;
-    sweep.print()?;
-    assert!(sweep.findings.is_empty(), "{:#?}", sweep.findings);
+    let findings = sweep(&Dockfleet::find()?)?;
+    assert!(findings.is_empty(), "{findings:#?}");
     Ok(())
 }

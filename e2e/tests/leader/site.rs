@@ -1,17 +1,16 @@
 //! One API server with its controllers, of which one leads.
 
-use std::ffi::OsStr;
-use std::fs;
+use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use dockfleet_e2e::faults::{Facts, How, Order, RENEWAL, differences, now};
 use dockfleet_e2e::{ControlPlane, Dockfleet, eventually};
-use serde_json::json;
 
 use crate::audit::{Verdict, judge};
-use crate::controllers::{At, Controller, How, Loss, SOON, gap, now, writes};
-use crate::facts::{Facts, differences, facts, leftovers, undone};
+use crate::controllers::{ACQUIRED, Controller, SOON, gap};
+use crate::facts::{facts, leftovers, undone};
 use crate::hub::{Hub, label};
 
 /// Where the controllers have their accounts.
@@ -58,7 +57,7 @@ impl Site {
         let kubeconfigs = prepare(&plane, dockfleet)?;
         let mut site = Self {
             controllers: Vec::new(),
-            hub: Hub::connect(&plane.kubeconfig())?,
+            hub: Hub(plane.client()?),
             plane,
             kubeconfigs,
             started: 0,
@@ -77,16 +76,17 @@ impl Site {
         let clean = site.settle()?;
         site.muster()?;
         let leader = site.leader().context("nobody leads")?;
-        site.writes = writes(&leader.account(), begin);
+        site.writes = leader.writes(begin);
         site.clean = clean;
         Ok(site)
     }
 
     /// Changes everything, with a leader that is lost in the midst of it.
-    pub(crate) fn run(&mut self, loss: Loss) -> Result<Outcome> {
+    pub(crate) fn run(&mut self, loss: &Order) -> Result<Outcome> {
         let mut outcome = Outcome::default();
+        let at_claim = loss.of.as_deref() == Some(ACQUIRED);
         self.muster()?;
-        let target = if loss.at == At::Claim {
+        let target = if at_claim {
             // The one beside the leader is lost when it takes over.
             self.standby().context("nobody stands by")?
         } else {
@@ -94,7 +94,7 @@ impl Site {
         };
         target.order(loss)?;
         self.change()?;
-        if loss.at == At::Claim {
+        if at_claim {
             outcome.given_up = self.hand_over()?;
         }
         if loss.how == How::Held {
@@ -123,7 +123,7 @@ impl Site {
         .with_context(|| self.logs())?;
         outcome.gap = Some(gap(gone.stopped(), Some(heir))?);
         if loss.how == How::Killed {
-            gone.is_killed()?;
+            gone.process.wait(SOON)?;
         } else {
             outcome.findings.extend(gone.goes_on_and_ends()?);
         }
@@ -143,11 +143,7 @@ impl Site {
     /// what the next one writes. Nothing is changed where it is not lost.
     fn edit_when_lost(&mut self) -> Result<()> {
         let waited = eventually("a loss, or the end of all work", SOON, || {
-            let stand = self.hub.work().and_then(|stand| {
-                self.tend()?;
-                facts(&stand, self.step, &self.label)
-            });
-            let facts = stand.map_err(|e| format!("{e:#}"))?;
+            let facts = self.look().map_err(|e| format!("{e:#}"))?;
             let lost = self.controllers.iter().any(|c| c.stopped().is_some());
             if lost || facts == self.clean {
                 return Ok(lost);
@@ -194,11 +190,7 @@ impl Site {
     /// Waits until everything is as it should be: as in the clean run, or else done.
     fn settle(&mut self) -> Result<Facts> {
         let waited = eventually("the end of all work", SOON, || {
-            let stand = self.hub.work().and_then(|stand| {
-                self.tend()?;
-                facts(&stand, self.step, &self.label)
-            });
-            let facts = stand.map_err(|e| format!("{e:#}"))?;
+            let facts = self.look().map_err(|e| format!("{e:#}"))?;
             let missing = if self.clean.is_empty() {
                 undone(&facts)
             } else {
@@ -212,12 +204,19 @@ impl Site {
         waited.with_context(|| self.logs())
     }
 
+    /// Does what agents and who starts controllers do, and gives how everything stands.
+    fn look(&mut self) -> Result<Facts> {
+        let stand = self.hub.work()?;
+        self.tend()?;
+        facts(&stand, self.step, &self.label)
+    }
+
     /// Sees that one leads, another one stands by, and nothing is written any more.
     fn muster(&mut self) -> Result<()> {
         let waited = eventually("a leader, a standby and silence", SOON, || {
             self.tend().map_err(|e| format!("{e:#}"))?;
             let leader = self.leader().ok_or("nobody leads")?;
-            let last = leader.account().into_iter().filter(|l| !l.is_renewal());
+            let last = leader.account().into_iter().filter(|l| l.what != RENEWAL);
             let last = last.map(|line| line.time).max().unwrap_or_default();
             if now().saturating_sub(last) < QUIET {
                 return Err(format!("it is writing: {:?}", leader.account().last()));
@@ -241,7 +240,7 @@ impl Site {
         self.controllers.retain(|c| !c.was_demoted());
         self.demoted += before - self.controllers.len();
         for controller in &self.controllers {
-            let as_asked = controller.is_running() || controller.stopped().is_some();
+            let as_asked = controller.process.is_running() || controller.stopped().is_some();
             ensure!(as_asked, "a controller ended:\n{}", controller.log());
         }
         if !self.controllers.iter().any(|c| c.stopped().is_none()) {
@@ -275,43 +274,26 @@ impl Site {
 
 /// Installs the CRDs and makes the accounts; gives the credentials of each.
 fn prepare(plane: &ControlPlane, dockfleet: &Dockfleet) -> Result<Vec<PathBuf>> {
-    let crds = plane.kubeconfig().with_file_name("crds.yaml");
-    fs::write(&crds, dockfleet.run(["crds"])?.ok()?)?;
-    let create = ["create", "-f"].map(OsStr::new);
-    plane
-        .kubectl(create.into_iter().chain([crds.as_os_str()]))?
-        .ok()?;
-    let mut items = Vec::new();
-    for namespace in ["dockfleet-hosts", NAMESPACE] {
-        items.push(json!({
-            "apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace},
-        }));
+    plane.install_crds(dockfleet)?;
+    let mut wanted = String::new();
+    for name in ["dockfleet-hosts", NAMESPACE] {
+        let namespace =
+            format!("{{apiVersion: v1, kind: Namespace, metadata: {{name: {name}}}}}\n---\n");
+        wanted.push_str(&namespace);
     }
-    for account in ACCOUNTS {
-        let subject = json!({"kind": "ServiceAccount", "name": account, "namespace": NAMESPACE});
-        items.push(json!({
-            "apiVersion": "v1", "kind": "ServiceAccount",
-            "metadata": {"name": account, "namespace": NAMESPACE},
-        }));
-        items.push(json!({
-            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding",
-            "metadata": {"name": account},
-            "roleRef": {
-                "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole",
-                "name": "cluster-admin",
-            },
-            "subjects": [subject],
-        }));
+    for name in ACCOUNTS {
+        let account = format!("{{kind: ServiceAccount, name: {name}, namespace: {NAMESPACE}}}");
+        let role = "{apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: cluster-admin}";
+        write!(
+            wanted,
+            "{{apiVersion: v1, kind: ServiceAccount, metadata: {{name: {name}, namespace: {NAMESPACE}}}}}\n---\n\
+             {{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRoleBinding, metadata: {{name: {name}}},\n \
+             roleRef: {role}, subjects: [{account}]}}\n---\n"
+        )?;
     }
-    let list = json!({"apiVersion": "v1", "kind": "List", "items": items});
-    plane.apply_yaml(&list.to_string())?;
-    let mut kubeconfigs = Vec::new();
-    for account in ACCOUNTS {
-        let create = ["create", "token", account, "-n", NAMESPACE];
-        let token = plane.kubectl(create)?.ok()?;
-        kubeconfigs.push(plane.kubeconfig_with_token(&token)?);
-    }
-    let established = ["wait", "--for=condition=Established", "crd", "--all"];
-    plane.kubectl(established)?.ok()?;
-    Ok(kubeconfigs)
+    plane.apply_yaml(&wanted)?;
+    let accounts = ACCOUNTS.into_iter();
+    accounts
+        .map(|name| plane.kubeconfig_for(NAMESPACE, name))
+        .collect()
 }

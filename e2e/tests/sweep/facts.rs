@@ -6,12 +6,10 @@ use std::collections::BTreeMap;
 use anyhow::{Context as _, Result, ensure};
 use dockfleet_crds::{DockerHost, EntryStatus, labels};
 use dockfleet_e2e::Engine;
+use dockfleet_e2e::faults::Facts;
 use serde_json::{Value, json};
 
 use crate::engine_events::Happened;
-
-/// Everything that is compared, by what it is about.
-pub(crate) type Facts = BTreeMap<String, Value>;
 
 /// The objects of an engine.
 pub(crate) struct Objects {
@@ -52,59 +50,49 @@ impl Objects {
         Ok(())
     }
 
+    /// Gives what the engine shows.
     pub(crate) fn facts(&self) -> Facts {
-        let mut facts = Facts::new();
-        for (key, object) in &self.shown {
+        let facts = self.shown.iter().map(|(key, object)| {
             let mut object = object.clone();
-            for field in ["Id", "Created", "CreatedAt"] {
-                if let Some(fields) = object.as_object_mut() {
-                    fields.remove(field);
-                }
+            if let Some(fields) = object.as_object_mut() {
+                fields.retain(|field, _| !["Id", "Created", "CreatedAt"].contains(&field.as_str()));
             }
-            if !object["Labels"][labels::VOLUME_ID].is_null() {
-                object["Labels"][labels::VOLUME_ID] = "its own".into();
-            }
-            facts.insert(format!("engine: {key}"), object);
-        }
-        facts
+            (format!("engine: {key}"), object)
+        });
+        facts.collect()
     }
 
-    /// Gives what `journal` says, each identity by the object that has it.
-    pub(crate) fn journal_facts(&self, journal: &[Value]) -> Facts {
-        let fact = |record: &Value| {
-            let mut record = record.clone();
-            self.name_id(&mut record);
-            (format!("journal: {}", text(&record["uid"])), record)
-        };
-        journal.iter().map(fact).collect()
+    /// Gives each identity with the object that has it.
+    pub(crate) fn names(&self) -> Vec<(String, String)> {
+        let ids = self.ids.iter();
+        ids.map(|(key, id)| (id.clone(), format!("that of {key}")))
+            .collect()
     }
+}
 
-    /// The same of what the agent has told the API server.
-    pub(crate) fn status_facts(&self, host: &DockerHost, entries: &[EntryStatus]) -> Result<Facts> {
-        let mut facts = Facts::new();
-        for entry in entries {
-            let mut told = serde_json::to_value(entry)?;
-            self.name_id(&mut told);
-            facts.insert(format!("status: {}", entry.uid), told);
-        }
-        let status = host.status.as_ref().context("the host has no status")?;
-        let conditions: Vec<_> = status
-            .conditions
-            .iter()
-            .map(|c| (&c.type_, &c.status, &c.reason, &c.message))
-            .collect();
-        let told = json!({"conditions": conditions, "entries": status.entries});
-        facts.insert("status: of the host".to_owned(), told);
-        Ok(facts)
-    }
+/// Gives what the journal says.
+pub(crate) fn journal_facts(journal: &[Value]) -> Facts {
+    let fact = |record: &Value| (format!("journal: {}", text(&record["uid"])), record.clone());
+    journal.iter().map(fact).collect()
+}
 
-    fn name_id(&self, value: &mut Value) {
-        let id = &mut value["id"];
-        let known = self.ids.iter().find(|(_, known)| *id == known.as_str());
-        if let Some((key, _)) = known {
-            *id = format!("that of {key}").into();
-        }
+/// Gives what the agent has told the API server.
+pub(crate) fn status_facts(host: &DockerHost, entries: &[EntryStatus]) -> Result<Facts> {
+    let mut facts = Facts::new();
+    for entry in entries {
+        facts.insert(
+            format!("status: {}", entry.uid),
+            serde_json::to_value(entry)?,
+        );
     }
+    let status = host.status.as_ref().context("the host has no status")?;
+    let conditions = status.conditions.iter();
+    let conditions: Vec<_> = conditions
+        .map(|c| (&c.type_, &c.status, &c.reason, &c.message))
+        .collect();
+    let told = json!({"conditions": conditions, "entries": status.entries});
+    facts.insert("status: of the host".to_owned(), told);
+    Ok(facts)
 }
 
 /// Gives how often each object was made and removed.
@@ -115,25 +103,6 @@ pub(crate) fn event_facts(events: &[Happened]) -> Facts {
         *counts.entry(key).or_default() += 1;
     }
     counts.into_iter().map(|(k, n)| (k, n.into())).collect()
-}
-
-/// Gives where two sets of facts differ.
-pub(crate) fn differences(clean: &Facts, other: &Facts) -> Vec<String> {
-    let (mut keys, none): (Vec<&String>, _) =
-        (clean.keys().chain(other.keys()).collect(), Value::Null);
-    keys.sort_unstable();
-    keys.dedup();
-    keys.into_iter()
-        .map(|key| {
-            (
-                key,
-                clean.get(key).unwrap_or(&none),
-                other.get(key).unwrap_or(&none),
-            )
-        })
-        .filter(|(_, clean, other)| clean != other)
-        .map(|(key, clean, other)| format!("{key}: {other}, and in the clean run {clean}"))
-        .collect()
 }
 
 fn text(value: &Value) -> String {

@@ -16,33 +16,30 @@ mod run;
 mod scenario;
 mod sweep;
 
-use std::thread;
+use anyhow::Result;
+use dockfleet_crds::DEFAULT_FLEET_NAMESPACE;
+use dockfleet_e2e::faults::{Series, print};
+use dockfleet_e2e::{ControlPlane, Dockfleet, Fleet, Generation, at_once};
 
-use anyhow::{Result, anyhow};
-use dockfleet_e2e::{ControlPlane, Dockfleet, Fleet, Generation};
-
-use crate::sweep::{Sweep, print, sweep};
+use crate::sweep::sweep;
 
 /// Invariants 1, 2, 3, 5 and 12.
 #[test]
 fn an_agent_that_is_killed_after_any_effect_changes_nothing_about_the_end() -> Result<()> {
     let dockfleet = Dockfleet::find()?;
     let plane = ControlPlane::start_on_loopback()?;
-    hub::prepare(&plane, &dockfleet)?;
-    let kubeconfig = plane.kubeconfig();
+    plane.install_crds(&dockfleet)?;
+    plane
+        .kubectl(["create", "namespace", DEFAULT_FLEET_NAMESPACE])?
+        .ok()?;
     let fleet = Fleet::new()?;
-    let sweeps = thread::scope(|scope| {
-        let begin = |generation| {
-            let (dockfleet, kubeconfig, fleet) = (&dockfleet, &kubeconfig, &fleet);
-            scope.spawn(move || sweep(generation, fleet, dockfleet, kubeconfig))
-        };
-        let threads: Vec<_> = Generation::ALL.into_iter().map(begin).collect();
-        let ends = threads.into_iter().map(thread::ScopedJoinHandle::join);
-        ends.map(|end| end.map_err(|_| anyhow!("a thread panicked"))?)
-            .collect::<Result<Vec<Sweep>>>()
-    })?;
-    print(&sweeps)?;
-    let findings: Vec<&String> = sweeps.iter().flat_map(|s| &s.findings).collect();
+    let all = at_once(Generation::ALL, |g| sweep(g, &fleet, &dockfleet, &plane))?;
+    let (all, effects): (Vec<Series>, Vec<_>) = all.into_iter().unzip();
+    let lists = all.iter().zip(effects);
+    let lists = lists.map(|(s, effects)| format!("effects on {}: {}", s.name, effects.join(", ")));
+    let lists: Vec<String> = lists.collect();
+    print(["engine", "kills", "time"], &all, &lists.join("\n"))?;
+    let findings: Vec<&String> = all.iter().flat_map(|s| &s.findings).collect();
     assert!(findings.is_empty(), "{findings:#?}");
     Ok(())
 }

@@ -1,20 +1,21 @@
 //! One run of the scenario, with an agent that is killed as asked.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use dockfleet_crds::{DEFAULT_FLEET_NAMESPACE, DockerHost, EntryStatus};
+use dockfleet_e2e::faults::{Facts, How, Order, TracedEffect, renamed, start};
 use dockfleet_e2e::{Dockfleet, Engine, Folder, Process, eventually};
 use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::engine_events::{Moment, since};
-use crate::facts::{Facts, Objects, event_facts};
+use crate::facts::{Objects, event_facts, journal_facts, status_facts};
 use crate::hub::Hub;
 use crate::permission::Permissions;
 use crate::scenario::{self, UNTOUCHED, WITH_CONTENT, Wish};
@@ -52,6 +53,7 @@ pub(crate) struct Site<'a> {
     pub(crate) dockfleet: &'a Dockfleet,
     pub(crate) kubeconfig: &'a Path,
     pub(crate) engine: Engine,
+    pub(crate) docker_host: String,
     pub(crate) hub: Hub,
 }
 
@@ -94,7 +96,7 @@ struct Run<'a> {
     site: &'a Site<'a>,
     host: DockerHost,
     name: &'a str,
-    /// Holds the journal and the trace of effects.
+    /// Holds the journal, and the order and the trace of the agents that may be killed.
     folder: Folder,
 }
 
@@ -106,7 +108,7 @@ impl Run<'_> {
         let permissions = Permissions::of(&before);
         let begin = Moment::now()?;
         // From here on an agent finds the change when it starts: every effect belongs to it.
-        self.site.hub.control(&self.host, &wishes)?;
+        let _ = self.site.hub.control(&self.host, &wishes)?;
 
         let (mut kills, mut breaches) = (0, Vec::new());
         while self.is_killed(crash, &wishes)? {
@@ -137,14 +139,14 @@ impl Run<'_> {
             }
         }
         let mut facts = after.facts();
-        facts.extend(after.journal_facts(&self.journal()?));
+        facts.extend(journal_facts(&self.journal()?));
         let host = self.site.hub.host(self.name)?;
-        facts.extend(after.status_facts(&host, &statuses)?);
+        facts.extend(status_facts(&host, &statuses)?);
         facts.extend(event_facts(&events));
         Ok(Outcome {
             effects: self.effects()?,
             kills,
-            facts,
+            facts: renamed(&facts, &after.names())?,
             breaches,
         })
     }
@@ -152,18 +154,21 @@ impl Run<'_> {
     /// Runs an agent that is killed as asked, and says whether it was. The one that is not killed
     /// ends when there is nothing left to do.
     fn is_killed(&self, crash: Crash, wishes: &[Wish]) -> Result<bool> {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_agent-that-stops"));
-        command
-            .args([self.name, DEFAULT_FLEET_NAMESPACE])
-            .args([self.folder.file("state"), self.folder.file("trace")]);
-        match crash {
-            Crash::Never => {}
-            Crash::After(n) => drop(command.arg(n.to_string())),
-            Crash::Always => drop(command.arg("1")),
+        let number = match crash {
+            Crash::Never => None,
+            Crash::After(n) => Some(n),
+            Crash::Always => Some(1),
+        };
+        if let Some(number) = number {
+            let (how, of) = (How::Killed, None);
+            Order { how, number, of }.give(self.folder.path())?;
         }
-        let agent = Process::start_alone(&self.placed(command))?;
+        let program = env!("CARGO_BIN_EXE_dockfleet-that-stops");
+        let args = ["agent", self.name, DEFAULT_FLEET_NAMESPACE];
+        let agent = start(program, self.folder.path(), &args, &self.environment())?;
+        let is_gone = || agent.exit_status();
         let waited = eventually("the end of the agent's work", SOON, || {
-            if agent.exit_status().is_some() {
+            if is_gone().is_some() {
                 return Ok(());
             }
             self.control(wishes).map(drop)
@@ -175,7 +180,7 @@ impl Run<'_> {
             Crash::Never | Crash::Always => Duration::ZERO,
         };
         let _ = eventually("the count of the last effect", counted, || {
-            agent.exit_status().ok_or_else(|| "it goes on".to_owned())
+            is_gone().ok_or_else(|| "it goes on".to_owned())
         });
         let status = agent.terminate(SOON)?;
         match status.signal() {
@@ -191,7 +196,8 @@ impl Run<'_> {
     fn settle(&self, wishes: &[Wish]) -> Result<Vec<EntryStatus>> {
         let mut command = self.site.dockfleet.command(["agent", "--host", self.name]);
         command.arg("--state-dir").arg(self.folder.file("state"));
-        let agent = Process::start_alone(&self.placed(command))?;
+        command.envs(self.environment());
+        let agent = Process::start_alone(&command)?;
         let waited = eventually("the end of all work", SOON, || {
             // Everything may have been said before it came: it has to have looked all the same.
             if !agent.log().contains("the engine answers") {
@@ -207,25 +213,20 @@ impl Run<'_> {
     /// Does the controller's part, and gives what the agent says when there is nothing left to do.
     fn control(&self, wishes: &[Wish]) -> Result<Vec<EntryStatus>, String> {
         let stand = self.site.hub.control(&self.host, wishes);
-        stand.map_err(|error| format!("{error:#}"))?.done()
+        stand.map_err(|error| format!("{error:#}"))?
     }
 
-    fn placed(&self, mut command: Command) -> Command {
-        command
-            .env("KUBECONFIG", self.site.kubeconfig)
-            .env("DOCKER_HOST", self.site.engine.docker_host());
-        command
+    fn environment(&self) -> [(&str, &OsStr); 2] {
+        let site = self.site;
+        [
+            ("KUBECONFIG", site.kubeconfig.as_os_str()),
+            ("DOCKER_HOST", OsStr::new(&site.docker_host)),
+        ]
     }
 
     fn effects(&self) -> Result<Vec<String>> {
-        let path = self.folder.file("trace");
-        if !path.exists() {
-            return Ok(Vec::new());
-        }
-        Ok(fs::read_to_string(path)?
-            .lines()
-            .map(str::to_owned)
-            .collect())
+        let effects = TracedEffect::all(self.folder.path())?;
+        Ok(effects.into_iter().map(|effect| effect.what).collect())
     }
 
     fn journal(&self) -> Result<Vec<Value>> {

@@ -1,12 +1,12 @@
 //! What the agent has made before, what is there by hand, and what it is asked for then.
 
 use anyhow::{Result, anyhow};
+use dockfleet_crds::assignment::Kind;
 use dockfleet_crds::validation::admit;
-use dockfleet_crds::{DockerNetwork, DockerVolume};
 use dockfleet_e2e::Engine;
 use dockfleet_planner::assignment::Lifecycle;
+use dockfleet_planner::kinds;
 use dockfleet_planner::resource::Resource;
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 /// What stays as it is from the beginning to the end, identity and content included.
@@ -51,29 +51,8 @@ pub(crate) const SAID: [(&str, &str, Option<&str>); 9] = [
 
 /// A resource and its future, as a controller knows them.
 pub(crate) struct Wish {
-    resource: Owned,
+    pub(crate) resource: Box<dyn Resource>,
     pub(crate) lifecycle: Lifecycle,
-}
-
-enum Owned {
-    Network(Box<DockerNetwork>),
-    Volume(Box<DockerVolume>),
-}
-
-impl Wish {
-    fn live(resource: Owned) -> Self {
-        Self {
-            resource,
-            lifecycle: Lifecycle::Live,
-        }
-    }
-
-    pub(crate) fn resource(&self) -> &dyn Resource {
-        match &self.resource {
-            Owned::Network(n) => n.as_ref(),
-            Owned::Volume(v) => v.as_ref(),
-        }
-    }
 }
 
 /// Gives what the host has before.
@@ -147,25 +126,26 @@ fn merged(mut spec: Value, more: &Value) -> Value {
 }
 
 fn network(name: &str, spec: &Value) -> Result<Wish> {
-    let network = Owned::Network(Box::new(typed("DockerNetwork", name, spec)?));
-    Ok(Wish::live(network))
+    wish(Kind::DockerNetwork, name, spec)
 }
 
 fn volume(name: &str, spec: &Value) -> Result<Wish> {
-    let volume = Owned::Volume(Box::new(typed("DockerVolume", name, spec)?));
-    Ok(Wish::live(volume))
+    wish(Kind::DockerVolume, name, spec)
 }
 
 /// Gives a resource for every host as an API server would store it.
-fn typed<T: DeserializeOwned>(kind: &str, name: &str, spec: &Value) -> Result<T> {
+fn wish(kind: Kind, name: &str, spec: &Value) -> Result<Wish> {
     let object = json!({
         "apiVersion": "dockfleet.io/v1alpha1",
         "kind": kind,
         "metadata": {"name": name, "namespace": "default"},
         "spec": merged(json!({"hostSelector": {}}), spec),
     });
-    let mut stored =
-        admit(kind, &object, None).map_err(|errors| anyhow!("{kind} {name}: {errors:?}"))?;
+    let stored = admit(kind.as_str(), &object, None);
+    let mut stored = stored.map_err(|errors| anyhow!("{name}: {errors:?}"))?;
     stored["metadata"]["uid"] = uid(name).into();
-    Ok(serde_json::from_value(stored)?)
+    Ok(Wish {
+        resource: kinds::read(kind, stored)?,
+        lifecycle: Lifecycle::Live,
+    })
 }

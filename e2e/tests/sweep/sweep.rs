@@ -1,13 +1,11 @@
-//! All runs on one engine, and the table of what came of them.
+//! All runs on one engine, and what is wrong with each of them.
 
-use std::io::{Write as _, stdout};
-use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Result, ensure};
-use dockfleet_e2e::{Dockfleet, Engine, Fleet, Generation, is_proof};
+use dockfleet_e2e::faults::{Facts, Series, differences};
+use dockfleet_e2e::{ControlPlane, Dockfleet, Engine, Fleet, Generation, is_proof};
 
-use crate::facts::{Facts, differences};
 use crate::hub::Hub;
 use crate::run::{Crash, Outcome, Site};
 use crate::scenario::{MADE, REMOVABLE, SAID};
@@ -17,82 +15,54 @@ const MOST: usize = 60;
 /// Rules for every network take an engine longer than everything else, and no container is there.
 const NO_FIREWALL: [&str; 2] = ["--iptables=false", "--ip6tables=false"];
 
-/// What came of all runs on one engine.
-pub(crate) struct Sweep {
-    generation: Generation,
-    /// The effects of the clean run.
-    effects: Vec<String>,
-    runs: usize,
-    kills: usize,
-    took: Duration,
-    /// Breaches, and differences from the clean run.
-    pub(crate) findings: Vec<String>,
-}
-
 /// In a sample of the crash points, one of this many is tried.
 const SAMPLE: usize = 3;
 
 /// Runs the scenario without a crash, with one after each effect or a sample of them, and with one after
-/// every effect.
+/// every effect. Gives what came of it, and the effects of the clean run.
 pub(crate) fn sweep(
     generation: Generation,
     fleet: &Fleet,
     dockfleet: &Dockfleet,
-    kubeconfig: &Path,
-) -> Result<Sweep> {
+    plane: &ControlPlane,
+) -> Result<(Series, Vec<String>)> {
     let host = format!("{generation:?}").to_lowercase();
+    let engine = Engine::start_with(&fleet.host(&host)?, generation, &NO_FIREWALL)?;
     let site = Site {
         dockfleet,
-        kubeconfig,
-        engine: Engine::start_with(&fleet.host(&host)?, generation, &NO_FIREWALL)?,
-        hub: Hub::connect(kubeconfig)?,
+        kubeconfig: &plane.kubeconfig(),
+        docker_host: engine.docker_host(),
+        engine,
+        hub: Hub(plane.client()?),
     };
     let begin = Instant::now();
     let clean = site.run(&format!("{host}-clean"), Crash::Never)?;
     ensure!(clean.kills == 0, "the clean run was none");
-    let mut sweep = Sweep {
-        generation,
-        runs: 1,
-        kills: 0,
-        took: Duration::ZERO,
-        findings: check_clean(&clean),
-        effects: clean.effects.clone(),
+    let mut series = Series {
+        name: format!("{generation:?}"),
+        effects: clean.effects.len(),
+        ..Series::default()
+    };
+    series.add(Crash::Never, Ok((0, check_clean(&clean))));
+    let mut run = |crash| {
+        let outcome = site.run(&format!("{host}-{}", series.runs), crash);
+        let kills = outcome.as_ref().map_or(0, |o| o.kills);
+        series.add(crash, outcome.map(|o| (o.kills, check(&clean, &o, crash))));
+        kills
     };
     let step = if is_proof() { 1 } else { SAMPLE };
     // Passes over networks and volumes run side by side, so that one run has an effect more than another:
     // there is a point to try until an agent ends unharmed.
-    for n in (0..MOST).step_by(step) {
-        let kills = sweep.add(&site, &clean, Crash::After(n));
-        if kills == 0 {
-            break;
-        }
-    }
-    let tried = (sweep.runs - 1) * step;
+    let mut points = (0..MOST).step_by(step);
+    let unharmed = points.find(|n| run(Crash::After(*n)) == 0);
+    let tried = unharmed.map_or(MOST, |n| n + step);
+    run(Crash::Always);
     if tried * 10 < clean.effects.len() * 8 {
-        let finding = format!("only {tried} of {} crash points", clean.effects.len());
-        sweep.findings.push(finding);
+        let finding = format!("only {tried} of {} crash points", series.effects);
+        series.findings.push(finding);
     }
-    sweep.add(&site, &clean, Crash::Always);
-    sweep.took = begin.elapsed();
-    Ok(sweep)
-}
-
-impl Sweep {
-    /// Makes a run, takes in what came of it, and gives the number of its kills.
-    fn add(&mut self, site: &Site<'_>, clean: &Outcome, crash: Crash) -> usize {
-        let host = format!("{:?}", self.generation).to_lowercase();
-        let outcome = site.run(&format!("{host}-{}", self.runs), crash);
-        let found = match &outcome {
-            Ok(outcome) => check(clean, outcome, crash),
-            Err(error) => vec![format!("{error:#}")],
-        };
-        let kills = outcome.map_or(0, |o| o.kills);
-        self.runs += 1;
-        self.kills += kills;
-        let findings = found.into_iter().map(|f| format!("{host}, {crash:?}: {f}"));
-        self.findings.extend(findings);
-        kills
-    }
+    series.remark = format!("{:.1}s", begin.elapsed().as_secs_f64());
+    Ok((series, clean.effects))
 }
 
 /// Gives what is wrong with the run that the others are compared with.
@@ -136,32 +106,4 @@ fn check(clean: &Outcome, outcome: &Outcome, crash: Crash) -> Vec<String> {
     }
     findings.extend(differences(&clean.facts, &outcome.facts));
     findings
-}
-
-/// Prints the table, past the capture of the test's output.
-pub(crate) fn print(sweeps: &[Sweep]) -> Result<()> {
-    let mut out = stdout().lock();
-    writeln!(
-        out,
-        "\n{:<10} {:>3} {:>5} {:>6} {:>9} {:>6}",
-        "engine", "N", "runs", "kills", "findings", "time"
-    )?;
-    for s in sweeps {
-        let (n, findings) = (s.effects.len(), s.findings.len());
-        let (engine, took) = (format!("{:?}", s.generation), s.took.as_secs_f64());
-        writeln!(
-            out,
-            "{engine:<10} {n:>3} {:>5} {:>6} {findings:>9} {took:>5.1}s",
-            s.runs, s.kills
-        )?;
-    }
-    for s in sweeps {
-        writeln!(
-            out,
-            "effects on {:?}: {}",
-            s.generation,
-            s.effects.join(", ")
-        )?;
-    }
-    Ok(())
 }
