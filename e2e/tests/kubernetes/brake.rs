@@ -19,8 +19,7 @@ fn a_selector_typo_that_unselects_every_host_stops_and_asks() -> Result<()> {
         let spec = format!("{{hostSelector: {{matchLabels: {{site: {site}}}}}}}");
         network("front", &spec)
     };
-    cluster.apply(&at("berlin"))?;
-    cluster.ready("dnet/front")?;
+    cluster.make(&[at("berlin")])?;
     let before = cluster.objects()?;
 
     cluster.apply(&at("belrin"))?;
@@ -45,8 +44,7 @@ fn a_selector_typo_that_unselects_every_host_stops_and_asks() -> Result<()> {
     }
 
     // Put right, it is as if nothing had been.
-    cluster.apply(&at("berlin"))?;
-    cluster.ready("dnet/front")?;
+    cluster.make(&[at("berlin")])?;
     let mut after = cluster.objects()?;
     after.retain(|key, _| !key.ends_with(" other"));
     assert_eq!(after, before);

@@ -132,11 +132,10 @@ fn conditions_follow_kstatus() -> Result<()> {
     assert!(since.is_string());
 
     // On no host at all: nothing is wrong.
-    cluster.apply(&network(
+    cluster.make(&[network(
         "nowhere",
         "{hostSelector: {matchLabels: {site: nowhere}}}",
-    ))?;
-    cluster.ready("dnet/nowhere")?;
+    )])?;
     assert_eq!(
         conditions(&cluster.get("dnet/nowhere")?)[1],
         "Ready=True NoHosts"
@@ -164,8 +163,7 @@ fn what_is_suspended_or_observed_is_not_touched() -> Result<()> {
     for host in hosts {
         assert!(host.network("front")?.is_none());
     }
-    cluster.apply(&front(""))?;
-    cluster.ready("dnet/front")?;
+    cluster.make(&[front("")])?;
     let before = cluster.objects()?;
     cluster.apply(&front(", internal: true, suspend: true"))?;
     cluster.not_ready("dnet/front", "False", "Suspended")?;

@@ -22,11 +22,10 @@ fn the_first_to_claim_a_name_keeps_it_and_both_are_told() -> Result<()> {
     let cluster = TestCluster::start(&[("h1", Debian20, "{}"), ("h2", Newest, "{}")])?;
     let [h1, h2] = cluster.hosts()?;
     cluster.kubectl("create namespace shop")?;
-    cluster.apply(&network(
+    cluster.make(&[network(
         "default/first",
         "{hostSelector: {}, networkName: front}",
-    ))?;
-    cluster.ready("dnet/first")?;
+    )])?;
     let before = cluster.objects()?;
 
     // The second one has a host where nobody else claims the name, once the first lets go of it.
@@ -123,13 +122,11 @@ fn what_was_made_by_hand_is_left_alone_unless_adoption_allows_it() -> Result<()>
     );
     cluster.apply(&front(", internal: true, adoptionPolicy: Force"))?;
     cluster.not_ready("dnet/front", "False", "Drifted")?;
-    cluster.apply(&front(", adoptionPolicy: Force"))?;
-    cluster.ready("dnet/front")?;
-    cluster.apply(&volume(
+    cluster.make(&[front(", adoptionPolicy: Force")])?;
+    cluster.make(&[volume(
         "data",
         "{hostSelector: {}, adoptionPolicy: IfMatching}",
-    ))?;
-    cluster.ready("dvol/data")?;
+    )])?;
     assert_eq!(cluster.objects()?, before, "taken over as they were");
 
     // What was given to us is ours: it goes and stays by the deletion policy.

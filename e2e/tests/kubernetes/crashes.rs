@@ -17,15 +17,10 @@ fn two_hosts() -> [(&'static str, dockfleet_e2e::Generation, &'static str); 2] {
 fn an_engine_that_comes_back_is_found_as_it_was() -> Result<()> {
     let cluster = TestCluster::start(&two_hosts())?;
     let [h1, h2] = cluster.hosts()?;
-    cluster.apply(
-        &[
-            network("front", "{hostSelector: {}}"),
-            volume("data", "{hostSelector: {}}"),
-        ]
-        .concat(),
-    )?;
-    cluster.ready("dnet/front")?;
-    cluster.ready("dvol/data")?;
+    cluster.make(&[
+        network("front", "{hostSelector: {}}"),
+        volume("data", "{hostSelector: {}}"),
+    ])?;
     let before = cluster.objects()?;
 
     h1.engine.kill()?;
@@ -69,10 +64,7 @@ fn an_engine_that_lost_its_data_gets_its_networks_and_tells_of_its_volumes() -> 
         volume("scratch", "{hostSelector: {}, tmpfs: {}}"),
         volume("cache", "{hostSelector: {}, lossPolicy: Recreate}"),
     ];
-    cluster.apply(&all.concat())?;
-    for what in ["dnet/front", "dvol/data", "dvol/scratch", "dvol/cache"] {
-        cluster.ready(what)?;
-    }
+    cluster.make(&all)?;
     for host in hosts {
         host.engine.stop()?;
         fs::remove_dir_all(host.engine.data_root())?;
@@ -188,8 +180,7 @@ fn a_controller_that_is_late_or_killed_loses_nothing() -> Result<()> {
     cluster.ready("dnet/early")?;
 
     // Killed at some point on the way, both ways.
-    cluster.apply(&network("gone", "{hostSelector: {}}"))?;
-    cluster.ready("dnet/gone")?;
+    cluster.make(&[network("gone", "{hostSelector: {}}")])?;
     cluster.apply(&many("{hostSelector: {}}"))?;
     cluster.kill_controller()?;
     cluster.start_controller()?;

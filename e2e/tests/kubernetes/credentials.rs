@@ -207,8 +207,7 @@ fn i9_a_password_is_found_on_engines_and_in_secrets_only() -> Result<()> {
     )?;
     cluster.apply(&secret(FIRST, "{}"))?;
     share_says(&cluster, "CredentialsMissing", "dockfleet.io/credentials")?;
-    cluster.apply(&network("front", "{hostNames: [h1, h2]}"))?;
-    cluster.ready("dnet/front")?;
+    cluster.make(&[network("front", "{hostNames: [h1, h2]}")])?;
     for host in hosts {
         assert_eq!(host.volume("share")?, None);
     }
@@ -267,8 +266,7 @@ fn i9_a_password_is_found_on_engines_and_in_secrets_only() -> Result<()> {
     )?;
     cluster.kubectl("delete secret/nas-login")?;
     share_says(&cluster, "CredentialsMissing", "there is no Secret")?;
-    cluster.apply(&network("back", "{hostNames: [h1, h2]}"))?;
-    cluster.ready("dnet/back")?;
+    cluster.make(&[network("back", "{hostNames: [h1, h2]}")])?;
     for host in hosts {
         mounts_with(&cluster, host, SECOND)?;
     }

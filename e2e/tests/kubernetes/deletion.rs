@@ -16,15 +16,10 @@ fn delete(cluster: &TestCluster, what: &str) -> Result<()> {
 fn deleting_does_not_wait_for_a_host_that_is_off() -> Result<()> {
     let cluster = TestCluster::start(&[("h1", Debian20, "{}"), ("h2", Newest, "{}")])?;
     let [h1, h2] = cluster.hosts()?;
-    cluster.apply(
-        &[
-            network("front", "{hostSelector: {}}"),
-            volume("data", "{hostSelector: {}}"),
-        ]
-        .concat(),
-    )?;
-    cluster.ready("dnet/front")?;
-    cluster.ready("dvol/data")?;
+    cluster.make(&[
+        network("front", "{hostSelector: {}}"),
+        volume("data", "{hostSelector: {}}"),
+    ])?;
     for host in [h1, h2] {
         host.write_into_volume("data", "precious")?;
     }
@@ -81,9 +76,7 @@ fn a_tombstone_hits_only_what_it_names() -> Result<()> {
         network("front", "{hostSelector: {}}"),
         volume("data", "{hostSelector: {}, deletionPolicy: Delete}"),
     ];
-    cluster.apply(&both.concat())?;
-    cluster.ready("dnet/front")?;
-    cluster.ready("dvol/data")?;
+    cluster.make(&both)?;
     let mut by_hand = Vec::new();
     for host in hosts {
         host.kill_agent()?;
@@ -111,9 +104,7 @@ fn what_is_in_use_stays_until_its_container_is_gone() -> Result<()> {
         network("front", "{hostSelector: {}}"),
         volume("data", "{hostSelector: {}, deletionPolicy: Delete}"),
     ];
-    cluster.apply(&both.concat())?;
-    cluster.ready("dnet/front")?;
-    cluster.ready("dvol/data")?;
+    cluster.make(&both)?;
     let uids = [cluster.uid("dnet/front")?, cluster.uid("dvol/data")?];
     for host in hosts {
         host.engine.import_busybox()?;

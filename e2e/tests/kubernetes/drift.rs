@@ -17,25 +17,13 @@ fn drift_is_repaired_at_once_or_told_with_the_difference() -> Result<()> {
     let cluster = TestCluster::start(&[("h1", Debian20, "{}"), ("h2", Newest, "{}")])?;
     let hosts: [_; 2] = cluster.hosts()?;
     let observe = "{hostSelector: {}, driftPolicy: Observe}";
-    cluster.apply(
-        &[
-            network("front", "{hostSelector: {}, labels: {team: web}}"),
-            network("seen", observe),
-            volume("scratch", "{hostSelector: {}, tmpfs: {}}"),
-            volume("data", "{hostSelector: {}}"),
-            volume("seen", observe),
-        ]
-        .concat(),
-    )?;
-    for what in [
-        "dnet/front",
-        "dnet/seen",
-        "dvol/scratch",
-        "dvol/data",
-        "dvol/seen",
-    ] {
-        cluster.ready(what)?;
-    }
+    cluster.make(&[
+        network("front", "{hostSelector: {}, labels: {team: web}}"),
+        network("seen", observe),
+        volume("scratch", "{hostSelector: {}, tmpfs: {}}"),
+        volume("data", "{hostSelector: {}}"),
+        volume("seen", observe),
+    ])?;
     for host in hosts {
         let id = host.network_id("front")?;
         host.engine.docker(["network", "rm", "front", "seen"])?;

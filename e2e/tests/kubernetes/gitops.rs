@@ -242,8 +242,7 @@ fn nothing_looks_finished_before_it_is() -> Result<()> {
     cluster.ready("dvol/data")?;
 
     life.now("removed by hand")?;
-    cluster.apply(&front(", driftPolicy: Observe"))?;
-    cluster.ready("dnet/front")?;
+    cluster.make(&[front(", driftPolicy: Observe")])?;
     h1.engine.docker(["network", "rm", "front"])?;
     h2.engine.docker(["volume", "rm", "data"])?;
     cluster.not_ready("dnet/front", "False", "Missing")?;
@@ -269,15 +268,11 @@ fn nothing_looks_finished_before_it_is() -> Result<()> {
         front(&format!("{taken}, suspend: true")),
         data(", lossPolicy: Recreate, suspend: true"),
     ];
-    cluster.apply(&suspended.concat())?;
-    cluster.ready("dnet/front")?;
-    cluster.ready("dvol/data")?;
+    cluster.make(&suspended)?;
     cluster.apply(&front(", internal: true, suspend: true"))?;
     cluster.not_ready("dnet/front", "False", "Suspended")?;
     life.now("resumed")?;
-    cluster.apply(&[front(""), data("")].concat())?;
-    cluster.ready("dnet/front")?;
-    cluster.ready("dvol/data")?;
+    cluster.make(&[front(""), data("")])?;
 
     life.now("a host is paused")?;
     let paused = |is| format!("{{\"spec\": {{\"paused\": {is}}}}}");

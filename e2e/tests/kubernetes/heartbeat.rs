@@ -54,15 +54,10 @@ fn a_host_that_is_offline_holds_up_nothing_and_catches_up() -> Result<()> {
         let network = host.network("changed")?.context("it is gone")?;
         Ok(network["IPAM"]["Config"][0]["Subnet"].clone())
     };
-    cluster.apply(
-        &[
-            changed("10.70.0.0/24"),
-            network("old", "{hostSelector: {}}"),
-        ]
-        .concat(),
-    )?;
-    cluster.ready("dnet/changed")?;
-    cluster.ready("dnet/old")?;
+    cluster.make(&[
+        changed("10.70.0.0/24"),
+        network("old", "{hostSelector: {}}"),
+    ])?;
     let before = h2.objects()?;
 
     // In the middle of it: nobody has been told yet.
@@ -92,8 +87,7 @@ fn a_host_that_is_offline_holds_up_nothing_and_catches_up() -> Result<()> {
     // A new controller takes nothing back, and judges nobody before it has listened.
     cluster.kill_controller()?;
     cluster.start_controller()?;
-    cluster.apply(&network("late", "{hostSelector: {}}"))?;
-    cluster.ready("dnet/late")?;
+    cluster.make(&[network("late", "{hostSelector: {}}")])?;
     cluster.kubectl("delete dnet/late --timeout=60s")?;
 
     h2.host.join()?;

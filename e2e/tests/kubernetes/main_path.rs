@@ -229,8 +229,7 @@ fn an_edit_writes_to_its_own_hosts_only_and_an_idle_fleet_writes_nothing() -> Re
     let ids = (h1.network_id("lan")?, h3.network_id("lan")?);
 
     // What differs is on h1 only, because h3 has an override.
-    cluster.apply(&lan("10.30.0.64/26"))?;
-    cluster.ready("dnet/lan")?;
+    cluster.make(&[lan("10.30.0.64/26")])?;
     assert_eq!(block(h1, "lan")?.1, "10.30.0.64/26");
     assert_ne!(
         h1.network_id("lan")?,

@@ -110,8 +110,7 @@ fn i15_an_upgrade_and_a_rollback_in_any_order_stop_nothing() -> Result<()> {
 fn i15_an_entry_of_a_newer_controller_is_unsupported_alone_and_kept() -> Result<()> {
     let cluster = TestCluster::start(&[("h1", Newest, "{}")])?;
     let [host] = cluster.hosts()?;
-    cluster.apply(&network("front", "{hostSelector: {}}"))?;
-    cluster.ready("dnet/front")?;
+    cluster.make(&[network("front", "{hostSelector: {}}")])?;
     let newer = json!({
         "uid": "00000000-0000-4000-8000-000000000001",
         "kind": "DockerNote",
@@ -190,8 +189,7 @@ fn i15_a_state_and_a_reason_of_a_newer_agent_are_passed_on() -> Result<()> {
 fn i15_a_journal_record_of_a_newer_agent_is_kept_and_not_acted_on() -> Result<()> {
     let cluster = TestCluster::start(&[("h1", Debian20, "{}")])?;
     let [host] = cluster.hosts()?;
-    cluster.apply(&network("front", "{hostSelector: {}}"))?;
-    cluster.ready("dnet/front")?;
+    cluster.make(&[network("front", "{hostSelector: {}}")])?;
     host.kill_agent()?;
     let entry = Entry {
         uid: "00000000-0000-4000-8000-000000000001".into(),

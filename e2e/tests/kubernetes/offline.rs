@@ -9,18 +9,12 @@ use crate::test_cluster::{TestCluster, network, volume};
 fn an_agent_keeps_its_host_in_order_without_the_api_server() -> Result<()> {
     let cluster = TestCluster::start(&[("h1", Debian20, "{}"), ("h2", Newest, "{}")])?;
     let hosts: [_; 2] = cluster.hosts()?;
-    cluster.apply(
-        &[
-            network("front", "{hostSelector: {}, labels: {team: web}}"),
-            network("back", "{hostSelector: {}}"),
-            volume("data", "{hostSelector: {}}"),
-            volume("scratch", "{hostSelector: {}, tmpfs: {}}"),
-        ]
-        .concat(),
-    )?;
-    for what in ["dnet/front", "dnet/back", "dvol/data", "dvol/scratch"] {
-        cluster.ready(what)?;
-    }
+    cluster.make(&[
+        network("front", "{hostSelector: {}, labels: {team: web}}"),
+        network("back", "{hostSelector: {}}"),
+        volume("data", "{hostSelector: {}}"),
+        volume("scratch", "{hostSelector: {}, tmpfs: {}}"),
+    ])?;
     let before = cluster.objects()?;
 
     cluster.plane.kill()?;

@@ -13,15 +13,10 @@ const PAUSED: &str = "{.status.conditions[?(@.type==\"Paused\")].reason}";
 fn a_paused_host_is_looked_at_and_left_as_it_is() -> Result<()> {
     let cluster = TestCluster::start(&[("h1", Newest, "{}")])?;
     let [h1] = cluster.hosts()?;
-    cluster.apply(
-        &[
-            network("there", "{hostSelector: {}}"),
-            network("old", "{hostSelector: {}}"),
-        ]
-        .concat(),
-    )?;
-    cluster.ready("dnet/there")?;
-    cluster.ready("dnet/old")?;
+    cluster.make(&[
+        network("there", "{hostSelector: {}}"),
+        network("old", "{hostSelector: {}}"),
+    ])?;
 
     cluster.patch(HOST, r#"{"spec": {"paused": true}}"#)?;
     cluster.until(HOST, &format!("{PAUSED}=SpecPaused"))?;

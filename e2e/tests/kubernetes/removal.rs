@@ -149,8 +149,7 @@ fn a_host_goes_clean_or_as_it_is() -> Result<()> {
 fn several_clean_hosts_at_once_stop_and_ask() -> Result<()> {
     let cluster = TestCluster::start(&[("h1", Newest, "{}"), ("h2", Newest, "{}")])?;
     let [h1, h2] = cluster.hosts()?;
-    cluster.apply(&network("front", "{hostSelector: {}}"))?;
-    cluster.ready("dnet/front")?;
+    cluster.make(&[network("front", "{hostSelector: {}}")])?;
     for host in [h1, h2] {
         clean(&cluster, host)?;
     }

@@ -14,11 +14,10 @@ fn an_older_assignment_is_ignored() -> Result<()> {
         ("h2", Newest, "{site: berlin}"),
     ])?;
     let hosts: [_; 2] = cluster.hosts()?;
-    cluster.apply(&network(
+    cluster.make(&[network(
         "front",
         "{hostSelector: {matchLabels: {site: berlin}}}",
-    ))?;
-    cluster.ready("dnet/front")?;
+    )])?;
     let uid = cluster.uid("dnet/front")?;
     for host in hosts {
         host.engine.import_busybox()?;

@@ -13,9 +13,7 @@ fn a_host_that_is_no_longer_selected_lets_go() -> Result<()> {
     ])?;
     let [h1, h2] = cluster.hosts()?;
     let berlin = "{hostSelector: {matchLabels: {site: berlin}}}";
-    cluster.apply(&[network("front", berlin), volume("data", berlin)].concat())?;
-    cluster.ready("dnet/front")?;
-    cluster.ready("dvol/data")?;
+    cluster.make(&[network("front", berlin), volume("data", berlin)])?;
     h2.write_into_volume("data", "precious")?;
     let before = h1.objects()?;
 

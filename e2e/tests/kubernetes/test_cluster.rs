@@ -142,6 +142,15 @@ impl TestCluster {
         self.plane.apply_yaml(yaml)
     }
 
+    /// Applies manifests of resources in the default namespace, and waits until each of these is Ready.
+    pub(crate) fn make(&self, manifests: &[String]) -> Result<()> {
+        let printed = self.apply(&manifests.concat())?;
+        let names = printed.lines().map(|line| line.split(' ').next());
+        let names: Vec<&str> = names.flatten().collect();
+        ensure!(names.len() == manifests.len(), "{printed}");
+        self.ready(&names.join(" "))
+    }
+
     /// Runs `kubectl` with the words of `line` and gives what it printed.
     pub(crate) fn kubectl(&self, line: &str) -> Result<String> {
         let printed = self.plane.kubectl(line.split_whitespace())?.ok();

@@ -141,17 +141,11 @@ fn what_is_said_is_what_is_documented() -> Result<()> {
     }
 
     // Everything that is measured happens once: made, drifted, repaired, removed, refused.
-    cluster.apply(
-        &[
-            network("front", "{hostSelector: {}}"),
-            volume("data", "{hostSelector: {}, deletionPolicy: Delete}"),
-            network("back", "{hostSelector: {}}"),
-        ]
-        .concat(),
-    )?;
-    for what in ["dnet/front", "dnet/back", "dvol/data"] {
-        cluster.ready(what)?;
-    }
+    cluster.make(&[
+        network("front", "{hostSelector: {}}"),
+        volume("data", "{hostSelector: {}, deletionPolicy: Delete}"),
+        network("back", "{hostSelector: {}}"),
+    ])?;
     h1.engine.docker(["network", "rm", "front"])?;
     h1.await_network("front")?;
     cluster.kubectl("delete dnet/back dvol/data --timeout=60s")?;
