@@ -51,7 +51,7 @@ pub(crate) trait EngineObject: ObjectKind {
     fn is_used_by(container: &ContainerSummary, id: &str, name: &str) -> bool;
 
     /// Whether an engine can make two objects of one name while it still makes the first.
-    fn may_make_twins(_engine: &Engine) -> bool {
+    fn may_create_duplicates(_engine: &Engine) -> bool {
         false
     }
 }
@@ -88,9 +88,9 @@ macro_rules! join {
         }
 
         /// Whether an engine can make two objects of one name while it still makes the first.
-        pub(crate) fn may_make_twins(engine: &Engine, kind: Kind) -> bool {
+        pub(crate) fn may_create_duplicates(engine: &Engine, kind: Kind) -> bool {
             match kind {
-                $(Kind::$kind => $kind::may_make_twins(engine),)*
+                $(Kind::$kind => $kind::may_create_duplicates(engine),)*
             }
         }
     };

@@ -6,15 +6,13 @@ mod assignment_tracker;
 mod assignment_watch;
 mod lane;
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dockfleet_crds::assignment::{Kind, MAX_STATUSES};
+use dockfleet_crds::assignment::Kind;
 use dockfleet_crds::host::{AgentFacts, EngineFacts};
-use dockfleet_crds::{Entry, EntryStatus};
 use dockfleet_planner::support;
 use dockfleet_vitals::chain;
 use futures::{Stream, StreamExt};
@@ -45,7 +43,7 @@ use crate::vitals::AgentVitals;
 /// Events come in swarms: one look is made when the first has settled.
 const SETTLE: Duration = Duration::from_millis(200);
 /// How often the pause file is looked for.
-const PAUSE_GLANCE: Duration = Duration::from_secs(2);
+const PAUSE_CHECK: Duration = Duration::from_secs(2);
 /// How often it is reported how a pass gets on that takes long.
 const INTERIM_REPORT: Duration = Duration::from_secs(10);
 /// How long the last report may take when the agent stops.
@@ -131,7 +129,7 @@ pub async fn run(config: AgentConfig, shutdown: CancellationToken) -> Result<(),
         shutdown.clone(),
     ));
     let assignments: Api<WatchedAssignment> = Api::namespaced(config.client, &config.namespace);
-    let told = watcher::watch_object(assignments, &config.host).default_backoff();
+    let assignment_events = watcher::watch_object(assignments, &config.host).default_backoff();
     let agent = Agent {
         endpoint: config.endpoint,
         timeouts: config.timeouts,
@@ -142,10 +140,10 @@ pub async fn run(config: AgentConfig, shutdown: CancellationToken) -> Result<(),
         credentials,
         engine: None,
         facts: None,
-        about: support::this_agent(env!("CARGO_PKG_VERSION")),
+        own_facts: support::this_agent(env!("CARGO_PKG_VERSION")),
         events: None,
-        connect_trouble: None,
-        accept_trouble: None,
+        connect_error: None,
+        accept_error: None,
         pause_file: PauseFile::new(&config.state_dir),
         pause: None,
         lanes: Kind::VARIANTS
@@ -154,15 +152,15 @@ pub async fn run(config: AgentConfig, shutdown: CancellationToken) -> Result<(),
             .collect(),
         tasks: JoinSet::new(),
         connecting: false,
-        answers: None,
+        engine_answers: None,
         report_due: None,
         accept_due: None,
         backoff: Backoff::default(),
-        listening: Backoff::default(),
+        events_backoff: Backoff::default(),
         reports,
         shutdown,
     };
-    agent.run(std::pin::pin!(told)).await;
+    agent.run(std::pin::pin!(assignment_events)).await;
     heartbeat.abort();
     // The agent is gone and its end of the channel with it: the writers write the last and end.
     let last = async { while writers.join_next().await.is_some() {} };
@@ -194,12 +192,12 @@ struct Agent {
     engine: Option<Arc<Engine>>,
     facts: Option<EngineFacts>,
     /// What the agent reports of itself.
-    about: AgentFacts,
+    own_facts: AgentFacts,
     events: Option<Events>,
     /// Why the engine could not be connected to, if so.
-    connect_trouble: Option<String>,
+    connect_error: Option<String>,
     /// Why an assignment could not be made durable, if so.
-    accept_trouble: Option<String>,
+    accept_error: Option<String>,
     pause_file: PauseFile,
     /// Why nothing is changed, if so.
     pause: Option<Pause>,
@@ -209,22 +207,22 @@ struct Agent {
     tasks: JoinSet<TaskEvent>,
     connecting: bool,
     /// Whether the engine answered when it was last asked.
-    answers: Option<bool>,
+    engine_answers: Option<bool>,
     /// When a report is made, whatever runs then.
     report_due: Option<Instant>,
     /// When the assignment that was heard is made durable.
     accept_due: Option<Instant>,
     backoff: Backoff,
     /// The same for the stream of events.
-    listening: Backoff,
+    events_backoff: Backoff,
     reports: watch::Sender<Option<Arc<Report>>>,
     shutdown: CancellationToken,
 }
 
 impl Agent {
-    async fn run(mut self, mut told: Pin<&mut impl Stream<Item = AssignmentEvent>>) {
-        let mut glances = tokio::time::interval(PAUSE_GLANCE);
-        glances.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    async fn run(mut self, mut assignment_events: Pin<&mut impl Stream<Item = AssignmentEvent>>) {
+        let mut pause_checks = tokio::time::interval(PAUSE_CHECK);
+        pause_checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let shutdown = self.shutdown.clone();
         self.pause = self.pausing();
         loop {
@@ -234,27 +232,27 @@ impl Agent {
                 biased;
                 () = shutdown.cancelled() => break,
                 Some(done) = self.tasks.join_next() => self.done(done),
-                Some(told) = told.next() => {
-                    if self.tracker.track(told, self.journal.assignment().map(AsRef::as_ref)) {
+                Some(event) = assignment_events.next() => {
+                    if self.tracker.track(event, self.journal.assignment().map(AsRef::as_ref)) {
                         self.backoff.reset();
                         self.accept_due = Some(Instant::now());
                     } else {
                         self.publish();
                     }
                 }
-                () = self.credentials.come() => self.wake(Instant::now()),
+                () = self.credentials.changed() => self.wake(Instant::now()),
                 event = next(&mut self.events) => match event {
-                    Some(Ok(event)) => self.happened(event),
+                    Some(Ok(event)) => self.on_engine_event(event),
                     Some(Err(_)) | None => self.events_ended(),
                 },
-                _ = glances.tick() => self.glance(),
+                _ = pause_checks.tick() => self.check_pause(),
                 () = until(due) => {}
             }
             self.vitals.watchdog.busy();
             if self.accept_due.is_some_and(|at| at <= Instant::now()) {
                 self.accept().await;
             }
-            self.begin_what_is_due();
+            self.start_due_passes();
             if self.report_due.is_some_and(|at| at <= Instant::now()) {
                 self.publish();
             }
@@ -284,7 +282,7 @@ impl Agent {
     }
 
     /// Has passes look at what happened on the engine.
-    fn happened(&mut self, event: EngineEvent) {
+    fn on_engine_event(&mut self, event: EngineEvent) {
         tracing::debug!(?event, "woken by the engine");
         let settled = Instant::now() + SETTLE;
         for lane in &mut self.lanes {
@@ -299,12 +297,12 @@ impl Agent {
     fn events_ended(&mut self) {
         self.events = None;
         self.engine = None;
-        let wait = self.listening.next();
+        let wait = self.events_backoff.next();
         self.wake(Instant::now() + wait);
     }
 
     /// Looks whether the host is paused.
-    fn glance(&mut self) {
+    fn check_pause(&mut self) {
         let pause = self.pausing();
         if self.pause == pause {
             return;
@@ -319,13 +317,13 @@ impl Agent {
     }
 
     /// Begins the passes that are due, once the engine is connected to.
-    fn begin_what_is_due(&mut self) {
+    fn start_due_passes(&mut self) {
         let now = Instant::now();
         let is_due = |lane: &PassLane| lane.due().is_some_and(|due| due <= now);
         if !self.lanes.iter().any(is_due) {
             return;
         }
-        self.glance();
+        self.check_pause();
         let Some(engine) = self.engine.clone() else {
             self.connect();
             return;
@@ -367,7 +365,7 @@ impl Agent {
         let far = !matches!(self.endpoint, Endpoint::Unix(_));
         let listens = self.events.is_some();
         if listens {
-            self.listening.reset();
+            self.events_backoff.reset();
         }
         if !listens || (far && !self.lanes.iter().any(PassLane::is_running)) {
             self.events = Some(Box::pin(engine.events()));
@@ -384,7 +382,7 @@ impl Agent {
                 self.connecting = false;
                 match answer {
                     Some(Ok(engine)) => self.connected(engine),
-                    Some(Err(err)) => self.engine_is_away(&err),
+                    Some(Err(err)) => self.engine_unreachable(&err),
                     None => {}
                 }
             }
@@ -398,23 +396,23 @@ impl Agent {
     }
 
     fn connected(&mut self, engine: Engine) {
-        self.connect_trouble = None;
+        self.connect_error = None;
         if self.facts.as_ref() != Some(engine.facts()) {
-            self.answers = None;
+            self.engine_answers = None;
             self.facts = Some(engine.facts().clone());
         }
         self.engine = Some(Arc::new(engine));
     }
 
-    fn engine_is_away(&mut self, err: &EngineError) {
+    fn engine_unreachable(&mut self, err: &EngineError) {
         let error = err.sentence();
         self.engine_answered(Err(&error));
-        self.connect_trouble = Some(error);
+        self.connect_error = Some(error);
         self.vitals.metrics.passed(PassResult::EngineFailed);
         self.events = None;
         let snapshot = self.journal.assignment();
         for lane in &mut self.lanes {
-            lane.engine_is_away(self.journal.ledger(), snapshot);
+            lane.engine_unreachable(self.journal.ledger(), snapshot);
         }
         let wait = self.backoff.next();
         for lane in &mut self.lanes {
@@ -430,7 +428,7 @@ impl Agent {
         if let Some(lane) = self.lanes.iter_mut().find(|l| l.kind == kind) {
             lane.end(report, &self.vitals.metrics);
         }
-        match self.lanes.iter().find_map(|l| l.engine_trouble.clone()) {
+        match self.lanes.iter().find_map(|l| l.engine_error.clone()) {
             None => {
                 self.backoff.reset();
                 self.engine_answered(Ok(()));
@@ -442,8 +440,8 @@ impl Agent {
 
     /// Takes note of whether the engine answers.
     fn engine_answered(&mut self, answer: Result<(), &str>) {
-        self.vitals.looked(answer.is_ok());
-        let before = self.answers.replace(answer.is_ok());
+        self.vitals.engine_answered(answer.is_ok());
+        let before = self.engine_answers.replace(answer.is_ok());
         match answer {
             Ok(()) if before == Some(true) => {}
             Ok(()) => {
@@ -469,19 +467,19 @@ impl Agent {
         match self.journal.accept(snapshot, &self.effects).await {
             Ok(()) => {
                 self.tracker.pending = None;
-                self.accept_trouble = None;
+                self.accept_error = None;
                 let entries = self.journal.assignment().map_or(&[][..], |s| &s.entries);
                 let generation = self.journal.assignment().map(|s| s.generation);
                 tracing::info!(generation, entries = entries.len(), "assignment accepted");
                 self.credentials.ask_for(entries);
-                self.glance();
+                self.check_pause();
                 self.restart();
             }
             Err(err) => {
                 let error = chain(&err);
                 tracing::error!(%error, "the assignment is not durable, and is not acted by");
                 self.vitals.metrics.journal_failed();
-                self.accept_trouble = Some(error);
+                self.accept_error = Some(error);
                 self.accept_due = Some(Instant::now() + self.backoff.next());
                 self.publish();
             }
@@ -490,15 +488,15 @@ impl Agent {
 
     /// Returns why nothing may be changed on the host, if that is so.
     fn pausing(&self) -> Option<Pause> {
-        let told = self.journal.assignment().is_some_and(|s| s.paused);
-        Pause::of(told, self.pause_file.read())
+        let by_spec = self.journal.assignment().is_some_and(|s| s.paused);
+        Pause::of(by_spec, self.pause_file.read())
     }
 
     /// Reports how everything stands. While a pass is young the report waits for it; one that lasts is not
     /// waited for.
     fn publish(&mut self) {
         let now = Instant::now();
-        let young = self.lanes.iter().filter_map(|l| l.holds_report_until(now));
+        let young = self.lanes.iter().filter_map(|l| l.delays_report_until(now));
         if let Some(until) = young.max() {
             self.report_due = Some(until);
             return;
@@ -514,20 +512,20 @@ impl Agent {
         let mut statuses = statuses.concat();
         statuses.sort_by(|a, b| a.uid.cmp(&b.uid));
         let entries = snapshot.map_or(&[][..], |s| &s.entries);
-        self.vitals.metrics.stand(entries, &statuses);
+        self.vitals.metrics.set_entries(entries, &statuses);
         let report = Report {
             host: DockerHostReport {
                 engine: self.facts.clone(),
-                agent: self.about.clone(),
+                agent: self.own_facts.clone(),
                 counts: host::counts(entries, &statuses),
-                standing: self.standing(),
+                condition: self.condition(),
                 pause: self.pause.clone(),
                 generation: snapshot.and_then(|s| s.host_generation),
             },
             assignment: snapshot.map(|s| AssignmentReport {
                 uid: s.uid.clone(),
                 generation: s.generation,
-                entries: reported(entries, &statuses),
+                entries: report::limited(entries, &statuses),
             }),
         };
         self.reports.send_if_modified(|last| {
@@ -539,14 +537,14 @@ impl Agent {
         });
     }
 
-    fn standing(&self) -> AgentCondition {
-        let journal = self.lanes.iter().find_map(|l| l.journal_trouble.as_ref());
-        let engine = self.lanes.iter().find_map(|l| l.engine_trouble.as_ref());
+    fn condition(&self) -> AgentCondition {
+        let journal = self.lanes.iter().find_map(|l| l.journal_error.as_ref());
+        let engine = self.lanes.iter().find_map(|l| l.engine_error.as_ref());
         if let Some(why) = &self.tracker.foreign {
             AgentCondition::ForeignHub(why.clone())
-        } else if let Some(why) = journal.or(self.accept_trouble.as_ref()) {
+        } else if let Some(why) = journal.or(self.accept_error.as_ref()) {
             AgentCondition::JournalFailed(why.clone())
-        } else if let Some(why) = engine.or(self.connect_trouble.as_ref()) {
+        } else if let Some(why) = engine.or(self.connect_error.as_ref()) {
             AgentCondition::EngineUnreachable(why.clone())
         } else if let Some(why) = &self.tracker.unreadable {
             AgentCondition::InvalidAssignment(why.clone())
@@ -556,25 +554,10 @@ impl Agent {
     }
 }
 
-/// Returns the statuses that a HostAssignment has room for: those of its entries come before those of
-/// journal records that no entry asks for, of which the DockerHost has the number.
-fn reported(entries: &[Entry], statuses: &[EntryStatus]) -> Vec<EntryStatus> {
-    let assigned: BTreeSet<&str> = entries.iter().map(|e| e.uid.as_str()).collect();
-    let of_entry = |s: &&EntryStatus| assigned.contains(s.uid.as_str());
-    let mut room = MAX_STATUSES.saturating_sub(statuses.iter().filter(of_entry).count());
-    let fits = |s: &&EntryStatus| {
-        let fits = of_entry(s) || room > 0;
-        room -= usize::from(fits && !of_entry(s));
-        fits
-    };
-    let reported = statuses.iter().filter(fits);
-    reported.take(MAX_STATUSES).cloned().collect()
-}
-
 /// Returns at a moment, and never without one.
-async fn until(moment: Option<Instant>) {
-    match moment {
-        Some(moment) => sleep_until(moment).await,
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(at).await,
         None => std::future::pending().await,
     }
 }
@@ -584,38 +567,5 @@ async fn next(events: &mut Option<Events>) -> Option<Result<EngineEvent, EngineE
     match events {
         Some(events) => events.next().await,
         None => std::future::pending().await,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use dockfleet_crds::assignment::MAX_STATUSES;
-    use dockfleet_crds::{Entry, EntryStatus};
-
-    use super::reported;
-
-    fn status(uid: String) -> EntryStatus {
-        EntryStatus {
-            uid,
-            ..EntryStatus::default()
-        }
-    }
-
-    #[test]
-    fn a_report_never_has_more_statuses_than_there_is_room_for() {
-        let uids = |letter: char, count: usize| (0..count).map(move |i| format!("{letter}{i:03}"));
-        let entry = |uid| Entry {
-            uid,
-            ..Entry::default()
-        };
-        let entries: Vec<Entry> = uids('m', 256).map(entry).collect();
-        // By UID, records that no entry asks for come before and after those of the entries.
-        let all = uids('a', 300).chain(uids('m', 256)).chain(uids('z', 300));
-        let statuses: Vec<EntryStatus> = all.map(status).collect();
-        let reported = reported(&entries, &statuses);
-        assert_eq!(reported.len(), MAX_STATUSES);
-        let of_entries = reported.iter().filter(|s| s.uid.starts_with('m'));
-        assert_eq!(of_entries.count(), 256);
-        assert!(reported.is_sorted_by(|a, b| a.uid < b.uid));
     }
 }

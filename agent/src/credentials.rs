@@ -36,8 +36,8 @@ pub(crate) struct CredentialKeeper {
 impl CredentialKeeper {
     /// Starts to read the Secret that has the host's name, whenever something in it is wanted.
     pub(crate) fn start(client: &Client, namespace: &str, host: &str) -> Self {
-        let (wanted, asked) = watch::channel(WantedVersions::new());
-        let (had, store) = watch::channel(Arc::default());
+        let (wanted, requests) = watch::channel(WantedVersions::new());
+        let (sender, store) = watch::channel(Arc::default());
         let reader = Reader {
             secrets: Api::namespaced(client.clone(), namespace),
             name: host.to_owned(),
@@ -45,13 +45,13 @@ impl CredentialKeeper {
         Self {
             wanted,
             store,
-            reader: AbortOnDropHandle::new(tokio::spawn(reader.run(asked, had))),
+            reader: AbortOnDropHandle::new(tokio::spawn(reader.run(requests, sender))),
         }
     }
 
     /// Has the credentials of these entries read, as far as they are not at hand.
     pub(crate) fn ask_for(&mut self, entries: &[Entry]) {
-        let wanted = named_by(entries);
+        let wanted = wanted_by(entries);
         self.wanted.send_if_modified(|before| {
             let changed = *before != wanted;
             *before = wanted;
@@ -60,7 +60,7 @@ impl CredentialKeeper {
     }
 
     /// Waits until there is something new.
-    pub(crate) async fn come(&mut self) {
+    pub(crate) async fn changed(&mut self) {
         if self.store.changed().await.is_err() {
             match (&mut self.reader).await.map_err(JoinError::try_into_panic) {
                 Err(Ok(panic)) => resume_unwind(panic),
@@ -76,7 +76,7 @@ impl CredentialKeeper {
     }
 }
 
-fn named_by(entries: &[Entry]) -> WantedVersions {
+fn wanted_by(entries: &[Entry]) -> WantedVersions {
     let mut wanted = WantedVersions::new();
     for entry in entries {
         if let Ok(EntrySpec::Present(desired)) = EntrySpec::of(entry)
@@ -97,46 +97,46 @@ impl Reader {
     /// Reads until everything that is wanted is at hand, each time that more is wanted.
     async fn run(
         self,
-        mut asked: watch::Receiver<WantedVersions>,
-        had: watch::Sender<Arc<CredentialStore>>,
+        mut requests: watch::Receiver<WantedVersions>,
+        sender: watch::Sender<Arc<CredentialStore>>,
     ) {
         let mut backoff = Backoff::default();
         loop {
-            let wanted = asked.borrow_and_update().clone();
-            if !is_missing(&had.borrow(), &wanted) {
+            let wanted = requests.borrow_and_update().clone();
+            if !is_missing(&sender.borrow(), &wanted) {
                 backoff.reset();
                 // What nobody wants any more is forgotten.
                 // The lock of what is had is let go of before it is written.
-                let kept = kept(&had.borrow(), &wanted);
-                tell(&had, kept);
-                if asked.changed().await.is_err() {
+                let kept = kept(&sender.borrow(), &wanted);
+                update(&sender, kept);
+                if requests.changed().await.is_err() {
                     return;
                 }
                 continue;
             }
             let store = match self.read().await {
-                Ok(secret) => self.taken(secret.as_ref(), &wanted),
+                Ok(secret) => self.select(secret.as_ref(), &wanted),
                 Err(err) => {
                     let error = chain(&err);
                     tracing::warn!(error, "the credentials of mounts could not be read");
-                    let mut store = CredentialStore::clone(&had.borrow());
-                    store.trouble = Some(error);
+                    let mut store = CredentialStore::clone(&sender.borrow());
+                    store.error = Some(error);
                     store
                 }
             };
             let missing = is_missing(&store, &wanted);
-            tell(&had, store);
+            update(&sender, store);
             if missing {
                 tracing::debug!("credentials are missing, and are read again");
                 let wait = tokio::time::sleep(backoff.next());
                 tokio::select! {
                     () = wait => {}
-                    changed = asked.changed() => {
+                    changed = requests.changed() => {
                         if changed.is_err() {
                             return;
                         }
                         // What changed is read at once, and mostly there.
-                        asked.mark_changed();
+                        requests.mark_changed();
                     }
                 }
             }
@@ -148,18 +148,18 @@ impl Reader {
     }
 
     /// Takes what is wanted out of the Secret.
-    fn taken(&self, secret: Option<&Secret>, wanted: &WantedVersions) -> CredentialStore {
+    fn select(&self, secret: Option<&Secret>, wanted: &WantedVersions) -> CredentialStore {
         let mut store = CredentialStore::new();
         let Some(secret) = secret else {
-            store.trouble = Some(format!("there is no Secret {}", self.name));
+            store.error = Some(format!("there is no Secret {}", self.name));
             return store;
         };
         for (uid, version) in wanted {
             let bytes = secret.data.as_ref().and_then(|data| data.get(uid));
             match bytes.and_then(|bytes| CredentialEntry::unpacked(&bytes.0)) {
-                Some(parcel) if parcel.version == *version => store.insert(uid.clone(), parcel),
-                Some(_) => store.trouble = Some("it has another version of them".to_owned()),
-                None => store.trouble = Some("it does not have them yet".to_owned()),
+                Some(entry) if entry.version == *version => store.insert(uid.clone(), entry),
+                Some(_) => store.error = Some("it has another version of them".to_owned()),
+                None => store.error = Some("it does not have them yet".to_owned()),
             }
         }
         store
@@ -176,8 +176,8 @@ fn kept(store: &CredentialStore, wanted: &WantedVersions) -> CredentialStore {
     kept
 }
 
-fn tell(had: &watch::Sender<Arc<CredentialStore>>, store: CredentialStore) {
-    had.send_if_modified(|before| {
+fn update(sender: &watch::Sender<Arc<CredentialStore>>, store: CredentialStore) {
+    sender.send_if_modified(|before| {
         let changed = **before != store;
         *before = Arc::new(store);
         changed

@@ -95,9 +95,9 @@ impl Engine {
         timeouts: Timeouts,
     ) -> Result<Self, EngineError> {
         let docker = client(endpoint).map_err(|err| EngineError::of(EngineCall::Version, &err))?;
-        let told = answered(EngineCall::Version, timeouts.connect, docker.version()).await?;
-        let version = told.version.unwrap_or_default();
-        let api: ApiVersion = told
+        let reply = answered(EngineCall::Version, timeouts.connect, docker.version()).await?;
+        let version = reply.version.unwrap_or_default();
+        let api: ApiVersion = reply
             .api_version
             .as_deref()
             .unwrap_or_default()
@@ -112,8 +112,8 @@ impl Engine {
         let facts = EngineFacts {
             version,
             api_version: api.to_string(),
-            os: told.os.unwrap_or_default(),
-            architecture: told.arch.unwrap_or_default(),
+            os: reply.os.unwrap_or_default(),
+            architecture: reply.arch.unwrap_or_default(),
             capabilities: capability::of(api),
             ..EngineFacts::default()
         };

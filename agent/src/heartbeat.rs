@@ -14,7 +14,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::metrics::AgentMetrics;
-use crate::retry::{Backoff, around};
+use crate::retry::{Backoff, jittered};
 
 /// How often a Lease is renewed: a controller that waits for five of them in vain takes the host for
 /// offline.
@@ -58,7 +58,7 @@ pub(crate) async fn run(
                 }
                 failing = false;
                 backoff.reset();
-                around(interval, SHARE)
+                jittered(interval, SHARE)
             }
             Err(err) => {
                 metrics.heartbeat_failed();

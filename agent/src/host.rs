@@ -16,7 +16,7 @@ pub(crate) struct DockerHostReport {
     pub(crate) engine: Option<EngineFacts>,
     pub(crate) agent: AgentFacts,
     pub(crate) counts: EntryCounts,
-    pub(crate) standing: AgentCondition,
+    pub(crate) condition: AgentCondition,
     pub(crate) pause: Option<Pause>,
     /// Generation of the DockerHost that the agent knows of.
     pub(crate) generation: Option<i64>,
@@ -54,7 +54,7 @@ impl DockerHostReport {
     /// Returns the status to be written after `before`: conditions keep the time since when they
     /// hold, and an engine that is away is still what it was.
     pub(crate) fn status(&self, before: &DockerHostStatus, now: &Time) -> DockerHostStatus {
-        let verdicts: Vec<Verdict> = std::iter::once(self.standing.verdict())
+        let verdicts: Vec<Verdict> = std::iter::once(self.condition.verdict())
             .chain(self.pause.as_ref().map(Pause::verdict))
             .collect();
         DockerHostStatus {
@@ -123,12 +123,12 @@ mod tests {
         Time(Timestamp::from_second(second).unwrap())
     }
 
-    fn view(standing: AgentCondition, engine: Option<EngineFacts>) -> DockerHostReport {
+    fn view(condition: AgentCondition, engine: Option<EngineFacts>) -> DockerHostReport {
         DockerHostReport {
             engine,
             agent: AgentFacts::default(),
             counts: EntryCounts::default(),
-            standing,
+            condition,
             pause: None,
             generation: Some(1),
         }
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn an_engine_that_does_not_say_which_one_it_is_is_still_the_same() {
+    fn an_engine_that_reports_no_identity_keeps_the_known_one() {
         let facts = |version: &str, id: Option<&str>| EngineFacts {
             version: version.to_owned(),
             id: id.map(str::to_owned),
@@ -171,13 +171,13 @@ mod tests {
     }
 
     #[test]
-    fn only_what_the_host_must_have_is_counted() {
+    fn only_present_entries_are_counted() {
         let entry = |uid: &str, intent: Intent| Entry {
             uid: uid.into(),
             intent: intent.into(),
             ..Entry::default()
         };
-        let told = |uid: &str, state| EntryStatus {
+        let status = |uid: &str, state| EntryStatus {
             uid: uid.into(),
             state: Open::from(state),
             ..EntryStatus::default()
@@ -189,11 +189,11 @@ mod tests {
             entry("4", Intent::Present),
         ];
         let statuses = [
-            told("1", EntryState::Ready),
-            told("2", EntryState::Failed),
-            told("3", EntryState::Failed),
-            told("stray", EntryState::Pending),
-            told("4", EntryState::Unsupported),
+            status("1", EntryState::Ready),
+            status("2", EntryState::Failed),
+            status("3", EntryState::Failed),
+            status("stray", EntryState::Pending),
+            status("4", EntryState::Unsupported),
         ];
         let expected = EntryCounts {
             desired: 3,

@@ -3,11 +3,11 @@
 //! A journal that is not there is a new one; a journal that is there and cannot be read is an error:
 //! an agent that forgot what it owns would take its own objects for strangers'.
 
+mod error;
 mod job;
 mod lock;
 mod look;
 mod schema;
-mod trouble;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -54,7 +54,7 @@ pub enum JournalError {
         "{path} is held by another dockfleet, with process id {pid}; one process at a time may \
          change a host"
     )]
-    Held {
+    Locked {
         /// The folder of the journal.
         path: PathBuf,
         /// Process id of the holder, or `unknown`.
@@ -178,31 +178,31 @@ impl Journal {
     /// Opens the journal in a folder for the one process that may write it; the folder and the journal
     /// are made where they are not there.
     pub fn open(dir: &Path) -> Result<Self, JournalError> {
-        lock::make_folder(dir)?;
+        lock::create_folder(dir)?;
         let lock = Lock::take(dir)?;
         let path = dir.join(FILE);
-        if !is_there(dir, Access::Write)? {
+        if !journal_exists(dir, Access::Write)? {
             schema::create(&path)?;
         }
         // SQLite would open what cannot be written to be read, and fail later.
-        trouble::usable(&path, Access::Write)?;
+        error::usable(&path, Access::Write)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let sql = |err| trouble::of(&path, Access::Write, &err);
+        let sql = |err| error::of(&path, Access::Write, &err);
         let mut connection = look::connect(&path, flags).map_err(sql)?;
         schema::prepare(&connection).map_err(sql)?;
         schema::migrate(&mut connection, &path)?;
         Self::load(connection, &path, Some(lock))
-            .map_err(|failure| failure.told(&path, Access::Write))
+            .map_err(|failure| failure.into_error(&path, Access::Write))
     }
 
     /// Opens the journal in a folder to look at it, also while another process holds it, and where
     /// nothing can be written. Every write is an error.
     pub fn read_only(dir: &Path) -> Result<Self, JournalError> {
         let path = dir.join(FILE);
-        if !is_there(dir, Access::Read)? {
+        if !journal_exists(dir, Access::Read)? {
             return Err(JournalError::Absent(dir.to_owned()));
         }
-        trouble::usable(&path, Access::Read)?;
+        error::usable(&path, Access::Read)?;
         look::open(&path)
     }
 
@@ -265,9 +265,8 @@ impl Journal {
         effects: &Effects,
     ) -> Result<(), JournalError> {
         let snapshot = Arc::new(snapshot.sorted());
-        self.ledger.keep(&snapshot)?;
-        self.assignment = Some(snapshot);
-        effects.happened(Effect::JournalWrite);
+        self.ledger.save(&snapshot)?;
+        self.accepted(snapshot, effects);
         Ok(())
     }
 
@@ -278,13 +277,18 @@ impl Journal {
         effects: &Effects,
     ) -> Result<(), JournalError> {
         let snapshot = Arc::new(snapshot.sorted());
-        let accepted = Arc::clone(&snapshot);
+        let saved = Arc::clone(&snapshot);
         self.ledger
-            .in_thread(move |ledger| ledger.keep(&accepted))
+            .in_thread(move |ledger| ledger.save(&saved))
             .await?;
+        self.accepted(snapshot, effects);
+        Ok(())
+    }
+
+    /// Takes an assignment that is durable.
+    fn accepted(&mut self, snapshot: Arc<AssignmentSnapshot>, effects: &Effects) {
         self.assignment = Some(snapshot);
         effects.happened(Effect::JournalWrite);
-        Ok(())
     }
 
     pub(crate) fn ledger(&self) -> &Arc<Ledger> {
@@ -294,9 +298,9 @@ impl Journal {
 
 impl Ledger {
     fn new(connection: Connection, records: Records) -> Self {
-        let being_made =
+        let being_created =
             |r: &&Record| matches!(r.stage.known(), Some(Stage::Creating | Stage::Replacing));
-        let interrupted = records.values().filter(being_made);
+        let interrupted = records.values().filter(being_created);
         let interrupted = interrupted.filter_map(|r| r.kind.known()).collect();
         Self {
             connection: Mutex::new(connection),
@@ -371,9 +375,9 @@ impl Ledger {
         Ok(())
     }
 
-    fn keep(&self, snapshot: &AssignmentSnapshot) -> Result<(), JournalError> {
+    fn save(&self, snapshot: &AssignmentSnapshot) -> Result<(), JournalError> {
         let connection = locked(&self.connection);
-        keep(&connection, snapshot).map_err(JournalError::Write)?;
+        save(&connection, snapshot).map_err(JournalError::Write)?;
         shrink(&connection);
         Ok(())
     }
@@ -391,7 +395,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn keep(connection: &Connection, snapshot: &AssignmentSnapshot) -> rusqlite::Result<()> {
+fn save(connection: &Connection, snapshot: &AssignmentSnapshot) -> rusqlite::Result<()> {
     let entries = serde_json::to_string(&snapshot.entries)
         .map_err(|err| rusqlite::Error::ToSqlConversionFailure(err.into()))?;
     connection.execute(
@@ -440,12 +444,12 @@ fn commit(connection: &mut Connection, changes: &[JournalChange]) -> rusqlite::R
 
 /// Whether a folder has a journal. One whose log alone is left is damaged: SQLite would put the log
 /// into a new file.
-fn is_there(dir: &Path, access: Access) -> Result<bool, JournalError> {
+fn journal_exists(dir: &Path, access: Access) -> Result<bool, JournalError> {
     let path = dir.join(FILE);
-    if trouble::exists(&path, access)? {
+    if error::exists(&path, access)? {
         return Ok(true);
     }
-    if trouble::exists(&dir.join(LOG), access)? {
+    if error::exists(&dir.join(LOG), access)? {
         let why = "it is gone, and its log is there".to_owned();
         return Err(JournalError::Corrupt { path, why });
     }
@@ -467,9 +471,9 @@ impl From<rusqlite::Error> for ReadFailure {
 }
 
 impl ReadFailure {
-    fn told(self, path: &Path, access: Access) -> JournalError {
+    fn into_error(self, path: &Path, access: Access) -> JournalError {
         match self {
-            Self::Sql(err) => trouble::of(path, access, &err),
+            Self::Sql(err) => error::of(path, access, &err),
             Self::Content(err) => err,
         }
     }

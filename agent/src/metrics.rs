@@ -134,7 +134,7 @@ impl AgentMetrics {
     /// Lets every series begin at 0 whose labels are known: an alert on a change would miss the first
     /// one otherwise.
     fn begin(&self) {
-        self.stand(&[], &[]);
+        self.set_entries(&[], &[]);
         for kind in labels::<Kind>() {
             self.drift_found.with([kind]);
             self.drift_repaired.with([kind]);
@@ -148,7 +148,7 @@ impl AgentMetrics {
     }
 
     /// Says how the entries that the host must have stand.
-    pub(crate) fn stand(&self, entries: &[Entry], statuses: &[EntryStatus]) {
+    pub(crate) fn set_entries(&self, entries: &[Entry], statuses: &[EntryStatus]) {
         let statuses: BTreeMap<&str, &EntryStatus> =
             statuses.iter().map(|s| (s.uid.as_str(), s)).collect();
         let mut counts: BTreeMap<(&str, &str), i64> = BTreeMap::new();

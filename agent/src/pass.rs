@@ -101,8 +101,8 @@ pub async fn pass_until(
 ) -> PassReport {
     let calls_before = engine.calls();
     let progress = Mutex::new(progress);
-    let say = |moment: &Progress| {
-        (progress.lock().unwrap_or_else(PoisonError::into_inner))(moment);
+    let report_progress = |current: &Progress| {
+        (progress.lock().unwrap_or_else(PoisonError::into_inner))(current);
     };
     let passes = Kind::VARIANTS.iter().map(|kind| {
         let of_kind = entries.iter().filter(|e| takes(*kind, &e.kind));
@@ -120,7 +120,8 @@ pub async fn pass_until(
                 before: &[],
                 interim: None,
             };
-            work.enforce(ledger, &mut |moment| say(moment)).await
+            work.enforce(ledger, &mut |current| report_progress(current))
+                .await
         }
     });
     let mut report = PassReport::default();
@@ -150,12 +151,12 @@ pub async fn preview(
         return Err(err);
     }
     let nonce = nonce();
-    let around = PlanContext {
+    let context = PlanContext {
         api: engine.api(),
         nonce: &nonce,
         store,
     };
-    let mut planned = plan(entries, &seen.observed, &records, &around);
+    let mut planned = plan(entries, &seen.observed, &records, &context);
     for p in &mut planned {
         let Some(entry) = entries.iter().find(|e| e.uid == p.status.uid) else {
             continue;
@@ -170,7 +171,7 @@ pub async fn preview(
         if let Some(kind) = entry.kind.known()
             && let Err(err) = step::is_free(engine, kind, &p.actions).await
         {
-            judge(p, &err);
+            set_failure(p, &err);
         }
     }
     Ok(planned)
@@ -187,13 +188,13 @@ fn give_cause(planned: &mut Planned, err: &EngineError) {
 /// Returns how entries of one kind, and their records, stand when the engine cannot be asked at all.
 pub(crate) fn unknown(entries: &[Entry], records: &Records) -> Vec<EntryStatus> {
     // What is not known needs neither a version nor an identity.
-    let around = PlanContext {
+    let context = PlanContext {
         api: ApiVersion(0, 0),
         nonce: "",
         store: &CredentialStore::new(),
     };
     statuses(
-        &plan(entries, &Observed::default(), records, &around),
+        &plan(entries, &Observed::default(), records, &context),
         records,
     )
 }
@@ -229,7 +230,7 @@ struct Attempts {
     /// Steps that failed, by the UID of the entry.
     failures: BTreeMap<String, EngineError>,
     /// Entries whose driver does not answer, with the driver: they wait for the next pass.
-    left_out: BTreeMap<String, String>,
+    skipped: BTreeMap<String, String>,
     unanswered: Unanswered,
 }
 
@@ -238,7 +239,7 @@ impl Attempts {
         let uid = &planned.status.uid;
         !planned.actions.is_empty()
             && !self.failures.contains_key(uid)
-            && !self.left_out.contains_key(uid)
+            && !self.skipped.contains_key(uid)
     }
 }
 
@@ -250,7 +251,7 @@ impl PassRun<'_> {
     ) -> PassReport {
         let calls_before = self.engine.calls();
         let nonce = nonce();
-        let around = PlanContext {
+        let context = PlanContext {
             api: self.engine.api(),
             nonce: &nonce,
             store: self.store,
@@ -263,7 +264,7 @@ impl PassRun<'_> {
             let seen = self.engine.observe_kind(self.kind).await;
             report.engine_failures = seen.failures.into_values().collect();
             let records = ledger.records_of(self.kind);
-            let planned = plan(self.entries, &seen.observed, &records, &around);
+            let planned = plan(self.entries, &seen.observed, &records, &context);
             if round == 0 {
                 report.drifts = self.drifts(&planned, &records);
             }
@@ -283,7 +284,7 @@ impl PassRun<'_> {
                 report.journal_failure = Some(err);
                 break planned;
             }
-            let looks_again = self
+            let observes_again = self
                 .act_on(
                     &planned,
                     &to_do,
@@ -293,14 +294,14 @@ impl PassRun<'_> {
                     progress,
                 )
                 .await;
-            if !looks_again {
+            if !observes_again {
                 break planned;
             }
             round += 1;
         };
         if let Some(why) = self.paused {
             for p in &mut planned {
-                hold(p, why);
+                pause_entry(p, why);
             }
         }
         report.finish(planned, &attempts, &ledger.records_of(self.kind));
@@ -311,8 +312,8 @@ impl PassRun<'_> {
     /// Gives an engine that could make a second object of one name the time to end what a process asked
     /// for that is no more.
     async fn await_orphaned_request(&self, ledger: &Ledger) {
-        let may_be_at_it = actions::may_make_twins(self.engine, self.kind);
-        if may_be_at_it && ledger.take_interrupted(self.kind) {
+        let may_still_create = actions::may_create_duplicates(self.engine, self.kind);
+        if may_still_create && ledger.take_interrupted(self.kind) {
             let wait = tokio::time::sleep(ORPHANED_REQUEST);
             self.stop.run_until_cancelled(wait).await;
         }
@@ -324,7 +325,7 @@ impl PassRun<'_> {
         planned: &[Planned],
         observed: &Observed,
         records: &Records,
-        is_to_be_done: impl Fn(&Planned) -> bool,
+        is_due: impl Fn(&Planned) -> bool,
     ) -> Vec<JournalChange> {
         if self.paused.is_some() {
             return Vec::new();
@@ -333,7 +334,7 @@ impl PassRun<'_> {
         planned
             .iter()
             // An intent without its act would say that something was about to happen.
-            .filter(|p| p.actions.is_empty() || is_to_be_done(p))
+            .filter(|p| p.actions.is_empty() || is_due(p))
             .filter(|p| p.journal != JournalChange::Keep)
             .map(|p| p.journal.clone())
             .chain(done.into_iter().map(JournalChange::Forget))
@@ -351,26 +352,26 @@ impl PassRun<'_> {
         report: &mut PassReport,
         progress: &mut P,
     ) -> bool {
-        let mut looks_again = false;
-        let mut said: Option<Instant> = None;
+        let mut observes_again = false;
+        let mut last_interim: Option<Instant> = None;
         for (driver, step) in to_do {
             if self.stop.is_cancelled() {
                 break;
             }
             let uid = &step.status.uid;
-            if attempts.unanswered.is_left_out(driver) {
-                attempts.left_out.insert(uid.clone(), (*driver).to_owned());
+            if attempts.unanswered.is_skipped(driver) {
+                attempts.skipped.insert(uid.clone(), (*driver).to_owned());
                 continue;
             }
             let Some(entry) = self.entries.iter().find(|e| e.uid == *uid) else {
                 continue;
             };
-            if said.is_none_or(|at| at.elapsed() >= INTERIM) {
-                said = Some(Instant::now());
-                self.say_interim(planned, attempts, ledger);
+            if last_interim.is_none_or(|at| at.elapsed() >= INTERIM) {
+                last_interim = Some(Instant::now());
+                self.report_interim(planned, attempts, ledger);
             }
             let (touched, result) = self.work_on(entry, step, progress).await;
-            looks_again |= touched;
+            observes_again |= touched;
             match result {
                 Ok(()) => {
                     report.changed += 1;
@@ -384,10 +385,10 @@ impl PassRun<'_> {
                 }
             }
         }
-        looks_again
+        observes_again
     }
 
-    fn say_interim(&self, planned: &[Planned], attempts: &Attempts, ledger: &Ledger) {
+    fn report_interim(&self, planned: &[Planned], attempts: &Attempts, ledger: &Ledger) {
         if let Some(interim) = self.interim {
             let mut so_far = PassReport::default();
             so_far.finish(planned.to_vec(), attempts, &ledger.records_of(self.kind));
@@ -397,7 +398,7 @@ impl PassRun<'_> {
 }
 
 /// Leaves what is to be done about an entry, and says why.
-fn hold(planned: &mut Planned, why: &str) {
+fn pause_entry(planned: &mut Planned, why: &str) {
     if planned.actions.is_empty() && planned.journal == JournalChange::Keep {
         return;
     }
@@ -463,7 +464,7 @@ impl PassReport {
                 continue;
             }
             let uid = &p.status.uid;
-            if let Some(driver) = attempts.left_out.get(uid) {
+            if let Some(driver) = attempts.skipped.get(uid) {
                 p.status.state = EntryState::Pending.into();
                 p.status.reason = Some(Reason::EngineUnreachable.into());
                 p.status.message = bounded(format!(
@@ -474,7 +475,7 @@ impl PassReport {
             }
             let failure = attempts.failures.get(uid);
             if let Some(err) = failure {
-                judge(p, err);
+                set_failure(p, err);
             }
             match failure {
                 Some(EngineError::InUse(_)) => self.waiting += 1,
@@ -487,7 +488,7 @@ impl PassReport {
 }
 
 /// Puts the failure of an entry's step into its status.
-fn judge(planned: &mut Planned, err: &EngineError) {
+fn set_failure(planned: &mut Planned, err: &EngineError) {
     let operation = planned.operation();
     let status = &mut planned.status;
     let (state, reason) = match (err, operation) {

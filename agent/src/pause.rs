@@ -19,9 +19,9 @@ pub(crate) struct Pause {
 
 impl Pause {
     /// Puts together what the DockerHost says and what the file does; either of them is enough.
-    pub(crate) fn of(told: bool, file: Option<String>) -> Option<Self> {
+    pub(crate) fn of(by_spec: bool, file: Option<String>) -> Option<Self> {
         let spec = "spec.paused of the DockerHost is true, or its condition Stalled says why";
-        let (reason, message) = match (told, file) {
+        let (reason, message) = match (by_spec, file) {
             (false, None) => return None,
             (true, None) => ("SpecPaused", spec.to_owned()),
             (false, Some(file)) => ("PauseFile", file),
@@ -78,8 +78,8 @@ mod tests {
         std::fs::write(&path, "").unwrap();
         assert_eq!(file.read(), Some(format!("{} is there", path.display())));
         std::fs::write(&path, "disks are\nbeing changed\n").unwrap();
-        let said = format!("{} says: disks are being changed", path.display());
-        assert_eq!(file.read(), Some(said));
+        let expected = format!("{} says: disks are being changed", path.display());
+        assert_eq!(file.read(), Some(expected));
         std::fs::write(&path, "x".repeat(5000)).unwrap();
         assert!(file.read().is_some_and(|text| text.len() < 400));
         // Whatever it is, it is there.
@@ -92,10 +92,10 @@ mod tests {
     }
 
     #[test]
-    fn either_of_both_is_enough() {
+    fn the_dockerhost_or_the_file_pauses_the_host() {
         assert_eq!(Pause::of(false, None), None);
-        let reason = |told, file: Option<&str>| {
-            Pause::of(told, file.map(str::to_owned)).map(|p| (p.reason, p.message))
+        let reason = |by_spec, file: Option<&str>| {
+            Pause::of(by_spec, file.map(str::to_owned)).map(|p| (p.reason, p.message))
         };
         let spec = "spec.paused of the DockerHost is true, or its condition Stalled says why";
         assert_eq!(reason(true, None), Some(("SpecPaused", spec.to_owned())));

@@ -1,6 +1,7 @@
 //! Writes what an agent has to say to the API server, apart from its work: a slow or absent server
 //! holds up nothing on the host.
 
+mod limit;
 mod older_crd;
 
 use std::fmt::Debug;
@@ -19,6 +20,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
+pub(crate) use self::limit::limited;
 use crate::effect::{Effect, Effects};
 use crate::host::DockerHostReport;
 use crate::metrics::AgentMetrics;

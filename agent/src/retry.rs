@@ -33,7 +33,7 @@ impl Backoff {
     pub(crate) fn next(&mut self) -> Duration {
         let delay = self.next;
         self.next = delay.saturating_mul(2).min(self.most);
-        around(delay.mul_f64(0.75), 0.34)
+        jittered(delay.mul_f64(0.75), 0.34)
     }
 
     /// Starts over after a success.
@@ -44,7 +44,7 @@ impl Backoff {
 
 /// Returns a duration by chance, at most `share` of it away from `middle`: a fleet that was started
 /// at once does not stay in step.
-pub(crate) fn around(middle: Duration, share: f64) -> Duration {
+pub(crate) fn jittered(middle: Duration, share: f64) -> Duration {
     const STEPS: u32 = 1 << 16;
     let draw = u16::try_from(Uuid::new_v4().as_u128() & 0xffff).unwrap_or_default();
     let chance = f64::from(draw) / f64::from(STEPS);
@@ -55,7 +55,7 @@ pub(crate) fn around(middle: Duration, share: f64) -> Duration {
 mod tests {
     use std::time::Duration;
 
-    use super::{Backoff, around};
+    use super::{Backoff, jittered};
 
     #[test]
     fn delays_double_up_to_the_bound_and_start_over() {
@@ -73,7 +73,7 @@ mod tests {
     #[test]
     fn chance_stays_within_its_share() {
         for _ in 0..1000 {
-            let d = around(Duration::from_secs(300), 0.2);
+            let d = jittered(Duration::from_secs(300), 0.2);
             assert!(
                 (Duration::from_secs(240)..=Duration::from_secs(360)).contains(&d),
                 "{d:?}"

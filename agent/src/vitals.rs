@@ -21,7 +21,7 @@ pub struct AgentVitals {
     pub(crate) watchdog: Watchdog,
     pub(crate) metrics: AgentMetrics,
     registry: Registry,
-    looked: AtomicBool,
+    engine_answered: AtomicBool,
 }
 
 impl AgentVitals {
@@ -33,7 +33,7 @@ impl AgentVitals {
             watchdog: Watchdog::new(),
             metrics,
             registry,
-            looked: AtomicBool::new(false),
+            engine_answered: AtomicBool::new(false),
         }))
     }
 
@@ -50,9 +50,10 @@ impl AgentVitals {
     }
 
     /// Says whether the engine could be looked at.
-    pub(crate) fn looked(&self, looked: bool) {
-        self.looked.store(looked, Ordering::Relaxed);
-        self.metrics.engine_is_up(looked);
+    pub(crate) fn engine_answered(&self, engine_answered: bool) {
+        self.engine_answered
+            .store(engine_answered, Ordering::Relaxed);
+        self.metrics.engine_is_up(engine_answered);
     }
 }
 
@@ -62,7 +63,7 @@ impl Vitals for AgentVitals {
     }
 
     fn ready(&self) -> Verdict {
-        if self.looked.load(Ordering::Relaxed) {
+        if self.engine_answered.load(Ordering::Relaxed) {
             Ok(())
         } else {
             Err("the engine did not answer when it was last asked, or was not asked yet".to_owned())

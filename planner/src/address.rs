@@ -43,7 +43,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_stays_as_it_is() {
+    fn text_that_is_not_an_address_is_not_changed() {
         assert_eq!(block("wherever"), "wherever");
         assert_eq!(address("wherever"), "wherever");
     }

@@ -16,7 +16,7 @@ pub struct HostView<'a> {
     /// Its entry for the resource.
     pub entry: Option<&'a Entry>,
     /// What its agent last said of the entry.
-    pub told: Option<&'a EntryStatus>,
+    pub status: Option<&'a EntryStatus>,
     /// Why it has none although the resource selects it.
     pub refused: Option<&'a Refusal>,
     /// The host has not been heard of for long.
@@ -66,7 +66,7 @@ pub fn aggregate<'a>(hosts: impl Iterator<Item = HostView<'a>>, notes: &Notes) -
     let mut failing: Vec<(Count, FailingHost)> = Vec::new();
     let mut not_allowed = 0;
     let mut waits = false;
-    let mut letting_go = 0;
+    let mut still_removing = 0;
     for view in hosts {
         let (count, reason, message) = judge(&view);
         if let Some(reason) = reason {
@@ -93,7 +93,7 @@ pub fn aggregate<'a>(hosts: impl Iterator<Item = HostView<'a>>, notes: &Notes) -
             Count::Removing => {
                 counts.removing += 1;
                 // An offline host lets go when it is back, and nothing is waited for here.
-                letting_go += i32::from(!view.offline);
+                still_removing += i32::from(!view.offline);
             }
         }
         counts.desired += i32::from(count != Count::Removing);
@@ -108,7 +108,7 @@ pub fn aggregate<'a>(hosts: impl Iterator<Item = HostView<'a>>, notes: &Notes) -
     failing.sort_by(|a, b| a.host.cmp(&b.host));
     let conditions = conditions(
         counts,
-        letting_go,
+        still_removing,
         worst.as_ref(),
         not_allowed,
         waits,
@@ -135,10 +135,10 @@ fn is_worth_naming(count: Count, reason: &Open<Reason>) -> bool {
 }
 
 fn judge(view: &HostView<'_>) -> (Count, Option<Open<Reason>>, String) {
-    let goes = view.entry.is_some_and(|e| e.intent == Intent::Absent);
+    let is_absent = view.entry.is_some_and(|e| e.intent == Intent::Absent);
     if view.offline && view.refused.is_none() {
         let message = "the host has not been heard of for long".to_owned();
-        let count = if goes {
+        let count = if is_absent {
             Count::Removing
         } else {
             Count::Offline
@@ -157,14 +157,14 @@ fn judge(view: &HostView<'_>) -> (Count, Option<Open<Reason>>, String) {
         );
     };
     // A report on an earlier revision says nothing of this one.
-    let told = view.told.filter(|t| t.revision == entry.revision);
+    let status = view.status.filter(|s| s.revision == entry.revision);
     let progressing = (Some(Reason::Progressing.into()), String::new());
-    let (reason, message) = told.map_or(progressing, |t| (t.reason.clone(), t.message.clone()));
+    let (reason, message) = status.map_or(progressing, |s| (s.reason.clone(), s.message.clone()));
     if entry.intent == Intent::Absent {
         return (Count::Removing, reason, message);
     }
     // A state of a newer agent is not known to be good or bad.
-    let count = match told.and_then(|t| t.state.known()) {
+    let count = match status.and_then(|s| s.state.known()) {
         None | Some(EntryState::Pending | EntryState::Gone) => Count::Pending,
         Some(EntryState::Ready) => Count::Ready,
         Some(EntryState::Drifted) => Count::Drifted,
@@ -175,7 +175,7 @@ fn judge(view: &HostView<'_>) -> (Count, Option<Open<Reason>>, String) {
 
 fn conditions(
     counts: HostCounts,
-    letting_go: i32,
+    still_removing: i32,
     worst: Option<&FailingHost>,
     not_allowed: i32,
     waits: bool,
@@ -216,7 +216,8 @@ fn conditions(
     } else {
         ready(Truth::True, "Ready")
     });
-    let working = counts.pending > 0 || letting_go > 0 || waits_for_offline || (bad > 0 && waits);
+    let working =
+        counts.pending > 0 || still_removing > 0 || waits_for_offline || (bad > 0 && waits);
     if working && !notes.suspended {
         all.push(Verdict::new(
             condition::RECONCILING,

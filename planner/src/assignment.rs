@@ -96,7 +96,7 @@ pub fn assign(input: &Input<'_>) -> Assigned {
     let mut entries: BTreeMap<&str, Entry> = BTreeMap::new();
     let before: BTreeMap<&str, &Entry> =
         input.previous.iter().map(|e| (e.uid.as_str(), e)).collect();
-    let told: BTreeMap<&str, &EntryStatus> =
+    let statuses: BTreeMap<&str, &EntryStatus> =
         input.statuses.iter().map(|s| (s.uid.as_str(), s)).collect();
 
     let mut directives: BTreeMap<&str, (&dyn Resource, Directive)> = BTreeMap::new();
@@ -114,13 +114,13 @@ pub fn assign(input: &Input<'_>) -> Assigned {
 
     // What is there stays, unless it may go.
     for (uid, entry) in &before {
-        let told = told.get(uid).copied();
-        let Some(entry) = settle((*entry).clone(), told) else {
+        let status = statuses.get(uid).copied();
+        let Some(entry) = settle((*entry).clone(), status) else {
             continue;
         };
         let entry = match directives.get(uid) {
             None => entry,
-            Some((resource, directive)) => successor(entry, *resource, *directive, told, context),
+            Some((resource, directive)) => successor(entry, *resource, *directive, status, context),
         };
         entries.insert(uid, entry);
     }
@@ -156,9 +156,9 @@ pub fn assign(input: &Input<'_>) -> Assigned {
         let owner = claims.get(&claim).copied();
         let owner = owner.unwrap_or_else(|| Claimant::of(resource));
         if owner.uid != resource.uid() {
-            let (lost, held) = contest(resource, owner, context.called);
-            assigned.refused.insert(resource.uid().to_owned(), lost);
-            assigned.contested.insert(owner.uid.to_owned(), held);
+            let (refusal, warning) = contest(resource, owner, context.called);
+            assigned.refused.insert(resource.uid().to_owned(), refusal);
+            assigned.contested.insert(owner.uid.to_owned(), warning);
             continue;
         }
         if entries.len() >= input.most && !entries.contains_key(resource.uid()) {
@@ -226,7 +226,7 @@ fn successor(
     entry: Entry,
     resource: &dyn Resource,
     directive: Directive,
-    told: Option<&EntryStatus>,
+    status: Option<&EntryStatus>,
     context: &RenderContext<'_>,
 ) -> Entry {
     match (entry.intent.known(), directive) {
@@ -244,7 +244,7 @@ fn successor(
                 name: name.to_owned(),
                 policy,
             };
-            render::tombstone(&entry, &tombstone, told.and_then(|s| s.id.clone()))
+            render::tombstone(&entry, &tombstone, status.and_then(|s| s.id.clone()))
         }
         // A permission to remove is as good as the resource's word of today, and is never widened.
         (Some(Intent::Absent), directive) if directive.permission() == DeletionPolicy::Retain => {
@@ -296,22 +296,22 @@ fn retaining(entry: Entry) -> Entry {
 }
 
 /// Drops a tombstone that the agent says is done, and gives one the identity that the agent found.
-fn settle(entry: Entry, told: Option<&EntryStatus>) -> Option<Entry> {
+fn settle(entry: Entry, status: Option<&EntryStatus>) -> Option<Entry> {
     if entry.intent != Intent::Absent {
         return Some(entry);
     }
-    let told = match told {
-        Some(told) if told.revision == entry.revision => told,
+    let status = match status {
+        Some(status) if status.revision == entry.revision => status,
         _ => return Some(entry),
     };
-    if told.state == EntryState::Gone {
+    if status.state == EntryState::Gone {
         return None;
     }
-    if told.id.is_some()
-        && told.id != entry.id
+    if status.id.is_some()
+        && status.id != entry.id
         && let Ok(EntrySpec::Absent(_, tombstone)) = EntrySpec::of(&entry)
     {
-        return Some(render::tombstone(&entry, &tombstone, told.id.clone()));
+        return Some(render::tombstone(&entry, &tombstone, status.id.clone()));
     }
     Some(entry)
 }
@@ -340,12 +340,12 @@ fn contest(loser: &dyn Resource, owner: Claimant<'_>, host: &str) -> (Refusal, S
         loser.kind().object(),
         loser.object_name(),
     );
-    let lost = Refusal {
+    let refusal = Refusal {
         reason: Reason::Conflict,
         message: format!("{what} belongs to {}/{}", owner.namespace, owner.name),
     };
     let by = format!("{}/{}", loser.namespace(), loser.name());
-    (lost, format!("{what} is asked for by {by} too"))
+    (refusal, format!("{what} is asked for by {by} too"))
 }
 
 #[cfg(test)]

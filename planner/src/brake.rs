@@ -38,8 +38,8 @@ impl Limits {
     }
 
     /// Whether somebody is asked before `going` of the `of` resources of a namespace are removed.
-    pub fn stops_resources(&self, going: usize, of: usize) -> bool {
-        going > self.resources && self.exceeds(going, of)
+    pub fn stops_resources(&self, deleted: usize, of: usize) -> bool {
+        deleted > self.resources && self.exceeds(deleted, of)
     }
 
     fn exceeds(&self, part: usize, of: usize) -> bool {
@@ -55,8 +55,8 @@ pub fn permission(generation: Option<i64>, hosts: usize) -> String {
 /// Whether a value is the permission for this generation, and for as many hosts or more.
 pub fn permits(value: &str, generation: Option<i64>, hosts: usize) -> bool {
     let parts = value.split_once('-');
-    parts.is_some_and(|(said, most)| {
-        said == generation.unwrap_or_default().to_string()
+    parts.is_some_and(|(given, most)| {
+        given == generation.unwrap_or_default().to_string()
             && most.parse().is_ok_and(|most: usize| hosts <= most)
     })
 }
@@ -67,7 +67,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn one_host_and_few_resources_go_unasked() {
+    fn one_host_and_few_resources_are_removed_without_asking() {
         let limits = Limits::default();
         assert!(!limits.stops_hosts(1, 1));
         assert!(limits.stops_hosts(2, 2));
@@ -92,7 +92,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn more_is_never_asked_about_less(
+        fn a_larger_removal_is_braked_where_a_smaller_one_is(
             share in 0u8..=100, resources in 0usize..50, part in 0usize..100, rest in 0usize..100,
         ) {
             let limits = Limits { share, resources };

@@ -230,34 +230,34 @@ impl CredentialEntry {
 /// The credentials that an agent has at hand, by the UID of the resource.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CredentialStore {
-    parcels: BTreeMap<String, CredentialEntry>,
+    entries: BTreeMap<String, CredentialEntry>,
     /// Why it may lack some, in a sentence.
-    pub trouble: Option<String>,
+    pub error: Option<String>,
 }
 
 impl CredentialStore {
     /// Makes a store without credentials.
     pub const fn new() -> Self {
         Self {
-            parcels: BTreeMap::new(),
-            trouble: None,
+            entries: BTreeMap::new(),
+            error: None,
         }
     }
 
     /// Takes in the credentials of a resource.
-    pub fn insert(&mut self, uid: String, parcel: CredentialEntry) {
-        self.parcels.insert(uid, parcel);
+    pub fn insert(&mut self, uid: String, entry: CredentialEntry) {
+        self.entries.insert(uid, entry);
     }
 
     /// Forgets the credentials of resources that are not to be kept.
     pub fn retain(&mut self, keep: impl Fn(&str) -> bool) {
-        self.parcels.retain(|uid, _| keep(uid));
+        self.entries.retain(|uid, _| keep(uid));
     }
 
     /// Returns the credentials of a resource, if they are of this version.
     pub fn get(&self, uid: &str, version: &str) -> Option<&Credentials> {
-        let parcel = self.parcels.get(uid)?;
-        (parcel.version == version).then_some(&parcel.credentials)
+        let entry = self.entries.get(uid)?;
+        (entry.version == version).then_some(&entry.credentials)
     }
 }
 

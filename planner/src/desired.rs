@@ -117,8 +117,8 @@ impl EntrySpec {
     pub fn deletion(&self) -> DeletionPolicy {
         match self {
             Self::Present(desired) => {
-                let told = desired.policy().deletion;
-                told.unwrap_or_else(|| desired.default_deletion())
+                let deletion = desired.policy().deletion;
+                deletion.unwrap_or_else(|| desired.default_deletion())
             }
             Self::Absent(_, tombstone) => tombstone.policy,
         }

@@ -60,7 +60,7 @@ mod tests {
 
     use super::*;
 
-    const FATES: [Lifecycle; 4] = [
+    const LIFECYCLES: [Lifecycle; 4] = [
         Lifecycle::Live,
         Lifecycle::Braked,
         Lifecycle::Deleted,
@@ -83,7 +83,7 @@ mod tests {
     fn i1_only_a_resource_that_is_deleted_or_selects_the_host_no_longer_permits_a_removal() {
         for suspend in [false, true] {
             let network = network(suspend);
-            for lifecycle in FATES {
+            for lifecycle in LIFECYCLES {
                 for selection in SELECTIONS {
                     let directive = directive(&network, lifecycle, selection);
                     let retires = matches!(directive, Directive::Retire(_));
@@ -101,10 +101,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_held_or_suspended_stays_on_hosts_that_it_no_longer_selects() {
+    fn a_braked_or_suspended_resource_stays_on_hosts_that_it_no_longer_selects() {
         let (live, suspended) = (network(false), network(true));
-        let held = directive(&live, Lifecycle::Braked, Selection::No);
-        assert_eq!(held, Directive::Keep(DeletionPolicy::Delete));
+        let braked = directive(&live, Lifecycle::Braked, Selection::No);
+        assert_eq!(braked, Directive::Keep(DeletionPolicy::Delete));
         let suspended = directive(&suspended, Lifecycle::Live, Selection::No);
         assert_eq!(suspended, Directive::Keep(DeletionPolicy::Retain));
     }

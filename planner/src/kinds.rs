@@ -72,12 +72,12 @@ pub trait DesiredObject: Debug + Send + Sync {
 
     /// Whether the object holds data that is lost with it, so that its absence is reported and not
     /// repaired.
-    fn holds_data(&self) -> bool {
+    fn stores_data(&self) -> bool {
         false
     }
 
     /// Whether it is made after the others of its kind.
-    fn is_made_last(&self) -> bool {
+    fn is_created_last(&self) -> bool {
         false
     }
 

@@ -46,7 +46,7 @@ impl Observed {
 
 impl Object {
     /// Whether Dockfleet made it for the resource with this UID.
-    pub fn made_for(&self, uid: &str) -> bool {
+    pub fn created_for(&self, uid: &str) -> bool {
         self.labels().get(labels::UID).is_some_and(|u| u == uid)
     }
 

@@ -95,9 +95,9 @@ pub fn plan(
     entries: &[Entry],
     observed: &Observed,
     records: &Records,
-    around: &PlanContext<'_>,
+    context: &PlanContext<'_>,
 ) -> Vec<Planned> {
-    let world = World::new(entries, records, around);
+    let world = World::new(entries, records, context);
     let mut planned: Vec<(u8, Planned)> = entries
         .iter()
         .map(|entry| {
@@ -151,7 +151,7 @@ pub fn forgettable(entries: &[Entry], observed: &Observed, records: &Records) ->
         let all = r.kind.known().and_then(|kind| observed.all(kind));
         all.is_some_and(|all| {
             !all.iter()
-                .any(|o| r.id.as_ref() == Some(&o.id()) || o.made_for(&r.key.uid))
+                .any(|o| r.id.as_ref() == Some(&o.id()) || o.created_for(&r.key.uid))
         })
     };
     records
@@ -235,7 +235,7 @@ fn order(entry: &Entry, planned: &Planned) -> u8 {
     }
     let created = planned.actions.iter().find_map(|a| a.creates());
     match created {
-        Some(desired) if desired.is_made_last() => 3,
+        Some(desired) if desired.is_created_last() => 3,
         Some(_) => 2,
         None => 1,
     }

@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_newer_version_wrote_into_a_record_is_written_back() {
+    fn fields_of_a_newer_version_in_a_record_are_kept() {
         let mut newer = body("DockerNetwork", "Owned");
         newer["attachments"] = json!(["c1", "c2"]);
         let record = Record::read(&newer.to_string()).unwrap();

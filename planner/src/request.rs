@@ -39,16 +39,16 @@ pub fn handled<'a>(
         return before.map(str::to_owned);
     };
     let mark = mark(meta);
-    let has_looked = hosts.all(|host| match (host.refused, host.entry) {
+    let all_handled = hosts.all(|host| match (host.refused, host.entry) {
         _ if host.offline => true,
         (Some(_), _) => true,
         (None, Some(entry)) if entry.intent == Intent::Absent => true,
         (None, Some(entry)) => {
-            entry.request == mark && host.told.is_some_and(|told| told.handled == mark)
+            entry.request == mark && host.status.is_some_and(|status| status.handled == mark)
         }
         (None, None) => false,
     });
-    has_looked.then_some(value).or(before).map(str::to_owned)
+    all_handled.then_some(value).or(before).map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -72,18 +72,18 @@ mod tests {
         }
     }
 
-    fn told(handled: Option<String>) -> EntryStatus {
+    fn status(handled: Option<String>) -> EntryStatus {
         EntryStatus {
             handled,
             ..EntryStatus::default()
         }
     }
 
-    fn host<'a>(entry: Option<&'a Entry>, told: Option<&'a EntryStatus>) -> HostView<'a> {
+    fn host<'a>(entry: Option<&'a Entry>, status: Option<&'a EntryStatus>) -> HostView<'a> {
         HostView {
             host: "h1",
             entry,
-            told,
+            status,
             refused: None,
             offline: false,
         }
@@ -97,13 +97,13 @@ mod tests {
     }
 
     #[test]
-    fn a_request_is_handled_when_every_host_has_looked() {
+    fn a_request_is_handled_when_every_host_has_reported_it() {
         let meta = asking("new");
         let (new, old) = (mark(&meta), mark(&asking("old")));
         let (asked, not_yet) = (entry(new.clone()), entry(old.clone()));
-        let (looked, behind) = (told(new), told(old));
+        let (current, behind) = (status(new), status(old));
         let all = |hosts: &[HostView<'_>]| handled(&meta, Some("old"), hosts.iter().cloned());
-        let done = host(Some(&asked), Some(&looked));
+        let done = host(Some(&asked), Some(&current));
         assert_eq!(all(std::slice::from_ref(&done)), Some("new".to_owned()));
         assert_eq!(all(&[]), Some("new".to_owned()));
         let offline = HostView {
@@ -115,7 +115,7 @@ mod tests {
             host(Some(&asked), Some(&behind)),
             host(Some(&asked), None),
             // What it said, it said of an entry that was taken back since.
-            host(Some(&not_yet), Some(&looked)),
+            host(Some(&not_yet), Some(&current)),
             host(None, None),
         ] {
             assert_eq!(all(&[done.clone(), other]), Some("old".to_owned()));
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_that_has_nothing_to_do_with_it_is_not_waited_for() {
+    fn a_host_that_cannot_have_the_resource_is_not_waited_for() {
         let refused = Refusal {
             reason: Reason::NotAllowed,
             message: String::new(),
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_handled_stays_when_the_annotation_goes() {
+    fn the_handled_value_stays_when_the_annotation_is_removed() {
         let nobody = ObjectMeta::default();
         assert_eq!(handled(&nobody, None, std::iter::empty()), None);
         let kept = handled(&nobody, Some("old"), std::iter::empty());

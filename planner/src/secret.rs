@@ -10,7 +10,7 @@ use dockfleet_crds::FieldDiff;
 /// What stands in the place of a credential.
 const HIDDEN: &str = "***";
 /// Parts of the names of options that hold credentials (mount.cifs, s3fs, sshfs and such).
-const TELLING: [&str; 6] = [
+const CREDENTIAL_WORDS: [&str; 6] = [
     "pass",
     "secret",
     "token",
@@ -22,7 +22,7 @@ const TELLING: [&str; 6] = [
 /// Takes credentials out of differences.
 pub(crate) fn hide(diff: &mut [FieldDiff]) {
     for d in diff {
-        let whole = is_telling(&d.field);
+        let whole = is_credential(&d.field);
         for text in [&mut d.want, &mut d.have] {
             *text = if whole {
                 hidden(text)
@@ -34,10 +34,10 @@ pub(crate) fn hide(diff: &mut [FieldDiff]) {
 }
 
 /// Returns the places in options that hold credentials, such as `password in o`.
-pub(crate) fn telling(options: &BTreeMap<String, String>) -> Vec<String> {
+pub(crate) fn credential_places(options: &BTreeMap<String, String>) -> Vec<String> {
     let mut places = Vec::new();
     for (key, value) in options {
-        if is_telling(key) {
+        if is_credential(key) {
             places.push(key.clone());
             continue;
         }
@@ -45,7 +45,7 @@ pub(crate) fn telling(options: &BTreeMap<String, String>) -> Vec<String> {
         let inner = items.map(|(inner, _)| inner.trim());
         places.extend(
             inner
-                .filter(|inner| is_telling(inner))
+                .filter(|inner| is_credential(inner))
                 .map(|inner| format!("{inner} in {key}")),
         );
     }
@@ -55,7 +55,7 @@ pub(crate) fn telling(options: &BTreeMap<String, String>) -> Vec<String> {
 /// Takes credentials out of a list such as `addr=192.0.2.1,username=a,password=b`.
 fn in_options(text: &str) -> String {
     let item = |item: &str| match item.split_once('=') {
-        Some((key, _)) if is_telling(key) => format!("{key}={HIDDEN}"),
+        Some((key, _)) if is_credential(key) => format!("{key}={HIDDEN}"),
         _ => item.to_owned(),
     };
     text.split(',').map(item).collect::<Vec<_>>().join(",")
@@ -69,9 +69,9 @@ fn hidden(text: &str) -> String {
     }
 }
 
-fn is_telling(key: &str) -> bool {
+fn is_credential(key: &str) -> bool {
     let key = key.to_ascii_lowercase().replace(['-', '_'], "");
-    TELLING.iter().any(|t| key.contains(t))
+    CREDENTIAL_WORDS.iter().any(|t| key.contains(t))
 }
 
 #[cfg(test)]

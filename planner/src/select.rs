@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_may_say_its_namespace() {
+    fn a_host_name_may_have_a_namespace() {
         let none = NamespaceLabels::new();
         let here = host("h1", &[]);
         let mut there = host("h1", &[]);
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_that_is_being_deleted_is_selected_by_nobody() {
+    fn a_host_that_is_being_deleted_is_not_selected() {
         let none = NamespaceLabels::new();
         let mut leaving = host("h1", &[]);
         leaving.metadata.deletion_timestamp = Some(Time(Timestamp::UNIX_EPOCH));

@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn an_agent_of_this_version_and_one_from_before_there_were_reports_get_everything() {
+    fn an_agent_of_this_version_and_one_that_reports_no_features_get_everything() {
         let (plain, share) = (
             fixtures::volume("plain", DockerVolumeSpec::default()),
             share(),
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_agent_does_not_report_it_does_not_get() {
+    fn an_agent_does_not_get_a_feature_that_it_does_not_report() {
         let share = share();
         let without_kind = AgentFacts {
             kinds: vec!["DockerNetwork".into()],

@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn who_asks_for_nothing_or_for_what_is_not_so_may_have_any_host() {
+    fn a_selector_that_is_empty_or_negative_may_match_any_host() {
         for json in [
             "{}",
             r#"{"matchExpressions":[{"key":"k","operator":"DoesNotExist"}]}"#,
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_filed_anew_is_found_there_only() {
+    fn a_key_that_is_filed_again_is_found_only_under_its_new_terms() {
         let mut filed = Filed::default();
         filed.file(&1, [label("a", "b"), Term::Any].into());
         filed.file(&2, [Term::Any].into());

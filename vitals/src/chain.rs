@@ -22,25 +22,25 @@ mod tests {
     use super::*;
 
     #[derive(Debug, thiserror::Error)]
-    enum Trouble {
+    enum TestError {
         #[error("cannot be written")]
-        Outer(#[source] Box<Trouble>),
+        Outer(#[source] Box<TestError>),
         #[error("disk: {0}")]
-        Repeats(#[source] Box<Trouble>),
+        Repeats(#[source] Box<TestError>),
         #[error("full")]
         Inner,
     }
 
     #[test]
-    fn every_source_is_told_and_none_twice() {
-        let inner = || Box::new(Trouble::Inner);
-        assert_eq!(chain(&Trouble::Inner), "full");
+    fn every_source_is_shown_once() {
+        let inner = || Box::new(TestError::Inner);
+        assert_eq!(chain(&TestError::Inner), "full");
         assert_eq!(
-            chain(&Trouble::Outer(Box::new(Trouble::Outer(inner())))),
+            chain(&TestError::Outer(Box::new(TestError::Outer(inner())))),
             "cannot be written: full"
         );
         assert_eq!(
-            chain(&Trouble::Outer(Box::new(Trouble::Repeats(inner())))),
+            chain(&TestError::Outer(Box::new(TestError::Repeats(inner())))),
             "cannot be written: disk: full"
         );
     }

@@ -105,8 +105,8 @@ async fn answer<B>(request: &Request<B>, vitals: &Shared) -> Response<Full<Bytes
         );
     }
     match request.uri().path() {
-        "/healthz" => told(vitals.alive()),
-        "/readyz" => told(vitals.ready()),
+        "/healthz" => probe(vitals.alive()),
+        "/readyz" => probe(vitals.ready()),
         "/metrics" => response(StatusCode::OK, TEXT_FORMAT, vitals.metrics().await),
         _ => {
             let paths = "/healthz, /readyz or /metrics\n".to_owned();
@@ -115,7 +115,7 @@ async fn answer<B>(request: &Request<B>, vitals: &Shared) -> Response<Full<Bytes
     }
 }
 
-fn told(verdict: Verdict) -> Response<Full<Bytes>> {
+fn probe(verdict: Verdict) -> Response<Full<Bytes>> {
     match verdict {
         Ok(()) => response(StatusCode::OK, TEXT, "ok\n".to_owned()),
         Err(why) => response(StatusCode::SERVICE_UNAVAILABLE, TEXT, format!("{why}\n")),
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_probe_is_told_how_it_is_and_why() {
+    async fn a_probe_gets_the_state_and_the_reason() {
         let get = |path| ask(Method::GET, path);
         assert_eq!(get("/healthz").await, (200, "ok\n".to_owned()));
         let unready = "the caches are not filled yet\n".to_owned();

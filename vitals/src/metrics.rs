@@ -114,9 +114,9 @@ impl Registry {
     fn add<M: Collector + Clone + 'static>(
         &self,
         name: &str,
-        made: prometheus::Result<M>,
+        created: prometheus::Result<M>,
     ) -> Result<M, MetricError> {
-        let registered = made.and_then(|metric| {
+        let registered = created.and_then(|metric| {
             self.metrics.register(Box::new(metric.clone()))?;
             Ok(metric)
         });

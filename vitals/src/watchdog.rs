@@ -70,7 +70,7 @@ mod tests {
     const MINUTE: Duration = Duration::from_secs(60);
 
     #[test]
-    fn a_loop_that_waits_is_well_for_ever() {
+    fn a_waiting_loop_is_always_alive() {
         let watchdog = Watchdog::new();
         assert_eq!(watchdog.busy_for(Instant::now() + MINUTE), Duration::ZERO);
         watchdog.busy();
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn a_step_that_does_not_end_is_told_with_its_time() {
+    fn a_step_that_does_not_end_is_reported_with_its_time() {
         let watchdog = Watchdog::new();
         watchdog.busy();
         let later = Instant::now() + MINUTE;
@@ -90,12 +90,12 @@ mod tests {
             begin: since,
             since: AtomicU64::new(0),
         };
-        let told = stuck.verdict(Duration::from_secs(30)).unwrap_err();
-        assert_eq!(told, "the main loop has been at one step for 60 s");
+        let message = stuck.verdict(Duration::from_secs(30)).unwrap_err();
+        assert_eq!(message, "the main loop has been at one step for 60 s");
     }
 
     #[test]
-    fn a_new_step_begins_anew() {
+    fn a_new_step_starts_at_zero() {
         let watchdog = Watchdog {
             begin: Instant::now().checked_sub(MINUTE).unwrap(),
             since: AtomicU64::new(0),

@@ -33,14 +33,14 @@ impl EngineObject for DockerNetwork {
         let call = EngineCall::Create(Self::KIND, &desired.name);
         let docker = checking_names(engine, request(desired));
         let answer = docker.create_network(request(desired));
-        let made = match engine.change(call, answer).await {
+        let created = match engine.change(call, answer).await {
             Err(EngineError::Refused(text)) => return Err(refusal(engine, text).await),
             other => other?,
         };
-        if !made.warning.is_empty() {
+        if !created.warning.is_empty() {
             tracing::warn!(
                 object = desired.name,
-                warning = redact::redact(&made.warning),
+                warning = redact::redact(&created.warning),
                 "the engine warns"
             );
         }
@@ -59,7 +59,7 @@ impl EngineObject for DockerNetwork {
     }
 
     /// One that is still being made does not count for `CheckDuplicate`.
-    fn may_make_twins(engine: &Engine) -> bool {
+    fn may_create_duplicates(engine: &Engine) -> bool {
         engine.api() < UNIQUE_NAMES
     }
 }
@@ -212,7 +212,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_left_open_is_not_sent() {
+    fn unset_fields_are_not_sent() {
         let want = DesiredNetwork {
             name: "n".into(),
             driver: "bridge".into(),

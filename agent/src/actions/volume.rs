@@ -35,8 +35,8 @@ impl EngineObject for DockerVolume {
     ) -> Result<(), EngineError> {
         let call = EngineCall::Create(Self::KIND, &desired.name);
         let answer = engine.docker().create_volume(request(desired, credentials));
-        let made = engine.change(call, answer).await;
-        made.map(drop).map_err(|err| err.without(credentials))
+        let created = engine.change(call, answer).await;
+        created.map(drop).map_err(|err| err.without(credentials))
     }
 
     async fn remove(engine: &Engine, _id: &str, name: &str) -> Result<(), EngineError> {

@@ -17,22 +17,22 @@ pub(super) struct AssignmentTracker {
     pub(super) foreign: Option<String>,
     /// The assignment cannot be read: why.
     pub(super) unreadable: Option<String>,
-    silent: bool,
-    absent: bool,
+    is_failing: bool,
+    is_absent: bool,
 }
 
 impl AssignmentTracker {
     /// Takes in what the watch says, and returns whether there is a new assignment.
     pub(super) fn track(
         &mut self,
-        told: AssignmentEvent,
+        event: AssignmentEvent,
         known: Option<&AssignmentSnapshot>,
     ) -> bool {
-        let object = match told {
+        let object = match event {
             Ok(object) => object,
             Err(err) => {
                 let error = chain(&err);
-                if self.silent {
+                if self.is_failing {
                     tracing::debug!(error, "the API server still cannot be watched");
                 } else {
                     tracing::warn!(
@@ -40,22 +40,22 @@ impl AssignmentTracker {
                         "the API server cannot be watched; the last assignment holds"
                     );
                 }
-                self.silent = true;
+                self.is_failing = true;
                 return false;
             }
         };
-        if self.silent {
+        if self.is_failing {
             tracing::info!("the API server is watched again");
         }
-        self.silent = false;
+        self.is_failing = false;
         let Some(object) = object else {
-            if !self.absent {
+            if !self.is_absent {
                 tracing::info!("there is no assignment; the last one holds");
             }
-            self.absent = true;
+            self.is_absent = true;
             return false;
         };
-        self.absent = false;
+        self.is_absent = false;
         match object.spec {
             Ok(spec) => self.read(object.metadata, spec, known),
             Err(error) => {
@@ -74,7 +74,7 @@ impl AssignmentTracker {
     ) -> bool {
         self.unreadable = None;
         self.foreign = None;
-        let told = AssignmentSnapshot {
+        let snapshot = AssignmentSnapshot {
             hub: spec.hub,
             uid: metadata.uid.unwrap_or_default(),
             generation: metadata.generation.unwrap_or_default(),
@@ -84,12 +84,12 @@ impl AssignmentTracker {
         }
         .sorted();
         // What is not durable yet is known all the same.
-        match judge(&told, self.pending.as_ref().or(known)) {
+        match judge(&snapshot, self.pending.as_ref().or(known)) {
             Judgement::Same => return false,
             Judgement::New => {}
             Judgement::Older { known } => {
                 tracing::warn!(
-                    generation = told.generation,
+                    generation = snapshot.generation,
                     known,
                     "an older assignment than the known one is ignored"
                 );
@@ -99,10 +99,10 @@ impl AssignmentTracker {
                 let why = format!(
                     "an assignment of hub {} is ignored: this agent obeys hub {known}; to hand the \
                      host over, move the agent's journal away",
-                    told.hub
+                    snapshot.hub
                 );
                 tracing::warn!(
-                    hub = told.hub,
+                    hub = snapshot.hub,
                     known,
                     "an assignment of another hub is ignored"
                 );
@@ -110,7 +110,7 @@ impl AssignmentTracker {
                 return false;
             }
         }
-        self.pending = Some(told);
+        self.pending = Some(snapshot);
         true
     }
 }
@@ -124,21 +124,21 @@ enum Judgement {
 }
 
 /// Invariant 6.
-fn judge(told: &AssignmentSnapshot, known: Option<&AssignmentSnapshot>) -> Judgement {
+fn judge(snapshot: &AssignmentSnapshot, known: Option<&AssignmentSnapshot>) -> Judgement {
     let Some(known) = known else {
         return Judgement::New;
     };
-    if !known.hub.is_empty() && known.hub != told.hub {
+    if !known.hub.is_empty() && known.hub != snapshot.hub {
         return Judgement::Foreign {
             known: known.hub.clone(),
         };
     }
-    if known.uid == told.uid && told.generation < known.generation {
+    if known.uid == snapshot.uid && snapshot.generation < known.generation {
         return Judgement::Older {
             known: known.generation,
         };
     }
-    if known == told {
+    if known == snapshot {
         Judgement::Same
     } else {
         Judgement::New
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn an_assignment_that_is_heard_again_is_no_new_one_whatever_the_order_of_its_kinds() {
+    fn an_assignment_that_is_received_again_is_not_new_whatever_the_order_of_its_kinds() {
         let object = serde_json::json!({
             "metadata": {"uid": "1", "generation": 3},
             "spec": {"hub": "a", "entries": [
@@ -171,11 +171,11 @@ mod tests {
             ]},
         });
         let mut tracker = AssignmentTracker::default();
-        let told = |object: &serde_json::Value| Ok(serde_json::from_value(object.clone()).ok());
-        assert!(tracker.track(told(&object), None));
+        let event = |object: &serde_json::Value| Ok(serde_json::from_value(object.clone()).ok());
+        assert!(tracker.track(event(&object), None));
         let known = tracker.pending.take();
         assert!(known.is_some());
-        assert!(!tracker.track(told(&object), known.as_ref()));
+        assert!(!tracker.track(event(&object), known.as_ref()));
     }
 
     #[test]
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_restored_server_that_comes_by_the_same_generation_again_is_obeyed() {
+    fn another_assignment_of_the_same_generation_from_a_restored_server_is_applied() {
         let known = snapshot("a", "1", 5);
         let other = AssignmentSnapshot {
             entries: vec![Entry::default()],

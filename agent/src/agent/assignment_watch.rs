@@ -134,20 +134,20 @@ mod tests {
     #[test]
     fn an_event_is_read_as_far_as_it_matters() {
         let event = format!(r#"{{"type": "MODIFIED", "object": {SOUND}}}"#);
-        let Ok(WatchEvent::Modified(told)) =
+        let Ok(WatchEvent::Modified(assignment)) =
             serde_json::from_str::<WatchEvent<WatchedAssignment>>(&event)
         else {
             panic!("not as it was sent");
         };
-        assert_eq!(told.resource_version().as_deref(), Some("7"));
-        assert_eq!(told.meta().generation, Some(3));
-        assert_eq!(told.spec.unwrap().hub, "a");
+        assert_eq!(assignment.resource_version().as_deref(), Some("7"));
+        assert_eq!(assignment.meta().generation, Some(3));
+        assert_eq!(assignment.spec.unwrap().hub, "a");
     }
 
     #[test]
     fn i15_an_entry_of_a_newer_version_is_read_as_far_as_it_is_known() {
-        let told: WatchedAssignment = serde_json::from_str(NEWER).unwrap();
-        let entries = told.spec.unwrap().entries;
+        let assignment: WatchedAssignment = serde_json::from_str(NEWER).unwrap();
+        let entries = assignment.spec.unwrap().entries;
         let read: Vec<_> = entries
             .iter()
             .map(|e| (e.uid.as_str(), e.kind.as_str(), e.intent.as_str()))
@@ -157,13 +157,13 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_a_value_and_its_version_is_known() {
+    fn an_unreadable_assignment_is_a_value_with_its_version() {
         let list = format!(
             r#"{{"apiVersion": "v1", "kind": "List", "metadata": {{}}, "items": [{BROKEN}]}}"#
         );
         let list: ObjectList<WatchedAssignment> = serde_json::from_str(&list).unwrap();
-        let told = list.items.into_iter().next().unwrap();
-        assert_eq!(told.resource_version().as_deref(), Some("8"));
-        assert!(told.spec.unwrap_err().contains("uid"));
+        let assignment = list.items.into_iter().next().unwrap();
+        assert_eq!(assignment.resource_version().as_deref(), Some("8"));
+        assert!(assignment.spec.unwrap_err().contains("uid"));
     }
 }

@@ -18,7 +18,7 @@ use crate::engine::Engine;
 use crate::journal::{AssignmentSnapshot, Ledger};
 use crate::metrics::{AgentMetrics, PassResult};
 use crate::pass::{self, PassReport, PassRun};
-use crate::retry::{Backoff, around};
+use crate::retry::{Backoff, jittered};
 
 /// Events can be lost, so the engine is looked at this often without one.
 const RELIST: Duration = Duration::from_secs(300);
@@ -46,9 +46,9 @@ pub(super) struct PassLane {
     /// Entries that wait until containers let go of something.
     pub(super) waiting: usize,
     /// Why the engine could not be asked, if so.
-    pub(super) engine_trouble: Option<String>,
+    pub(super) engine_error: Option<String>,
     /// Why the journal could not be written, if so.
-    pub(super) journal_trouble: Option<String>,
+    pub(super) journal_error: Option<String>,
     /// Entries whose object was different or gone when it was last looked at, by UID.
     drifted: BTreeSet<String>,
     /// How the entries stand, and of which assignment: nothing before the first look.
@@ -114,8 +114,8 @@ impl PassLane {
             opened: false,
             backoff: Backoff::default(),
             waiting: 0,
-            engine_trouble: None,
-            journal_trouble: None,
+            engine_error: None,
+            journal_error: None,
             drifted: BTreeSet::new(),
             known: None,
         }
@@ -198,17 +198,17 @@ impl PassLane {
         self.ended = Some(now);
         self.waiting = report.waiting;
         let error = report.engine_failures.first();
-        self.engine_trouble = error.map(crate::engine::EngineError::sentence);
-        self.journal_trouble = report.journal_failure.as_ref().map(|err| {
+        self.engine_error = error.map(crate::engine::EngineError::sentence);
+        self.journal_error = report.journal_failure.as_ref().map(|err| {
             metrics.journal_failed();
             chain(err)
         });
         self.known = Some((running.and_then(|r| r.snapshot), report.statuses));
-        let wait = if report.unfinished > 0 || self.journal_trouble.is_some() {
+        let wait = if report.unfinished > 0 || self.journal_error.is_some() {
             self.backoff.next()
         } else {
             self.backoff.reset();
-            around(RELIST, RELIST_SHARE)
+            jittered(RELIST, RELIST_SHARE)
         };
         self.wake(now + wait);
         if std::mem::take(&mut self.opened) {
@@ -217,7 +217,7 @@ impl PassLane {
     }
 
     /// Says that the engine cannot be asked at all, where no pass will.
-    pub(super) fn engine_is_away(
+    pub(super) fn engine_unreachable(
         &mut self,
         ledger: &Ledger,
         snapshot: Option<&Arc<AssignmentSnapshot>>,
@@ -230,7 +230,7 @@ impl PassLane {
     }
 
     /// Returns until when a report is to wait for the lane; nothing once it has lasted too long for that.
-    pub(super) fn holds_report_until(&self, now: Instant) -> Option<Instant> {
+    pub(super) fn delays_report_until(&self, now: Instant) -> Option<Instant> {
         let running = self.running.as_ref()?;
         let until = running.since + SHORT_PASS;
         (until > now).then_some(until)
@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn i12_what_was_found_about_an_entry_counts_only_where_the_entry_is_the_same() {
+    fn i12_a_status_counts_only_if_its_entry_is_unchanged() {
         let before = [
             entry("changed", "1"),
             entry("gone", "1"),
@@ -378,7 +378,7 @@ mod tests {
     fn a_report_waits_for_a_short_pass_and_not_for_a_long_one() {
         let mut lane = PassLane::new(Kind::DockerNetwork);
         let now = Instant::now();
-        assert_eq!(lane.holds_report_until(now), None);
+        assert_eq!(lane.delays_report_until(now), None);
         let (_, interim) = watch::channel(Vec::new());
         lane.running = Some(RunningPass {
             since: now,
@@ -386,8 +386,8 @@ mod tests {
             interim,
             stop: CancellationToken::new(),
         });
-        assert_eq!(lane.holds_report_until(now), Some(now + SHORT_PASS));
-        assert_eq!(lane.holds_report_until(now + SHORT_PASS), None);
+        assert_eq!(lane.delays_report_until(now), Some(now + SHORT_PASS));
+        assert_eq!(lane.delays_report_until(now + SHORT_PASS), None);
         // It takes what comes later, and ends the one that runs.
         lane.restart();
         assert!(lane.running.as_ref().is_some_and(|r| r.stop.is_cancelled()));

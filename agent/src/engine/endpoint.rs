@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_be_ignored_in_silence_is_refused() {
+    fn parts_that_would_be_ignored_are_refused() {
         let parse = |text| Endpoint::parse(text, None).unwrap_err();
         assert!(matches!(
             parse("ssh://h/run/docker.sock"),

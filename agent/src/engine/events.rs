@@ -34,14 +34,14 @@ impl Engine {
         let options = EventsOptionsBuilder::default().filters(&filters).build();
         self.docker.events(Some(options)).filter_map(|event| {
             future::ready(match event {
-                Ok(event) => happening(&event).map(Ok),
+                Ok(event) => relevant(&event).map(Ok),
                 Err(err) => Some(Err(EngineError::of(EngineCall::Events, &err))),
             })
         })
     }
 }
 
-fn happening(event: &EventMessage) -> Option<EngineEvent> {
+fn relevant(event: &EventMessage) -> Option<EngineEvent> {
     let action = event.action.as_deref().unwrap_or_default();
     match (event.typ?, action) {
         (
@@ -58,18 +58,18 @@ fn happening(event: &EventMessage) -> Option<EngineEvent> {
 mod tests {
     use serde_json::json;
 
-    use super::{EngineEvent, happening};
+    use super::{EngineEvent, relevant};
 
     #[test]
-    fn only_what_can_matter_is_told() {
-        let told = |typ: &str, action: &str| {
-            happening(&serde_json::from_value(json!({"Type": typ, "Action": action})).unwrap())
+    fn only_relevant_events_are_returned() {
+        let event = |typ: &str, action: &str| {
+            relevant(&serde_json::from_value(json!({"Type": typ, "Action": action})).unwrap())
         };
-        assert_eq!(told("network", "destroy"), Some(EngineEvent::Object));
-        assert_eq!(told("volume", "create"), Some(EngineEvent::Object));
-        assert_eq!(told("network", "disconnect"), Some(EngineEvent::Release));
-        assert_eq!(told("container", "die"), Some(EngineEvent::Release));
-        assert_eq!(told("container", "create"), None);
-        assert_eq!(told("network", "connect"), None);
+        assert_eq!(event("network", "destroy"), Some(EngineEvent::Object));
+        assert_eq!(event("volume", "create"), Some(EngineEvent::Object));
+        assert_eq!(event("network", "disconnect"), Some(EngineEvent::Release));
+        assert_eq!(event("container", "die"), Some(EngineEvent::Release));
+        assert_eq!(event("container", "create"), None);
+        assert_eq!(event("network", "connect"), None);
     }
 }

@@ -32,9 +32,9 @@ const MOST_IDLE: usize = 2;
 /// Time after which a connection that nobody uses is closed, and its process ended.
 const IDLE: Duration = Duration::from_secs(30);
 /// How much of what ssh says is kept; what matters comes last.
-const MOST_SAID: usize = 4096;
+const MAX_STDERR: usize = 4096;
 /// How many lines of it are told.
-const LINES_TOLD: usize = 3;
+const MAX_LINES: usize = 3;
 /// How long ssh may take to end after its output did.
 const TO_END: Duration = Duration::from_secs(2);
 
@@ -138,7 +138,7 @@ impl Dialer {
         };
         let process = Process {
             program,
-            said: AbortOnDropHandle::new(tokio::spawn(last_of(stderr))),
+            stderr: AbortOnDropHandle::new(tokio::spawn(last_of(stderr))),
             child,
         };
         Ok(Tunnel {
@@ -152,7 +152,7 @@ impl Dialer {
 struct Process {
     program: &'static str,
     child: Child,
-    said: AbortOnDropHandle<Vec<u8>>,
+    stderr: AbortOnDropHandle<Vec<u8>>,
 }
 
 impl Process {
@@ -160,8 +160,8 @@ impl Process {
     async fn end(mut self) -> Option<String> {
         let end = async {
             let status = self.child.wait().await.ok()?;
-            let said = (&mut self.said).await.unwrap_or_default();
-            (!status.success()).then(|| reason(self.program, status, &said))
+            let stderr = (&mut self.stderr).await.unwrap_or_default();
+            (!status.success()).then(|| reason(self.program, status, &stderr))
         };
         tokio::time::timeout(TO_END, end).await.ok()?
     }
@@ -184,7 +184,7 @@ async fn last_of(mut stderr: ChildStderr) -> Vec<u8> {
     let mut chunk = [0; 1024];
     while let Ok(read @ 1..) = stderr.read(&mut chunk).await {
         last.extend(chunk.iter().take(read));
-        let surplus = last.len().saturating_sub(MOST_SAID);
+        let surplus = last.len().saturating_sub(MAX_STDERR);
         last.drain(..surplus);
     }
     last
@@ -192,20 +192,20 @@ async fn last_of(mut stderr: ChildStderr) -> Vec<u8> {
 
 /// Returns why ssh ended, in its own words where it said any. The far side has a say in them: what
 /// could steer a terminal is left out.
-fn reason(program: &str, status: ExitStatus, said: &[u8]) -> String {
-    let said = String::from_utf8_lossy(said);
-    let lines: Vec<String> = said
+fn reason(program: &str, status: ExitStatus, stderr: &[u8]) -> String {
+    let stderr = String::from_utf8_lossy(stderr);
+    let lines: Vec<String> = stderr
         .lines()
         .map(|line| line.replace(char::is_control, " "))
         .map(|line| line.trim().trim_end_matches('.').to_owned())
         .filter(|line| !line.is_empty())
         .collect();
-    let before = lines.len().saturating_sub(LINES_TOLD);
-    let told: Vec<&str> = lines.iter().skip(before).map(String::as_str).collect();
-    if told.is_empty() {
+    let before = lines.len().saturating_sub(MAX_LINES);
+    let shown: Vec<&str> = lines.iter().skip(before).map(String::as_str).collect();
+    if shown.is_empty() {
         format!("{program} ended with {status}")
     } else {
-        format!("{program} says: {}", told.join("; "))
+        format!("{program} says: {}", shown.join("; "))
     }
 }
 
@@ -323,14 +323,14 @@ mod tests {
     async fn failure(script: &str) -> String {
         let docker = through(script);
         let timeout = Timeouts::default().connect;
-        let told = answered(EngineCall::Version, timeout, docker.version()).await;
-        told.unwrap_err().sentence()
+        let shown = answered(EngineCall::Version, timeout, docker.version()).await;
+        shown.unwrap_err().sentence()
     }
 
     #[tokio::test]
-    async fn what_ssh_says_is_told() {
+    async fn the_error_output_of_ssh_is_in_the_message() {
         let asking = "asking the engine for its version failed: ";
-        for (script, told) in [
+        for (script, shown) in [
             (
                 "echo 'Host key verification failed.' >&2; exit 255",
                 "sh says: Host key verification failed",
@@ -349,7 +349,7 @@ mod tests {
             ),
         ] {
             let text = failure(script).await;
-            assert!(text.starts_with(asking) && text.ends_with(told), "{text}");
+            assert!(text.starts_with(asking) && text.ends_with(shown), "{text}");
         }
         let docker = over(Dialer {
             program: "/no/such/ssh",
@@ -364,7 +364,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_good_end_before_an_answer_is_none_either() {
+    async fn an_exit_with_success_before_an_answer_is_an_error_too() {
         failure("exit 0").await;
     }
 
@@ -393,7 +393,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_call_that_is_given_up_leaves_no_process() {
+    async fn a_call_that_is_cancelled_leaves_no_process() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("pid");
         let script = format!("sleep 1000 & echo $$ > {}; wait", file.display());

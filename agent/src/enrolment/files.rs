@@ -48,11 +48,11 @@ impl Store {
     /// refused: the journal in it is that host's memory.
     pub fn enrol(&self, enrolment: &Enrolment, token: &Token) -> Result<(), EnrolmentError> {
         self.check(enrolment)?;
-        let made = DirBuilder::new()
+        let created = DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(&self.dir);
-        made.map_err(|source| self.io("", source))?;
+        created.map_err(|source| self.io("", source))?;
         // The token first: who finds a kubeconfig finds a token.
         self.set_token(token)?;
         let text = enrolment.to_kubeconfig_with_file(&self.token_path()?);

@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_again() {
+    fn a_written_kubeconfig_can_be_read() {
         let token = Token::parse("a.b.c").unwrap();
         let text = enrolment().to_kubeconfig(&token);
         let read = Enrolment::from_kubeconfig(&text).unwrap();
@@ -198,16 +198,16 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_is_told_with_its_value() {
-        let told = |change: fn(&mut Enrolment)| {
+    fn an_invalid_enrolment_is_an_error_with_its_value() {
+        let message = |change: fn(&mut Enrolment)| {
             let mut wrong = enrolment();
             change(&mut wrong);
             wrong.check().unwrap_err().to_string()
         };
-        assert!(told(|e| e.server = "http://a".into()).contains("\"http://a\""));
-        assert!(told(|e| e.ca = "nonsense".into()).contains("\"nonsense\""));
-        assert!(told(|e| e.host = "../etc".into()).contains("\"../etc\""));
-        assert!(told(|e| e.namespace = String::new()).contains("namespace"));
+        assert!(message(|e| e.server = "http://a".into()).contains("\"http://a\""));
+        assert!(message(|e| e.ca = "nonsense".into()).contains("\"nonsense\""));
+        assert!(message(|e| e.host = "../etc".into()).contains("\"../etc\""));
+        assert!(message(|e| e.namespace = String::new()).contains("namespace"));
         assert!(Enrolment::from_kubeconfig("kind: Config").is_err());
     }
 

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::exchange::exchange;
 use super::{Claims, Enrolment, EnrolmentError, Store, Token};
-use crate::retry::{Backoff, around};
+use crate::retry::{Backoff, jittered};
 
 /// How often the file is looked at for a token that somebody else put there: `dockfleet agent join`
 /// beside a running agent.
@@ -136,7 +136,7 @@ impl Keeper {
         let wait = self
             .renewal
             .wait(claims, jiff::Timestamp::now().as_second());
-        self.due = Instant::now() + around(wait, JITTER);
+        self.due = Instant::now() + jittered(wait, JITTER);
     }
 
     async fn renew(&mut self) {
@@ -158,12 +158,12 @@ impl Keeper {
             }
             Err(err) => {
                 self.due = Instant::now() + self.backoff.next();
-                self.tell(&err);
+                self.log_failure(&err);
             }
         }
     }
 
-    fn tell(&mut self, err: &EnrolmentError) {
+    fn log_failure(&mut self, err: &EnrolmentError) {
         let error = chain(err);
         if !matches!(err, EnrolmentError::Refused { .. }) {
             tracing::warn!(
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_makes_no_sense_of_a_token_has_the_api_server_asked() {
+    fn a_token_whose_times_do_not_fit_the_clock_is_renewed_at_once() {
         assert_eq!(wait(1000, 1600, 9000), 0, "expired, or the clock is ahead");
         assert_eq!(wait(1000, 1600, 900), 400, "the clock is behind");
         assert_eq!(wait(1000, 900, 1000), 0);

@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_says_when_it_ends_and_shows_nothing() {
+    fn a_token_has_its_expiry_and_is_never_shown() {
         let payload = URL_SAFE_NO_PAD.encode(r#"{"iat": 100, "exp": 700, "sub": "x"}"#);
         let token = Token::parse(&format!(" h.{payload}.s\n")).unwrap();
         let claims = Claims {
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_a_token_is_none() {
+    fn text_that_cannot_be_a_token_is_refused() {
         for text in ["", " \n", "two words", "line\nbreak", "a\u{e4}"] {
             assert_eq!(Token::parse(text), None, "{text:?}");
         }

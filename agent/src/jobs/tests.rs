@@ -127,7 +127,7 @@ async fn no_more_jobs_run_at_the_same_time_than_may() {
 }
 
 #[tokio::test]
-async fn a_job_says_how_far_it_is_and_is_cancelled_and_cleaned_up() {
+async fn a_job_reports_its_progress_and_is_cancelled_and_cleaned_up() {
     let (state, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let journal = Journal::open(state.path()).unwrap();
     let mut jobs = lane(&journal, 1);
@@ -173,7 +173,7 @@ async fn an_agent_that_stops_leaves_a_job_that_the_next_one_resumes() {
 }
 
 #[tokio::test]
-async fn a_job_that_fails_stays_and_goes_on_when_it_is_wanted_again() {
+async fn a_failed_job_stays_in_the_journal_and_resumes_when_it_is_wanted_again() {
     let (state, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let journal = Journal::open(state.path()).unwrap();
     let mut jobs = lane(&journal, 1);
@@ -269,14 +269,14 @@ async fn every_crash_point_of_a_job_and_of_its_cleaning_is_repaired() {
 }
 
 #[test]
-fn what_a_job_says_is_bounded() {
-    let (detail, said) = tokio::sync::watch::channel(String::new());
+fn the_detail_of_a_job_is_bounded() {
+    let (detail, shown) = tokio::sync::watch::channel(String::new());
     let control = JobControl {
         end: CancellationToken::new(),
         detail,
     };
     control.detail(&"ü".repeat(150));
-    assert_eq!(said.borrow().len(), MAX_DETAIL);
+    assert_eq!(shown.borrow().len(), MAX_DETAIL);
     control.detail(&format!("a{}", "ü".repeat(150)));
-    assert_eq!(said.borrow().len(), MAX_DETAIL - 1);
+    assert_eq!(shown.borrow().len(), MAX_DETAIL - 1);
 }

@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
-use super::{Access, JournalError, trouble};
+use super::{Access, JournalError, error};
 
 const FILE: &str = "lock";
 
@@ -19,7 +19,7 @@ impl Lock {
     /// Takes the lock of a folder, or says who holds it.
     pub(super) fn take(dir: &Path) -> Result<Self, JournalError> {
         let path = dir.join(FILE);
-        let io = |err| trouble::of_file(&path, Access::Write, &err);
+        let io = |err| error::of_file(&path, Access::Write, &err);
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -31,9 +31,9 @@ impl Lock {
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                return Err(JournalError::Held {
+                return Err(JournalError::Locked {
                     path: dir.to_owned(),
-                    pid: holder(&mut file),
+                    pid: lock_owner(&mut file),
                 });
             }
             Err(TryLockError::Error(err)) => return Err(io(err)),
@@ -45,7 +45,7 @@ impl Lock {
     }
 }
 
-fn holder(file: &mut File) -> String {
+fn lock_owner(file: &mut File) -> String {
     let mut pid = String::new();
     // A process id has at most 10 digits; whatever else stands there is not one.
     let read = file.take(16).read_to_string(&mut pid);
@@ -56,10 +56,10 @@ fn holder(file: &mut File) -> String {
 }
 
 /// Makes the folder of a journal for its owner alone: entries may say more than others should know.
-pub(super) fn make_folder(dir: &Path) -> Result<(), JournalError> {
+pub(super) fn create_folder(dir: &Path) -> Result<(), JournalError> {
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(dir)
-        .map_err(|err| trouble::of_file(dir, Access::Write, &err))
+        .map_err(|err| error::of_file(dir, Access::Write, &err))
 }

@@ -9,25 +9,25 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use uuid::Uuid;
 
-use super::{Access, BUSY, FILE, Journal, JournalError, LOG, ReadFailure, trouble};
+use super::{Access, BUSY, FILE, Journal, JournalError, LOG, ReadFailure, error};
 
 const READ: OpenFlags = OpenFlags::SQLITE_OPEN_READ_ONLY.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
 
 /// Opens a journal that is there to look at it.
 pub(super) fn open(path: &Path) -> Result<Journal, JournalError> {
-    let told = |failure: ReadFailure| failure.told(path, Access::Read);
+    let to_error = |failure: ReadFailure| failure.into_error(path, Access::Read);
     let failure = match at(path, READ) {
         Err(ReadFailure::Sql(err)) if lacks_its_files(&err) => ReadFailure::Sql(err),
-        other => return other.map_err(told),
+        other => return other.map_err(to_error),
     };
     // SQLite wants to make files beside its own, and cannot.
     let log = path.with_file_name(LOG);
     match fs::metadata(&log) {
         // Nobody writes, and all is in the file itself.
-        Err(err) if err.kind() == ErrorKind::NotFound => immutable(path).map_err(told),
-        Ok(found) if found.len() == 0 => immutable(path).map_err(told),
-        Ok(_) => copied(path, &log).map_err(told),
-        Err(_) => Err(told(failure)),
+        Err(err) if err.kind() == ErrorKind::NotFound => immutable(path).map_err(to_error),
+        Ok(found) if found.len() == 0 => immutable(path).map_err(to_error),
+        Ok(_) => copied(path, &log).map_err(to_error),
+        Err(_) => Err(to_error(failure)),
     }
 }
 
@@ -35,13 +35,13 @@ pub(super) fn open(path: &Path) -> Result<Journal, JournalError> {
 pub(super) fn find(dir: &Path) -> Result<Vec<PathBuf>, JournalError> {
     // One that is gone and has left its log is damaged, and is to be told of.
     let has_one = |dir: &Path| -> Result<bool, JournalError> {
-        Ok(trouble::exists(&dir.join(FILE), Access::Read)?
-            || trouble::exists(&dir.join(LOG), Access::Read)?)
+        Ok(error::exists(&dir.join(FILE), Access::Read)?
+            || error::exists(&dir.join(LOG), Access::Read)?)
     };
     if has_one(dir)? {
         return Ok(vec![dir.to_owned()]);
     }
-    let blocked = |err: Error| trouble::of_file(dir, Access::Read, &err);
+    let blocked = |err: Error| error::of_file(dir, Access::Read, &err);
     let inside = match fs::read_dir(dir) {
         Ok(inside) => inside,
         Err(err) if err.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
@@ -103,7 +103,7 @@ fn immutable(path: &Path) -> Result<Journal, ReadFailure> {
 /// Opens a copy of a file whose log is still to be worked in, as a killed process leaves it.
 fn copied(path: &Path, log: &Path) -> Result<Journal, ReadFailure> {
     let copy = Copy::make(path, log)
-        .map_err(|err| ReadFailure::Content(trouble::of_file(path, Access::Read, &err)))?;
+        .map_err(|err| ReadFailure::Content(error::of_file(path, Access::Read, &err)))?;
     let connection = connect(&copy.0.join("copy"), READ)?;
     Journal::load(connection, path, None)
 }
@@ -140,7 +140,7 @@ mod tests {
     use dockfleet_planner::record::Stage;
 
     fn uids(opened: Result<Journal, ReadFailure>) -> Vec<String> {
-        let journal = opened.map_err(|f| f.told(Path::new("journal"), super::Access::Read));
+        let journal = opened.map_err(|f| f.into_error(Path::new("journal"), super::Access::Read));
         let records = journal.unwrap().records();
         records.keys().map(ToString::to_string).collect()
     }
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_killed_process_left_in_the_log_is_read_from_a_copy() {
+    fn the_log_of_a_killed_process_is_read_from_a_copy() {
         let dir = tempfile::tempdir().unwrap();
         let mut journal = Journal::open(dir.path()).unwrap();
         write(&mut journal, &[put(record("1", Stage::Owned))]);

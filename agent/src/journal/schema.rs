@@ -6,7 +6,7 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
-use super::{Access, JournalError, ReadFailure, trouble};
+use super::{Access, JournalError, ReadFailure, error};
 
 /// The steps from one version to the next; the version of a journal is the number of steps it has
 /// taken. A step that was released never changes.
@@ -32,8 +32,8 @@ const STEPS: [&str; 2] = [
 
 /// Makes a new journal. It gets its name when it is whole, so that a crash leaves none or a good one.
 pub(super) fn create(path: &Path) -> Result<(), JournalError> {
-    let io = |err| trouble::of_file(path, Access::Write, &err);
-    let sql = |err| trouble::of(path, Access::Write, &err);
+    let io = |err| error::of_file(path, Access::Write, &err);
+    let sql = |err| error::of(path, Access::Write, &err);
     let draft = path.with_extension("new");
     for leftover in [draft.clone(), draft.with_extension("new-journal")] {
         match std::fs::remove_file(&leftover) {
@@ -65,13 +65,13 @@ pub(super) fn prepare(connection: &Connection) -> rusqlite::Result<()> {
 
 /// Takes the steps that a journal has not taken yet, all or none.
 pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), JournalError> {
-    let version =
-        check_version(connection, path).map_err(|failure| failure.told(path, Access::Write))?;
+    let version = check_version(connection, path)
+        .map_err(|failure| failure.into_error(path, Access::Write))?;
     let taken = usize::try_from(version).unwrap_or_default();
     if taken == STEPS.len() {
         return Ok(());
     }
-    take_steps(connection, taken).map_err(|err| trouble::of(path, Access::Write, &err))
+    take_steps(connection, taken).map_err(|err| error::of(path, Access::Write, &err))
 }
 
 fn take_steps(connection: &mut Connection, taken: usize) -> rusqlite::Result<()> {

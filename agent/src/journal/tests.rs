@@ -42,7 +42,7 @@ pub(crate) fn open(dir: &Path) -> Result<Journal, JournalError> {
     let begin = Instant::now();
     loop {
         match Journal::open(dir) {
-            Err(JournalError::Held { .. }) if begin.elapsed() < PATIENCE => {
+            Err(JournalError::Locked { .. }) if begin.elapsed() < PATIENCE => {
                 std::thread::sleep(Duration::from_millis(5));
             }
             opened => return opened,
@@ -51,7 +51,7 @@ pub(crate) fn open(dir: &Path) -> Result<Journal, JournalError> {
 }
 
 #[test]
-fn what_was_written_is_there_again() {
+fn everything_that_was_written_is_read_back() {
     let dir = tempfile::tempdir().unwrap();
     let snapshot = AssignmentSnapshot {
         hub: "hub".to_owned(),
@@ -85,7 +85,7 @@ fn what_was_written_is_there_again() {
 }
 
 #[test]
-fn a_record_takes_the_place_of_another() {
+fn a_record_replaces_another() {
     let dir = tempfile::tempdir().unwrap();
     let mut journal = open(dir.path()).unwrap();
     write(&mut journal, &[put(record("old", Stage::Retained))]);
@@ -123,19 +123,19 @@ fn a_resource_may_own_several_things() {
 }
 
 #[test]
-fn a_second_process_is_told_who_holds_it() {
+fn a_second_process_gets_the_pid_of_the_lock_owner() {
     let dir = tempfile::tempdir().unwrap();
     let _first = Journal::open(dir.path()).unwrap();
     let second = Journal::open(dir.path()).unwrap_err();
     let pid = std::process::id().to_string();
     assert!(
-        matches!(&second, JournalError::Held { pid: p, .. } if *p == pid),
+        matches!(&second, JournalError::Locked { pid: p, .. } if *p == pid),
         "{second}"
     );
 }
 
 #[test]
-fn it_can_be_looked_at_while_it_is_held_and_not_be_written() {
+fn a_locked_journal_can_be_read_and_not_written() {
     let dir = tempfile::tempdir().unwrap();
     let mut agent = open(dir.path()).unwrap();
     write(&mut agent, &[put(record("1", Stage::Owned))]);
@@ -263,7 +263,7 @@ fn an_assignment_keeps_what_a_newer_controller_wrote_into_it() {
 }
 
 #[test]
-fn what_stands_in_the_way_is_named_and_is_no_damage() {
+fn an_obstacle_is_named_and_is_not_damage() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("file");
     fs::write(&file, "a file").unwrap();
@@ -303,22 +303,28 @@ fn a_lock_of_another_program_is_no_damage() {
 
 #[test]
 fn each_answer_of_sqlite_is_damage_or_not() {
-    use super::{Access, trouble};
+    use super::{Access, error};
     use rusqlite::ffi;
     let path = Path::new("/nowhere/journal.db");
-    let told = |code: i32| {
+    let error_of = |code: i32| {
         let err = rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None);
-        trouble::of(path, Access::Write, &err)
+        error::of(path, Access::Write, &err)
     };
     for code in [ffi::SQLITE_CORRUPT, ffi::SQLITE_NOTADB, ffi::SQLITE_ERROR] {
-        assert!(matches!(told(code), JournalError::Corrupt { .. }), "{code}");
+        assert!(
+            matches!(error_of(code), JournalError::Corrupt { .. }),
+            "{code}"
+        );
     }
     for code in [
         ffi::SQLITE_BUSY,
         ffi::SQLITE_LOCKED,
         ffi::SQLITE_BUSY_SNAPSHOT,
     ] {
-        assert!(matches!(told(code), JournalError::Busy { .. }), "{code}");
+        assert!(
+            matches!(error_of(code), JournalError::Busy { .. }),
+            "{code}"
+        );
     }
     for code in [
         ffi::SQLITE_CANTOPEN,
@@ -333,16 +339,13 @@ fn each_answer_of_sqlite_is_damage_or_not() {
         ffi::SQLITE_AUTH,
         ffi::SQLITE_NOLFS,
     ] {
-        let told = told(code);
-        assert!(
-            matches!(told, JournalError::Blocked { .. }),
-            "{code}: {told}"
-        );
+        let err = error_of(code);
+        assert!(matches!(err, JournalError::Blocked { .. }), "{code}: {err}");
     }
 }
 
 #[test]
-fn a_journal_of_an_older_version_is_looked_at_as_it_is() {
+fn a_journal_of_an_older_version_is_read_without_migration() {
     let dir = tempfile::tempdir().unwrap();
     let mut journal = open(dir.path()).unwrap();
     let snapshot = AssignmentSnapshot {

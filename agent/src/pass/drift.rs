@@ -19,21 +19,21 @@ pub(crate) fn is_drift(
     if entry.intent != Intent::Present || !owned {
         return false;
     }
-    let gone = planned.operation() == Some(Operation::Create)
+    let missing = planned.operation() == Some(Operation::Create)
         || [Reason::Missing, Reason::Lost]
             .iter()
             .any(|r| planned.status.is_because(*r));
     let different = planned.operation() == Some(Operation::Replace)
         || planned.status.state == EntryState::Drifted;
     // One that was different before stays so until it is repaired.
-    let was_there = before.is_some_and(|b| {
-        let was_there = matches!(
+    let existed = before.is_some_and(|b| {
+        let existed = matches!(
             b.state.known(),
             Some(EntryState::Ready | EntryState::Drifted)
         );
-        b.revision == entry.revision && was_there
+        b.revision == entry.revision && existed
     });
-    gone || (different && was_there)
+    missing || (different && existed)
 }
 
 #[cfg(test)]
@@ -79,14 +79,19 @@ mod tests {
     }
 
     #[test]
-    fn what_was_removed_by_hand_is_drift_also_after_a_restart() {
-        let gone = planned(EntryState::Drifted, Some(Reason::Missing));
-        assert!(is_drift(&entry(), &gone, &records(Stage::Owned), None));
+    fn an_object_removed_by_hand_is_drift_even_after_a_restart() {
+        let missing = planned(EntryState::Drifted, Some(Reason::Missing));
+        assert!(is_drift(&entry(), &missing, &records(Stage::Owned), None));
         let lost = planned(EntryState::Failed, Some(Reason::Lost));
         assert!(is_drift(&entry(), &lost, &records(Stage::Owned), None));
         // It was never there.
-        assert!(!is_drift(&entry(), &gone, &records(Stage::Creating), None));
-        assert!(!is_drift(&entry(), &gone, &Records::new(), None));
+        assert!(!is_drift(
+            &entry(),
+            &missing,
+            &records(Stage::Creating),
+            None
+        ));
+        assert!(!is_drift(&entry(), &missing, &Records::new(), None));
     }
 
     #[test]
@@ -99,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_as_it_should_be_or_is_to_go_is_no_drift() {
+    fn a_ready_object_and_a_tombstone_are_not_drift() {
         let all = records(Stage::Owned);
         let ready = planned(EntryState::Ready, None);
         assert!(!is_drift(&entry(), &ready, &all, Some(&before("r1"))));
@@ -107,7 +112,7 @@ mod tests {
             intent: Intent::Absent.into(),
             ..entry()
         };
-        let gone = planned(EntryState::Gone, Some(Reason::Missing));
-        assert!(!is_drift(&tombstone, &gone, &all, None));
+        let missing = planned(EntryState::Gone, Some(Reason::Missing));
+        assert!(!is_drift(&tombstone, &missing, &all, None));
     }
 }

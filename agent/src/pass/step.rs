@@ -43,8 +43,8 @@ impl PassRun<'_> {
             return (false, Ok(()));
         };
         let object = action.object();
-        let mut moment = Progress::begin(entry, kind, operation, object);
-        progress(&moment);
+        let mut current = Progress::begin(entry, kind, operation, object);
+        progress(&current);
         let mut context = actions::ActionContext {
             engine: self.engine,
             effects: self.effects,
@@ -54,8 +54,8 @@ impl PassRun<'_> {
         };
         let result = act_all(&mut context, &planned.actions).await;
         log(entry, planned, operation, object, &result);
-        moment.result = Some(result.as_ref().map(|&()| ()).map_err(EngineError::sentence));
-        progress(&moment);
+        current.result = Some(result.as_ref().map(|&()| ()).map_err(EngineError::sentence));
+        progress(&current);
         (context.touched, result)
     }
 }

@@ -26,7 +26,7 @@ impl Unanswered {
     }
 
     /// Whether no more calls to a driver are made in this pass.
-    pub(super) fn is_left_out(&self, driver: &str) -> bool {
+    pub(super) fn is_skipped(&self, driver: &str) -> bool {
         self.0.get(driver).is_some_and(|count| *count >= MOST)
     }
 }

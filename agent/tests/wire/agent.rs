@@ -79,7 +79,7 @@ pub(crate) fn ready(cluster: &Cluster, generation: i64, entries: usize) -> bool 
 }
 
 #[tokio::test]
-async fn an_assignment_is_made_so_reported_once_and_followed() {
+async fn an_assignment_is_applied_reported_once_and_followed() {
     let (fake, cluster, state) = (
         Fake::start("1.52"),
         Cluster::new(),
@@ -109,7 +109,7 @@ async fn an_assignment_is_made_so_reported_once_and_followed() {
 }
 
 #[tokio::test]
-async fn what_is_refused_about_the_host_delays_nothing_about_its_entries() {
+async fn a_refused_host_status_does_not_delay_the_statuses_of_entries() {
     let (fake, cluster, state) = (
         Fake::start("1.52"),
         Cluster::new(),
@@ -188,7 +188,7 @@ async fn an_older_assignment_and_another_hub_are_ignored() {
         &[tombstone(&network("a")), volume("b")],
     );
     cluster
-        .until("told", |c| c.ready_reason() == "ForeignHub")
+        .until("reported", |c| c.ready_reason() == "ForeignHub")
         .await;
     running.end().await;
     assert_eq!(fake.changes(), ["POST /networks/create"]);
@@ -210,7 +210,7 @@ async fn an_assignment_that_cannot_be_read_leaves_the_last_in_force() {
     cluster.spoil();
     let running = start(&fake, &cluster, &state);
     cluster
-        .until("told", |c| c.ready_reason() == "InvalidAssignment")
+        .until("reported", |c| c.ready_reason() == "InvalidAssignment")
         .await;
     running.end().await;
     assert_eq!(fake.changes(), ["POST /networks/create"]);
@@ -248,7 +248,7 @@ async fn i15_an_entry_of_a_newer_controller_is_reported_alone_and_kept() {
 }
 
 #[tokio::test]
-async fn drift_is_repaired_when_the_engine_tells_and_after_its_stream_was_cut() {
+async fn drift_is_repaired_after_an_event_and_after_the_event_stream_was_cut() {
     let (fake, cluster, state) = (
         Fake::start("1.52"),
         Cluster::new(),
@@ -270,7 +270,7 @@ async fn drift_is_repaired_when_the_engine_tells_and_after_its_stream_was_cut() 
 }
 
 #[tokio::test]
-async fn an_engine_that_goes_and_comes_back_is_told_and_taken_up_again() {
+async fn an_engine_that_stops_and_starts_again_is_reported_and_used_again() {
     let (fake, cluster, state) = (
         Fake::start("1.52"),
         Cluster::new(),

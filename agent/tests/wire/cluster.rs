@@ -206,23 +206,23 @@ fn respond(cluster: &Cluster, method: &str, path: &str, query: &str, body: &Byte
                 path.ends_with("/h1/status"),
                 "beside its Lease an agent writes statuses only: {path}"
             );
-            let told: Value = serde_json::from_slice(body).unwrap();
+            let body: Value = serde_json::from_slice(body).unwrap();
             if things.refuses_host && !assignments {
                 return failure(403, "Forbidden");
             }
             things.writes += 1;
             if !assignments {
-                things.host_status = told["status"].clone();
+                things.host_status = body["status"].clone();
                 return axum::Json(host(&things.host_status)).into_response();
             }
             let Some(mut whole) = things.assignment.clone() else {
                 return failure(404, "NotFound");
             };
-            if whole["metadata"]["uid"] != told["metadata"]["uid"] {
+            if whole["metadata"]["uid"] != body["metadata"]["uid"] {
                 return failure(409, "Conflict");
             }
-            things.assignment_status = told["status"].clone();
-            whole["status"] = told["status"].clone();
+            things.assignment_status = body["status"].clone();
+            whole["status"] = body["status"].clone();
             axum::Json(whole).into_response()
         }
         other => panic!("an agent never makes a {other} of {path}"),

@@ -4,7 +4,7 @@ use dockfleet_crds::{EntryState, Reason};
 use dockfleet_planner::record::Stage;
 
 use crate::fake::Fault;
-use crate::test_host::{TestHost, changed_network, network, told, volume, volume_with};
+use crate::test_host::{TestHost, changed_network, network, state_of, volume, volume_with};
 
 #[tokio::test]
 async fn the_intents_of_a_pass_are_durable_before_its_first_create() {
@@ -41,13 +41,13 @@ async fn old_engines_are_asked_to_look_for_duplicates_and_new_ones_are_not() {
 }
 
 #[tokio::test]
-async fn a_volume_that_was_made_without_its_options_is_not_called_ready() {
+async fn a_volume_that_was_created_without_its_options_is_not_ready() {
     let mut host = TestHost::new().await;
     host.fake
         .fault("POST /volumes/create", Fault::WithoutOptions);
     let entries = [volume_with("a", &[("type", "tmpfs"), ("device", "tmpfs")])];
     let report = host.pass(&entries).await;
-    let (state, reason, message) = told(&report, "a");
+    let (state, reason, message) = state_of(&report, "a");
     assert_eq!(
         (state, reason),
         (EntryState::Drifted, Some(Reason::Drifted))
@@ -57,7 +57,7 @@ async fn a_volume_that_was_made_without_its_options_is_not_called_ready() {
 }
 
 #[tokio::test]
-async fn a_network_that_was_made_otherwise_is_not_replaced_for_ever() {
+async fn a_network_that_the_engine_creates_differently_is_not_replaced_again() {
     let mut host = TestHost::new().await;
     host.fake
         .fault("POST /networks/create", Fault::WithoutOptions);
@@ -71,27 +71,27 @@ async fn a_network_that_was_made_otherwise_is_not_replaced_for_ever() {
         &[("com.docker.network.driver.mtu", "1400")],
     )];
     let report = host.pass(&entries).await;
-    assert_eq!(told(&report, "a").0, EntryState::Drifted);
+    assert_eq!(state_of(&report, "a").0, EntryState::Drifted);
     assert_eq!(host.fake.changes(), ["POST /networks/create"]);
 }
 
 #[tokio::test]
-async fn a_create_that_made_nothing_is_not_repeated_without_end() {
+async fn a_create_without_effect_is_not_repeated_without_end() {
     let mut host = TestHost::new().await;
     host.fake.fault("POST /networks/create", Fault::Ignored);
     let report = host.pass(&[network("a")]).await;
-    assert_eq!(told(&report, "a").0, EntryState::Pending);
+    assert_eq!(state_of(&report, "a").0, EntryState::Pending);
     assert_eq!(host.fake.changes().len(), 3);
     assert_eq!(report.unfinished, 1);
 }
 
 #[tokio::test]
-async fn a_network_that_somebody_made_just_before_is_a_conflict() {
+async fn a_network_that_was_created_just_before_is_a_conflict() {
     for (api, fault) in [("1.52", Fault::Raced), ("1.41", Fault::Raced)] {
         let mut host = TestHost::with(api).await;
         host.fake.fault("POST /networks/create", fault);
         let report = host.pass(&[network("a")]).await;
-        let (state, reason, _) = told(&report, "a");
+        let (state, reason, _) = state_of(&report, "a");
         assert_eq!(
             (state, reason),
             (EntryState::Failed, Some(Reason::Conflict))
@@ -102,11 +102,11 @@ async fn a_network_that_somebody_made_just_before_is_a_conflict() {
 }
 
 #[tokio::test]
-async fn a_silent_duplicate_is_told_and_none_of_the_two_is_removed() {
+async fn a_silent_duplicate_is_reported_and_neither_is_removed() {
     let mut host = TestHost::with("1.41").await;
     host.fake.fault("POST /networks/create", Fault::Duplicated);
     let report = host.pass(&[network("a")]).await;
-    let (state, reason, message) = told(&report, "a");
+    let (state, reason, message) = state_of(&report, "a");
     assert_eq!(
         (state, reason),
         (EntryState::Failed, Some(Reason::Conflict))
@@ -117,11 +117,11 @@ async fn a_silent_duplicate_is_told_and_none_of_the_two_is_removed() {
 }
 
 #[tokio::test]
-async fn a_volume_that_somebody_made_just_before_is_a_conflict() {
+async fn a_volume_that_was_created_just_before_is_a_conflict() {
     let mut host = TestHost::new().await;
     host.fake.fault("POST /volumes/create", Fault::Raced);
     let report = host.pass(&[volume("a")]).await;
-    let (state, reason, _) = told(&report, "a");
+    let (state, reason, _) = state_of(&report, "a");
     assert_eq!(
         (state, reason),
         (EntryState::Failed, Some(Reason::Conflict))
@@ -131,25 +131,25 @@ async fn a_volume_that_somebody_made_just_before_is_a_conflict() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_told_in_the_engines_words_and_blocks_nobody() {
+async fn a_refusal_is_reported_in_the_engines_words_and_blocks_nothing() {
     let mut host = TestHost::new().await;
     host.fake.fault(
         "POST /networks/create",
         Fault::Status(500, "invalid CIDR address: x"),
     );
     let report = host.pass(&[network("a"), volume("b")]).await;
-    let (state, reason, message) = told(&report, "a");
+    let (state, reason, message) = state_of(&report, "a");
     assert_eq!(
         (state, reason),
         (EntryState::Failed, Some(Reason::EngineRefused))
     );
     assert!(message.contains("invalid CIDR address: x"), "{message}");
-    assert_eq!(told(&report, "b").0, EntryState::Ready);
+    assert_eq!(state_of(&report, "b").0, EntryState::Ready);
     assert_eq!(report.unfinished, 1);
 }
 
 #[tokio::test]
-async fn a_network_is_told_that_only_half_of_the_engine_knows() {
+async fn a_network_that_the_engine_does_not_list_is_explained() {
     let mut host = TestHost::new().await;
     host.pass(&[network("a")]).await;
     let id = host.fake.networks()[0]["Id"].as_str().unwrap().to_owned();
@@ -166,7 +166,7 @@ async fn a_network_is_told_that_only_half_of_the_engine_knows() {
         let fault = Fault::Status(403, refusal(rival));
         host.fake.fault("POST /networks/create", fault);
         let report = host.pass(&[network("a"), network("b")]).await;
-        let (_, reason, message) = told(&report, "b");
+        let (_, reason, message) = state_of(&report, "b");
         assert_eq!(reason, Some(Reason::EngineRefused));
         let half = "killed while it made network 787fbb25c79d, which it does not list";
         assert_eq!(message.contains(half), told_of, "{message}");

@@ -7,7 +7,7 @@ use dockfleet_planner::kinds::volume::DesiredVolume;
 use dockfleet_planner::record::RecordKey;
 
 use crate::fake::Fault;
-use crate::test_host::{TestHost, entry, told};
+use crate::test_host::{TestHost, entry, state_of};
 
 const PASSWORD: &str = "zaunkoenig \"0815\"";
 
@@ -39,10 +39,10 @@ fn parcel() -> CredentialEntry {
 }
 
 #[tokio::test]
-async fn a_share_waits_for_its_credentials_and_is_made_with_them() {
+async fn a_share_waits_for_its_credentials_and_is_created_with_them() {
     let mut host = TestHost::new().await;
     let report = host.pass(&[share()]).await;
-    let (state, reason, _) = told(&report, "a");
+    let (state, reason, _) = state_of(&report, "a");
     assert_eq!(
         (state, reason),
         (EntryState::Pending, Some(Reason::CredentialsMissing))
@@ -77,7 +77,7 @@ async fn i9_an_engine_that_echoes_a_password_is_not_repeated() {
         host.fake
             .fault("POST /volumes/create", Fault::Status(status, text));
         let report = host.pass(&[share()]).await;
-        let (_, _, message) = told(&report, "a");
+        let (_, _, message) = state_of(&report, "a");
         assert!(!message.contains("zaunkoenig"), "{message}");
         assert!(message.contains('…'), "{message}");
         assert!(!format!("{report:?}").contains("zaunkoenig"));

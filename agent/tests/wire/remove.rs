@@ -5,7 +5,7 @@ use dockfleet_planner::desired::Behaviour;
 use serde_json::json;
 
 use crate::fake::Fault;
-use crate::test_host::{TestHost, changed_network, network, told, tombstone, volume};
+use crate::test_host::{TestHost, changed_network, network, state_of, tombstone, volume};
 
 #[tokio::test]
 async fn a_tombstone_removes_its_object_and_nothing_else() {
@@ -20,8 +20,8 @@ async fn a_tombstone_removes_its_object_and_nothing_else() {
             volume("c"),
         ])
         .await;
-    assert_eq!(told(&report, "a").1, Some(Reason::Removed));
-    assert_eq!(told(&report, "b").1, Some(Reason::Removed));
+    assert_eq!(state_of(&report, "a").1, Some(Reason::Removed));
+    assert_eq!(state_of(&report, "b").1, Some(Reason::Removed));
     let stages = host.fake.stages();
     assert!(stages[3].contains(&"a Removing".to_owned()), "{stages:?}");
     let id = format!("{:064x}", 2);
@@ -34,7 +34,7 @@ async fn a_tombstone_removes_its_object_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn what_a_stopped_container_uses_stays_and_the_container_is_named() {
+async fn an_object_of_a_stopped_container_stays_and_the_container_is_named() {
     let mut host = TestHost::new().await;
     host.settle(&[network("a"), volume("b")]).await;
     host.fake.add_container(json!({
@@ -42,19 +42,19 @@ async fn what_a_stopped_container_uses_stays_and_the_container_is_named() {
         "NetworkSettings": {"Networks": {"a": {"NetworkID": ""}}},
         "Mounts": [{"Type": "volume", "Name": "b"}]
     }));
-    let goes = [tombstone(&network("a")), tombstone(&volume("b"))];
-    let report = host.pass(&goes).await;
+    let tombstones = [tombstone(&network("a")), tombstone(&volume("b"))];
+    let report = host.pass(&tombstones).await;
     for name in ["a", "b"] {
-        let (state, reason, message) = told(&report, name);
+        let (state, reason, message) = state_of(&report, name);
         assert_eq!((state, reason), (EntryState::Pending, Some(Reason::InUse)));
         assert!(message.contains("in use by web"), "{message}");
     }
     assert_eq!((report.waiting, report.unfinished), (2, 0));
     assert_eq!(host.fake.changes(), Vec::<String>::new());
     host.fake.clear_containers();
-    let report = host.pass(&goes).await;
-    assert_eq!(told(&report, "a").0, EntryState::Gone);
-    assert_eq!(told(&report, "b").0, EntryState::Gone);
+    let report = host.pass(&tombstones).await;
+    assert_eq!(state_of(&report, "a").0, EntryState::Gone);
+    assert_eq!(state_of(&report, "b").0, EntryState::Gone);
 }
 
 #[tokio::test]
@@ -71,7 +71,7 @@ async fn a_changed_network_in_use_stays_and_is_replaced_afterwards() {
         "Names": ["/web"], "NetworkSettings": {"Networks": {"a": {"NetworkID": ""}}}
     }));
     let report = host.pass(std::slice::from_ref(&new)).await;
-    let (state, reason, message) = told(&report, "a");
+    let (state, reason, message) = state_of(&report, "a");
     assert_eq!((state, reason), (EntryState::Drifted, Some(Reason::InUse)));
     assert!(
         message.contains("web") && message.contains("mtu"),
@@ -98,12 +98,12 @@ async fn a_volume_that_took_the_name_meanwhile_stays() {
     host.fake.fault("DELETE /volumes", Fault::Exchanged);
     let report = host.pass(&[tombstone(&volume("a"))]).await;
     assert_eq!(host.fake.changes(), Vec::<String>::new());
-    assert_eq!(told(&report, "a").1, Some(Reason::Retained));
+    assert_eq!(state_of(&report, "a").1, Some(Reason::Retained));
     assert_eq!(host.fake.volumes().len(), 1);
 }
 
 #[tokio::test]
-async fn without_an_answer_who_uses_it_nothing_is_removed() {
+async fn nothing_is_removed_if_its_containers_cannot_be_listed() {
     for fault in [
         Fault::Status(500, "boom"),
         Fault::Hang,
@@ -116,7 +116,7 @@ async fn without_an_answer_who_uses_it_nothing_is_removed() {
         let report = host
             .pass(&[tombstone(&network("a")), tombstone(&volume("b"))])
             .await;
-        assert_eq!(told(&report, "a").1, Some(Reason::EngineUnreachable));
+        assert_eq!(state_of(&report, "a").1, Some(Reason::EngineUnreachable));
         assert_eq!(host.fake.changes(), Vec::<String>::new());
     }
 }

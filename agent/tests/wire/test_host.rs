@@ -138,7 +138,7 @@ pub(crate) fn tombstone(entry: &Entry) -> Entry {
 }
 
 /// Returns state, reason and message of an entry, whose UID comes from its name.
-pub(crate) fn told<'a>(
+pub(crate) fn state_of<'a>(
     report: &'a PassReport,
     name: &str,
 ) -> (EntryState, Option<Reason>, &'a str) {

@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::agent::{Running, ready, start, start_with};
 use crate::cluster::Cluster;
 use crate::fake::{Fake, Fault, SHORT};
-use crate::test_host::{TestHost, network, plugin_volume, told, volume};
+use crate::test_host::{TestHost, network, plugin_volume, state_of, volume};
 
 const HANGS: &str = "POST /volumes/create sleepy";
 
@@ -55,20 +55,20 @@ async fn a_driver_that_twice_does_not_answer_waits_for_the_next_pass_and_others_
     let mut entries: Vec<Entry> = names.iter().map(|n| plugin_volume(n, "sleepy")).collect();
     entries.push(volume("z"));
     let report = host.pass(&entries).await;
-    assert_eq!(told(&report, "z").0, EntryState::Ready);
+    assert_eq!(state_of(&report, "z").0, EntryState::Ready);
     assert_eq!(host.fake.changes().len(), 3, "one local, two of the driver");
     let unreachable = Some(Reason::EngineUnreachable);
     for tried in ["a1", "a2"] {
-        let (state, reason, message) = told(&report, tried);
+        let (state, reason, message) = state_of(&report, tried);
         assert_eq!((state, reason), (EntryState::Failed, unreachable));
         assert!(message.contains("no answer within 1 s"), "{message}");
     }
     for left in ["a3", "a4", "a5"] {
-        let (state, reason, message) = told(&report, left);
+        let (state, reason, message) = state_of(&report, left);
         assert_eq!((state, reason), (EntryState::Pending, unreachable));
-        let says =
+        let expected =
             "driver sleepy did not answer for other entries; this one is tried in the next pass";
-        assert_eq!(message, says);
+        assert_eq!(message, expected);
     }
     assert_eq!(report.unfinished, 5);
     host.fake.heal();
@@ -76,7 +76,7 @@ async fn a_driver_that_twice_does_not_answer_waits_for_the_next_pass_and_others_
 }
 
 #[tokio::test]
-async fn a_plugin_that_hangs_holds_up_neither_networks_nor_assignments() {
+async fn a_plugin_that_hangs_blocks_neither_networks_nor_assignments() {
     let (fake, cluster, state) = setup();
     fake.fault(HANGS, Fault::Hang);
     let mut entries: Vec<Entry> = (0..50)
@@ -120,7 +120,7 @@ async fn a_pause_takes_effect_between_two_actions() {
 }
 
 #[tokio::test]
-async fn an_agent_that_stops_ends_after_the_action_that_it_is_at() {
+async fn an_agent_that_stops_finishes_its_current_action() {
     let (fake, cluster, state) = setup();
     let running = start_with_slow_volumes(&fake, &cluster, &state).await;
     running.end().await;

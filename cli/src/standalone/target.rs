@@ -124,8 +124,8 @@ impl Target {
         let mut waits = false;
         loop {
             let pid = match Journal::open(&self.journal) {
-                Err(JournalError::Held { pid, .. }) if begin.elapsed() < patience => pid,
-                Err(err @ JournalError::Held { .. }) if waits => {
+                Err(JournalError::Locked { pid, .. }) if begin.elapsed() < patience => pid,
+                Err(err @ JournalError::Locked { .. }) if waits => {
                     let waited = patience.as_secs();
                     return Err(anyhow!(
                         "{err} (waited {waited} s for it; see --lock-timeout)"

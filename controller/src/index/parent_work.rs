@@ -152,7 +152,7 @@ fn view<'a>(
     let known = HostView {
         host: &state.called,
         entry,
-        told: state.told(uid),
+        status: state.told(uid),
         refused: None,
         offline: state.is_offline(),
     };
@@ -164,7 +164,7 @@ fn view<'a>(
         let unknown = HostView {
             host: &state.called,
             entry: None,
-            told: None,
+            status: None,
             refused: None,
             ..known
         };

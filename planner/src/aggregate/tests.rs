@@ -9,7 +9,7 @@ fn entry(intent: Intent) -> Entry {
     }
 }
 
-fn told(state: EntryState, reason: Option<Reason>, message: &str) -> EntryStatus {
+fn status(state: EntryState, reason: Option<Reason>, message: &str) -> EntryStatus {
     EntryStatus {
         uid: "u".to_owned(),
         revision: "r".to_owned(),
@@ -24,7 +24,7 @@ fn told(state: EntryState, reason: Option<Reason>, message: &str) -> EntryStatus
 #[derive(Default)]
 struct Host {
     entry: Option<Entry>,
-    told: Option<EntryStatus>,
+    status: Option<EntryStatus>,
     refused: Option<Refusal>,
     offline: bool,
 }
@@ -32,7 +32,7 @@ struct Host {
 fn present(state: EntryState, reason: Option<Reason>, message: &str) -> Host {
     Host {
         entry: Some(entry(Intent::Present)),
-        told: Some(told(state, reason, message)),
+        status: Some(status(state, reason, message)),
         ..Host::default()
     }
 }
@@ -41,7 +41,7 @@ fn ready() -> Host {
     present(EntryState::Ready, None, "")
 }
 
-fn silent(intent: Intent) -> Host {
+fn unreported(intent: Intent) -> Host {
     Host {
         entry: Some(entry(intent)),
         ..Host::default()
@@ -61,7 +61,7 @@ fn add(hosts: &[Host], notes: &Notes) -> Aggregate {
     let views = hosts.iter().zip(&names).map(|(h, host)| HostView {
         host,
         entry: h.entry.as_ref(),
-        told: h.told.as_ref(),
+        status: h.status.as_ref(),
         refused: h.refused.as_ref(),
         offline: h.offline,
     });
@@ -133,14 +133,14 @@ fn no_host_is_no_failure() {
 #[test]
 fn ready_is_unknown_while_progressing() {
     let stale = Host {
-        told: Some(EntryStatus {
+        status: Some(EntryStatus {
             revision: "old".to_owned(),
-            ..told(EntryState::Failed, Some(Reason::Conflict), "old news")
+            ..status(EntryState::Failed, Some(Reason::Conflict), "old news")
         }),
-        ..silent(Intent::Present)
+        ..unreported(Intent::Present)
     };
     // Selected, and its entry not written yet.
-    for host in [silent(Intent::Present), stale, Host::default()] {
+    for host in [unreported(Intent::Present), stale, Host::default()] {
         let a = add(&[ready(), host], &Notes::default());
         assert_eq!(
             short(&a),
@@ -177,7 +177,7 @@ fn what_waits_is_named() {
 }
 
 #[test]
-fn a_failure_that_needs_somebody_is_stalled() {
+fn a_failure_that_does_not_end_by_itself_is_stalled() {
     let a = add(
         &[
             ready(),
@@ -207,7 +207,7 @@ fn a_failure_that_needs_somebody_is_stalled() {
 }
 
 #[test]
-fn nothing_is_stalled_while_something_goes_on() {
+fn nothing_is_stalled_while_a_host_makes_progress() {
     let conflict = || present(EntryState::Failed, Some(Reason::Conflict), "taken");
     let refused = || {
         present(
@@ -217,8 +217,8 @@ fn nothing_is_stalled_while_something_goes_on() {
         )
     };
     for hosts in [
-        vec![conflict(), silent(Intent::Present)],
-        vec![conflict(), silent(Intent::Absent)],
+        vec![conflict(), unreported(Intent::Present)],
+        vec![conflict(), unreported(Intent::Absent)],
         vec![conflict(), refused()],
         vec![refused()],
     ] {
@@ -230,7 +230,7 @@ fn nothing_is_stalled_while_something_goes_on() {
 }
 
 #[test]
-fn what_an_engine_refuses_is_stalled() {
+fn a_refusal_of_an_engine_is_stalled() {
     let refused = present(EntryState::Failed, Some(Reason::EngineRefused), "no");
     let a = add(&[refused], &Notes::default());
     assert_eq!(
@@ -307,15 +307,15 @@ fn a_failure_without_a_reason_is_a_failure() {
 }
 
 #[test]
-fn tombstones_count_as_removing_until_the_entry_is_gone() {
+fn tombstones_count_as_removing_until_the_entry_is_removed() {
     let done = Host {
         entry: Some(entry(Intent::Absent)),
-        told: Some(told(EntryState::Gone, Some(Reason::Removed), "")),
+        status: Some(status(EntryState::Gone, Some(Reason::Removed), "")),
         ..Host::default()
     };
     let in_use = Host {
         entry: Some(entry(Intent::Absent)),
-        told: Some(told(
+        status: Some(status(
             EntryState::Pending,
             Some(Reason::InUse),
             "used by web",
@@ -323,7 +323,7 @@ fn tombstones_count_as_removing_until_the_entry_is_gone() {
         ..Host::default()
     };
     let a = add(
-        &[ready(), done, in_use, silent(Intent::Absent)],
+        &[ready(), done, in_use, unreported(Intent::Absent)],
         &Notes::default(),
     );
     assert_eq!(
@@ -353,7 +353,7 @@ fn a_resource_being_deleted_is_never_ready() {
         ..Notes::default()
     };
     assert_eq!(
-        short(&add(&[silent(Intent::Absent)], &notes)),
+        short(&add(&[unreported(Intent::Absent)], &notes)),
         [
             "Ready=Unknown/Deleting",
             "Reconciling=True/Progressing",
@@ -403,7 +403,7 @@ fn hosts_that_do_not_allow_the_namespace_make_it_not_accepted() {
 }
 
 #[test]
-fn warnings_are_told_and_change_nothing() {
+fn warnings_are_shown_and_change_nothing() {
     let notes = Notes {
         warnings: vec!["one".to_owned(), "two".to_owned()],
         ..Notes::default()
@@ -428,8 +428,8 @@ fn offline(host: Host) -> Host {
 
 /// invariant 7.
 #[test]
-fn an_offline_host_holds_up_nothing_and_is_counted() {
-    let gone = silent(Intent::Present);
+fn an_offline_host_blocks_nothing_and_is_counted() {
+    let gone = unreported(Intent::Present);
     let sum = add(&[ready(), offline(gone)], &Notes::default());
     assert_eq!((sum.hosts.ready, sum.hosts.offline), (1, 1));
     assert_eq!((sum.hosts.desired, sum.hosts.pending), (2, 0));
@@ -444,7 +444,7 @@ fn an_offline_host_holds_up_nothing_and_is_counted() {
 }
 
 #[test]
-fn what_an_offline_host_last_said_does_not_count() {
+fn the_last_report_of_an_offline_host_does_not_count() {
     let failed = present(EntryState::Failed, Some(Reason::Conflict), "taken");
     let sum = add(&[ready(), offline(failed)], &Notes::default());
     assert_eq!((sum.hosts.failed, sum.hosts.offline), (0, 1));
@@ -463,7 +463,7 @@ fn what_an_offline_host_last_said_does_not_count() {
 }
 
 #[test]
-fn who_waits_for_all_waits_for_offline_hosts_too() {
+fn with_ready_policy_all_offline_hosts_are_waited_for() {
     let all = Notes {
         ready_policy: ReadyPolicy::All,
         ..Notes::default()
@@ -481,14 +481,14 @@ fn who_waits_for_all_waits_for_offline_hosts_too() {
 }
 
 #[test]
-fn an_offline_host_that_has_to_let_go_is_not_waited_for() {
-    let going = offline(silent(Intent::Absent));
-    let sum = add(&[ready(), going], &Notes::default());
+fn a_removal_on_an_offline_host_is_not_waited_for() {
+    let tombstone = offline(unreported(Intent::Absent));
+    let sum = add(&[ready(), tombstone], &Notes::default());
     assert_eq!((sum.hosts.removing, sum.hosts.offline), (1, 0));
     assert_eq!(kstatus(&sum), "Current");
-    let going = silent(Intent::Absent);
+    let tombstone = unreported(Intent::Absent);
     assert_eq!(
-        kstatus(&add(&[ready(), going], &Notes::default())),
+        kstatus(&add(&[ready(), tombstone], &Notes::default())),
         "InProgress"
     );
 }
@@ -496,7 +496,7 @@ fn an_offline_host_that_has_to_let_go_is_not_waited_for() {
 #[test]
 fn a_host_that_is_being_worked_on_is_progress_beside_an_offline_one() {
     let sum = add(
-        &[silent(Intent::Present), offline(ready())],
+        &[unreported(Intent::Present), offline(ready())],
         &Notes::default(),
     );
     assert_eq!(
@@ -512,9 +512,9 @@ fn a_host_that_is_being_worked_on_is_progress_beside_an_offline_one() {
 #[test]
 fn i15_a_state_or_reason_of_a_newer_agent_is_neither_good_nor_bad_and_is_passed_on() {
     let mut host = present(EntryState::Ready, None, "the moon is full");
-    if let Some(told) = &mut host.told {
-        told.state = Open::Unknown("Waxing".to_owned());
-        told.reason = Some(Open::Unknown("MoonPhase".to_owned()));
+    if let Some(status) = &mut host.status {
+        status.state = Open::Unknown("Waxing".to_owned());
+        status.reason = Some(Open::Unknown("MoonPhase".to_owned()));
     }
     let all = add(&[ready(), host], &Notes::default());
     assert_eq!((all.hosts.ready, all.hosts.pending), (1, 1));

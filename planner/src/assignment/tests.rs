@@ -81,7 +81,7 @@ impl World {
         assigned
     }
 
-    fn tell(&mut self, uid: &str, state: EntryState, id: Option<&str>) {
+    fn report(&mut self, uid: &str, state: EntryState, id: Option<&str>) {
         let entry = self.previous.iter().find(|e| e.uid == uid);
         self.statuses.retain(|s| s.uid != uid);
         self.statuses.push(EntryStatus {
@@ -129,7 +129,7 @@ fn entries_are_sorted_by_uid() {
 }
 
 #[test]
-fn the_oldest_claimant_of_a_name_wins_and_both_are_told() {
+fn the_oldest_resource_gets_a_name_and_both_get_a_message() {
     let (young, old) = (claimant("a-young", 20), claimant("z-old", 10));
     let assigned = World::new().next(&[live(&young), live(&old)]);
     assert_eq!(
@@ -159,7 +159,7 @@ fn a_network_and_a_volume_may_have_one_name() {
 }
 
 #[test]
-fn who_has_a_name_keeps_it_from_who_is_older() {
+fn a_resource_that_has_a_name_keeps_it_from_an_older_one() {
     let (young, old) = (claimant("young", 20), claimant("old", 10));
     let mut world = World::new();
     world.next(&[live(&young)]);
@@ -191,12 +191,12 @@ fn a_name_is_kept_by_a_resource_that_is_suspended_elsewhere_or_invalid() {
     let first = claimant("first", 20);
     world.next(&[live(&first)]);
     let second = claimant("second", 10);
-    let mut gone = first.clone();
-    gone.spec.host_selector = elsewhere().host_selector;
-    gone.spec.suspend = true;
-    let assigned = world.next(&[live(&gone), live(&second)]);
+    let mut suspended = first.clone();
+    suspended.spec.host_selector = elsewhere().host_selector;
+    suspended.spec.suspend = true;
+    let assigned = world.next(&[live(&suspended), live(&second)]);
     // The agent has to know of the suspension.
-    assert_eq!(assigned.entries, [present(&gone)]);
+    assert_eq!(assigned.entries, [present(&suspended)]);
     assert!(assigned.refused.contains_key("uid-second"));
 
     let mut world = World::new();
@@ -225,26 +225,26 @@ fn i1_absence_of_resources_is_no_permission() {
     let n = claimant("a", 1);
     let mut world = World::new();
     world.next(&[live(&n)]);
-    world.tell("uid-a", EntryState::Ready, Some("id1"));
+    world.report("uid-a", EntryState::Ready, Some("id1"));
     assert_eq!(world.next(&[]).entries, [present(&n)]);
 }
 
 #[test]
-fn a_deleted_resource_becomes_a_tombstone_until_the_agent_is_done() {
+fn a_deleted_resource_is_a_tombstone_until_the_agent_reports_that_it_is_done() {
     let n = claimant("a", 1);
     let deleted: [Known<'_>; 1] = [(&n, Lifecycle::Deleted)];
     let mut world = World::new();
     world.next(&[live(&n)]);
-    world.tell("uid-a", EntryState::Ready, Some("id1"));
+    world.report("uid-a", EntryState::Ready, Some("id1"));
     let stone = tombstone(&n, DeletionPolicy::Delete, Some("id1"));
     assert_eq!(world.next(&deleted).entries, std::slice::from_ref(&stone));
     // What the agent said of the entry before is no answer to the tombstone.
     assert_eq!(world.next(&deleted).entries, std::slice::from_ref(&stone));
-    world.tell("uid-a", EntryState::Pending, Some("id1"));
+    world.report("uid-a", EntryState::Pending, Some("id1"));
     assert_eq!(world.next(&deleted).entries, std::slice::from_ref(&stone));
     // The resource may be gone before the host is back.
     assert_eq!(world.next(&[]).entries, [stone]);
-    world.tell("uid-a", EntryState::Gone, None);
+    world.report("uid-a", EntryState::Gone, None);
     assert_eq!(world.next(&[]).entries, []);
 }
 
@@ -258,15 +258,15 @@ fn a_tombstone_takes_the_identity_that_the_agent_found() {
         world.next(&deleted).entries,
         [tombstone(&n, DeletionPolicy::Delete, None)]
     );
-    world.tell("uid-a", EntryState::Pending, Some("id2"));
+    world.report("uid-a", EntryState::Pending, Some("id2"));
     let named = tombstone(&n, DeletionPolicy::Delete, Some("id2"));
     assert_eq!(world.next(&deleted).entries, std::slice::from_ref(&named));
-    world.tell("uid-a", EntryState::Pending, None);
+    world.report("uid-a", EntryState::Pending, None);
     assert_eq!(world.next(&deleted).entries, [named]);
 }
 
 #[test]
-fn a_resource_that_selects_the_host_no_longer_leaves_by_its_own_policy() {
+fn a_resource_that_no_longer_selects_the_host_is_removed_by_its_own_policy() {
     let mut n = claimant("a", 1);
     let mut world = World::new();
     world.next(&[live(&n)]);
@@ -281,7 +281,7 @@ fn a_resource_that_selects_the_host_no_longer_leaves_by_its_own_policy() {
 }
 
 #[test]
-fn nothing_is_removed_that_nobody_asked_to_remove() {
+fn nothing_is_removed_without_a_permission() {
     let plain = claimant("a", 1);
     let suspended = {
         let mut n = plain.clone();
@@ -326,7 +326,7 @@ fn nothing_is_removed_that_nobody_asked_to_remove() {
 }
 
 #[test]
-fn a_closed_host_says_so() {
+fn a_closed_host_refuses_resources_with_its_reason() {
     let n = claimant("a", 1);
     let mut world = World::new();
     world.host.spec.allowed_namespaces.from = NamespacesFrom::Same;
@@ -370,7 +370,7 @@ fn i1_a_permission_can_be_taken_back_and_is_never_widened() {
 }
 
 #[test]
-fn a_resource_comes_back_to_a_name_that_another_one_has_taken() {
+fn a_resource_does_not_get_back_a_name_that_another_one_has_now() {
     let first = claimant("first", 1);
     let away = {
         let mut n = first.clone();
@@ -391,7 +391,7 @@ fn a_resource_comes_back_to_a_name_that_another_one_has_taken() {
         ]
     );
     assert!(assigned.refused.contains_key("uid-first"));
-    world.tell("uid-first", EntryState::Gone, None);
+    world.report("uid-first", EntryState::Gone, None);
     let assigned = world.next(&[live(&first), live(&second)]);
     assert_eq!(assigned.entries, [present(&second)]);
 }
@@ -438,11 +438,11 @@ fn a_full_assignment_refuses_the_youngest() {
         )
     );
     // A tombstone is an entry as well, and its place is free once the agent is done.
-    let mut going = all.clone();
-    going[1].1 = Lifecycle::Deleted;
-    assert!(world.next(&going).refused.contains_key("uid-n000"));
-    world.tell("uid-n001", EntryState::Gone, None);
-    assert_eq!(world.next(&going).refused, BTreeMap::new());
+    let mut deleting = all.clone();
+    deleting[1].1 = Lifecycle::Deleted;
+    assert!(world.next(&deleting).refused.contains_key("uid-n000"));
+    world.report("uid-n001", EntryState::Gone, None);
+    assert_eq!(world.next(&deleting).refused, BTreeMap::new());
 }
 
 mod credentials {
@@ -498,7 +498,7 @@ mod credentials {
 
     /// Invariants 1 and 7.
     #[test]
-    fn a_secret_that_goes_takes_nothing_with_it() {
+    fn a_deleted_secret_removes_nothing() {
         let (share, net) = (share(), network("lab", DockerNetworkSpec::default()));
         let all: [Known<'_>; 2] = [(&share, Lifecycle::Live), (&net, Lifecycle::Live)];
         let mut world = World::new();
@@ -511,9 +511,12 @@ mod credentials {
         let there = world.next(&all);
         assert_eq!((there.entries.len(), there.refused.len()), (2, 0));
         world.credentials = CredentialVersions::from([("uid-share".to_owned(), Err(missing()))]);
-        let gone = world.next(&all);
-        assert_eq!(gone.refused.get("uid-share"), Some(&missing()));
-        assert_eq!(gone.entries, there.entries);
+        let without_credentials = world.next(&all);
+        assert_eq!(
+            without_credentials.refused.get("uid-share"),
+            Some(&missing())
+        );
+        assert_eq!(without_credentials.entries, there.entries);
         // A deletion needs no credentials.
         let deleted = world.next(&[(&share, Lifecycle::Deleted)]);
         let stone = deleted.entries.iter().find(|e| e.uid == "uid-share");
@@ -536,7 +539,7 @@ mod credentials {
 }
 
 #[test]
-fn i15_what_a_newer_controller_wrote_stays_as_it_wrote_it() {
+fn i15_an_entry_of_a_newer_controller_stays_unchanged() {
     let web = claimant("web", 1);
     let newer = Entry {
         intent: Open::Unknown("Frozen".to_owned()),
@@ -553,8 +556,8 @@ fn i15_what_a_newer_controller_wrote_stays_as_it_wrote_it() {
     let before = world.previous.clone();
     // Neither a resource that is live, nor one that is deleted or selects the host no more, nor a
     // report changes it.
-    world.tell("uid-web", EntryState::Gone, Some("id"));
-    world.tell("uid-galaxy", EntryState::Gone, Some("id"));
+    world.report("uid-web", EntryState::Gone, Some("id"));
+    world.report("uid-galaxy", EntryState::Gone, Some("id"));
     let moved = DockerNetwork {
         spec: elsewhere(),
         ..web.clone()
@@ -566,7 +569,7 @@ fn i15_what_a_newer_controller_wrote_stays_as_it_wrote_it() {
 }
 
 #[test]
-fn what_an_agent_does_not_support_is_refused_and_what_it_has_stays() {
+fn an_unsupported_resource_is_refused_and_existing_entries_stay() {
     let web = claimant("web", 1);
     let agent = AgentFacts {
         version: "0.9.0".to_owned(),

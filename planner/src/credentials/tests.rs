@@ -45,7 +45,7 @@ fn a_secret_that_its_owner_did_not_label_is_not_used() {
 }
 
 #[test]
-fn what_does_not_fit_into_mount_options_is_refused_without_its_value() {
+fn a_value_that_does_not_fit_into_mount_options_is_refused_without_showing_it() {
     assert_eq!(
         why(&[("username", "a")]),
         "it has no key password; a mount takes the keys username and password, and may have domain"
@@ -57,9 +57,9 @@ fn what_does_not_fit_into_mount_options_is_refused_without_its_value() {
         ("", "its key password is empty"),
     ];
     for (password, wanted) in cases {
-        let told = why(&[("username", "a"), ("password", password)]);
-        assert!(told.starts_with(wanted), "{told}");
-        assert!(!told.contains("hunter2"), "{told}");
+        let message = why(&[("username", "a"), ("password", password)]);
+        assert!(message.starts_with(wanted), "{message}");
+        assert!(!message.contains("hunter2"), "{message}");
     }
     let long = "hunter2".repeat(100);
     assert!(why(&[("username", "a"), ("password", &long)]).contains("longer"));
@@ -68,12 +68,12 @@ fn what_does_not_fit_into_mount_options_is_refused_without_its_value() {
     let mut binary = secret(&[("username", "a")]);
     let data = binary.data.as_mut().unwrap();
     data.insert("password".to_owned(), ByteString(vec![0xff, 0xfe]));
-    let told = Credentials::of(&binary).unwrap_err().to_string();
-    assert!(told.contains("no text"), "{told}");
+    let message = Credentials::of(&binary).unwrap_err().to_string();
+    assert!(message.contains("no text"), "{message}");
 }
 
 #[test]
-fn what_is_put_into_options_comes_out_again() {
+fn credentials_in_options_are_read_back() {
     let plain = map(&[("type", "cifs"), ("device", "//s/a"), ("o", "addr=s,rw")]);
     let given = login("a", "b=c", "D");
     let mut options = plain.clone();

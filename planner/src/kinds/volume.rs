@@ -93,7 +93,7 @@ mod tests {
     use crate::kinds::Desired;
 
     #[test]
-    fn what_every_engine_can_do_is_never_missing() {
+    fn a_feature_of_every_engine_is_never_missing() {
         let volume = Desired::from(DesiredVolume::default());
         assert_eq!(volume.missing(ApiVersion(1, 41)), None);
     }

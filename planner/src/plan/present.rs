@@ -7,7 +7,7 @@ use dockfleet_crds::policy::{DriftPolicy, ManagementPolicy};
 use dockfleet_crds::{Entry, EntryStatus, FieldDiff, Reason, labels};
 use sha2::{Digest, Sha256};
 
-use self::credentials::Given;
+use self::credentials::EntryCredentials;
 use super::world::World;
 use super::{JournalChange, Planned, drifted, failed, in_words, pending, ready, report};
 use crate::desired::{Behaviour, hex};
@@ -20,7 +20,7 @@ struct Case<'a> {
     desired: &'a Desired,
     policy: Behaviour,
     record: Option<&'a Record>,
-    credentials: Given<'a>,
+    credentials: EntryCredentials<'a>,
     world: &'a World<'a>,
 }
 
@@ -46,7 +46,7 @@ pub(super) fn plan(
         desired,
         policy,
         record: world.record(entry),
-        credentials: Given::of(entry, desired, world.around.store),
+        credentials: EntryCredentials::of(entry, desired, world.context.store),
         world,
     };
     if let Some(renamed) = case.renamed() {
@@ -126,7 +126,7 @@ impl Case<'_> {
     }
 
     fn missing(&self, message: &str) -> Planned {
-        let gone = FieldDiff {
+        let object = FieldDiff {
             field: self.entry.kind.object().to_owned(),
             want: self.desired.name().to_owned(),
             have: String::new(),
@@ -136,20 +136,20 @@ impl Case<'_> {
             Reason::Missing,
             message.to_owned(),
             None,
-            vec![gone],
+            vec![object],
         ))
     }
 
     /// Invariant 2: an object that held data is not silently replaced by an empty one.
     fn data_is_lost(&self) -> bool {
-        self.record.is_some_and(|r| r.was_ready) && self.desired.holds_data()
+        self.record.is_some_and(|r| r.was_ready) && self.desired.stores_data()
     }
 
     fn create(&self, why: &'static str) -> Planned {
         if self.policy.suspend {
             return self.suspended("to be created");
         }
-        if let Some(message) = self.desired.missing(self.world.around.api) {
+        if let Some(message) = self.desired.missing(self.world.context.api) {
             return report(failed(self.entry, Reason::Unsupported, message));
         }
         if let Some(waits) = self.lacks_credentials() {
@@ -175,7 +175,7 @@ impl Case<'_> {
             .and_then(|r| r.id.clone())
             .unwrap_or_else(|| {
                 let mut hash = Sha256::new();
-                hash.update(self.world.around.nonce);
+                hash.update(self.world.context.nonce);
                 hash.update(&self.entry.uid);
                 hex(&hash.finalize(), 16)
             })
@@ -224,7 +224,7 @@ impl Case<'_> {
             (Vec::new(), record, status)
         } else if !self.may_replace(object) {
             (Vec::new(), record, self.left_different(object, diff))
-        } else if let Some(message) = self.desired.missing(self.world.around.api) {
+        } else if let Some(message) = self.desired.missing(self.world.context.api) {
             let status = failed(self.entry, Reason::Unsupported, message);
             (
                 Vec::new(),
@@ -260,7 +260,7 @@ impl Case<'_> {
     fn owned(&self, object: &Object, diff: &[FieldDiff]) -> Record {
         let was_there = self.record.is_some_and(|r| r.adopted);
         Record {
-            adopted: was_there && !object.made_for(&self.entry.uid),
+            adopted: was_there && !object.created_for(&self.entry.uid),
             // A volume that differs may hold data too.
             was_ready: true,
             credentials: self.credentials_of(object, diff),
@@ -326,6 +326,6 @@ impl Case<'_> {
     }
 
     fn diff(&self, object: &Object) -> Vec<FieldDiff> {
-        self.desired.diff(object, self.credentials.at_hand())
+        self.desired.diff(object, self.credentials.available())
     }
 }

@@ -18,7 +18,7 @@ use crate::kinds::network::{AddressBlock, DesiredNetwork, ObservedNetwork};
 use crate::kinds::volume::{DesiredVolume, ObservedVolume};
 use crate::kinds::{Desired, Object};
 
-const AROUND: PlanContext<'static> = PlanContext {
+const CONTEXT: PlanContext<'static> = PlanContext {
     api: ApiVersion(1, 47),
     nonce: "nonce",
     store: &NO_KEYS,
@@ -55,7 +55,7 @@ impl Scene {
         self
     }
 
-    fn holding(mut self, record: Record) -> Self {
+    fn with_record(mut self, record: Record) -> Self {
         self.records.insert(record.key.clone(), record);
         self
     }
@@ -70,12 +70,12 @@ impl Scene {
     }
 
     fn plan(&self) -> Vec<Planned> {
-        self.plan_around(&AROUND)
+        self.plan_with(&CONTEXT)
     }
 
     /// Plans with something else around. No network and no volume takes more than one action.
-    fn plan_around(&self, around: &PlanContext<'_>) -> Vec<Planned> {
-        let planned = plan(&self.entries, &self.observed(), &self.records, around);
+    fn plan_with(&self, context: &PlanContext<'_>) -> Vec<Planned> {
+        let planned = plan(&self.entries, &self.observed(), &self.records, context);
         assert!(planned.iter().all(|p| p.actions.len() <= 2), "{planned:?}");
         planned
     }
@@ -156,7 +156,7 @@ fn vol(uid: &str, desired: &DesiredVolume) -> Entry {
     }
 }
 
-fn stone(entry: &Entry, policy: DeletionPolicy, id: Option<&str>) -> Entry {
+fn tombstone_of(entry: &Entry, policy: DeletionPolicy, id: Option<&str>) -> Entry {
     let name = crate::desired::object_name(entry).unwrap().to_owned();
     crate::render::tombstone(entry, &Tombstone { name, policy }, id.map(str::to_owned))
 }
@@ -215,7 +215,7 @@ fn forget(uid: &str) -> JournalChange {
 }
 
 /// The network as an engine shows it that made it from an entry.
-fn made(entry: &Entry, id: &str) -> ObservedNetwork {
+fn observed_network(entry: &Entry, id: &str) -> ObservedNetwork {
     let Desired::DockerNetwork(d) = marked(entry, None) else {
         panic!("not a network")
     };
@@ -235,7 +235,7 @@ fn made(entry: &Entry, id: &str) -> ObservedNetwork {
     }
 }
 
-fn made_volume(entry: &Entry, id: &str) -> ObservedVolume {
+fn observed_volume(entry: &Entry, id: &str) -> ObservedVolume {
     let Desired::DockerVolume(d) = marked(entry, Some(id)) else {
         panic!("not a volume")
     };
@@ -252,14 +252,14 @@ fn made_volume(entry: &Entry, id: &str) -> ObservedVolume {
 fn theirs(entry: &Entry, id: &str) -> ObservedNetwork {
     ObservedNetwork {
         labels: map(&[("com.docker.compose.project", "shop")]),
-        ..made(entry, id)
+        ..observed_network(entry, id)
     }
 }
 
 fn their_volume(entry: &Entry) -> ObservedVolume {
     ObservedVolume {
         labels: map(&[("com.docker.compose.project", "shop")]),
-        ..made_volume(entry, "")
+        ..observed_volume(entry, "")
     }
 }
 
@@ -294,10 +294,15 @@ fn put(record: Record) -> JournalChange {
     }
 }
 
-fn says(entry: &Entry, state: EntryState, reason: Option<Reason>, message: &str) -> EntryStatus {
+fn entry_status(
+    entry: &Entry,
+    state: EntryState,
+    reason: Option<Reason>,
+    message: &str,
+) -> EntryStatus {
     status(entry, state, reason, message.to_owned())
 }
 
-fn only_says(status: EntryStatus) -> Planned {
+fn only_reports(status: EntryStatus) -> Planned {
     report(status)
 }

@@ -18,7 +18,7 @@ pub(super) fn plan(
 ) -> Planned {
     let record = world.record(entry);
     let Some(object) = world.own(entry, named) else {
-        return gone_already(entry, named, record, world);
+        return already_removed(entry, named, record, world);
     };
     let id = object.id();
     if record.is_some_and(|r| r.stage == Stage::Retained) {
@@ -63,7 +63,7 @@ pub(super) fn plan(
     }
 }
 
-fn gone_already(
+fn already_removed(
     entry: &Entry,
     named: &[&Object],
     record: Option<&Record>,
@@ -73,7 +73,7 @@ fn gone_already(
     let status = match named.first() {
         None => gone(entry, Reason::Removed, String::new()),
         Some(other) => {
-            let owner = world.journal_holder(entry, other).map_or_else(
+            let owner = world.journal_owner(entry, other).map_or_else(
                 || other.owner(),
                 |r| {
                     format!(

@@ -16,12 +16,12 @@ pub(super) struct World<'a> {
     /// Which of the entries that ask for one object name has it.
     claims: BTreeMap<(Kind, &'a str), &'a Entry>,
     pub(super) records: &'a Records,
-    pub(super) around: &'a PlanContext<'a>,
+    pub(super) context: &'a PlanContext<'a>,
 }
 
 /// Who else an object belongs to.
 #[derive(Clone, Copy)]
-pub(super) enum Holder<'a> {
+pub(super) enum Owner<'a> {
     /// An entry of this assignment.
     Entry(&'a Entry),
     /// A record that no entry speaks of: its resource came back with another UID, or got lost.
@@ -32,7 +32,7 @@ impl<'a> World<'a> {
     pub(super) fn new(
         entries: &'a [Entry],
         records: &'a Records,
-        around: &'a PlanContext<'a>,
+        context: &'a PlanContext<'a>,
     ) -> Self {
         let mut claims: BTreeMap<(Kind, &str), &Entry> = BTreeMap::new();
         for entry in entries.iter().filter(|e| e.intent == Intent::Present) {
@@ -54,7 +54,7 @@ impl<'a> World<'a> {
             entries: entries.iter().map(|e| (e.uid.as_str(), e)).collect(),
             claims,
             records,
-            around,
+            context,
         }
     }
 
@@ -72,38 +72,42 @@ impl<'a> World<'a> {
     /// Returns the object that the journal says is the entry's, or that its own label says was made
     /// for it; the journal of who took it over since weighs more.
     pub(super) fn own<'o>(&self, entry: &Entry, named: &[&'o Object]) -> Option<&'o Object> {
-        let held = |o: &Object| self.journal_holder(entry, o).is_some();
+        let is_owned = |o: &Object| self.journal_owner(entry, o).is_some();
         let journalled = |o: &Object| {
             self.record(entry).is_some_and(|r| {
-                r.id.as_ref() == Some(&o.id()) && (r.stage != Stage::Retained || !held(o))
+                r.id.as_ref() == Some(&o.id()) && (r.stage != Stage::Retained || !is_owned(o))
             })
         };
         named
             .iter()
             .find(|o| journalled(o))
-            .or_else(|| named.iter().find(|o| o.made_for(&entry.uid) && !held(o)))
+            .or_else(|| {
+                named
+                    .iter()
+                    .find(|o| o.created_for(&entry.uid) && !is_owned(o))
+            })
             .copied()
     }
 
     /// Returns who else the object belongs to: by the journal, or by its label as long as the
     /// resource in it has an entry that has not let go.
-    pub(super) fn holder(&self, entry: &Entry, object: &Object) -> Option<Holder<'a>> {
-        if let Some(record) = self.journal_holder(entry, object) {
-            let holder = self.entries.get(record.key.uid.as_str());
-            return Some(holder.map_or(Holder::Record(record), |e| Holder::Entry(e)));
+    pub(super) fn owner(&self, entry: &Entry, object: &Object) -> Option<Owner<'a>> {
+        if let Some(record) = self.journal_owner(entry, object) {
+            let owner = self.entries.get(record.key.uid.as_str());
+            return Some(owner.map_or(Owner::Record(record), |e| Owner::Entry(e)));
         }
         let uid = object.labels().get(labels::UID)?;
         let other = *self.entries.get(uid.as_str())?;
-        let let_go = other.intent == Intent::Absent
+        let released = other.intent == Intent::Absent
             && self
                 .record(other)
                 .is_some_and(|r| r.stage == Stage::Retained);
-        (other.uid != entry.uid && other.kind == entry.kind && !let_go)
-            .then_some(Holder::Entry(other))
+        (other.uid != entry.uid && other.kind == entry.kind && !released)
+            .then_some(Owner::Entry(other))
     }
 
     /// Returns the record of who else has the object.
-    pub(super) fn journal_holder(&self, entry: &Entry, object: &Object) -> Option<&'a Record> {
+    pub(super) fn journal_owner(&self, entry: &Entry, object: &Object) -> Option<&'a Record> {
         let id = object.id();
         self.records.values().find(|r| {
             r.key.uid != entry.uid

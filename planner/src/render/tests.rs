@@ -110,7 +110,7 @@ fn a_revision_hangs_on_what_is_asked_and_on_nothing_else() {
 }
 
 #[test]
-fn what_was_rendered_is_read_again() {
+fn a_rendered_entry_can_be_read() {
     let v = fixtures::volume("data", volume_spec());
     let e = entry(&v, &host("h1", &[]), None).unwrap();
     assert_eq!(

@@ -84,7 +84,7 @@ impl Agent {
 
     pub(crate) fn plan(&self) -> Vec<Planned> {
         let nonce = self.passes.to_string();
-        let around = PlanContext {
+        let context = PlanContext {
             api: self.engine.api(),
             nonce: &nonce,
             store: &CredentialStore::new(),
@@ -93,7 +93,7 @@ impl Agent {
             &self.entries,
             &self.engine.observe(),
             &self.journal,
-            &around,
+            &context,
         )
     }
 
@@ -190,14 +190,14 @@ impl Agent {
     /// What the controller does with the reports on tombstones.
     fn controller(&mut self) {
         let statuses = &self.statuses;
-        let told = |e: &Entry| {
+        let reported = |e: &Entry| {
             let status = statuses.get(&e.uid).filter(|s| s.revision == e.revision);
             status.filter(|_| e.intent == Intent::Absent).cloned()
         };
         self.entries
-            .retain(|e| told(e).is_none_or(|s| s.state != EntryState::Gone));
+            .retain(|e| reported(e).is_none_or(|s| s.state != EntryState::Gone));
         for e in &mut self.entries {
-            if let (Some(status), Ok(EntrySpec::Absent(_, stone))) = (told(e), EntrySpec::of(e))
+            if let (Some(status), Ok(EntrySpec::Absent(_, stone))) = (reported(e), EntrySpec::of(e))
                 && status.id.is_some()
                 && status.id != e.id
             {

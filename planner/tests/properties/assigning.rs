@@ -71,7 +71,7 @@ impl World {
     }
 
     /// Whether the agent said that a tombstone is done.
-    fn told_gone(&self, entry: &Entry) -> bool {
+    fn is_reported_gone(&self, entry: &Entry) -> bool {
         entry.intent == Intent::Absent
             && self.statuses.iter().any(|s| {
                 s.uid == entry.uid && s.revision == entry.revision && s.state == EntryState::Gone
@@ -178,7 +178,7 @@ fn before() -> impl Strategy<Value = Option<Option<DeletionPolicy>>> {
     proptest::option::of(proptest::option::of(wishes::deletion()))
 }
 
-fn told() -> impl Strategy<Value = Option<(EntryState, Option<String>, bool)>> {
+fn status() -> impl Strategy<Value = Option<(EntryState, Option<String>, bool)>> {
     let state = prop_oneof![
         Just(EntryState::Ready),
         Just(EntryState::Pending),
@@ -194,7 +194,7 @@ fn world() -> impl Strategy<Value = World> {
         proptest::option::weighted(0.8, (traits(), lifecycle())),
         traits(),
         before(),
-        told(),
+        status(),
     );
     let all = proptest::collection::vec(one, UIDS.len());
     (host(), any::<bool>(), all).prop_map(|(host, known, all)| {
@@ -208,7 +208,7 @@ fn world() -> impl Strategy<Value = World> {
         if known {
             world.namespaces.insert("team".to_owned(), BTreeMap::new());
         }
-        for (uid, (now, earlier, before, told)) in UIDS.iter().zip(all) {
+        for (uid, (now, earlier, before, status)) in UIDS.iter().zip(all) {
             if let Some((traits, lifecycle)) = now {
                 world.resources.push((resource(uid, &traits), lifecycle));
             }
@@ -222,7 +222,7 @@ fn world() -> impl Strategy<Value = World> {
                 let name = wishes::object(uid).to_owned();
                 entry = render::tombstone(&entry, &Tombstone { name, policy }, None);
             }
-            if let Some((state, id, current)) = told {
+            if let Some((state, id, current)) = status {
                 let revision = if current {
                     entry.revision.clone()
                 } else {
@@ -276,11 +276,11 @@ proptest! {
 
     /// Invariant 1 on the controller's side.
     #[test]
-    fn a_permission_comes_from_a_resource_that_is_seen(world in world()) {
+    fn a_permission_needs_a_resource_that_exists(world in world()) {
         let assigned = world.assign();
         for before in &world.previous {
             let now = assigned.entries.iter().find(|e| e.uid == before.uid);
-            if world.told_gone(before) {
+            if world.is_reported_gone(before) {
                 continue;
             }
             // An entry leaves in one way only.
@@ -313,7 +313,7 @@ proptest! {
 
     /// What the brake has stopped loses nothing by its own wishes.
     #[test]
-    fn what_is_held_keeps_what_it_has(world in world()) {
+    fn a_braked_resource_keeps_its_entries(world in world()) {
         let assigned = world.assign();
         for before in world.previous.iter().filter(|e| e.intent == Intent::Present) {
             let Some((resource, Lifecycle::Braked)) = world.resource(&before.uid) else { continue };
@@ -326,7 +326,7 @@ proptest! {
     }
 
     #[test]
-    fn a_name_is_given_once_and_both_are_told(world in world()) {
+    fn a_name_is_given_once_and_both_get_a_message(world in world()) {
         let assigned = world.assign();
         let was = |uid: &str| {
             let before = world.previous.iter().find(|e| e.uid == uid);
@@ -344,8 +344,8 @@ proptest! {
             prop_assert!(world.resource(uid).is_some());
             if refusal.reason == dockfleet_crds::Reason::Conflict {
                 let name = wishes::object(uid);
-                let told = assigned.contested.keys().any(|o| o != uid && wishes::object(o) == name);
-                prop_assert!(told, "{uid} lost to nobody");
+                let warned = assigned.contested.keys().any(|o| o != uid && wishes::object(o) == name);
+                prop_assert!(warned, "{uid} lost to nobody");
             }
         }
     }

@@ -277,7 +277,7 @@ proptest! {
 
     /// Eras follow each other at once, with the host at rest or not.
     #[test]
-    fn a_host_comes_to_rest_and_no_rule_is_broken(
+    fn a_host_converges_and_keeps_every_rule(
         release in release(),
         eras in proptest::collection::vec((era(), any::<bool>()), 1..5),
     ) {

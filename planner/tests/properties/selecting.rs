@@ -80,7 +80,7 @@ proptest! {
 
     /// Hosts and resources change in any order, and are filed anew each time with what is known then.
     #[test]
-    fn who_is_found_by_terms_is_who_is_found_by_a_look_at_all(
+    fn terms_find_the_same_as_a_search_of_everything(
         history in vec((any::<bool>(), 0..4_usize, host(), network()), 1..20),
     ) {
         let mut hosts: BTreeMap<usize, DockerHost> = BTreeMap::new();

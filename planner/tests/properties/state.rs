@@ -25,12 +25,12 @@ struct State {
 
 impl State {
     fn plan(&self) -> Vec<Planned> {
-        let around = PlanContext {
+        let context = PlanContext {
             api: ApiVersion(1, 47),
             nonce: "nonce",
             store: &CredentialStore::new(),
         };
-        plan(&self.entries, &self.observed, &self.journal, &around)
+        plan(&self.entries, &self.observed, &self.journal, &context)
     }
 }
 
@@ -134,10 +134,10 @@ fn state() -> impl Strategy<Value = State> {
         let mut journal = Records::new();
         for record in records.into_iter().flatten() {
             // One object has one owner, whatever happened.
-            let held = |r: &Record| {
+            let is_owner = |r: &Record| {
                 r.id == record.id && r.kind == record.kind && r.stage != Stage::Retained
             };
-            if record.id.is_none() || !journal.values().any(held) {
+            if record.id.is_none() || !journal.values().any(is_owner) {
                 journal.insert(record.key.clone(), record);
             }
         }
@@ -216,7 +216,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_forgettable_changes_no_plan(state in state()) {
+    fn a_forgettable_record_changes_no_plan(state in state()) {
         let mut forgetful = state.clone();
         for key in forgettable(&state.entries, &state.observed, &state.journal) {
             forgetful.journal.remove(&key);

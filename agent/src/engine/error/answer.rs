@@ -82,8 +82,8 @@ const USED: [&str; 3] = ["has active endpoints", "has active mounts", "in use"];
 pub(super) fn meaning(call: EngineCall<'_>, status: u16, text: &str) -> EngineError {
     let plain = plain(text);
     let lower = plain.to_lowercase();
-    let says = |texts: &[&str]| texts.iter().any(|t| lower.contains(t));
-    let told = redact(&plain);
+    let contains = |texts: &[&str]| texts.iter().any(|t| lower.contains(t));
+    let redacted = redact(&plain);
     let fault = |text| EngineError::Unreachable {
         what: call.describe(),
         cause: Cause::Fault { status, text },
@@ -97,7 +97,7 @@ pub(super) fn meaning(call: EngineCall<'_>, status: u16, text: &str) -> EngineEr
             | EngineCall::Events,
             400..=403 | 405..=407,
         ) => {
-            return EngineError::Refused(told);
+            return EngineError::Refused(redacted);
         }
         // That there are no lists at all says nothing of what is on them.
         (
@@ -108,46 +108,46 @@ pub(super) fn meaning(call: EngineCall<'_>, status: u16, text: &str) -> EngineEr
             | EngineCall::Events,
             _,
         ) => {
-            return fault(told);
+            return fault(redacted);
         }
         (EngineCall::Remove(kind, name), 404) if is_missing(&lower, name) => {
             return EngineError::NotFound(format!("{} {name}", kind.object()));
         }
-        (EngineCall::Remove(..), 400..=409 | 500) if says(&USED) => {
+        (EngineCall::Remove(..), 400..=409 | 500) if contains(&USED) => {
             return EngineError::InUse(Vec::new());
         }
-        (EngineCall::Create(kind, name), 409) if says(&TAKEN) => {
+        (EngineCall::Create(kind, name), 409) if contains(&TAKEN) => {
             return EngineError::AlreadyExists(format!("{} {name}", kind.object()));
         }
         (EngineCall::Create(..) | EngineCall::Remove(..), _) => {}
     }
-    let of_a_plugin = says(&PLUGIN_CALLS);
+    let of_a_plugin = contains(&PLUGIN_CALLS);
     let is_fault = match status {
         // Too slow, too early, too many: nobody looked at the request.
         408 | 425 | 429 => true,
         400..=499 => false,
         // An engine gives a reason, as text.
         _ if lower.is_empty() || text.trim_start().starts_with('<') => true,
-        500 => !of_a_plugin && says(&FAULTS),
+        500 => !of_a_plugin && contains(&FAULTS),
         // The engine cannot do that.
         501 => false,
-        503 => !of_a_plugin && !says(&REFUSED_503),
+        503 => !of_a_plugin && !contains(&REFUSED_503),
         // No engine answers so.
         _ => true,
     };
-    if says(&FOR_NOW) {
-        EngineError::Busy(told)
+    if contains(&FOR_NOW) {
+        EngineError::Busy(redacted)
     } else if is_fault {
-        fault(told)
+        fault(redacted)
     } else {
-        EngineError::Refused(told)
+        EngineError::Refused(redacted)
     }
 }
 
 /// Whether a 404 is about the object itself and not about what it needs.
 fn is_missing(text: &str, name: &str) -> bool {
-    let says_so = text.contains("not found") || text.contains("no such");
-    says_so
+    let not_found = text.contains("not found") || text.contains("no such");
+    not_found
         && text.contains(&name.to_lowercase())
         && !text.contains("plugin")
         && !text.contains("pool")

@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn what_every_engine_can_do_is_never_missing() {
+    fn a_feature_of_every_engine_is_never_missing() {
         let oldest = ApiVersion(1, 41);
         assert_eq!(
             missing(&ask("com.docker.network.driver.mtu", "1400"), oldest),

@@ -85,7 +85,7 @@ impl DesiredObject for DesiredNetwork {
     }
 
     /// One without subnets takes any that is left.
-    fn is_made_last(&self) -> bool {
+    fn is_created_last(&self) -> bool {
         self.ipam.is_empty()
     }
 }

@@ -68,7 +68,7 @@ impl DesiredObject for DesiredVolume {
     }
 
     /// Invariant 2: a volume that held data is not silently replaced by an empty one.
-    fn holds_data(&self) -> bool {
+    fn stores_data(&self) -> bool {
         self.loss_policy == LossPolicy::Report && !self.data_is_elsewhere()
     }
 

@@ -13,7 +13,7 @@ pub(super) fn warnings(spec: &DockerVolumeSpec) -> Vec<SpecWarning> {
         "cifs" | "smb3" => "write the field cifs in place of options, with credentialsSecret",
         _ => "name a file on the host that holds it, if the driver can read one",
     };
-    let places = secret::telling(&spec.options).into_iter();
+    let places = secret::credential_places(&spec.options).into_iter();
     places
         .map(|place| SpecWarning {
             reason: "CredentialInOptions",
@@ -33,7 +33,7 @@ mod tests {
     /// Invariant 9.
     #[test]
     fn i9_a_credential_among_raw_options_is_warned_about_without_its_value() {
-        let told = |options: &[(&str, &str)]| {
+        let messages = |options: &[(&str, &str)]| {
             let spec = DockerVolumeSpec {
                 options: map(options),
                 ..DockerVolumeSpec::default()
@@ -45,19 +45,19 @@ mod tests {
         };
         let share = [("type", "cifs"), ("o", "username=a,password=hunter2")];
         assert_eq!(
-            told(&share),
+            messages(&share),
             [
                 "options: password in o looks like a credential, which everybody sees who reads this resource or \
                  asks the engine; write the field cifs in place of options, with credentialsSecret"
             ]
         );
-        let [told_of_plugin] = told(&[("sftp-pass", "hunter2")]).try_into().unwrap();
+        let [of_plugin] = messages(&[("sftp-pass", "hunter2")]).try_into().unwrap();
         assert!(
-            told_of_plugin.starts_with("options: sftp-pass looks like a credential"),
-            "{told_of_plugin}"
+            of_plugin.starts_with("options: sftp-pass looks like a credential"),
+            "{of_plugin}"
         );
         assert_eq!(
-            told(&[("type", "nfs"), ("o", "addr=192.0.2.1,soft")]),
+            messages(&[("type", "nfs"), ("o", "addr=192.0.2.1,soft")]),
             Vec::<String>::new()
         );
     }

@@ -9,28 +9,28 @@ use crate::plan::pending;
 
 /// How an entry stands towards the credentials that it names.
 #[derive(Clone, Copy)]
-pub(super) enum Given<'a> {
+pub(super) enum EntryCredentials<'a> {
     /// It names none.
-    Nothing,
+    NotNamed,
     /// They are at hand, in this version.
-    AtHand(&'a str, &'a Credentials),
+    Available(&'a str, &'a Credentials),
     /// They are not.
     Missing(&'a str),
 }
 
-impl<'a> Given<'a> {
+impl<'a> EntryCredentials<'a> {
     pub(super) fn of(entry: &Entry, desired: &'a Desired, store: &'a CredentialStore) -> Self {
         let Some(version) = desired.credentials() else {
-            return Self::Nothing;
+            return Self::NotNamed;
         };
         let found = store.get(&entry.uid, version);
-        found.map_or(Self::Missing(version), |c| Self::AtHand(version, c))
+        found.map_or(Self::Missing(version), |c| Self::Available(version, c))
     }
 
-    pub(super) fn at_hand(self) -> Option<&'a Credentials> {
+    pub(super) fn available(self) -> Option<&'a Credentials> {
         match self {
-            Self::AtHand(_, credentials) => Some(credentials),
-            Self::Nothing | Self::Missing(_) => None,
+            Self::Available(_, credentials) => Some(credentials),
+            Self::NotNamed | Self::Missing(_) => None,
         }
     }
 }
@@ -38,12 +38,12 @@ impl<'a> Given<'a> {
 impl Case<'_> {
     /// Says that nothing can be made before its credentials are there.
     pub(super) fn lacks_credentials(&self) -> Option<EntryStatus> {
-        let Given::Missing(_) = self.credentials else {
+        let EntryCredentials::Missing(_) = self.credentials else {
             return None;
         };
         let mut message = "waits for its credentials, which are in the host's Secret".to_owned();
-        if let Some(trouble) = &self.world.around.store.trouble {
-            message = format!("{message}: {trouble}");
+        if let Some(error) = &self.world.context.store.error {
+            message = format!("{message}: {error}");
         }
         Some(pending(self.entry, Reason::CredentialsMissing, message))
     }
@@ -52,7 +52,7 @@ impl Case<'_> {
     /// seen once is known: an engine never changes the options of a volume.
     pub(super) fn unknown_credentials(&self, object: &Object) -> Option<EntryStatus> {
         let waits = self.lacks_credentials()?;
-        let Given::Missing(version) = self.credentials else {
+        let EntryCredentials::Missing(version) = self.credentials else {
             return None;
         };
         (self.seen(object).as_deref() != Some(version)).then(|| EntryStatus {
@@ -71,13 +71,17 @@ impl Case<'_> {
     /// Returns the version of the credentials that an object was last seen to have.
     pub(super) fn credentials_of(&self, object: &Object, diff: &[FieldDiff]) -> Option<String> {
         match self.credentials {
-            Given::Nothing => None,
-            Given::AtHand(version, _) if !self.desired.has_other_credentials(diff) => {
+            EntryCredentials::NotNamed => None,
+            EntryCredentials::Available(version, _)
+                if !self.desired.has_other_credentials(diff) =>
+            {
                 Some(version.to_owned())
             }
             // Files have one version for all that was ever in them.
-            Given::AtHand(version, _) => self.seen(object).filter(|seen| seen != version),
-            Given::Missing(_) => self.seen(object),
+            EntryCredentials::Available(version, _) => {
+                self.seen(object).filter(|seen| seen != version)
+            }
+            EntryCredentials::Missing(_) => self.seen(object),
         }
     }
 }

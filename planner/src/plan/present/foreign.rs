@@ -6,7 +6,7 @@ use dockfleet_crds::{Entry, EntryStatus, FieldDiff, Intent, Reason};
 
 use super::Case;
 use crate::kinds::Object;
-use crate::plan::world::{Holder, is_successor};
+use crate::plan::world::{Owner, is_successor};
 use crate::plan::{Planned, failed, in_words, pending, report, unsupported};
 use crate::record::{Record, Stage};
 
@@ -16,9 +16,9 @@ impl Case<'_> {
         if self.policy.management == ManagementPolicy::Observe {
             return report(self.compared(object, diff));
         }
-        let before = match self.world.holder(self.entry, object) {
-            Some(Holder::Entry(other)) => return report(self.held(object, other)),
-            Some(Holder::Record(record)) if !record.is_understood() => {
+        let before = match self.world.owner(self.entry, object) {
+            Some(Owner::Entry(other)) => return report(self.owned_by_entry(object, other)),
+            Some(Owner::Record(record)) if !record.is_understood() => {
                 let message = format!(
                     "{} {} is in a journal record of {}/{} that this agent does not understand; \
                      upgrade the agent",
@@ -29,7 +29,7 @@ impl Case<'_> {
                 );
                 return report(unsupported(self.entry, message));
             }
-            Some(Holder::Record(record)) => Some(record),
+            Some(Owner::Record(record)) => Some(record),
             None => self.world.retained(self.entry, object),
         };
         // Whoever adopts sees to it that it is the same data: a policy that was set before the loss
@@ -63,7 +63,7 @@ impl Case<'_> {
         self.keep(object, diff, record, before.map(|r| r.key.clone()))
     }
 
-    fn held(&self, object: &Object, other: &Entry) -> EntryStatus {
+    fn owned_by_entry(&self, object: &Object, other: &Entry) -> EntryStatus {
         let (kind, name) = (self.entry.kind.object(), object.name());
         let owner = format!("{}/{}", other.namespace, other.name);
         match other.intent.known() {

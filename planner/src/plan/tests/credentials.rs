@@ -38,7 +38,7 @@ fn store(version: &str, password: &str) -> CredentialStore {
 fn made_with(entry: &Entry, password: &str) -> ObservedVolume {
     ObservedVolume {
         credentials: Some(login(password)),
-        ..made_volume(entry, "id1")
+        ..observed_volume(entry, "id1")
     }
 }
 
@@ -50,19 +50,19 @@ fn owned(entry: &Entry, seen: Option<&str>) -> Record {
 }
 
 fn plan_with(scene: &Scene, store: &CredentialStore) -> Planned {
-    let around = PlanContext { store, ..AROUND };
-    scene.plan_around(&around).remove(0)
+    let context = PlanContext { store, ..CONTEXT };
+    scene.plan_with(&context).remove(0)
 }
 
 #[test]
-fn a_share_is_made_when_its_credentials_are_there_and_not_before() {
+fn a_share_is_created_when_its_credentials_are_available_and_not_before() {
     let e = share(kept_policy());
     let scene = Scene::of(&e);
     let mut unreachable = CredentialStore::new();
-    unreachable.trouble = Some("no answer".to_owned());
+    unreachable.error = Some("no answer".to_owned());
     let message = "waits for its credentials, which are in the host's Secret";
     let waits = |message: &str| {
-        only_says(says(
+        only_reports(entry_status(
             &e,
             EntryState::Pending,
             Some(Reason::CredentialsMissing),
@@ -90,26 +90,26 @@ fn a_share_is_made_when_its_credentials_are_there_and_not_before() {
 }
 
 #[test]
-fn what_was_seen_once_is_known_without_the_credentials() {
+fn credentials_that_were_seen_once_are_known_without_the_secret() {
     let e = share(kept_policy());
     let seen = Scene::of(&e)
         .with_volume(made_with(&e, "hunter2"))
-        .holding(owned(&e, None));
+        .with_record(owned(&e, None));
     let first = plan_with(&seen, &store("v1", "hunter2"));
     assert_eq!(first.status, ready(&e, "id1".to_owned()));
     assert_eq!(first.journal, put(owned(&e, Some("v1"))));
     // After a restart without an API server.
     let later = Scene::of(&e)
         .with_volume(made_with(&e, "hunter2"))
-        .holding(owned(&e, Some("v1")));
+        .with_record(owned(&e, Some("v1")));
     assert_eq!(
         plan_with(&later, &CredentialStore::new()),
-        only_says(ready(&e, "id1".to_owned()))
+        only_reports(ready(&e, "id1".to_owned()))
     );
     for record in [owned(&e, None), owned(&e, Some("v0"))] {
         let unseen = Scene::of(&e)
             .with_volume(made_with(&e, "hunter2"))
-            .holding(record);
+            .with_record(record);
         let planned = plan_with(&unseen, &CredentialStore::new());
         assert_eq!(
             planned.status.reason,
@@ -122,11 +122,11 @@ fn what_was_seen_once_is_known_without_the_credentials() {
 
 /// Invariants 2 and 9: a volume is never replaced, and what differs is told without its value.
 #[test]
-fn other_credentials_are_told_and_not_shown() {
+fn different_credentials_are_reported_and_not_shown() {
     let e = share(kept_policy());
     let scene = Scene::of(&e)
         .with_volume(made_with(&e, "hunter2"))
-        .holding(owned(&e, Some("v0")));
+        .with_record(owned(&e, Some("v0")));
     let planned = plan_with(&scene, &store("v1", "hunter3"));
     let message = "volume data has other credentials than its Secret, and keeps them: remove it \
                    once no container uses it (docker volume rm data), and it is made again; its \
@@ -138,17 +138,17 @@ fn other_credentials_are_told_and_not_shown() {
             want: "its credentials".to_owned(),
             have: "others".to_owned(),
         }],
-        ..says(&e, EntryState::Drifted, Some(Reason::Drifted), message)
+        ..entry_status(&e, EntryState::Drifted, Some(Reason::Drifted), message)
     };
-    assert_eq!(planned, only_says(status));
+    assert_eq!(planned, only_reports(status));
     // Nothing is forgotten of what it has, and nothing is believed that is not so.
     let same_version = Scene::of(&e)
         .with_volume(made_with(&e, "hunter2"))
-        .holding(owned(&e, Some("v1")));
+        .with_record(owned(&e, Some("v1")));
     let planned = plan_with(&same_version, &store("v1", "hunter3"));
     assert_eq!(planned.journal, put(owned(&e, None)));
     // Removed by hand, it is made with the new ones: its data is elsewhere.
-    let removed = Scene::of(&e).holding(owned(&e, Some("v0")));
+    let removed = Scene::of(&e).with_record(owned(&e, Some("v0")));
     let planned = plan_with(&removed, &store("v1", "hunter3"));
     assert!(
         planned.operation() == Some(Operation::Create),
@@ -191,7 +191,7 @@ fn a_share_that_is_not_ours_is_adopted_by_its_credentials_too() {
 }
 
 #[test]
-fn looking_on_compares_credentials_as_far_as_they_are_known() {
+fn observe_compares_credentials_as_far_as_they_are_known() {
     let e = share(Behaviour {
         management: ManagementPolicy::Observe,
         ..Behaviour::default()
@@ -208,10 +208,10 @@ fn looking_on_compares_credentials_as_far_as_they_are_known() {
 
 #[test]
 fn a_tombstone_needs_no_credentials() {
-    let e = stone(&share(kept_policy()), DeletionPolicy::Delete, Some("id1"));
+    let e = tombstone_of(&share(kept_policy()), DeletionPolicy::Delete, Some("id1"));
     let scene = Scene::of(&e)
         .with_volume(made_with(&share(kept_policy()), "hunter2"))
-        .holding(owned(&share(kept_policy()), Some("v1")));
+        .with_record(owned(&share(kept_policy()), Some("v1")));
     let planned = plan_with(&scene, &CredentialStore::new());
     assert!(
         planned.operation() == Some(Operation::Remove),

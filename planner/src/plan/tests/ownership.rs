@@ -12,9 +12,9 @@ fn adopting(adoption: AdoptionPolicy) -> Behaviour {
 }
 
 fn conflict(e: &Entry, message: &str, diff: Vec<FieldDiff>) -> Planned {
-    only_says(EntryStatus {
+    only_reports(EntryStatus {
         diff,
-        ..says(e, EntryState::Failed, Some(Reason::Conflict), message)
+        ..entry_status(e, EntryState::Failed, Some(Reason::Conflict), message)
     })
 }
 
@@ -26,7 +26,7 @@ fn adopted(e: &Entry, id: &str) -> Record {
 }
 
 #[test]
-fn i3_what_is_not_ours_is_left_and_its_owner_is_named() {
+fn i3_a_foreign_object_is_left_alone_and_its_owner_is_named() {
     let e = net("u1", &lab(kept_policy()));
     let message = "network lab exists and belongs to compose project shop; remove or rename it, \
                    or set adoptionPolicy to take it over";
@@ -38,7 +38,7 @@ fn i3_what_is_not_ours_is_left_and_its_owner_is_named() {
     ] {
         let mut scene = Scene::of(&e).with(theirs(&e, "id1"));
         if let Some(stage) = stage {
-            scene = scene.holding(record(&e, stage, Some("id0")));
+            scene = scene.with_record(record(&e, stage, Some("id0")));
         }
         assert_eq!(scene.one(), conflict(&e, message, vec![]), "{stage:?}");
     }
@@ -66,7 +66,7 @@ fn i3_adoption_takes_what_matches_or_all() {
         EntryStatus {
             id: Some("id1".to_owned()),
             diff: vec![internal()],
-            ..says(&e, EntryState::Drifted, Some(Reason::Drifted), message)
+            ..entry_status(&e, EntryState::Drifted, Some(Reason::Drifted), message)
         }
     );
 }
@@ -86,8 +86,8 @@ fn i1_an_adopted_network_that_may_be_replaced_is_adopted_first() {
     assert_eq!(planned.actions, replaces("id1", marked(&e, None)));
     // What we made in its place was not there before us.
     let scene = Scene::of(&e)
-        .with(made(&e, "id2"))
-        .holding(adopted(&e, "id1").at(Stage::Replacing));
+        .with(observed_network(&e, "id2"))
+        .with_record(adopted(&e, "id1").at(Stage::Replacing));
     assert_eq!(
         scene.one().journal,
         put(record(&e, Stage::Owned, Some("id2")))
@@ -102,10 +102,10 @@ fn a_suspended_resource_adopts_nothing() {
     };
     let e = net("u1", &lab(policy));
     let message = "to be adopted; suspend is true";
-    let status = says(&e, EntryState::Pending, Some(Reason::Suspended), message);
+    let status = entry_status(&e, EntryState::Pending, Some(Reason::Suspended), message);
     assert_eq!(
         Scene::of(&e).with(theirs(&e, "id1")).one(),
-        only_says(status)
+        only_reports(status)
     );
 }
 
@@ -117,16 +117,14 @@ fn i2_a_loss_is_not_hidden_by_a_volume_that_took_the_name() {
         AdoptionPolicy::Force,
     ] {
         let e = vol("u1", &data(adopting(adoption)));
-        let scene = Scene::of(&e).with_volume(their_volume(&e)).holding(record(
-            &e,
-            Stage::Owned,
-            Some("v1"),
-        ));
+        let scene = Scene::of(&e)
+            .with_volume(their_volume(&e))
+            .with_record(record(&e, Stage::Owned, Some("v1")));
         let message = "volume data was ready and is gone with its data; another one took its name \
                        and belongs to compose project shop; remove that one, or set lossPolicy: \
                        Recreate and an adoptionPolicy to go on with it";
-        let status = says(&e, EntryState::Failed, Some(Reason::Lost), message);
-        assert_eq!(scene.one(), only_says(status), "{adoption:?}");
+        let status = entry_status(&e, EntryState::Failed, Some(Reason::Lost), message);
+        assert_eq!(scene.one(), only_reports(status), "{adoption:?}");
     }
     // That is the way out.
     let going_on = DesiredVolume {
@@ -134,25 +132,24 @@ fn i2_a_loss_is_not_hidden_by_a_volume_that_took_the_name() {
         ..data(adopting(AdoptionPolicy::IfMatching))
     };
     let e = vol("u1", &going_on);
-    let scene =
-        Scene::of(&e)
-            .with_volume(their_volume(&e))
-            .holding(record(&e, Stage::Owned, Some("v1")));
+    let scene = Scene::of(&e)
+        .with_volume(their_volume(&e))
+        .with_record(record(&e, Stage::Owned, Some("v1")));
     let planned = scene.one();
     assert_eq!(planned.journal, put(adopted(&e, "name:data")));
     assert_eq!(planned.status.state, EntryState::Ready);
 }
 
 #[test]
-fn a_resource_made_again_takes_up_what_the_one_before_let_go_of() {
+fn a_recreated_resource_adopts_the_object_that_its_predecessor_released() {
     let before = net("u1", &lab(kept_policy()));
     let e = net("u2", &lab(kept_policy()));
     let scene = |have: ObservedNetwork| {
         Scene::of(&e)
             .with(have)
-            .holding(record(&before, Stage::Retained, Some("id1")))
+            .with_record(record(&before, Stage::Retained, Some("id1")))
     };
-    let planned = scene(made(&before, "id1")).one();
+    let planned = scene(observed_network(&before, "id1")).one();
     assert_eq!(
         planned.journal,
         JournalChange::Put {
@@ -163,7 +160,10 @@ fn a_resource_made_again_takes_up_what_the_one_before_let_go_of() {
     assert_eq!(planned.status.state, EntryState::Ready);
     // Not without a word where it differs, nor another object of that name.
     assert_eq!(
-        scene(differing(made(&before, "id1"))).one().status.reason,
+        scene(differing(observed_network(&before, "id1")))
+            .one()
+            .status
+            .reason,
         Some(Reason::Conflict.into())
     );
     assert_eq!(
@@ -175,16 +175,14 @@ fn a_resource_made_again_takes_up_what_the_one_before_let_go_of() {
         name: "other".to_owned(),
         ..e.clone()
     };
-    let scene = Scene::of(&other).with(made(&before, "id1")).holding(record(
-        &before,
-        Stage::Retained,
-        Some("id1"),
-    ));
+    let scene = Scene::of(&other)
+        .with(observed_network(&before, "id1"))
+        .with_record(record(&before, Stage::Retained, Some("id1")));
     assert_eq!(scene.one().status.reason, Some(Reason::Conflict.into()));
 }
 
 #[test]
-fn i3_nobody_takes_what_another_entry_still_holds() {
+fn i3_an_object_that_another_entry_still_owns_is_not_adopted() {
     for adoption in [
         AdoptionPolicy::Never,
         AdoptionPolicy::IfMatching,
@@ -193,8 +191,8 @@ fn i3_nobody_takes_what_another_entry_still_holds() {
         let before = net("u1", &lab(kept_policy()));
         let e = net("u2", &lab(adopting(adoption)));
         for policy in [DeletionPolicy::Delete, DeletionPolicy::Retain] {
-            let going = stone(&before, policy, Some("id1"));
-            let waits = says(
+            let tombstone = tombstone_of(&before, policy, Some("id1"));
+            let waits = entry_status(
                 &e,
                 EntryState::Pending,
                 Some(Reason::Progressing),
@@ -202,12 +200,14 @@ fn i3_nobody_takes_what_another_entry_still_holds() {
             );
             // By the journal, and by the label where the journal was lost.
             let by_journal = Scene::of(&e)
-                .and(&going)
+                .and(&tombstone)
                 .with(theirs(&before, "id1"))
-                .holding(record(&before, Stage::Owned, Some("id1")));
-            let by_label = Scene::of(&e).and(&going).with(made(&before, "id1"));
-            assert_eq!(by_journal.about(&e), only_says(waits.clone()));
-            assert_eq!(by_label.about(&e), only_says(waits));
+                .with_record(record(&before, Stage::Owned, Some("id1")));
+            let by_label = Scene::of(&e)
+                .and(&tombstone)
+                .with(observed_network(&before, "id1"));
+            assert_eq!(by_journal.about(&e), only_reports(waits.clone()));
+            assert_eq!(by_label.about(&e), only_reports(waits));
         }
     }
 }
@@ -218,8 +218,8 @@ fn a_resource_that_came_back_with_another_uid_takes_up_its_own_object() {
     let before = net("u1", &lab(kept_policy()));
     let scene = |e: &Entry| {
         Scene::of(e)
-            .with(made(&before, "id1"))
-            .holding(record(&before, Stage::Owned, Some("id1")))
+            .with(observed_network(&before, "id1"))
+            .with_record(record(&before, Stage::Owned, Some("id1")))
     };
     for policy in [kept_policy(), adopting(AdoptionPolicy::IfMatching)] {
         let e = net("u2", &lab(policy));
@@ -241,32 +241,37 @@ fn a_resource_that_came_back_with_another_uid_takes_up_its_own_object() {
 }
 
 #[test]
-fn i3_the_journal_of_who_took_over_weighs_more_than_a_label() {
+fn i3_the_journal_of_the_new_owner_takes_precedence_over_a_label() {
     let before = net("u1", &lab(kept_policy()));
     let now = net("u2", &lab(kept_policy()));
     let scene = |first: &Entry, second: &Entry| {
         Scene::of(first)
             .and(second)
-            .with(made(&before, "id1"))
-            .holding(record(&now, Stage::Owned, Some("id1")))
+            .with(observed_network(&before, "id1"))
+            .with_record(record(&now, Stage::Owned, Some("id1")))
     };
     // The label says u1, and u2 has it by now: u1's tombstone does not touch it.
-    let going = stone(&before, DeletionPolicy::Delete, Some("id1"));
-    let planned = scene(&going, &now).about(&going);
+    let tombstone = tombstone_of(&before, DeletionPolicy::Delete, Some("id1"));
+    let planned = scene(&tombstone, &now).about(&tombstone);
     let message = "the network named lab is not this resource's and stays; it belongs to \
                    Dockfleet resource team/lab (uid u2)";
-    let status = says(&going, EntryState::Gone, Some(Reason::Retained), message);
-    assert_eq!(planned, only_says(status));
+    let status = entry_status(
+        &tombstone,
+        EntryState::Gone,
+        Some(Reason::Retained),
+        message,
+    );
+    assert_eq!(planned, only_reports(status));
     assert_eq!(
-        scene(&going, &now).about(&now).status.state,
+        scene(&tombstone, &now).about(&now).status.state,
         EntryState::Ready
     );
     // Nor does u1 get it back while u2 lets go of it, not even by its own old record.
-    let leaving = stone(&now, DeletionPolicy::Delete, Some("id1"));
+    let leaving = tombstone_of(&now, DeletionPolicy::Delete, Some("id1"));
     for old in [None, Some(record(&before, Stage::Retained, Some("id1")))] {
         let mut scene = scene(&before, &leaving);
         if let Some(old) = old {
-            scene = scene.holding(old);
+            scene = scene.with_record(old);
         }
         let status = scene.about(&before).status;
         assert_eq!(
@@ -287,7 +292,7 @@ fn of_two_entries_with_one_name_one_acts() {
     assert!(scene.about(&first).operation() == Some(Operation::Create));
     assert_eq!(scene.about(&second), taken(&second));
     // Who has it in the journal comes first.
-    let scene = scene.holding(record(&second, Stage::Owned, Some("id1")));
+    let scene = scene.with_record(record(&second, Stage::Owned, Some("id1")));
     assert!(scene.about(&second).operation() == Some(Operation::Create));
     assert_eq!(scene.about(&first), taken(&first));
 }
@@ -300,21 +305,19 @@ fn several_networks_of_one_name_are_a_conflict() {
     for twins in [["id1", "id2-long-enough"], ["id2-long-enough", "id1"]] {
         let scene = twins
             .iter()
-            .fold(Scene::of(&e), |s, id| s.with(made(&e, id)))
-            .holding(record(&e, Stage::Owned, Some("id1")));
+            .fold(Scene::of(&e), |s, id| s.with(observed_network(&e, id)))
+            .with_record(record(&e, Stage::Owned, Some("id1")));
         assert_eq!(scene.one(), conflict(&e, message, vec![]));
     }
 }
 
 #[test]
-fn who_gets_an_object_back_ends_the_record_of_who_let_go_of_it() {
+fn readopting_an_object_removes_the_record_of_the_resource_that_released_it() {
     let first = net("u1", &lab(kept_policy()));
     let between = net("u2", &lab(kept_policy()));
-    let scene = Scene::of(&first).with(made(&first, "id1")).holding(record(
-        &between,
-        Stage::Retained,
-        Some("id1"),
-    ));
+    let scene = Scene::of(&first)
+        .with(observed_network(&first, "id1"))
+        .with_record(record(&between, Stage::Retained, Some("id1")));
     assert_eq!(
         scene.one().journal,
         JournalChange::Put {

@@ -34,24 +34,24 @@ fn drift_observing() -> Behaviour {
 }
 
 fn missing(entry: &Entry, message: &str) -> Planned {
-    let gone = FieldDiff {
+    let object = FieldDiff {
         field: "network".to_owned(),
         want: "lab".to_owned(),
         have: String::new(),
     };
-    only_says(EntryStatus {
-        diff: vec![gone],
-        ..says(entry, EntryState::Drifted, Some(Reason::Missing), message)
+    only_reports(EntryStatus {
+        diff: vec![object],
+        ..entry_status(entry, EntryState::Drifted, Some(Reason::Missing), message)
     })
 }
 
 #[test]
-fn i5_an_absent_network_is_made_after_a_journalled_intent() {
+fn i5_an_absent_network_is_created_after_a_journalled_intent() {
     let e = net("u1", &lab(kept_policy()));
     let mut expected = Planned {
         actions: creates(marked(&e, None)),
         journal: put(record(&e, Stage::Creating, None)),
-        status: says(
+        status: entry_status(
             &e,
             EntryState::Pending,
             Some(Reason::Progressing),
@@ -61,19 +61,19 @@ fn i5_an_absent_network_is_made_after_a_journalled_intent() {
     assert_eq!(Scene::of(&e).one(), expected);
     // What was in progress goes on, and a removal that was permitted and is done is no loss.
     for stage in [Stage::Replacing, Stage::Removing, Stage::Retained] {
-        let scene = Scene::of(&e).holding(record(&e, stage, Some("old")));
+        let scene = Scene::of(&e).with_record(record(&e, stage, Some("old")));
         assert_eq!(scene.one(), expected, "{stage:?}");
     }
     expected.journal = JournalChange::Keep;
-    let scene = Scene::of(&e).holding(record(&e, Stage::Creating, None));
+    let scene = Scene::of(&e).with_record(record(&e, Stage::Creating, None));
     assert_eq!(scene.one(), expected);
 }
 
 #[test]
-fn a_network_removed_by_hand_is_made_again() {
+fn a_network_removed_by_hand_is_created_again() {
     let e = net("u1", &lab(kept_policy()));
     let planned = Scene::of(&e)
-        .holding(record(&e, Stage::Owned, Some("old")))
+        .with_record(record(&e, Stage::Owned, Some("old")))
         .one();
     assert_eq!(planned.status.message, "to be created: removed by hand");
     assert_eq!(planned.journal, put(record(&e, Stage::Creating, None)));
@@ -81,15 +81,15 @@ fn a_network_removed_by_hand_is_made_again() {
 }
 
 #[test]
-fn an_absent_network_is_left_so_by_policy() {
+fn an_absent_network_is_not_created_if_the_policy_forbids_it() {
     let e = net("u1", &lab(observing()));
     for stage in ALL_STAGES {
-        let scene = Scene::of(&e).holding(record(&e, stage, Some("old")));
+        let scene = Scene::of(&e).with_record(record(&e, stage, Some("old")));
         let message = "it is not there, and managementPolicy is Observe";
         assert_eq!(scene.one(), missing(&e, message), "{stage:?}");
     }
     let e = net("u1", &lab(drift_observing()));
-    let scene = Scene::of(&e).holding(record(&e, Stage::Owned, Some("old")));
+    let scene = Scene::of(&e).with_record(record(&e, Stage::Owned, Some("old")));
     assert_eq!(
         scene.one(),
         missing(&e, "it was removed by hand, and driftPolicy is Observe")
@@ -98,10 +98,10 @@ fn an_absent_network_is_left_so_by_policy() {
     assert!(Scene::of(&e).one().operation() == Some(Operation::Create));
     let e = net("u1", &lab(suspended()));
     for stage in ALL_STAGES {
-        let scene = Scene::of(&e).holding(record(&e, stage, Some("old")));
+        let scene = Scene::of(&e).with_record(record(&e, stage, Some("old")));
         let message = "to be created; suspend is true";
-        let status = says(&e, EntryState::Pending, Some(Reason::Suspended), message);
-        assert_eq!(scene.one(), only_says(status), "{stage:?}");
+        let status = entry_status(&e, EntryState::Pending, Some(Reason::Suspended), message);
+        assert_eq!(scene.one(), only_reports(status), "{stage:?}");
     }
 }
 
@@ -116,30 +116,30 @@ fn a_volume_gets_an_identity_that_a_repeat_keeps() {
     assert_eq!(intent, &record(&e, Stage::Creating, Some(&id)));
     assert_eq!(first.actions, creates(marked(&e, Some(&id))));
     assert_eq!(first.status.message, "to be created: not there yet");
-    let scene = Scene::of(&e).holding(intent.clone());
+    let scene = Scene::of(&e).with_record(intent.clone());
     let other = PlanContext {
         nonce: "another",
-        ..AROUND
+        ..CONTEXT
     };
-    let again = scene.plan_around(&other);
+    let again = scene.plan_with(&other);
     assert_eq!(again[0].actions, first.actions);
     assert_eq!(again[0].status, first.status);
     assert_eq!(again[0].journal, JournalChange::Keep);
     // A volume that is made anew is another one.
-    let scene = Scene::of(&e).holding(record(&e, Stage::Removing, Some(&id)));
-    let anew = scene.plan_around(&other);
-    assert_ne!(anew[0].actions, first.actions);
-    assert_eq!(anew[0].operation(), Some(Operation::Create));
+    let scene = Scene::of(&e).with_record(record(&e, Stage::Removing, Some(&id)));
+    let repeated = scene.plan_with(&other);
+    assert_ne!(repeated[0].actions, first.actions);
+    assert_eq!(repeated[0].operation(), Some(Operation::Create));
 }
 
 #[test]
-fn i2_a_volume_that_was_there_and_is_gone_is_lost() {
+fn i2_a_volume_that_existed_and_is_gone_is_reported_as_lost() {
     let e = vol("u1", &data(kept_policy()));
-    let lost = Scene::of(&e).holding(record(&e, Stage::Owned, Some("v1")));
+    let lost = Scene::of(&e).with_record(record(&e, Stage::Owned, Some("v1")));
     let message = "volume data was ready and is gone with its data; restore it, or set \
                    lossPolicy: Recreate to start with an empty one";
-    let status = says(&e, EntryState::Failed, Some(Reason::Lost), message);
-    assert_eq!(lost.one(), only_says(status));
+    let status = entry_status(&e, EntryState::Failed, Some(Reason::Lost), message);
+    assert_eq!(lost.one(), only_reports(status));
 
     let recreate = DesiredVolume {
         loss_policy: LossPolicy::Recreate,
@@ -152,7 +152,7 @@ fn i2_a_volume_that_was_there_and_is_gone_is_lost() {
     for desired in [recreate, elsewhere] {
         let e = vol("u1", &desired);
         let planned = Scene::of(&e)
-            .holding(record(&e, Stage::Owned, Some("v1")))
+            .with_record(record(&e, Stage::Owned, Some("v1")))
             .one();
         assert!(planned.operation() == Some(Operation::Create));
     }
@@ -164,13 +164,13 @@ fn i2_a_volume_that_was_there_and_is_gone_is_lost() {
     };
     let e = vol("u1", &plugin);
     let planned = Scene::of(&e)
-        .holding(record(&e, Stage::Owned, Some("v1")))
+        .with_record(record(&e, Stage::Owned, Some("v1")))
         .one();
     assert_eq!(planned.status.reason, Some(Reason::Lost.into()));
 }
 
 #[test]
-fn i2_a_volume_that_was_never_as_asked_may_hold_data_too() {
+fn i2_a_volume_that_always_differed_may_store_data_too() {
     let e = vol(
         "u1",
         &DesiredVolume {
@@ -178,7 +178,7 @@ fn i2_a_volume_that_was_never_as_asked_may_hold_data_too() {
             ..data(kept_policy())
         },
     );
-    let mut volume = made_volume(&e, "v1");
+    let mut volume = observed_volume(&e, "v1");
     volume.labels.remove("tier");
     let planned = Scene::of(&e).with_volume(volume).one();
     assert_eq!(planned.status.state, EntryState::Drifted);
@@ -196,11 +196,11 @@ fn i2_a_volume_is_never_replaced() {
     );
     let volume = ObservedVolume {
         options: map(&[]),
-        ..made_volume(&e, "v1")
+        ..observed_volume(&e, "v1")
     };
     let scene = Scene::of(&e)
         .with_volume(volume)
-        .holding(record(&e, Stage::Owned, Some("v1")));
+        .with_record(record(&e, Stage::Owned, Some("v1")));
     assert!(scene.one().actions.is_empty());
 }
 
@@ -212,16 +212,16 @@ fn an_object_as_asked_is_ready_whatever_was_in_progress() {
         journal,
         status: EntryStatus {
             id: Some("id1".to_owned()),
-            ..says(&e, EntryState::Ready, None, "")
+            ..entry_status(&e, EntryState::Ready, None, "")
         },
     };
     let owned = put(record(&e, Stage::Owned, Some("id1")));
-    let scene = || Scene::of(&e).with(made(&e, "id1"));
+    let scene = || Scene::of(&e).with(observed_network(&e, "id1"));
     assert_eq!(scene().one(), ready(owned.clone()));
     for stage in ALL_STAGES {
         // Found by the journal or, after a lost response, by its label.
         for id in [None, Some("id0"), Some("id1")] {
-            let scene = scene().holding(record(&e, stage, id));
+            let scene = scene().with_record(record(&e, stage, id));
             let nothing_new = stage == Stage::Owned && id == Some("id1");
             let journal = if nothing_new {
                 JournalChange::Keep
@@ -237,19 +237,19 @@ fn an_object_as_asked_is_ready_whatever_was_in_progress() {
 fn an_object_that_differs_is_left_or_replaced_by_policy() {
     let left = |policy: Behaviour, reason, why: &str| {
         let e = net("u1", &lab(policy));
-        let mut have = differing(made(&e, "id1"));
+        let mut have = differing(observed_network(&e, "id1"));
         have.labels
             .insert(labels::REVISION.to_owned(), "before".to_owned());
         let scene = Scene::of(&e)
             .with(have)
-            .holding(record(&e, Stage::Owned, Some("id1")));
+            .with_record(record(&e, Stage::Owned, Some("id1")));
         let message = format!("left as it is, {why}: internal: want false, have true");
         let status = EntryStatus {
             id: Some("id1".to_owned()),
             diff: vec![internal()],
-            ..says(&e, EntryState::Drifted, Some(reason), &message)
+            ..entry_status(&e, EntryState::Drifted, Some(reason), &message)
         };
-        assert_eq!(scene.one(), only_says(status));
+        assert_eq!(scene.one(), only_reports(status));
     };
     left(kept_policy(), Reason::Drifted, "updatePolicy is Never");
     left(drift_observing(), Reason::Drifted, "driftPolicy is Observe");
@@ -266,7 +266,7 @@ fn replacement(e: &Entry, id: &str) -> Planned {
         journal: put(record(e, Stage::Replacing, Some(id))),
         status: EntryStatus {
             id: Some(id.to_owned()),
-            ..says(
+            ..entry_status(
                 e,
                 EntryState::Pending,
                 Some(Reason::Progressing),
@@ -279,7 +279,7 @@ fn replacement(e: &Entry, id: &str) -> Planned {
 #[test]
 fn i1_a_network_is_replaced_with_permission_only_and_the_permission_is_journalled() {
     let e = net("u1", &lab(when_unused()));
-    let mut have = differing(made(&e, "id1"));
+    let mut have = differing(observed_network(&e, "id1"));
     have.labels
         .insert(labels::REVISION.to_owned(), "before".to_owned());
     let mut expected = replacement(&e, "id1");
@@ -291,22 +291,22 @@ fn i1_a_network_is_replaced_with_permission_only_and_the_permission_is_journalle
     ] {
         let scene = Scene::of(&e)
             .with(have.clone())
-            .holding(record(&e, stage, Some("id1")));
+            .with_record(record(&e, stage, Some("id1")));
         assert_eq!(scene.one(), expected, "{stage:?}");
     }
     expected.journal = JournalChange::Keep;
     let scene = Scene::of(&e)
         .with(have)
-        .holding(record(&e, Stage::Replacing, Some("id1")));
+        .with_record(record(&e, Stage::Replacing, Some("id1")));
     assert_eq!(scene.one(), expected);
 }
 
 #[test]
-fn a_network_made_from_this_very_revision_is_not_replaced_for_ever() {
+fn a_network_created_from_the_same_revision_is_not_replaced_again() {
     let e = net("u1", &lab(when_unused()));
     let scene = Scene::of(&e)
-        .with(differing(made(&e, "id1")))
-        .holding(record(&e, Stage::Replacing, Some("id0")));
+        .with(differing(observed_network(&e, "id1")))
+        .with_record(record(&e, Stage::Replacing, Some("id0")));
     let planned = scene.one();
     assert!(planned.actions.is_empty());
     assert_eq!(planned.journal, put(record(&e, Stage::Owned, Some("id1"))));
@@ -319,19 +319,19 @@ fn a_network_made_from_this_very_revision_is_not_replaced_for_ever() {
 }
 
 #[test]
-fn what_an_engine_cannot_do_is_not_asked_of_it() {
+fn an_unsupported_feature_is_not_requested_from_an_engine() {
     let strict = |policy| DesiredNetwork {
         options: map(&[("com.docker.network.bridge.gateway_mode_ipv4", "isolated")]),
         ..lab(policy)
     };
     let message = "bridge.gatewayModeIPv4 needs Engine 28.0 (API 1.48); this host has API 1.47";
     let e = net("u1", &strict(kept_policy()));
-    let status = says(&e, EntryState::Failed, Some(Reason::Unsupported), message);
-    assert_eq!(Scene::of(&e).one(), only_says(status));
+    let status = entry_status(&e, EntryState::Failed, Some(Reason::Unsupported), message);
+    assert_eq!(Scene::of(&e).one(), only_reports(status));
     // The network of before stays, and stays ours.
     let before = net("u1", &lab(when_unused()));
     let e = net("u1", &strict(when_unused()));
-    let planned = Scene::of(&e).with(made(&before, "id1")).one();
+    let planned = Scene::of(&e).with(observed_network(&before, "id1")).one();
     assert_eq!(
         planned,
         Planned {
@@ -339,7 +339,7 @@ fn what_an_engine_cannot_do_is_not_asked_of_it() {
             journal: put(record(&e, Stage::Owned, Some("id1"))),
             status: EntryStatus {
                 id: Some("id1".to_owned()),
-                ..says(&e, EntryState::Failed, Some(Reason::Unsupported), message)
+                ..entry_status(&e, EntryState::Failed, Some(Reason::Unsupported), message)
             },
         }
     );
@@ -352,18 +352,19 @@ fn an_observed_object_is_compared_and_neither_changed_nor_journalled() {
         id: Some("id1".to_owned()),
         ..status
     };
-    for have in [made(&e, "id1"), theirs(&e, "id1")] {
+    for have in [observed_network(&e, "id1"), theirs(&e, "id1")] {
         for stage in ALL_STAGES {
-            let scene = Scene::of(&e)
-                .with(have.clone())
-                .holding(record(&e, stage, Some("id0")));
-            let ready = with_id(says(&e, EntryState::Ready, None, ""));
-            assert_eq!(scene.one(), only_says(ready));
+            let scene =
+                Scene::of(&e)
+                    .with(have.clone())
+                    .with_record(record(&e, stage, Some("id0")));
+            let ready = with_id(entry_status(&e, EntryState::Ready, None, ""));
+            assert_eq!(scene.one(), only_reports(ready));
         }
         let message = "managementPolicy is Observe: internal: want false, have true";
         let drifted = EntryStatus {
             diff: vec![internal()],
-            ..with_id(says(
+            ..with_id(entry_status(
                 &e,
                 EntryState::Drifted,
                 Some(Reason::Drifted),
@@ -372,7 +373,7 @@ fn an_observed_object_is_compared_and_neither_changed_nor_journalled() {
         };
         assert_eq!(
             Scene::of(&e).with(differing(have)).one(),
-            only_says(drifted)
+            only_reports(drifted)
         );
     }
 }
@@ -380,7 +381,7 @@ fn an_observed_object_is_compared_and_neither_changed_nor_journalled() {
 #[test]
 fn a_suspended_object_that_is_as_asked_is_ready() {
     let e = net("u1", &lab(suspended()));
-    let planned = Scene::of(&e).with(made(&e, "id1")).one();
+    let planned = Scene::of(&e).with(observed_network(&e, "id1")).one();
     assert_eq!(planned.status.state, EntryState::Ready);
 }
 
@@ -392,14 +393,16 @@ fn a_changed_name_is_refused() {
         ..record(&e, Stage::Owned, Some("id1"))
     };
     let message = "the name on the host cannot change from old to lab; delete the resource first";
-    let status = says(&e, EntryState::Failed, Some(Reason::Invalid), message);
+    let status = entry_status(&e, EntryState::Failed, Some(Reason::Invalid), message);
     assert_eq!(
-        Scene::of(&e).holding(before.clone()).one(),
-        only_says(status)
+        Scene::of(&e).with_record(before.clone()).one(),
+        only_reports(status)
     );
     // What was let go of under another name does not bind.
     let retained = before.at(Stage::Retained);
-    let scene = Scene::of(&e).with(made(&e, "id2")).holding(retained);
+    let scene = Scene::of(&e)
+        .with(observed_network(&e, "id2"))
+        .with_record(retained);
     assert_eq!(
         scene.one().journal,
         put(record(&e, Stage::Owned, Some("id2")))

@@ -7,18 +7,18 @@ fn entry() -> Entry {
 }
 
 fn delete(id: Option<&str>) -> Entry {
-    stone(&entry(), DeletionPolicy::Delete, id)
+    tombstone_of(&entry(), DeletionPolicy::Delete, id)
 }
 
-fn gone(e: &Entry, reason: Reason, message: &str) -> EntryStatus {
-    says(e, EntryState::Gone, Some(reason), message)
+fn done_with(e: &Entry, reason: Reason, message: &str) -> EntryStatus {
+    entry_status(e, EntryState::Gone, Some(reason), message)
 }
 
 const NOT_OURS: &str = "the network named lab is not this resource's and stays; it belongs to \
                         compose project shop";
 
 #[test]
-fn i1_a_tombstone_removes_what_it_names_after_a_word_in_the_journal() {
+fn i1_a_tombstone_removes_the_object_it_names_after_a_journal_write() {
     for (named, stage) in [
         (Some("id1"), Stage::Owned),
         (Some("id1"), Stage::Creating),
@@ -28,14 +28,14 @@ fn i1_a_tombstone_removes_what_it_names_after_a_word_in_the_journal() {
         let e = delete(named);
         let before = record(&e, stage, Some("id1"));
         let scene = Scene::of(&e)
-            .with(made(&entry(), "id1"))
-            .holding(before.clone());
+            .with(observed_network(&entry(), "id1"))
+            .with_record(before.clone());
         let expected = Planned {
             actions: removes("id1", "lab"),
             journal: put(before.at(Stage::Removing)),
             status: EntryStatus {
                 id: Some("id1".to_owned()),
-                ..says(
+                ..entry_status(
                     &e,
                     EntryState::Pending,
                     Some(Reason::Progressing),
@@ -44,7 +44,7 @@ fn i1_a_tombstone_removes_what_it_names_after_a_word_in_the_journal() {
             },
         };
         assert_eq!(scene.one(), expected);
-        let scene = scene.holding(before.at(Stage::Removing));
+        let scene = scene.with_record(before.at(Stage::Removing));
         let repeated = Planned {
             journal: JournalChange::Keep,
             ..expected
@@ -54,48 +54,48 @@ fn i1_a_tombstone_removes_what_it_names_after_a_word_in_the_journal() {
 }
 
 #[test]
-fn i1_an_object_that_the_tombstone_does_not_name_is_asked_about() {
+fn i1_an_object_that_the_tombstone_does_not_name_is_reported_with_its_identity() {
     let asks = |e: &Entry, message: &str| {
-        only_says(EntryStatus {
+        only_reports(EntryStatus {
             id: Some("id2".to_owned()),
-            ..says(e, EntryState::Pending, Some(Reason::Progressing), message)
+            ..entry_status(e, EntryState::Pending, Some(Reason::Progressing), message)
         })
     };
     // Made anew since the controller last heard of it.
     let e = delete(Some("id1"));
-    let scene = || Scene::of(&e).with(made(&entry(), "id2"));
+    let scene = || Scene::of(&e).with(observed_network(&entry(), "id2"));
     let message = "the tombstone is for id1, and the host has id2";
     for id in [Some("id1"), Some("id2"), None] {
-        let scene = scene().holding(record(&e, Stage::Owned, id));
+        let scene = scene().with_record(record(&e, Stage::Owned, id));
         assert_eq!(scene.one(), asks(&e, message), "{id:?}");
     }
     // The journal was lost: the label alone is no permission, nor a reason to forget the object.
     assert_eq!(scene().one(), asks(&e, message));
     let e = delete(None);
-    let scene = Scene::of(&e).with(made(&entry(), "id2"));
+    let scene = Scene::of(&e).with(observed_network(&entry(), "id2"));
     let message = "the tombstone is for no identity, and the host has id2";
     assert_eq!(scene.one(), asks(&e, message));
     let e = delete(Some("id2"));
-    let scene = Scene::of(&e).with(made(&entry(), "id2"));
+    let scene = Scene::of(&e).with(observed_network(&entry(), "id2"));
     assert!(scene.one().operation() == Some(Operation::Remove));
 }
 
 #[test]
 fn a_tombstone_is_done_when_nothing_of_ours_is_there() {
     for policy in [DeletionPolicy::Delete, DeletionPolicy::Retain] {
-        let e = stone(&entry(), policy, Some("id1"));
-        let done = gone(&e, Reason::Removed, "");
-        assert_eq!(Scene::of(&e).one(), only_says(done.clone()));
+        let e = tombstone_of(&entry(), policy, Some("id1"));
+        let done = done_with(&e, Reason::Removed, "");
+        assert_eq!(Scene::of(&e).one(), only_reports(done.clone()));
         for stage in [
             Stage::Creating,
             Stage::Owned,
             Stage::Removing,
             Stage::Retained,
         ] {
-            let scene = Scene::of(&e).holding(record(&e, stage, Some("id1")));
+            let scene = Scene::of(&e).with_record(record(&e, stage, Some("id1")));
             let expected = Planned {
                 journal: forget("u1"),
-                ..only_says(done.clone())
+                ..only_reports(done.clone())
             };
             assert_eq!(scene.one(), expected, "{stage:?}");
         }
@@ -103,16 +103,16 @@ fn a_tombstone_is_done_when_nothing_of_ours_is_there() {
 }
 
 #[test]
-fn i3_a_tombstone_never_removes_what_is_not_ours() {
+fn i3_a_tombstone_never_removes_a_foreign_object() {
     for named in [None, Some("id1"), Some("id9")] {
         let e = delete(named);
         let scene = Scene::of(&e).with(theirs(&entry(), "id9"));
-        let done = gone(&e, Reason::Retained, NOT_OURS);
-        assert_eq!(scene.one(), only_says(done.clone()));
-        let scene = scene.holding(record(&e, Stage::Owned, Some("id1")));
+        let done = done_with(&e, Reason::Retained, NOT_OURS);
+        assert_eq!(scene.one(), only_reports(done.clone()));
+        let scene = scene.with_record(record(&e, Stage::Owned, Some("id1")));
         let expected = Planned {
             journal: forget("u1"),
-            ..only_says(done)
+            ..only_reports(done)
         };
         assert_eq!(scene.one(), expected);
     }
@@ -121,10 +121,10 @@ fn i3_a_tombstone_never_removes_what_is_not_ours() {
 #[test]
 fn a_volume_replaced_by_hand_is_not_ours_any_more() {
     let entry = vol("u1", &data(kept_policy()));
-    let e = stone(&entry, DeletionPolicy::Delete, Some("v1"));
+    let e = tombstone_of(&entry, DeletionPolicy::Delete, Some("v1"));
     let scene = Scene::of(&e)
         .with_volume(their_volume(&entry))
-        .holding(record(&e, Stage::Owned, Some("v1")));
+        .with_record(record(&e, Stage::Owned, Some("v1")));
     let planned = scene.one();
     assert_eq!(
         (planned.actions, planned.journal),
@@ -134,10 +134,10 @@ fn a_volume_replaced_by_hand_is_not_ours_any_more() {
 }
 
 #[test]
-fn what_is_retained_is_let_go_of() {
-    let e = stone(&entry(), DeletionPolicy::Retain, None);
-    let done = || gone(&e, Reason::Retained, "network lab stays on the host");
-    let scene = || Scene::of(&e).with(made(&entry(), "id1"));
+fn a_retained_object_is_released() {
+    let e = tombstone_of(&entry(), DeletionPolicy::Retain, None);
+    let done = || done_with(&e, Reason::Retained, "network lab stays on the host");
+    let scene = || Scene::of(&e).with(observed_network(&entry(), "id1"));
     for before in [
         None,
         Some(Stage::Creating),
@@ -152,25 +152,30 @@ fn what_is_retained_is_let_go_of() {
         if let Some(stage) = before {
             let before = record(&e, stage, Some("id1"));
             expected = before.at(Stage::Retained);
-            scene = scene.holding(before);
+            scene = scene.with_record(before);
         }
         let expected = Planned {
             journal: put(expected),
-            ..only_says(done())
+            ..only_reports(done())
         };
         assert_eq!(scene.one(), expected, "{before:?}");
     }
     let retained = record(&e, Stage::Retained, Some("id1"));
-    assert_eq!(scene().holding(retained.clone()).one(), only_says(done()));
+    assert_eq!(
+        scene().with_record(retained.clone()).one(),
+        only_reports(done())
+    );
     // What was let go of is not removed later.
     let e = delete(Some("id1"));
-    let scene = Scene::of(&e).with(made(&entry(), "id1")).holding(retained);
-    let done = gone(&e, Reason::Retained, "network lab stays on the host");
-    assert_eq!(scene.one(), only_says(done));
+    let scene = Scene::of(&e)
+        .with(observed_network(&entry(), "id1"))
+        .with_record(retained);
+    let done = done_with(&e, Reason::Retained, "network lab stays on the host");
+    assert_eq!(scene.one(), only_reports(done));
 }
 
 #[test]
-fn a_tombstone_lets_go_of_what_the_journal_holds_whatever_its_name_is_now() {
+fn a_tombstone_releases_the_object_in_the_journal_whatever_its_name_is_now() {
     let renamed = net(
         "u1",
         &DesiredNetwork {
@@ -178,29 +183,27 @@ fn a_tombstone_lets_go_of_what_the_journal_holds_whatever_its_name_is_now() {
             ..lab(kept_policy())
         },
     );
-    let e = stone(&renamed, DeletionPolicy::Delete, Some("id1"));
-    let scene = Scene::of(&e).with(made(&entry(), "id1")).holding(record(
-        &entry(),
-        Stage::Owned,
-        Some("id1"),
-    ));
+    let e = tombstone_of(&renamed, DeletionPolicy::Delete, Some("id1"));
+    let scene = Scene::of(&e)
+        .with(observed_network(&entry(), "id1"))
+        .with_record(record(&entry(), Stage::Owned, Some("id1")));
     assert_eq!(scene.one().actions, removes("id1", "lab"));
 }
 
 #[test]
-fn twins_of_ours_go_one_after_the_other() {
+fn our_duplicates_are_removed_one_after_the_other() {
     let e = delete(Some("id1"));
     let twins = || {
         Scene::of(&e)
             .with(theirs(&entry(), "id0"))
-            .with(made(&entry(), "id2"))
-            .with(made(&entry(), "id1"))
+            .with(observed_network(&entry(), "id2"))
+            .with(observed_network(&entry(), "id1"))
     };
-    let scene = twins().holding(record(&e, Stage::Owned, Some("id1")));
+    let scene = twins().with_record(record(&e, Stage::Owned, Some("id1")));
     assert_eq!(scene.one().actions, removes("id1", "lab"));
     let scene = Scene::of(&e)
         .with(theirs(&entry(), "id0"))
-        .with(made(&entry(), "id2"))
-        .holding(record(&e, Stage::Removing, Some("id1")));
+        .with(observed_network(&entry(), "id2"))
+        .with_record(record(&e, Stage::Removing, Some("id1")));
     assert_eq!(scene.one().status.id, Some("id2".to_owned()));
 }

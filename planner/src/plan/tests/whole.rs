@@ -17,14 +17,14 @@ fn tombstones_come_first_and_automatic_subnets_last() {
     let automatic = named("u1", "a", false);
     let pinned = named("u2", "b", true);
     let there = named("u3", "c", true);
-    let going = stone(&named("u4", "d", true), DeletionPolicy::Delete, None);
+    let tombstone = tombstone_of(&named("u4", "d", true), DeletionPolicy::Delete, None);
     let volume = vol("u0", &data(kept_policy()));
     let scene = Scene::of(&automatic)
         .and(&pinned)
         .and(&there)
-        .and(&going)
+        .and(&tombstone)
         .and(&volume)
-        .with(made(&there, "id3"));
+        .with(observed_network(&there, "id3"));
     let order: Vec<_> = scene.plan().into_iter().map(|p| p.status.uid).collect();
     assert_eq!(order, ["u4", "u3", "u0", "u2", "u1"]);
 }
@@ -35,23 +35,23 @@ fn i4_a_list_that_is_not_known_is_not_empty() {
         net("u1", &lab(kept_policy())),
         vol("u2", &data(kept_policy())),
     );
-    let going = stone(
+    let tombstone = tombstone_of(
         &net("u3", &lab(kept_policy())),
         DeletionPolicy::Delete,
         Some("id1"),
     );
-    let mut scene = Scene::of(&n).and(&v).and(&going);
-    scene = scene.holding(record(&n, Stage::Owned, Some("id1")));
+    let mut scene = Scene::of(&n).and(&v).and(&tombstone);
+    scene = scene.with_record(record(&n, Stage::Owned, Some("id1")));
     let mut observed = Observed::default();
     observed.insert(Kind::DockerVolume, vec![]);
-    let planned = plan(&scene.entries, &observed, &scene.records, &AROUND);
+    let planned = plan(&scene.entries, &observed, &scene.records, &CONTEXT);
     assert!(planned.iter().all(|p| p.actions.len() <= 1), "{planned:?}");
     let message = "the engine's networks could not be listed";
     let unknown = |e: &Entry| {
         let reason = Some(Reason::EngineUnreachable);
-        only_says(says(e, EntryState::Pending, reason, message))
+        only_reports(entry_status(e, EntryState::Pending, reason, message))
     };
-    assert_eq!(planned[0], unknown(&going));
+    assert_eq!(planned[0], unknown(&tombstone));
     assert_eq!(planned[1], unknown(&n));
     // Invariant 7: the other kind goes on.
     assert!(planned[2].operation() == Some(Operation::Create));
@@ -59,16 +59,19 @@ fn i4_a_list_that_is_not_known_is_not_empty() {
 
 /// A record's progress is that of the action that its stage is about.
 #[test]
-fn a_plan_keeps_the_progress_of_an_action_that_goes_on() {
+fn a_plan_keeps_the_progress_of_an_unfinished_action() {
     let n = net("u1", &lab(kept_policy()));
     let begun = Record {
         progress: Some(serde_json::json!({"copied": 7})),
         ..record(&n, Stage::Creating, None)
     };
-    let goes_on = Scene::of(&n).holding(begun.clone()).one();
+    let goes_on = Scene::of(&n).with_record(begun.clone()).one();
     assert_eq!(goes_on.operation(), Some(Operation::Create));
     assert_eq!(goes_on.journal, JournalChange::Keep);
-    let done = Scene::of(&n).holding(begun).with(made(&n, "id1")).one();
+    let done = Scene::of(&n)
+        .with_record(begun)
+        .with(observed_network(&n, "id1"))
+        .one();
     let JournalChange::Put { record, .. } = done.journal else {
         panic!("{done:?}")
     };
@@ -87,12 +90,12 @@ fn i7_an_entry_that_cannot_be_read_blocks_no_other() {
 }
 
 #[test]
-fn what_no_entry_speaks_of_is_kept_and_told() {
+fn an_object_without_an_entry_is_kept_and_reported() {
     let e = net("u1", &lab(kept_policy()));
     let scene = Scene::default()
-        .with(made(&e, "id1"))
-        .holding(record(&e, Stage::Owned, Some("id1")))
-        .holding(Record {
+        .with(observed_network(&e, "id1"))
+        .with_record(record(&e, Stage::Owned, Some("id1")))
+        .with_record(Record {
             key: RecordKey::object("u2"),
             ..record(&e, Stage::Retained, Some("id2"))
         });
@@ -120,7 +123,7 @@ fn statuses_are_sorted_by_uid_and_entries_win() {
     );
     let scene = Scene::of(&b)
         .and(&a)
-        .holding(record(&a, Stage::Owned, Some("id1")));
+        .with_record(record(&a, Stage::Owned, Some("id1")));
     let all = statuses(&scene.plan(), &scene.records);
     let reason = |s: &EntryStatus| s.reason.as_ref().and_then(Open::known);
     let uids: Vec<_> = all.iter().map(|s| (s.uid.as_str(), reason(s))).collect();
@@ -139,18 +142,18 @@ fn only_a_record_without_entry_and_object_is_forgettable() {
     let forget = |scene: &Scene| forgettable(&scene.entries, &scene.observed(), &scene.records);
     let (it, nothing) = (vec![RecordKey::object("u1")], Vec::new());
     for stage in [Stage::Creating, Stage::Removing, Stage::Retained] {
-        let held = || Scene::default().holding(record(&e, stage, Some("id1")));
-        assert_eq!(forget(&held()), it, "{stage:?}");
-        assert_eq!(forget(&held().with(theirs(&e, "id9"))), it);
-        assert_eq!(forget(&held().and(&e)), nothing);
-        assert_eq!(forget(&held().with(theirs(&e, "id1"))), nothing);
-        assert_eq!(forget(&held().with(made(&e, "id2"))), nothing);
+        let scene = || Scene::default().with_record(record(&e, stage, Some("id1")));
+        assert_eq!(forget(&scene()), it, "{stage:?}");
+        assert_eq!(forget(&scene().with(theirs(&e, "id9"))), it);
+        assert_eq!(forget(&scene().and(&e)), nothing);
+        assert_eq!(forget(&scene().with(theirs(&e, "id1"))), nothing);
+        assert_eq!(forget(&scene().with(observed_network(&e, "id2"))), nothing);
         let unknown = Observed::default();
-        assert_eq!(forgettable(&[], &unknown, &held().records), nothing);
+        assert_eq!(forgettable(&[], &unknown, &scene().records), nothing);
     }
     for stage in [Stage::Owned, Stage::Replacing] {
-        let held = Scene::default().holding(record(&e, stage, Some("id1")));
-        assert_eq!(forget(&held), nothing, "{stage:?}");
+        let scene = Scene::default().with_record(record(&e, stage, Some("id1")));
+        assert_eq!(forget(&scene), nothing, "{stage:?}");
     }
 }
 
@@ -177,10 +180,10 @@ fn i9_credentials_are_in_no_message() {
         .insert("o".to_owned(), "password=hunter2".to_owned());
     let status = Scene::of(&e).with_volume(theirs).one().status;
     assert_eq!(status.reason, Some(Reason::Conflict.into()));
-    let told = format!("{status:?}");
+    let text = format!("{status:?}");
     assert!(
-        !told.contains("mine") && !told.contains("hunter2"),
-        "{told}"
+        !text.contains("mine") && !text.contains("hunter2"),
+        "{text}"
     );
 }
 
@@ -200,7 +203,7 @@ fn messages_and_differences_are_bounded() {
     );
     let have = ObservedNetwork {
         labels: marks(&e),
-        ..made(&e, "id1")
+        ..observed_network(&e, "id1")
     };
     let status = Scene::of(&e).with(have).one().status;
     assert_eq!(status.diff.len(), MAX_DIFF);
@@ -242,7 +245,7 @@ fn i15_an_entry_of_a_newer_version_is_reported_alone_and_nothing_is_changed_for_
 }
 
 #[test]
-fn i15_a_record_of_a_newer_version_keeps_its_object_from_everybody() {
+fn i15_an_object_in_a_record_of_a_newer_version_is_not_adopted() {
     let e = net("u1", &lab(kept_policy()));
     let force = net(
         "u2",
@@ -251,16 +254,16 @@ fn i15_a_record_of_a_newer_version_keeps_its_object_from_everybody() {
             ..kept_policy()
         }),
     );
-    let going = stone(&e, DeletionPolicy::Delete, Some("id1"));
+    let tombstone = tombstone_of(&e, DeletionPolicy::Delete, Some("id1"));
     let newer = Record {
         stage: Open::Unknown("Draining".to_owned()),
         ..record(&e, Stage::Owned, Some("id1"))
     };
     // Its own entry, its own tombstone, and another entry that would adopt anything.
-    for entry in [&e, &going, &force] {
+    for entry in [&e, &tombstone, &force] {
         let scene = Scene::of(entry)
-            .with(made(&e, "id1"))
-            .holding(newer.clone());
+            .with(observed_network(&e, "id1"))
+            .with_record(newer.clone());
         let planned = scene.one();
         assert_eq!(
             (&planned.actions, &planned.journal),
@@ -269,7 +272,7 @@ fn i15_a_record_of_a_newer_version_keeps_its_object_from_everybody() {
         assert_eq!(planned.status.state, EntryState::Unsupported);
     }
     // Nobody asks for it: it is reported, and never forgotten.
-    let scene = Scene::default().holding(newer);
+    let scene = Scene::default().with_record(newer);
     let all = statuses(&[], &scene.records);
     assert_eq!(all.len(), 1);
     assert!(all.iter().all(|s| s.is_because(Reason::AgentTooOld)));

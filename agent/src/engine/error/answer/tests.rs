@@ -191,7 +191,7 @@ fn a_volume_that_an_engine_will_not_make_is_refused_whatever_the_status() {
 }
 
 #[test]
-fn what_an_object_needs_may_be_free_again_later() {
+fn a_refusal_for_now_may_end_by_itself() {
     let dead = "Post \"http://%2Frun%2Fdocker%2Fplugins%2Fdead.sock/Plugin.Activate\": dial unix \
                 /run/docker/plugins/dead.sock: connect: connection refused";
     let slow = "VolumeDriver.Create: Post \"http://plugin.moby.localhost/VolumeDriver.Create\": \
@@ -323,7 +323,7 @@ fn only_a_404_for_the_object_itself_means_that_it_is_not_there() {
 }
 
 #[test]
-fn use_is_told_by_the_text() {
+fn an_object_in_use_is_recognised_by_the_text() {
     let network = EngineCall::Remove(DockerNetwork, "0123abcd");
     let volume = EngineCall::Remove(DockerVolume, "data");
     for (call, status, text) in [
@@ -348,7 +348,7 @@ fn use_is_told_by_the_text() {
 }
 
 #[test]
-fn a_name_that_is_taken_is_told() {
+fn a_name_that_exists_is_recognised() {
     assert_eq!(network(409, "network with name n already exists"), "exists");
     for text in [
         "create data: conflict: volume name must be unique",

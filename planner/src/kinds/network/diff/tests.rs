@@ -38,7 +38,7 @@ fn d(field: &str, want: &str, have: &str) -> FieldDiff {
 }
 
 #[test]
-fn what_the_user_did_not_set_is_not_compared() {
+fn unset_fields_are_not_compared() {
     let filled = ObservedNetwork {
         options: map(&[("com.docker.network.driver.mtu", "1400")]),
         labels: map(&[("com.docker.compose.network", "x")]),
@@ -172,7 +172,7 @@ fn a_changed_subnet_is_one_difference() {
 }
 
 #[test]
-fn a_missing_and_an_extra_block_are_told() {
+fn a_missing_and_an_extra_block_are_differences() {
     let both = || vec![block("10.20.0.0/24", None), block("10.21.0.0/24", None)];
     assert_eq!(
         network(&want(both()), &have(vec![block("10.20.0.0/24", None)])),
@@ -225,7 +225,7 @@ fn every_field_that_is_set_is_compared() {
 }
 
 #[test]
-fn an_engine_that_does_not_speak_of_ipv4_has_it() {
+fn an_engine_that_does_not_report_ipv4_has_it() {
     let with = |v4| DesiredNetwork {
         enable_ipv4: Some(v4),
         ..want(vec![])

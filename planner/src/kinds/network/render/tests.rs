@@ -116,7 +116,7 @@ fn macvlan_and_ipvlan_have_their_keys() {
 }
 
 #[test]
-fn what_is_no_option_is_rendered_too() {
+fn fields_that_are_not_options_are_rendered_too() {
     let spec = DockerNetworkSpec {
         network_name: Some("lab-net".to_owned()),
         labels: map(&[("team", "lab")]),

@@ -56,7 +56,7 @@ fn a_volume_with_other_options_is_another_volume() {
 }
 
 #[test]
-fn credentials_of_a_mount_are_not_told() {
+fn credentials_of_a_mount_are_not_shown() {
     let none: (Pairs<'_>, Pairs<'_>) = (&[], &[]);
     assert_eq!(
         volumes(

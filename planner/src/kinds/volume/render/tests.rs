@@ -133,7 +133,7 @@ fn a_volume_keeps_driver_size_options_labels_and_policies() {
 }
 
 #[test]
-fn a_size_that_is_none_names_its_field() {
+fn an_invalid_size_is_an_error_with_its_field() {
     let spec = DockerVolumeSpec {
         size: Some("64MB".to_owned()),
         ..volume_spec()
