@@ -1,5 +1,5 @@
-//! Takes the schemas out of the committed CRDs, as JSON: what checks a document reads them each time a
-//! command starts, and to generate them from the types takes as long as to check a hundred documents.
+//! Writes the schemas of the committed CRDs as JSON. Commands read them at each start. Generating them
+//! from the types would take as long as checking a hundred documents.
 
 use std::error::Error;
 use std::path::Path;

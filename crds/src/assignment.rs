@@ -1,8 +1,8 @@
-//! HostAssignment: everything one host must have, and what its agent says of it.
+//! HostAssignment: everything that one host must have, and the report of its agent.
 //!
-//! One writer each: the controller writes the spec, the host's agent the status. Both lists are
-//! atomic and what an entry renders to is one opaque object, because the API server's price of an
-//! object is its size and the number of fields it has to track.
+//! The controller writes the spec, and the host's agent writes the status. Both lists are atomic, and
+//! the rendered spec of an entry is one opaque object, because the cost of an object for the API server
+//! is its size and the number of fields that it has to track.
 
 use kube::CustomResource;
 use schemars::JsonSchema;
@@ -15,12 +15,12 @@ pub use crate::kinds::Kind;
 use crate::open::Open;
 use crate::schema::opaque_object;
 
-/// Most statuses of entries in a HostAssignment: those of the entries, and of journal records that no
-/// entry asks for.
+/// Maximum number of entry statuses in a HostAssignment: of entries, and of journal records without
+/// an entry.
 pub const MAX_STATUSES: usize = 512;
-/// Most characters of a message in an entry's status.
+/// Maximum length of a message in an entry's status, in characters.
 pub const MAX_MESSAGE: usize = 256;
-/// Most field differences in an entry's status.
+/// Maximum number of field differences in an entry's status.
 pub const MAX_DIFF: usize = 5;
 
 /// Spec of a HostAssignment.
@@ -35,7 +35,7 @@ pub const MAX_DIFF: usize = 5;
     category = "dockfleet",
     derive = "Default",
     derive = "PartialEq",
-    doc = "Everything one host must have. Written by the controller and the host's agent only.",
+    doc = "Everything that one host must have. Only the controller and the agent of the host write it.",
     printcolumn(
         name = "Generation",
         type_ = "integer",
@@ -54,18 +54,18 @@ pub const MAX_DIFF: usize = 5;
 )]
 #[serde(rename_all = "camelCase")]
 pub struct HostAssignmentSpec {
-    /// Identity of the cluster that wrote this; an agent obeys one cluster only.
+    /// ID of the cluster that wrote this assignment. An agent obeys one cluster only.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub hub: String,
-    /// Generation of the DockerHost that this was made from.
+    /// Generation of the DockerHost that this assignment was computed from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host_generation: Option<i64>,
-    /// The DockerHost is paused, or shares its engine with an older one: nothing is changed on the
-    /// host.
-    // Always written: an apply without it would leave it as the create had it.
+    /// If true, nothing is changed on the host, because the DockerHost is paused, or has the same
+    /// engine as an older one. Default: false.
+    // Always written: an apply without this field would not change the value of the create.
     #[serde(default)]
     pub paused: bool,
-    /// What the host must have or must let go of, by UID.
+    /// What the host must have, and what it must remove or release, sorted by UID. At most 256.
     #[serde(default)]
     #[schemars(length(max = 256), extend("x-kubernetes-list-type" = "atomic"))]
     pub entries: Vec<Entry>,
@@ -83,40 +83,41 @@ pub struct Entry {
     pub namespace: String,
     /// Name of the resource.
     pub name: String,
-    /// Hash of what this entry asks for.
+    /// Hash of what this entry requires.
     pub revision: String,
-    /// `Absent` makes this a tombstone: the permission to let go of what the entry was.
+    /// `Present` (default) means that the host must have the object. `Absent` makes this entry a
+    /// tombstone: the permission to remove or release the object.
     #[serde(default, skip_serializing_if = "is_present")]
     pub intent: Open<Intent>,
-    /// Docker identity that a tombstone is for, where the agent had reported one.
+    /// Docker identity of the object that a tombstone is for, if the agent has reported one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// Mark of the last request to look at the object again, where there was one.
+    /// Mark of the last request to check the object again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<String>,
-    /// What the host must have, in the planner's form.
+    /// What the host must have, in the form of the planner.
     #[schemars(transform = opaque_object)]
     pub spec: Map<String, Value>,
-    /// Fields of a newer version, kept as they are.
+    /// Fields of a newer version, which are kept unchanged.
     #[serde(flatten)]
     #[schemars(skip)]
     pub other: Map<String, Value>,
 }
 
 impl Open<Kind> {
-    /// Returns what the engine calls such an object.
+    /// Returns the engine's word for an object of this kind.
     pub fn object(&self) -> &'static str {
         self.known().map_or("object", Kind::object)
     }
 }
 
-/// Whether the host must have the entry or let go of it.
+/// Whether the host must have the object of an entry, or must remove or release it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, IntoStaticStr, VariantArray)]
 pub enum Intent {
-    /// The host must have it.
+    /// The host must have the object.
     #[default]
     Present,
-    /// The host must let go of it: remove or retain it, as the entry's spec says.
+    /// The host must remove or release the object, as the entry's spec says.
     Absent,
 }
 
@@ -128,36 +129,37 @@ fn is_present(intent: &Open<Intent>) -> bool {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HostAssignmentStatus {
-    /// Generation of the spec that this status speaks of.
+    /// Generation of the spec that this status is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// What became of each entry, by UID; and of journal records that no entry asks for, as far as
-    /// there is room.
+    /// The state of each entry, and of journal records without an entry, sorted by UID. At most
+    /// 512.
     #[serde(default)]
     #[schemars(length(max = MAX_STATUSES), extend("x-kubernetes-list-type" = "atomic"))]
     pub entries: Vec<EntryStatus>,
 }
 
-/// What became of one entry on one host.
+/// The state of one entry on one host.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct EntryStatus {
     /// UID of the resource.
     pub uid: String,
-    /// Revision of the entry that this speaks of.
+    /// Revision of the entry that this status is about.
     pub revision: String,
-    /// How it stands.
+    /// State of the entry, such as `Ready` or `Failed`.
     pub state: Open<EntryState>,
-    /// Why it is not ready, in one word.
+    /// Why the entry is not ready, in one word, such as `InUse`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Open<Reason>>,
-    /// Why it is not ready, in a sentence.
+    /// Why the entry is not ready, in a sentence.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub message: String,
     /// Docker identity of the object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// Mark of the last request that was handled: the agent has looked since it heard of it.
+    /// Mark of the last handled request: the agent has checked the object after it received the
+    /// request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub handled: Option<String>,
     /// Fields in which the object differs, at most five.
@@ -172,41 +174,43 @@ impl EntryStatus {
     }
 }
 
-/// How an entry stands on a host.
+/// The state of an entry on a host.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, IntoStaticStr, VariantArray)]
 pub enum EntryState {
-    /// As the entry says.
+    /// The object matches the entry.
     Ready,
-    /// Being worked on, or waiting for something that ends by itself.
+    /// In progress, or waiting for something that ends by itself.
     #[default]
     Pending,
-    /// Different from the entry, and left so by policy.
+    /// The object differs from the entry and is not changed, because of a policy.
     Drifted,
-    /// Cannot be made so.
+    /// The entry cannot be applied.
     Failed,
-    /// A tombstone that is done: the object is removed, or retained and let go of.
+    /// A completed tombstone: the object is removed or released.
     Gone,
     /// This agent does not understand the entry, and changes nothing for it.
     Unsupported,
 }
 
 impl EntryState {
-    /// Returns the state as it stands in a status.
+    /// Returns the state as in a status.
     pub fn as_str(self) -> &'static str {
         self.into()
     }
 }
 
-/// Why an entry is not ready: a closed set, fit for labels of metrics and for `kubectl wait`.
+/// Why an entry is not ready. The set of values is closed, so they can be used as metric labels and
+/// with `kubectl wait`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, IntoStaticStr, VariantArray)]
 pub enum Reason {
-    /// The engine or the API server is being asked.
+    /// In progress.
     Progressing,
-    /// An object of that name exists and is not ours, or two resources claim one name.
+    /// An object of that name exists and does not belong to Dockfleet, or two resources use one
+    /// name.
     Conflict,
     /// The object differs from the entry.
     Drifted,
-    /// The object is not there, and policy says to leave it so.
+    /// The object does not exist, and the policy does not allow its creation.
     Missing,
     /// A volume that was ready is gone with its data.
     Lost,
@@ -214,44 +218,44 @@ pub enum Reason {
     Unsupported,
     /// The agent is too old for the resource: it does not know its kind, or a part of it.
     AgentTooOld,
-    /// The object has to go or to be replaced, and containers use it.
+    /// The object must be removed or replaced, but containers use it.
     InUse,
-    /// The entry itself cannot be read or rendered.
+    /// The entry cannot be read or rendered.
     Invalid,
     /// The engine refused.
     EngineRefused,
-    /// The engine refused for now: what it needs for it is taken or does not answer, such as an
+    /// The engine refused for now: something that it needs is in use or does not answer, such as an
     /// address pool or a plugin.
     EngineBusy,
-    /// The engine could not be asked, did not answer, or says that it does not work itself.
+    /// The engine could not be reached, did not answer, or has a problem of its own.
     EngineUnreachable,
     /// Another DockerHost has the same engine.
     EngineShared,
-    /// The journal could not be written; nothing was done.
+    /// The journal could not be written, so nothing was changed.
     JournalFailed,
-    /// The credentials of a mount cannot be had: their Secret is not there, not whole, or not
-    /// allowed, or has not come to the host yet.
+    /// The credentials of a mount are not available: their Secret is missing, incomplete or not
+    /// allowed, or is not on the host yet.
     CredentialsMissing,
     /// Changes are suspended.
     Suspended,
     /// Changes on the whole host are paused.
     Paused,
-    /// The host's agent has not been heard of for long.
+    /// The host is offline: its agent sends no heartbeat.
     Offline,
     /// The host does not allow resources from this namespace.
     NotAllowed,
-    /// The host has more entries than one assignment holds.
+    /// The host already has the maximum number of entries.
     TooManyEntries,
-    /// A tombstone is done and the object is removed.
+    /// The tombstone is completed and the object is removed.
     Removed,
-    /// A tombstone is done and the object stays.
+    /// The tombstone is completed and the object stays.
     Retained,
-    /// The object is in the journal but in no entry: kept, and nobody asks for it.
+    /// The object is in the journal but in no entry. It is kept.
     Unassigned,
 }
 
 impl Reason {
-    /// Whether the state may end without anybody acting.
+    /// Whether the state may end without an action by a person.
     pub fn ends_by_itself(self) -> bool {
         match self {
             Self::Progressing
@@ -262,7 +266,7 @@ impl Reason {
             | Self::Offline
             // Their Secret is watched.
             | Self::CredentialsMissing => true,
-            // It is tried again all the same: a person may have acted on the host.
+            // The agent retries it anyway, because a person may have changed the host.
             Self::EngineRefused
             | Self::EngineShared
             | Self::Conflict
@@ -282,21 +286,21 @@ impl Reason {
         }
     }
 
-    /// Returns the reason as it stands in a status.
+    /// Returns the reason as in a status.
     pub fn as_str(self) -> &'static str {
         self.into()
     }
 }
 
-/// One field in which an object differs from what is wanted.
+/// One field in which an object differs from its resource.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FieldDiff {
-    /// The field, in the words of the resource, such as `ipam.config[0].subnet`.
+    /// Path of the field in the resource, such as `ipam.config[0].subnet`.
     pub field: String,
-    /// What the resource says.
+    /// Value in the resource.
     pub want: String,
-    /// What the engine has; empty where it has nothing.
+    /// Value on the engine; empty if it has none.
     pub have: String,
 }
 

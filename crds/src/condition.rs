@@ -1,19 +1,19 @@
-//! Conditions by the conventions of the Kubernetes API: typed names, stable transition times.
+//! Conditions by the conventions of the Kubernetes API: typed names and stable transition times.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
-/// Is the resource as its spec says, on every host? `Unknown` while that is being worked on.
+/// Whether the resource is applied on every host. `Unknown` while this is in progress.
 pub const READY: &str = "Ready";
-/// Present and `True` only while work is going on.
+/// Present and `True` only while a step is in progress or is retried.
 pub const RECONCILING: &str = "Reconciling";
 /// Present and `True` only when nothing will change until somebody acts.
 pub const STALLED: &str = "Stalled";
-/// May the resource go to the hosts it selects?
+/// Whether the selected hosts accept the resource.
 pub const ACCEPTED: &str = "Accepted";
 
-/// Is the agent of a host heard of?
+/// Whether the agent of a host sends heartbeats.
 pub const REACHABLE: &str = "Reachable";
-/// Present and `True` only while nothing is changed on a host.
+/// Present and `True` only while a host is paused.
 pub const PAUSED: &str = "Paused";
 
 /// Present and `False` only while a host that is being deleted is not clean yet.
@@ -31,7 +31,7 @@ pub enum Truth {
 }
 
 impl Truth {
-    /// Returns the value as it stands in a condition.
+    /// Returns the value as in a condition.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::True => "True",
@@ -41,21 +41,21 @@ impl Truth {
     }
 }
 
-/// A condition without the time it came about, which [`merge`] fills in.
+/// A condition without its transition time, which [`merge`] fills in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
-    /// One of this module's names.
+    /// One of the names in this module.
     pub type_: &'static str,
     /// Its value.
     pub status: Truth,
     /// One word in CamelCase.
     pub reason: String,
-    /// A sentence for a person.
+    /// A sentence for users.
     pub message: String,
 }
 
 impl Verdict {
-    /// Makes a condition without a time.
+    /// Creates a condition without a time.
     pub fn new(
         type_: &'static str,
         status: Truth,
@@ -71,10 +71,11 @@ impl Verdict {
     }
 }
 
-/// Gives each verdict its transition time: the old one where the value did not change, else `now`.
+/// Gives each condition its transition time: the old time if the value did not change, otherwise
+/// `now`.
 ///
-/// Conditions that are not among the verdicts are dropped: an abnormal condition is present only
-/// while it is true.
+/// Conditions that are not in `new` are dropped: an abnormal condition is present only while it is
+/// true.
 pub fn merge(
     old: &[Condition],
     new: &[Verdict],

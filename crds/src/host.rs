@@ -9,7 +9,7 @@ use kube::CustomResource;
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 
-/// Spec of a DockerHost. Its labels are what the selectors of resources see.
+/// Spec of a DockerHost. The host selectors of resources match its labels.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[kube(
     group = "dockfleet.io",
@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
     category = "dockfleet",
     derive = "Default",
     derive = "PartialEq",
-    doc = "One Docker Engine of the fleet. Creating it accepts the host.",
+    doc = "One Docker Engine of the fleet. By creating a DockerHost, you accept the host.",
     printcolumn(
         name = "Engine",
         type_ = "string",
@@ -75,33 +75,36 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "camelCase")]
 #[schemars(transform = plain_options)]
 pub struct DockerHostSpec {
-    /// Namespaces whose resources may go to this host; only the host's own when left out.
+    /// Namespaces whose resources this host accepts. Default: only the namespace of the host.
     #[serde(default)]
     pub allowed_namespaces: AllowedNamespaces,
-    /// Nothing is changed on the host while true; looking, reporting and heartbeats go on.
+    /// If true, nothing is changed on the host. Checks, reports and heartbeats continue. Default:
+    /// false. `dockfleet apply` ignores this field.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub paused: bool,
-    /// What happens to what is on the host when this DockerHost is deleted. `Keep` leaves it there.
-    /// `Clean` has the agent let go of it first, as if no resource selected the host any more, and
-    /// the DockerHost waits for that; back to `Keep` where the host will never come back. Nothing is
-    /// removed where the namespace or the CRD goes. `dockfleet apply` makes nothing of it.
+    /// What happens to the objects on the host when this DockerHost is deleted. `Keep` (default)
+    /// leaves them there. With `Clean`, the agent first removes or releases each object by its
+    /// `deletionPolicy`, as if no resource selected the host any longer. The DockerHost is deleted
+    /// after that; if the host will never come back, set `Keep`. Nothing is removed if the
+    /// namespace or the CRD is deleted. `dockfleet apply` ignores this field.
     #[serde(default)]
     pub removal: HostRemovalPolicy,
-    /// How the engine is reached; by the agent beside it when left out.
+    /// How to connect to the engine. If it is not set, the agent beside the engine connects to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connection: Option<Connection>,
 }
 
-/// Namespaces whose resources may go to a host.
+/// Namespaces whose resources a host accepts.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(transform = allowed_rules)]
 pub struct AllowedNamespaces {
-    /// `Same` allows the host's own namespace, `All` every one, `Selector` those that `selector`
-    /// selects.
+    /// Which namespaces are allowed. `Same` (default) allows the namespace of the host, `All`
+    /// allows every namespace, and `Selector` allows the namespaces that `selector` selects.
     #[serde(default)]
     pub from: NamespacesFrom,
-    /// Namespaces by their labels, with `from: Selector`.
+    /// Selects namespaces by their labels. Required with `from: Selector`, and not allowed
+    /// otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(transform = selector)]
     pub selector: Option<LabelSelector>,
@@ -110,20 +113,20 @@ pub struct AllowedNamespaces {
 /// Which namespaces are allowed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum NamespacesFrom {
-    /// The host's own.
+    /// The namespace of the host.
     #[default]
     Same,
-    /// Every one.
+    /// Every namespace.
     All,
-    /// Those a selector selects.
+    /// Namespaces that a selector selects.
     Selector,
 }
 
-/// How an engine is reached.
+/// How to connect to an engine.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Connection {
-    /// By its address, from where `dockfleet apply` runs. A controller never uses it.
+    /// The address that `dockfleet apply` connects to. The controller never uses it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub direct: Option<DirectConnection>,
 }
@@ -133,84 +136,85 @@ pub struct Connection {
 #[serde(rename_all = "camelCase")]
 #[schemars(transform = direct_rules)]
 pub struct DirectConnection {
-    /// `unix:///var/run/docker.sock`, `tcp://host:2376` or `ssh://user@host`.
+    /// Address of the engine: `unix:///var/run/docker.sock`, `tcp://host:2376` or
+    /// `ssh://user@host`.
     #[schemars(length(max = 1024))]
     pub endpoint: String,
-    /// Folder with `ca.pem`, `cert.pem` and `key.pem` for a tcp endpoint with TLS, as
-    /// `DOCKER_CERT_PATH` has it; relative to the file that names it.
+    /// Folder with `ca.pem`, `cert.pem` and `key.pem` for a tcp endpoint with TLS, like
+    /// `DOCKER_CERT_PATH`. The path is relative to the YAML file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 4096))]
     pub cert_path: Option<String>,
 }
 
-/// Status of a DockerHost, written by its agent, but for the conditions Reachable, Clean and Stalled,
-/// which are the controller's.
+/// Status of a DockerHost. The agent writes it, except the conditions Reachable, Clean and Stalled,
+/// which the controller writes.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(transform = unobserved)]
 pub struct DockerHostStatus {
-    /// Generation of the spec that this status speaks of; -1 before the agent heard of it.
+    /// Generation of the spec that this status is about; -1 before the agent has seen it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// What the engine said of itself.
+    /// Version and identity of the engine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub engine: Option<EngineFacts>,
-    /// What the agent reports of itself.
+    /// Version of the agent, and what it supports.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<AgentFacts>,
-    /// How many of the host's entries are in which state.
+    /// Numbers of the host's entries by state.
     #[serde(default)]
     pub entries: EntryCounts,
-    /// Ready, Paused, Reachable, Clean and Stalled, by the conventions of Kubernetes.
+    /// The conditions Ready, Paused, Reachable, Clean and Stalled.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
 }
 
-/// What an engine says of itself.
+/// Version and identity of an engine, as the engine reports them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct EngineFacts {
     /// Version of the engine, such as `29.1.0`.
     pub version: String,
-    /// Newest API version it speaks, such as `1.52`.
+    /// Newest API version that the engine supports, such as `1.52`.
     pub api_version: String,
     /// Operating system, such as `linux`.
     pub os: String,
     /// Processor architecture, such as `amd64`.
     pub architecture: String,
-    /// What this engine can do, by the capability table: the features above the oldest supported
-    /// engine, such as `GatewayModeIsolated`.
+    /// Capabilities that this engine has and the oldest supported engine does not have, such as
+    /// `GatewayModeIsolated`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub capabilities: Vec<String>,
-    /// ID of the engine, as `docker info` shows it. Machines that were cloned may have one ID.
+    /// ID of the engine, as in `docker info`. Cloned machines may have the same ID.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// Name of the engine's machine.
+    /// Name of the machine that the engine runs on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hostname: Option<String>,
-    /// Folder of the engine's data on its machine.
+    /// Data folder of the engine on its machine, such as `/var/lib/docker`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data_root: Option<String>,
 }
 
-/// What tells one engine from another.
+/// The identity of an engine.
 ///
-/// The ID alone does not: machines that were cloned have the same one, and so have two engines 20.10
-/// on one machine, which read it from one file.
+/// The ID alone is not enough: cloned machines have the same ID, and so have two engines 20.10 on
+/// one machine, which read it from the same file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct EngineIdentity {
     /// ID of the engine.
     pub id: String,
     /// Name of its machine.
     pub hostname: String,
-    /// Folder of its data.
+    /// Its data folder.
     pub data_root: String,
 }
 
 impl EngineFacts {
-    /// Returns what tells the engine from others; nothing where a part of it is not known, as with an
-    /// agent that is older.
+    /// Returns the identity of the engine, or `None` if a part of it is not known, as with an older
+    /// agent.
     pub fn identity(&self) -> Option<EngineIdentity> {
         let known = |text: &Option<String>| text.clone().filter(|t| !t.is_empty());
         Some(EngineIdentity {
@@ -231,17 +235,18 @@ impl std::fmt::Display for EngineIdentity {
     }
 }
 
-/// What an agent reports of itself. The controller assigns nothing to a host that its agent does not
-/// support.
+/// Version of an agent, and what it supports. The controller assigns to a host only what its agent
+/// supports.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AgentFacts {
     /// Version of the agent, such as `0.1.0`.
     pub version: String,
-    /// Kinds of resource that it supports, such as `DockerNetwork`.
+    /// Kinds of resource that the agent supports, such as `DockerNetwork`.
     #[serde(default)]
     pub kinds: Vec<String>,
-    /// Parts of resources that it supports and earlier agents may not, such as `VolumeCredentials`.
+    /// Parts of resources that this agent supports and earlier agents do not, such as
+    /// `VolumeCredentials`.
     #[serde(default)]
     pub features: Vec<String>,
 }
@@ -250,19 +255,19 @@ pub struct AgentFacts {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct EntryCounts {
-    /// Entries the host must have.
+    /// Entries that the host must have.
     #[serde(default)]
     pub desired: i32,
-    /// Entries that are as they must be.
+    /// Entries whose object matches.
     #[serde(default)]
     pub ready: i32,
-    /// Entries that differ and stay so by policy.
+    /// Entries whose object differs and is not changed, because of a policy.
     #[serde(default)]
     pub drifted: i32,
-    /// Entries that could not be made so, or that the agent does not support.
+    /// Entries that could not be applied, or that the agent does not support.
     #[serde(default)]
     pub failed: i32,
-    /// Objects that the agent has a journal record of and that no entry asks for.
+    /// Objects that are in the agent's journal but in no entry.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub unassigned: i32,
 }
@@ -276,12 +281,12 @@ fn is_zero(count: &i32) -> bool {
 }
 
 impl DockerHostSpec {
-    /// Whether resources of `namespace`, which has `labels`, may go to a host in `own`.
+    /// Whether a host in the namespace `own` accepts resources of `namespace`, which has `labels`.
     pub fn allows(&self, own: &str, namespace: &str, labels: &BTreeMap<String, String>) -> bool {
         match self.allowed_namespaces.from {
             NamespacesFrom::Same => namespace == own,
             NamespacesFrom::All => true,
-            // The selector is required with `Selector`; without one nothing is allowed.
+            // The selector is required with `Selector`. Without one, nothing is allowed.
             NamespacesFrom::Selector => self
                 .allowed_namespaces
                 .selector

@@ -1,19 +1,19 @@
-//! Labels that mark what Dockfleet made on an engine.
+//! Labels of objects that Dockfleet created on an engine.
 //!
-//! An engine never lets the labels of a network or volume change, so they say who made the object
-//! and for what; what the agent owns now is in its journal.
+//! An engine cannot change the labels of a network or volume. So they say who created the object and
+//! for which resource. The objects that an agent owns now are in its journal.
 
-/// Prefix of every label of ours; users cannot set a label that starts with it.
+/// Prefix of all labels of Dockfleet. Users cannot set a label that starts with it.
 pub const PREFIX: &str = "io.dockfleet.";
-/// `true` on everything an agent creates.
+/// `true` on every object that an agent creates.
 pub const MANAGED: &str = "io.dockfleet.managed";
-/// Namespace of the resource the object was made for.
+/// Namespace of the resource that the object was created for.
 pub const NAMESPACE: &str = "io.dockfleet.namespace";
-/// Name of the resource the object was made for.
+/// Name of the resource that the object was created for.
 pub const NAME: &str = "io.dockfleet.name";
-/// UID of the resource the object was made for.
+/// UID of the resource that the object was created for.
 pub const UID: &str = "io.dockfleet.uid";
-/// Revision of the entry the object was made from.
+/// Revision of the entry that the object was created from.
 pub const REVISION: &str = "io.dockfleet.revision";
-/// Identity of a volume: the engine gives volumes none, and reuses their names.
+/// Identity of a volume. Engines give volumes no ID, and reuse their names.
 pub const VOLUME_ID: &str = "io.dockfleet.volume-id";

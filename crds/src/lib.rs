@@ -1,9 +1,9 @@
 //! The resources of Dockfleet (API group `dockfleet.io`).
 //!
-//! Every type that crosses a process boundary is here: what users write ([`DockerNetwork`],
-//! [`DockerVolume`]), what administrators write ([`DockerHost`]), and what the controller and the
-//! agent of one host say to each other ([`HostAssignment`]). The CRD manifests are generated from
-//! these types, and [`validation`] checks a document against them as an API server would.
+//! This crate has all types that processes exchange: the resources of users ([`DockerNetwork`],
+//! [`DockerVolume`]) and administrators ([`DockerHost`]), and the object that the controller and the
+//! agent of one host exchange ([`HostAssignment`]). The CRD manifests are generated from these types,
+//! and [`validation`] checks a document against them like an API server.
 //!
 //! This crate never talks to an API server or to a Docker Engine.
 
@@ -41,9 +41,9 @@ pub use volume::DockerVolume;
 pub const GROUP: &str = "dockfleet.io";
 /// The API version of every resource.
 pub const VERSION: &str = "v1alpha1";
-/// The namespace that holds the hosts of a fleet unless another one is named.
+/// The default namespace of the hosts of a fleet.
 pub const DEFAULT_FLEET_NAMESPACE: &str = "dockfleet-hosts";
-/// The label, with the value `true`, of namespaces that hold hosts beside that one.
+/// The label, with the value `true`, of further namespaces of hosts.
 pub const FLEET_LABEL: &str = "dockfleet.io/hosts";
-/// The most entries one host's assignment holds; more is refused, not truncated.
+/// Maximum number of entries in an assignment. More entries are refused, not truncated.
 pub const MAX_ENTRIES: usize = 256;

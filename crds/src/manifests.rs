@@ -19,7 +19,7 @@ pub fn all() -> Vec<(&'static str, CustomResourceDefinition)> {
 /// Returns a CRD as the YAML text of its file.
 ///
 /// # Errors
-/// Where the type cannot be written as YAML, which a test rules out for all of [`all`].
+/// If the type cannot be written as YAML. A test checks that this is not so for [`all`].
 pub fn yaml(crd: &CustomResourceDefinition) -> Result<String, serde_saphyr::ser::Error> {
     serde_saphyr::to_string(crd)
 }
@@ -28,10 +28,10 @@ pub fn yaml(crd: &CustomResourceDefinition) -> Result<String, serde_saphyr::ser:
 mod tests {
     use std::path::Path;
 
-    /// `make generate` writes the files; this holds them to the types.
+    /// `make generate` writes the files. This test compares them with the types.
     #[test]
     fn the_committed_manifests_are_current() {
-        // A chart can read no file outside of its folder, so it has copies.
+        // A chart cannot read files outside of its folder, so it has copies.
         for dir in ["crds/manifests", "charts/dockfleet/files/crds"] {
             let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(dir);
             for (file, crd) in super::all() {

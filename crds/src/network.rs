@@ -1,4 +1,4 @@
-//! DockerNetwork: a network that every selected host has.
+//! DockerNetwork: a network that exists on every selected host.
 
 mod ipam;
 mod options;
@@ -35,7 +35,7 @@ use crate::status::ResourceStatus;
     category = "dockfleet",
     derive = "Default",
     derive = "PartialEq",
-    doc = "A Docker network that every selected host has.",
+    doc = "A Docker network that exists on every selected host.",
     validation = kube::core::Rule::new("has(self.spec.networkName) || !(self.metadata.name in ['bridge', 'host', 'none'])")
         .message(kube::core::Message::Expression(
             "'the name %s is one of the engine\\'s own networks; choose another name or set networkName'.format([self.metadata.name])".to_owned()
@@ -54,100 +54,110 @@ use crate::status::ResourceStatus;
 #[serde(rename_all = "camelCase")]
 #[schemars(transform = rules::spec)]
 pub struct DockerNetworkSpec {
-    /// Hosts by their labels; `{}` selects every host. Joined with `hostNames`.
+    /// Selects hosts by their labels. `{}` selects every host. The hosts in `hostNames` are added.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(transform = selector)]
     pub host_selector: Option<LabelSelector>,
-    /// Hosts by name, in addition to those that `hostSelector` selects: `NAME` in any namespace of
-    /// hosts, or `NAMESPACE/NAME`.
+    /// Selects hosts by name, in addition to `hostSelector`. Each item is `NAME`, for every host of
+    /// that name in all namespaces of hosts, or `NAMESPACE/NAME`. At most 500.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 500), inner(length(min = 1, max = 317)))]
     pub host_names: Vec<String>,
-    /// Name of the network on the host; the resource's own name when left out. Cannot change.
+    /// Name of the network on the host. Default: the name of the resource. The name cannot be
+    /// changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 128), transform = network_name)]
     pub network_name: Option<String>,
-    /// Network driver of the engine.
+    /// Network driver of the engine. Default: `bridge`.
     #[serde(default)]
     pub driver: NetworkDriver,
-    /// Options of the bridge driver.
+    /// Options of the driver `bridge`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bridge: Option<BridgeOptions>,
-    /// Options of the macvlan driver.
+    /// Options of the driver `macvlan`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub macvlan: Option<MacvlanOptions>,
-    /// Options of the ipvlan driver.
+    /// Options of the driver `ipvlan`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ipvlan: Option<IpvlanOptions>,
-    /// Number of unsolicited ARP and neighbour advertisement messages sent when a container gets
-    /// an address, 0 to 3. Needs Engine 28.0.
+    /// Number of unsolicited ARP and neighbour advertisement messages that are sent when a
+    /// container gets an address, 0 to 3. Needs Engine 28.0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 3))]
     pub advertise_addr_messages: Option<i32>,
-    /// Time between those messages in milliseconds, 100 to 2000. Needs Engine 28.0.
+    /// Time between the messages of `advertiseAddrMessages` in milliseconds, 100 to 2000. Needs
+    /// Engine 28.0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 100, max = 2000))]
     pub advertise_addr_interval_milliseconds: Option<i32>,
-    /// Driver options as the engine takes them, for those without a field here. The engine takes
-    /// unknown keys in silence, so a key that the driver does not know is warned about.
+    /// Driver options in the engine's own form, for options without a field, such as
+    /// `com.docker.network.driver.mtu: "1400"`. The engine ignores unknown keys, so Dockfleet warns
+    /// about a key that the driver does not know. At most 64.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(length(max = 64), transform = bounded_map)]
     pub options: BTreeMap<String, String>,
-    /// Labels of the network on the host. Those that start with `io.dockfleet.` are set by Dockfleet.
+    /// Labels of the network on the host. Keys that start with `io.dockfleet.` are reserved. At
+    /// most 64.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(length(max = 64), transform = bounded_map)]
     pub labels: BTreeMap<String, String>,
-    /// No way in or out of the network but through its own containers.
+    /// Isolates the network from external networks. Default: false.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub internal: bool,
-    /// Containers outside of a swarm service may be connected by hand (a flag of swarm networks,
-    /// kept by the engine on all).
+    /// Allows standalone containers to connect to a swarm network. The engine stores this flag for
+    /// every network. Default: false.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub attachable: bool,
-    /// Gives containers IPv4 addresses; the engine's default is true. False needs Engine 28.0.
+    /// Gives containers IPv4 addresses. The engine's default is true. False needs Engine 28.0 and
+    /// `enableIPv6: true`.
     #[serde(
         default,
         rename = "enableIPv4",
         skip_serializing_if = "Option::is_none"
     )]
     pub enable_ipv4: Option<bool>,
-    /// Gives containers IPv6 addresses; the engine's default is false.
+    /// Gives containers IPv6 addresses. The engine's default is false.
     #[serde(
         default,
         rename = "enableIPv6",
         skip_serializing_if = "Option::is_none"
     )]
     pub enable_ipv6: Option<bool>,
-    /// Address management; the engine chooses a free subnet when left out.
+    /// IP address management. If it is not set, the engine chooses a free subnet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ipam: Option<Ipam>,
-    /// What differs on some hosts; the first item that names or selects a host applies to it.
+    /// Different values for some hosts. The first item that names or selects a host applies to it.
+    /// At most 100.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100))]
     pub host_overrides: Vec<HostOverride>,
-    /// May a changed network be replaced on the host? `Never` reports the difference,
-    /// `WhenUnused` replaces it once no container, running or stopped, uses it.
+    /// Whether a network that differs from the spec is replaced on the host. `Never` (default) only
+    /// reports the difference. `WhenUnused` replaces the network as soon as no running or stopped
+    /// container uses it.
     #[serde(default)]
     pub update_policy: NetworkUpdatePolicy,
-    /// `Enforce` repairs what was changed or removed by hand, `Observe` only reports it.
+    /// Whether manual changes and removals are repaired. `Enforce` (default) repairs them, as far
+    /// as the other policies allow. `Observe` only reports them.
     #[serde(default)]
     pub drift_policy: DriftPolicy,
-    /// What to do when a network of that name exists and is not ours: `Never` reports a conflict,
-    /// `IfMatching` takes it over when it is as this resource says, `Force` as it is.
+    /// What to do if a network of that name exists and Dockfleet did not create it. `Never`
+    /// (default) reports a conflict. `IfMatching` takes the network over if it matches this
+    /// resource. `Force` takes it over as it is.
     #[serde(default)]
     pub adoption_policy: AdoptionPolicy,
-    /// What happens on the host when this resource is deleted or no longer selects it: `Delete`
-    /// removes the network once nothing uses it, `Retain` leaves it.
+    /// What happens to the network when this resource is deleted or no longer selects the host.
+    /// `Delete` (default) removes it as soon as nothing uses it. `Retain` keeps it on the host.
     #[serde(default = "delete")]
     pub deletion_policy: DeletionPolicy,
-    /// `Observe` compares and reports, and never changes anything on a host.
+    /// Whether Dockfleet changes objects on hosts. `Manage` (default) changes them. `Observe` only
+    /// compares them and reports.
     #[serde(default)]
     pub management_policy: ManagementPolicy,
-    /// Which hosts this resource waits for before it is ready: `Reachable` those that are heard of,
-    /// as long as there is one, `All` those that are offline too.
+    /// Which hosts must have the object before this resource is ready. `Reachable` (default) means
+    /// all hosts that are not offline, at least one. `All` means all hosts.
     #[serde(default)]
     pub ready_policy: ReadyPolicy,
-    /// No change on any host while true; looking and reporting go on.
+    /// If true, nothing is changed on any host. Checks and reports continue. Default: false.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub suspend: bool,
 }
@@ -161,9 +171,9 @@ pub enum NetworkDriver {
     /// A Linux bridge with NAT on the host.
     #[default]
     Bridge,
-    /// Containers with MAC addresses of their own on a host interface.
+    /// Each container has its own MAC address on a host interface.
     Macvlan,
-    /// Containers that share the MAC address of a host interface.
+    /// All containers share the MAC address of a host interface.
     Ipvlan,
 }
 
@@ -178,28 +188,29 @@ impl NetworkDriver {
     }
 }
 
-/// What is different on some hosts.
+/// Different values for some hosts.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(transform = override_rules)]
 pub struct HostOverride {
-    /// Hosts by their labels.
+    /// Selects hosts by their labels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(transform = selector)]
     pub host_selector: Option<LabelSelector>,
-    /// Hosts by name, as in `hostNames` above.
+    /// Selects hosts by name, in the form of `hostNames` of the spec.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 500), inner(length(min = 1, max = 317)))]
     pub host_names: Vec<String>,
-    /// Parent interface on these hosts (macvlan, ipvlan), in place of the driver block's.
+    /// Parent interface on these hosts, such as `eth0`. It replaces `parent` of `macvlan` or
+    /// `ipvlan`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 15), transform = options::interface)]
     pub parent: Option<String>,
-    /// Address blocks on these hosts, in place of `ipam.config`.
+    /// Address blocks on these hosts. They replace `ipam.config`. At most 8.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8), transform = ipam::disjoint)]
     pub ipam_config: Vec<IpamConfig>,
-    /// Driver options on these hosts, over those of `options` with the same key.
+    /// Driver options on these hosts. They replace options with the same key.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(length(max = 64), transform = bounded_map)]
     pub options: BTreeMap<String, String>,

@@ -1,4 +1,5 @@
-//! Words of a set that grows: a newer controller or agent may write one that this version does not know.
+//! Words of a growing set: a newer controller or agent may write a word that this version does not
+//! know.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -15,7 +16,7 @@ pub trait Word: Copy + VariantArray + Into<&'static str> {}
 
 impl<T: Copy + VariantArray + Into<&'static str>> Word for T {}
 
-/// The metric label of every word that this version does not know: labels are a closed set.
+/// The metric label of all unknown words: label values are a closed set.
 const UNKNOWN: &str = "Unknown";
 
 /// Returns every metric label that [`Open::label`] can return.
@@ -24,9 +25,9 @@ pub fn labels<T: Word>() -> impl Iterator<Item = &'static str> {
     known.chain([UNKNOWN])
 }
 
-/// A word of a set, or one that this version does not know. The unknown one keeps its text, so that
-/// what was read is written back unchanged. In a CRD it is a string and not an enum: an older CRD would
-/// refuse the whole object for one new word.
+/// A word of a set, or an unknown word. An unknown word keeps its text, so that it is written back
+/// unchanged. In a CRD it is a string and not an enum, because an older CRD would refuse the whole
+/// object for one new word.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Open<T> {
     /// A word that this version knows.
@@ -44,7 +45,7 @@ impl<T: Word> Open<T> {
         }
     }
 
-    /// Returns the word as it stands in a resource.
+    /// Returns the word as in a resource.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Known(word) => (*word).into(),
@@ -52,7 +53,7 @@ impl<T: Word> Open<T> {
         }
     }
 
-    /// Returns the word as a metric label: `Unknown` where this version does not know it.
+    /// Returns the word as a metric label: `Unknown` if this version does not know it.
     pub fn label(&self) -> &'static str {
         self.known().map_or(UNKNOWN, Into::into)
     }

@@ -1,22 +1,23 @@
-//! What a user allows Dockfleet to do with an object, in one set of words for every kind.
+//! Policies: what a user allows Dockfleet to do with an object. They are the same for every kind.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// May an existing network be replaced when its resource changes? An engine cannot edit one.
+/// Whether an existing network that differs from its resource is replaced. An engine cannot edit a
+/// network.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum NetworkUpdatePolicy {
-    /// Never: the difference is reported.
+    /// The object is not replaced. The difference is reported.
     #[default]
     Never,
-    /// Removed and created again as soon as no container, running or stopped, uses it.
+    /// The network is removed and created again as soon as no running or stopped container uses it.
     WhenUnused,
 }
 
-/// May an existing volume be replaced when its resource changes?
+/// Whether an existing volume that differs from its resource is replaced.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum VolumeUpdatePolicy {
-    /// Never: the difference is reported.
+    /// The object is not replaced. The difference is reported.
     #[default]
     Never,
 }
@@ -24,88 +25,89 @@ pub enum VolumeUpdatePolicy {
 /// What happens when an object differs from its resource or was removed by hand.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum DriftPolicy {
-    /// Repaired as far as the other policies allow.
+    /// The object is repaired, as far as the other policies allow.
     #[default]
     Enforce,
-    /// Reported with the difference, never touched.
+    /// The difference is reported, and the object is not changed.
     Observe,
 }
 
-/// What happens when an object of that name exists and is not ours.
+/// What happens if an object of that name exists and does not belong to Dockfleet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum AdoptionPolicy {
-    /// Left alone and reported as a conflict.
+    /// The object is not changed, and a conflict is reported.
     #[default]
     Never,
-    /// Taken over when every field the resource sets is already so.
+    /// The object is taken over if all fields that the resource sets match.
     IfMatching,
-    /// Taken over as it is; what differs is reported as drift.
+    /// The object is taken over as it is. Differences are reported as drift.
     Force,
 }
 
-/// What happens on a host to the object when its resource is deleted or no longer selects the host.
+/// What happens to the object on a host when its resource is deleted or no longer selects the host.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum DeletionPolicy {
-    /// Removed once nothing uses it.
+    /// The object is removed as soon as nothing uses it.
     #[default]
     Delete,
-    /// Left on the host; Dockfleet lets go of it.
+    /// The object stays on the host and is released.
     Retain,
 }
 
-/// What happens to what is on a host when its DockerHost is deleted?
+/// What happens to the objects on a host when its DockerHost is deleted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum HostRemovalPolicy {
-    /// It stays.
+    /// The objects stay.
     #[default]
     Keep,
-    /// It is let go of first, each by its `deletionPolicy`, and the DockerHost waits for that.
+    /// The objects are first removed or released by their `deletionPolicy`. The DockerHost waits
+    /// for that.
     Clean,
 }
 
-/// Does Dockfleet manage the object or only look at it?
+/// Whether Dockfleet manages the object or only observes it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum ManagementPolicy {
-    /// Created, kept and removed as the other policies say.
+    /// The object is created, repaired and removed as the other policies say.
     #[default]
     Manage,
-    /// Only compared and reported; nothing on the host is ever changed.
+    /// The object is only compared and reported. Nothing is changed on the host.
     Observe,
 }
 
-/// Which hosts a resource waits for before it is ready.
+/// Which hosts must have the object before a resource is ready.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum ReadyPolicy {
-    /// Those that are heard of.
+    /// All hosts that are not offline.
     #[default]
     Reachable,
-    /// All of them.
+    /// All hosts.
     All,
 }
 
-/// What happens when a volume that was ready is gone with its data.
+/// What happens if a volume that was ready is gone with its data.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum LossPolicy {
-    /// Reported as lost: an empty new volume would hide the loss.
+    /// The volume is reported as lost, because a new empty volume would hide the loss.
     #[default]
     Report,
-    /// Created again, empty.
+    /// A new empty volume is created.
     Recreate,
 }
 
 /// The policies of one resource, in the form that planner and agent read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Policies {
-    /// Replaces a changed network that nothing uses.
+    /// Whether to replace a network that differs and that nothing uses.
     pub update_when_unused: bool,
     /// What to do about drift.
     pub drift: DriftPolicy,
-    /// What to do about an object that is not ours.
+    /// What to do about an object that does not belong to Dockfleet.
     pub adoption: AdoptionPolicy,
-    /// What to do when the resource goes.
+    /// What to do when the resource is deleted.
     pub deletion: DeletionPolicy,
-    /// Whether to act at all.
+    /// Whether to change anything.
     pub management: ManagementPolicy,
-    /// No change on any host until it is false again.
+    /// Nothing is changed on any host while this is true.
     pub suspend: bool,
 }

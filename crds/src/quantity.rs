@@ -1,9 +1,9 @@
-//! Sizes as people write them in Kubernetes: `64Mi`, `10G`, `1048576`.
+//! Sizes in the form of Kubernetes: `64Mi`, `10G`, `1048576`.
 
 /// The pattern a size must match, for schemas.
 pub const PATTERN: &str = "^[1-9][0-9]{0,15}(Ki|Mi|Gi|Ti|k|M|G|T)?$";
 
-/// Returns the number of bytes a size names, or `None` where it names none or too many.
+/// Returns the number of bytes of a size, or `None` if it is not a size or too large.
 pub fn bytes(size: &str) -> Option<u64> {
     let digits = size.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit = match size.get(digits.len()..)? {

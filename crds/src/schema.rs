@@ -1,5 +1,5 @@
-//! What the types of this crate add to their schemas: CEL rules with messages that name the value and
-//! what would be right, plain optional fields, selectors that can be checked.
+//! Additions to the schemas of the types: CEL rules with messages that have the value and a correction,
+//! plain optional fields, and label selectors that are checked.
 
 use schemars::Schema;
 use schemars::transform::transform_subschemas;
@@ -7,14 +7,14 @@ use serde_json::{Map, Value, json};
 
 /// A CEL rule and the CEL expression of its message.
 ///
-/// The message is an expression so that it can quote the value that is wrong.
+/// The message is an expression, so that it can quote the wrong value.
 /// <https://kubernetes.io/docs/reference/using-api/cel/>
 pub(crate) struct Rule {
     pub(crate) rule: &'static str,
     pub(crate) message: &'static str,
 }
 
-/// Adds `rules` to the schema of the value they speak of as `self`.
+/// Adds `rules` to the schema of the value that is `self` in them.
 pub(crate) fn rules(schema: &mut Schema, rules: &[Rule]) {
     let list = schema
         .ensure_object()
@@ -29,8 +29,7 @@ pub(crate) fn rules(schema: &mut Schema, rules: &[Rule]) {
     }
 }
 
-/// Adds `rules` to the schema of an object; their errors name `field` of it, such as `.gateway`,
-/// which is where a person has to look.
+/// Adds `rules` to the schema of an object. Their errors name its `field`, such as `.gateway`.
 pub(crate) fn rules_at(schema: &mut Schema, field: &str, rules: &[Rule]) {
     self::rules(schema, rules);
     let list = schema
@@ -43,11 +42,11 @@ pub(crate) fn rules_at(schema: &mut Schema, field: &str, rules: &[Rule]) {
     }
 }
 
-/// Makes optional fields as plain as the others, in the whole schema.
+/// Gives optional fields the same form as the others, in the whole schema.
 ///
-/// schemars writes `Option<T>` as "a `T` or null" and keeps the field's own text apart from that of
-/// `T`, which then hides it in `kubectl explain`. Without the null an API server takes `field:` with
-/// nothing behind it for a field that is left out; with it, `has(self.field)` would be true in every
+/// schemars writes `Option<T>` as "a `T` or null" and keeps the text of the field separate from the
+/// text of `T`, which then hides it in `kubectl explain`. Without the null, an API server treats
+/// `field:` without a value as not set. With the null, `has(self.field)` would be true in every
 /// rule.
 pub(crate) fn plain_options(schema: &mut Schema) {
     if let Some(object) = schema.as_object_mut() {
@@ -75,7 +74,7 @@ fn only_branch(object: &Map<String, Value>) -> Option<Value> {
     }
 }
 
-/// Returns the type that is left when a list of types loses its null.
+/// Returns the type that remains when null is removed from a list of types.
 fn type_without_null(types: &Value) -> Option<Value> {
     let mut others = types
         .as_array()?
@@ -99,14 +98,14 @@ pub(crate) fn opaque_object(schema: &mut Schema) {
     }
 }
 
-/// Gives a status a default that says "not looked at yet". Without a status kstatus takes a resource
-/// for done, and a tool would go on before anybody has seen it; no generation is -1.
+/// Gives a status a default that means "not seen yet". kstatus treats a resource without a status
+/// as ready, so a tool would continue too early. No generation is -1.
 pub(crate) fn unobserved(schema: &mut Schema) {
     schema.insert("default".to_owned(), json!({"observedGeneration": -1}));
 }
 
-/// Checks a label selector as the API server checks its own: it takes any schema for ours, and a
-/// term that it could not read would select nothing in silence.
+/// Checks a label selector by the rules of Kubernetes. The API server does not check the selectors
+/// of custom resources, and a wrong term would silently select nothing.
 pub(crate) fn selector(schema: &mut Schema) {
     plain_options(schema);
     bound(
@@ -156,7 +155,7 @@ pub(crate) fn selector(schema: &mut Schema) {
         &[
             Rule {
                 rule: "!(self.operator in ['In', 'NotIn']) || has(self.values) && self.values.size() > 0",
-                message: "'operator %s compares %s with values, and there are none; add values or use Exists'.format([self.operator, self.key])",
+                message: "'operator %s of %s needs values; add values or use Exists'.format([self.operator, self.key])",
             },
             Rule {
                 rule: "self.operator in ['In', 'NotIn'] || !has(self.values) || self.values.size() == 0",
@@ -166,7 +165,7 @@ pub(crate) fn selector(schema: &mut Schema) {
     );
 }
 
-/// Adds keywords to the schema at a place, where there is one.
+/// Adds keywords to the schema at a JSON pointer, if it exists.
 fn bound(schema: &mut Schema, pointer: &str, keywords: &Value) {
     let place = schema.pointer_mut(pointer).and_then(Value::as_object_mut);
     if let (Some(place), Some(keywords)) = (place, keywords.as_object()) {

@@ -1,4 +1,4 @@
-//! Which hosts a resource goes to.
+//! Label selectors, which choose the hosts of a resource.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 /// Whether `selector` matches `labels`, by the rules of Kubernetes: an empty selector matches
 /// everything, all terms must hold, and an unknown operator matches nothing.
 ///
-/// `NotIn` and `DoesNotExist` hold where the key is absent.
+/// `NotIn` and `DoesNotExist` also match if the key is absent.
 /// <https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/>
 pub fn matches(selector: &LabelSelector, labels: &BTreeMap<String, String>) -> bool {
     let equal = selector

@@ -1,4 +1,4 @@
-//! The status of a resource that goes to many hosts: counters and a short list, never all hosts.
+//! The status of a resource with many hosts: counters and a short list, never all hosts.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use schemars::JsonSchema;
@@ -8,29 +8,29 @@ use crate::assignment::Reason;
 use crate::open::Open;
 use crate::schema::unobserved;
 
-/// The most failing hosts a status names; the counters say how many there are.
+/// Maximum number of failing hosts in a status. The counters have the total.
 pub const MAX_FAILING_HOSTS: usize = 10;
 
-/// Status of a DockerNetwork or DockerVolume over all hosts it goes to.
+/// Status of a DockerNetwork or DockerVolume over all its hosts.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(transform = unobserved)]
 pub struct ResourceStatus {
-    /// Generation of the spec that this status speaks of; -1 before there was a look at it.
+    /// Generation of the spec that this status is about; -1 before the controller has seen it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// How many hosts are in which state.
+    /// Numbers of hosts by state.
     #[serde(default)]
     pub hosts: HostCounts,
-    /// Up to ten hosts that are not ready and why, by name.
+    /// Up to ten hosts that are not ready, with the reasons, sorted by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 10))]
     pub failing: Vec<FailingHost>,
-    /// Value of the annotation `dockfleet.io/reconcile-requested-at` of the last request that every
-    /// host has handled.
+    /// Last value of the annotation `dockfleet.io/reconcile-requested-at` that every host has
+    /// handled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_handled_reconcile_at: Option<String>,
-    /// Ready, Reconciling, Stalled and Accepted, by the conventions of Kubernetes and kstatus.
+    /// The conditions Ready, Reconciling, Stalled and Accepted, by the conventions of kstatus.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
@@ -40,25 +40,25 @@ pub struct ResourceStatus {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HostCounts {
-    /// Hosts the resource selects, those that refuse it among them.
+    /// Hosts that the resource selects, including hosts that do not allow its namespace.
     #[serde(default)]
     pub desired: i32,
-    /// Hosts that have it as the resource says.
+    /// Hosts whose object matches the resource.
     #[serde(default)]
     pub ready: i32,
-    /// Hosts that are being worked on or have not yet reported on the present revision.
+    /// Hosts that are in progress or have not reported on the current revision yet.
     #[serde(default)]
     pub pending: i32,
-    /// Hosts where it differs from the resource and stays so by policy.
+    /// Hosts whose object differs and is not changed, because of a policy.
     #[serde(default)]
     pub drifted: i32,
-    /// Hosts where it could not be made so.
+    /// Hosts where the resource could not be applied.
     #[serde(default)]
     pub failed: i32,
-    /// Hosts that have not been heard of for long, whatever they last said.
+    /// Hosts that are offline, whatever they reported last.
     #[serde(default)]
     pub offline: i32,
-    /// Hosts that still have to let go of it, those that are offline among them.
+    /// Hosts that still have to remove or release the object, including offline hosts.
     #[serde(default)]
     pub removing: i32,
 }
@@ -67,12 +67,12 @@ pub struct HostCounts {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FailingHost {
-    /// Name of the DockerHost; `NAMESPACE/NAME` where it is not in the first namespace of hosts
+    /// Name of the DockerHost, or `NAMESPACE/NAME` if it is not in the first namespace of hosts
     /// (`--fleet-namespace`).
     pub host: String,
-    /// Why, in one word.
+    /// Why the host is not ready, in one word, such as `InUse`.
     pub reason: Open<Reason>,
-    /// Why, in a sentence.
+    /// Why the host is not ready, in a sentence.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub message: String,
 }

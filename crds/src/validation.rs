@@ -1,9 +1,9 @@
-//! Checks a document against its CRD as an API server would, in the same words.
+//! Checks a document against its CRD like an API server, with the same messages.
 //!
-//! The order is the API server's: unknown fields first, and only where there are none the types and
-//! limits of the schema together with the metadata, and only where the structure is right the CEL
-//! rules. What an API server alone can know (quotas, admission webhooks, what exists) is not
-//! checked, and an unchanged mistake of an older version is not forgiven as it forgives one.
+//! The order is the same as in the API server. First unknown fields. If there are none, the types and
+//! limits of the schema, together with the metadata. If the structure is correct, the CEL rules. Not
+//! checked is what only an API server can know (quotas, admission webhooks, existing objects). An API
+//! server accepts an old error that an update does not change; this crate does not.
 
 mod defaults;
 mod error;
@@ -19,18 +19,18 @@ pub use error::FieldError;
 
 use crate::{GROUP, VERSION};
 
-/// Returns what is wrong with a document of `kind`; nothing where an API server would take it.
+/// Returns the errors of a document of `kind`. There are none if an API server would accept it.
 ///
-/// `old` is the document it replaces, for rules against changes.
+/// `old` is the document that it replaces, for rules about changes.
 pub fn validate(kind: &str, object: &Value, old: Option<&Value>) -> Vec<FieldError> {
     admit(kind, object, old).err().unwrap_or_default()
 }
 
-/// Returns a document of `kind` as an API server would store it: with the defaults of its schema and
-/// without a status. A null in place of a field counts as a field that is left out.
+/// Returns a document of `kind` as an API server would store it: with the defaults of its schema
+/// and without a status. A field that is null counts as not set.
 ///
 /// # Errors
-/// What is wrong with the document, as [`validate`] tells it.
+/// The errors of [`validate`].
 pub fn admit(kind: &str, object: &Value, old: Option<&Value>) -> Result<Value, Vec<FieldError>> {
     let text = |field: &str| {
         object
@@ -64,8 +64,8 @@ pub fn admit(kind: &str, object: &Value, old: Option<&Value>) -> Result<Value, V
     }
 }
 
-/// Returns the entries of maps that have no value, such as `spec.labels.team`: an API server leaves them
-/// out, as [`admit`] does.
+/// Returns the keys of maps without a value, such as `spec.labels.team`. An API server drops them,
+/// and so does [`admit`].
 pub fn without_value(kind: &str, object: &Value) -> Vec<String> {
     let mut paths = Vec::new();
     let spec = schema::of(kind).and_then(|schema| schema.raw.pointer("/properties/spec"));
@@ -75,8 +75,8 @@ pub fn without_value(kind: &str, object: &Value) -> Vec<String> {
     paths
 }
 
-/// Compiles the schema of `kind`, and of its rules those that concern every document, where that was
-/// not done yet. [`validate`] does it too, in the time of the first document.
+/// Compiles the schema of `kind` and the rules for every document, if this was not done yet.
+/// Otherwise the first [`validate`] does it.
 pub fn prepare(kind: &str) {
     if let Some(schema) = schema::of(kind) {
         schema.rules.prepare();
@@ -93,7 +93,7 @@ pub fn api_version() -> String {
     format!("{GROUP}/{VERSION}")
 }
 
-/// The status of a document is not the user's to set; an API server drops it.
+/// Users cannot set a status. An API server drops it.
 fn stored(schema: &Value, object: &Value) -> Value {
     let mut object = defaults::fill(schema, object);
     if let Value::Object(fields) = &mut object {

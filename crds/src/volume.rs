@@ -1,4 +1,4 @@
-//! DockerVolume: a volume that every selected host has.
+//! DockerVolume: a volume that exists on every selected host.
 
 mod cifs;
 mod rules;
@@ -37,7 +37,7 @@ pub const LOCAL: &str = "local";
     category = "dockfleet",
     derive = "Default",
     derive = "PartialEq",
-    doc = "A Docker volume that every selected host has.",
+    doc = "A Docker volume that exists on every selected host.",
     validation = kube::core::Rule::new("has(self.spec.volumeName) || self.metadata.name.size() >= 2")
         .message(kube::core::Message::Expression(
             "'the name %s is too short, a volume name has at least two characters; choose a longer name or set volumeName'.format([self.metadata.name])".to_owned()
@@ -56,83 +56,90 @@ pub const LOCAL: &str = "local";
 #[serde(rename_all = "camelCase")]
 #[schemars(transform = rules::spec)]
 pub struct DockerVolumeSpec {
-    /// Hosts by their labels; `{}` selects every host. Joined with `hostNames`.
+    /// Selects hosts by their labels. `{}` selects every host. The hosts in `hostNames` are added.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(transform = selector)]
     pub host_selector: Option<LabelSelector>,
-    /// Hosts by name, in addition to those that `hostSelector` selects: `NAME` in any namespace of
-    /// hosts, or `NAMESPACE/NAME`.
+    /// Selects hosts by name, in addition to `hostSelector`. Each item is `NAME`, for every host of
+    /// that name in all namespaces of hosts, or `NAMESPACE/NAME`. At most 500.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 500), inner(length(min = 1, max = 317)))]
     pub host_names: Vec<String>,
-    /// Name of the volume on the host; the resource's own name when left out. Cannot change.
+    /// Name of the volume on the host. Default: the name of the resource. The name cannot be
+    /// changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 2, max = 128), transform = volume_name)]
     pub volume_name: Option<String>,
-    /// Volume driver of the engine, or a plugin's name.
+    /// Volume driver of the engine, or the name of a plugin. Default: `local`.
     #[serde(default = "local")]
     #[schemars(length(min = 1, max = 128))]
     pub driver: String,
-    /// A file system in the host's memory (driver local). Its content is gone when the last
-    /// container stops.
+    /// A file system in the host's memory (driver `local`). Its content is lost when the last
+    /// container that uses it stops.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tmpfs: Option<TmpfsSource>,
-    /// A folder of the host (driver local).
+    /// A folder of the host (driver `local`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bind: Option<BindSource>,
-    /// A folder of an NFS server (driver local). Mounted when a container first uses the volume.
+    /// A folder of an NFS server (driver `local`). It is mounted when a container first uses the
+    /// volume.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nfs: Option<NfsSource>,
-    /// A share of an SMB server, such as Samba or Windows (driver local). Mounted when a container
-    /// first uses the volume.
+    /// A share of an SMB server, such as Samba or Windows (driver `local`). It is mounted when a
+    /// container first uses the volume.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cifs: Option<CifsSource>,
-    /// Most bytes the volume may hold, such as `10Gi` (driver local, without a source). Needs a
-    /// data root with project quotas, such as XFS mounted with `pquota`.
+    /// Maximum size of the volume, such as `10Gi` (driver `local`, without a source). Needs a data
+    /// root with project quotas, such as XFS mounted with `pquota`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 32), transform = source::quantity)]
     pub size: Option<String>,
-    /// Driver options as the engine takes them, for drivers and options without a field here.
+    /// Driver options in the engine's own form, for drivers and options without a field. At most
+    /// 64.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(length(max = 64), transform = bounded_map)]
     pub options: BTreeMap<String, String>,
-    /// Labels of the volume on the host. Those that start with `io.dockfleet.` are set by Dockfleet.
+    /// Labels of the volume on the host. Keys that start with `io.dockfleet.` are reserved. At most
+    /// 64.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(length(max = 64), transform = bounded_map)]
     pub labels: BTreeMap<String, String>,
-    /// What happens when a volume that was ready is gone with its data: `Report` says so and
-    /// leaves it at that, `Recreate` makes an empty one. A volume whose data lives elsewhere
-    /// (tmpfs, bind, nfs, cifs) is always made again.
+    /// What to do if a volume that was ready is gone with its data. `Report` (default) only reports
+    /// the loss. `Recreate` creates an empty volume. A volume whose data is stored elsewhere
+    /// (`tmpfs`, `bind`, `nfs`, `cifs`) is not lost and is always created again.
     #[serde(default)]
     pub loss_policy: LossPolicy,
-    /// A volume that exists is never replaced; what differs is reported.
+    /// An existing volume is never replaced. If it differs, the difference is reported.
     #[serde(default)]
     pub update_policy: VolumeUpdatePolicy,
-    /// `Enforce` makes what was removed by hand again as far as `lossPolicy` allows, `Observe`
-    /// only reports it.
+    /// Whether a volume that was removed by hand is created again. `Enforce` (default) creates it,
+    /// if `lossPolicy` allows it. `Observe` only reports it.
     #[serde(default)]
     pub drift_policy: DriftPolicy,
-    /// What to do when a volume of that name exists and is not ours: `Never` reports a conflict,
-    /// `IfMatching` takes it over when it is as this resource says, `Force` as it is.
+    /// What to do if a volume of that name exists and Dockfleet did not create it. `Never`
+    /// (default) reports a conflict. `IfMatching` takes the volume over if it matches this
+    /// resource. `Force` takes it over as it is.
     #[serde(default)]
     pub adoption_policy: AdoptionPolicy,
-    /// What happens on the host when this resource is deleted or no longer selects it: `Retain`
-    /// leaves the volume, `Delete` removes it with its data once no container uses it.
+    /// What happens to the volume when this resource is deleted or no longer selects the host.
+    /// `Retain` (default) keeps it on the host. `Delete` removes it with its data as soon as no
+    /// container uses it.
     #[serde(default = "retain")]
     pub deletion_policy: DeletionPolicy,
-    /// `Observe` compares and reports, and never changes anything on a host.
+    /// Whether Dockfleet changes objects on hosts. `Manage` (default) changes them. `Observe` only
+    /// compares them and reports.
     #[serde(default)]
     pub management_policy: ManagementPolicy,
-    /// Which hosts this resource waits for before it is ready: `Reachable` those that are heard of,
-    /// as long as there is one, `All` those that are offline too.
+    /// Which hosts must have the object before this resource is ready. `Reachable` (default) means
+    /// all hosts that are not offline, at least one. `All` means all hosts.
     #[serde(default)]
     pub ready_policy: ReadyPolicy,
-    /// No change on any host while true; looking and reporting go on.
+    /// If true, nothing is changed on any host. Checks and reports continue. Default: false.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub suspend: bool,
 }
 
-/// What the schema fills in for fields that are left out.
+/// The defaults of the schema.
 impl Default for DockerVolumeSpec {
     fn default() -> Self {
         Self {
@@ -195,7 +202,7 @@ fn volume_name(schema: &mut Schema) {
 mod tests {
     use super::DockerVolumeSpec;
 
-    /// A default that said Delete would make volumes that go with their resource.
+    /// With the default `Delete`, volumes would be removed with their resource.
     #[test]
     fn the_defaults_are_those_of_the_schema() {
         let empty: DockerVolumeSpec = serde_json::from_str("{}").unwrap();

@@ -1,4 +1,4 @@
-//! Address management of a network.
+//! IP address management of a network.
 
 use std::collections::BTreeMap;
 
@@ -8,23 +8,24 @@ use serde::{Deserialize, Serialize};
 use super::bounded_map;
 use crate::schema::{Rule, plain_options, rules, rules_at};
 
-/// Address management of a network.
+/// IP address management of a network.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Ipam {
-    /// IPAM driver; the engine's own (`default`) when left out.
+    /// IPAM driver. The engine's default is `default`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 128))]
     pub driver: Option<String>,
-    /// Hands out addresses one after the other and reuses freed ones last
+    /// Assigns addresses in order, and reuses freed addresses last
     /// (`com.docker.network.ipam.serial`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub serial: Option<bool>,
-    /// Options of the IPAM driver as it takes them.
+    /// Options of the IPAM driver, in the driver's own form. At most 64.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(length(max = 64), transform = bounded_map)]
     pub options: BTreeMap<String, String>,
-    /// Address blocks. Driver bridge takes one of each family, macvlan and ipvlan several.
+    /// Address blocks. The driver `bridge` accepts one IPv4 and one IPv6 block. The drivers
+    /// `macvlan` and `ipvlan` accept several. Blocks must not overlap. At most 8.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8), transform = disjoint)]
     pub config: Vec<IpamConfig>,
@@ -38,15 +39,18 @@ pub struct IpamConfig {
     /// Subnet in CIDR form, such as `10.20.0.0/24` or `fd00:20::/64`.
     #[schemars(length(max = 49))]
     pub subnet: String,
-    /// Part of the subnet that containers get addresses from, in CIDR form.
+    /// Part of the subnet from which containers get their addresses, in CIDR form, such as
+    /// `10.20.0.128/25`. If it is not set, the whole subnet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 49))]
     pub ip_range: Option<String>,
-    /// Address of the gateway inside the subnet; the engine chooses one when left out.
+    /// Address of the gateway inside the subnet, such as `10.20.0.1`. If it is not set, the engine
+    /// chooses one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 45))]
     pub gateway: Option<String>,
-    /// Addresses inside the subnet that no container gets, by a name of your choice.
+    /// Reserved addresses inside the subnet that no container gets. The keys are names of your
+    /// choice. At most 32.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(length(max = 32), transform = aux_addresses_map)]
     pub aux_addresses: BTreeMap<String, String>,

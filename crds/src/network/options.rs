@@ -12,11 +12,12 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "camelCase")]
 #[schemars(transform = bridge_rules)]
 pub struct BridgeOptions {
-    /// Largest packet in bytes, 68 to 65535 (`com.docker.network.driver.mtu`).
+    /// Size of the largest packet in bytes, 68 to 65535, such as `1400`
+    /// (`com.docker.network.driver.mtu`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 68, max = 65535))]
     pub mtu: Option<i32>,
-    /// Prefix of the interface names inside containers in place of `eth`
+    /// Prefix of the interface names inside containers, instead of `eth`
     /// (`com.docker.network.container_iface_prefix`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 12), transform = interface_prefix)]
@@ -30,23 +31,24 @@ pub struct BridgeOptions {
     #[serde(default, rename = "hostIPv6", skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 45))]
     pub host_ipv6: Option<String>,
-    /// Name of the Linux bridge on the host, at most 15 characters
+    /// Name of the Linux bridge on the host, such as `br-shop`. At most 15 characters
     /// (`com.docker.network.bridge.name`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 15), transform = interface)]
     pub bridge_name: Option<String>,
-    /// Hides containers behind the host's address
-    /// (`com.docker.network.bridge.enable_ip_masquerade`).
+    /// Replaces the source address of packets that leave the host with the host's address
+    /// (`com.docker.network.bridge.enable_ip_masquerade`). The engine's default is true.
     #[serde(
         default,
         rename = "enableIPMasquerade",
         skip_serializing_if = "Option::is_none"
     )]
     pub enable_ip_masquerade: Option<bool>,
-    /// Lets the network's containers talk to each other (`com.docker.network.bridge.enable_icc`).
+    /// Allows containers of the network to connect to each other
+    /// (`com.docker.network.bridge.enable_icc`). The engine's default is true.
     #[serde(default, rename = "enableICC", skip_serializing_if = "Option::is_none")]
     pub enable_icc: Option<bool>,
-    /// Host address that published ports bind to by default
+    /// Host address that published ports bind to by default, such as `127.0.0.1`
     /// (`com.docker.network.bridge.host_binding_ipv4`).
     #[serde(
         default,
@@ -55,14 +57,15 @@ pub struct BridgeOptions {
     )]
     #[schemars(length(max = 45))]
     pub host_binding_ipv4: Option<String>,
-    /// Gives the Linux bridge no IPv4 address (`com.docker.network.bridge.inhibit_ipv4`).
+    /// Creates the Linux bridge without an IPv4 address (`com.docker.network.bridge.inhibit_ipv4`).
+    /// The engine's default is false.
     #[serde(
         default,
         rename = "inhibitIPv4",
         skip_serializing_if = "Option::is_none"
     )]
     pub inhibit_ipv4: Option<bool>,
-    /// How IPv4 packets of containers pass the host
+    /// How the host forwards IPv4 packets of containers
     /// (`com.docker.network.bridge.gateway_mode_ipv4`). Needs Engine 27.0; `nat-unprotected` and
     /// `isolated` need 28.0.
     #[serde(
@@ -71,7 +74,7 @@ pub struct BridgeOptions {
         skip_serializing_if = "Option::is_none"
     )]
     pub gateway_mode_ipv4: Option<GatewayMode>,
-    /// How IPv6 packets of containers pass the host
+    /// How the host forwards IPv6 packets of containers
     /// (`com.docker.network.bridge.gateway_mode_ipv6`). Needs Engine 27.0; `nat-unprotected` and
     /// `isolated` need 28.0.
     #[serde(
@@ -80,24 +83,24 @@ pub struct BridgeOptions {
         skip_serializing_if = "Option::is_none"
     )]
     pub gateway_mode_ipv6: Option<GatewayMode>,
-    /// Host interfaces from which containers can be reached directly
+    /// Host interfaces from which containers can be reached directly, such as `eth1`
     /// (`com.docker.network.bridge.trusted_host_interfaces`). Needs Engine 28.2.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32), inner(length(min = 1, max = 15)), transform = trusted_interfaces)]
     pub trusted_host_interfaces: Vec<String>,
 }
 
-/// How packets of containers pass the host.
+/// How the host forwards packets of containers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum GatewayMode {
-    /// Behind the host's address, published ports only.
+    /// With the host's address (NAT), published ports only.
     Nat,
     /// With their own addresses, published ports only.
     Routed,
-    /// Behind the host's address, every port open to the host's network.
+    /// With the host's address (NAT), every port open to the host's network.
     NatUnprotected,
-    /// No address on the host side; needs an internal network.
+    /// The host has no address in the network. Needs an internal network.
     Isolated,
 }
 
@@ -117,27 +120,28 @@ impl GatewayMode {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct MacvlanOptions {
-    /// Host interface the network is on; `eth0.50` makes the VLAN interface where it is missing.
-    /// Without one the network is internal.
+    /// Parent interface on the host, such as `eth0`. `eth0.50` creates the VLAN interface if it is
+    /// missing. Without a parent, the network is internal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 15), transform = interface)]
     pub parent: Option<String>,
-    /// How containers on one parent see each other; the engine's default is `bridge`.
+    /// How containers on the same parent interface reach each other. The engine's default is
+    /// `bridge`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<MacvlanMode>,
 }
 
-/// How containers on one macvlan parent see each other.
+/// How containers on the same macvlan parent reach each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum MacvlanMode {
     /// Directly.
     Bridge,
-    /// Through the switch outside.
+    /// Through the external switch.
     Vepa,
     /// Not at all.
     Private,
-    /// One container owns the parent.
+    /// One container has the parent interface for itself.
     Passthru,
 }
 
@@ -157,17 +161,16 @@ impl MacvlanMode {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct IpvlanOptions {
-    /// Host interface the network is on; one ipvlan network per interface. Without one the network
-    /// is internal.
+    /// Parent interface on the host, such as `eth0`; one ipvlan network per interface. Without a
+    /// parent, the network is internal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 15), transform = interface)]
     pub parent: Option<String>,
-    /// The layer at which packets are switched; the engine's default is `l2`. `l3s` needs
-    /// Engine 23.0.
+    /// Layer at which packets are switched. The engine's default is `l2`. `l3s` needs Engine 23.0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<IpvlanMode>,
-    /// How containers on one parent see each other; the engine's default is `bridge`. Needs
-    /// Engine 23.0.
+    /// How containers on the same parent interface reach each other. The engine's default is
+    /// `bridge`. Needs Engine 23.0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub flag: Option<IpvlanFlag>,
 }
@@ -195,7 +198,7 @@ impl IpvlanMode {
     }
 }
 
-/// How containers on one ipvlan parent see each other.
+/// How containers on the same ipvlan parent reach each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum IpvlanFlag {
@@ -203,7 +206,7 @@ pub enum IpvlanFlag {
     Bridge,
     /// Not at all.
     Private,
-    /// Through the switch outside.
+    /// Through the external switch.
     Vepa,
 }
 
@@ -243,7 +246,7 @@ fn trusted_interfaces(schema: &mut Schema) {
     rules(
         schema,
         &[Rule {
-            // The engine takes them as one text, joined with colons.
+            // The engine expects one string, joined with colons.
             rule: "self.all(i, i.matches('^[^/:\\\\s]*$'))",
             message: "'%s is not the name of an interface; write one without spaces, slashes and colons, such as eth0'.format([self.filter(i, !i.matches('^[^/:\\\\s]*$'))[0]])",
         }],

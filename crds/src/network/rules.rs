@@ -1,7 +1,7 @@
-//! Rules over several fields of a network, as far as no engine has to be asked.
+//! Rules over several fields of a network that can be checked without an engine.
 //!
-//! Messages use `format`: the API server estimates the cost of every rule before it accepts a CRD,
-//! and only `format` may take text of a length that it cannot know.
+//! Messages use `format`: the API server estimates the cost of every rule before it accepts a CRD, and
+//! only `format` accepts text of unknown length.
 
 use crate::schema::{Rule, plain_options, rules, rules_at};
 use schemars::Schema;
@@ -100,7 +100,7 @@ fn driver_blocks(schema: &mut Schema) {
     );
 }
 
-/// Address families: what is switched on, and which subnets belong to it.
+/// Address families: which are enabled, and the subnets of each.
 fn families(schema: &mut Schema) {
     rules_at(
         schema,
@@ -116,7 +116,7 @@ fn families(schema: &mut Schema) {
         &[
             Rule {
                 rule: "(has(self.enableIPv6) && self.enableIPv6) || !has(self.ipam) || !has(self.ipam.config) || !self.ipam.config.exists(c, c.subnet.contains(':'))",
-                message: "'subnet %s is IPv6, which the engine ignores unless it is switched on; set enableIPv6: true'.format([self.ipam.config.filter(c, c.subnet.contains(':'))[0].subnet])",
+                message: "'subnet %s is IPv6, which the engine ignores unless IPv6 is enabled; set enableIPv6: true'.format([self.ipam.config.filter(c, c.subnet.contains(':'))[0].subnet])",
             },
             Rule {
                 rule: "!(has(self.enableIPv4) && !self.enableIPv4) || !has(self.ipam) || !has(self.ipam.config) || !self.ipam.config.exists(c, !c.subnet.contains(':'))",
@@ -134,7 +134,7 @@ fn families(schema: &mut Schema) {
     );
 }
 
-/// What a host override sets has to fit the network as a whole.
+/// Values of a host override have to fit the network as a whole.
 fn overrides(schema: &mut Schema) {
     rules_at(
         schema,
@@ -146,7 +146,7 @@ fn overrides(schema: &mut Schema) {
             },
             Rule {
                 rule: "(has(self.enableIPv6) && self.enableIPv6) || !has(self.hostOverrides) || !self.hostOverrides.exists(o, has(o.ipamConfig) && o.ipamConfig.exists(c, c.subnet.contains(':')))",
-                message: "'a host override has the IPv6 subnet %s, which the engine ignores unless it is switched on; set enableIPv6: true'.format([self.hostOverrides.map(o, has(o.ipamConfig) && o.ipamConfig.exists(c, c.subnet.contains(':')), o.ipamConfig.filter(c, c.subnet.contains(':'))[0].subnet)[0]])",
+                message: "'a host override has the IPv6 subnet %s, which the engine ignores unless IPv6 is enabled; set enableIPv6: true'.format([self.hostOverrides.map(o, has(o.ipamConfig) && o.ipamConfig.exists(c, c.subnet.contains(':')), o.ipamConfig.filter(c, c.subnet.contains(':'))[0].subnet)[0]])",
             },
             Rule {
                 rule: "!(has(self.enableIPv4) && !self.enableIPv4) || !has(self.hostOverrides) || !self.hostOverrides.exists(o, has(o.ipamConfig) && o.ipamConfig.exists(c, !c.subnet.contains(':')))",
@@ -166,7 +166,7 @@ fn gateway_modes(schema: &mut Schema) {
         ".bridge.gatewayModeIPv4",
         &[Rule {
             rule: "(has(self.internal) && self.internal) || !has(self.bridge) || !has(self.bridge.gatewayModeIPv4) || self.bridge.gatewayModeIPv4 != 'isolated'",
-            message: "'gateway mode isolated needs a network without a way out; set internal: true or another mode'",
+            message: "'gateway mode isolated needs an internal network; set internal: true or choose another mode'",
         }],
     );
     rules_at(
@@ -174,19 +174,19 @@ fn gateway_modes(schema: &mut Schema) {
         ".bridge.gatewayModeIPv6",
         &[Rule {
             rule: "(has(self.internal) && self.internal) || !has(self.bridge) || !has(self.bridge.gatewayModeIPv6) || self.bridge.gatewayModeIPv6 != 'isolated'",
-            message: "'gateway mode isolated needs a network without a way out; set internal: true or another mode'",
+            message: "'gateway mode isolated needs an internal network; set internal: true or choose another mode'",
         }],
     );
 }
 
-/// The raw maps: labels that are ours, and options that a field sets already.
+/// The maps: reserved labels, and options that a field sets already.
 fn maps(schema: &mut Schema) {
     rules_at(
         schema,
         ".labels",
         &[Rule {
             rule: "!has(self.labels) || !self.labels.exists(k, k.startsWith('io.dockfleet.'))",
-            message: "'label %s is one that Dockfleet sets; choose a key outside io.dockfleet.'.format([self.labels.filter(k, k.startsWith('io.dockfleet.'))[0]])",
+            message: "'label %s is reserved for Dockfleet; choose a key outside io.dockfleet.'.format([self.labels.filter(k, k.startsWith('io.dockfleet.'))[0]])",
         }],
     );
     rules_at(

@@ -1,8 +1,8 @@
-//! Defaults of a schema, filled in as an API server does.
+//! Fills in the defaults of a schema like an API server.
 
 use serde_json::{Map, Value};
 
-/// Returns `value` with the schema's defaults, and without the nulls that the schema does not know.
+/// Returns `value` with the schema's defaults, and without nulls that the schema does not allow.
 pub(super) fn fill(schema: &Value, value: &Value) -> Value {
     match value {
         Value::Object(fields) => Value::Object(fill_object(schema, fields)),
@@ -32,7 +32,7 @@ fn fill_object(schema: &Value, fields: &Map<String, Value>) -> Map<String, Value
         }
     }
     for (name, schema) in properties.into_iter().flatten() {
-        // A default has its own inner defaults already or gets them here, as an API server does it.
+        // A default may have inner defaults, which are filled in here like in an API server.
         if let (false, Some(default)) = (filled.contains_key(name), schema.get("default")) {
             filled.insert(name.clone(), fill(schema, default));
         }
@@ -40,7 +40,7 @@ fn fill_object(schema: &Value, fields: &Map<String, Value>) -> Map<String, Value
     filled
 }
 
-/// Adds the paths of the entries of maps that are null, and that [`fill`] leaves out.
+/// Adds the paths of the keys of maps whose value is null, and that [`fill`] drops.
 pub(super) fn without_value(schema: &Value, value: &Value, path: &str, paths: &mut Vec<String>) {
     match value {
         Value::Object(fields) => {

@@ -1,33 +1,33 @@
-//! One mistake in a document, in the words of the API server.
+//! An error in a document, with the message of the API server.
 
 use std::fmt;
 
 use serde_json::Value;
 
-/// One mistake in a document.
+/// An error in a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldError {
-    /// Where it is, such as `spec.ipam.config[0].subnet`; empty for the document itself.
+    /// Path of the field, such as `spec.ipam.config[0].subnet`. Empty for the document itself.
     pub path: String,
-    /// What is wrong and what would be right.
+    /// What is wrong, and what is correct.
     pub message: String,
     kind: Kind,
     hint: Option<String>,
 }
 
-/// What an API server calls the mistake, as far as it matters to what is checked next.
+/// The class of an error. It decides which checks follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
-    /// The structure is wrong, so that rules might speak of what is not there.
+    /// The structure is wrong, so rules might use missing fields.
     Structure,
-    /// A value is wrong in a structure that is right.
+    /// The structure is correct, but a value is wrong.
     Value,
-    /// The document cannot be read at all; the message names the place itself.
+    /// The document cannot be read at all. The message has the path.
     Document,
 }
 
 impl FieldError {
-    /// A value that is wrong; rules may still be checked.
+    /// A wrong value. The rules are still checked.
     pub(super) fn invalid(path: impl Into<String>, message: impl Into<String>) -> Self {
         Self {
             path: path.into(),
@@ -37,7 +37,7 @@ impl FieldError {
         }
     }
 
-    /// A mistake in the structure, which hides the rules.
+    /// An error in the structure. The rules are not checked.
     pub(super) fn structure(path: impl Into<String>, message: impl Into<String>) -> Self {
         Self {
             path: path.into(),
@@ -47,7 +47,7 @@ impl FieldError {
         }
     }
 
-    /// A mistake whose message names its place itself.
+    /// An error whose message has the path.
     pub(super) fn document(path: impl Into<String>, message: impl Into<String>) -> Self {
         Self {
             path: path.into(),
@@ -57,23 +57,23 @@ impl FieldError {
         }
     }
 
-    /// A field that no schema has.
+    /// An unknown field.
     pub(super) fn unknown_field(path: String) -> Self {
         let message = format!("unknown field \"{path}\"");
         Self::document(path, message)
     }
 
-    /// Adds what is most likely meant.
+    /// Adds a suggestion.
     pub(super) fn with_hint(self, hint: Option<String>) -> Self {
         Self { hint, ..self }
     }
 
-    /// Returns what is most likely meant, which an API server does not say.
+    /// Returns a suggestion, which an API server does not give.
     pub fn hint(&self) -> Option<&str> {
         self.hint.as_deref()
     }
 
-    /// A kind that there is no CRD for, in the words of kubectl.
+    /// A kind without a CRD, with the message of kubectl.
     pub(super) fn no_match(kind: &str, version: &str) -> Self {
         let known = super::kinds().any(|k| k == kind);
         Self::document(
@@ -82,7 +82,7 @@ impl FieldError {
         )
     }
 
-    /// Whether the API server leaves the CEL rules unchecked because of this.
+    /// Whether the API server does not check the CEL rules after this error.
     pub(super) fn hides_rules(&self) -> bool {
         self.kind != Kind::Value
     }
@@ -92,7 +92,7 @@ impl fmt::Display for FieldError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.kind, self.path.as_str()) {
             (Kind::Document, _) => f.write_str(&self.message),
-            // The API server's own word for the document itself.
+            // The API server's name for the document itself.
             (_, "") => write!(f, "<nil>: {}", self.message),
             (_, path) => write!(f, "{path}: {}", self.message),
         }

@@ -1,4 +1,4 @@
-//! The metadata of a document, in the words of the API server.
+//! Checks the metadata of a document, with the messages of the API server.
 
 use serde_json::{Map, Value};
 
@@ -18,7 +18,7 @@ const DNS_LABEL: &str = "a lowercase RFC 1123 label must consist of lower case a
     must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', \
     regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
 
-/// Returns the first field of the metadata that has a type which an API server cannot read.
+/// Returns the first field of the metadata whose type an API server cannot read.
 pub(super) fn undecodable(object: &Value) -> Vec<FieldError> {
     let metadata = object.get("metadata");
     let texts = ["generateName", "name", "namespace"]
@@ -59,8 +59,8 @@ fn cannot_read(field: &str, place: &str, value: &Value, want: &str) -> FieldErro
     .with_hint(quotes(value, want).map(|hint| format!("metadata.{place}: {hint}")))
 }
 
-/// Gives labels and annotations without a value an empty text: an API server reads them into a map of
-/// texts, in which null is that.
+/// Gives labels and annotations without a value an empty string, because an API server reads null
+/// as an empty string there.
 pub(super) fn fill(object: &mut Value) {
     for pointer in ["/metadata/labels", "/metadata/annotations"] {
         let map = object.pointer_mut(pointer).and_then(Value::as_object_mut);
@@ -72,7 +72,7 @@ pub(super) fn fill(object: &mut Value) {
     }
 }
 
-/// Returns what is wrong with names, labels and annotations.
+/// Returns the errors of names, labels and annotations.
 pub(super) fn check(object: &Value) -> Vec<FieldError> {
     let metadata = object.get("metadata");
     let text = |field: &str| metadata.and_then(|m| m.get(field)).and_then(Value::as_str);

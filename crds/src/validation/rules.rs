@@ -1,4 +1,4 @@
-//! The CEL rules of a schema, run by kube-cel and told in the words of the API server.
+//! Runs the CEL rules of a schema with kube-cel, with the messages of the API server.
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -9,16 +9,16 @@ use serde_json::{Map, Value};
 use super::error::{FieldError, quoted};
 use super::schema::Schema;
 
-/// The keyword of a schema that has its rules.
+/// The keyword of the rules in a schema.
 pub(super) const KEYWORD: &str = "x-kubernetes-validations";
 
-/// The rules of one place in a schema, and of the places in it.
+/// The rules of a schema, and of the schemas in it.
 ///
-/// To compile a rule takes as long as to run it some thousand times. So that is done where a document
-/// has such a place, and for what a rule says of itself where one is broken.
+/// Compiling a rule takes as long as running it some thousand times. So a rule is compiled only if
+/// a document has its field, and its message only if the rule is broken.
 #[derive(Debug, Default)]
 pub(super) struct Rules {
-    /// The rules of this place, and what of its schema they need; null where it has none.
+    /// The rules of this schema, with the parts of the schema that they need; null if it has none.
     schema: Value,
     compiled: OnceLock<CompiledSchema>,
     with_messages: OnceLock<CompiledSchema>,
@@ -51,7 +51,7 @@ impl Rules {
         }
     }
 
-    /// Shows the rules of every place, with their messages.
+    /// Calls `see` with the rules of every schema, with their messages.
     #[cfg(test)]
     pub(super) fn each(&self, see: &mut impl FnMut(&CompiledSchema)) {
         see(&compile_schema(&self.schema));
@@ -87,7 +87,7 @@ impl Rules {
             .get_or_init(|| compile_schema(&terse(&self.schema)))
     }
 
-    /// Adds the rules to `broken` that a value at `path` breaks.
+    /// Adds to `broken` the rules that a value at `path` breaks.
     fn check(&self, path: &str, value: &Value, old: Option<&Value>, broken: &mut Vec<Broken>) {
         if !self.schema.is_null() {
             self.check_here(path, value, old, broken);
@@ -126,13 +126,13 @@ impl Rules {
 
 /// A rule that a document breaks.
 struct Broken {
-    /// The field that it names, from the document on.
+    /// Path of its field in the document.
     path: String,
     error: cel::ValidationError,
 }
 
-/// Returns what of a schema decides how its values are shown to rules, if anything does: kube-cel
-/// looks into every place that it is told of, for each rule around it.
+/// Returns the parts of a schema that decide how rules see its values. kube-cel walks all given
+/// parts for each rule, so the others are left out.
 fn conversion(schema: &Value) -> Option<Map<String, Value>> {
     const OWN: [&str; 3] = [
         "x-kubernetes-int-or-string",
@@ -153,7 +153,7 @@ fn conversion(schema: &Value) -> Option<Map<String, Value>> {
                 (!fields.is_empty()).then(|| fields.into())
             }
             "items" => conversion(value).map(Value::Object),
-            // That there is one makes it a map, whose keys are the user's.
+            // This keyword makes it a map with keys of the user.
             "additionalProperties" => match conversion(value) {
                 Some(values) => Some(values.into()),
                 None => Some(if value.is_object() {
@@ -169,7 +169,7 @@ fn conversion(schema: &Value) -> Option<Map<String, Value>> {
     (!kept.is_empty()).then_some(kept)
 }
 
-/// Returns rules without what they say when they are broken.
+/// Returns the rules without their messages.
 fn terse(schema: &Value) -> Value {
     let mut schema = schema.clone();
     let rules = schema.get_mut(KEYWORD).and_then(Value::as_array_mut);
@@ -179,7 +179,7 @@ fn terse(schema: &Value) -> Value {
     schema
 }
 
-/// Returns the rules that a document breaks. Its structure has to be right.
+/// Returns the errors of the rules that a document breaks. Its structure must be correct.
 pub(super) fn check(schema: &Schema, object: &Value, old: Option<&Value>) -> Vec<FieldError> {
     let mut broken = Vec::new();
     schema.rules.check("", object, old, &mut broken);
@@ -189,7 +189,7 @@ pub(super) fn check(schema: &Schema, object: &Value, old: Option<&Value>) -> Vec
         .collect()
 }
 
-/// The API server shows the value with the message, unless it is an object or a list.
+/// The API server adds the value to the message, unless it is an object or a list.
 fn tell(schema: &Schema, object: &Value, broken: &Broken) -> FieldError {
     let Broken { path, error } = broken;
     let path = path.trim_matches('.');
@@ -204,7 +204,7 @@ fn tell(schema: &Schema, object: &Value, broken: &Broken) -> FieldError {
     FieldError::invalid(path, message)
 }
 
-/// Whether the rule stands at the very field that its error names, and not at an object around it.
+/// Whether the rule belongs to the field of its error, and not to an object around it.
 fn owner(schema: &Value, path: &str, rule: &str) -> bool {
     let place = segments(path).try_fold(schema, |schema, segment| match segment {
         Segment::Index(_) => schema.get("items"),
@@ -233,8 +233,8 @@ enum Segment<'a> {
     Index(usize),
 }
 
-/// Splits `a.b[0].c`. No field of ours has a dot or a bracket in its name, and no rule stands in a
-/// map whose keys might.
+/// Splits `a.b[0].c`. Field names have no dots or brackets, and there are no rules in maps, whose
+/// keys might have some.
 fn segments(path: &str) -> impl Iterator<Item = Segment<'_>> {
     path.split(['.', '['])
         .filter(|part| !part.is_empty())

@@ -1,4 +1,4 @@
-//! The schemas of all kinds, each compiled once, and not before it is needed.
+//! The schemas of all kinds. Each is compiled once, when it is needed first.
 
 use std::sync::OnceLock;
 
@@ -11,7 +11,7 @@ use super::structure;
 /// The schema of one kind in the forms that the checks need.
 #[derive(Debug)]
 pub(super) struct Schema {
-    /// As it stands in the CRD.
+    /// The schema in the CRD.
     pub(super) raw: Value,
     /// For types and limits.
     pub(super) structure: Validator,
@@ -27,7 +27,7 @@ pub(super) const KINDS: [&str; 4] = [
     "HostAssignment",
 ];
 
-/// The schema in a committed CRD, which a test holds to the type; made by `build.rs`.
+/// The schema of a committed CRD, from `build.rs`. A test compares the CRD with the type.
 macro_rules! committed {
     ($name:literal) => {
         include_str!(concat!(env!("OUT_DIR"), "/", $name, ".json"))
@@ -36,8 +36,8 @@ macro_rules! committed {
 
 /// Returns the schema of a kind.
 ///
-/// A command that reads one small file would spend most of its time on the rules of kinds that are
-/// not in it.
+/// Otherwise, a command that reads one small file would spend most of its time on the rules of
+/// other kinds.
 pub(super) fn of(kind: &str) -> Option<&'static Schema> {
     static HOST: OnceLock<Option<Schema>> = OnceLock::new();
     static NETWORK: OnceLock<Option<Schema>> = OnceLock::new();
@@ -53,8 +53,8 @@ pub(super) fn of(kind: &str) -> Option<&'static Schema> {
     schema.get_or_init(|| compile(json)).as_ref()
 }
 
-/// A schema that cannot be compiled leaves its kind unknown, so that nothing passes unchecked; a test
-/// rules that out.
+/// If a schema cannot be compiled, its kind is unknown, so that nothing is accepted unchecked. A
+/// test checks that all schemas compile.
 fn compile(json: &str) -> Option<Schema> {
     let raw = serde_json::from_str(json).ok()?;
     Some(Schema {

@@ -1,4 +1,4 @@
-//! Types and limits of a schema, checked by `jsonschema` and told in the words of the API server.
+//! Checks types and limits of a schema with `jsonschema`, with the messages of the API server.
 
 use std::collections::BTreeMap;
 
@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 use super::error::{FieldError, quoted};
 use super::schema::Schema;
 
-/// Compiles a CRD's schema, or `None` where it is no schema.
+/// Compiles a CRD's schema. Returns `None` if it is not a schema.
 pub(super) fn compile(schema: &Value) -> Option<Validator> {
     let mut schema = schema.clone();
-    // A document's status is dropped, not checked.
+    // The status of a document is dropped, not checked.
     if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
         properties.remove("status");
     }
@@ -21,7 +21,7 @@ pub(super) fn compile(schema: &Value) -> Option<Validator> {
     jsonschema::draft7::new(&schema).ok()
 }
 
-/// A CRD says `nullable` where JSON Schema says that null is one of the types.
+/// A CRD has `nullable`; JSON Schema has null as one of the types.
 fn nullable_as_type(schema: &mut Value) {
     match schema {
         Value::Object(keywords) => {
@@ -38,10 +38,10 @@ fn nullable_as_type(schema: &mut Value) {
     }
 }
 
-/// Returns what is wrong with the structure of a document.
+/// Returns the errors in the structure of a document.
 pub(super) fn check(schema: &Schema, object: &Value) -> Vec<FieldError> {
     let mut errors = Vec::new();
-    // The API server tells only the first mistake in the length and form of a text.
+    // The API server reports only the first error in the length and form of a string.
     let mut texts: BTreeMap<String, (u8, FieldError)> = BTreeMap::new();
     for error in schema.structure.iter_errors(object) {
         let path = field_path(object, error.instance_path());
@@ -105,7 +105,7 @@ fn tell(error: &ValidationError<'_>, path: String, format: Option<&str>) -> Fiel
         }
         Kind::Type { kind } => {
             let (have, want) = match (format, value.as_ref()) {
-                // The API server compares formats first where there is one.
+                // The API server compares the format first, if there is one.
                 (Some(format), Value::Number(_)) => ("float64", format.to_owned()),
                 (Some(format), Value::Bool(_) | Value::Object(_)) => ("", format.to_owned()),
                 _ => (type_name(value), wanted(kind)),
@@ -153,12 +153,12 @@ fn tell(error: &ValidationError<'_>, path: String, format: Option<&str>) -> Fiel
             format!("should be less than or equal to {}", number(limit)),
         ),
         Kind::Pattern { pattern } => invalid(&quoted(value), format!("should match '{pattern}'")),
-        // No keyword of our schemas comes here; whatever one day does is refused all the same.
+        // No keyword of our schemas comes here. A new keyword would be refused too.
         _ => FieldError::structure(&path, format!("Invalid value: {}: {error}", quoted(value))),
     }
 }
 
-/// Returns what quotes have to do with a wrong type.
+/// Returns a hint about quotes for a wrong type.
 pub(super) fn quotes(have: &Value, want: &str) -> Option<&'static str> {
     match (have, want) {
         (Value::Number(_) | Value::Bool(_), "string") => Some("put the value into quotes"),
@@ -172,11 +172,12 @@ pub(super) fn quotes(have: &Value, want: &str) -> Option<&'static str> {
     }
 }
 
-/// Returns a place as the API server writes it: `spec.ipam.config[0].subnet`.
+/// Returns a path in the form of the API server: `spec.ipam.config[0].subnet`.
 fn field_path(object: &Value, location: &Location) -> String {
     let mut path = String::new();
     let mut inside = Some(object);
-    // The pointer itself, since only the document tells the key `0` of a map from a place in a list.
+    // The pointer itself: only the document distinguishes the key `0` of a map from an index of a
+    // list.
     for segment in location.as_str().split('/').skip(1) {
         let name = segment.replace("~1", "/").replace("~0", "~");
         if inside.is_some_and(Value::is_array) {
@@ -202,7 +203,7 @@ fn parent(pointer: &str) -> &str {
     pointer.rsplit_once('/').map_or("", |(parent, _)| parent)
 }
 
-/// A CRD keeps limits as floats; the API server shows those of integers as integers.
+/// A CRD stores limits as floats. The API server shows the limits of integers as integers.
 fn number(limit: &Value) -> String {
     limit
         .as_f64()
@@ -235,7 +236,7 @@ fn type_name(value: &Value) -> &'static str {
     }
 }
 
-/// Returns the type that a schema asks for, without the null that stands for `nullable`.
+/// Returns the type of a schema, without the null of `nullable`.
 fn wanted(kind: &TypeKind) -> String {
     match kind {
         TypeKind::Single(one) => one.to_string(),

@@ -14,7 +14,7 @@ fn errors(kind: &str, spec: &Value) -> Vec<String> {
         .collect()
 }
 
-/// A network with everything, as the guide shows it.
+/// A network with many fields, as in the documents.
 fn network() -> Value {
     json!({
         "hostSelector": {"matchExpressions": [{"key": "tier", "operator": "In", "values": ["lab"]}]},
@@ -55,7 +55,7 @@ fn every_schema_and_every_rule_compiles() {
             assert!(errors.is_empty(), "{kind}: {errors:?}");
             compiled += rules.validations.len();
         });
-        // None stands where nobody looks.
+        // All rules of the schema were found.
         assert_eq!(compiled, rules_in(&schema.raw), "{kind}");
     }
 }
@@ -255,7 +255,7 @@ fn overrides_have_to_fit_the_network() {
         with(json!([{"subnet": "10.1.0.0/24"}, {"subnet": "fd00::/64"}])),
         [
             "spec.hostOverrides: Invalid value: a host override has the IPv6 subnet fd00::/64, which the engine \
-             ignores unless it is switched on; set enableIPv6: true"
+             ignores unless IPv6 is enabled; set enableIPv6: true"
         ],
     );
     assert_eq!(
@@ -305,7 +305,7 @@ fn a_gateway_is_an_address_that_an_interface_can_have() {
         );
         assert_eq!(with(subnet, gateway), [want]);
     }
-    // Another rule says what is wrong with it.
+    // Another rule reports it.
     assert_eq!(with("10.20.0.0/24", "10.20.1.255").len(), 1);
     assert_eq!(with("10.20.0.0/24", "router").len(), 1);
 }

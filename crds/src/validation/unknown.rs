@@ -1,10 +1,10 @@
-//! Fields that no schema has: what kubectl's `--validate=strict`, its default, refuses.
+//! Unknown fields, which kubectl refuses with `--validate=strict`, its default.
 
 use serde_json::Value;
 
 use super::FieldError;
 
-/// Fields of `metadata`, which is in no CRD's schema.
+/// Fields of `metadata`, which is not in the schema of a CRD.
 const METADATA: [&str; 15] = [
     "annotations",
     "creationTimestamp",
@@ -25,13 +25,12 @@ const METADATA: [&str; 15] = [
 
 /// Fields of every document.
 const COMMON: [&str; 3] = ["apiVersion", "kind", "metadata"];
-/// How much two names may differ, as a share of their letters, and one be taken for the other.
+/// Minimum similarity of two names, as a share of their letters, for a suggestion.
 const ALIKE: f64 = 0.6;
-/// Most places that are named where a field would be known.
+/// Maximum number of suggested paths.
 const PLACES: usize = 2;
 
-/// Returns the fields of a document that its schema does not have, sorted, each with what is most
-/// likely meant.
+/// Returns the unknown fields of a document, sorted, each with a suggestion.
 pub(super) fn fields(schema: &Value, object: &Value) -> Vec<FieldError> {
     let mut unknown = Vec::new();
     for (name, value) in object.as_object().into_iter().flatten() {
@@ -52,10 +51,10 @@ pub(super) fn fields(schema: &Value, object: &Value) -> Vec<FieldError> {
     told.collect()
 }
 
-/// A field that is not known.
+/// An unknown field.
 struct Unknown {
     path: String,
-    /// The one beside it whose name is like it.
+    /// A known field beside it with a similar name.
     near: Option<String>,
 }
 
@@ -69,7 +68,7 @@ fn metadata(value: &Value, unknown: &mut Vec<Unknown>) {
     }));
 }
 
-/// Looks at one field of an object with `schema`, and into it where the schema has it.
+/// Checks one field of an object with `schema`, and the fields in it if it is known.
 fn field(schema: &Value, name: &str, value: &Value, parent: &str, unknown: &mut Vec<Unknown>) {
     let path = join(parent, name);
     let properties = schema.get("properties").and_then(Value::as_object);
@@ -82,7 +81,7 @@ fn field(schema: &Value, name: &str, value: &Value, parent: &str, unknown: &mut 
         .into_iter()
         .flatten()
         .map(|(name, _)| name.as_str());
-    // No schema of a CRD has those that every document has.
+    // The schema of a CRD does not have the fields of every document.
     let common = parent.is_empty().then_some(COMMON);
     let near = near(name, known.chain(common.into_iter().flatten()));
     unknown.push(Unknown { path, near });
@@ -121,7 +120,7 @@ fn join(parent: &str, name: &str) -> String {
     }
 }
 
-/// Returns the known name that is most like another one, if one is.
+/// Returns the most similar known name, if there is one.
 fn near<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
     let plain = |name: &str| name.to_ascii_lowercase().replace(['-', '_'], "");
     let wanted = plain(name);
@@ -136,7 +135,7 @@ fn near<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<String> 
         .map(|(_, name)| name.to_owned())
 }
 
-/// Returns the paths at which there is a field of that name, where they are few.
+/// Returns the paths of fields with that name, if there are few.
 fn elsewhere(schema: &Value, name: &str) -> Vec<String> {
     let mut paths = Vec::new();
     if METADATA.contains(&name) {

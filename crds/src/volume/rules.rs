@@ -1,4 +1,4 @@
-//! Rules over several fields of a volume, as far as no engine has to be asked.
+//! Rules over several fields of a volume that can be checked without an engine.
 
 use crate::schema::{Rule, plain_options, rules, rules_at};
 use schemars::Schema;
@@ -22,7 +22,7 @@ pub(super) fn spec(schema: &mut Schema) {
         ".labels",
         &[Rule {
             rule: "!has(self.labels) || !self.labels.exists(k, k.startsWith('io.dockfleet.'))",
-            message: "'label %s is one that Dockfleet sets; choose a key outside io.dockfleet.'.format([self.labels.filter(k, k.startsWith('io.dockfleet.'))[0]])",
+            message: "'label %s is reserved for Dockfleet; choose a key outside io.dockfleet.'.format([self.labels.filter(k, k.startsWith('io.dockfleet.'))[0]])",
         }],
     );
 }
@@ -37,7 +37,7 @@ fn hosts(schema: &mut Schema) {
     );
 }
 
-/// At most one source, and only with the driver that knows it.
+/// At most one source, and only with the driver that supports it.
 fn sources(schema: &mut Schema) {
     rules(
         schema,
@@ -62,7 +62,7 @@ fn sources(schema: &mut Schema) {
     );
 }
 
-/// Raw options that a source sets, and those of driver local, which refuses what it does not know.
+/// Raw options that a source sets, and the options of driver local, which refuses unknown ones.
 fn options(schema: &mut Schema) {
     rules_at(
         schema,

@@ -1,10 +1,10 @@
-//! Where a volume's data lives when it is not the engine's own data root.
+//! Sources of a volume whose data is not in the engine's own data root.
 
 use crate::schema::{Rule, plain_options, rules, rules_at};
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 
-/// The largest number of a user or group; the kernel keeps the one above it for "none".
+/// The largest number of a user or group. The kernel uses the next number for "none".
 pub(super) const MAX_ID: i64 = 4_294_967_294;
 
 /// A file system in memory.
@@ -12,19 +12,19 @@ pub(super) const MAX_ID: i64 = 4_294_967_294;
 #[serde(rename_all = "camelCase")]
 #[schemars(transform = tmpfs_rules)]
 pub struct TmpfsSource {
-    /// Most bytes it may hold, such as `64Mi`; half of the host's memory when left out.
+    /// Maximum size, such as `64Mi`. Default of the kernel: half of the host's memory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 32), transform = quantity)]
     pub size: Option<String>,
-    /// Permissions of its root in octal, such as `1777`.
+    /// Permissions of the root folder in octal, such as `1777`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
     pub mode: Option<String>,
-    /// Number of the user that owns its root, at most 4294967294.
+    /// ID of the user that owns the root folder, at most 4294967294.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = MAX_ID))]
     pub uid: Option<i64>,
-    /// Number of the group that owns its root, at most 4294967294.
+    /// ID of the group that owns the root folder, at most 4294967294.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = MAX_ID))]
     pub gid: Option<i64>,
@@ -38,7 +38,7 @@ pub struct BindSource {
     /// Absolute path of the folder. It must exist when a container first uses the volume.
     #[schemars(length(min = 1, max = 4096))]
     pub path: String,
-    /// Containers can only read it.
+    /// If true, containers can only read the volume. Default: false.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub read_only: bool,
 }
@@ -54,25 +54,25 @@ pub struct NfsSource {
     /// Absolute path of the folder on the server.
     #[schemars(length(min = 1, max = 4096))]
     pub path: String,
-    /// Version of the protocol, such as `4.2`; agreed with the server when left out.
+    /// Version of the protocol, such as `4.2`. If it is not set, host and server agree on one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
     pub version: Option<String>,
-    /// Containers can only read it.
+    /// If true, containers can only read the volume. Default: false.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub read_only: bool,
-    /// More mount options, such as `hard` or `timeo=600`.
+    /// More mount options, one in each item, such as `hard` or `timeo=600`. At most 32.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32), inner(length(min = 1, max = 128)))]
     pub mount_options: Vec<String>,
 }
 
-/// A size, with a message in place of the pattern.
+/// A size, with a message instead of the pattern.
 pub(super) fn quantity(schema: &mut Schema) {
     rules(
         schema,
         &[Rule {
-            // The pattern of `crate::quantity`, which a test holds equal.
+            // A test checks that this is the pattern of `crate::quantity`.
             rule: "self.matches('^[1-9][0-9]{0,15}(Ki|Mi|Gi|Ti|k|M|G|T)?$')",
             message: "'a size is a whole number from 1 on and at most one unit out of Ki, Mi, Gi, Ti, k, M, G, T, such as 10Gi'",
         }],
@@ -125,7 +125,7 @@ fn nfs_rules(schema: &mut Schema) {
         ".version",
         &[Rule {
             rule: "!has(self.version) || self.version.matches('^([23]|4([.][0-2])?)$')",
-            message: "'version %s is none of NFS; write \"3\", \"4\", \"4.0\", \"4.1\" or \"4.2\"'.format([self.version])",
+            message: "'version %s is not a version of NFS; write \"3\", \"4\", \"4.0\", \"4.1\" or \"4.2\"'.format([self.version])",
         }],
     );
     rules_at(
