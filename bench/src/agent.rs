@@ -1,5 +1,5 @@
-//! A real agent with 200 entries, idle: its memory, and what a pass without changes costs engine,
-//! API server and itself.
+//! Measures a real idle agent with 200 entries: its memory, and the cost of a pass without changes for
+//! the engine, the API server and the agent.
 
 use std::fs;
 use std::thread::sleep;
@@ -10,27 +10,27 @@ use dockfleet_e2e::{ControlPlane, Engine, Generation, Process, eventually};
 use serde_json::{Value, json};
 
 use crate::create::summary;
-use crate::lab::{Lab, new_engine, say, version};
+use crate::lab::{PeerLab, new_engine, say, version};
+use crate::object_set::ObjectSet;
 use crate::recorder::Recorder;
-use crate::report::{Goal, Report, Unit};
+use crate::report::{Expected, ResultTable, Unit};
 use crate::sample::Sample;
 use crate::usage::memory;
-use crate::wanted::Wanted;
 use crate::writes::Writes;
 
-const WANTED: Wanted = Wanted(100);
-/// How long making everything may take.
+const WANTED: ObjectSet = ObjectSet(100);
+/// Time limit for the creation of all objects.
 const LIMIT: Duration = Duration::from_secs(300);
-/// By then the agent has made its last pass for the creation and reported it.
+/// After this time the agent has finished and reported its last pass for the creation.
 const SETTLE: Duration = Duration::from_secs(15);
-/// How often memory is looked at, a second apart.
+/// Number of memory samples, one a second.
 const LOOKS: usize = 10;
-/// Passes that are set off, and how long after the agent must have ended one: it makes at most one a
+/// Number of triggered passes, and the time limit for each. The agent runs at most one pass a
 /// second.
 const PASSES: u32 = 10;
 const PASS: Duration = Duration::from_secs(3);
 
-/// Probes and metrics at any port: both have the same one else.
+/// Probes and metrics use any free port, because the default port of both programs is the same.
 const ANY_PORT: &str = "--metrics-address=127.0.0.1:0";
 
 const FLEET: &str = "
@@ -44,7 +44,7 @@ metadata: {name: bench, namespace: dockfleet-hosts}
 spec: {allowedNamespaces: {from: All}}
 ";
 
-pub(crate) fn measure(lab: &Lab, report: &mut Report) -> Result<()> {
+pub(crate) fn measure(lab: &PeerLab, report: &mut ResultTable) -> Result<()> {
     for generation in Generation::ALL {
         let engine = new_engine(generation)?;
         let name = version(&engine)?;
@@ -74,7 +74,7 @@ pub(crate) fn measure(lab: &Lab, report: &mut Report) -> Result<()> {
             &name,
             &Sample::new(resident)?,
             Unit::Bytes,
-            Goal::AtMost(15e6),
+            Expected::AtMost(15e6),
         );
         report.note(format!(
             "Engine {name}, agent idle: anonymous {:.1} MB, of files (the program itself) {:.1} MB; \
@@ -89,14 +89,15 @@ pub(crate) fn measure(lab: &Lab, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// Sets off passes that find nothing to do, each by a stranger's volume that comes and goes.
+/// Triggers passes without changes: each time it creates and removes a volume that does not belong
+/// to Dockfleet.
 fn passes(
     name: &str,
     engine: &Engine,
     recorder: &Recorder,
     plane: &ControlPlane,
     agent: &Process,
-    report: &mut Report,
+    report: &mut ResultTable,
 ) -> Result<()> {
     let (mut calls, mut work) = (Vec::new(), Vec::new());
     recorder.take()?;
@@ -127,20 +128,20 @@ fn passes(
             "no change, 200 objects: engine calls of a pass of the agent",
             Sample::new(calls)?,
             Unit::Count,
-            Goal::AtMost(3.0),
+            Expected::AtMost(3.0),
         ),
         (
             "no change, 200 objects: Kubernetes writes of agent and controller in 10 passes, \
              heartbeats left out",
             Sample::new([f64::from(writes.total())])?,
             Unit::Count,
-            Goal::AtMost(0.0),
+            Expected::AtMost(0.0),
         ),
         (
             "no change, 200 objects: processor time of a pass of the agent",
             Sample::of_durations(&work)?,
             Unit::Seconds,
-            Goal::AtMost(0.050),
+            Expected::AtMost(0.050),
         ),
     ] {
         report.figure(what, name, &sample, unit, goal);
@@ -148,8 +149,8 @@ fn passes(
     Ok(())
 }
 
-/// Starts a control plane that knows the resources and one host.
-fn control_plane(lab: &Lab) -> Result<ControlPlane> {
+/// Starts a control plane with the CRDs and one host.
+fn control_plane(lab: &PeerLab) -> Result<ControlPlane> {
     let plane = ControlPlane::start_on_loopback()?;
     let definitions = lab.dockfleet.run(["crds"])?.ok()?;
     let file = lab.scratch.write(".yaml", &definitions)?;
@@ -165,7 +166,7 @@ fn control_plane(lab: &Lab) -> Result<ControlPlane> {
 }
 
 fn start(
-    lab: &Lab,
+    lab: &PeerLab,
     plane: &ControlPlane,
     args: &[&str],
     docker_host: Option<&str>,
@@ -190,11 +191,11 @@ fn all_ready(plane: &ControlPlane) -> Result<()> {
     Ok(())
 }
 
-/// Gives the time that all threads of a process have run, to the nanosecond.
+/// Returns the CPU time of all threads of a process in nanoseconds.
 fn processor_time(process: &Process) -> Result<Duration> {
     let mut all = Duration::ZERO;
     for thread in fs::read_dir(format!("/proc/{}/task", process.pid()))? {
-        // A thread that ends right now counts no more.
+        // A thread that ends at this moment is not counted.
         let text = fs::read_to_string(thread?.path().join("schedstat")).unwrap_or_default();
         let first = text.split(' ').next().and_then(|first| first.parse().ok());
         all += Duration::from_nanos(first.unwrap_or(0));

@@ -1,4 +1,4 @@
-//! Many objects at once, against a bare loop of the very calls that make them.
+//! Measures the creation of many objects, against a bare loop of the same calls.
 
 use std::collections::BTreeMap;
 
@@ -6,22 +6,22 @@ use anyhow::{Result, ensure};
 use dockfleet_e2e::Generation;
 
 use crate::http::Message;
-use crate::lab::{Lab, new_engine, say, version};
+use crate::lab::{PeerLab, new_engine, say, version};
+use crate::object_set::ObjectSet;
 use crate::recorder::Recorder;
 use crate::replay::replay;
-use crate::report::{Comparison, Goal, Report};
+use crate::report::{Comparison, Expected, ResultTable};
 use crate::sample::Sample;
-use crate::wanted::Wanted;
 
-const WANTED: Wanted = Wanted(100);
+const WANTED: ObjectSet = ObjectSet(100);
 
-pub(crate) fn measure(lab: &Lab, report: &mut Report) -> Result<()> {
+pub(crate) fn measure(lab: &PeerLab, report: &mut ResultTable) -> Result<()> {
     let manifests = lab.scratch.write(".yaml", &WANTED.resources())?;
     for generation in Generation::ALL {
         say(&format!(
             "{generation:?}: 100 networks and 100 volumes, recorded"
         ));
-        // Not counted: it also warms up what the engine calls for the first time.
+        // This run is not counted. It warms up the engine.
         let engine = new_engine(generation)?;
         let name = version(&engine)?;
         let recorder = Recorder::start(lab.scratch.path(".sock"), engine.socket())?;
@@ -67,13 +67,13 @@ pub(crate) fn measure(lab: &Lab, report: &mut Report) -> Result<()> {
             other: &bare,
             ratio: &ratio,
             best: ours.min() / bare.min(),
-            goal: Goal::AtMost(1.10),
+            goal: Expected::AtMost(1.10),
         });
     }
     Ok(())
 }
 
-/// Counts requests by method and the kind of their path: `100 × POST /networks/create`.
+/// Counts requests by method and path: `100 × POST /networks/create`.
 pub(crate) fn summary(requests: &[Message]) -> String {
     let mut counts: BTreeMap<String, u32> = BTreeMap::new();
     for request in requests {
@@ -86,7 +86,7 @@ pub(crate) fn summary(requests: &[Message]) -> String {
     parts.join(", ")
 }
 
-/// Gives a request's method and path without version, query and names.
+/// Returns a request's method and path without version, query and names.
 fn shape(request: &Message) -> String {
     let path = request.word(1);
     let path = path.split_once('?').map_or(path, |(path, _)| path);
@@ -109,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn requests_are_counted_by_what_they_ask_for() {
+    fn requests_are_counted_by_method_and_path() {
         let requests = [
             "GET /v1.41/networks?filters=%7B%7D HTTP/1.1",
             "POST /v1.41/networks/create HTTP/1.1",

@@ -1,15 +1,15 @@
-//! The text in which programs show their metrics.
+//! Reads metrics in the Prometheus text format.
 
 /// One line: the labels of a metric and its value.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Line<'a> {
+pub struct MetricLine<'a> {
     labels: &'a str,
     /// The value.
     pub value: f64,
 }
 
-impl<'a> Line<'a> {
-    /// Gives the value of a label, empty where there is none.
+impl<'a> MetricLine<'a> {
+    /// Returns the value of a label, or an empty string.
     pub fn label(&self, name: &str) -> &'a str {
         self.labels
             .split(',')
@@ -18,8 +18,8 @@ impl<'a> Line<'a> {
     }
 }
 
-/// Gives every line of the metric with exactly this name.
-pub fn samples<'a>(text: &'a str, name: &str) -> impl Iterator<Item = Line<'a>> {
+/// Returns every line of the metric with exactly this name.
+pub fn samples<'a>(text: &'a str, name: &str) -> impl Iterator<Item = MetricLine<'a>> {
     text.lines().filter_map(move |line| {
         let rest = line.strip_prefix(name)?;
         let (labels, value) = match rest.strip_prefix('{') {
@@ -27,7 +27,7 @@ pub fn samples<'a>(text: &'a str, name: &str) -> impl Iterator<Item = Line<'a>> 
             None => ("", rest.strip_prefix(' ')?),
         };
         let value = value.parse().ok()?;
-        Some(Line { labels, value })
+        Some(MetricLine { labels, value })
     })
 }
 
@@ -36,7 +36,7 @@ pub fn sum(text: &str, name: &str) -> f64 {
     samples(text, name).map(|line| line.value).sum()
 }
 
-/// Gives a metric that counts as a whole number: they are floating point numbers without a fraction.
+/// Returns a counter as a whole number. Metrics are floating point numbers.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn labels_are_told_apart() {
+    fn labels_are_distinguished() {
         let second = samples(TEXT, "a").find(|line| line.label("x") == "2");
         assert_eq!(second.map(|line| line.label("y")), Some("two"));
         assert_eq!(second.map(|line| line.label("z")), Some(""));

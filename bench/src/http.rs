@@ -1,21 +1,21 @@
-//! As much of HTTP/1.1 as an engine's answers and a client's requests need here.
+//! The part of HTTP/1.1 that the requests and responses of these measurements need.
 
 use std::io::BufRead;
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-/// One message: a request or an answer.
+/// One message: a request or a response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Message {
     /// The first line, such as `GET /_ping HTTP/1.1` or `HTTP/1.1 200 OK`.
     pub(crate) start: String,
-    /// What follows the headers.
+    /// The body.
     pub(crate) body: Vec<u8>,
 }
 
 impl Message {
-    /// Gives a part of the first line: of a request the method (0) and path (1), of an answer the
-    /// status (1).
+    /// Returns a part of the first line: method (0) and path (1) of a request, status (1) of a
+    /// response.
     pub(crate) fn word(&self, number: usize) -> &str {
         self.start.split(' ').nth(number).unwrap_or_default()
     }
@@ -23,8 +23,7 @@ impl Message {
 
 /// Reads one message; `None` at the end of the stream.
 ///
-/// A body in chunks is refused rather than misread: neither side sends one in the calls that are
-/// looked at.
+/// A chunked body is refused. No call here has one.
 pub(crate) fn read(stream: &mut impl BufRead) -> Result<Option<Message>> {
     let start = line(stream)?;
     if start.is_empty() {

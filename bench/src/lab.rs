@@ -1,4 +1,4 @@
-//! What every measurement works with: engines, the program, and a place for files.
+//! The environment of the measurements: engines, the program, and a folder for files.
 
 use std::io::{self, Write as _};
 use std::path::Path;
@@ -12,19 +12,19 @@ use serde_json::Value;
 use crate::run::{self, Finished};
 use crate::scratch::Scratch;
 
-/// How long a program may take for one pass; Ansible takes half a minute for 40 objects.
+/// Time limit of one pass of a program. Ansible takes half a minute for 40 objects.
 pub(crate) const LIMIT: Duration = Duration::from_secs(600);
 
-/// What every measurement works with.
+/// The environment of the measurements.
 #[derive(Debug)]
-pub(crate) struct Lab {
+pub(crate) struct PeerLab {
     pub(crate) scratch: Scratch,
     pub(crate) dockfleet: Dockfleet,
-    /// Pairs taken of each comparison.
+    /// Number of pairs for each comparison.
     pub(crate) repetitions: u32,
 }
 
-impl Lab {
+impl PeerLab {
     pub(crate) fn open(repetitions: u32) -> Result<Self> {
         let dockfleet = Dockfleet::find().context(
             "the release build of dockfleet is missing: run `cargo build --release -p dockfleet`",
@@ -36,7 +36,7 @@ impl Lab {
         })
     }
 
-    /// Makes the command that has `manifests` applied, with its notes in the folder `state`.
+    /// Returns the command that applies `manifests`, with its journal in the folder `state`.
     pub(crate) fn apply_command(
         &self,
         docker_host: &str,
@@ -52,7 +52,7 @@ impl Lab {
         command
     }
 
-    /// Runs `dockfleet apply`, which succeeds only when everything is ready.
+    /// Runs `dockfleet apply`, which succeeds only if everything is ready.
     pub(crate) fn apply(
         &self,
         docker_host: &str,
@@ -66,20 +66,20 @@ impl Lab {
     }
 }
 
-/// Starts an engine without any object, on a host of its own.
+/// Starts an engine without objects, on a separate host.
 pub(crate) fn new_engine(generation: Generation) -> Result<Engine> {
     Engine::start(&Fleet::new()?.host("bench")?, generation)
 }
 
-/// Gives the engine's version for a table.
+/// Returns the engine's version for a table.
 pub(crate) fn version(engine: &Engine) -> Result<String> {
     let version = engine.get("/version")?;
     let version = version.get("Version").and_then(Value::as_str);
     Ok(version.context("the engine told no version")?.to_owned())
 }
 
-/// Tells how far the measurements are; the result alone goes to the standard output.
+/// Prints the progress to standard error. Only the result goes to standard output.
 pub(crate) fn say(text: &str) {
-    // A closed standard error leaves nobody to tell.
+    // If standard error is closed, the message is lost.
     let _ = writeln!(io::stderr(), "bench: {text}");
 }

@@ -1,5 +1,4 @@
-//! What the measurements of this crate share: samples, processes, and what an API server says of
-//! itself.
+//! Shared parts of the measurements: samples, processes, and metrics of an API server.
 
 pub mod exposition;
 pub mod sample;

@@ -1,13 +1,14 @@
-//! Measures Dockfleet side by side with what it is compared to, on real engines, in one run.
+//! Measures Dockfleet and other programs on real engines, in one run.
 //!
-//! What counts are ratios of measurements that were taken one right after the other, so a slow or
-//! busy machine moves both sides. The program reports, it does not judge: it fails only when
-//! something could not be measured.
+//! The results are ratios of measurements that were taken one right after the other, so a slow or busy
+//! machine affects both sides. The program fails only if something could not be measured, not if a goal
+//! is missed.
 
 mod agent;
 mod create;
 mod http;
 mod lab;
+mod object_set;
 mod peer;
 mod peers;
 mod program;
@@ -17,22 +18,21 @@ mod report;
 mod run;
 mod scratch;
 mod unchanged;
-mod wanted;
 
 use anyhow::{Result, ensure};
 use clap::{Parser, ValueEnum};
 use dockfleet_bench::{sample, usage, writes};
 
-use crate::lab::Lab;
-use crate::report::Report;
+use crate::lab::PeerLab;
+use crate::report::ResultTable;
 
 /// Measures Dockfleet against the bare engine API, Ansible and docker compose.
 #[derive(Debug, Parser)]
-struct Arguments {
-    /// What to measure; everything when left out.
+struct PeerArguments {
+    /// What to measure. Default: everything.
     #[arg(value_enum)]
     measurements: Vec<Measurement>,
-    /// Pairs taken of each comparison; with Ansible, which takes long, half of them (rounded up).
+    /// Number of pairs for each comparison. For Ansible, which is slow, half of them (rounded up).
     #[arg(short, long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     repetitions: u32,
 }
@@ -43,16 +43,16 @@ enum Measurement {
     Create,
     /// 20 networks and 20 volumes, against Ansible and docker compose.
     Peers,
-    /// A pass over 200 objects that finds nothing to do.
+    /// A pass over 200 objects without changes.
     Unchanged,
-    /// Memory of an idle agent with 200 entries, and what a pass costs it.
+    /// Memory of an idle agent with 200 entries, and the cost of a pass.
     Agent,
-    /// Size and start of the program.
+    /// Size and start time of the program.
     Program,
 }
 
 impl Measurement {
-    fn take(self, lab: &Lab, report: &mut Report) -> Result<()> {
+    fn take(self, lab: &PeerLab, report: &mut ResultTable) -> Result<()> {
         match self {
             Self::Create => create::measure(lab, report),
             Self::Peers => peers::measure(lab, report),
@@ -64,13 +64,13 @@ impl Measurement {
 }
 
 fn main() -> Result<()> {
-    let arguments = Arguments::parse();
+    let arguments = PeerArguments::parse();
     ensure!(
         !cfg!(debug_assertions),
         "a debug build says nothing about speed: run `make bench`"
     );
-    let lab = Lab::open(arguments.repetitions)?;
-    let mut report = Report::new(&lab)?;
+    let lab = PeerLab::open(arguments.repetitions)?;
+    let mut report = ResultTable::new(&lab)?;
     for &measurement in Measurement::value_variants() {
         if arguments.measurements.is_empty() || arguments.measurements.contains(&measurement) {
             measurement.take(&lab, &mut report)?;

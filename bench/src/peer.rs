@@ -1,4 +1,4 @@
-//! The programs that are compared, each as its users run it.
+//! The compared programs, each run like by its users.
 
 use std::env;
 use std::fs;
@@ -9,83 +9,88 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
-use crate::lab::{LIMIT, Lab};
+use crate::lab::{LIMIT, PeerLab};
+use crate::object_set::ObjectSet;
 use crate::run::timed;
-use crate::wanted::Wanted;
 
-/// A program that makes what is wanted.
+/// A program that creates the objects.
 #[derive(Debug)]
 pub(crate) struct Peer {
-    /// Its name and version.
+    /// Name and version.
     pub(crate) name: String,
-    /// Passes without change that are timed, the middle one of which counts.
+    /// Number of timed passes without changes. The median counts.
     pub(crate) passes: u32,
-    kind: Kind,
+    tool: Tool,
     file: PathBuf,
-    /// Where its program is.
+    /// Folder of the program.
     folder: PathBuf,
 }
 
 #[derive(Debug)]
-enum Kind {
+enum Tool {
     Dockfleet,
     Ansible,
     Compose,
 }
 
 impl Peer {
-    pub(crate) fn dockfleet(lab: &Lab, wanted: Wanted) -> Result<Self> {
+    pub(crate) fn dockfleet(lab: &PeerLab, wanted: ObjectSet) -> Result<Self> {
         Ok(Self {
             name: "dockfleet".to_owned(),
             passes: 5,
-            kind: Kind::Dockfleet,
+            tool: Tool::Dockfleet,
             file: lab.scratch.write(".yaml", &wanted.resources())?,
             folder: PathBuf::new(),
         })
     }
 
-    pub(crate) fn ansible(lab: &Lab, wanted: Wanted) -> Result<Self> {
+    pub(crate) fn ansible(lab: &PeerLab, wanted: ObjectSet) -> Result<Self> {
         let folder = install("ansible")?;
         Ok(Self {
             name: format!("Ansible community.docker {}", collection(&folder)?),
-            // One takes as long as all the others together.
+            // One pass takes as long as all the others together.
             passes: 1,
-            kind: Kind::Ansible,
+            tool: Tool::Ansible,
             file: lab.scratch.write(".yaml", &wanted.playbook())?,
             folder,
         })
     }
 
-    pub(crate) fn compose(lab: &Lab, wanted: Wanted) -> Result<Self> {
+    pub(crate) fn compose(lab: &PeerLab, wanted: ObjectSet) -> Result<Self> {
         let folder = install("compose")?;
         let mut version = Command::new(folder.join("docker-compose"));
         let version = timed(version.args(["version", "--short"]), LIMIT)?.stdout;
         Ok(Self {
             name: format!("docker compose {}", version.trim()),
             passes: 5,
-            kind: Kind::Compose,
+            tool: Tool::Compose,
             file: lab.scratch.write(".yaml", &wanted.compose_file())?,
             folder,
         })
     }
 
-    /// Makes the command of one pass; `state` is a folder of this engine's own for notes.
-    pub(crate) fn command(&self, lab: &Lab, docker_host: &str, state: &Path) -> Result<Command> {
-        let mut command = match self.kind {
-            Kind::Dockfleet => return Ok(lab.apply_command(docker_host, &self.file, state)),
-            Kind::Ansible => {
+    /// Returns the command of one pass. `state` is the state folder for this engine.
+    pub(crate) fn command(
+        &self,
+        lab: &PeerLab,
+        docker_host: &str,
+        state: &Path,
+    ) -> Result<Command> {
+        let mut command = match self.tool {
+            Tool::Dockfleet => return Ok(lab.apply_command(docker_host, &self.file, state)),
+            Tool::Ansible => {
                 let mut command = Command::new(self.folder.join("ansible-playbook"));
                 command
                     .args(["--inventory", "localhost,", "--connection", "local"])
                     .arg(&self.file)
                     .env("ANSIBLE_HOME", state)
-                    // Fewer steps for each task; without it Ansible takes longer.
+                    // Fewer round trips for each task. Ansible is slower without it.
                     .env("ANSIBLE_PIPELINING", "true")
                     .env("ANSIBLE_PYTHON_INTERPRETER", self.folder.join("python"))
                     .env("LC_ALL", "C.UTF-8");
                 command
             }
-            Kind::Compose => {
+            Tool::Compose => {
                 let mut command = Command::new(self.folder.join("docker-compose"));
                 command
                     .args(["--project-name", "bench", "--file"])
@@ -106,7 +111,8 @@ impl Peer {
     }
 }
 
-/// Installs a peer where it is missing, which takes a minute or two once, and gives its folder.
+/// Installs a program if it is missing, which takes one or two minutes once, and returns its
+/// folder.
 fn install(peer: &str) -> Result<PathBuf> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tools/peers.sh");
     let output = Command::new(&script)
@@ -119,7 +125,7 @@ fn install(peer: &str) -> Result<PathBuf> {
     Ok(PathBuf::from(String::from_utf8(output.stdout)?.trim()))
 }
 
-/// Gives the version of the collection that an installed Ansible has.
+/// Returns the version of the collection of an installed Ansible.
 fn collection(folder: &Path) -> Result<String> {
     let library = folder.with_file_name("lib");
     let manifest = "site-packages/ansible_collections/community/docker/MANIFEST.json";

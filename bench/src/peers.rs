@@ -1,27 +1,28 @@
-//! Some objects, made and then found unchanged, against Ansible and docker compose.
+//! Measures the creation of some objects, and a pass without changes, against Ansible and docker
+//! compose.
 
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use dockfleet_e2e::Generation;
 
-use crate::lab::{LIMIT, Lab, new_engine, say, version};
+use crate::lab::{LIMIT, PeerLab, new_engine, say, version};
+use crate::object_set::ObjectSet;
 use crate::peer::Peer;
-use crate::report::{Comparison, Goal, Report};
+use crate::report::{Comparison, Expected, ResultTable};
 use crate::run::timed;
 use crate::sample::{Sample, median};
-use crate::wanted::Wanted;
 
-const WANTED: Wanted = Wanted(20);
+const WANTED: ObjectSet = ObjectSet(20);
 
-/// What one program took, once for each repetition.
+/// The times of one program, one for each repetition.
 #[derive(Debug, Default)]
 struct Times {
     create: Vec<Duration>,
     unchanged: Vec<Duration>,
 }
 
-pub(crate) fn measure(lab: &Lab, report: &mut Report) -> Result<()> {
+pub(crate) fn measure(lab: &PeerLab, report: &mut ResultTable) -> Result<()> {
     let dockfleet = Peer::dockfleet(lab, WANTED)?;
     let ansible = Peer::ansible(lab, WANTED)?;
     let compose = Peer::compose(lab, WANTED)?;
@@ -48,7 +49,7 @@ pub(crate) fn measure(lab: &Lab, report: &mut Report) -> Result<()> {
             &ours,
             &ansible.name,
             &theirs,
-            [8.0, 100.0].map(Goal::AtLeast),
+            [8.0, 100.0].map(Expected::AtLeast),
         )?;
         add(
             report,
@@ -56,14 +57,14 @@ pub(crate) fn measure(lab: &Lab, report: &mut Report) -> Result<()> {
             &ours,
             &compose.name,
             &composed,
-            [Goal::None; 2],
+            [Expected::None; 2],
         )?;
     }
     Ok(())
 }
 
-/// Times one program on a new engine, and gives the engine's version.
-fn both(lab: &Lab, generation: Generation, peer: &Peer, times: &mut Times) -> Result<String> {
+/// Measures one program on a new engine, and returns the engine's version.
+fn both(lab: &PeerLab, generation: Generation, peer: &Peer, times: &mut Times) -> Result<String> {
     let engine = new_engine(generation)?;
     let state = lab.scratch.folder()?;
     let pass = || -> Result<Duration> {
@@ -84,12 +85,12 @@ fn both(lab: &Lab, generation: Generation, peer: &Peer, times: &mut Times) -> Re
 }
 
 fn add(
-    report: &mut Report,
+    report: &mut ResultTable,
     engine: &str,
     ours: &Times,
     name: &str,
     theirs: &Times,
-    goals: [Goal; 2],
+    goals: [Expected; 2],
 ) -> Result<()> {
     let [create, unchanged] = goals;
     for (what, ours, theirs, goal) in [

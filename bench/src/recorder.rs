@@ -1,4 +1,4 @@
-//! A socket in front of an engine that writes down what clients ask for.
+//! A socket in front of an engine that records the requests of clients.
 
 use std::fs;
 use std::io::{self, Read as _, Write as _};
@@ -13,10 +13,10 @@ use anyhow::{Context as _, Result};
 
 use crate::http::{self, Message};
 
-/// What one connection has carried towards the engine since it was last looked at.
+/// The bytes of one connection to the engine since the last read.
 type Sent = Arc<Mutex<Vec<u8>>>;
 
-/// A socket that passes everything on to an engine, byte by byte, and keeps the requests.
+/// A socket that forwards everything to an engine unchanged, and records the requests.
 #[derive(Debug)]
 pub(crate) struct Recorder {
     path: PathBuf,
@@ -46,12 +46,12 @@ impl Recorder {
         })
     }
 
-    /// Gives its address as `DOCKER_HOST` takes it.
+    /// Returns its address in the form of `DOCKER_HOST`.
     pub(crate) fn docker_host(&self) -> String {
         format!("unix://{}", self.path.display())
     }
 
-    /// Gives the requests since it was last asked. Nobody may be in the middle of one.
+    /// Returns the requests since the last call. No request may be in progress.
     pub(crate) fn take(&self) -> Result<Vec<Message>> {
         let mut requests = Vec::new();
         for sent in lock(&self.connections).iter() {
@@ -64,10 +64,9 @@ impl Recorder {
         Ok(requests)
     }
 
-    /// Lets the same address lead to the engine itself from now on.
+    /// Makes the same address point to the engine itself from now on.
     ///
-    /// A client that keeps notes by an engine's address goes on with them, and nothing stands
-    /// between the two.
+    /// A client with a state folder for each address keeps it, and there is no recorder in between.
     pub(crate) fn step_aside(&self) -> Result<()> {
         let beside = self.path.with_extension("link");
         symlink(&self.engine, &beside)?;
@@ -84,7 +83,7 @@ fn pass_on(client: UnixStream, engine: &Path, sent: Sent) -> io::Result<()> {
     Ok(())
 }
 
-/// Copies until the end of `from`, and ends `to` then.
+/// Copies until the end of `from`, and then closes `to`.
 fn pump(mut from: UnixStream, mut to: UnixStream, keep: Option<&Sent>) {
     let mut buffer = vec![0; 64 * 1024];
     while let Ok(count @ 1..) = from.read(&mut buffer) {
@@ -96,7 +95,7 @@ fn pump(mut from: UnixStream, mut to: UnixStream, keep: Option<&Sent>) {
             break;
         }
     }
-    // An end that the other side has closed already needs none.
+    // The other side may already have closed it.
     let _ = to.shutdown(Shutdown::Write);
 }
 

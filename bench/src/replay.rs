@@ -9,11 +9,11 @@ use anyhow::{Context as _, Result, ensure};
 
 use crate::http::{self, Message};
 
-/// How long one answer may take.
+/// Time limit of one response.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// Sends each request as it was recorded, waits for its answer, and gives the time of all of it.
-/// Anything but 201 is an error.
+/// Sends each recorded request, waits for its response, and returns the total time. Every status
+/// except 201 is an error.
 pub(crate) fn replay(socket: &Path, requests: &[Message]) -> Result<Duration> {
     let begin = Instant::now();
     let mut stream = UnixStream::connect(socket)?;

@@ -7,19 +7,19 @@ use std::thread;
 
 use anyhow::{Context as _, Result};
 
-use crate::lab::{Lab, say};
+use crate::lab::{PeerLab, say};
 use crate::sample::Sample;
 
-/// What a result is meant to be.
+/// The goal of a result.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Goal {
+pub(crate) enum Expected {
     AtMost(f64),
     AtLeast(f64),
-    /// Reported for its own sake.
+    /// No goal.
     None,
 }
 
-/// What numbers of a sample are.
+/// The unit of a sample.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Unit {
     Seconds,
@@ -36,16 +36,16 @@ pub(crate) struct Comparison<'a> {
     pub(crate) ours: &'a Sample,
     pub(crate) other_name: &'a str,
     pub(crate) other: &'a Sample,
-    /// What the goal speaks of, pair by pair.
+    /// The ratios that the goal applies to, pair by pair.
     pub(crate) ratio: &'a Sample,
-    /// The same of the shortest times of both sides: other work on the machine only ever adds.
+    /// The ratio of the shortest times of both sides: other work on the machine only adds time.
     pub(crate) best: f64,
-    pub(crate) goal: Goal,
+    pub(crate) goal: Expected,
 }
 
-/// Results as they come in.
+/// The results so far.
 #[derive(Debug)]
-pub(crate) struct Report {
+pub(crate) struct ResultTable {
     head: String,
     rows: Vec<[String; 7]>,
     notes: Vec<String>,
@@ -61,8 +61,8 @@ const COLUMNS: [&str; 7] = [
     "verdict",
 ];
 
-impl Report {
-    pub(crate) fn new(lab: &Lab) -> Result<Self> {
+impl ResultTable {
+    pub(crate) fn new(lab: &PeerLab) -> Result<Self> {
         let load = load()?;
         let cores = thread::available_parallelism()?;
         if load > 0.5 {
@@ -93,7 +93,7 @@ impl Report {
         })
     }
 
-    /// Adds a row of two sides, both in seconds.
+    /// Adds a row with two sides, both in seconds.
     pub(crate) fn compare(&mut self, c: &Comparison<'_>) {
         self.add([
             c.what.to_owned(),
@@ -110,14 +110,14 @@ impl Report {
         ]);
     }
 
-    /// Adds a row of a figure that is compared with nothing but its goal.
+    /// Adds a row with a figure that has only a goal.
     pub(crate) fn figure(
         &mut self,
         what: &str,
         engine: &str,
         sample: &Sample,
         unit: Unit,
-        goal: Goal,
+        goal: Expected,
     ) {
         self.add([
             what.to_owned(),
@@ -175,7 +175,7 @@ impl Report {
     }
 }
 
-impl Goal {
+impl Expected {
     fn show(self, unit: Unit) -> String {
         match self {
             Self::AtMost(limit) => format!("≤ {}", show(limit, unit)),
@@ -218,7 +218,7 @@ fn show(value: f64, unit: Unit) -> String {
     }
 }
 
-/// Gives how many processes wanted to run, over the last minute.
+/// Returns the load average of the last minute.
 fn load() -> Result<f64> {
     let text = fs::read_to_string("/proc/loadavg")?;
     let first = text.split(' ').next().unwrap_or_default();
@@ -232,10 +232,10 @@ mod tests {
     #[test]
     fn a_goal_is_judged_by_the_median() {
         let sample = Sample::new([1.0, 1.1, 9.0]).unwrap();
-        assert_eq!(Goal::AtMost(1.1).verdict(&sample), "met");
-        assert_eq!(Goal::AtMost(1.0).verdict(&sample), "**missed**");
-        assert_eq!(Goal::AtLeast(2.0).verdict(&sample), "**missed**");
-        assert_eq!(Goal::None.verdict(&sample), "–");
+        assert_eq!(Expected::AtMost(1.1).verdict(&sample), "met");
+        assert_eq!(Expected::AtMost(1.0).verdict(&sample), "**missed**");
+        assert_eq!(Expected::AtLeast(2.0).verdict(&sample), "**missed**");
+        assert_eq!(Expected::None.verdict(&sample), "–");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Programs run to their end against the clock.
+//! Runs programs to their end and measures the time.
 
 use std::process::{Command, Output, Stdio};
 use std::sync::mpsc::channel;
@@ -7,19 +7,19 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-/// What a program that ran to its end has left.
+/// The result of a program that ran to its end.
 #[derive(Debug)]
 pub(crate) struct Finished {
-    /// From just before its start until it was gone.
+    /// Time from its start to its end.
     pub(crate) wall: Duration,
     /// Its standard output.
     pub(crate) stdout: String,
 }
 
-/// Runs `command` without input to its end. Anything but an exit with 0 within `limit` is an error.
+/// Runs `command` without input to its end. It must exit with 0 within `limit`.
 ///
-/// Nothing stands between the clock and the program, not even `timeout`: a millisecond is much for
-/// one that takes ten.
+/// The program is started directly, without `timeout`: a millisecond is a lot for a program that
+/// takes ten.
 pub(crate) fn timed(command: &mut Command, limit: Duration) -> Result<Finished> {
     let name = command.get_program().to_string_lossy().into_owned();
     command
@@ -34,11 +34,11 @@ pub(crate) fn timed(command: &mut Command, limit: Duration) -> Result<Finished> 
     let (sender, receiver) = channel();
     thread::spawn(move || {
         let output = child.wait_with_output();
-        // Nobody waits for a program that took too long.
+        // A program that takes too long is killed.
         let _ = sender.send((output, begin.elapsed()));
     });
     let Ok((output, wall)) = receiver.recv_timeout(limit) else {
-        // It has not been waited for, so the id is still its own.
+        // It was not waited for, so its id is still valid.
         Command::new("kill")
             .arg("-KILL")
             .arg(pid.to_string())

@@ -9,7 +9,7 @@ use anyhow::{Result, ensure};
 pub struct Sample(Vec<f64>);
 
 impl Sample {
-    /// Sorts the values; none at all is an error.
+    /// Sorts the values. An empty list is an error.
     pub fn new(values: impl IntoIterator<Item = f64>) -> Result<Self> {
         let mut values: Vec<f64> = values.into_iter().collect();
         ensure!(!values.is_empty(), "nothing was measured");
@@ -17,31 +17,31 @@ impl Sample {
         Ok(Self(values))
     }
 
-    /// Takes durations, in seconds.
+    /// Creates a sample from durations, in seconds.
     pub fn of_durations(values: &[Duration]) -> Result<Self> {
         Self::new(values.iter().map(Duration::as_secs_f64))
     }
 
-    /// Takes the quotient of each pair.
+    /// Creates a sample from the quotient of each pair.
     ///
-    /// The two of a pair were measured one after the other, so whatever slowed the machine down for
-    /// a while is in both.
+    /// The two values of a pair were measured one right after the other, so a slow phase of the
+    /// machine affects both.
     pub fn of_ratios(above: &[Duration], below: &[Duration]) -> Result<Self> {
         let pairs = above.iter().zip(below);
         Self::new(pairs.map(|(a, b)| a.as_secs_f64() / b.as_secs_f64()))
     }
 
-    /// Gives the smallest.
+    /// Returns the smallest value.
     pub fn min(&self) -> f64 {
         self.0.first().copied().unwrap_or(f64::NAN)
     }
 
-    /// Gives the largest.
+    /// Returns the largest value.
     pub fn max(&self) -> f64 {
         self.0.last().copied().unwrap_or(f64::NAN)
     }
 
-    /// Gives the one in the middle, or what lies between the two in the middle.
+    /// Returns the median.
     pub fn median(&self) -> f64 {
         let upper = self.0.len() / 2;
         let lower = (self.0.len() - 1) / 2;
@@ -50,7 +50,8 @@ impl Sample {
     }
 }
 
-/// Gives the middle one of several durations; of an even number the later.
+/// Returns the median of several durations. For an even number it is the larger of the two in the
+/// middle.
 pub fn median(durations: &[Duration]) -> Result<Duration> {
     let mut sorted = durations.to_vec();
     sorted.sort();

@@ -8,10 +8,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context as _, Result};
 
-/// What the folder's name starts with; the id of its process follows.
+/// Start of the folder's name. The id of the process follows.
 const PREFIX: &str = "dockfleet-bench-";
 
-/// A folder below the system's temporary folder that is removed on drop.
+/// A folder in the system's temporary folder that is removed on drop.
 #[derive(Debug)]
 pub(crate) struct Scratch {
     path: PathBuf,
@@ -19,7 +19,7 @@ pub(crate) struct Scratch {
 }
 
 impl Scratch {
-    /// Makes the folder, and removes those of runs that were killed.
+    /// Creates the folder, and removes the folders of runs that were killed.
     pub(crate) fn new() -> Result<Self> {
         sweep();
         let path = env::temp_dir().join(format!("{PREFIX}{}", process::id()));
@@ -30,20 +30,20 @@ impl Scratch {
         })
     }
 
-    /// Gives a path in it that was not given before; the name is short, because sockets need that.
+    /// Returns a new path in the folder. The name is short, because paths of sockets are limited.
     pub(crate) fn path(&self, ending: &str) -> PathBuf {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         self.path.join(format!("{number}{ending}"))
     }
 
-    /// Writes a new file and gives its path.
+    /// Writes a new file and returns its path.
     pub(crate) fn write(&self, ending: &str, text: &str) -> Result<PathBuf> {
         let path = self.path(ending);
         fs::write(&path, text).with_context(|| format!("could not write {}", path.display()))?;
         Ok(path)
     }
 
-    /// Makes a new folder and gives its path.
+    /// Creates a new folder and returns its path.
     pub(crate) fn folder(&self) -> Result<PathBuf> {
         let path = self.path("");
         fs::create_dir(&path).with_context(|| format!("could not make {}", path.display()))?;
@@ -53,7 +53,7 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // What is left is removed by the next run.
+        // The next run removes the rest.
         let _ = fs::remove_dir_all(&self.path);
     }
 }

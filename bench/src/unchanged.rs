@@ -1,4 +1,4 @@
-//! A pass over 200 objects that finds nothing to do.
+//! Measures a pass over 200 objects without changes.
 
 use std::process::Command;
 
@@ -6,25 +6,25 @@ use anyhow::{Result, ensure};
 use dockfleet_e2e::Generation;
 
 use crate::create::summary;
-use crate::lab::{Lab, new_engine, say, version};
+use crate::lab::{PeerLab, new_engine, say, version};
+use crate::object_set::ObjectSet;
 use crate::recorder::Recorder;
-use crate::report::{Goal, Report, Unit};
+use crate::report::{Expected, ResultTable, Unit};
 use crate::sample::Sample;
-use crate::wanted::Wanted;
 
-const WANTED: Wanted = Wanted(100);
-/// Passes that are timed; each takes milliseconds.
+const WANTED: ObjectSet = ObjectSet(100);
+/// Number of timed passes. Each takes milliseconds.
 const PASSES: u32 = 31;
 
-/// Waits until the disk has what was written before, by the making of the objects and by other
-/// measurements: a pass of milliseconds would measure that.
+/// Waits until earlier writes are on the disk. Otherwise a pass of some milliseconds would include
+/// them.
 fn written_back() -> Result<()> {
     let ended = Command::new("sync").status()?;
     ensure!(ended.success(), "sync: {ended}");
     Ok(())
 }
 
-pub(crate) fn measure(lab: &Lab, report: &mut Report) -> Result<()> {
+pub(crate) fn measure(lab: &PeerLab, report: &mut ResultTable) -> Result<()> {
     let manifests = lab.scratch.write(".yaml", &WANTED.resources())?;
     for generation in Generation::ALL {
         say(&format!("{generation:?}: nothing to do for 200 objects"));
@@ -59,14 +59,14 @@ pub(crate) fn measure(lab: &Lab, report: &mut Report) -> Result<()> {
             &name,
             &Sample::new([f64::from(count)])?,
             Unit::Count,
-            Goal::AtMost(3.0),
+            Expected::AtMost(3.0),
         );
         report.figure(
             "no change, 200 objects: `dockfleet apply` from start to end",
             &name,
             &Sample::of_durations(&times)?,
             Unit::Seconds,
-            Goal::AtMost(0.050),
+            Expected::AtMost(0.050),
         );
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! What processes use: memory, processor time, and the cores they may run on.
+//! Resource usage of processes: memory, CPU time, and the cores they may run on.
 
 use std::fs;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-/// Gives a line of `/proc/PID/status`, in bytes.
+/// Returns a value of `/proc/PID/status`, in bytes.
 pub fn memory(pid: u32, what: &str) -> Result<f64> {
     let text = fs::read_to_string(format!("/proc/{pid}/status"))?;
     let kilobytes = text
@@ -17,7 +17,7 @@ pub fn memory(pid: u32, what: &str) -> Result<f64> {
     Ok(kilobytes.parse::<f64>()? * 1024.0)
 }
 
-/// Gives the time that a process has run on all cores, threads that ended included, to 10 ms.
+/// Returns the CPU time of a process, including ended threads, with a resolution of 10 ms.
 pub fn processor_time(pid: u32) -> Result<Duration> {
     let text = fs::read_to_string(format!("/proc/{pid}/stat"))?;
     let ticks = ticks(&text).with_context(|| format!("no times in the state of process {pid}"))?;
@@ -25,8 +25,8 @@ pub fn processor_time(pid: u32) -> Result<Duration> {
     Ok(Duration::from_millis(ticks * 1000 / per_second))
 }
 
-/// Reads the ticks in user and kernel mode out of `/proc/PID/stat`. The second field is a name in
-/// brackets that may hold anything.
+/// Reads the ticks in user and kernel mode from `/proc/PID/stat`. The second field is a name in
+/// brackets with any characters.
 fn ticks(stat: &str) -> Option<u64> {
     let (_, rest) = stat.rsplit_once(") ")?;
     let mut fields = rest.split(' ').skip(11);
@@ -34,7 +34,7 @@ fn ticks(stat: &str) -> Option<u64> {
     Some(next()? + next()?)
 }
 
-/// Gives the numbers of the cores that this process may run on.
+/// Returns the cores that this process may run on.
 pub fn cores() -> Result<Vec<usize>> {
     let set = sched_getaffinity(None)?;
     Ok((0..CpuSet::MAX_CPU)
@@ -42,7 +42,7 @@ pub fn cores() -> Result<Vec<usize>> {
         .collect())
 }
 
-/// Lets a process, with all threads it has now and will have, run on these cores only.
+/// Limits a process, with all its current and future threads, to these cores.
 pub fn pin(pid: u32, cores: &[usize]) -> Result<()> {
     let mut set = CpuSet::new();
     for &core in cores {
@@ -52,7 +52,7 @@ pub fn pin(pid: u32, cores: &[usize]) -> Result<()> {
         let thread = thread?.file_name();
         let id = thread.to_str().and_then(|id| id.parse().ok());
         let id = id.and_then(rustix::thread::Pid::from_raw);
-        // A thread that ended meanwhile needs none.
+        // The thread may have ended.
         let _ = sched_setaffinity(id, &set);
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! What an API server was asked to write, by its own metrics.
+//! Write requests to an API server, from its own metrics.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,8 +9,7 @@ use dockfleet_e2e::ControlPlane;
 use crate::exposition::{self, count};
 
 const METRIC: &str = "apiserver_request_total";
-/// What changes something. POST is among it, and is also how a permission or token is asked for,
-/// which writes nothing.
+/// The verbs that write. POST also requests permissions and tokens, which write nothing.
 const VERBS: [&str; 6] = [
     "APPLY",
     "DELETE",
@@ -19,22 +18,22 @@ const VERBS: [&str; 6] = [
     "POST",
     "PUT",
 ];
-/// Heartbeats, of the API server itself too, and questions.
+/// Heartbeats, including those of the API server itself, and requests that write nothing.
 const LEFT_OUT: [&str; 3] = ["leases", "subjectaccessreviews", "tokenreviews"];
 
-/// Requests to write by what they were for.
+/// Write requests by resource.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Writes(BTreeMap<String, u32>);
 
 impl Writes {
-    /// Counts those since the start of the API server.
+    /// Counts the writes since the start of the API server.
     pub fn count(plane: &ControlPlane) -> Result<Self> {
         Ok(Self::of(
             &plane.kubectl(["get", "--raw", "/metrics"])?.ok()?,
         ))
     }
 
-    /// Counts those in what an API server's `/metrics` says.
+    /// Counts the writes in the `/metrics` of an API server.
     pub fn of(metrics: &str) -> Self {
         let mut all = BTreeMap::new();
         for sample in exposition::samples(metrics, METRIC) {
@@ -47,7 +46,7 @@ impl Writes {
         Self(all)
     }
 
-    /// Gives what came after `before`.
+    /// Returns the writes after `before`.
     #[must_use]
     pub fn since(&self, before: &Self) -> Self {
         let more = self.0.iter().filter_map(|(what, count)| {
@@ -57,7 +56,7 @@ impl Writes {
         Self(more.collect())
     }
 
-    /// Counts them all.
+    /// Returns the total.
     pub fn total(&self) -> u32 {
         self.0.values().sum()
     }
@@ -79,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_changes_something_is_counted() {
+    fn only_writes_are_counted() {
         let metrics = "# TYPE apiserver_request_total counter\n\
             apiserver_request_total{code=\"200\",component=\"apiserver\",dry_run=\"\",group=\"dockfleet.io\",resource=\"hostassignments\",scope=\"resource\",subresource=\"status\",verb=\"APPLY\",version=\"v1alpha1\"} 3\n\
             apiserver_request_total{code=\"200\",resource=\"hostassignments\",subresource=\"\",verb=\"GET\"} 9\n\

@@ -12,23 +12,23 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::duration::{duration, seconds};
 
-/// Networks and volumes of many Docker hosts, the way YAML says they should be.
+/// Manages networks and volumes of many Docker hosts from YAML files.
 #[derive(Debug, Parser)]
 #[command(
     name = "dockfleet",
     version,
     about,
     disable_help_subcommand = true,
-    after_help = "`dockfleet help COMMAND` and `dockfleet version` work as words, too."
+    after_help = "`dockfleet help COMMAND` and `dockfleet version` work too."
 )]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
-    /// What is logged to standard error: off, error, warn, info, debug, trace, or a filter such as
-    /// `warn,dockfleet_agent=debug`. Default: info for controller and agent, else error.
+    /// Log level for standard error: off, error, warn, info, debug, trace, or a filter such as
+    /// `warn,dockfleet_agent=debug`. Default: info for controller and agent, otherwise error.
     #[arg(long, global = true, env = "DOCKFLEET_LOG", value_name = "FILTER", value_parser = crate::logging::filter)]
     pub(crate) log: Option<String>,
-    /// How it is logged; json when standard error is not a terminal.
+    /// Format of the log. Default: text on a terminal, otherwise json.
     #[arg(
         long,
         global = true,
@@ -46,25 +46,25 @@ pub(crate) enum LogFormat {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Make hosts as files say, without Kubernetes.
+    /// Apply files to hosts, without Kubernetes.
     Apply(ApplyArgs),
-    /// Show what apply would change, field by field. Exits with 2 when there is something.
+    /// Show what apply would change, field by field. Exits with 2 if there are changes.
     Diff(DiffArgs),
-    /// Show how what was applied stands on the hosts now.
+    /// Show the current state of everything that was applied to the hosts.
     Get(GetArgs),
-    /// Let go of what files say, each by its deletionPolicy.
+    /// Remove or release the objects of the resources in files, by their deletionPolicy.
     Delete(DeleteArgs),
-    /// Show what the journals of hosts hold, also while an agent runs.
+    /// Show the records in the journals of hosts. Works while an agent runs.
     Journal(JournalArgs),
     /// Run the controller of a fleet in a Kubernetes cluster.
     Controller(ControllerArgs),
-    /// Run the agent of one host, or make it join.
+    /// Run the agent of one host, or join a fleet.
     Agent(AgentArgs),
-    /// Let a host join: print the command to run on it, or write a file. Takes an administrator.
+    /// Let a host join: print the command to run on it, or write a file. For administrators.
     Enroll(access::EnrollArgs),
-    /// End a host's access at once. Takes an administrator.
+    /// End a host's access at once. For administrators.
     Revoke(access::RevokeArgs),
-    /// Print the CRDs, to be piped to `kubectl apply --server-side -f -`.
+    /// Print the CRDs, for `kubectl apply --server-side -f -`.
     Crds(CrdsArgs),
     /// Print the help of a command.
     #[command(hide = true)]
@@ -78,7 +78,7 @@ pub(crate) enum Command {
     Version,
 }
 
-/// Returns the command line. A variable that is set to nothing counts as one that is not set.
+/// Returns the command line. An empty variable counts as not set.
 pub(crate) fn command() -> clap::Command {
     without_empty_variables(Cli::command())
 }
@@ -101,11 +101,11 @@ fn without_empty_variables(command: clap::Command) -> clap::Command {
     })
 }
 
-/// Files and where their state is kept.
+/// Files, and the folder of their state.
 #[derive(Args, Debug)]
 pub(crate) struct FileArgs {
-    /// File, folder or - for standard input; YAML with several documents, or JSON. Several, with
-    /// commas in between or each with its own -f.
+    /// File, folder, or - for standard input. YAML with several documents, or JSON. For several
+    /// paths, use commas, or -f for each.
     #[arg(
         short = 'f',
         long = "filename",
@@ -113,36 +113,36 @@ pub(crate) struct FileArgs {
         value_name = "PATH"
     )]
     pub(crate) files: Vec<String>,
-    /// Read folders with all folders below them.
+    /// Read folders with all their subfolders.
     #[arg(short = 'R', long)]
     pub(crate) recursive: bool,
     #[command(flatten)]
     pub(crate) state: StateArgs,
-    /// What a shell made of `*.yaml`, or a file without -f: to be told of.
+    /// The rest of an expanded `*.yaml`, or a file without -f: an error.
     #[arg(hide = true, value_name = "PATH")]
     pub(crate) extra: Vec<String>,
 }
 
-/// How long a command waits for another one.
+/// How long a command waits for another command.
 #[derive(Args, Debug)]
 pub(crate) struct LockArgs {
-    /// How long to wait for another dockfleet that works on the same host; 0s for not at all.
+    /// How long to wait for another dockfleet that works on the same host. 0s means no wait.
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
     pub(crate) lock_timeout: Duration,
 }
 
 impl FileArgs {
-    /// Returns what is to be read.
+    /// Returns the paths to read.
     pub(crate) fn paths(&self) -> Vec<PathBuf> {
         dockfleet::manifest::named(&self.files)
     }
 }
 
-/// Where journals are kept.
+/// The folder of journals.
 #[derive(Args, Debug)]
 pub(crate) struct StateArgs {
-    /// Folder of the journals, one folder a host. Default: /var/lib/dockfleet/standalone for root,
-    /// else dockfleet in the folder for state of your home (`$XDG_STATE_HOME`).
+    /// Folder of the journals, with a folder for each host. Default: /var/lib/dockfleet/standalone
+    /// for root, otherwise dockfleet in the state folder of your home (`$XDG_STATE_HOME`).
     #[arg(long, env = STATE_DIR, value_name = "DIR")]
     pub(crate) state_dir: Option<PathBuf>,
 }
@@ -158,7 +158,7 @@ pub(crate) enum Output {
 }
 
 impl Output {
-    /// Whether a program reads it.
+    /// Whether the format is for programs.
     pub(crate) fn is_for_programs(self) -> bool {
         match self {
             Self::Json | Self::Yaml => true,
@@ -175,17 +175,18 @@ pub(crate) struct ApplyArgs {
     /// Format of the result.
     #[arg(short, long, value_enum, default_value_t)]
     pub(crate) output: Output,
-    /// Show what would be done, and do nothing.
+    /// Show what would be done, and change nothing.
     #[arg(long, conflicts_with = "watch")]
     pub(crate) dry_run: bool,
-    /// Let go of everything that was applied to the hosts before and is not in these files; asks
-    /// first. Not with --watch: a file that is missing while it is being written is no wish.
+    /// Also remove or release everything that was applied to the hosts before and is not in these
+    /// files. Asks first. Not with --watch, because a file may be missing while it is being
+    /// written.
     #[arg(long, conflicts_with = "watch")]
     pub(crate) prune: bool,
     /// Prune without asking.
     #[arg(short = 'y', long, requires = "prune")]
     pub(crate) yes: bool,
-    /// Go on: repair drift, and follow changes of the files, until interrupted.
+    /// Keep running until interrupted: repair drift, and apply changes of the files.
     #[arg(short, long)]
     pub(crate) watch: bool,
     #[command(flatten)]
@@ -199,14 +200,14 @@ pub(crate) struct DiffArgs {
     /// Format of the result.
     #[arg(short, long, value_enum, default_value_t)]
     pub(crate) output: Output,
-    /// Show what apply --prune would let go of, too.
+    /// Also show what apply --prune would remove or release.
     #[arg(long)]
     pub(crate) prune: bool,
 }
 
 #[derive(Args, Debug)]
 pub(crate) struct GetArgs {
-    /// Files with the DockerHosts to ask; the local engine when left out.
+    /// Files with the DockerHosts. Default: the local engine.
     #[arg(
         short = 'f',
         long = "filename",
@@ -214,7 +215,7 @@ pub(crate) struct GetArgs {
         value_parser = NonEmptyStringValueParser::new()
     )]
     pub(crate) files: Vec<String>,
-    /// Read folders with all folders below them.
+    /// Read folders with all their subfolders.
     #[arg(short = 'R', long)]
     pub(crate) recursive: bool,
     #[command(flatten)]
@@ -222,7 +223,7 @@ pub(crate) struct GetArgs {
     /// Format of the result.
     #[arg(short, long, value_enum, default_value_t)]
     pub(crate) output: Output,
-    /// Names, as kubectl takes them: to be told of.
+    /// Names, as in kubectl: an error.
     #[arg(hide = true, value_name = "NAME")]
     pub(crate) extra: Vec<String>,
 }
@@ -234,10 +235,10 @@ pub(crate) struct DeleteArgs {
     /// Format of the result.
     #[arg(short, long, value_enum, default_value_t)]
     pub(crate) output: Output,
-    /// Show what would be done, and do nothing.
+    /// Show what would be done, and change nothing.
     #[arg(long, conflicts_with = "wait")]
     pub(crate) dry_run: bool,
-    /// Go on until no container uses what is to be removed.
+    /// Wait until no container uses the objects, and they are removed.
     #[arg(
         long,
         value_name = "BOOL",
@@ -248,7 +249,7 @@ pub(crate) struct DeleteArgs {
         action = clap::ArgAction::Set
     )]
     pub(crate) wait: bool,
-    /// How long --wait goes on.
+    /// How long --wait waits.
     #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = duration, requires = "wait")]
     pub(crate) timeout: Duration,
     #[command(flatten)]
@@ -257,8 +258,8 @@ pub(crate) struct DeleteArgs {
 
 #[derive(Args, Debug)]
 pub(crate) struct JournalArgs {
-    /// A folder that journals are in: an agent's --state-dir, that of apply, or a host's folder below
-    /// that. Default: that of the agent on this machine, else that of apply.
+    /// A folder with journals: the --state-dir of an agent or of apply, or the folder of a host in
+    /// it. Default: the folder of the agent on this machine, otherwise that of apply.
     #[arg(value_name = "DIR")]
     pub(crate) dir: Option<PathBuf>,
     #[command(flatten)]
@@ -270,17 +271,18 @@ pub(crate) struct JournalArgs {
 
 #[derive(Args, Debug)]
 pub(crate) struct ControllerArgs {
-    /// Namespace of the DockerHosts, beside those labelled dockfleet.io/hosts=true.
+    /// First namespace of DockerHosts. Further ones have the label dockfleet.io/hosts=true.
     #[arg(long, env = "DOCKFLEET_FLEET_NAMESPACE", value_name = "NAMESPACE", default_value = dockfleet_crds::DEFAULT_FLEET_NAMESPACE)]
     pub(crate) fleet_namespace: String,
-    /// How long a host is not heard of before it counts as offline; at least three heartbeats.
+    /// How long a host may send no heartbeat before it is offline. At least three heartbeat
+    /// intervals.
     #[arg(long, env = "DOCKFLEET_OFFLINE_AFTER", value_name = "DURATION", default_value = "150s", value_parser = seconds)]
     pub(crate) offline_after: Duration,
-    /// How many in a hundred may be removed at once without anybody being asked: hosts that a
-    /// resource no longer selects, resources of a namespace that are deleted. 100 never asks.
+    /// Percentage that may be removed at once without permission: of the hosts of a resource, and
+    /// of the resources of a namespace. 100 turns the brake off.
     #[arg(long, env = "DOCKFLEET_BRAKE_SHARE", value_name = "PERCENT", default_value_t = 50, value_parser = clap::value_parser!(u8).range(0..=100))]
     pub(crate) brake_share: u8,
-    /// How many resources of a namespace may always be deleted at once.
+    /// Number of resources of a namespace that may always be deleted at once.
     #[arg(
         long,
         env = "DOCKFLEET_BRAKE_RESOURCES",
@@ -288,15 +290,15 @@ pub(crate) struct ControllerArgs {
         default_value_t = 10
     )]
     pub(crate) brake_resources: usize,
-    /// How long more resources than that wait for an answer when their namespace is deleted.
+    /// How long the deletion of a namespace with more resources waits for permission.
     #[arg(long, env = "DOCKFLEET_BRAKE_NAMESPACE_HOLD", value_name = "DURATION", default_value = "1h", value_parser = duration)]
     pub(crate) brake_namespace_hold: Duration,
-    /// What the agents are started with.
+    /// Heartbeat interval of the agents. Use the same value as for the agents.
     #[arg(long, env = "DOCKFLEET_HEARTBEAT_INTERVAL", value_name = "DURATION", default_value = "30s", value_parser = seconds)]
     pub(crate) heartbeat_interval: Duration,
     #[command(flatten)]
     pub(crate) election: ElectionArgs,
-    /// Where /healthz, /readyz and /metrics are served by HTTP; off for nowhere.
+    /// HTTP address of /healthz, /readyz and /metrics, or off.
     #[arg(
         long,
         env = "DOCKFLEET_METRICS_ADDRESS",
@@ -306,10 +308,11 @@ pub(crate) struct ControllerArgs {
     pub(crate) metrics_address: MetricsAddress,
 }
 
-/// Who leads, where several controllers run.
+/// Leader election of several controllers.
 #[derive(Args, Debug)]
 pub(crate) struct ElectionArgs {
-    /// Write only while holding the Lease `dockfleet-controller`; false for the only controller.
+    /// Write only while this controller holds the Lease `dockfleet-controller`. Set false only for
+    /// a single controller.
     #[arg(
         long,
         env = "DOCKFLEET_LEADER_ELECT",
@@ -329,18 +332,18 @@ pub(crate) struct ElectionArgs {
         default_value = "dockfleet-system"
     )]
     pub(crate) leader_election_namespace: String,
-    /// How long the others wait since the Lease last changed; whole seconds.
+    /// How long a standby waits after the last change of the Lease before it leads. Whole seconds.
     #[arg(long, value_name = "DURATION", default_value = "15s", value_parser = duration)]
     pub(crate) lease_duration: Duration,
-    /// How long the holder goes on without renewing the Lease.
+    /// How long the leader continues without renewing the Lease.
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
     pub(crate) renew_deadline: Duration,
-    /// How often the Lease is renewed, and looked at by the others.
+    /// How often the leader renews the Lease, and standbys check it.
     #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = duration)]
     pub(crate) retry_period: Duration,
 }
 
-/// Where probes and metrics are served.
+/// The address of probes and metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum MetricsAddress {
     Off,
@@ -365,24 +368,25 @@ impl FromStr for MetricsAddress {
 pub(crate) struct AgentArgs {
     #[command(subcommand)]
     pub(crate) command: Option<access::AgentCommand>,
-    /// Name of the DockerHost that this agent serves; that of its credential once it has joined.
+    /// Name of the DockerHost of this agent. Default: from its credential.
     #[arg(long, env = "DOCKFLEET_HOST", value_name = "NAME")]
     pub(crate) host: Option<String>,
-    /// Namespace of the DockerHost; that of its credential once it has joined, else dockfleet-hosts.
+    /// Namespace of the DockerHost. Default: from its credential, otherwise dockfleet-hosts.
     #[arg(long, env = "DOCKFLEET_NAMESPACE")]
     pub(crate) namespace: Option<String>,
     #[command(flatten)]
     pub(crate) life: access::LifeArgs,
-    /// At which part of its life a token is renewed, from 0.05 to 0.9.
+    /// Share of its lifetime after which a token is renewed, from 0.05 to 0.9.
     #[arg(long, env = "DOCKFLEET_TOKEN_RENEW_AT", value_name = "SHARE", default_value = "0.66", value_parser = access::share)]
     pub(crate) token_renew_at: f64,
-    /// Folder of the journal, and of the credential of a host that has joined.
+    /// Folder of the journal, and of the credential if the host has joined.
     #[arg(long, env = "DOCKFLEET_STATE_DIR", value_name = "DIR", default_value = AGENT_STATE_DIR)]
     pub(crate) state_dir: PathBuf,
-    /// How often the host's Lease is renewed; at most a third of the controller's --offline-after.
+    /// How often the agent renews the host's Lease. At most a third of the controller's
+    /// --offline-after.
     #[arg(long, env = "DOCKFLEET_HEARTBEAT_INTERVAL", value_name = "DURATION", default_value = "30s", value_parser = seconds)]
     pub(crate) heartbeat_interval: Duration,
-    /// Where /healthz, /readyz and /metrics are served by HTTP; off for nowhere.
+    /// HTTP address of /healthz, /readyz and /metrics, or off.
     #[arg(
         long,
         env = "DOCKFLEET_METRICS_ADDRESS",
@@ -394,13 +398,13 @@ pub(crate) struct AgentArgs {
 
 #[derive(Args, Debug)]
 pub(crate) struct CrdsArgs {
-    /// Write one file for each into this folder instead.
+    /// Write one file for each CRD into this folder instead.
     #[arg(long, value_name = "DIR")]
     pub(crate) dir: Option<PathBuf>,
 }
 
 pub(crate) const AGENT_STATE_DIR: &str = "/var/lib/dockfleet/agent";
-/// The variable that names the folder of journals.
+/// The variable for the folder of journals.
 pub(crate) const STATE_DIR: &str = "DOCKFLEET_STATE_DIR";
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! One file a command.
+//! One file for each command.
 
 pub(crate) mod agent;
 pub(crate) mod apply;
@@ -29,7 +29,7 @@ fn shutdown() -> anyhow::Result<CancellationToken> {
                 _ = terminate.recv() => {}
             }
             if stop.is_cancelled() {
-                // The person asked twice and does not want to wait.
+                // The user interrupted twice and does not want to wait.
                 std::process::exit(130);
             }
             stop.cancel();
@@ -38,15 +38,15 @@ fn shutdown() -> anyhow::Result<CancellationToken> {
     Ok(token)
 }
 
-/// Returns a token that is cancelled as that of [`shutdown`] is, and tells a person who interrupts a
-/// command what that does.
+/// Returns a token that is cancelled like that of [`shutdown`]. It prints what an interruption
+/// does.
 fn until_interrupted() -> anyhow::Result<CancellationToken> {
     let token = shutdown()?;
     let stop = token.clone();
     tokio::spawn(async move {
         stop.cancelled().await;
         anstream::eprintln!(
-            "interrupted: ends after the step that is being done; once more ends it at once"
+            "interrupted: finishing the current action; interrupt again to stop at once"
         );
     });
     Ok(token)

@@ -12,11 +12,11 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
         "m" => 60 * 1000,
         "h" => 60 * 60 * 1000,
         "d" => 24 * 60 * 60 * 1000,
-        _ => return Err("write a whole number and ms, s, m, h or d, such as 15s".to_owned()),
+        _ => return Err("write a whole number with ms, s, m, h or d, such as 15s".to_owned()),
     };
     let number: u64 = number
         .parse()
-        .map_err(|_| "write a whole number and ms, s, m, h or d, such as 15s".to_owned())?;
+        .map_err(|_| "write a whole number with ms, s, m, h or d, such as 15s".to_owned())?;
     Ok(Duration::from_millis(number.saturating_mul(ms)))
 }
 

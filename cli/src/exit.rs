@@ -1,31 +1,31 @@
-//! Exit codes: what a script can rely on.
+//! Exit codes, which scripts can rely on.
 
 use std::process::ExitCode;
 
-/// How a command ended.
+/// The result of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
-    /// Everything is as it should be.
+    /// Success.
     Ready,
-    /// Something could not be made so.
+    /// A resource is not ready.
     Failed,
     /// `diff` found something to change.
     Changes,
-    /// The input cannot be used; nothing was touched.
+    /// The input is not valid. Nothing was changed.
     BadInput,
     /// A part of the program panicked.
     Fault,
 }
 
 impl Exit {
-    /// Returns the code that the process ends with.
+    /// Returns the exit code of the process.
     pub(crate) fn code(self) -> i32 {
         match self {
             Self::Ready => 0,
             Self::Failed => 1,
             Self::Changes => 2,
             Self::BadInput => 3,
-            // As sysexits.h has it: an internal software error.
+            // The code of sysexits.h for an internal software error.
             Self::Fault => 70,
         }
     }
@@ -33,7 +33,7 @@ impl Exit {
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
-        // Every code is one byte.
+        // An exit code is one byte.
         Self::from(u8::try_from(exit.code()).unwrap_or(u8::MAX))
     }
 }

@@ -1,7 +1,7 @@
-//! What becomes of the process when a part of it panics: it ends, whichever part that was.
+//! Ends the process when any part of it panics.
 //!
-//! A task of the runtime that panics would otherwise be missing without a word, and the others go on as
-//! if it were there. A process that ends is started again, by Kubernetes or systemd.
+//! Otherwise a task of the runtime that panics would silently be missing, and the others would continue
+//! without it. Kubernetes or systemd starts the process again.
 
 use std::any::Any;
 use std::panic::{PanicHookInfo, set_hook};
@@ -9,8 +9,8 @@ use std::process::exit;
 
 use crate::exit::Exit;
 
-/// Has the process say so and end with [`Exit::Fault`] when any part of it panics; `is_service` says
-/// that its log is read and nothing else.
+/// Makes the process report a panic of any part and exit with [`Exit::Fault`]. With `is_service`,
+/// only the log is written.
 pub(crate) fn end_on_panic(is_service: bool) {
     set_hook(Box::new(move |panic| {
         let (what, place) = (what(panic.payload()), place(panic));
@@ -23,12 +23,12 @@ pub(crate) fn end_on_panic(is_service: bool) {
     }));
 }
 
-const FAULT: &str = "ended by a fault in the program; please report it";
+const FAULT: &str = "stopped by a bug in the program; please report it";
 
 fn what(payload: &(dyn Any + Send)) -> &str {
     let text = payload.downcast_ref::<&str>().copied();
     text.or_else(|| payload.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("a panic without words")
+        .unwrap_or("a panic without a message")
 }
 
 fn place(panic: &PanicHookInfo<'_>) -> String {
@@ -43,10 +43,10 @@ mod tests {
 
     use super::*;
 
-    /// Says in a child of the test that it is one, and of what kind.
+    /// The variable that is set in child processes of the test, with their kind.
     const CHILD: &str = "DOCKFLEET_TEST_PANICS_AS";
 
-    /// Runs this test program again, where a task panics and the rest waits for ever.
+    /// Runs this test program again. In it, a task panics and the rest waits for ever.
     fn child(kind: &str) -> Output {
         let program = std::env::current_exe().unwrap();
         Command::new(program)
@@ -77,7 +77,7 @@ mod tests {
             ("service", "\"what\":\"no such thing\""),
             (
                 "command",
-                "error: ended by a fault in the program; please report it: no such thing (",
+                "error: stopped by a bug in the program; please report it: no such thing (",
             ),
         ] {
             let output = child(kind);

@@ -1,3 +1,3 @@
-//! The `dockfleet` command: what its subcommands share.
+//! The `dockfleet` command: the parts that its subcommands share.
 
 pub mod manifest;

@@ -9,15 +9,15 @@ use tracing_subscriber::fmt::format::JsonFields;
 
 use crate::args::LogFormat;
 
-/// The client library logs whole requests and answers, and with them what is in the options of a
-/// volume: passwords too (invariant 9). No filter lets that through.
+/// The client library logs whole requests and responses, with the options of volumes, which may
+/// have passwords (invariant 9). No filter enables these logs.
 const NEVER_IN_FULL: [&str; 3] = ["bollard=info", "bollard::docker=info", "bollard::read=info"];
 
-/// What a filter can name, from least to most.
+/// The levels of a filter, from least to most.
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
 /// Reads a filter: a level, parts of the program with a level, or several of these with commas. The
-/// library would take a word that it does not know for a part of the program, and nothing for a level.
+/// library would treat an unknown word as a part of the program, and an empty string as a level.
 pub(crate) fn filter(text: &str) -> Result<String, String> {
     let is_level = |word: &str| LEVELS.contains(&word.to_lowercase().as_str());
     let is_part = |word: &str| {
@@ -42,7 +42,7 @@ pub(crate) fn filter(text: &str) -> Result<String, String> {
 /// Starts logging for the whole process.
 ///
 /// # Errors
-/// Where `filter` cannot be read.
+/// If `filter` cannot be read.
 pub(crate) fn init(
     filter: &str,
     format: Option<LogFormat>,
@@ -103,8 +103,8 @@ mod tests {
             "verbose",
             "warn;info",
         ] {
-            let told = filter(bad).unwrap_err();
-            assert!(told.contains("dockfleet_agent=debug"), "{bad}: {told}");
+            let error = filter(bad).unwrap_err();
+            assert!(error.contains("dockfleet_agent=debug"), "{bad}: {error}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `dockfleet`: controller, agent, and the commands for one person with a few Docker hosts.
+//! `dockfleet`: the controller, the agent, and the commands for a few Docker hosts.
 
 mod args;
 mod commands;
@@ -21,10 +21,10 @@ fn main() -> ExitCode {
     let cli = args::command().try_get_matches();
     let cli = match cli.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
-        Err(err) => return told(&err).into(),
+        Err(err) => return print_answer(&err).into(),
     };
     let default = match cli.command {
-        // What kube and its HTTP client say at info is of no use to an operator.
+        // The info logs of kube and its HTTP client are not useful for operators.
         Command::Controller(_) | Command::Agent(_) => {
             "warn,dockfleet_agent=info,dockfleet_controller=info,dockfleet_vitals=info"
         }
@@ -41,8 +41,8 @@ fn main() -> ExitCode {
         Err(err) => {
             let error = dockfleet_vitals::chain(err.as_ref());
             if is_service {
-                // What reads its log reads nothing else.
-                tracing::error!(error, "cannot go on");
+                // Only the log of a service is read.
+                tracing::error!(error, "cannot continue");
             } else {
                 anstream::eprintln!("error: {error}");
             }
@@ -51,9 +51,9 @@ fn main() -> ExitCode {
     }
 }
 
-/// Says what the command line has for an answer: help, the version, or what is wrong with it.
-fn told(err: &clap::Error) -> Exit {
-    // A closed standard error leaves nobody to tell.
+/// Prints the answer of the command line parser: help, the version, or an error.
+fn print_answer(err: &clap::Error) -> Exit {
+    // If standard error is closed, the message is lost.
     let _ = err.print();
     match err.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Exit::Ready,
@@ -66,7 +66,7 @@ fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Controller(_) => tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()?,
-        // One thread keeps the agent small, and files against a few hosts need no more.
+        // One thread keeps the agent small, and is enough for the other commands.
         _ => tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?,

@@ -1,4 +1,4 @@
-//! Manifests from files: found, read, checked as an API server would, and typed.
+//! Reads manifests from files, checks them like an API server, and converts them to types.
 
 mod check;
 mod error;
@@ -22,21 +22,21 @@ pub use places::named;
 /// One document of a manifest file.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Document {
-    /// The file it is in; `-` is the standard input.
+    /// Its file; `-` is standard input.
     pub source: String,
-    /// Its number among the file's documents, from 0; the items of a list count each.
+    /// Its index in the file, from 0. Each item of a list counts.
     pub index: usize,
     /// Line of its first field.
     pub line: usize,
-    /// What it says.
+    /// Its content.
     pub value: Value,
-    /// Where in the file each part of it stands.
+    /// Its content with line numbers.
     node: Arc<yaml::Node>,
 }
 
 impl Document {
-    /// Returns the line of a field by its path, such as `spec.ipam.config[0].subnet`, or of the
-    /// innermost thing around it that the file has.
+    /// Returns the line of a field by its path, such as `spec.ipam.config[0].subnet`, or the line
+    /// of the innermost existing field around it.
     pub fn line_of(&self, path: &str) -> usize {
         self.node.line_of(path)
     }

@@ -1,4 +1,4 @@
-//! What a command says at its end: one line for each resource on each host.
+//! The output of a command: one line for each resource on each host.
 
 use std::fmt::{self, Write as _};
 use std::io::Write as _;
@@ -15,7 +15,7 @@ use crate::exit::Exit;
 /// One resource on one host.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Row {
+pub(crate) struct ResultRow {
     #[serde(skip)]
     pub(crate) uid: String,
     pub(crate) host: String,
@@ -35,22 +35,22 @@ pub(crate) struct Row {
     pub(crate) diff: Vec<FieldDiff>,
 }
 
-/// What could not be worked on at all: a host, a journal, or the input.
+/// A host, a journal or an input that could not be processed.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct Failure {
-    /// Name of the host, where it is one.
+    /// Name of the host, for a host.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) host: Option<String>,
-    /// Folder of the journal, where it is one.
+    /// Folder of the journal, for a journal.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) journal: Option<String>,
     pub(crate) message: String,
 }
 
-/// What every command prints for programs: what it found or did, and what failed.
+/// The output of every command for programs: results and failures.
 #[derive(Debug, Serialize)]
-pub(crate) struct Document<'a, R> {
-    /// Changes made on engines, by a command that may make some.
+pub(crate) struct OutputDocument<'a, R> {
+    /// Number of changes made on engines, if the command can make changes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) changed: Option<usize>,
     pub(crate) results: &'a [R],
@@ -60,13 +60,13 @@ pub(crate) struct Document<'a, R> {
 /// The result of a command over all hosts.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Summary {
-    /// Changes made on engines.
+    /// Number of changes made on engines.
     pub(crate) changed: usize,
-    pub(crate) results: Vec<Row>,
+    pub(crate) results: Vec<ResultRow>,
     pub(crate) failures: Vec<Failure>,
     /// Resources that select none of the hosts.
     pub(crate) unselected: usize,
-    /// What a person should know beside the result.
+    /// Hints for users.
     pub(crate) hints: Vec<String>,
 }
 
@@ -89,11 +89,11 @@ impl fmt::Display for Failure {
     }
 }
 
-impl<R: Serialize> Document<'_, R> {
-    /// Prints the document, if it is for a program.
+impl<R: Serialize> OutputDocument<'_, R> {
+    /// Prints the document, if the format is for programs.
     ///
     /// # Errors
-    /// Where it cannot be put into the format.
+    /// If it cannot be written in the format.
     pub(crate) fn print(&self, output: Output) -> anyhow::Result<()> {
         match output {
             Output::Json => anstream::println!("{}", serde_json::to_string_pretty(self)?),
@@ -104,7 +104,7 @@ impl<R: Serialize> Document<'_, R> {
     }
 }
 
-/// Says that the input cannot be used, and why: to a person, and to a program that waits for a result.
+/// Reports that the input is not valid, and why, for users and for programs.
 pub(crate) fn bad_input(problems: Vec<String>, output: Output) -> Exit {
     for problem in &problems {
         anstream::eprintln!("error: {problem}");
@@ -116,17 +116,17 @@ pub(crate) fn bad_input(problems: Vec<String>, output: Output) -> Exit {
             ..Failure::default()
         })
         .collect();
-    let document = Document::<Row> {
+    let document = OutputDocument::<ResultRow> {
         changed: Some(0),
         results: &[],
         failures: &failures,
     };
-    // It has been said already.
+    // The message was printed already.
     let _ = document.print(output);
     Exit::BadInput
 }
 
-impl Row {
+impl ResultRow {
     pub(crate) fn new(host: &str, entry: &Entry, object: &str, status: &EntryStatus) -> Self {
         Self {
             uid: entry.uid.clone(),
@@ -143,7 +143,7 @@ impl Row {
         }
     }
 
-    /// Whether it is as it is to be.
+    /// Whether the resource is as required.
     pub(crate) fn is_fine(&self) -> bool {
         matches!(
             self.state.known(),
@@ -151,7 +151,7 @@ impl Row {
         )
     }
 
-    /// Returns the one word of the STATUS column.
+    /// Returns the word of the STATUS column.
     fn word(&self) -> &str {
         match &self.reason {
             Some(reason) if self.state != EntryState::Ready => reason.as_str(),
@@ -178,7 +178,7 @@ impl Summary {
     /// Prints the result.
     ///
     /// # Errors
-    /// Where it cannot be put into the format.
+    /// If it cannot be written in the format.
     pub(crate) fn print(&self, output: Output) -> anyhow::Result<()> {
         match output {
             Output::Json | Output::Yaml => self.document().print(output)?,
@@ -191,9 +191,9 @@ impl Summary {
         Ok(())
     }
 
-    /// Returns what a program is told.
-    pub(crate) fn document(&self) -> Document<'_, Row> {
-        Document {
+    /// Returns the document for programs.
+    pub(crate) fn document(&self) -> OutputDocument<'_, ResultRow> {
+        OutputDocument {
             changed: Some(self.changed),
             results: &self.results,
             failures: &self.failures,
@@ -236,9 +236,9 @@ impl Summary {
         Ok(text)
     }
 
-    /// Returns the last line: how it went, in a few words.
+    /// Returns the last line, a summary.
     fn sentence(&self) -> String {
-        let count = |f: fn(&Row) -> bool| self.results.iter().filter(|r| f(r)).count();
+        let count = |f: fn(&ResultRow) -> bool| self.results.iter().filter(|r| f(r)).count();
         let parts = [
             (count(|r| r.state == EntryState::Ready), "ready"),
             (count(|r| r.state == EntryState::Pending), "pending"),
@@ -269,9 +269,9 @@ impl Summary {
         format!("{}; {changed}", words.join(", "))
     }
 
-    /// Returns how a command with this result ends.
+    /// Returns the exit code of this result.
     pub(crate) fn exit(&self) -> Exit {
-        if self.failures.is_empty() && self.results.iter().all(Row::is_fine) {
+        if self.failures.is_empty() && self.results.iter().all(ResultRow::is_fine) {
             Exit::Ready
         } else {
             Exit::Failed

@@ -1,4 +1,4 @@
-//! Files instead of Kubernetes: the same planner and the same agent code, in one process.
+//! Commands without Kubernetes: the same planner and the same agent code, in one process.
 
 mod context;
 mod engines;
@@ -6,35 +6,35 @@ mod files;
 mod identity;
 mod last_messages;
 mod login;
-mod look;
 mod overlap;
+mod preview;
 mod prune;
+mod session;
 mod socket;
 pub(crate) mod state;
 mod target;
 mod untracked;
 mod wait;
-mod work;
 
 use std::future::Future;
 
 use futures::StreamExt;
 
-pub(crate) use engines::{Claims, Connected, Engines};
+pub(crate) use engines::{Connected, EngineHosts, Engines};
 pub(crate) use files::{Files, load, load_to_apply, local, read_to_apply};
-pub(crate) use look::Change;
+pub(crate) use preview::PlannedChange;
 pub(crate) use prune::{Prunable, Prune, prunable};
-pub(crate) use target::Target;
-pub(crate) use work::{Goal, HostReport, Work};
+pub(crate) use session::{CommandGoal, HostReport, HostSession};
+pub(crate) use target::HostTarget;
 
 use crate::result::{Failure, Summary};
 
-/// Hosts worked on at once: enough to hide the latency of far ones, few enough for one process's
-/// sockets and ssh sessions.
+/// Number of hosts at the same time: enough to hide the latency of distant hosts, and few enough
+/// for the sockets and ssh sessions of one process.
 const HOSTS_AT_ONCE: usize = 16;
 
-/// Works on several hosts at once, and gathers the results in the order of their names. A host that
-/// fails stops no other (invariant 7).
+/// Works on several hosts at the same time, and collects the results in the order of their names. A
+/// host that fails does not stop others (invariant 7).
 pub(crate) async fn gather<T, Fut>(
     works: impl Iterator<Item = (String, Fut)>,
 ) -> Vec<(String, anyhow::Result<T>)>
@@ -51,7 +51,7 @@ where
 }
 
 impl Summary {
-    /// Adds up what became of hosts.
+    /// Adds up the results of hosts.
     pub(crate) fn of(hosts: Vec<(String, anyhow::Result<HostReport>)>) -> Self {
         let mut summary = Self::default();
         for (host, report) in hosts {
@@ -60,7 +60,7 @@ impl Summary {
         summary
     }
 
-    /// Adds what became of a host.
+    /// Adds the result of a host.
     pub(crate) fn add(&mut self, host: &str, report: anyhow::Result<HostReport>) {
         match report {
             Ok(report) => {

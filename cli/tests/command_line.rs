@@ -35,7 +35,7 @@ fn refused(variables: &[(&str, &str)], args: &[&str]) -> String {
 }
 
 #[test]
-fn help_and_version_are_words_too() {
+fn help_and_version_are_commands_too() {
     let (code, version, _) = run(&[], &["version"]);
     assert_eq!(code, 0);
     assert_eq!(version, run(&[], &["--version"]).1);
@@ -48,7 +48,7 @@ fn help_and_version_are_words_too() {
 }
 
 #[test]
-fn a_file_without_f_is_told_with_what_to_write() {
+fn a_file_without_f_is_reported_with_a_correction() {
     for command in ["apply", "diff", "delete"] {
         let told = refused(&[], &[command, "a.yaml"]);
         assert!(
@@ -68,7 +68,7 @@ fn a_file_without_f_is_told_with_what_to_write() {
 }
 
 #[test]
-fn a_log_filter_that_means_nothing_is_refused() {
+fn an_invalid_log_filter_is_refused() {
     for bad in ["nonsense=", "nonsense", "warn,=debug"] {
         for (variables, args) in [
             (&[][..], &["--log", bad, "crds"][..]),
@@ -85,7 +85,7 @@ fn a_log_filter_that_means_nothing_is_refused() {
 }
 
 #[test]
-fn a_variable_that_is_set_to_nothing_is_not_set() {
+fn an_empty_variable_counts_as_not_set() {
     let empty = [
         ("DOCKFLEET_STATE_DIR", ""),
         ("DOCKFLEET_LOG", ""),

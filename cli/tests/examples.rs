@@ -56,7 +56,7 @@ fn in_words(errors: &[ManifestError]) -> String {
 }
 
 #[test]
-fn every_example_is_right() {
+fn every_example_is_valid() {
     let folders = fs::read_dir(project().join("examples")).unwrap();
     let folders: Vec<PathBuf> = folders.map(|f| f.unwrap().path()).collect();
     assert!(!folders.is_empty());
@@ -81,7 +81,7 @@ fn every_example_is_right() {
 }
 
 #[test]
-fn every_manifest_in_the_documents_is_right() {
+fn every_manifest_in_the_documents_is_valid() {
     let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("block.yaml");
     let mut count = 0;
     for page in documents() {

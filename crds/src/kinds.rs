@@ -1,7 +1,7 @@
-//! The list of the kinds of object that a resource asks of hosts. A new kind is one more line here.
+//! The list of the kinds of resource. A new kind is one more line here.
 
-/// Calls a macro with every kind: the name of its resource, and what the engine calls its object. Each
-/// crate makes of the list what it needs, so that no other place names every kind.
+/// Calls a macro with every kind: the name of its resource, and the engine's word for its object.
+/// Each crate generates what it needs from this list, so that no other place lists all kinds.
 #[macro_export]
 macro_rules! kinds {
     ($then:ident) => {
@@ -24,7 +24,7 @@ macro_rules! kind {
         }
 
         impl Kind {
-            /// Returns what the engine calls such an object.
+            /// Returns the engine's word for an object of this kind.
             pub fn object(self) -> &'static str {
                 match self {
                     $(Self::$kind => $object,)*
@@ -48,7 +48,7 @@ impl Kind {
         <Self as strum::VariantArray>::VARIANTS.iter().copied()
     }
 
-    /// Returns the kind as it stands in a manifest.
+    /// Returns the kind as in a manifest.
     pub fn as_str(self) -> &'static str {
         self.into()
     }

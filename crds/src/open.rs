@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn every_known_word_is_read_and_written_as_it_stands_in_a_resource() {
+    fn every_known_word_is_read_and_written_unchanged() {
         fn check<T: Word + PartialEq + fmt::Debug>() {
             for word in T::VARIANTS {
                 let text: &str = (*word).into();

@@ -33,7 +33,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_size_is_none() {
+    fn a_text_that_is_not_a_size_has_no_bytes() {
         assert_eq!(bytes("64MB"), None);
         assert_eq!(bytes(""), None);
         assert_eq!(bytes("99999999999999Ti"), None);

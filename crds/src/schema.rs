@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn null_is_no_type_of_its_own() {
+    fn null_is_not_a_type() {
         let mut schema = json_schema!({"properties": {"mtu": {"type": ["integer", "null"]}}});
         plain_options(&mut schema);
         assert_eq!(

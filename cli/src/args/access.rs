@@ -9,10 +9,10 @@ use dockfleet_crds::DEFAULT_FLEET_NAMESPACE;
 use super::AGENT_STATE_DIR;
 use crate::duration::duration;
 
-/// The shortest life that the API server gives a token.
+/// The shortest lifetime of a token that the API server allows.
 const LEAST_LIFE: Duration = Duration::from_secs(600);
 
-/// How an administrator reaches the cluster.
+/// How an administrator connects to the cluster.
 #[derive(Args, Debug)]
 pub(crate) struct AdminArgs {
     /// Name of the DockerHost.
@@ -21,7 +21,7 @@ pub(crate) struct AdminArgs {
     /// Namespace of the DockerHost.
     #[arg(short, long, env = "DOCKFLEET_NAMESPACE", default_value = DEFAULT_FLEET_NAMESPACE)]
     pub(crate) namespace: String,
-    /// Context of the kubeconfig; its current one when left out.
+    /// Context of the kubeconfig. Default: the current context.
     #[arg(long, value_name = "NAME")]
     pub(crate) context: Option<String>,
 }
@@ -30,13 +30,13 @@ pub(crate) struct AdminArgs {
 pub(crate) struct EnrollArgs {
     #[command(flatten)]
     pub(crate) admin: AdminArgs,
-    /// Write a join file for `dockfleet agent join --file` instead, readable by you alone.
+    /// Write a join file for `dockfleet agent join --file` instead, which only you can read.
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
-    /// Address of the API server as the host reaches it; that of the kubeconfig when left out.
+    /// Address at which the host reaches the API server. Default: from the kubeconfig.
     #[arg(long, value_name = "URL")]
     pub(crate) server: Option<String>,
-    /// How long the command or file can be used, at least 10m.
+    /// How long the command or file is valid. At least 10m.
     #[arg(long, value_name = "DURATION", default_value = "15m", value_parser = life)]
     pub(crate) valid_for: Duration,
 }
@@ -47,23 +47,23 @@ pub(crate) struct RevokeArgs {
     pub(crate) admin: AdminArgs,
 }
 
-/// What an agent can be told to do instead of running.
+/// Subcommands of the agent.
 #[derive(Debug, Subcommand)]
 pub(crate) enum AgentCommand {
-    /// Join a fleet: get this host's own credential, and have the agent started by systemd. Use what
-    /// `dockfleet enroll` prints. Can be repeated.
+    /// Join a fleet: get a credential for this host, and start the agent with systemd. Use the
+    /// command that `dockfleet enroll` prints. Can be repeated.
     Join(JoinArgs),
 }
 
 #[derive(Args, Debug)]
 pub(crate) struct JoinArgs {
-    /// A join file, as `dockfleet enroll -o` writes it; in place of the next five flags.
+    /// A join file of `dockfleet enroll -o`, instead of the next five flags.
     #[arg(short, long, value_name = "FILE", conflicts_with_all = ["server", "ca", "namespace", "host", "token_file"])]
     pub(crate) file: Option<PathBuf>,
     /// Address of the API server.
     #[arg(long, value_name = "URL", required_unless_present = "file")]
     pub(crate) server: Option<String>,
-    /// The only CA that the API server's certificate may be signed by: a PEM file, or PEM in base64.
+    /// The CA of the API server; no other CA is trusted. A PEM file, or PEM in base64.
     #[arg(long, value_name = "FILE|BASE64", required_unless_present = "file")]
     pub(crate) ca: Option<String>,
     /// Namespace of the DockerHost.
@@ -72,7 +72,7 @@ pub(crate) struct JoinArgs {
     /// Name of the DockerHost.
     #[arg(long, value_name = "NAME", required_unless_present = "file")]
     pub(crate) host: Option<String>,
-    /// File with the token that `dockfleet enroll` made; - is standard input.
+    /// File with the token of `dockfleet enroll`, or - for standard input.
     #[arg(long, value_name = "FILE", default_value = "-")]
     pub(crate) token_file: PathBuf,
     /// Folder of the agent's journal and credential.
@@ -80,12 +80,12 @@ pub(crate) struct JoinArgs {
     pub(crate) state_dir: PathBuf,
     #[command(flatten)]
     pub(crate) life: LifeArgs,
-    /// Install no service, and print what runs the agent.
+    /// Print a systemd unit or a compose file, and install nothing.
     #[arg(long, value_name = "FORM")]
     pub(crate) print: Option<Runner>,
 }
 
-/// What runs an agent.
+/// The form of a service file for an agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Runner {
     /// A systemd unit.
@@ -94,11 +94,11 @@ pub(crate) enum Runner {
     Compose,
 }
 
-/// How a token is asked for.
+/// How a token is requested.
 #[derive(Args, Clone, Copy, Debug)]
 pub(crate) struct LifeArgs {
-    /// How long a token of this host lives, from 10m to what the fleet's policy allows (7d). The API
-    /// server may give less.
+    /// Lifetime of a token of this host, from 10m to the limit of the admission policy (7d). The
+    /// API server may limit it further.
     #[arg(long, env = "DOCKFLEET_TOKEN_LIFE", value_name = "DURATION", default_value = "7d", value_parser = life)]
     pub(crate) token_life: Duration,
 }
@@ -106,12 +106,12 @@ pub(crate) struct LifeArgs {
 fn life(text: &str) -> Result<Duration, String> {
     let life = duration(text)?;
     if life < LEAST_LIFE {
-        return Err("the API server makes no token that lives for less than 10m".to_owned());
+        return Err("the API server issues no token for less than 10m".to_owned());
     }
     Ok(life)
 }
 
-/// Reads a part of a whole that leaves time to try again.
+/// Reads a share that leaves time for retries.
 pub(crate) fn share(text: &str) -> Result<f64, String> {
     let share: f64 = text.parse().map_err(|_| "write a number such as 0.66")?;
     if (0.05..=0.9).contains(&share) {

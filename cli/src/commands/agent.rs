@@ -16,7 +16,7 @@ use crate::args::AgentArgs;
 use crate::args::access::AgentCommand;
 use crate::exit::Exit;
 
-/// Runs the agent of one host until it is told to stop, or has it join.
+/// Runs the agent of one host until it is stopped, or joins a fleet.
 pub(crate) async fn run(mut args: AgentArgs) -> anyhow::Result<Exit> {
     if let Some(AgentCommand::Join(args)) = args.command.take() {
         return Box::pin(join::run(args)).await;
@@ -60,7 +60,7 @@ pub(crate) async fn run(mut args: AgentArgs) -> anyhow::Result<Exit> {
         tokio::spawn(async move { vitals.follow_token(told).await });
         tokio::spawn(keep(store, enrolment, renewal, expiry, shutdown.clone()));
     }
-    // Large, because it holds a pass.
+    // The future is large, because it contains a pass.
     Box::pin(run_agent(config, shutdown)).await?;
     Ok(Exit::Ready)
 }
@@ -70,7 +70,7 @@ const NO_WAY: &str = "no way to the Kubernetes API; make this host join a fleet 
 const NO_HOST: &str = "--host is missing; it can be left out on a host that has joined a fleet \
                        (dockfleet agent join) and without KUBECONFIG";
 
-/// Returns who this agent is by the credential in its state folder. KUBECONFIG comes before that.
+/// Returns the identity from the credential in the state folder. KUBECONFIG takes precedence.
 fn enrolment(args: &AgentArgs, store: &Store) -> anyhow::Result<Option<Enrolment>> {
     if std::env::var_os("KUBECONFIG").is_some_and(|paths| !paths.is_empty()) {
         return Ok(None);

@@ -15,15 +15,17 @@ use crate::args::{ApplyArgs, Output};
 use crate::commands::{diff, until_interrupted};
 use crate::exit::Exit;
 use crate::result::{Summary, bad_input};
-use crate::standalone::{self, Connected, Engines, Files, Goal, HostReport, Prune, Target, Work};
+use crate::standalone::{
+    self, CommandGoal, Connected, Engines, Files, HostReport, HostSession, HostTarget, Prune,
+};
 
-/// Makes the hosts as the files say.
+/// Applies the files to the hosts.
 pub(crate) async fn run(args: ApplyArgs) -> anyhow::Result<Exit> {
     let files = match standalone::load_to_apply(&args.files, args.output) {
         Ok(files) => files,
         Err(exit) => return Ok(exit),
     };
-    let mut goal = Goal {
+    let mut goal = CommandGoal {
         lifecycle: Lifecycle::Live,
         prune: if args.prune {
             Prune::All
@@ -32,7 +34,7 @@ pub(crate) async fn run(args: ApplyArgs) -> anyhow::Result<Exit> {
         },
     };
     if args.prune && files.resources(Lifecycle::Live).is_empty() {
-        let problem = "no DockerNetwork or DockerVolume is in the files, so --prune would let go of \
+        let problem = "the files contain no DockerNetwork or DockerVolume, so --prune would remove or release \
                        everything; use dockfleet delete for that";
         return Ok(bad_input(vec![problem.to_owned()], args.output));
     }
@@ -50,7 +52,7 @@ pub(crate) async fn run(args: ApplyArgs) -> anyhow::Result<Exit> {
     }
     if args.watch {
         if args.files.paths().iter().any(|f| f.as_os_str() == "-") {
-            let problem = "standard input cannot be watched; name files or folders";
+            let problem = "standard input cannot be watched; use files or folders";
             return Ok(bad_input(vec![problem.to_owned()], args.output));
         }
         return watch::run(&args, files, goal).await;
@@ -64,19 +66,19 @@ pub(crate) async fn run(args: ApplyArgs) -> anyhow::Result<Exit> {
     begin.everywhere(args.output).await
 }
 
-/// Work that is to be done on every host of the files.
+/// A command that runs on every host of the files.
 pub(super) struct Begin<'a> {
     pub(super) files: &'a Files,
-    pub(super) goal: &'a Goal,
-    /// How long another process may hold a journal.
+    pub(super) goal: &'a CommandGoal,
+    /// How long to wait for a journal that another process has locked.
     pub(super) patience: Duration,
-    /// How long is waited for what containers use.
+    /// How long to wait for objects that containers use.
     pub(super) wait: Duration,
 }
 
 impl Begin<'_> {
-    /// Works on every host until it is done or interrupted, and prints what became of it; on none where
-    /// two are one engine.
+    /// Works on all hosts until it is finished or interrupted, and prints the results. It changes
+    /// nothing if two hosts have the same engine.
     pub(super) async fn everywhere(&self, output: Output) -> anyhow::Result<Exit> {
         let stop = &until_interrupted()?;
         let connected = stop.run_until_cancelled(Engines::connect(self.files, output));
@@ -94,7 +96,7 @@ impl Begin<'_> {
         let exit = summary.exit();
         if stop.is_cancelled() && exit != Exit::Ready {
             summary.hints.push(
-                "it was interrupted: what was done stays, and the same command goes on from there"
+                "interrupted: finished actions stay; run the same command again to continue"
                     .to_owned(),
             );
         }
@@ -107,13 +109,13 @@ impl Begin<'_> {
 
     async fn on(
         &self,
-        target: &Target,
+        target: &HostTarget,
         engine: Connected,
         stop: &CancellationToken,
     ) -> anyhow::Result<HostReport> {
-        let begun = stop.run_until_cancelled(Work::begin(target, engine, self.patience));
+        let begun = stop.run_until_cancelled(HostSession::open(target, engine, self.patience));
         let Some(begun) = begun.await else {
-            bail!("interrupted before anything was done");
+            bail!("interrupted before anything was changed");
         };
         let mut show = |p: &Progress| show(target.name(), p);
         begun?
@@ -122,7 +124,7 @@ impl Begin<'_> {
     }
 }
 
-/// Shows what is being done, to a person and not to a log file.
+/// Shows the progress on a terminal, and not in a log file.
 pub(super) fn show(host: &str, progress: &Progress) {
     if std::io::stderr().is_terminal() {
         anstream::eprintln!("{host}: {progress}");

@@ -10,7 +10,7 @@ use super::vitals;
 use crate::args::{ControllerArgs, ElectionArgs};
 use crate::exit::Exit;
 
-/// Runs the controller until it is told to stop.
+/// Runs the controller until it is stopped.
 pub(crate) async fn run(args: ControllerArgs) -> anyhow::Result<Exit> {
     let (beat, silence) = (args.heartbeat_interval, args.offline_after);
     anyhow::ensure!(
@@ -22,7 +22,7 @@ pub(crate) async fn run(args: ControllerArgs) -> anyhow::Result<Exit> {
     );
     let kubernetes = kube::Config::infer()
         .await
-        .context("no way to the Kubernetes API; set KUBECONFIG, or run inside a cluster")?;
+        .context("no connection to the Kubernetes API is configured; set KUBECONFIG, or run inside a cluster")?;
     let config = ControllerConfig {
         fleet_namespace: args.fleet_namespace,
         offline_after: args.offline_after,
@@ -47,7 +47,7 @@ fn election(args: ElectionArgs) -> anyhow::Result<Option<ElectionConfig>> {
     };
     times
         .check()
-        .context("--lease-duration, --renew-deadline and --retry-period do not fit together")?;
+        .context("--lease-duration, --renew-deadline and --retry-period do not match")?;
     if !args.leader_elect {
         return Ok(None);
     }

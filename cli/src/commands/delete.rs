@@ -8,15 +8,15 @@ use super::apply::Begin;
 use super::diff;
 use crate::args::DeleteArgs;
 use crate::exit::Exit;
-use crate::standalone::{self, Goal, Prune};
+use crate::standalone::{self, CommandGoal, Prune};
 
-/// Lets go of what the files say, each by its deletionPolicy.
+/// Removes or releases the objects of the resources in the files, by their deletionPolicy.
 pub(crate) async fn run(args: DeleteArgs) -> anyhow::Result<Exit> {
     let files = match standalone::load(&args.files, args.output) {
         Ok(files) => files,
         Err(exit) => return Ok(exit),
     };
-    let goal = Goal {
+    let goal = CommandGoal {
         lifecycle: Lifecycle::Deleted,
         prune: Prune::Nothing,
     };

@@ -5,8 +5,8 @@ use dockfleet_planner::assignment::Lifecycle;
 
 use crate::args::{DiffArgs, Output};
 use crate::exit::Exit;
-use crate::result::{Document, Failure, Row};
-use crate::standalone::{self, Change, Engines, Files, Goal, Prune, Work};
+use crate::result::{Failure, OutputDocument, ResultRow};
+use crate::standalone::{self, CommandGoal, Engines, Files, HostSession, PlannedChange, Prune};
 
 /// Shows what apply would change.
 pub(crate) async fn run(args: DiffArgs) -> anyhow::Result<Exit> {
@@ -14,7 +14,7 @@ pub(crate) async fn run(args: DiffArgs) -> anyhow::Result<Exit> {
         Ok(files) => files,
         Err(exit) => return Ok(exit),
     };
-    let goal = Goal {
+    let goal = CommandGoal {
         lifecycle: Lifecycle::Live,
         prune: if args.prune {
             Prune::All
@@ -22,7 +22,7 @@ pub(crate) async fn run(args: DiffArgs) -> anyhow::Result<Exit> {
             Prune::Nothing
         },
     };
-    let found = match Found::on(&files, &goal, args.output).await {
+    let found = match DiffResult::on(&files, &goal, args.output).await {
         Ok(found) => found,
         Err(exit) => return Ok(exit),
     };
@@ -30,9 +30,14 @@ pub(crate) async fn run(args: DiffArgs) -> anyhow::Result<Exit> {
     Ok(found.exit())
 }
 
-/// Prints what would be done, for `--dry-run`, and ends as doing it would, as far as can be known.
-pub(super) async fn dry_run(files: &Files, goal: &Goal, output: Output) -> anyhow::Result<Exit> {
-    let found = match Found::on(files, goal, output).await {
+/// Prints what would be done, for `--dry-run`. The exit code is that of the real command, as far as
+/// it can be known.
+pub(super) async fn dry_run(
+    files: &Files,
+    goal: &CommandGoal,
+    output: Output,
+) -> anyhow::Result<Exit> {
+    let found = match DiffResult::on(files, goal, output).await {
         Ok(found) => found,
         Err(exit) => return Ok(exit),
     };
@@ -40,18 +45,23 @@ pub(super) async fn dry_run(files: &Files, goal: &Goal, output: Output) -> anyho
     Ok(found.exit_of_doing_it())
 }
 
-/// What would be done on every host.
-struct Found {
-    changes: Vec<Change>,
+/// The planned changes on all hosts.
+struct DiffResult {
+    changes: Vec<PlannedChange>,
     failures: Vec<Failure>,
 }
 
-impl Found {
-    async fn on(files: &Files, goal: &Goal, output: Output) -> Result<Self, Exit> {
+impl DiffResult {
+    async fn on(files: &Files, goal: &CommandGoal, output: Output) -> Result<Self, Exit> {
         let mut engines = Engines::connect(files, output).await?;
         let looks = files.targets.iter().map(|target| {
             let engine = engines.take(target);
-            let look = async move { Work::look(target, engine).await?.preview(files, goal).await };
+            let look = async move {
+                HostSession::open_to_read(target, engine)
+                    .await?
+                    .preview(files, goal)
+                    .await
+            };
             (target.name().to_owned(), look)
         });
         let mut found = Self {
@@ -64,7 +74,7 @@ impl Found {
                 Err(err) => found.failures.push(Failure::of_host(&host, &err)),
             }
         }
-        // What is as it is to be, or is not there as it is not to be, is no news.
+        // Objects that match, and tombstones that are completed, are not listed.
         found
             .changes
             .retain(|c| !c.action.is_empty() || !c.row.is_fine());
@@ -72,7 +82,7 @@ impl Found {
     }
 
     fn print(&self, output: Output) -> anyhow::Result<()> {
-        let document = Document {
+        let document = OutputDocument {
             changed: Some(0),
             results: &self.changes,
             failures: &self.failures,
@@ -80,7 +90,7 @@ impl Found {
         document.print(output)?;
         match output {
             Output::Json | Output::Yaml => {}
-            // Nothing is known of a host that was not reached.
+            // The changes of a host that was not reached are unknown.
             Output::Table | Output::Wide if self.changes.is_empty() => {
                 if self.failures.is_empty() {
                     anstream::println!("no change");
@@ -119,8 +129,8 @@ impl Found {
     }
 }
 
-fn show(change: &Change) {
-    let Change { row, action, .. } = change;
+fn show(change: &PlannedChange) {
+    let PlannedChange { row, action, .. } = change;
     let (sign, style) = sign(action);
     let verb = if action.is_empty() {
         row.reason.as_ref().map_or("", |r| r.as_str())
@@ -142,8 +152,8 @@ fn show(change: &Change) {
     }
 }
 
-/// Returns the message without the fields that differ: each of them gets a line of its own.
-fn without_fields(row: &Row) -> &str {
+/// Returns the message without the fields that differ: each of them is printed on its own line.
+fn without_fields(row: &ResultRow) -> &str {
     let first = row.diff.first().map(FieldDiff::to_string);
     first
         .and_then(|first| row.message.split_once(&format!(": {first}")))

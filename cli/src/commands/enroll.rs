@@ -19,13 +19,13 @@ use tokio::time::{Instant, sleep};
 use crate::args::access::{AdminArgs, EnrollArgs};
 use crate::exit::Exit;
 
-/// How long a new host is waited for until the controller has prepared it.
+/// How long to wait until the controller has prepared a new host.
 const PREPARED: Duration = Duration::from_secs(60);
 const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
-/// Where a cluster keeps its CA for everybody, in every namespace.
+/// The `ConfigMap` with the CA of the cluster, in every namespace.
 const ROOT_CA: &str = "kube-root-ca.crt";
 
-/// Makes a short-lived token for a host, and says how the host uses it.
+/// Creates a short-lived token for a host, and prints how the host uses it.
 pub(crate) async fn run(args: EnrollArgs) -> anyhow::Result<Exit> {
     let (config, client) = connect(&args.admin).await?;
     let AdminArgs {
@@ -70,8 +70,8 @@ pub(crate) async fn run(args: EnrollArgs) -> anyhow::Result<Exit> {
     Ok(Exit::Ready)
 }
 
-/// The command for the host. The token comes through a pipe from a builtin of the shell: arguments
-/// are in the list of processes, which everybody on the host can read.
+/// The command for the host. The token comes through a pipe from a builtin of the shell, because
+/// every user of the host can read the arguments of processes.
 fn command(enrolment: &Enrolment, token: &Token) -> String {
     format!(
         "echo {} | sudo dockfleet agent join --server {} --namespace {} --host {} --ca {}",
@@ -83,15 +83,15 @@ fn command(enrolment: &Enrolment, token: &Token) -> String {
     )
 }
 
-/// Connects as the administrator that the kubeconfig names.
+/// Connects as the administrator in the kubeconfig.
 pub(super) async fn connect(admin: &AdminArgs) -> anyhow::Result<(Config, Client)> {
     let options = KubeConfigOptions {
         context: admin.context.clone(),
         ..KubeConfigOptions::default()
     };
-    let config = Config::from_kubeconfig(&options)
-        .await
-        .context("no way to the Kubernetes API; set KUBECONFIG, or --context")?;
+    let config = Config::from_kubeconfig(&options).await.context(
+        "no connection to the Kubernetes API is configured; set KUBECONFIG, or --context",
+    )?;
     let client = Client::try_from(config.clone())?;
     Ok((config, client))
 }
@@ -118,35 +118,35 @@ pub(super) async fn find(client: &Client, admin: &AdminArgs) -> anyhow::Result<D
                 status.message
             )
         }
-        Err(err) => Err(err).context("the API server could not be asked for the host"),
+        Err(err) => Err(err).context("cannot read the host from the API server"),
     }
 }
 
-/// Asks for the token until the controller has made what it is bound to.
+/// Requests the token until the controller has created the Secret that it is bound to.
 async fn when_prepared(
     client: &Client,
     enrolment: &Enrolment,
     life: Duration,
 ) -> anyhow::Result<Token> {
     let give_up = Instant::now() + PREPARED;
-    let mut told = false;
+    let mut printed = false;
     loop {
         match request(client.clone(), enrolment, life).await {
             Ok(token) => return Ok(token),
             Err(EnrolmentError::NotPrepared { .. }) if Instant::now() < give_up => {
-                if !told {
+                if !printed {
                     anstream::eprintln!(
                         "waiting for the controller to prepare {} (at most {} s)",
                         enrolment.host,
                         PREPARED.as_secs()
                     );
                 }
-                told = true;
+                printed = true;
             }
             Err(err @ EnrolmentError::NotPrepared { .. }) => {
                 let seconds = PREPARED.as_secs();
                 return Err(err).with_context(|| {
-                    format!("waited {seconds} s in vain; does the controller run?")
+                    format!("no answer after {seconds} s; does the controller run?")
                 });
             }
             Err(err @ EnrolmentError::Denied { .. }) => {
@@ -160,8 +160,7 @@ async fn when_prepared(
     }
 }
 
-/// Gives the CA that the host is to trust: what the administrator's own kubeconfig trusts, or what
-/// the cluster says of itself.
+/// Returns the CA that the host trusts: from the administrator's kubeconfig, or from the cluster.
 async fn ca(config: &Config, client: &Client, namespace: &str) -> anyhow::Result<String> {
     if let Some(certificates) = &config.root_cert {
         return Ok(certificates.iter().map(|der| pem(der)).collect());
@@ -199,7 +198,7 @@ fn is_only_here(server: &str) -> bool {
         .any(|local| server.starts_with(local))
 }
 
-/// Writes a file that its owner alone can read, whatever it was before.
+/// Writes a file that only its owner can read, also if it existed before.
 fn write_for_owner(path: &Path, text: &str) -> std::io::Result<()> {
     let mut file = OpenOptions::new()
         .write(true)

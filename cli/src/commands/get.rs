@@ -3,9 +3,9 @@
 use crate::args::{FileArgs, GetArgs, STATE_DIR, StateArgs};
 use crate::exit::Exit;
 use crate::result::{Summary, bad_input};
-use crate::standalone::{self, Engines, HostReport, Work};
+use crate::standalone::{self, Engines, HostReport, HostSession};
 
-/// Shows how everything that was applied stands now.
+/// Shows the current state of everything that was applied.
 pub(crate) async fn run(args: GetArgs) -> anyhow::Result<Exit> {
     let output = args.output;
     if let Some(problem) = no_folder(&args.state) {
@@ -40,7 +40,10 @@ pub(crate) async fn run(args: GetArgs) -> anyhow::Result<Exit> {
     let works = files.targets.iter().map(|target| {
         let engine = engines.take(target);
         let work = async move {
-            let rows = Work::look(target, engine).await?.standing().await?;
+            let rows = HostSession::open_to_read(target, engine)
+                .await?
+                .current_rows()
+                .await?;
             Ok(HostReport {
                 rows,
                 ..HostReport::default()
@@ -53,8 +56,9 @@ pub(crate) async fn run(args: GetArgs) -> anyhow::Result<Exit> {
     Ok(summary.exit())
 }
 
-/// Says that a folder that was named is not there: a typo would look as if nothing had been applied.
-/// A variable that is set for every command may name one before anything is.
+/// Reports a state folder that does not exist: after a typo it would look as if nothing had been
+/// applied. For a variable it is only a hint, because the folder may not exist before the first
+/// `apply`.
 fn no_folder(state: &StateArgs) -> Option<String> {
     let dir = state.state_dir.as_ref()?;
     if dir.exists() {
@@ -62,13 +66,13 @@ fn no_folder(state: &StateArgs) -> Option<String> {
     }
     if std::env::var_os(STATE_DIR).is_some_and(|set| set == dir.as_os_str()) {
         anstream::eprintln!(
-            "hint: the folder {} ({STATE_DIR}) is not there: nothing was applied with it",
+            "hint: the folder {} ({STATE_DIR}) does not exist: nothing was applied with it",
             dir.display()
         );
         return None;
     }
     Some(format!(
-        "--state-dir {}: there is no such folder, so nothing was applied with it",
+        "--state-dir {}: the folder does not exist, so nothing was applied with it",
         dir.display()
     ))
 }

@@ -10,10 +10,10 @@ use tabwriter::TabWriter;
 
 use crate::args::{AGENT_STATE_DIR, JournalArgs, StateArgs};
 use crate::exit::Exit;
-use crate::result::{Document, Failure};
+use crate::result::{Failure, OutputDocument};
 use crate::standalone::state;
 
-/// One record, and the journal that it is in.
+/// One record, and the folder of its journal.
 #[derive(Serialize)]
 struct Kept {
     journal: String,
@@ -21,7 +21,7 @@ struct Kept {
     record: Record,
 }
 
-/// Shows what journals hold; their agents and commands may be running.
+/// Shows the records of journals. Their agents and commands may be running.
 pub(crate) fn run(args: &JournalArgs) -> anyhow::Result<Exit> {
     let mut records = Vec::new();
     let mut failures = Vec::new();
@@ -50,7 +50,7 @@ pub(crate) fn run(args: &JournalArgs) -> anyhow::Result<Exit> {
         }
         Err(err) => fail(&root, err.to_string()),
     }
-    let document = Document {
+    let document = OutputDocument {
         changed: None,
         results: &records,
         failures: &failures,
@@ -72,8 +72,8 @@ pub(crate) fn run(args: &JournalArgs) -> anyhow::Result<Exit> {
 
 type Folders = Result<Vec<PathBuf>, dockfleet_agent::journal::JournalError>;
 
-/// Returns where to look, and the folders of the journals there: the folder that was named; else that
-/// of this machine's agent if it has one, and otherwise that of `apply`.
+/// Returns the folder, and the folders of the journals in it: the folder of the argument, otherwise
+/// the folder of this machine's agent if there is one, otherwise that of `apply`.
 fn folders(args: &JournalArgs) -> anyhow::Result<(PathBuf, Folders)> {
     if let Some(named) = args.dir.as_ref().or(args.state.state_dir.as_ref()) {
         return Ok((named.clone(), Journal::find(named)));

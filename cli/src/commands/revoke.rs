@@ -9,7 +9,7 @@ use super::enroll::{connect, find};
 use crate::args::access::RevokeArgs;
 use crate::exit::Exit;
 
-/// Deletes what every token of the host is bound to.
+/// Deletes the Secret that every token of the host is bound to.
 pub(crate) async fn run(args: RevokeArgs) -> anyhow::Result<Exit> {
     let (_, client) = connect(&args.admin).await?;
     find(&client, &args.admin).await?;
@@ -22,7 +22,7 @@ pub(crate) async fn run(args: RevokeArgs) -> anyhow::Result<Exit> {
              {host} -n {namespace} (from 30 s on)"
         ),
         Err(kube::Error::Api(status)) if status.code == 404 => {
-            anstream::eprintln!("{host} has no Secret, and so no token that is alive");
+            anstream::eprintln!("{host} has no Secret, and so no valid token");
         }
         Err(kube::Error::Api(status)) if status.is_forbidden() => bail!(
             "you may not delete Secret {namespace}/{host}, and {host} keeps its access: {}",

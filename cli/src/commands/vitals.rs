@@ -1,10 +1,10 @@
-//! Serves what a process says about itself.
+//! Serves probes and metrics of a process.
 
 use dockfleet_vitals::{Server, Shared};
 
 use crate::args::MetricsAddress;
 
-/// Serves probes and metrics from now on, if they are asked for.
+/// Starts serving probes and metrics, if an address is set.
 pub(crate) async fn serve(address: MetricsAddress, vitals: Shared) -> anyhow::Result<()> {
     if let MetricsAddress::At(address) = address {
         let server = Server::bind(address).await?;

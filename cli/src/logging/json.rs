@@ -1,5 +1,5 @@
-//! Log lines as JSON objects without anything nested: what a span says of everything in it stands
-//! beside what the event says. The keys are in `docs/operations.md`.
+//! Log lines as flat JSON objects: the fields of a span are beside the fields of its events. The keys
+//! are in `docs/operations.md`.
 
 use std::fmt;
 
@@ -15,11 +15,11 @@ use tracing_subscriber::registry::{LookupSpan, Scope};
 /// The key of an event's text.
 const MESSAGE: &str = "message";
 
-/// Formats an event as one flat JSON object; the fields of spans have to be JSON.
+/// Formats an event as one flat JSON object. The fields of spans must be JSON.
 pub(super) struct Flat;
 
 #[derive(Serialize)]
-struct Line<'a> {
+struct LogLine<'a> {
     timestamp: String,
     level: &'static str,
     message: Value,
@@ -51,7 +51,7 @@ where
         event.record(&mut Collect(&mut fields));
         let mut timestamp = String::new();
         SystemTime.format_time(&mut Writer::new(&mut timestamp))?;
-        let line = Line {
+        let line = LogLine {
             timestamp,
             level: event.metadata().level().as_str(),
             message: fields.remove(MESSAGE).unwrap_or_default(),
@@ -63,7 +63,7 @@ where
     }
 }
 
-/// Collects what an event says.
+/// Collects the fields of an event.
 struct Collect<'a>(&'a mut Map<String, Value>);
 
 impl Collect<'_> {

@@ -1,4 +1,4 @@
-//! Checks documents and types them.
+//! Checks documents and converts them to types.
 
 use std::collections::BTreeMap;
 use std::num::NonZero;
@@ -16,30 +16,30 @@ use serde_json::Value;
 
 use super::{Document, ManifestError, kinds, secret};
 
-/// What is in the paths of the labels that a selector asks for.
+/// The part of a path that belongs to the labels of a selector.
 const SELECTED: &str = ".matchLabels.";
-/// The version of what gives rights in a cluster.
+/// The API version of RBAC.
 const RIGHTS: &str = "rbac.authorization.k8s.io/v1";
 
-/// What manifests hold, each list in the order of the documents.
+/// The content of manifests. Each list is in the order of the documents.
 #[derive(Debug, Default)]
 pub struct Resources {
-    /// Resources that go to hosts, each with its namespace.
+    /// Networks and volumes, each with its namespace.
     pub resources: Vec<Box<dyn Resource>>,
-    /// Hosts, each with its namespace and with `certPath` as seen from the working folder.
+    /// Hosts, each with its namespace and with `certPath` relative to the working folder.
     pub hosts: Vec<DockerHost>,
-    /// Labels of the namespaces that have a document of their own, by name.
+    /// Labels of the namespaces that have a document, by name.
     pub namespaces: BTreeMap<String, BTreeMap<String, String>>,
-    /// The credentials in Secrets, by namespace and name, or why a Secret cannot serve.
+    /// The credentials in Secrets, by namespace and name, or why a Secret cannot be used.
     pub secrets: BTreeMap<(String, String), Result<Credentials, Unusable>>,
-    /// What is read otherwise than its author may think, each with file, line and resource.
+    /// Warnings, each with file, line and resource.
     pub warnings: Vec<String>,
 }
 
-/// Checks documents as an API server would and returns the resources in them.
+/// Checks documents like an API server and returns the resources in them.
 ///
 /// # Errors
-/// Every mistake in every document, not only the first.
+/// All errors in all documents, not only the first one.
 pub fn check(documents: &[Document]) -> Result<Resources, Vec<ManifestError>> {
     let mut resources = Resources::default();
     let mut errors = Vec::new();
@@ -78,10 +78,11 @@ pub fn check(documents: &[Document]) -> Result<Resources, Vec<ManifestError>> {
     }
 }
 
-/// What the schema of its kind makes of a document.
+/// The result of the schema of a kind for a document.
 type Admitted = Result<Value, Vec<FieldError>>;
 
-/// Checks each document by the schema of its kind, on all cores; one of another kind is left as it is.
+/// Checks each document by the schema of its kind, on all cores. Documents of other kinds are not
+/// checked.
 fn by_schema(documents: &[Document]) -> Vec<Admitted> {
     let next = AtomicUsize::new(0);
     let work = || {
@@ -101,7 +102,7 @@ fn by_schema(documents: &[Document]) -> Vec<Admitted> {
         }
     };
     let cores = thread::available_parallelism().map_or(1, NonZero::get);
-    // To start a thread takes as long as to check some documents.
+    // Starting a thread takes as long as checking some documents.
     let helpers = (cores - 1).min(documents.len() / 16);
     let mut all = thread::scope(|scope| {
         let helpers: Vec<_> = (0..helpers).map(|_| scope.spawn(work)).collect();
@@ -115,13 +116,13 @@ fn by_schema(documents: &[Document]) -> Vec<Admitted> {
     all.into_iter().map(|(_, admitted)| admitted).collect()
 }
 
-/// Adds one document to the resources, or says what is wrong with it.
+/// Adds one document to the resources, or returns its errors.
 fn one(document: &Document, admitted: Admitted, resources: &mut Resources) -> Vec<ManifestError> {
     let (kind, version) = (text(document, "/kind"), text(document, "/apiVersion"));
     let known = version == api_version();
     match kind.as_str() {
         _ if !document.value.is_object() => {
-            let message = "a resource is wanted: apiVersion, kind, metadata and spec";
+            let message = "expected a resource: apiVersion, kind, metadata and spec";
             vec![mistake(document, "", message.to_owned())]
         }
         _ if version.is_empty() => vec![mistake(
@@ -133,15 +134,14 @@ fn one(document: &Document, admitted: Admitted, resources: &mut Resources) -> Ve
         "Namespace" if version == "v1" => add_namespace(document, resources),
         "Secret" if version == "v1" => secret::add(document, resources),
         "List" if version == "v1" => {
-            let message = "items: a list of resources is wanted: items, a colon, and - before each";
+            let message = "items: expected a list of resources: items, a colon, and - before each";
             vec![mistake(document, "items", message.to_owned())]
         }
-        // Who may read the Secret of a volume is for an API server to know. Files that say it serve
-        // without one too.
+        // Only an API server needs the rights to the Secret of a volume. Files with these rights
+        // also work without a cluster.
         "Role" | "RoleBinding" if version == RIGHTS => Vec::new(),
         "HostAssignment" if known => {
-            let message =
-                "a HostAssignment is written by the controller only; remove it from the files";
+            let message = "only the controller writes a HostAssignment; remove it from the files";
             vec![mistake(document, "kind", message.to_owned())]
         }
         kinds::HOST if known => add(document, admitted, |value| {
@@ -171,7 +171,7 @@ fn one(document: &Document, admitted: Admitted, resources: &mut Resources) -> Ve
     }
 }
 
-/// Hands on what a sound document says, with its namespace.
+/// Converts a valid document to its type, with its namespace.
 fn add(
     document: &Document,
     admitted: Admitted,
@@ -181,7 +181,7 @@ fn add(
         Ok(value) => value,
         Err(mut errors) => {
             errors.sort_by_key(|error| document.line_of(&error.path));
-            return errors.iter().map(|e| told(document, e)).collect();
+            return errors.iter().map(|e| manifest_error(document, e)).collect();
         }
     };
     let errors = nothing_selected(document);
@@ -197,15 +197,15 @@ fn add(
     }
 }
 
-/// Returns a mistake in the words of an API server, with what is most likely meant behind it.
-fn told(document: &Document, error: &FieldError) -> ManifestError {
+/// Returns an error with the message of an API server and a suggestion.
+fn manifest_error(document: &Document, error: &FieldError) -> ManifestError {
     let hint = error.hint().map(|hint| format!("; {hint}"));
     let message = format!("{error}{}", hint.unwrap_or_default());
     mistake(document, &error.path, message)
 }
 
-/// Entries of maps that have no value are left out by an API server. In a selector that would be a
-/// term less, and more hosts than were meant.
+/// An API server drops keys without a value. In a selector this would remove a term, and select
+/// more hosts than intended.
 fn nothing_selected(document: &Document) -> Vec<ManifestError> {
     let paths = without_value(&text(document, "/kind"), &document.value);
     let terms = paths.iter().filter(|path| path.contains(SELECTED));
@@ -220,18 +220,18 @@ fn nothing_selected(document: &Document) -> Vec<ManifestError> {
         .collect()
 }
 
-/// Returns what is left out of a document because it has no value.
+/// Returns the keys of a document that are dropped because they have no value.
 fn left_out(document: &Document) -> impl Iterator<Item = String> {
     let paths = without_value(&text(document, "/kind"), &document.value);
     paths.into_iter().map(move |path| {
         let message = format!(
-            "{path}: it has no value and is left out, as an API server does; write '' for an empty text"
+            "{path}: it has no value and is ignored, as in an API server; write '' for an empty string"
         );
         mistake(document, &path, message).to_string()
     })
 }
 
-/// Of a namespace only the labels matter: `allowedNamespaces` of a host may select by them.
+/// Only the labels of a namespace matter: `allowedNamespaces` of a host may select by them.
 fn add_namespace(document: &Document, resources: &mut Resources) -> Vec<ManifestError> {
     let name = text(document, "/metadata/name");
     if name.is_empty() {
@@ -257,7 +257,7 @@ fn add_namespace(document: &Document, resources: &mut Resources) -> Vec<Manifest
     }
 }
 
-/// `certPath` is relative to the file that names it; nobody knows that file later.
+/// `certPath` is relative to its file, which is not known later.
 fn from_the_working_folder(host: &mut DockerHost, file: &str) {
     let direct = host
         .spec
@@ -272,7 +272,7 @@ fn from_the_working_folder(host: &mut DockerHost, file: &str) {
     }
 }
 
-/// Namespaces are in no namespace; everything else is in `default` unless it says otherwise.
+/// Namespaces have no namespace. Everything else is in `default`, unless it has another one.
 pub(super) fn namespace(document: &Document) -> String {
     let named = text(document, "/metadata/namespace");
     match text(document, "/kind").as_str() {

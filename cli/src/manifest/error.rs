@@ -1,17 +1,17 @@
-//! What is wrong with manifests, each with its file and line.
+//! Errors in manifests, each with its file and line.
 
 use thiserror::Error;
 
-/// One mistake in manifests.
+/// An error in manifests.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ManifestError {
-    /// A value of `-f` names nothing that could be read.
+    /// A value of `-f` cannot be read.
     #[error("-f '{path}': {why}")]
     Named {
         /// The value.
         path: String,
-        /// Why, and what would be right.
+        /// Why, and what is correct.
         why: String,
     },
     /// A file or folder cannot be read.
@@ -22,20 +22,20 @@ pub enum ManifestError {
         /// Why.
         why: String,
     },
-    /// A file or folder has no document to load.
-    #[error("{file}: no manifest in it: {why}")]
+    /// A file or folder contains no document.
+    #[error("{file}: it contains no manifest: {why}")]
     Empty {
         /// The file or folder.
         file: String,
-        /// What is there instead.
+        /// What it contains instead.
         why: String,
     },
-    /// A file is neither YAML nor JSON, or means something else to other tools.
+    /// A file is not YAML or JSON, or other tools read it differently.
     #[error("{file}:{line}: {message}")]
     Syntax {
         /// The file.
         file: String,
-        /// Where in it.
+        /// Line in the file.
         line: usize,
         /// Why.
         message: String,
@@ -45,11 +45,11 @@ pub enum ManifestError {
     Invalid {
         /// The file.
         file: String,
-        /// Where in it.
+        /// Line in the file.
         line: usize,
-        /// Kind and name of the resource, as far as the document has them.
+        /// Kind and name of the resource, if the document has them.
         resource: String,
-        /// What is wrong, in the words of an API server.
+        /// What is wrong, with the message of an API server.
         message: String,
     },
 }

@@ -1,4 +1,4 @@
-//! Reads the files that `-f` names.
+//! Reads the files of `-f`.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -9,13 +9,13 @@ use dockfleet_crds::validation::{kinds, prepare};
 use super::list::{Item, take_apart};
 use super::{Document, ManifestError, places, text, yaml};
 
-/// Reads what `-f` names, in that order: files, folders, and `-` for the standard input.
+/// Reads the paths of `-f` in their order: files, folders, and `-` for standard input.
 ///
-/// Of a folder the files that end in `.yaml`, `.yml` or `.json` are read, sorted by name, and those
-/// in folders inside it only where `recursive` says so.
+/// In a folder, the files that end in `.yaml`, `.yml` or `.json` are read, sorted by name.
+/// Subfolders are read only if `recursive` is true.
 ///
 /// # Errors
-/// Everything that cannot be read, not only the first of it.
+/// All errors, not only the first one.
 pub fn load(paths: &[PathBuf], recursive: bool) -> Result<Vec<Document>, Vec<ManifestError>> {
     let mut documents = Vec::new();
     let mut errors = Vec::new();
@@ -35,7 +35,7 @@ pub fn load(paths: &[PathBuf], recursive: bool) -> Result<Vec<Document>, Vec<Man
                 Err(error) => errors.push(error),
             }
         }
-        // A pipe whose first half failed is not a wish for nothing.
+        // An empty pipe usually means that the command before it has failed.
         if before == (documents.len(), errors.len()) {
             errors.push(empty(path));
         }
@@ -49,11 +49,11 @@ pub fn load(paths: &[PathBuf], recursive: bool) -> Result<Vec<Document>, Vec<Man
 
 fn empty(path: &Path) -> ManifestError {
     let why = if path.as_os_str() == places::STDIN {
-        "nothing came from standard input; look at the command before it"
+        "standard input is empty; check the command before the pipe"
     } else if path.is_dir() {
-        "the files in this folder hold no resource"
+        "the files in this folder contain no resource"
     } else {
-        "it is empty, or has comments or lists without items only"
+        "it is empty, or has only comments or empty lists"
     };
     ManifestError::Empty {
         file: path.display().to_string(),
@@ -67,18 +67,18 @@ fn read(path: &Path, begun: &mut BTreeSet<&'static str>) -> Result<Vec<Document>
     parse(&path.display().to_string(), &text)
 }
 
-/// Has the schemas of the kinds in a text compiled while it is read: the one takes as long as the
-/// other with some hundred documents, and there is more than one core as a rule.
+/// Compiles the schemas of the kinds in a text while the text is read. Both take the same time for
+/// some hundred documents, and most machines have several cores.
 fn prepare_for(text: &str, begun: &mut BTreeSet<&'static str>) {
     for kind in kinds() {
         if text.contains(kind) && begun.insert(kind) {
-            // Where there is no thread to be had it is done later, with the first document.
+            // If no thread can be started, it is done later, with the first document.
             let _ = thread::Builder::new().spawn(move || prepare(kind));
         }
     }
 }
 
-/// Returns the documents of one file's text, lists taken apart.
+/// Returns the documents of one file's text. Lists are replaced by their items.
 pub(super) fn parse(file: &str, text: &str) -> Result<Vec<Document>, ManifestError> {
     let nodes = yaml::parse(text).map_err(|problem| ManifestError::Syntax {
         file: file.to_owned(),

@@ -1,21 +1,21 @@
-//! The kinds of resource that people write.
+//! The kinds of resource that users write.
 
 use dockfleet_crds::assignment::Kind;
 
-/// The kind of a host, which does not go to hosts.
+/// The kind of a host.
 pub(super) const HOST: &str = "DockerHost";
 
-/// Returns every kind, as it stands in a manifest.
+/// Returns every kind, as in a manifest.
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
     std::iter::once(HOST).chain(Kind::all().map(Kind::as_str))
 }
 
-/// Whether this is one of the kinds that people write.
+/// Whether users write this kind.
 pub(super) fn is_known(name: &str) -> bool {
     names().any(|known| known == name)
 }
 
-/// Returns the kind of this name that goes to hosts.
+/// Returns the kind of this name, if its resources select hosts.
 pub(super) fn of(name: &str) -> Option<Kind> {
     Kind::all().find(|kind| kind.as_str() == name)
 }

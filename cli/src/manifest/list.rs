@@ -1,4 +1,4 @@
-//! Lists of resources, as `kubectl get -o yaml` writes them.
+//! Lists of resources, as in `kubectl get -o yaml`.
 
 use std::sync::Arc;
 
@@ -7,14 +7,14 @@ use serde_json::Value;
 use super::kinds;
 use super::yaml::Node;
 
-/// A resource by itself, with what a list says of all its items.
+/// A resource, with the fields that its list sets for all items.
 #[derive(Debug)]
 pub(super) struct Item {
     pub(super) node: Arc<Node>,
     pub(super) value: Value,
 }
 
-/// Adds a document to `all`, or the items of a list, and of the lists in it.
+/// Adds a document to `all`. For a list it adds the items, also those of nested lists.
 pub(super) fn take_apart(node: Arc<Node>, all: &mut Vec<Item>) {
     let mut left = vec![(node, None)];
     while let Some((node, of)) = left.pop() {
@@ -25,7 +25,7 @@ pub(super) fn take_apart(node: Arc<Node>, all: &mut Vec<Item>) {
                 let items = items.iter().rev().cloned();
                 left.extend(items.map(|item| (item, of.clone())));
             }
-            // A list of nothing.
+            // An empty list.
             None if items.is_some_and(|items| items.is_null()) => {}
             None => {
                 let mut value = node.value();
@@ -38,7 +38,7 @@ pub(super) fn take_apart(node: Arc<Node>, all: &mut Vec<Item>) {
     }
 }
 
-/// `List`, or the list of one kind that an API server answers with.
+/// `List`, or a list of one kind from an API server.
 fn is_list(node: &Node) -> bool {
     let (kind, version) = (node.text("kind"), node.text("apiVersion"));
     match kind.and_then(|kind| kind.strip_suffix("List")) {
@@ -48,7 +48,7 @@ fn is_list(node: &Node) -> bool {
     }
 }
 
-/// What the items of such a list are, who do not say it themselves.
+/// The kind of the items of such a list, which do not have it themselves.
 #[derive(Clone, Debug)]
 struct Of {
     kind: String,

@@ -1,4 +1,4 @@
-//! What `-f` names, and the files that are in folders.
+//! The paths of `-f`, and the files in folders.
 
 use std::fs::{self, FileType};
 use std::io::ErrorKind;
@@ -9,11 +9,11 @@ use super::ManifestError;
 
 /// The standard input.
 pub(super) const STDIN: &str = "-";
-/// How the names of files end that are read of a folder.
+/// The endings of the files that are read in a folder.
 const ENDINGS: [&str; 3] = [".yaml", ".yml", ".json"];
 
-/// Returns what the values of `-f` name: as for kubectl, a comma stands between several paths, unless
-/// it is in the name of what is there.
+/// Returns the paths in the values of `-f`. As in kubectl, commas separate paths, except for a
+/// comma in the name of an existing file.
 pub fn named(values: &[String]) -> Vec<PathBuf> {
     let each = values.iter().flat_map(|value| {
         if Path::new(value).exists() {
@@ -25,11 +25,11 @@ pub fn named(values: &[String]) -> Vec<PathBuf> {
     each.collect()
 }
 
-/// Returns the files that a path names, in the order in which they are read.
+/// Returns the files of a path, in the order in which they are read.
 ///
-/// What `-f` names is followed wherever it leads. In a folder, links to files are followed. Whatever
-/// else would be read there and cannot be is an error: a file that is passed over in silence would be
-/// one that `--prune` takes for removed.
+/// The path of `-f` itself may be any link. In a folder, links to files are followed. Everything
+/// else that should be read there and cannot be read is an error: if a file were silently ignored,
+/// `--prune` would treat its resources as removed.
 pub(super) fn files(path: &Path, recursive: bool) -> Result<Vec<PathBuf>, Vec<ManifestError>> {
     let shown = path.display().to_string();
     if shown.is_empty() {
@@ -48,7 +48,7 @@ pub(super) fn files(path: &Path, recursive: bool) -> Result<Vec<PathBuf>, Vec<Ma
     if !path.is_dir() {
         return Ok(vec![path.to_owned()]);
     }
-    let mut found = Found::default();
+    let mut found = FoundFiles::default();
     found.folder(path, recursive);
     if !found.errors.is_empty() {
         return Err(found.errors);
@@ -66,13 +66,13 @@ pub(super) fn files(path: &Path, recursive: bool) -> Result<Vec<PathBuf>, Vec<Ma
 }
 
 #[derive(Default)]
-struct Found {
+struct FoundFiles {
     files: Vec<PathBuf>,
     errors: Vec<ManifestError>,
     has_folders: bool,
 }
 
-impl Found {
+impl FoundFiles {
     fn folder(&mut self, path: &Path, recursive: bool) {
         let entries = fs::read_dir(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
         let mut entries = match entries {
@@ -97,7 +97,7 @@ impl Found {
     }
 
     fn link(&mut self, path: PathBuf, recursive: bool) {
-        // Of a name that is none of a manifest only a folder would be read.
+        // With a name that is not a name of a manifest, only a folder would be read.
         let concerns = is_manifest(&path) || recursive;
         match fs::metadata(&path) {
             Ok(to) if to.is_dir() && concerns => {
@@ -110,13 +110,13 @@ impl Found {
             Err(error) if concerns && error.kind() == ErrorKind::NotFound => {
                 let to = fs::read_link(&path).unwrap_or_default();
                 let why = format!(
-                    "a link to {}, which is not there; remove the link or mend it",
+                    "a link to {}, which does not exist; remove or correct the link",
                     to.display()
                 );
                 self.unreadable(&path, why);
             }
             Err(error) if concerns => {
-                self.unreadable(&path, format!("a link that leads nowhere: {error}"));
+                self.unreadable(&path, format!("a broken link: {error}"));
             }
             Err(_) => {}
         }
@@ -139,7 +139,7 @@ impl Found {
         };
         self.unreadable(
             &path,
-            format!("{what} and no file; remove it from the folder, or name it with -f"),
+            format!("{what}, not a file; remove it from the folder, or use it with -f"),
         );
     }
 
@@ -151,7 +151,7 @@ impl Found {
     }
 }
 
-/// By the end of the name, as kubectl does it: hidden files count.
+/// By the end of the name, as in kubectl: hidden files count.
 fn is_manifest(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     ENDINGS.iter().any(|ending| name.ends_with(ending))

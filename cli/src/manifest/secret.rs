@@ -1,4 +1,4 @@
-//! Secrets in files: the credentials of volumes, and nothing else. No value of one is in any text.
+//! Secrets in files: only the credentials of volumes. Their values are never in a message.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::check::{Resources, mistake, namespace, text};
 use super::{Document, ManifestError};
 
-/// Adds the credentials of a Secret to the resources, or says what is wrong with it.
+/// Adds the credentials of a Secret to the resources, or returns its errors.
 pub(super) fn add(document: &Document, resources: &mut Resources) -> Vec<ManifestError> {
     let name = text(document, "/metadata/name");
     if name.is_empty() {
@@ -23,12 +23,12 @@ pub(super) fn add(document: &Document, resources: &mut Resources) -> Vec<Manifes
             Some(Value::Object(values)) => {
                 for (key, _) in values.iter().filter(|(_, value)| !value.is_string()) {
                     let path = format!("{field}.{key}");
-                    let message = format!("{path}: a text is wanted; put it into quotes");
+                    let message = format!("{path}: expected a string; put the value into quotes");
                     errors.push(mistake(document, &path, message));
                 }
             }
             Some(_) => {
-                let message = format!("{field}: keys with texts are wanted");
+                let message = format!("{field}: expected keys with strings");
                 errors.push(mistake(document, field, message));
             }
         }
@@ -36,7 +36,7 @@ pub(super) fn add(document: &Document, resources: &mut Resources) -> Vec<Manifes
     if !errors.is_empty() {
         return errors;
     }
-    // What serde would say quotes the value.
+    // The error of serde would quote the value.
     let Ok(secret) = serde_json::from_value::<Secret>(document.value.clone()) else {
         let message = "it cannot be read: values below data are texts in base64, those below \
                        stringData plain texts, labels texts in quotes";
@@ -47,7 +47,7 @@ pub(super) fn add(document: &Document, resources: &mut Resources) -> Vec<Manifes
     Vec::new()
 }
 
-/// Returns a mistake for each Secret that no volume refers to: whoever reads it has no use for it.
+/// Returns an error for each Secret that no volume uses.
 pub(super) fn unused(documents: &[Document], resources: &Resources) -> Vec<ManifestError> {
     let all = resources.resources.iter();
     let named: BTreeSet<(&str, &str)> = all

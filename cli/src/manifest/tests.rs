@@ -27,7 +27,7 @@ fn messages(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// An empty folder of its own for a test.
+/// An empty folder for one test.
 fn folder(name: &str) -> PathBuf {
     let folder =
         std::env::temp_dir().join(format!("dockfleet-manifest-{name}-{}", std::process::id()));
@@ -61,7 +61,7 @@ fn every_broken_manifest_says_what_its_first_line_expects() {
         let ManifestError::Invalid { message, .. } = error else {
             panic!("{error}")
         };
-        // Which kinds there are, and what is most likely meant, kubectl does not say.
+        // kubectl does not print the known kinds and a suggestion.
         let more = message.strip_prefix(&want);
         assert!(
             more.is_some_and(|more| more.is_empty() || more.starts_with("; ")),
@@ -90,7 +90,7 @@ fn an_error_names_file_line_resource_and_field() {
 }
 
 #[test]
-fn a_missing_field_is_told_at_what_should_hold_it() {
+fn a_missing_field_is_reported_at_its_parent() {
     let text = NETWORK.replace(
         "  bridge:\n",
         "  ipam:\n    config:\n    - gateway: 10.0.0.1\n",
@@ -102,7 +102,7 @@ fn a_missing_field_is_told_at_what_should_hold_it() {
 }
 
 #[test]
-fn what_is_no_resource_of_ours_is_told_which_are() {
+fn an_unknown_kind_is_reported_with_the_known_kinds() {
     let known = "known are DockerHost, DockerNetwork, DockerVolume in version \"dockfleet.io/v1alpha1\", and \
                  Namespace and Secret in version \"v1\"";
     assert_eq!(
@@ -114,7 +114,7 @@ fn what_is_no_resource_of_ours_is_told_which_are() {
     assert_eq!(
         messages("apiVersion: dockfleet.io/v1alpha1\nkind: HostAssignment\nmetadata: {name: h}\n"),
         [
-            "lab.yaml:2: HostAssignment/h: a HostAssignment is written by the controller only; remove it from the \
+            "lab.yaml:2: HostAssignment/h: only the controller writes a HostAssignment; remove it from the \
              files"
         ],
     );
@@ -129,7 +129,7 @@ fn what_is_no_resource_of_ours_is_told_which_are() {
     assert_eq!(
         messages("- a\n"),
         [
-            "lab.yaml:1: (no kind)/(no name): a resource is wanted: apiVersion, kind, metadata and spec"
+            "lab.yaml:1: (no kind)/(no name): expected a resource: apiVersion, kind, metadata and spec"
         ],
     );
 }
@@ -169,7 +169,7 @@ items:
         panic!("{resources:?}")
     };
     assert_eq!(network.metadata.namespace.as_deref(), Some("default"));
-    // `bridge:` with nothing behind it is a field left out.
+    // `bridge:` without a value is a field that is not set.
     assert_eq!(network.spec.bridge, None);
     let [volume] = all::<DockerVolume>(&resources)[..] else {
         panic!("{resources:?}")
@@ -201,7 +201,7 @@ fn all<K: Resource>(resources: &Resources) -> Vec<&K> {
 }
 
 #[test]
-fn a_resource_given_twice_is_told_with_both_places() {
+fn a_duplicate_resource_is_reported_with_both_lines() {
     assert_eq!(
         messages(&format!("{NETWORK}---\n{NETWORK}")),
         ["lab.yaml:12: DockerNetwork/lab: this resource is also in lab.yaml:4; keep one of them"],
@@ -212,7 +212,7 @@ fn a_resource_given_twice_is_told_with_both_places() {
 }
 
 #[test]
-fn a_folder_is_read_in_order_and_inner_folders_on_request() {
+fn a_folder_is_read_in_order_and_subfolders_on_request() {
     let folder = folder("order");
     fs::create_dir(folder.join("inner")).unwrap();
     for file in ["b.yml", "a.yaml", "c.json", "inner/d.yaml", "notes.txt"] {
@@ -231,7 +231,7 @@ fn a_folder_is_read_in_order_and_inner_folders_on_request() {
 }
 
 #[test]
-fn everything_that_cannot_be_read_is_told() {
+fn every_unreadable_file_is_reported() {
     let folder = folder("unreadable");
     fs::write(folder.join("twice.yaml"), "kind: A\nkind: B\n").unwrap();
     fs::create_dir(folder.join("empty")).unwrap();
@@ -254,7 +254,7 @@ fn everything_that_cannot_be_read_is_told() {
     );
     assert!(
         empty.ends_with(
-            "empty: no manifest in it: no file in this folder ends in .yaml, .yml or .json"
+            "empty: it contains no manifest: no file in this folder ends in .yaml, .yml or .json"
         ),
         "{empty}"
     );
@@ -265,7 +265,7 @@ fn everything_that_cannot_be_read_is_told() {
     fs::remove_dir_all(folder).unwrap();
 }
 
-/// Returns what is said of paths that cannot be read, without the folder that they are in.
+/// Returns the errors of paths that cannot be read, without their folder.
 fn unreadable(paths: &[PathBuf], recursive: bool) -> Vec<String> {
     let errors = load(paths, recursive).unwrap_err();
     let words = errors.iter().map(ToString::to_string);
@@ -277,7 +277,7 @@ fn unreadable(paths: &[PathBuf], recursive: bool) -> Vec<String> {
 }
 
 #[test]
-fn what_a_folder_holds_and_cannot_be_read_is_told_and_not_passed_over() {
+fn an_unreadable_file_in_a_folder_is_reported_and_not_ignored() {
     let folder = folder("links");
     fs::write(folder.join("good.yaml"), NETWORK).unwrap();
     fs::create_dir_all(folder.join("inner")).unwrap();
@@ -285,13 +285,13 @@ fn what_a_folder_holds_and_cannot_be_read_is_told_and_not_passed_over() {
     let link = |to: &str, name: &str| std::os::unix::fs::symlink(to, folder.join(name)).unwrap();
     let here = std::slice::from_ref(&folder);
 
-    // What no file is read of, with or without these.
+    // Folders in which no file is read.
     link("nowhere", "notes");
     link("inner", "more");
     link("good.yaml", "notes.txt");
     let socket = std::os::unix::net::UnixListener::bind(folder.join("engine.sock")).unwrap();
     assert_eq!(load(here, false).unwrap().len(), 1);
-    // With folders, each of the first two may stand for files.
+    // With `-R`, the first two could be folders with files.
     assert_eq!(
         unreadable(here, true),
         [
@@ -309,7 +309,7 @@ fn what_a_folder_holds_and_cannot_be_read_is_told_and_not_passed_over() {
     let told = unreadable(here, false);
     let want = [
         "a.yaml: cannot be read: a link to ../gone.yaml, which is not there",
-        "b.yaml: cannot be read: a link that leads nowhere: Too many levels of symbolic links (os error 40)",
+        "b.yaml: cannot be read: a broken link: Too many levels of symbolic links (os error 40)",
         "c.json: cannot be read: a link to a folder, which is not followed",
         "d.yml: cannot be read: a socket and no file",
     ];
@@ -337,7 +337,7 @@ fn links_to_files_are_followed_and_hidden_files_count() {
         kinds(load(here, true).unwrap()),
         [".inner/three.yaml", ".two.yaml", "one"]
     );
-    // A path that is named itself is followed wherever it leads.
+    // The path of `-f` itself may be any link.
     std::os::unix::fs::symlink(".inner", folder.join("named")).unwrap();
     let named = load(&[folder.join("named")], false).unwrap();
     assert_eq!(kinds(named), [".inner/three.yaml"]);
@@ -345,7 +345,7 @@ fn links_to_files_are_followed_and_hidden_files_count() {
 }
 
 #[test]
-fn a_path_that_names_nothing_says_what_to_write() {
+fn a_missing_path_is_reported_with_a_correction() {
     let told = |path: &str| {
         let errors = load(&[PathBuf::from(path)], false).unwrap_err();
         errors
@@ -363,14 +363,14 @@ fn a_path_that_names_nothing_says_what_to_write() {
         "-f 'https://example.org/a.yaml': nothing is fetched from elsewhere; fetch it yourself, such as with \
          curl -fsSL https://example.org/a.yaml, and hand it on with -f -"
     );
-    assert!(told("none/*.yaml").contains("let the shell do it"));
+    assert!(told("none/*.yaml").contains("so that the shell does it"));
     let folder = folder("named");
     fs::write(folder.join("a,b.yaml"), "kind: A\n").unwrap();
     fs::write(folder.join("empty.yaml"), "# nothing\n").unwrap();
     assert_eq!(
         told(&folder.join("empty.yaml").display().to_string()),
         format!(
-            "{}/empty.yaml: no manifest in it: it is empty, or has comments or lists without items only",
+            "{}/empty.yaml: it contains no manifest: it is empty, or has only comments or empty lists",
             folder.display()
         )
     );
@@ -383,7 +383,7 @@ fn a_path_that_names_nothing_says_what_to_write() {
 }
 
 #[test]
-fn a_list_is_its_items_and_what_they_leave_to_it() {
+fn a_list_is_its_items_with_the_kind_of_the_list() {
     let kinds = |text: &str| -> Vec<(Value, usize)> {
         let documents = parse("lab.yaml", text).unwrap();
         documents
@@ -409,12 +409,12 @@ fn a_list_is_its_items_and_what_they_leave_to_it() {
     assert_eq!(
         messages("apiVersion: v1\nkind: List\nitems: {kind: A}\n"),
         [
-            "lab.yaml:3: List/(no name): items: a list of resources is wanted: items, a colon, and - before each"
+            "lab.yaml:3: List/(no name): items: expected a list of resources: items, a colon, and - before each"
         ]
     );
 }
 
-/// A machine may be slow, and then it is so with both.
+/// A slow machine slows both down.
 #[test]
 fn the_time_for_a_list_grows_with_its_items_and_not_with_their_square() {
     let list = |count: usize, json: bool| {
@@ -457,7 +457,7 @@ fn the_time_for_a_list_grows_with_its_items_and_not_with_their_square() {
 }
 
 #[test]
-fn the_next_field_to_an_unknown_one_is_named() {
+fn a_similar_field_is_suggested_for_an_unknown_one() {
     let told = |text: &str| messages(text).join("\n");
     for (from, to, meant) in [
         (
@@ -494,7 +494,7 @@ fn the_next_field_to_an_unknown_one_is_named() {
 }
 
 #[test]
-fn what_quotes_have_to_do_with_a_wrong_type_is_told() {
+fn a_wrong_type_is_reported_with_a_hint_about_quotes() {
     let told = |more: &str| messages(&format!("{NETWORK}{more}")).join("\n");
     for (more, place, hint) in [
         (
@@ -532,7 +532,7 @@ fn what_quotes_have_to_do_with_a_wrong_type_is_told() {
 }
 
 #[test]
-fn numbers_and_truths_are_those_of_kubectl() {
+fn numbers_and_booleans_are_those_of_kubectl() {
     let spec = |more: &str| {
         let documents = parse("lab.yaml", &format!("{NETWORK}{more}")).unwrap();
         let found = check(&documents).unwrap();
@@ -556,15 +556,15 @@ fn numbers_and_truths_are_those_of_kubectl() {
 }
 
 #[test]
-fn what_has_no_value_is_left_out_and_told_but_in_a_selector_refused() {
+fn a_key_without_a_value_is_dropped_with_a_warning_but_refused_in_a_selector() {
     let text = format!("{NETWORK}  labels:\n    a: b\n    c:\n");
     let text = text.replace("name: lab", "name: lab\n  labels: {d: , e: f}");
     let found = check(&parse("lab.yaml", &text).unwrap()).unwrap();
     assert_eq!(
         found.warnings,
         [
-            "lab.yaml:11: DockerNetwork/lab: spec.labels.c: it has no value and is left out, as an API server does; \
-             write '' for an empty text"
+            "lab.yaml:11: DockerNetwork/lab: spec.labels.c: it has no value and is ignored, as in an API server; \
+             write '' for an empty string"
         ]
     );
     let network = all::<DockerNetwork>(&found)[0];
@@ -600,7 +600,7 @@ metadata:
 ";
 
 #[test]
-fn a_secret_is_read_for_the_volume_that_names_it() {
+fn a_secret_is_read_for_the_volume_that_uses_it() {
     let login = |values: &str| {
         let documents = parse("lab.yaml", &format!("{SHARE}{values}")).unwrap();
         let found = check(&documents).unwrap();
@@ -616,14 +616,14 @@ fn a_secret_is_read_for_the_volume_that_names_it() {
 
 /// Invariant 9.
 #[test]
-fn a_mistake_in_a_secret_is_told_without_its_values() {
+fn an_error_in_a_secret_is_reported_without_its_values() {
     let cases = [
         (
             "stringData: {username: a, password: 4711}",
-            "stringData.password: a text is wanted; put it into quotes",
+            "stringData.password: expected a string; put the value into quotes",
         ),
         ("data: {password: 'hunter4711!'}", "it cannot be read"),
-        ("data: [hunter4711]", "data: keys with texts are wanted"),
+        ("data: [hunter4711]", "data: expected keys with strings"),
         (
             "stringData: {password: hunter4711}\ntype: [hunter4711]",
             "it cannot be read",
@@ -637,7 +637,7 @@ fn a_mistake_in_a_secret_is_told_without_its_values() {
 }
 
 #[test]
-fn a_secret_that_no_volume_names_is_refused() {
+fn a_secret_that_no_volume_uses_is_refused() {
     let told = messages("apiVersion: v1\nkind: Secret\nmetadata: {name: s}\n");
     let [told] = told.as_slice() else {
         panic!("{told:?}")

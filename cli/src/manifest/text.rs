@@ -8,8 +8,8 @@ use super::ManifestError;
 use super::places::STDIN;
 use super::yaml::limits;
 
-/// Returns the text of a file, or of the standard input: UTF-8, or with a byte order mark UTF-16, which
-/// some programs on Windows write.
+/// Returns the text of a file or of standard input. It is UTF-8, or UTF-16 with a byte order mark,
+/// which some programs on Windows write.
 pub(super) fn read(path: &Path) -> Result<String, ManifestError> {
     let file = path.display().to_string();
     let unreadable = |why: String| ManifestError::Read {
@@ -18,7 +18,7 @@ pub(super) fn read(path: &Path) -> Result<String, ManifestError> {
     };
     let bytes = bytes(path).map_err(|error| {
         let hint = if error.kind() == io::ErrorKind::NotFound && file.contains(['*', '?']) {
-            "; patterns are not expanded here: let the shell do it outside of quotes, or name the folder"
+            "; patterns are not expanded: remove the quotes, so that the shell does it, or use the folder"
         } else {
             ""
         };
@@ -30,10 +30,10 @@ pub(super) fn read(path: &Path) -> Result<String, ManifestError> {
             limits::FILE >> 20
         )));
     }
-    decode(bytes).ok_or_else(|| unreadable("it is not text in UTF-8; save it as UTF-8".to_owned()))
+    decode(bytes).ok_or_else(|| unreadable("it is not UTF-8; save it as UTF-8".to_owned()))
 }
 
-/// Reads one byte more than may be, and no more: a device never ends.
+/// Reads at most one byte more than the limit, because a device may never end.
 fn bytes(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let most = limits::FILE + 1;
@@ -66,7 +66,7 @@ mod tests {
     use super::decode;
 
     #[test]
-    fn a_byte_order_mark_says_how_a_text_is_written() {
+    fn a_byte_order_mark_sets_the_encoding() {
         let wide = |unit: fn(u16) -> [u8; 2]| {
             let units = "\u{feff}kind: \u{e4}".encode_utf16();
             decode(units.flat_map(unit).collect())

@@ -1,8 +1,9 @@
-//! YAML and JSON as values that know where they stand.
+//! YAML and JSON as values with line numbers.
 //!
-//! The meaning of a text is that of kubectl, or it is refused: a field given twice, a name that is no
-//! text, a merge key below a field that it sets. granit-parser knows the syntax; what it finds is put
-//! together here, because a general deserialiser has other limits, other scalars and other words.
+//! A text has the same meaning as in kubectl, or it is refused: a field that is set twice, a name that
+//! is not a string, a merge key below a field that it sets. granit-parser parses the syntax. This
+//! module builds the values, because a general deserialiser has other limits, other scalars and other
+//! messages.
 
 mod compose;
 pub(super) mod limits;
@@ -18,9 +19,9 @@ use serde::de::IgnoredAny;
 pub(super) use node::Node;
 pub(super) use problem::Problem;
 
-/// Returns the documents of a text; those without content are left out.
+/// Returns the documents of a text, without empty documents.
 ///
-/// JSON values may follow each other without anything in between, as kubectl takes them.
+/// JSON values may follow each other without a separator, as in kubectl.
 pub(super) fn parse(text: &str) -> Result<Vec<Arc<Node>>, Problem> {
     let mut all = Vec::new();
     let mut before = 0;
@@ -31,7 +32,7 @@ pub(super) fn parse(text: &str) -> Result<Vec<Arc<Node>>, Problem> {
     Ok(all)
 }
 
-/// Parts the JSON objects that a text begins with from each other and from what follows.
+/// Splits the JSON objects at the start of a text from each other and from the rest.
 fn parts(text: &str) -> Vec<&str> {
     let mut parts = Vec::new();
     let mut begin = 0;

@@ -1,4 +1,4 @@
-//! The engine that the Docker command line would use: by `DOCKER_HOST`, `DOCKER_CONTEXT`, or the
+//! The engine that the Docker command line would use: from `DOCKER_HOST`, `DOCKER_CONTEXT`, or the
 //! current context in its configuration.
 
 use std::fs;
@@ -11,19 +11,19 @@ use dockfleet_planner::desired::hex;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-/// The context that stands for the variables and the default socket.
+/// The context that means the variables and the default socket.
 const DEFAULT: &str = "default";
 const TLS_FILES: [&str; 3] = ["ca.pem", "cert.pem", "key.pem"];
 
-/// An engine, and the context that led to it.
+/// An engine, and its context.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Local {
     pub(super) endpoint: Endpoint,
-    /// Name of the context; nothing where variables or the default socket lead there.
+    /// Name of the context, or `None` for variables or the default socket.
     pub(super) context: Option<String>,
 }
 
-/// What `config.json` says, as far as it matters.
+/// The used parts of `config.json`.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Config {
@@ -52,7 +52,7 @@ struct DockerEndpoint {
     skip_tls_verify: bool,
 }
 
-/// Returns the engine by the environment of this process.
+/// Returns the engine from the environment of this process.
 pub(super) fn local() -> anyhow::Result<Local> {
     by_variables(|name| std::env::var(name).ok())
 }
@@ -83,12 +83,12 @@ fn by_variables(get: impl Fn(&str) -> Option<String>) -> anyhow::Result<Local> {
     }
     let Some(folder) = folder else {
         bail!(
-            "DOCKER_CONTEXT is {name:?}, and no folder with contexts is known; set HOME or DOCKER_CONFIG"
+            "DOCKER_CONTEXT is {name:?}, and the folder of contexts is not known; set HOME or DOCKER_CONFIG"
         );
     };
     let endpoint = endpoint(&folder.join("contexts"), &name).with_context(|| {
         format!(
-            "Docker context {name:?} ({whence}) cannot be used; set DOCKER_HOST to go without it"
+            "Docker context {name:?} ({whence}) cannot be used; set DOCKER_HOST to work without it"
         )
     })?;
     Ok(Local {
@@ -97,7 +97,7 @@ fn by_variables(get: impl Fn(&str) -> Option<String>) -> anyhow::Result<Local> {
     })
 }
 
-/// Returns the name of the current context; empty where there is none.
+/// Returns the name of the current context. Empty if there is none.
 fn current(file: &Path) -> anyhow::Result<String> {
     let text = match fs::read_to_string(file) {
         Ok(text) => text,
@@ -106,9 +106,9 @@ fn current(file: &Path) -> anyhow::Result<String> {
         }
         Err(err) => return Err(err).with_context(|| unread(file)),
     };
-    // What else is in it are credentials, which an error would quote.
+    // The file also has credentials, which an error would quote.
     let config: Config = serde_json::from_str(&text)
-        .map_err(|err| anyhow::anyhow!("no JSON that can be read (line {})", err.line()))
+        .map_err(|err| anyhow::anyhow!("it is not valid JSON (line {})", err.line()))
         .with_context(|| unread(file))?;
     Ok(config.current_context)
 }
@@ -121,7 +121,7 @@ fn unread(file: &Path) -> String {
     )
 }
 
-/// Returns the endpoint of a context; nothing for the default socket.
+/// Returns the endpoint of a context, or `None` for the default socket.
 fn endpoint(contexts: &Path, name: &str) -> anyhow::Result<Option<Endpoint>> {
     let id = hex(&Sha256::digest(name), 32);
     let file = contexts.join("meta").join(&id).join("meta.json");
@@ -142,14 +142,14 @@ fn endpoint(contexts: &Path, name: &str) -> anyhow::Result<Option<Endpoint>> {
     }
     ensure!(
         !docker.skip_tls_verify,
-        "it skips the verification of the engine's certificate, which Dockfleet always does"
+        "it skips the verification of the engine's certificate, which Dockfleet requires"
     );
     let certs = certificates(&contexts.join("tls").join(&id).join("docker"))?;
     let over_tcp = ["tcp://", "http://", "https://"];
     let over_tcp = over_tcp
         .iter()
         .any(|scheme| docker.host.starts_with(scheme));
-    // The Docker command line has no use for them with another way to the engine.
+    // The Docker command line ignores them for other endpoints.
     let certs = certs.filter(|_| over_tcp);
     Ok(Some(Endpoint::parse(&docker.host, certs)?))
 }
@@ -164,7 +164,7 @@ fn certificates(folder: &Path) -> anyhow::Result<Option<PathBuf>> {
     }
     ensure!(
         lacking.is_empty(),
-        "{} lacks {}; TLS takes all of {}",
+        "{} lacks {}; TLS needs all of {}",
         folder.display(),
         lacking.join(" and "),
         TLS_FILES.join(", ")
@@ -176,8 +176,7 @@ fn certificates(folder: &Path) -> anyhow::Result<Option<PathBuf>> {
 mod tests {
     use super::*;
 
-    /// A home with the contexts `far` (TLS), `near` (a socket), `shell` (ssh), and others that are
-    /// of no use.
+    /// A home with the contexts `far` (TLS), `near` (a socket), `shell` (ssh), and invalid ones.
     struct Home(tempfile::TempDir);
 
     impl Home {
@@ -273,12 +272,12 @@ mod tests {
             home.leads(&[("DOCKER_CONTEXT", "default")]),
             at(SOCKET, None)
         );
-        // An empty variable is none.
+        // An empty variable counts as not set.
         let empty = home.leads(&[("DOCKER_CONTEXT", ""), ("DOCKER_HOST", "")]);
         assert_eq!(empty, home.leads(&[]));
         let host = ("DOCKER_HOST", "unix:///other.sock");
         assert_eq!(home.leads(&[near, host]), at("unix:///other.sock", None));
-        // TLS by variables is for what they name.
+        // TLS variables apply only to `DOCKER_HOST`.
         assert_eq!(
             home.leads(&[near, ("DOCKER_TLS_VERIFY", "1")]),
             home.leads(&[near])
@@ -312,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_followed_is_told() {
+    fn a_context_that_cannot_be_used_is_reported() {
         let home = Home::new("{}");
         for (name, part) in [
             ("nosuch", "no such context"),
@@ -322,17 +321,17 @@ mod tests {
             ("windows", "has no known form"),
             ("cluster", "no endpoint for Docker"),
         ] {
-            let told = home.with(&[("DOCKER_CONTEXT", name)]).unwrap_err();
-            assert!(told.contains(part), "{told}");
+            let error = home.with(&[("DOCKER_CONTEXT", name)]).unwrap_err();
+            assert!(error.contains(part), "{error}");
             assert!(
-                told.contains(name) && told.contains("set DOCKER_HOST"),
-                "{told}"
+                error.contains(name) && error.contains("set DOCKER_HOST"),
+                "{error}"
             );
         }
         let broken = Home::new("{\"auths\": hunter2");
-        let told = broken.with(&[]).unwrap_err();
-        assert!(told.contains("config.json cannot be read"), "{told}");
-        assert!(!told.contains("hunter2"), "{told}");
+        let error = broken.with(&[]).unwrap_err();
+        assert!(error.contains("config.json cannot be read"), "{error}");
+        assert!(!error.contains("hunter2"), "{error}");
         assert!(broken.with(&[("DOCKER_HOST", SOCKET)]).is_ok());
         assert!(broken.with(&[("DOCKER_CONTEXT", "default")]).is_ok());
     }

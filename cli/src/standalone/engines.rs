@@ -1,8 +1,8 @@
 //! The engines of the hosts of a command: one engine is one host.
 //!
-//! Two hosts that are one engine would have two journals, and one would take away what the other one
-//! has made. Their endpoints do not show it: a socket and a link to it, a name and its address, a
-//! socket and ssh to the same machine. So the engines are asked which one they are.
+//! Two hosts with one engine would have two journals, and one would remove the objects of the other.
+//! The endpoints do not show it: a socket and a link to it, a name and its address, a socket and ssh to
+//! the same machine. So the identity of each engine is read.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,24 +12,24 @@ use dockfleet_agent::engine::Engine;
 use dockfleet_crds::host::EngineIdentity;
 use futures::StreamExt;
 
-use super::{Files, HOSTS_AT_ONCE, Target};
+use super::{Files, HOSTS_AT_ONCE, HostTarget};
 use crate::args::Output;
 use crate::exit::Exit;
 use crate::result::bad_input;
 
-/// What came of connecting to the engine of a host; nothing where that is to be done anew.
+/// The connection to the engine of a host, or the error. `None` means to connect again.
 pub(crate) type Connected = Option<anyhow::Result<Engine>>;
 
-/// What came of connecting to the engine of each host, by name. Where there are more than are worked on
-/// at once, those that answered are let go, as each may hold an ssh session.
+/// The connections to the engines by host name. If there are more hosts than can be processed at
+/// the same time, open connections are dropped, because each may need an ssh session.
 #[derive(Debug, Default)]
 pub(crate) struct Engines(BTreeMap<String, anyhow::Result<Engine>>);
 
 impl Engines {
-    /// Connects to the engine of every host. Where two hosts are one engine the input cannot be used,
-    /// which is told. One that does not answer stops no other (invariant 7).
+    /// Connects to the engine of every host. If two hosts have the same engine, the input is not
+    /// valid, which is printed. A host that does not answer does not stop others (invariant 7).
     pub(crate) async fn connect(files: &Files, output: Output) -> Result<Self, Exit> {
-        // One host has nobody to share its engine with, and takes its journal first.
+        // A single host cannot share its engine, and opens its journal first.
         if files.targets.len() < 2 {
             return Ok(Self::default());
         }
@@ -38,7 +38,7 @@ impl Engines {
             .buffered(HOSTS_AT_ONCE)
             .collect()
             .await;
-        let mut known: BTreeMap<EngineIdentity, &Target> = BTreeMap::new();
+        let mut known: BTreeMap<EngineIdentity, &HostTarget> = BTreeMap::new();
         let mut problems = Vec::new();
         for (target, engine) in &connected {
             let identity = engine.as_ref().ok().and_then(|e| e.facts().identity());
@@ -56,26 +56,26 @@ impl Engines {
         }
         let all = connected.len() <= HOSTS_AT_ONCE;
         let kept = connected.into_iter().filter(|(_, e)| all || e.is_err());
-        let by_name = |(target, engine): (&Target, _)| (target.name().to_owned(), engine);
+        let by_name = |(target, engine): (&HostTarget, _)| (target.name().to_owned(), engine);
         Ok(Self(kept.map(by_name).collect()))
     }
 
-    /// Hands out the engine of a host.
-    pub(crate) fn take(&mut self, target: &Target) -> Connected {
+    /// Returns the engine of a host.
+    pub(crate) fn take(&mut self, target: &HostTarget) -> Connected {
         self.0.remove(target.name())
     }
 }
 
-/// Which host works with which engine, in a process that goes on: an engine may answer later than
-/// others, and become another one.
+/// The host of each engine in a long-running process: an engine may answer later than others, and
+/// its identity may change.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Claims(Arc<Mutex<BTreeMap<EngineIdentity, String>>>);
+pub(crate) struct EngineHosts(Arc<Mutex<BTreeMap<EngineIdentity, String>>>);
 
-impl Claims {
-    /// Notes the engine of a host.
+impl EngineHosts {
+    /// Adds the engine of a host.
     ///
     /// # Errors
-    /// Where another host has it.
+    /// If another host has it.
     pub(crate) fn claim(&self, host: &str, engine: &Engine) -> anyhow::Result<()> {
         self.release(host);
         let Some(identity) = engine.facts().identity() else {
@@ -89,7 +89,7 @@ impl Claims {
         Ok(())
     }
 
-    /// Forgets the engine of a host.
+    /// Removes the engine of a host.
     pub(crate) fn release(&self, host: &str) {
         let mut claims = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         claims.retain(|_, other| other != host);

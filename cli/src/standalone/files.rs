@@ -1,4 +1,4 @@
-//! What the files say: resources with UIDs, and the hosts that they go to.
+//! The content of files: resources with UIDs, and their hosts.
 
 use dockfleet::manifest::{self, Document, ManifestError, Resources};
 use dockfleet_planner::assignment::Lifecycle;
@@ -9,31 +9,32 @@ use kube::core::ObjectMeta;
 use super::identity::uid;
 use super::login::Login;
 use super::overlap;
-use super::target::Target;
+use super::target::HostTarget;
 use crate::args::{FileArgs, Output, StateArgs};
 use crate::exit::Exit;
 use crate::result::bad_input;
 
-/// All that the files say.
+/// The content of files.
 #[derive(Debug)]
 pub(crate) struct Files {
     resources: Vec<Box<dyn Resource>>,
     pub(crate) namespaces: NamespaceLabels,
     pub(crate) credentials: Login,
-    pub(crate) targets: Vec<Target>,
-    /// Networks that cannot exist beside each other on a host.
+    pub(crate) targets: Vec<HostTarget>,
+    /// Networks that cannot both exist on a host.
     overlaps: Vec<String>,
-    /// What is read otherwise than its author may think.
+    /// Warnings about the files.
     warnings: Vec<String>,
 }
 
-/// Reads and checks files. Nothing is touched before all of them are right: problems are told, each
-/// with file, line, object and field, and there is no result.
+/// Reads and checks files. If there are errors, they are printed, each with file, line, object and
+/// field, and there is no result.
 pub(crate) fn load(args: &FileArgs, output: Output) -> Result<Files, Exit> {
     checked(read(args), output)
 }
 
-/// Reads and checks files as [`load`] does, and that all of their objects can exist at the same time.
+/// Reads and checks files like [`load`], and checks that all of their objects can exist at the same
+/// time.
 pub(crate) fn load_to_apply(args: &FileArgs, output: Output) -> Result<Files, Exit> {
     checked(read_to_apply(args), output)
 }
@@ -48,10 +49,10 @@ fn checked(read: Result<Files, Vec<String>>, output: Output) -> Result<Files, Ex
     }
 }
 
-/// Reads and checks files as [`load_to_apply`] does, without printing.
+/// Reads and checks files like [`load_to_apply`], without printing.
 ///
 /// # Errors
-/// Everything that is wrong with them.
+/// All errors in the files.
 pub(crate) fn read_to_apply(args: &FileArgs) -> Result<Files, Vec<String>> {
     let files = read(args)?;
     if files.overlaps.is_empty() {
@@ -63,7 +64,7 @@ pub(crate) fn read_to_apply(args: &FileArgs) -> Result<Files, Vec<String>> {
 
 /// Returns no resources, and the local engine as the only host.
 pub(crate) fn local(state: &StateArgs, output: Output) -> Result<Files, Exit> {
-    let target = Target::local(state);
+    let target = HostTarget::local(state);
     let target = target.map_err(|err| bad_input(vec![format!("{err:#}")], output))?;
     Ok(Files {
         resources: Vec::new(),
@@ -78,7 +79,7 @@ pub(crate) fn local(state: &StateArgs, output: Output) -> Result<Files, Exit> {
 /// Reads and checks files without printing.
 ///
 /// # Errors
-/// Everything that is wrong with them, in their order.
+/// All errors in the files, in their order.
 fn read(args: &FileArgs) -> Result<Files, Vec<String>> {
     let words = |errors: Vec<ManifestError>| -> Vec<String> {
         errors.iter().map(ToString::to_string).collect()
@@ -104,13 +105,13 @@ fn read(args: &FileArgs) -> Result<Files, Vec<String>> {
     let mut targets = Vec::new();
     for host in hosts {
         let place = place_of(&documents, "DockerHost", &host.metadata);
-        match Target::named(host, &args.state) {
+        match HostTarget::named(host, &args.state) {
             Ok(target) => targets.push(target),
             Err(err) => problems.push(format!("{place}: {err:#}")),
         }
     }
     if targets.is_empty() && problems.is_empty() {
-        match Target::local(&args.state) {
+        match HostTarget::local(&args.state) {
             Ok(target) => targets.push(target),
             Err(err) => problems.push(format!("{err:#}")),
         }
@@ -135,7 +136,7 @@ fn read(args: &FileArgs) -> Result<Files, Vec<String>> {
     })
 }
 
-/// Says what of the command line is a file without `-f`.
+/// Returns the arguments that are files without `-f`.
 fn unreadable(args: &FileArgs) -> Vec<String> {
     let mut problems = Vec::new();
     if let Some(first) = args.extra.first() {
@@ -148,9 +149,9 @@ fn unreadable(args: &FileArgs) -> Vec<String> {
     problems
 }
 
-/// Two hosts that are one engine would have two journals, and one would take away what the other one
-/// has made.
-fn same_engine(targets: &[Target]) -> Vec<String> {
+/// Two hosts with one engine would have two journals, and one would remove the objects of the
+/// other.
+fn same_engine(targets: &[HostTarget]) -> Vec<String> {
     let mut problems = Vec::new();
     for (i, target) in targets.iter().enumerate() {
         let others = targets
@@ -194,7 +195,7 @@ impl Files {
         all.map(|r| (r, lifecycle)).collect()
     }
 
-    /// Says what is most likely not meant, on standard error.
+    /// Prints warnings to standard error.
     fn warn(&self) {
         for warning in &self.warnings {
             anstream::eprintln!("warning: {warning}");

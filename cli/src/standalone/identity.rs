@@ -1,13 +1,13 @@
-//! UIDs for resources that no API server gave one.
+//! UIDs for resources without an API server.
 
 use dockfleet_planner::desired::hex;
 use sha2::{Digest, Sha256};
 
-/// Returns the UID of a resource from a file: the same at every run, and for every folder that the
-/// file may be in.
+/// Returns the UID of a resource from a file. It is the same for every run, and for every folder of
+/// the file.
 pub(super) fn uid(kind: &str, namespace: &str, name: &str) -> String {
     let mut hash = Sha256::new();
-    // The separator stands in no name, so that two resources never have one text.
+    // The separator cannot be in a name, so that two resources never have the same text.
     hash.update(format!("dockfleet.io/{kind}\0{namespace}\0{name}"));
     let hex = hex(&hash.finalize(), 16);
     let part = |from, to| hex.get(from..to).unwrap_or_default();
@@ -26,7 +26,7 @@ mod tests {
     use super::uid;
 
     #[test]
-    fn a_uid_is_stable_and_hangs_on_every_part() {
+    fn a_uid_is_stable_and_depends_on_every_part() {
         let shop = uid("DockerNetwork", "default", "shop");
         assert_eq!(shop, uid("DockerNetwork", "default", "shop"));
         assert_eq!(shop.len(), 36);

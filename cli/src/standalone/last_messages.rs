@@ -1,8 +1,7 @@
-//! What was last said of resources that are not as they are to be, for commands that do not read their
-//! files: that an engine refused something, or that a Secret was missing, is to be seen nowhere else.
+//! The last messages about resources that are not ready, for commands that do not read the files. Only
+//! these messages record that an engine refused something, or that a Secret was missing.
 //!
-//! It is kept beside the journal and is no part of it: nothing is decided by it, and nothing is lost
-//! with it.
+//! The file is beside the journal and not a part of it: it decides nothing, and may be lost.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, OpenOptions};
@@ -15,29 +14,29 @@ use dockfleet_planner::assignment::Assigned;
 use dockfleet_planner::plan::Planned;
 use serde::{Deserialize, Serialize};
 
-use crate::result::Row;
+use crate::result::ResultRow;
 
 const FILE: &str = "messages.json";
 
-/// What was last said, by the UID of the resource.
+/// The last messages, by the UID of the resource.
 #[derive(Debug, Default)]
 pub(super) struct LastMessages {
     all: BTreeMap<String, Saying>,
-    /// As it is in the file.
+    /// The messages in the form of the file.
     written: BTreeMap<String, Saying>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Saying {
-    /// Revision of the entry; empty where there was none.
+    /// Revision of the entry. Empty if there was none.
     revision: String,
-    /// The resource was refused before an engine was asked.
+    /// The resource was refused before the engine was called.
     refused: bool,
-    row: Row,
+    row: ResultRow,
 }
 
 impl LastMessages {
-    /// Reads what was said. What cannot be read was not said.
+    /// Reads the messages. Messages that cannot be read are ignored.
     pub(super) fn read(folder: &Path) -> Self {
         let text = fs::read(folder.join(FILE)).unwrap_or_default();
         let mut all: BTreeMap<String, Saying> = serde_json::from_slice(&text).unwrap_or_default();
@@ -50,11 +49,11 @@ impl LastMessages {
         }
     }
 
-    /// Takes in what a command says of the resources that it is about.
+    /// Stores the messages of a command about its resources.
     pub(super) fn take_in(
         &mut self,
         concerned: &BTreeSet<String>,
-        rows: &[Row],
+        rows: &[ResultRow],
         entries: &[Entry],
         assigned: &Assigned,
     ) {
@@ -74,13 +73,13 @@ impl LastMessages {
         }
     }
 
-    /// Drops what is neither an entry nor in the files.
+    /// Drops messages about resources that have no entry and are not in the files.
     pub(super) fn keep_only(&mut self, entries: &[Entry], concerned: &BTreeSet<String>) {
         let has = |uid: &str| concerned.contains(uid) || entries.iter().any(|e| e.uid == uid);
         self.all.retain(|uid, _| has(uid));
     }
 
-    /// Makes it durable, as far as that matters.
+    /// Writes the file. An error is only logged.
     pub(super) fn write(&mut self, folder: &Path) {
         if self.all == self.written {
             return;
@@ -88,7 +87,7 @@ impl LastMessages {
         match self.replace(folder) {
             Ok(()) => self.written.clone_from(&self.all),
             Err(error) => {
-                tracing::warn!(%error, "`dockfleet get` will not know what was said here");
+                tracing::warn!(%error, "`dockfleet get` cannot show these messages later");
             }
         }
     }
@@ -105,8 +104,8 @@ impl LastMessages {
         fs::rename(draft, folder.join(FILE))
     }
 
-    /// Returns what was said of an entry, where that says more than what is planned for it now.
-    pub(super) fn of(&self, entry: &Entry, planned: &Planned) -> Option<Row> {
+    /// Returns the last message about an entry, if it says more than the current plan.
+    pub(super) fn of(&self, entry: &Entry, planned: &Planned) -> Option<ResultRow> {
         let saying = self.current(entry)?;
         let same_credentials = planned.status.is_because(Reason::CredentialsMissing)
             && planned.status.id == saying.row.id;
@@ -116,8 +115,8 @@ impl LastMessages {
         self.of_step(entry, planned)
     }
 
-    /// Returns how the step that is planned for an entry failed when it was last tried.
-    pub(super) fn of_step(&self, entry: &Entry, planned: &Planned) -> Option<Row> {
+    /// Returns how the planned action of an entry failed the last time.
+    pub(super) fn of_step(&self, entry: &Entry, planned: &Planned) -> Option<ResultRow> {
         let saying = self.current(entry).filter(|s| !s.refused)?;
         let failed = [Reason::EngineRefused, Reason::EngineUnreachable]
             .iter()
@@ -126,17 +125,17 @@ impl LastMessages {
         (failed && is_due).then(|| saying.row.clone())
     }
 
-    /// Returns what was said of resources that have no entry: they were refused.
+    /// Returns the messages about resources without an entry, which were refused.
     pub(super) fn without_entry<'a>(
         &'a self,
         entries: &'a [Entry],
-    ) -> impl Iterator<Item = Row> + 'a {
+    ) -> impl Iterator<Item = ResultRow> + 'a {
         let refused = self.all.iter().filter(|(_, saying)| saying.refused);
         let alone = refused.filter(|(uid, _)| !entries.iter().any(|e| e.uid == **uid));
         alone.map(|(_, saying)| saying.row.clone())
     }
 
-    /// Returns what was said of the entry as it is now.
+    /// Returns the message about the current revision of an entry.
     fn current(&self, entry: &Entry) -> Option<&Saying> {
         let saying = self.all.get(&entry.uid)?;
         (saying.revision == entry.revision).then_some(saying)

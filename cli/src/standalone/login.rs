@@ -1,5 +1,5 @@
 //! Credentials of volumes, from the Secrets in the files. They are never stored: each command reads
-//! them anew.
+//! them again.
 
 use std::collections::BTreeMap;
 
@@ -8,21 +8,21 @@ use dockfleet_planner::assignment::{CredentialVersions, Refusal};
 use dockfleet_planner::credentials::{CredentialEntry, CredentialStore, Credentials, Unusable};
 use dockfleet_planner::resource::Resource;
 
-/// The version of all credentials that come from files. What is in them is at hand wherever
-/// something is done, and compared itself.
+/// The version of all credentials from files. Their content is available for each action, and is
+/// compared directly.
 const VERSION: &str = "files";
 
-/// The credentials that the files have.
+/// The credentials in the files.
 #[derive(Debug, Default)]
 pub(crate) struct Login {
-    /// For the planner: which resources have some.
+    /// For the planner: the resources that have credentials.
     pub(super) granted: CredentialVersions,
-    /// For the pass: what they are.
+    /// For the pass: the credentials.
     pub(super) store: CredentialStore,
 }
 
 impl Login {
-    /// Finds the credentials of each resource that names a Secret.
+    /// Returns the credentials of each resource that uses a Secret.
     pub(super) fn of(
         resources: &[Box<dyn Resource>],
         secrets: &BTreeMap<(String, String), Result<Credentials, Unusable>>,

@@ -9,14 +9,14 @@ use dockfleet_planner::resource::Resource;
 use dockfleet_planner::select::{NamespaceLabels, Selection, selection};
 
 use super::files::place_of;
-use super::target::Target;
+use super::target::HostTarget;
 
 /// Returns a problem for each pair of networks, with the places of both.
 pub(super) fn problems(
     documents: &[Document],
     resources: &[Box<dyn Resource>],
     namespaces: &NamespaceLabels,
-    targets: &[Target],
+    targets: &[HostTarget],
 ) -> Vec<String> {
     let mut problems = Vec::new();
     let mut reported = Vec::new();
@@ -27,7 +27,7 @@ pub(super) fn problems(
                 let Some((subnet, taken)) = network::overlap(desired, others) else {
                     continue;
                 };
-                // The same pair on another host is the same mistake.
+                // The same pair on another host is the same error.
                 if reported.contains(&(one.uid(), other.uid())) {
                     continue;
                 }
@@ -49,9 +49,9 @@ pub(super) fn problems(
     problems
 }
 
-/// Returns the networks that a host is to have, with what each asks of it.
+/// Returns the networks that a host must have, with their rendered specs.
 fn networks_of<'a>(
-    target: &Target,
+    target: &HostTarget,
     resources: &'a [Box<dyn Resource>],
     namespaces: &NamespaceLabels,
 ) -> Vec<(&'a dyn Resource, DesiredNetwork)> {

@@ -1,4 +1,5 @@
-//! What `--prune` may let go of: what is in no file any more, as far as somebody agreed to it.
+//! What `--prune` may remove or release: objects of resources that are no longer in the files, if a
+//! user agreed to it.
 
 use std::collections::BTreeSet;
 
@@ -9,34 +10,34 @@ use dockfleet_planner::plan::Records;
 use dockfleet_planner::record::Record;
 use dockfleet_planner::record::RecordKey;
 
-use super::work::uids;
-use super::{Files, Goal, Target, Work};
+use super::session::uids;
+use super::{CommandGoal, Files, HostSession, HostTarget};
 
-/// What may be let go of beside what the files say.
+/// What may be removed or released in addition to the files.
 #[derive(Clone, Debug)]
 pub(crate) enum Prune {
     /// Nothing.
     Nothing,
-    /// All that they do not speak of.
+    /// Everything that is not in the files.
     All,
-    /// Just what a person was shown and agreed to.
+    /// Only what a user has seen and agreed to.
     Agreed(Vec<Prunable>),
 }
 
-/// Something that was applied to a host before and is in no file any more.
+/// A resource that was applied to a host before and is no longer in the files.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Prunable {
     host: String,
     uid: String,
-    /// What it is and what becomes of it, as a line for a person; nothing where nothing was made.
+    /// A line for users: what it is, and what happens to it. `None` if nothing was created.
     pub(crate) line: Option<String>,
     policy: String,
-    /// What the journal has of it.
+    /// Its record in the journal.
     record: Option<Record>,
 }
 
 impl Prune {
-    /// Whether anything may go.
+    /// Whether anything may be removed or released.
     pub(super) fn is_any(&self) -> bool {
         match self {
             Self::Nothing => false,
@@ -45,9 +46,9 @@ impl Prune {
         }
     }
 
-    /// Whether an entry that is in no file may go. What was agreed to may, as long as it is what it
-    /// was when that was asked.
-    pub(super) fn allows(&self, target: &Target, entry: &Entry, records: &Records) -> bool {
+    /// Whether an entry that is in no file may be removed or released. If a user agreed, it must be
+    /// the same as at the time of the question.
+    pub(super) fn allows(&self, target: &HostTarget, entry: &Entry, records: &Records) -> bool {
         match self {
             Self::Nothing => false,
             Self::All => true,
@@ -68,11 +69,11 @@ fn policy(entry: &Entry) -> String {
     }
 }
 
-/// Returns what was applied to the hosts before and is not in the files, sorted. A host that cannot be
-/// looked at is left out: nothing is let go of there.
+/// Returns what was applied to the hosts before and is not in the files, sorted. A host that cannot
+/// be read is left out: nothing is removed or released there.
 pub(crate) async fn prunable(files: &Files) -> Vec<Prunable> {
     let known: BTreeSet<String> = uids(files);
-    let goal = Goal {
+    let goal = CommandGoal {
         lifecycle: Lifecycle::Live,
         prune: Prune::All,
     };
@@ -87,12 +88,12 @@ pub(crate) async fn prunable(files: &Files) -> Vec<Prunable> {
 }
 
 async fn of_host(
-    target: &Target,
+    target: &HostTarget,
     files: &Files,
-    goal: &Goal,
+    goal: &CommandGoal,
     known: &BTreeSet<String>,
 ) -> anyhow::Result<Vec<Prunable>> {
-    let work = Work::look(target, None).await?;
+    let work = HostSession::open_to_read(target, None).await?;
     let changes = work.preview(files, goal).await?;
     let entries = work.previous();
     let mut all = Vec::new();
@@ -102,7 +103,7 @@ async fn of_host(
             continue;
         };
         let policy = policy(entry);
-        // What has no action and is gone was never made, or is gone already.
+        // An entry that is gone without an action was never created, or is already removed.
         let line = (!change.action.is_empty() || !row.is_fine()).then(|| {
             format!(
                 "{} {} {}/{} ({policy})",

@@ -1,4 +1,4 @@
-//! Where an engine may listen when it is not at the default socket.
+//! Other sockets that an engine may listen at.
 
 use std::path::PathBuf;
 
@@ -6,8 +6,8 @@ use dockfleet_agent::engine::Endpoint;
 
 use super::state;
 
-/// Returns what a person may have meant whose default socket is not there: an engine of their own
-/// that listens elsewhere.
+/// Returns a hint if the default socket does not exist, but the user's own engine listens at
+/// another one.
 pub(super) fn hint(endpoint: &Endpoint) -> Option<String> {
     let default = Endpoint::from_variables(|_| None).ok()?;
     let Endpoint::Unix(path) = endpoint else {
@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_default_socket_can_be_meant_otherwise() {
+    fn only_the_default_socket_gets_a_hint() {
         let far = Endpoint::parse("tcp://h", None).unwrap();
         let named = Endpoint::parse("unix:///nowhere.sock", None).unwrap();
         assert_eq!((hint(&far), hint(&named)), (None, None));

@@ -1,4 +1,4 @@
-//! Where journals are kept.
+//! The folders of journals.
 
 use std::path::{Path, PathBuf};
 
@@ -8,8 +8,8 @@ use sha2::{Digest, Sha256};
 
 use crate::args::StateArgs;
 
-/// Returns the folder of all journals: the one that was named, the system's for root, or the one for
-/// state in the person's home, as the XDG base directory specification has it.
+/// Returns the folder of all journals: the folder of the flag, the system's folder for root, or the
+/// state folder in the user's home, by the XDG base directory specification.
 pub(crate) fn root(args: &StateArgs) -> anyhow::Result<PathBuf> {
     if let Some(dir) = &args.state_dir {
         return Ok(dir.clone());
@@ -24,12 +24,12 @@ pub(crate) fn root(args: &StateArgs) -> anyhow::Result<PathBuf> {
     };
     let state = set("XDG_STATE_HOME").or_else(|| set("HOME").map(|home| home.join(".local/state")));
     Ok(state
-        .context("no folder for the journal; set HOME or --state-dir")?
+        .context("there is no folder for the journal; set HOME or --state-dir")?
         .join("dockfleet"))
 }
 
-/// Returns the folder of one host's journal. It hangs on the endpoint too: another engine under the
-/// same name is another host, and its journal another one.
+/// Returns the folder of one host's journal. It depends on the endpoint too: another engine under
+/// the same name is another host with another journal.
 pub(super) fn of_host(root: &Path, host: &str, endpoint: &str) -> PathBuf {
     let short = hex(&Sha256::digest(endpoint), 4);
     root.join(format!("{host}-{short}"))

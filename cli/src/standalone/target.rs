@@ -14,23 +14,23 @@ use super::context::{self, Local};
 use super::{socket, state};
 use crate::args::StateArgs;
 
-/// Name of the engine beside the command, when no DockerHost is in the files.
+/// Name of the local engine if the files contain no DockerHost.
 const LOCAL_HOST: &str = "local";
-/// How often a journal that another process holds is tried again.
+/// How often a locked journal is retried.
 const LOCK_RETRY: Duration = Duration::from_millis(200);
 
-/// One host and the way to it.
+/// One host with its endpoint and journal.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Target {
+pub(crate) struct HostTarget {
     pub(crate) host: DockerHost,
     endpoint: Endpoint,
-    /// The Docker context that led to the engine.
+    /// The Docker context of the engine.
     context: Option<String>,
     journal: PathBuf,
 }
 
-impl Target {
-    /// Returns the engine that the Docker CLI would use, open to every namespace.
+impl HostTarget {
+    /// Returns the engine that the Docker command line would use. It allows every namespace.
     pub(super) fn local(args: &StateArgs) -> anyhow::Result<Self> {
         let mut host = DockerHost::default();
         host.metadata.name = Some(LOCAL_HOST.to_owned());
@@ -71,12 +71,12 @@ impl Target {
         })
     }
 
-    /// Returns the way to the engine.
+    /// Returns the endpoint of the engine.
     pub(super) fn endpoint(&self) -> &Endpoint {
         &self.endpoint
     }
 
-    /// Whether it is the engine beside the command, named by no file.
+    /// Whether it is the local engine, without a DockerHost in the files.
     pub(crate) fn is_implicit(&self) -> bool {
         self.host.spec.connection.is_none()
     }
@@ -91,34 +91,34 @@ impl Target {
         &self.journal
     }
 
-    /// Connects to the engine, and asks it which one it is.
+    /// Connects to the engine, and reads its identity.
     pub(crate) async fn connect(&self) -> anyhow::Result<Engine> {
         Ok(self.reach().await?.identified().await)
     }
 
     /// Connects to the engine.
     pub(crate) async fn reach(&self) -> anyhow::Result<Engine> {
-        let told = Engine::connect(&self.endpoint).await;
-        told.with_context(|| match &self.context {
-            Some(context) => format!(
-                "no Docker Engine answers at {} (Docker context {context})",
-                self.endpoint
-            ),
-            None => format!("no Docker Engine answers at {}", self.endpoint),
-        })
-        .map_err(|err| match socket::hint(&self.endpoint) {
-            Some(hint) if self.is_implicit() => anyhow!("{err:#}; {hint}"),
-            Some(_) | None => err,
-        })
+        let connected = Engine::connect(&self.endpoint).await;
+        connected
+            .with_context(|| match &self.context {
+                Some(context) => format!(
+                    "no Docker Engine answers at {} (Docker context {context})",
+                    self.endpoint
+                ),
+                None => format!("no Docker Engine answers at {}", self.endpoint),
+            })
+            .map_err(|err| match socket::hint(&self.endpoint) {
+                Some(hint) if self.is_implicit() => anyhow!("{err:#}; {hint}"),
+                Some(_) | None => err,
+            })
     }
 
-    /// Opens the journal to look at it, also while another process holds it.
-    pub(crate) fn look_at_journal(&self) -> anyhow::Result<Journal> {
+    /// Opens the journal to read it, also while another process has locked it.
+    pub(crate) fn journal_to_read(&self) -> anyhow::Result<Journal> {
         Ok(Journal::look(&self.journal)?)
     }
 
-    /// Opens the journal for one process alone, and waits for another one that holds it, but no
-    /// longer than this.
+    /// Opens and locks the journal. It waits up to `patience` for another process.
     pub(crate) async fn open_journal(&self, patience: Duration) -> anyhow::Result<Journal> {
         let begin = Instant::now();
         let mut waits = false;

@@ -1,5 +1,5 @@
-//! Objects of a resource on an engine that the journal in use does not know: somebody applied it with
-//! another state folder, as another user, or as an agent.
+//! Objects on an engine that are not in the current journal: they were applied with another state
+//! folder, as another user, or by an agent.
 
 use std::collections::BTreeSet;
 
@@ -7,12 +7,12 @@ use dockfleet_crds::labels;
 use dockfleet_planner::assignment::Lifecycle;
 use dockfleet_planner::observed::Observed;
 
-use super::{Files, Target};
+use super::{Files, HostTarget};
 
-/// Returns a sentence for each object that the engine's own labels call one of these resources',
-/// where the journal knows nothing of the resource.
+/// Returns a hint for each object whose labels name one of these resources, if the journal has no
+/// record of the resource.
 pub(super) fn hints(
-    target: &Target,
+    target: &HostTarget,
     files: &Files,
     known: &BTreeSet<String>,
     observed: &Observed,

@@ -1,4 +1,4 @@
-//! Work that goes on until containers let go of what is to be removed.
+//! Waits until containers no longer use the objects that must be removed.
 
 use std::time::Duration;
 
@@ -7,38 +7,38 @@ use dockfleet_crds::Reason;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{Files, Goal, HostReport, Work};
-use crate::result::Row;
+use super::{CommandGoal, Files, HostReport, HostSession};
+use crate::result::ResultRow;
 
-/// Time between two looks: an engine has to list its objects and containers for each.
+/// Time between two checks: for each, an engine has to list its objects and containers.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
 
-impl Work {
-    /// Makes the host as the files say, and again as long as something waits for containers, but no
-    /// longer than `wait`.
+impl HostSession {
+    /// Applies the files to the host, and repeats it while an object waits for containers, up to
+    /// `wait`.
     pub(crate) async fn apply_and_wait(
         &mut self,
         files: &Files,
-        goal: &Goal,
+        goal: &CommandGoal,
         wait: Duration,
         progress: &mut (dyn FnMut(&Progress) + Send),
         stop: &CancellationToken,
     ) -> anyhow::Result<HostReport> {
         let begin = Instant::now();
-        let mut told = None;
+        let mut printed = None;
         let mut all = self.apply(files, goal, progress, stop).await?;
         loop {
-            let waiting: Vec<&Row> = all.rows.iter().filter(|r| waits(r)).collect();
+            let waiting: Vec<&ResultRow> = all.rows.iter().filter(|r| waits(r)).collect();
             if waiting.is_empty() || begin.elapsed() >= wait || stop.is_cancelled() {
                 return Ok(all);
             }
             let now: Vec<String> = waiting.iter().map(|r| r.message.clone()).collect();
-            if told.as_ref() != Some(&now) {
+            if printed.as_ref() != Some(&now) {
                 for row in waiting {
                     let (kind, message) = (row.kind.object(), &row.message);
                     anstream::eprintln!("{}: waits for {kind} {}: {message}", row.host, row.object);
                 }
-                told = Some(now);
+                printed = Some(now);
             }
             let pause = tokio::time::sleep(BETWEEN_LOOKS);
             stop.run_until_cancelled(pause).await;
@@ -49,13 +49,13 @@ impl Work {
     }
 }
 
-fn waits(row: &Row) -> bool {
+fn waits(row: &ResultRow) -> bool {
     row.is_because(Reason::InUse) || row.is_because(Reason::EngineUnreachable)
 }
 
 impl HostReport {
-    /// Takes in what a later pass says; of what was done before it says nothing.
-    fn take_over(&mut self, later: Vec<Row>) {
+    /// Merges the rows of a later pass, which has no rows for earlier changes.
+    fn take_over(&mut self, later: Vec<ResultRow>) {
         for row in later {
             match self.rows.iter_mut().find(|r| r.uid == row.uid) {
                 Some(earlier) => *earlier = row,

@@ -72,7 +72,7 @@ mod tests {
     use super::fill;
 
     #[test]
-    fn a_null_is_a_field_left_out() {
+    fn a_null_is_a_field_that_is_not_set() {
         let schema = json!({"properties": {
             "driver": {"type": "string", "default": "bridge"},
             "bridge": {"type": "object"},

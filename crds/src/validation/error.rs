@@ -11,13 +11,13 @@ pub struct FieldError {
     pub path: String,
     /// What is wrong, and what is correct.
     pub message: String,
-    kind: Kind,
+    class: ErrorClass,
     hint: Option<String>,
 }
 
 /// The class of an error. It decides which checks follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum ErrorClass {
     /// The structure is wrong, so rules might use missing fields.
     Structure,
     /// The structure is correct, but a value is wrong.
@@ -32,7 +32,7 @@ impl FieldError {
         Self {
             path: path.into(),
             message: message.into(),
-            kind: Kind::Value,
+            class: ErrorClass::Value,
             hint: None,
         }
     }
@@ -42,7 +42,7 @@ impl FieldError {
         Self {
             path: path.into(),
             message: message.into(),
-            kind: Kind::Structure,
+            class: ErrorClass::Structure,
             hint: None,
         }
     }
@@ -52,7 +52,7 @@ impl FieldError {
         Self {
             path: path.into(),
             message: message.into(),
-            kind: Kind::Document,
+            class: ErrorClass::Document,
             hint: None,
         }
     }
@@ -84,14 +84,14 @@ impl FieldError {
 
     /// Whether the API server does not check the CEL rules after this error.
     pub(super) fn hides_rules(&self) -> bool {
-        self.kind != Kind::Value
+        self.class != ErrorClass::Value
     }
 }
 
 impl fmt::Display for FieldError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.kind, self.path.as_str()) {
-            (Kind::Document, _) => f.write_str(&self.message),
+        match (self.class, self.path.as_str()) {
+            (ErrorClass::Document, _) => f.write_str(&self.message),
             // The API server's name for the document itself.
             (_, "") => write!(f, "<nil>: {}", self.message),
             (_, path) => write!(f, "{path}: {}", self.message),

@@ -101,7 +101,7 @@ fn every_field_has_a_text_of_its_own() {
 }
 
 #[test]
-fn a_right_document_has_no_errors() {
+fn a_valid_document_has_no_errors() {
     assert_eq!(errors("DockerNetwork", &network()), Vec::<String>::new());
     let volume = json!({"hostSelector": {}, "nfs": {
         "server": "nfs.example.org", "path": "/export", "version": "4.2", "mountOptions": ["hard"],
@@ -119,13 +119,13 @@ fn a_right_document_has_no_errors() {
 }
 
 #[test]
-fn nothing_behind_a_field_is_a_field_left_out() {
+fn a_field_without_a_value_is_not_set() {
     let spec = json!({"hostSelector": {}, "driver": "macvlan", "bridge": null, "labels": null});
     assert_eq!(errors("DockerNetwork", &spec), Vec::<String>::new());
 }
 
 #[test]
-fn unknown_fields_are_told_first_and_alone() {
+fn unknown_fields_are_reported_first_and_alone() {
     let mut object = object(
         "DockerNetwork",
         "My_Net",
@@ -150,7 +150,7 @@ fn unknown_fields_are_told_first_and_alone() {
 }
 
 #[test]
-fn rules_wait_for_the_structure() {
+fn rules_are_checked_after_the_structure() {
     let spec = json!({"driver": "brigde", "ipam": {"config": [{"subnet": "10.0.0.1/24"}]}});
     assert_eq!(
         errors("DockerNetwork", &spec),
@@ -161,7 +161,7 @@ fn rules_wait_for_the_structure() {
 }
 
 #[test]
-fn limits_are_told_as_an_api_server_does() {
+fn limits_are_reported_like_in_an_api_server() {
     let spec = json!({
         "hostSelector": {},
         "bridge": {"mtu": 1450.5, "bridgeName": "br-production-backend", "enableICC": "yes"},
@@ -198,7 +198,7 @@ fn limits_are_told_as_an_api_server_does() {
 }
 
 #[test]
-fn a_rule_on_a_text_shows_the_text() {
+fn a_rule_on_a_string_shows_the_string() {
     assert_eq!(
         errors(
             "DockerVolume",
@@ -311,7 +311,7 @@ fn a_gateway_is_an_address_that_an_interface_can_have() {
 }
 
 #[test]
-fn an_option_beside_a_source_is_told_once() {
+fn an_option_beside_a_source_is_reported_once() {
     for (options, key) in [
         (json!({"o": "soft"}), "o"),
         (json!({"type": "nfs"}), "type"),
@@ -331,7 +331,7 @@ fn an_option_beside_a_source_is_told_once() {
 }
 
 #[test]
-fn a_selector_that_selects_nothing_in_silence_is_refused() {
+fn a_selector_that_silently_selects_nothing_is_refused() {
     let with = |term: Value| {
         errors(
             "DockerNetwork",

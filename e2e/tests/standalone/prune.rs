@@ -147,7 +147,7 @@ fn prune_asks_again_when_what_it_showed_has_changed(engine: &Engine, cli: &CliEn
     assert_eq!(output.code(), Some(3), "{output:?}");
     let (first_time, again) = output
         .stdout
-        .split_once("changed meanwhile")
+        .split_once("the list has changed")
         .unwrap_or_default();
     says(first_time, &["default/two"])?;
     says(again, &["default/two", "default/three"])?;
@@ -223,7 +223,7 @@ fn prune_takes_silence_for_no_wish(engine: &Engine, cli: &CliEnv) -> Result<()> 
         (&["-f", "nothing.yaml", "--prune", "--yes"], "no manifest"),
         (
             &["-f", "hosts.yaml", "--prune", "--yes"],
-            "would let go of everything",
+            "would remove or release everything",
         ),
         (
             &["-f", "all.yaml", "--prune", "--yes", "--watch"],

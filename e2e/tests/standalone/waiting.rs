@@ -99,7 +99,7 @@ fn an_interrupted_apply_says_what_it_did_and_goes_on(engine: &Engine, cli: &CliE
     if made < 200 {
         assert_eq!(status.code(), Some(1), "{log}");
         let result = format!("{made} ready, {} pending; {made} change", 200 - made);
-        let hint = "what was done stays, and the same command goes on from there";
+        let hint = "finished actions stay; run the same command again to continue";
         says(&log, &[&result, hint])?;
     }
     let report = cli.report(&["apply", "-f", "all.yaml"])?.all_ready()?;

@@ -9,14 +9,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use dockfleet_agent::enrolment::{Enrolment, Store, Token, join};
 
-use super::runner::{self, Wanted};
+use super::runner::{self, AgentSetup};
 use crate::args::access::{JoinArgs, Runner};
 use crate::exit::Exit;
 
-/// More than any token has.
+/// Longer than any token.
 const MAX_TOKEN: u64 = 64 * 1024;
 
-/// Gets the host's own credential, and has the agent run.
+/// Gets the host's credential, and starts the agent.
 pub(crate) async fn run(args: JoinArgs) -> anyhow::Result<Exit> {
     let (enrolment, first) = enrolment(&args)?;
     enrolment.check()?;
@@ -29,11 +29,11 @@ pub(crate) async fn run(args: JoinArgs) -> anyhow::Result<Exit> {
         enrolment.server,
         args.state_dir.display(),
         until.map_or_else(String::new, |t| format!(
-            ", and lasts until {t} unless it is renewed"
+            ", and expires at {t} unless it is renewed"
         )),
     );
-    let program = std::env::current_exe().context("cannot tell where this program is")?;
-    let wanted = Wanted {
+    let program = std::env::current_exe().context("cannot find the path of this program")?;
+    let wanted = AgentSetup {
         program: &program,
         state_dir: &std::path::absolute(&args.state_dir)?,
         life: args.life.token_life,
@@ -62,8 +62,8 @@ fn enrolment(args: &JoinArgs) -> anyhow::Result<(Enrolment, Token)> {
         let text = std::fs::read_to_string(path)
             .with_context(|| format!("cannot read {}", path.display()))?;
         let (enrolment, token) = Enrolment::from_kubeconfig(&text)
-            .with_context(|| format!("{} is no join file", path.display()))?;
-        let token = token.with_context(|| format!("{} has no token in it", path.display()))?;
+            .with_context(|| format!("{} is not a join file", path.display()))?;
+        let token = token.with_context(|| format!("{} contains no token", path.display()))?;
         return Ok((enrolment, token));
     }
     let required =
@@ -77,7 +77,7 @@ fn enrolment(args: &JoinArgs) -> anyhow::Result<(Enrolment, Token)> {
     Ok((enrolment, token(&args.token_file)?))
 }
 
-/// Reads PEM from a file, or out of the argument.
+/// Reads PEM from a file, or from the argument.
 fn ca(text: &str) -> anyhow::Result<String> {
     if let Ok(pem) = std::fs::read_to_string(text) {
         return Ok(pem);
@@ -86,7 +86,7 @@ fn ca(text: &str) -> anyhow::Result<String> {
         .decode(text)
         .ok()
         .and_then(|b| String::from_utf8(b).ok());
-    pem.context("--ca is neither a file that can be read nor PEM in base64")
+    pem.context("--ca is not a readable file, and not PEM in base64")
 }
 
 fn token(path: &Path) -> anyhow::Result<Token> {
@@ -103,14 +103,14 @@ fn token(path: &Path) -> anyhow::Result<Token> {
         text = std::fs::read_to_string(path)
             .with_context(|| format!("cannot read {}", path.display()))?;
     }
-    Token::parse(&text).context("what came as a token is none; paste the whole line again")
+    Token::parse(&text).context("the input is not a token; paste the whole line again")
 }
 
-/// Writes the unit and has systemd run it, again where it runs already.
-fn install(wanted: &Wanted<'_>) -> anyhow::Result<()> {
+/// Writes the unit, and starts or restarts it with systemd.
+fn install(wanted: &AgentSetup<'_>) -> anyhow::Result<()> {
     let unit = Path::new(runner::UNIT);
     std::fs::write(unit, runner::systemd(wanted))
-        .with_context(|| format!("cannot write {}; joining takes root", unit.display()))?;
+        .with_context(|| format!("cannot write {}; run the command as root", unit.display()))?;
     systemctl(&["daemon-reload"])?;
     systemctl(&["enable", runner::SERVICE])?;
     systemctl(&["restart", runner::SERVICE])?;
@@ -124,7 +124,7 @@ fn install(wanted: &Wanted<'_>) -> anyhow::Result<()> {
 
 fn systemctl(args: &[&str]) -> anyhow::Result<()> {
     let output = Command::new("systemctl").args(args).output();
-    let output = output.context("systemctl cannot be run")?;
+    let output = output.context("cannot run systemctl")?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
         bail!("systemctl {} failed: {}", args.join(" "), said.trim());

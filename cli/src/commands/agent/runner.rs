@@ -1,28 +1,28 @@
-//! What runs an agent on a host: a systemd unit, or a compose file.
+//! The service file of an agent: a systemd unit, or a compose file.
 
 use std::path::Path;
 use std::time::Duration;
 
-/// There where systemd is what started the machine (`sd_booted(3)`).
+/// Exists if systemd started the machine (`sd_booted(3)`).
 pub(super) const SYSTEMD_RUNS: &str = "/run/systemd/system";
-/// Where a unit of an administrator is.
+/// Folder of units of an administrator.
 pub(super) const UNIT: &str = "/etc/systemd/system/dockfleet-agent.service";
-/// Its name.
+/// Name of the unit.
 pub(super) const SERVICE: &str = "dockfleet-agent.service";
 
-/// What is to be run.
-pub(super) struct Wanted<'a> {
-    /// This program.
+/// The settings of an agent's service file.
+pub(super) struct AgentSetup<'a> {
+    /// Path of this program.
     pub(super) program: &'a Path,
     /// Folder of journal and credential.
     pub(super) state_dir: &'a Path,
-    /// How long a token is asked to live.
+    /// Requested lifetime of a token.
     pub(super) life: Duration,
 }
 
-/// Returns a unit. The agent needs three things of the machine: the engine's socket, which as a rule
-/// is root's, its state folder, and the network. It gets no more.
-pub(super) fn systemd(wanted: &Wanted<'_>) -> String {
+/// Returns a unit. It gives the agent access to what it needs, and nothing else: the engine's
+/// socket, which usually belongs to root, its state folder, and the network.
+pub(super) fn systemd(wanted: &AgentSetup<'_>) -> String {
     let state = wanted.state_dir.display();
     format!(
         "# Written by `dockfleet agent join`, which writes it anew; put changes into a drop-in\n\
@@ -71,8 +71,8 @@ pub(super) fn systemd(wanted: &Wanted<'_>) -> String {
     )
 }
 
-/// Returns a compose file for the engine that the agent serves.
-pub(super) fn compose(wanted: &Wanted<'_>) -> String {
+/// Returns a compose file for the engine of the agent.
+pub(super) fn compose(wanted: &AgentSetup<'_>) -> String {
     let state = wanted.state_dir.display();
     format!(
         "# Written by `dockfleet agent join`. Set DOCKFLEET_IMAGE to an image of this program.\n\
@@ -103,7 +103,7 @@ mod tests {
 
     #[test]
     fn both_run_the_agent_of_the_same_folder() {
-        let wanted = Wanted {
+        let wanted = AgentSetup {
             program: Path::new("/usr/local/bin/dockfleet"),
             state_dir: Path::new("/var/lib/dockfleet/agent"),
             life: Duration::from_secs(600),

@@ -1,20 +1,20 @@
-//! The question that `--prune` asks.
+//! The question of `--prune`.
 
 use std::io::{IsTerminal, Write};
 
 use crate::standalone::{self, Files, Prunable};
 
-/// Asks before anything is let go of, and returns what a person agreed to, or why nobody did. Without
-/// a terminal nobody can answer.
+/// Asks before objects are removed or released. Returns what the user agreed to, or why there is no
+/// agreement. Without a terminal nobody can answer.
 pub(super) async fn agreed(files: &Files) -> anyhow::Result<Result<Vec<Prunable>, Option<String>>> {
     let mut shown = standalone::prunable(files).await;
     while shown.iter().any(|what| what.line.is_some()) {
-        anstream::eprintln!("not in the files any more, to be let go of (deletionPolicy):");
+        anstream::eprintln!("no longer in the files, to be removed or released (deletionPolicy):");
         for line in shown.iter().filter_map(|what| what.line.as_ref()) {
             anstream::eprintln!("  {line}");
         }
         if !std::io::stdin().is_terminal() {
-            let problem = "--prune asks before it removes; add --yes where nobody can answer";
+            let problem = "--prune asks before it removes; add --yes if there is no terminal";
             return Ok(Err(Some(problem.to_owned())));
         }
         anstream::eprint!("go on? [y/N] ");
@@ -25,12 +25,12 @@ pub(super) async fn agreed(files: &Files) -> anyhow::Result<Result<Vec<Prunable>
             anstream::eprintln!("nothing was done");
             return Ok(Err(None));
         }
-        // Somebody may have applied other files while the question stood there.
+        // Somebody may have applied other files before the answer.
         let now = standalone::prunable(files).await;
         if now == shown {
             break;
         }
-        anstream::eprintln!("that changed meanwhile.");
+        anstream::eprintln!("the list has changed.");
         shown = now;
     }
     Ok(Ok(shown))

@@ -1,7 +1,7 @@
-//! `dockfleet apply --watch`: repairs drift and follows the files until interrupted.
+//! `dockfleet apply --watch`: repairs drift and applies changes of the files until interrupted.
 //!
-//! Each host has a task of its own, so that one that hangs keeps neither another one nor a signal
-//! waiting (invariant 7).
+//! Each host has its own task, so that a host that hangs delays neither other hosts nor a signal
+//! (invariant 7).
 
 mod host;
 
@@ -20,30 +20,32 @@ use self::host::{Done, Host};
 use crate::args::{ApplyArgs, Output};
 use crate::exit::Exit;
 use crate::result::Summary;
-use crate::standalone::{self, Claims, Engines, Files, Goal, Target};
+use crate::standalone::{self, CommandGoal, EngineHosts, Engines, Files, HostTarget};
 
-/// Time over which one change of files or engine is gathered: editors write in several steps.
+/// Time in which several events of files or engine count as one change: editors write in several
+/// steps.
 const SETTLE: Duration = Duration::from_millis(200);
-/// Time that hosts get to end the step they are at when the command is to stop. The journal knows
-/// what one was about to do that takes longer.
+/// Time for hosts to finish their current action when the command stops. If an action takes longer,
+/// the journal has it.
 const STOP: Duration = Duration::from_secs(5);
-/// Results that wait to be shown; a host waits when there are more.
+/// Number of results that may wait for output. A host waits if there are more.
 const RESULTS: usize = 64;
 
-/// Runs until interrupted. Exits as the last passes would.
-pub(super) async fn run(args: &ApplyArgs, files: Files, goal: Goal) -> anyhow::Result<Exit> {
+/// Runs until interrupted. The exit code is that of the last passes.
+pub(super) async fn run(args: &ApplyArgs, files: Files, goal: CommandGoal) -> anyhow::Result<Exit> {
     let shutdown = crate::commands::shutdown()?;
-    // Nothing is touched where two hosts are one engine. What answers later is looked at by then.
+    // Nothing is changed if two hosts have the same engine. Engines that answer later are checked
+    // then.
     if let Err(exit) = Engines::connect(&files, args.output).await {
         return Ok(exit);
     }
-    // One slot: it only says that something happened.
+    // One slot: the message only says that something happened.
     let (wake, mut woken) = mpsc::channel(1);
     let _watcher = watch_files(&args.files.paths(), wake)?;
     let (done, mut heard) = mpsc::channel(RESULTS);
     let mut hosts = Hosts {
         goal,
-        claims: Claims::default(),
+        claims: EngineHosts::default(),
         patience: args.lock.lock_timeout,
         files: watch::Sender::new(Arc::new(files)),
         running: BTreeMap::new(),
@@ -63,7 +65,7 @@ pub(super) async fn run(args: &ApplyArgs, files: Files, goal: Goal) -> anyhow::R
             }
         }
     }
-    // What is heard ends when the last host has.
+    // The channel closes when the last host has ended.
     drop(done);
     hosts.stop();
     let last = async {
@@ -79,29 +81,30 @@ pub(super) async fn run(args: &ApplyArgs, files: Files, goal: Goal) -> anyhow::R
     Ok(Exit::Failed)
 }
 
-/// The hosts that are followed.
+/// The watched hosts.
 struct Hosts {
-    goal: Goal,
-    /// Which of them works with which engine.
-    claims: Claims,
+    goal: CommandGoal,
+    /// The host of each engine.
+    claims: EngineHosts,
     /// How long another process may hold a journal.
     patience: Duration,
-    /// The files in force.
+    /// The files in use.
     files: watch::Sender<Arc<Files>>,
     running: BTreeMap<String, Running>,
-    /// What was last shown of each host, and how a command with that result ends.
+    /// The last output for each host, and the exit code of that result.
     shown: BTreeMap<String, (String, Exit)>,
 }
 
 /// A host with its task.
 struct Running {
-    target: Target,
+    target: HostTarget,
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
 
 impl Hosts {
-    /// Starts a task for each host that is new or another one, and ends those of hosts that are gone.
+    /// Starts a task for each new or changed host, and ends the tasks of hosts that are no longer
+    /// in the files.
     fn follow(&mut self, done: &mpsc::Sender<Done>) {
         let files = self.files.borrow().clone();
         let mut before = std::mem::take(&mut self.running);
@@ -140,15 +143,16 @@ impl Hosts {
         }
     }
 
-    /// Reads the files again, and puts them in force if they are right.
+    /// Reads the files again, and uses them if they are correct.
     fn read(&mut self, args: &ApplyArgs, done: &mpsc::Sender<Done>) {
         match standalone::read_to_apply(&args.files) {
             Ok(read) if is_implicit(&read) != is_implicit(&self.files.borrow()) => {
-                // A hosts file that is missing for a moment does not send everything here.
+                // If the file with the hosts is missing for a moment, not everything is applied to
+                // the local engine.
                 anstream::eprintln!(
-                    "error: the files name {}; the files as they were stay in force",
+                    "error: the files contain {}; the previous files stay in use",
                     if is_implicit(&read) {
-                        "no DockerHost any more"
+                        "no DockerHost any longer"
                     } else {
                         "DockerHosts now: start again"
                     }
@@ -162,13 +166,13 @@ impl Hosts {
                 for problem in &problems {
                     anstream::eprintln!("error: {problem}");
                 }
-                anstream::eprintln!("the files as they were last right stay in force");
+                anstream::eprintln!("the last correct files stay in use");
             }
         }
     }
 
-    /// Shows what became of a host. Only what is news is worth a line in a terminal that stays open
-    /// for days.
+    /// Shows the result of a host. Only changes are printed, because the terminal may stay open for
+    /// days.
     fn show(&mut self, done: Done, output: Output) -> anyhow::Result<()> {
         let Done { host, report } = done;
         if !self.running.contains_key(&host) {
@@ -185,7 +189,7 @@ impl Hosts {
         Ok(())
     }
 
-    /// Returns how the command ends: well if every host was well when it was last heard of.
+    /// Returns the exit code: success if the last result of every host was a success.
     fn exit(&self) -> Exit {
         let mut hosts = self.running.keys();
         let fine = |host: &String| self.shown.get(host).is_some_and(|(_, e)| *e == Exit::Ready);
@@ -196,7 +200,7 @@ impl Hosts {
         }
     }
 
-    /// Has every host end the step that it is at, and no more.
+    /// Lets every host finish its current action, and stops.
     fn stop(&self) {
         for running in self.running.values() {
             running.stop.cancel();
@@ -205,20 +209,20 @@ impl Hosts {
 }
 
 fn is_implicit(files: &Files) -> bool {
-    files.targets.iter().any(Target::is_implicit)
+    files.targets.iter().any(HostTarget::is_implicit)
 }
 
-/// Says so when a file or folder changes. The watcher lives as long as the result.
+/// Sends a message when a file or folder changes. The watcher lives as long as the result.
 fn watch_files(paths: &[PathBuf], wake: mpsc::Sender<()>) -> anyhow::Result<impl Watcher + use<>> {
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
         // Reading a file is no change, and our own reading must not wake us.
         if event.is_ok_and(|e| !e.kind.is_access()) {
-            // A full slot says it already.
+            // A full slot already has the message.
             let _ = wake.try_send(());
         }
     })?;
     for path in paths {
-        // A file is often replaced rather than written; its folder sees both.
+        // A file is often replaced instead of written. Watching its folder covers both.
         let parent = path.parent().filter(|p| !p.as_os_str().is_empty());
         let folder = if path.is_dir() {
             path

@@ -1,4 +1,4 @@
-//! Makes values of the parser's events: aliases, merge keys, names of fields.
+//! Builds values from the parser's events: aliases, merge keys, names of fields.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -10,10 +10,10 @@ use super::node::{Content, Field, Node, Size};
 use super::problem::Problem;
 use super::scalar::Scalar;
 
-/// The name of the field that takes the fields of other maps in.
+/// The merge key, which adds the fields of other maps.
 const MERGE: &str = "<<";
 
-/// Returns the documents of a text that begins behind `before` lines of others.
+/// Returns the documents of a text that starts after `before` lines of other texts.
 pub(super) fn documents(text: &str, before: usize) -> Result<Vec<Arc<Node>>, Problem> {
     let mut options = granit_parser::options! {};
     options.set_emit_comments(false);
@@ -32,19 +32,19 @@ struct Composer<'t> {
     parser: Parser<'t, StrInput<'t>>,
     before: usize,
     anchors: BTreeMap<usize, Arc<Node>>,
-    path: Vec<Step>,
+    path: Vec<PathSegment>,
     read: Names,
     /// The size of the documents so far.
     size: Size,
 }
 
-/// A step from a value into it.
-enum Step {
+/// A segment of the path of a value.
+enum PathSegment {
     Field(String),
     Item(usize),
 }
 
-/// Kind and name of the resource that is being read, as far as they were read.
+/// Kind and name of the current resource, if they were read already.
 #[derive(Default)]
 struct Names {
     kind: String,
@@ -130,13 +130,14 @@ impl<'t> Composer<'t> {
         Ok(node)
     }
 
-    /// An anchor that is not there yet has the alias in itself; the parser knows those that are nowhere.
+    /// An anchor without a value is the anchor around this alias. The parser reports unknown
+    /// anchors.
     fn alias(&mut self, id: usize, line: usize) -> Composed {
         let found = self.anchors.get(&id).cloned();
         let node = found.ok_or_else(|| {
             self.problem(
                 line,
-                "an anchor cannot be used in what it stands for; write the value out",
+                "an anchor cannot be used inside its own value; write the value out",
             )
         })?;
         let levels = self.path.len() + node.size.levels;
@@ -157,7 +158,7 @@ impl<'t> Composer<'t> {
             if event == Event::SequenceEnd {
                 return Ok(items);
             }
-            self.path.push(Step::Item(items.len()));
+            self.path.push(PathSegment::Item(items.len()));
             items.push(self.node(event, line)?);
             self.path.pop();
         }
@@ -172,7 +173,7 @@ impl<'t> Composer<'t> {
             }
             let is_merge = is_merge(&event);
             let name = self.name(event, line)?;
-            self.path.push(Step::Field(name.clone()));
+            self.path.push(PathSegment::Field(name.clone()));
             if let Some(first) = fields.written.get(&name) {
                 let message = format!("this field is also in line {first}; keep one of them");
                 return Err(self.problem(line, message));
@@ -207,12 +208,12 @@ impl<'t> Composer<'t> {
         name.ok_or_else(|| {
             self.problem(
                 line,
-                "the name of a field here is no text; write one, in quotes",
+                "the name of a field must be a string; put it into quotes",
             )
         })
     }
 
-    /// Takes in the fields of another map, or of several, of which the first goes before the others.
+    /// Adds the fields of another map, or of several. The first map takes precedence.
     fn merge(&self, value: &Node, line: usize, fields: &mut Fields) -> Result<(), Problem> {
         let maps = match &value.content {
             Content::Map(_) => vec![value],
@@ -272,7 +273,7 @@ impl<'t> Composer<'t> {
         match scalar {
             Scalar::Float(float) if !float.is_finite() => Err(self.problem(
                 line,
-                "JSON has no number for .inf and .nan; if a text is meant, put it into quotes",
+                "JSON has no .inf and .nan; for a string, put it into quotes",
             )),
             scalar => Ok(scalar),
         }
@@ -285,7 +286,7 @@ impl<'t> Composer<'t> {
         }
     }
 
-    /// The value is not named: it may be a password.
+    /// The value is not in the message, because it may be a password.
     fn wrong_tag(&self, tag: &Tag, line: usize) -> Problem {
         self.problem(
             line,
@@ -301,18 +302,20 @@ impl<'t> Composer<'t> {
         limits::exceeded(size).map_or(Ok(()), |message| Err(self.problem(line, message)))
     }
 
-    /// Remembers kind and name of the resource, for problems that come later in it.
+    /// Remembers kind and name of the resource, for later errors in it.
     fn remember(&mut self, value: &Node) {
         let Content::Scalar(Scalar::Text(text)) = &value.content else {
             return;
         };
         let path = match self.path.as_slice() {
-            [Step::Field(list), Step::Item(_), inner @ ..] if list == "items" => inner,
+            [PathSegment::Field(list), PathSegment::Item(_), inner @ ..] if list == "items" => {
+                inner
+            }
             path => path,
         };
         match path {
-            [Step::Field(kind)] if kind == "kind" => self.read.kind.clone_from(text),
-            [Step::Field(metadata), Step::Field(name)]
+            [PathSegment::Field(kind)] if kind == "kind" => self.read.kind.clone_from(text),
+            [PathSegment::Field(metadata), PathSegment::Field(name)]
                 if metadata == "metadata" && name == "name" =>
             {
                 self.read.name.clone_from(text);
@@ -326,9 +329,9 @@ impl<'t> Composer<'t> {
         let mut path = String::new();
         for step in &self.path {
             match step {
-                Step::Field(name) if path.is_empty() => path.push_str(name),
-                Step::Field(name) => path.extend([".", name]),
-                Step::Item(index) => path.extend(["[", &index.to_string(), "]"]),
+                PathSegment::Field(name) if path.is_empty() => path.push_str(name),
+                PathSegment::Field(name) => path.extend([".", name]),
+                PathSegment::Item(index) => path.extend(["[", &index.to_string(), "]"]),
             }
         }
         Problem {
@@ -348,7 +351,7 @@ impl<'t> Composer<'t> {
         let column = error.marker().col() + 1;
         let message = super::syntax::sentence(error.kind());
         Problem {
-            // How far the parser is ahead of what was composed is its own business.
+            // The parser may be ahead of the composed values.
             path: String::new(),
             ..self.problem(line, format!("column {column}: {message}"))
         }
@@ -360,12 +363,12 @@ impl<'t> Composer<'t> {
 struct Fields {
     all: Vec<Field>,
     places: HashMap<String, usize>,
-    /// The lines of those that are written in the map itself.
+    /// The lines of the fields that are written in the map itself.
     written: HashMap<String, usize>,
 }
 
 impl Fields {
-    /// Adds a field, in the place of one of that name that was taken in.
+    /// Adds a field. It replaces a merged field of the same name.
     fn set(&mut self, field: Field) {
         let place = self.places.get(&field.name).copied();
         if let Some(known) = place.and_then(|place| self.all.get_mut(place)) {

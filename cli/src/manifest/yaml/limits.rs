@@ -1,19 +1,19 @@
-//! How much a file may be. A file of a few lines can name an anchor in an anchor and so on, and become
-//! billions of values; nobody writes as much as these limits allow.
+//! Limits of a file. A file of a few lines with nested anchors can expand to billions of values. Files
+//! of users are far below these limits.
 
 use super::node::Size;
 
-/// Most bytes of one file.
+/// Maximum size of one file, in bytes.
 pub(in super::super) const FILE: u64 = 64 << 20;
-/// Most values of one file, with every alias replaced by what it stands for. A thousand resources
-/// have some 20,000.
+/// Maximum number of values in one file, with every alias expanded. A thousand resources have about
+/// 20,000.
 const VALUES: usize = 2_000_000;
-/// Most bytes of texts and names of one file, with every alias replaced by what it stands for.
+/// Maximum size of all strings and names in one file in bytes, with every alias expanded.
 const BYTES: usize = 128 << 20;
-/// Most levels of lists and maps in each other. A resource has less than ten.
+/// Maximum number of nested lists and maps. A resource has less than ten.
 pub(super) const LEVELS: usize = 100;
 
-/// Returns a sentence that says which limit a size exceeds, and the way out.
+/// Returns which limit a size exceeds, and a solution.
 pub(super) fn exceeded(size: Size) -> Option<String> {
     let Size {
         values,
@@ -40,6 +40,6 @@ pub(super) fn exceeded(size: Size) -> Option<String> {
 
 pub(super) fn too_deep() -> String {
     format!(
-        "lists and maps are more than {LEVELS} levels deep; no resource is, so look for a bracket too many"
+        "lists and maps are more than {LEVELS} levels deep; no resource needs that, so look for an extra bracket"
     )
 }

@@ -1,4 +1,4 @@
-//! A value that knows where it stands.
+//! A value with its line number.
 
 use std::sync::Arc;
 
@@ -6,13 +6,13 @@ use serde_json::{Map, Value};
 
 use super::scalar::Scalar;
 
-/// A value, and the line that it begins at. What an anchor stands for is there once, however often it
-/// is used.
+/// A value, and the line where it starts. The value of an anchor is stored once, even if it is used
+/// often.
 #[derive(Debug, Default, PartialEq)]
 pub(in super::super) struct Node {
     pub(super) line: usize,
     pub(super) content: Content,
-    /// How much it is when every alias is replaced by what it stands for.
+    /// Its size with every alias expanded.
     pub(super) size: Size,
 }
 
@@ -38,13 +38,13 @@ pub(super) struct Field {
     pub(super) value: Arc<Node>,
 }
 
-/// The size of a value with all that is in it.
+/// The size of a value with all nested values.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Size {
     pub(super) values: usize,
-    /// Bytes of texts and names.
+    /// Bytes of strings and names.
     pub(super) bytes: usize,
-    /// Levels below it.
+    /// Levels of nested values.
     pub(super) levels: usize,
 }
 
@@ -74,7 +74,7 @@ impl Node {
         }
     }
 
-    /// Returns the text in a field of a map.
+    /// Returns the string in a field of a map.
     pub(in super::super) fn text(&self, name: &str) -> Option<&str> {
         match &self.get(name)?.content {
             Content::Scalar(Scalar::Text(text)) => Some(text),
@@ -102,13 +102,13 @@ impl Node {
         }
     }
 
-    /// Returns the line of a field by its path, such as `spec.ipam.config[0].subnet`, or of the
-    /// innermost thing around it that is there.
+    /// Returns the line of a field by its path, such as `spec.ipam.config[0].subnet`, or the line
+    /// of the innermost existing field around it.
     pub(in super::super) fn line_of(&self, path: &str) -> usize {
         self.find(path).map_or(self.line, |(_, line)| line)
     }
 
-    /// Returns how much of a path is there, in bytes, and the line of the end of that.
+    /// Returns the length of the existing part of a path in bytes, and the line of its end.
     fn find(&self, path: &str) -> Option<(usize, usize)> {
         match &self.content {
             Content::Scalar(_) => None,
@@ -130,7 +130,7 @@ impl Node {
                     let inner = ends.then(|| field.value.find(rest))?;
                     Some(inner.map_or(here, |(more, line)| (here.0 + more, line)))
                 });
-                // A name may hold dots itself, so the longest fit is the right one.
+                // A name may contain dots, so the longest match is correct.
                 found.max_by_key(|(length, _)| *length)
             }
         }

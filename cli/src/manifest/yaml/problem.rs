@@ -2,13 +2,13 @@
 
 use std::fmt;
 
-/// One mistake in a text.
+/// An error in a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in super::super) struct Problem {
     pub(in super::super) line: usize,
-    /// Kind and name of the resource it is in, as far as they were read before.
+    /// Kind and name of its resource, if they were read before the error.
     pub(super) resource: String,
-    /// The field, such as `spec.labels`; empty where it is in none.
+    /// The field, such as `spec.labels`. Empty if the error is not in a field.
     pub(super) path: String,
     pub(super) message: String,
 }

@@ -1,4 +1,4 @@
-//! What a scalar means: what kubectl makes of it.
+//! The meaning of a scalar, which is the same as in kubectl.
 //!
 //! kubectl turns YAML into JSON by sigs.k8s.io/yaml, on go-yaml v2, whose `resolve.go` this follows:
 //! booleans and whole numbers as in YAML 1.1 (`yes`, `0755`, `1_000`), no numbers to the base 60, dates
@@ -6,7 +6,7 @@
 
 use serde_json::{Number, Value};
 
-/// A scalar by its meaning.
+/// The value of a scalar.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) enum Scalar {
     #[default]
@@ -18,7 +18,7 @@ pub(super) enum Scalar {
 }
 
 impl Scalar {
-    /// Returns what a scalar without quotes and without a tag means.
+    /// Returns the value of a scalar without quotes and without a tag.
     pub(super) fn plain(text: &str) -> Self {
         let found = match text.as_bytes().first() {
             None => Some(Self::Null),
@@ -29,8 +29,8 @@ impl Scalar {
         found.unwrap_or_else(|| Self::Text(text.to_owned()))
     }
 
-    /// Returns what a scalar with a tag such as `!!int` means; `None` where it is not of that type, or
-    /// there is no such tag.
+    /// Returns the value of a scalar with a tag such as `!!int`, or `None` if it does not fit the
+    /// tag, or the tag is unknown.
     pub(super) fn tagged(tag: &str, text: &str) -> Option<Self> {
         if tag == "str" {
             return Some(Self::Text(text.to_owned()));
@@ -41,13 +41,13 @@ impl Scalar {
             | ("bool", Self::Bool(_))
             | ("int", Self::Int(_))
             | ("float", Self::Int(_) | Self::Float(_)) => Some(found),
-            // A number above those of 64 bits with a sign.
+            // A number above the signed 64-bit range.
             ("int", Self::Float(_)) if !text.contains(['.', 'e', 'E']) => Some(found),
             _ => None,
         }
     }
 
-    /// Returns the name of a field that is written so; `None` where kubectl has none or another one.
+    /// Returns the name of a field, or `None` if kubectl has none or a different one.
     pub(super) fn name(&self) -> Option<String> {
         match self {
             Self::Text(text) => Some(text.clone()),
@@ -72,7 +72,8 @@ impl Scalar {
     }
 }
 
-/// `1420.0` is 1420 for an API server: what kubectl sends it is written by Go, without a fraction.
+/// `1420.0` is 1420 for an API server: kubectl, which is written in Go, sends it without a
+/// fraction.
 fn whole(float: f64) -> Option<i64> {
     let bound = 2f64.powi(63);
     #[expect(
@@ -104,7 +105,8 @@ fn number(text: &str) -> Option<Scalar> {
     found.or_else(|| signed_behind_base(&digits))
 }
 
-/// As `strconv.ParseInt` and, for larger ones, `ParseUint` with base 0: a leading zero is octal.
+/// Like `strconv.ParseInt` and, for larger numbers, `ParseUint` with base 0: a leading zero means
+/// octal.
 fn integer(digits: &str) -> Option<Scalar> {
     let (sign, rest) = sign(digits);
     let lower = rest.to_ascii_lowercase();
@@ -133,7 +135,7 @@ fn magnitude(digits: &str, radix: u32) -> Option<i128> {
     i128::from_str_radix(digits, radix).ok().filter(|_| all)
 }
 
-/// go-yaml takes a sign behind `0b` too.
+/// go-yaml also accepts a sign after `0b`.
 fn signed_behind_base(digits: &str) -> Option<Scalar> {
     let (sign, rest) = sign(digits.strip_prefix("0b")?);
     let size = magnitude(rest, 2)?;
@@ -168,7 +170,7 @@ fn is_decimal(text: &str) -> bool {
     is_mantissa && exponent.is_none_or(are_digits)
 }
 
-/// As `strconv.ParseFloat`: here an underscore has to stand between digits.
+/// Like `strconv.ParseFloat`: an underscore must be between digits.
 fn fraction(text: &str) -> Option<Scalar> {
     let mut parts = text.split('_').peekable();
     let mut are_between = true;
@@ -181,7 +183,7 @@ fn fraction(text: &str) -> Option<Scalar> {
     float(&text.replace('_', "")).filter(|_| are_between)
 }
 
-/// What is too large for a float is a text to go-yaml.
+/// go-yaml reads a number that is too large for a float as a string.
 fn float(text: &str) -> Option<Scalar> {
     let float = is_decimal(text).then(|| text.parse::<f64>().ok())??;
     float.is_finite().then_some(Scalar::Float(float))
@@ -194,7 +196,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_plain_scalar_is_what_kubectl_makes_of_it() {
+    fn a_plain_scalar_is_the_same_as_in_kubectl() {
         let texts = [
             "Yes.",
             "yEs",
@@ -292,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tag_says_of_what_type_a_scalar_is() {
+    fn a_tag_sets_the_type_of_a_scalar() {
         let value = |tag, text| Scalar::tagged(tag, text).map(|s| s.value());
         assert_eq!(value("str", "yes"), Some(json!("yes")));
         assert_eq!(value("int", "0x10"), Some(json!(16)));

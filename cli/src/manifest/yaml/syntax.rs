@@ -1,15 +1,15 @@
-//! What the parser says of a text that is no YAML, in words of people who write it.
+//! The errors of the parser as messages for authors of YAML.
 
 use granit_parser::ErrorKind;
 
-/// Returns what is wrong and what would be right.
+/// Returns what is wrong, and what is correct.
 pub(super) fn sentence(kind: &ErrorKind) -> String {
     let known = match kind {
         ErrorKind::TabNotAllowed
         | ErrorKind::TabInBlockIndentation
         | ErrorKind::TabInIndentation
         | ErrorKind::TabAtBlockScalarStart
-        | ErrorKind::TabInPlainScalar => "a tab cannot stand here; write spaces",
+        | ErrorKind::TabInPlainScalar => "a tab is not allowed here; use spaces",
         ErrorKind::UnknownAnchor => {
             "the alias (*name) has no anchor (&name) before it in this document; write the anchor first, or \
              put a text that begins with * into quotes"
@@ -20,7 +20,7 @@ pub(super) fn sentence(kind: &ErrorKind) -> String {
         }
         ErrorKind::UnclosedQuotedScalar => "a quote is not closed",
         ErrorKind::InvalidQuotedScalarIndent => {
-            "a quote is not closed, or the text in it goes on in a line that is not indented"
+            "a quote is not closed, or its text continues on a line that is not indented"
         }
         ErrorKind::UnexpectedEof
         | ErrorKind::UnexpectedEofFlowSequence
@@ -34,23 +34,23 @@ pub(super) fn sentence(kind: &ErrorKind) -> String {
             "a field has a name, a colon and a space, all in one line, and a name is at most 1024 characters long"
         }
         ErrorKind::ExpectedBlockMappingKey => {
-            "a field such as name: value is wanted here; look at the indentation"
+            "expected a field here, such as name: value; check the indentation"
         }
         ErrorKind::ExpectedBlockSequenceEntry => {
-            "an item that begins with - is wanted here; look at the indentation"
+            "expected an item that starts with - here; check the indentation"
         }
         ErrorKind::ExpectedFlowMappingSeparator | ErrorKind::ExpectedFlowSequenceSeparator => {
-            "a comma or the closing bracket is wanted here"
+            "expected a comma or the closing bracket here"
         }
         ErrorKind::UnexpectedCharacter { character } => {
             return format!(
-                "the character {character:?} cannot begin a value; put the value into quotes"
+                "the character {character:?} cannot start a value; put the value into quotes"
             );
         }
         ErrorKind::UnknownQuotedScalarEscape => {
-            "there is no such escape; in double quotes a backslash is written \\\\, in single quotes as it is"
+            "unknown escape; write a backslash as \\\\ in double quotes, and unchanged in single quotes"
         }
-        other => return format!("this is no YAML: {other}"),
+        other => return format!("this is not YAML: {other}"),
     };
     known.to_owned()
 }

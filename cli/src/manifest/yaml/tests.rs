@@ -26,7 +26,7 @@ fn is_told(text: &str, line: usize, parts: &[&str]) {
 }
 
 #[test]
-fn every_field_knows_its_line() {
+fn every_field_has_its_line() {
     let documents = parse(
         "# note\nkind: A\nspec:\n  list:\n  - x: 1\n    z: 2\n  a.b/c: {d: 1}\n---\nkind: B\n",
     )
@@ -55,14 +55,14 @@ fn every_field_knows_its_line() {
 }
 
 #[test]
-fn quotes_make_a_text() {
+fn quotes_make_a_string() {
     let text = "a: 'yes'\nb: \"0755\"\nc: |\n  1\nd: >-\n  true\ne: ''\n";
     let want = json!({"a": "yes", "b": "0755", "c": "1\n", "d": "true", "e": ""});
     assert_eq!(value(text), want);
 }
 
 #[test]
-fn a_name_is_what_kubectl_makes_of_it() {
+fn a_name_is_the_same_as_in_kubectl() {
     let text = "1: a\n0x10: b\nyes: c\n'no': d\nx y: e\n? f\n";
     let want = json!({"1": "a", "16": "b", "true": "c", "no": "d", "x y": "e", "f": null});
     assert_eq!(value(text), want);
@@ -78,7 +78,7 @@ fn a_name_is_what_kubectl_makes_of_it() {
 }
 
 #[test]
-fn a_field_given_twice_is_told_with_both_places() {
+fn a_duplicate_field_is_reported_with_both_lines() {
     is_told(
         "kind: A\nmetadata:\n  name: x\nspec:\n  m:\n    x: 1\n    y: 1\n    \"x\": 2\n",
         8,
@@ -110,12 +110,12 @@ fn anchors_and_merge_keys_work() {
         "d": {"x": 1, "v": [2], "z": 6, "w": 0}, "e": 0, "0": "f",
     });
     assert_eq!(value(text), want);
-    // In quotes it is a name as any other.
+    // In quotes it is a normal name.
     assert_eq!(value("\"<<\": {a: 1}\n"), json!({"<<": {"a": 1}}));
 }
 
 #[test]
-fn what_anchors_and_merge_keys_cannot_do_is_told() {
+fn wrong_anchors_and_merge_keys_are_reported() {
     is_told(
         "a: &a {x: 1}\nb:\n  x: 2\n  <<: *a\n",
         4,
@@ -133,9 +133,9 @@ fn what_anchors_and_merge_keys_cannot_do_is_told() {
     is_told(
         "a: 1\nb: &b [1, *b]\n",
         2,
-        &["b[1]: an anchor cannot be used in what it stands for"],
+        &["b[1]: an anchor cannot be used inside its own value"],
     );
-    // An anchor is one of its document.
+    // An anchor is valid in its document only.
     is_told("a: &a 1\n---\nb: *a\n", 3, &["no anchor"]);
 }
 
@@ -164,13 +164,13 @@ fn a_number_that_json_does_not_have_is_refused() {
         is_told(
             &format!("a:\n  b: {text}\n"),
             2,
-            &["a.b: JSON has no number"],
+            &["a.b: JSON has no .inf and .nan"],
         );
     }
 }
 
 #[test]
-fn documents_without_content_are_left_out() {
+fn empty_documents_are_ignored() {
     let count = |text: &str| parse(text).unwrap().len();
     assert_eq!(count("---\n# nothing\n---\nkind: A\n---\n"), 1);
     assert_eq!(
@@ -184,12 +184,12 @@ fn documents_without_content_are_left_out() {
 }
 
 #[test]
-fn what_kubectl_would_leave_out_in_silence_is_refused() {
+fn documents_that_kubectl_would_silently_drop_are_refused() {
     is_told("kind: A\n...\nkind: B\n", 3, &["write --- above it"]);
 }
 
 #[test]
-fn json_is_read_with_tabs_and_without_anything_between_documents() {
+fn json_is_read_with_tabs_and_without_separators() {
     let text = "{\n\t\"kind\": \"A\",\n\t\"spec\": {\n\t\t\"x\": [1, 2.0], \"y\": \"\\/\\ud83d\\ude00\"\n\t}\n}\n";
     assert_eq!(
         value(text),
@@ -219,7 +219,7 @@ fn json_is_read_with_tabs_and_without_anything_between_documents() {
 }
 
 #[test]
-fn what_is_no_yaml_is_told_with_its_line() {
+fn invalid_yaml_is_reported_with_its_line() {
     is_told(
         "kind: A\nspec: {x: 1\n",
         2,
@@ -232,7 +232,7 @@ fn what_is_no_yaml_is_told_with_its_line() {
 }
 
 #[test]
-fn limits_are_on_what_a_text_becomes_and_not_on_how_it_is_written() {
+fn limits_apply_to_the_expanded_values() {
     // An anchor that is used 5,000 times.
     let mut text = "d: &d {driver: bridge, labels: {a: b, c: d}}\nitems:\n".to_owned();
     for n in 0..5_000 {

@@ -1,4 +1,5 @@
-//! One host of `apply --watch`: a pass whenever its engine, the files or a timer say so.
+//! One host of `apply --watch`: it runs a pass after an event of its engine, a change of the files, or
+//! a timer.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,25 +11,25 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::SETTLE;
-use crate::standalone::{Claims, Files, Goal, HostReport, Target, Work};
+use crate::standalone::{CommandGoal, EngineHosts, Files, HostReport, HostSession, HostTarget};
 
-/// Time between two passes when nothing is heard: events can be lost across a restart of an engine.
+/// Time between two passes without events: events can be lost during a restart of an engine.
 const RELIST: Duration = Duration::from_secs(300);
-/// Time after a failed pass before the next; with more failures it doubles up to [`RELIST`].
+/// Time before the retry of a failed pass. It doubles with each failure, up to [`RELIST`].
 const RETRY: Duration = Duration::from_secs(2);
 
-/// What became of a host in one pass.
+/// The result of one pass on a host.
 pub(super) struct Done {
     pub(super) host: String,
     pub(super) report: anyhow::Result<HostReport>,
 }
 
-/// A host that is followed.
+/// A watched host.
 pub(super) struct Host {
-    pub(super) target: Target,
-    pub(super) goal: Goal,
-    pub(super) claims: Claims,
-    /// How long another process may hold the journal.
+    pub(super) target: HostTarget,
+    pub(super) goal: CommandGoal,
+    pub(super) claims: EngineHosts,
+    /// How long to wait for a journal that another process has locked.
     pub(super) patience: Duration,
     pub(super) files: watch::Receiver<Arc<Files>>,
     pub(super) done: mpsc::Sender<Done>,
@@ -36,8 +37,8 @@ pub(super) struct Host {
 }
 
 impl Host {
-    /// Makes passes until it is told to stop, and finishes the step that it is at. A task that had
-    /// the host before has its journal until it ends.
+    /// Runs passes until it is stopped, and finishes its current action. A former task of the host
+    /// has its journal until that task ends.
     pub(super) async fn follow(mut self, earlier: Option<JoinHandle<()>>) {
         self.work(earlier).await;
         self.claims.release(self.target.name());
@@ -47,8 +48,8 @@ impl Host {
         if let Some(earlier) = earlier {
             let _ = self.stop.run_until_cancelled(earlier).await;
         }
-        // The journal is held for as long as the engine answers.
-        let mut held: Option<Work> = None;
+        // The journal stays locked as long as the engine answers.
+        let mut held: Option<HostSession> = None;
         let mut retry = RETRY;
         while !self.stop.is_cancelled() {
             let files = self.files.borrow_and_update().clone();
@@ -81,7 +82,11 @@ impl Host {
         }
     }
 
-    async fn pass(&self, held: &mut Option<Work>, files: &Files) -> anyhow::Result<HostReport> {
+    async fn pass(
+        &self,
+        held: &mut Option<HostSession>,
+        files: &Files,
+    ) -> anyhow::Result<HostReport> {
         let mut work = match held.take() {
             Some(work) => work,
             None => match self.stop.run_until_cancelled(self.target.connect()).await {
@@ -91,29 +96,29 @@ impl Host {
         };
         let mut show = |p: &_| crate::commands::apply::show(self.target.name(), p);
         let report = work.apply(files, &self.goal, &mut show, &self.stop).await?;
-        // It may come back as another version, and is asked anew what it can do.
+        // The engine may come back as another version, so its capabilities are read again.
         if !report.engine_is_gone() {
             *held = Some(work);
         }
         Ok(report)
     }
 
-    async fn begin(&self, engine: anyhow::Result<Engine>) -> anyhow::Result<Work> {
+    async fn begin(&self, engine: anyhow::Result<Engine>) -> anyhow::Result<HostSession> {
         let engine = engine?;
         self.claims.claim(self.target.name(), &engine)?;
-        let begun = Work::begin(&self.target, Some(Ok(engine)), self.patience);
+        let begun = HostSession::open(&self.target, Some(Ok(engine)), self.patience);
         let Some(begun) = self.stop.run_until_cancelled(begun).await else {
-            anyhow::bail!("stopped before anything was done");
+            anyhow::bail!("stopped before anything was changed");
         };
         begun
     }
 
-    /// Says so when the engine reports a change, until the result is cancelled.
+    /// Sends a message when the engine reports a change, until the result is cancelled.
     fn listen(&self, wake: &Arc<Notify>) -> CancellationToken {
         let stop = self.stop.child_token();
         let (target, wake) = (self.target.clone(), wake.clone());
         tokio::spawn(stop.clone().run_until_cancelled_owned(async move {
-            // A host that cannot be heard is looked at again by the timer.
+            // Without events, the timer starts the next pass.
             let Ok(engine) = target.reach().await else {
                 return;
             };
@@ -121,8 +126,8 @@ impl Host {
             while events.next().await.is_some_and(|e| e.is_ok()) {
                 wake.notify_one();
             }
-            // The engine goes, or the way to it: what happens from now on is not heard. An engine
-            // that never lets anybody listen does not make a loop of it.
+            // The engine or the connection has failed, so later events are lost. An engine without
+            // events does not cause a busy loop.
             tokio::time::sleep(RETRY).await;
             wake.notify_one();
         }));

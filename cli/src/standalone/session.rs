@@ -1,4 +1,4 @@
-//! The work on one host: its assignment from files, then the agent's own pass.
+//! The work on one host: it computes the assignment from files, and runs a pass of the agent.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -18,72 +18,79 @@ use tokio_util::sync::CancellationToken;
 
 use super::last_messages::LastMessages;
 use super::prune::Prune;
-use super::{Connected, Files, Target, untracked};
-use crate::result::Row;
+use super::{Connected, Files, HostTarget, untracked};
+use crate::result::ResultRow;
 
 /// The hub of assignments that come from files.
 const HUB: &str = "files";
 
-/// What a command wants of the files' resources.
+/// What a command does with the resources of the files.
 #[derive(Clone, Debug)]
-pub(crate) struct Goal {
-    /// Whether the resources are to be there or to go.
+pub(crate) struct CommandGoal {
+    /// Whether the resources are applied or deleted.
     pub(crate) lifecycle: Lifecycle,
-    /// What to let go of that the files do not speak of.
+    /// What to remove or release that is not in the files.
     pub(crate) prune: Prune,
 }
 
 /// One host with its engine and journal.
 #[derive(Debug)]
-pub(crate) struct Work {
-    pub(super) target: Target,
+pub(crate) struct HostSession {
+    pub(super) target: HostTarget,
     pub(super) engine: Engine,
     pub(super) journal: Journal,
-    pub(super) said: LastMessages,
+    pub(super) messages: LastMessages,
 }
 
-/// What became of one host.
+/// The result of one host.
 #[derive(Debug, Default)]
 pub(crate) struct HostReport {
-    pub(crate) rows: Vec<Row>,
-    /// Changes made on the engine.
+    pub(crate) rows: Vec<ResultRow>,
+    /// Number of changes made on the engine.
     pub(crate) changed: usize,
-    /// Sentences about what the command could not know of.
+    /// Hints about objects that are not in the journal.
     pub(crate) hints: Vec<String>,
 }
 
 impl HostReport {
-    /// Whether every resource is as it is to be.
+    /// Whether every resource is as required.
     pub(crate) fn is_fine(&self) -> bool {
-        self.rows.iter().all(Row::is_fine)
+        self.rows.iter().all(ResultRow::is_fine)
     }
 
-    /// Whether the engine could not be asked at the end.
+    /// Whether the engine did not answer at the end.
     pub(crate) fn engine_is_gone(&self) -> bool {
         let mut rows = self.rows.iter();
         rows.any(|row| row.is_because(Reason::EngineUnreachable))
     }
 }
 
-impl Work {
-    /// Opens the journal of a host, to work with its engine; `patience` is how long another process may
-    /// hold the journal.
-    pub(crate) async fn begin(
-        target: &Target,
+impl HostSession {
+    /// Opens the journal of a host, to change its engine. It waits up to `patience` for a journal
+    /// that another process has locked.
+    pub(crate) async fn open(
+        target: &HostTarget,
         engine: Connected,
         patience: Duration,
     ) -> anyhow::Result<Self> {
-        // A journal that another process holds, or that cannot be read, is said first.
+        // A locked or unreadable journal is reported first.
         Self::with(target, target.open_journal(patience).await?, engine).await
     }
 
-    /// Opens the journal of a host to look at it and at its engine: nothing is made, and another
-    /// process may be at work there.
-    pub(crate) async fn look(target: &Target, engine: Connected) -> anyhow::Result<Self> {
-        Self::with(target, target.look_at_journal()?, engine).await
+    /// Opens the journal of a host to read it and its engine. Nothing is created, and another
+    /// process may use the journal.
+    pub(crate) async fn open_to_read(
+        target: &HostTarget,
+        engine: Connected,
+    ) -> anyhow::Result<Self> {
+        Self::with(target, target.journal_to_read()?, engine).await
     }
 
-    async fn with(target: &Target, journal: Journal, engine: Connected) -> anyhow::Result<Self> {
+    async fn with(
+        target: &HostTarget,
+        journal: Journal,
+        engine: Connected,
+    ) -> anyhow::Result<Self> {
         let engine = match engine {
             Some(engine) => engine?,
             None => target.reach().await?,
@@ -92,15 +99,15 @@ impl Work {
             target: target.clone(),
             engine,
             journal,
-            said: LastMessages::read(target.journal()),
+            messages: LastMessages::read(target.journal()),
         })
     }
 
-    /// Makes the host as the files say; when `stop` says so, no further than the step being done.
+    /// Applies the files to the host. After `stop` is cancelled, it ends after the current action.
     pub(crate) async fn apply(
         &mut self,
         files: &Files,
-        goal: &Goal,
+        goal: &CommandGoal,
         progress: &mut (dyn FnMut(&Progress) + Send),
         stop: &CancellationToken,
     ) -> anyhow::Result<HostReport> {
@@ -124,7 +131,7 @@ impl Work {
             stop,
         )
         .await;
-        // Tombstones that are done leave the assignment.
+        // Completed tombstones leave the assignment.
         let gone: BTreeSet<&str> = report
             .statuses
             .iter()
@@ -140,20 +147,22 @@ impl Work {
         self.remember(&left)?;
         let mut rows = self.rows(&entries, &report.statuses, &assigned, files);
         for row in rows.iter_mut().filter(|r| removed.contains(&r.uid)) {
-            tell_removal(row);
+            report_removal(row);
         }
         if goal.prune.is_any() {
-            self.said.keep_only(&left, &concerned);
+            self.messages.keep_only(&left, &concerned);
         }
-        // That files do not tell whether a host allows a resource says nothing of the host.
+        // If the files do not say whether a host allows a resource, this is not a message about the
+        // host.
         let undecided: BTreeSet<String> = self.undecided(files).map(|(uid, _)| uid).collect();
-        let told: Vec<Row> = rows
+        let reported: Vec<ResultRow> = rows
             .iter()
             .filter(|r| !undecided.contains(&r.uid))
             .cloned()
             .collect();
-        self.said.take_in(&concerned, &told, &entries, &assigned);
-        self.said.write(self.target.journal());
+        self.messages
+            .take_in(&concerned, &reported, &entries, &assigned);
+        self.messages.write(self.target.journal());
         let hints = if goal.lifecycle == Lifecycle::Deleted {
             self.hints(files).await
         } else {
@@ -166,7 +175,7 @@ impl Work {
         })
     }
 
-    /// Returns what is on the engine of these resources that the journal does not know.
+    /// Returns hints about objects of these resources on the engine that are not in the journal.
     async fn hints(&mut self, files: &Files) -> Vec<String> {
         let entries = self.previous().into_iter().map(|e| e.uid);
         let known: BTreeSet<String> = entries
@@ -183,8 +192,8 @@ impl Work {
         entries_of(&self.journal)
     }
 
-    /// Returns what the journal knows of identities, in the form of an agent's report on the entries
-    /// so far: a tombstone for an object that was replaced since gets the new identity from it.
+    /// Returns the identities in the journal, in the form of an agent's report on the previous
+    /// entries. A tombstone for an object that was replaced gets the new identity from it.
     pub(super) fn known(&self) -> Vec<EntryStatus> {
         let previous = self.previous();
         let revision = |uid: &str| {
@@ -205,12 +214,12 @@ impl Work {
             .collect()
     }
 
-    /// Works out the host's assignment, and which of its entries this command is about: kubectl's
-    /// users expect that `apply -f` touches what is in the files and nothing else.
+    /// Computes the host's assignment, and the entries of this command: `apply -f` changes only the
+    /// resources in the files, as in kubectl.
     pub(super) fn assignment(
         &self,
         files: &Files,
-        goal: &Goal,
+        goal: &CommandGoal,
         statuses: &[EntryStatus],
     ) -> (Assigned, BTreeSet<String>) {
         let previous = self.previous();
@@ -227,7 +236,7 @@ impl Work {
             namespaces: &files.namespaces,
             previous: &previous,
             statuses,
-            // The journal has room for all of them.
+            // The journal has no limit on entries.
             most: usize::MAX,
         });
         if goal.lifecycle == Lifecycle::Live {
@@ -245,8 +254,8 @@ impl Work {
         (assigned, concerned)
     }
 
-    /// Returns the resources of which the files do not tell whether the host allows them: what they
-    /// have there stays as it was, and nothing new comes.
+    /// Returns the resources for which the files do not say whether the host allows them. Their
+    /// objects stay as they are, and nothing new is created.
     fn undecided(&self, files: &Files) -> impl Iterator<Item = (String, Refusal)> {
         let host = &self.target.host;
         let resources = files.resources(Lifecycle::Live).into_iter();
@@ -285,8 +294,8 @@ impl Work {
         statuses: &[EntryStatus],
         assigned: &Assigned,
         files: &Files,
-    ) -> Vec<Row> {
-        let mut rows: Vec<Row> = entries
+    ) -> Vec<ResultRow> {
+        let mut rows: Vec<ResultRow> = entries
             .iter()
             .filter(|e| !is_stale(e, assigned))
             .filter_map(|e| Some(self.row(e, statuses.iter().find(|s| s.uid == e.uid)?)))
@@ -296,21 +305,21 @@ impl Work {
         rows
     }
 
-    pub(super) fn row(&self, entry: &Entry, status: &EntryStatus) -> Row {
+    pub(super) fn row(&self, entry: &Entry, status: &EntryStatus) -> ResultRow {
         let object = EntrySpec::of(entry)
             .map(|d| d.name().to_owned())
             .unwrap_or_default();
-        Row::new(self.target.name(), entry, &object, status)
+        ResultRow::new(self.target.name(), entry, &object, status)
     }
 
-    /// Returns a row for each resource that selects the host and cannot have it.
-    pub(super) fn refused(&self, assigned: &Assigned, files: &Files) -> Vec<Row> {
+    /// Returns a row for each resource that selects the host and is refused there.
+    pub(super) fn refused(&self, assigned: &Assigned, files: &Files) -> Vec<ResultRow> {
         let resources = files.resources(Lifecycle::Live);
         let refused = resources
             .iter()
             .filter_map(|(r, _)| Some((r, assigned.refused.get(r.uid())?)));
         refused
-            .map(|(resource, refusal)| Row {
+            .map(|(resource, refusal)| ResultRow {
                 uid: resource.uid().to_owned(),
                 host: self.target.name().to_owned(),
                 kind: resource.kind().into(),
@@ -327,15 +336,15 @@ impl Work {
     }
 }
 
-/// Whether an entry stays as it was because what its resource says now is refused: that is what is
-/// to be told of it.
+/// Whether an entry stays unchanged because its current resource is refused. The refusal is
+/// reported.
 pub(super) fn is_stale(entry: &Entry, assigned: &Assigned) -> bool {
     entry.intent == Intent::Present && assigned.refused.contains_key(&entry.uid)
 }
 
-/// Says that the resource's own object was removed, where another one of its name is left: engines
-/// before 25.0 can have two networks of one name.
-fn tell_removal(row: &mut Row) {
+/// Reports that the resource's own object was removed if another object of the same name is left:
+/// engines before 25.0 can have two networks of one name.
+fn report_removal(row: &mut ResultRow) {
     if row.state == EntryState::Gone && row.is_because(Reason::Retained) {
         row.reason = Some(Reason::Removed.into());
         row.message = format!(
@@ -369,13 +378,14 @@ pub(super) fn concerned_only(entries: &[Entry], concerned: &BTreeSet<String>) ->
         .collect()
 }
 
-/// Turns the entry of a resource that is in no file any more into a tombstone by its own policy.
+/// Turns the entry of a resource that is no longer in the files into a tombstone, by its own
+/// policy.
 fn prune(entry: &mut Entry, statuses: &[EntryStatus]) {
     if entry.intent == Intent::Absent {
         return;
     }
     let Ok(desired) = EntrySpec::of(entry) else {
-        // What cannot be read cannot be let go of by its policy; it stays.
+        // The policy of an unreadable entry is not known, so it stays.
         return;
     };
     let tombstone = Tombstone {
@@ -389,6 +399,6 @@ fn prune(entry: &mut Entry, statuses: &[EntryStatus]) {
     *entry = render::tombstone(entry, &tombstone, id);
 }
 
-pub(super) fn sort_key(row: &Row) -> (&str, &str, &str, &str) {
+pub(super) fn sort_key(row: &ResultRow) -> (&str, &str, &str, &str) {
     (&row.host, row.kind.as_str(), &row.namespace, &row.name)
 }

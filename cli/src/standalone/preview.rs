@@ -1,4 +1,4 @@
-//! What commands that only look say of a host: what `apply` would say of the same state.
+//! The output of commands that only read: the same as `apply` for the same state.
 
 use dockfleet_agent::pass;
 use dockfleet_crds::{Entry, Intent, Reason};
@@ -8,31 +8,35 @@ use dockfleet_planner::desired::EntrySpec;
 use dockfleet_planner::plan::{JournalChange, Planned};
 use serde::Serialize;
 
-use super::work::{concerned_only, is_stale, sort_key};
-use super::{Files, Goal, Work};
-use crate::result::Row;
+use super::session::{concerned_only, is_stale, sort_key};
+use super::{CommandGoal, Files, HostSession};
+use crate::result::ResultRow;
 
 /// One change that would be made.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Change {
+pub(crate) struct PlannedChange {
     #[serde(flatten)]
-    pub(crate) row: Row,
-    /// In one word: create, replace, remove, adopt or retain; empty where nothing would be done.
+    pub(crate) row: ResultRow,
+    /// One word: create, replace, remove, adopt or retain. Empty if nothing would be done.
     pub(crate) action: &'static str,
-    /// As far as can be known, it would not be as it is to be after that.
+    /// Whether the resource would not be ready after the change, as far as it can be known.
     #[serde(skip)]
     pub(crate) fails: bool,
 }
 
-impl Work {
+impl HostSession {
     /// Returns what [`Self::apply`] would do.
-    pub(crate) async fn preview(&self, files: &Files, goal: &Goal) -> anyhow::Result<Vec<Change>> {
+    pub(crate) async fn preview(
+        &self,
+        files: &Files,
+        goal: &CommandGoal,
+    ) -> anyhow::Result<Vec<PlannedChange>> {
         let (assigned, concerned) = self.assignment(files, goal, &self.known());
         let entries = concerned_only(&assigned.entries, &concerned);
         let store = &files.credentials.store;
         let planned = pass::preview(&self.engine, &self.journal, &entries, store).await?;
-        let mut changes: Vec<Change> = Vec::new();
+        let mut changes: Vec<PlannedChange> = Vec::new();
         for p in &planned {
             let Some(entry) = entries.iter().find(|e| e.uid == p.status.uid) else {
                 continue;
@@ -41,18 +45,18 @@ impl Work {
                 continue;
             }
             let mut row = self.row(entry, &p.status);
-            // What failed when it was last tried is more than that it will be tried again.
-            if let Some(said) = self.said.of_step(entry, p) {
+            // The last failure says more than that the action will be retried.
+            if let Some(said) = self.messages.of_step(entry, p) {
                 row = said;
             }
             let action = action(p);
             let fails = fails(&row, entry, action);
-            changes.push(Change { row, action, fails });
+            changes.push(PlannedChange { row, action, fails });
         }
         changes.extend(
             self.refused(&assigned, files)
                 .into_iter()
-                .map(|row| Change {
+                .map(|row| PlannedChange {
                     row,
                     action: "",
                     fails: true,
@@ -62,24 +66,26 @@ impl Work {
         Ok(changes)
     }
 
-    /// Returns how everything that was ever applied stands.
-    pub(crate) async fn standing(&self) -> anyhow::Result<Vec<Row>> {
+    /// Returns the current state of everything that was applied.
+    pub(crate) async fn current_rows(&self) -> anyhow::Result<Vec<ResultRow>> {
         let entries = self.previous();
-        // What was applied with credentials was seen to have them.
+        // Volumes that were applied with credentials are assumed to have them.
         let store = CredentialStore::new();
         let mut planned = pass::preview(&self.engine, &self.journal, &entries, &store).await?;
         self.make_up_for_files(&entries, &mut planned).await?;
-        let mut rows: Vec<Row> = entries
+        let mut rows: Vec<ResultRow> = entries
             .iter()
-            .filter_map(|e| Some(self.stands(e, planned.iter().find(|p| p.status.uid == e.uid)?)))
+            .filter_map(|e| {
+                Some(self.current_row(e, planned.iter().find(|p| p.status.uid == e.uid)?))
+            })
             .collect();
-        rows.extend(self.said.without_entry(&entries));
+        rows.extend(self.messages.without_entry(&entries));
         rows.sort_by(|a, b| sort_key(a).cmp(&sort_key(b)));
         Ok(rows)
     }
 
-    /// Plans what is not there as if its credentials were at hand, as they are where files are read:
-    /// what is not there needs no comparing.
+    /// Plans missing volumes as if their credentials were available, like commands that read the
+    /// files: missing volumes need no comparison.
     async fn make_up_for_files(
         &self,
         entries: &[Entry],
@@ -118,8 +124,8 @@ impl Work {
         Ok(())
     }
 
-    fn stands(&self, entry: &Entry, planned: &Planned) -> Row {
-        if let Some(said) = self.said.of(entry, planned) {
+    fn current_row(&self, entry: &Entry, planned: &Planned) -> ResultRow {
+        if let Some(said) = self.messages.of(entry, planned) {
             return said;
         }
         let mut row = self.row(entry, &planned.status);
@@ -132,10 +138,11 @@ impl Work {
     }
 }
 
-/// Whether a resource would not be as it is to be after its change. What is being worked on is taken
-/// to succeed.
-fn fails(row: &Row, entry: &Entry, action: &str) -> bool {
-    // An entry may wait for another one that is to let go of its name.
+/// Whether a resource would not be ready after its change. An action in progress is assumed to
+/// succeed.
+fn fails(row: &ResultRow, entry: &Entry, action: &str) -> bool {
+    // An entry may wait for another entry whose object has the same name and is removed or
+    // released.
     let goes_on = !action.is_empty() || entry.intent == Intent::Present;
     let succeeds = row.is_because(Reason::Progressing) && goes_on;
     !(row.is_fine() || succeeds)

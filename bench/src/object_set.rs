@@ -1,4 +1,5 @@
-//! What every side is asked for: networks with a subnet each, and volumes, in each side's words.
+//! The objects that each program creates, networks with a subnet each and volumes, in the format of
+//! each program.
 
 use std::collections::BTreeMap;
 
@@ -6,11 +7,11 @@ use anyhow::{Context as _, Result, ensure};
 use dockfleet_e2e::Engine;
 use serde_json::Value;
 
-/// So many bridge networks with a subnet each, and as many volumes.
+/// A number of bridge networks with a subnet each, and the same number of volumes.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Wanted(pub(crate) u8);
+pub(crate) struct ObjectSet(pub(crate) u8);
 
-impl Wanted {
+impl ObjectSet {
     fn networks(self) -> impl Iterator<Item = (String, String)> {
         (0..self.0).map(|n| (format!("net-{n:03}"), format!("10.200.{n}.0/24")))
     }
@@ -19,7 +20,7 @@ impl Wanted {
         (0..self.0).map(|n| format!("vol-{n:03}"))
     }
 
-    /// Gives it as Dockfleet's resources.
+    /// Returns the objects as resources of Dockfleet.
     pub(crate) fn resources(self) -> String {
         let networks = self.networks().map(|(name, subnet)| {
             format!(
@@ -49,8 +50,8 @@ spec:
         networks.chain(volumes).collect::<Vec<_>>().join("---\n")
     }
 
-    /// Gives it as an Ansible playbook. Nothing but the objects is asked for: gathering facts would
-    /// take longer.
+    /// Returns the objects as an Ansible playbook. It does not gather facts, which would take
+    /// longer.
     pub(crate) fn playbook(self) -> String {
         let networks = lines(self.networks(), |(name, subnet)| {
             format!("        - {{name: {name}, subnet: {subnet}}}\n")
@@ -73,8 +74,8 @@ spec:
         )
     }
 
-    /// Gives it as a compose file. Compose makes only what a service uses, so there is a service,
-    /// which is to be scaled to nothing.
+    /// Returns the objects as a compose file. Compose creates only objects that a service uses, so
+    /// there is a service, which is scaled to 0.
     pub(crate) fn compose_file(self) -> String {
         let uses = lines(self.networks(), |(name, _)| format!("      - {name}\n"));
         let mounts = lines(self.volumes(), |name| format!("      - {name}:/{name}\n"));
@@ -105,7 +106,7 @@ spec:
         )
     }
 
-    /// Checks that the engine has all of it, and gives what tells one object from its like.
+    /// Checks that the engine has all objects, and returns their identities.
     pub(crate) fn check(self, engine: &Engine) -> Result<Identities> {
         let networks = engine.get("/networks")?;
         let volumes = engine.get("/volumes")?;
@@ -125,7 +126,7 @@ spec:
     }
 }
 
-/// By an object's name: what changes when it is made again.
+/// By the name of an object, a value that changes when it is created again.
 pub(crate) type Identities = BTreeMap<String, String>;
 
 fn lines<T>(items: impl Iterator<Item = T>, line: impl Fn(T) -> String) -> String {
