@@ -7,8 +7,10 @@
 
 mod facts;
 mod order;
+mod queue;
 mod series;
 
 pub use facts::{Facts, differences, renamed};
 pub use order::{How, ORDER, Order, RENEWAL, TRACE, TracedEffect, now, start};
+pub use queue::Queue;
 pub use series::{Series, print};

@@ -1,11 +1,9 @@
 //! All runs, and the table of what came of them.
 
-use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use dockfleet_e2e::faults::{How, Order, RENEWAL, Series, print};
+use dockfleet_e2e::faults::{How, Order, Queue, RENEWAL, Series, print};
 use dockfleet_e2e::{Dockfleet, at_once, is_proof};
 
 use crate::audit::Verdict;
@@ -26,14 +24,10 @@ pub(crate) fn sweep(dockfleet: &Dockfleet) -> Result<Vec<String>> {
     ensure!(writes.len() > 20, "too few writes: {writes:?}");
     let losses = losses(writes.len());
     let all = losses.len();
-    let losses = Mutex::new(losses);
-    let next = || {
-        let mut losses = losses.lock().unwrap_or_else(PoisonError::into_inner);
-        losses.pop_front()
-    };
+    let queue = Queue::new(losses);
     let ended = at_once(sites, |mut site| {
         let mut runs = Vec::new();
-        while let Some(loss) = next() {
+        while let Some(loss) = queue.next() {
             let outcome = site.run(&loss);
             let failed = outcome.is_err();
             runs.push((loss, outcome));
@@ -95,7 +89,7 @@ pub(crate) fn sweep(dockfleet: &Dockfleet) -> Result<Vec<String>> {
 }
 
 /// Lists every loss there is to try: at each write in every way, or in a sample in one of them.
-fn losses(writes: usize) -> VecDeque<Order> {
+fn losses(writes: usize) -> Vec<Order> {
     let once = |how| {
         [ACQUIRED, RENEWAL].map(|of| Order {
             how,

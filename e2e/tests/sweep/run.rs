@@ -143,10 +143,13 @@ impl Run<'_> {
         let host = self.site.hub.host(self.name)?;
         facts.extend(status_facts(&host, &statuses)?);
         facts.extend(event_facts(&events));
+        let mut names = after.names();
+        let data = self.site.engine.data_root().display().to_string();
+        names.push((data, "the engine's data".to_owned()));
         Ok(Outcome {
             effects: self.effects()?,
             kills,
-            facts: renamed(&facts, &after.names())?,
+            facts: renamed(&facts, &names)?,
             breaches,
         })
     }

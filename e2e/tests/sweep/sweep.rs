@@ -1,10 +1,11 @@
-//! All runs on one engine, and what is wrong with each of them.
+//! All runs on engines of one generation, and what is wrong with each of them.
 
+use std::iter;
 use std::time::Instant;
 
-use anyhow::{Result, ensure};
-use dockfleet_e2e::faults::{Facts, Series, differences};
-use dockfleet_e2e::{ControlPlane, Dockfleet, Engine, Fleet, Generation, is_proof};
+use anyhow::{Context as _, Result, ensure};
+use dockfleet_e2e::faults::{Facts, Queue, Series, differences};
+use dockfleet_e2e::{ControlPlane, Dockfleet, Engine, Fleet, Generation, at_once, is_proof};
 
 use crate::hub::Hub;
 use crate::run::{Crash, Outcome, Site};
@@ -18,6 +19,9 @@ const NO_FIREWALL: [&str; 2] = ["--iptables=false", "--ip6tables=false"];
 /// In a sample of the crash points, one of this many is tried.
 const SAMPLE: usize = 3;
 
+/// Engines of each generation at the same time: most of a run is waiting.
+const ENGINES: usize = 2;
+
 /// Runs the scenario without a crash, with one after each effect or a sample of them, and with one after
 /// every effect. Gives what came of it, and the effects of the clean run.
 pub(crate) fn sweep(
@@ -26,17 +30,22 @@ pub(crate) fn sweep(
     dockfleet: &Dockfleet,
     plane: &ControlPlane,
 ) -> Result<(Series, Vec<String>)> {
-    let host = format!("{generation:?}").to_lowercase();
-    let engine = Engine::start_with(&fleet.host(&host)?, generation, &NO_FIREWALL)?;
-    let site = Site {
-        dockfleet,
-        kubeconfig: &plane.kubeconfig(),
-        docker_host: engine.docker_host(),
-        engine,
-        hub: Hub(plane.client()?),
-    };
+    let name = format!("{generation:?}").to_lowercase();
+    let kubeconfig = plane.kubeconfig();
+    let sites = at_once(1..=ENGINES, |number| {
+        let host = fleet.host(&format!("{name}-{number}"))?;
+        let engine = Engine::start_with(&host, generation, &NO_FIREWALL)?;
+        Ok(Site {
+            dockfleet,
+            kubeconfig: &kubeconfig,
+            docker_host: engine.docker_host(),
+            engine,
+            hub: Hub(plane.client()?),
+        })
+    })?;
     let begin = Instant::now();
-    let clean = site.run(&format!("{host}-clean"), Crash::Never)?;
+    let first = sites.first().context("no engine")?;
+    let clean = first.run(&format!("{name}-clean"), Crash::Never)?;
     ensure!(clean.kills == 0, "the clean run was none");
     let mut series = Series {
         name: format!("{generation:?}"),
@@ -44,19 +53,31 @@ pub(crate) fn sweep(
         ..Series::default()
     };
     series.add(Crash::Never, Ok((0, check_clean(&clean))));
-    let mut run = |crash| {
-        let outcome = site.run(&format!("{host}-{}", series.runs), crash);
-        let kills = outcome.as_ref().map_or(0, |o| o.kills);
-        series.add(crash, outcome.map(|o| (o.kills, check(&clean, &o, crash))));
-        kills
-    };
     let step = if is_proof() { 1 } else { SAMPLE };
-    // Passes over networks and volumes run side by side, so that one run has an effect more than another:
-    // there is a point to try until an agent ends unharmed.
-    let mut points = (0..MOST).step_by(step);
-    let unharmed = points.find(|n| run(Crash::After(*n)) == 0);
-    let tried = unharmed.map_or(MOST, |n| n + step);
-    run(Crash::Always);
+    let after = (0..MOST).step_by(step).map(Crash::After);
+    // The longest run comes first.
+    let queue = Queue::new(iter::once(Crash::Always).chain(after).enumerate());
+    let runs = at_once(sites, |site| {
+        let mut runs = Vec::new();
+        while let Some((number, crash)) = queue.next() {
+            let outcome = site.run(&format!("{name}-{number}"), crash);
+            let unharmed = outcome.as_ref().map_or(true, |o| o.kills == 0);
+            runs.push((crash, unharmed, outcome));
+            // Passes over networks and volumes run side by side, so that one run has an effect more than
+            // another: there is a point to try until an agent ends unharmed.
+            if unharmed {
+                queue.close();
+            }
+        }
+        Ok(runs)
+    })?;
+    let mut tried = MOST;
+    for (crash, unharmed, outcome) in runs.into_iter().flatten() {
+        if let (Crash::After(n), true) = (crash, unharmed) {
+            tried = tried.min(n + step);
+        }
+        series.add(crash, outcome.map(|o| (o.kills, check(&clean, &o, crash))));
+    }
     if tried * 10 < clean.effects.len() * 8 {
         let finding = format!("only {tried} of {} crash points", series.effects);
         series.findings.push(finding);
