@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, ensure};
-use dockfleet_e2e::{ControlPlane, Dockfleet, Fleet, Generation, Process, eventually};
+use dockfleet_e2e::{ControlPlane, Dockfleet, Fleet, Generation, Process, at_once, eventually};
 use serde_json::Value;
 
 use crate::test_host::TestHost;
@@ -43,8 +43,8 @@ impl TestCluster {
             joined.with_context(|| cluster.report())?;
             host.start_agent()?;
         }
-        for host in &cluster.hosts {
-            cluster.ready(&format!("dhost/{} -n {}", host.name(), host.namespace()))?;
+        if !cluster.hosts.is_empty() {
+            cluster.ready("dhost --all --all-namespaces")?;
         }
         Ok(cluster)
     }
@@ -60,10 +60,16 @@ impl TestCluster {
         let fleet = Fleet::new()?;
         let (plane, hosts) = thread::scope(|scope| {
             let plane = scope.spawn(|| ControlPlane::start(&fleet));
-            let hosts = wanted
-                .iter()
-                .map(|(name, generation, _)| TestHost::new(&fleet, name, *generation, &dockfleet))
-                .collect::<Result<Vec<_>>>();
+            let hosts = wanted.iter().map(|(name, generation, _)| {
+                let (namespace, name) = name.split_once('/').unwrap_or((FLEET, name));
+                Ok((namespace, fleet.host(name)?, *generation))
+            });
+            let hosts = at_once(
+                hosts.collect::<Result<Vec<_>>>()?,
+                |(namespace, host, generation)| {
+                    TestHost::new(namespace, host, generation, &dockfleet)
+                },
+            );
             let plane = plane.join().map_err(|_| anyhow!("a thread panicked"))?;
             anyhow::Ok((plane?, hosts?))
         })?;

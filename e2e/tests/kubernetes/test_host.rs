@@ -5,12 +5,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use dockfleet_e2e::{
-    ControlPlane, Dockfleet, Engine, Fleet, Generation, Host, Process, eventually,
-};
+use dockfleet_e2e::{ControlPlane, Dockfleet, Engine, Generation, Host, Process, eventually};
 use serde_json::Value;
 
-use crate::test_cluster::{FLEET, SOON};
+use crate::test_cluster::SOON;
 
 /// A host with its engine and agent. The agent runs in the host's network, so that a cut takes the
 /// API server from it and not the engine.
@@ -27,16 +25,13 @@ pub(crate) struct TestHost {
 }
 
 impl TestHost {
-    /// Starts the engine; the agent is a matter of its own. The name may have a namespace before a
-    /// slash.
+    /// Starts the engine; the agent is a matter of its own.
     pub(crate) fn new(
-        fleet: &Fleet,
-        name: &str,
+        namespace: &str,
+        host: Host,
         generation: Generation,
         dockfleet: &Dockfleet,
     ) -> Result<Self> {
-        let (namespace, name) = name.split_once('/').unwrap_or((FLEET, name));
-        let host = fleet.host(name)?;
         Ok(Self {
             namespace: namespace.to_owned(),
             agent: RefCell::default(),
