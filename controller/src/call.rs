@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_write_to_what_is_not_there_is_a_failure() {
+    fn not_found_is_a_failure_of_writes_only() {
         let of = |method, code| {
             let call = ApiCall::of(&method, &Uri::from_static("/api/v1/namespaces/n"));
             ApiFailure::of(call, StatusCode::from_u16(code).unwrap())

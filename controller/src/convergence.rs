@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_that_is_gone_is_not_waited_for() {
+    fn a_deleted_host_is_forgotten() {
         let mut all = Convergence::default();
         all.written(&h(), Some(1), Instant::now());
         all.forget(&h());

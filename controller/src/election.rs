@@ -14,7 +14,7 @@ use std::time::Duration;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 
-use crate::moment::Moment;
+use crate::boot_time::BootTime;
 
 /// How long each thing takes in an election; the names are those of Kubernetes' own components.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,20 +88,20 @@ impl ElectionTimes {
 
 /// The Lease as it was last seen.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Sight {
+pub(crate) struct ObservedLease {
     /// The object, if there was one.
     pub(crate) lease: Option<Lease>,
     /// From when on somebody else may take it.
-    pub(crate) free_at: Moment,
+    pub(crate) free_at: BootTime,
 }
 
-impl Sight {
+impl ObservedLease {
     /// Takes in what was seen: a Lease that has changed is held for its whole duration from now on,
     /// one that nobody holds is free, and one that was deleted stays held as long as it was promised.
     pub(crate) fn next(
         before: Option<&Self>,
         lease: Option<Lease>,
-        now: Moment,
+        now: BootTime,
         times: &ElectionTimes,
     ) -> Self {
         let version = |lease: &Lease| lease.metadata.resource_version.clone();
@@ -131,7 +131,7 @@ pub(crate) enum Decision {
     /// Write it: to take it, or to keep it.
     Claim,
     /// Nothing until then.
-    Wait(Moment),
+    Wait(BootTime),
     /// Nothing more: it was ours and is not any more, or may not be.
     Lost(Loss),
 }
@@ -154,9 +154,9 @@ pub enum Loss {
 /// sent; nothing for one who does not lead.
 pub(crate) fn decide(
     me: &str,
-    seen: &Sight,
-    renewed: Option<Moment>,
-    now: Moment,
+    seen: &ObservedLease,
+    renewed: Option<BootTime>,
+    now: BootTime,
     times: &ElectionTimes,
 ) -> Decision {
     let Some(renewed) = renewed else {
@@ -222,7 +222,7 @@ pub(crate) fn claimed(
 }
 
 /// Returns the Lease to write when its holder lets go of it.
-pub(crate) fn vacated(seen: &Lease, time: MicroTime) -> Lease {
+pub(crate) fn released(seen: &Lease, time: MicroTime) -> Lease {
     let mut lease = seen.clone();
     let before = lease.spec.take().unwrap_or_default();
     lease.spec = Some(LeaseSpec {

@@ -37,12 +37,12 @@ impl EventPublisher {
     }
 
     /// Has notices about a resource published.
-    pub(crate) fn tell(&self, parent: &Parent, notices: impl IntoIterator<Item = Notice>) {
-        self.tell_of(&kinds::reference(&**parent), notices);
+    pub(crate) fn publish(&self, parent: &Parent, notices: impl IntoIterator<Item = Notice>) {
+        self.publish_for(&kinds::reference(&**parent), notices);
     }
 
     /// Has notices about any object published.
-    pub(crate) fn tell_of(
+    pub(crate) fn publish_for(
         &self,
         object: &ObjectReference,
         notices: impl IntoIterator<Item = Notice>,

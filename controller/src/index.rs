@@ -20,11 +20,11 @@ mod credentials;
 mod deletions;
 mod fleet;
 mod heartbeats;
-mod holders;
 mod host_drain;
 mod host_work;
 mod hosts;
 mod parent_work;
+mod placements;
 mod resources;
 mod secrets;
 mod sharing;
@@ -48,13 +48,13 @@ use crate::object::Name;
 use crate::parent::{Parent, ParentExt as _, ParentName};
 
 pub(crate) use census::Census;
-pub(crate) use changes::{Change, Seen, Watched};
-pub(crate) use credentials::Delivery;
+pub(crate) use changes::{Seen, WatchChange, Watched};
+pub(crate) use credentials::SecretSync;
 pub(crate) use heartbeats::{HeartbeatWork, MANAGED_BY};
 pub(crate) use host_drain::FINALIZER as CLEAN_FINALIZER;
 pub(crate) use host_work::{HostCall, HostWork};
-pub(crate) use parent_work::{ParentWork, Step};
-pub(crate) use secrets::Heard;
+pub(crate) use parent_work::{ParentStep, ParentWork};
+pub(crate) use secrets::SecretReading;
 
 /// UID of a resource.
 pub(crate) type Uid = String;
@@ -71,7 +71,7 @@ pub(crate) struct Index {
     hosts: BTreeMap<Name, HostState>,
     /// The hosts of each engine.
     engines: BTreeMap<EngineIdentity, BTreeSet<Name>>,
-    holders: BTreeMap<Uid, holders::Holders>,
+    placements: BTreeMap<Uid, placements::Placements>,
     /// Hosts by their labels and names, and resources by those that they ask for.
     filed_hosts: Filed<Name>,
     filed_resources: Filed<Uid>,
@@ -79,7 +79,7 @@ pub(crate) struct Index {
     secrets: secrets::Secrets,
     heartbeats: heartbeats::Heartbeats,
     brakes: brake::Brakes,
-    leavers: host_drain::Leavers,
+    drains: host_drain::Drains,
     relists: changes::Relists,
     dirty: Dirty,
 }
@@ -99,7 +99,7 @@ struct ParentState {
 #[derive(Debug, Default)]
 struct HostState {
     /// What people call the host.
-    called: String,
+    display_name: String,
     /// Its namespace is one of the fleet's.
     in_fleet: bool,
     host: Option<DockerHost>,
@@ -108,11 +108,11 @@ struct HostState {
     /// is written that follows from it.
     unreadable: BTreeSet<Watched>,
     heartbeat: heartbeats::HeartbeatState,
-    leave: host_drain::Leave,
+    drain: host_drain::DrainState,
     /// Its engine, where its agent has reported that.
     engine: Option<EngineIdentity>,
     /// An older host has the same engine.
-    shared: Option<sharing::Shared>,
+    shared_engine: Option<sharing::SharedEngine>,
     /// A write failed, and may have been carried out nevertheless: nothing is decided before the
     /// assignment was read.
     uncertain: bool,
@@ -127,15 +127,15 @@ struct HostState {
     /// Resources whose entries differ in the write under way.
     in_flight: BTreeSet<Uid>,
     /// The credentials in its own Secret.
-    delivered: credentials::Delivered,
+    synced: credentials::SyncedCredentials,
     /// Resources whose entries changed after the agent's last report, and from which generation of
     /// the assignment on its word counts for them.
-    returned: BTreeMap<Uid, i64>,
+    stale_reports: BTreeMap<Uid, i64>,
 }
 
 /// What is waited for, and how long.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Patience {
+pub(crate) struct IndexSettings {
     /// How long a host is silent before it is offline.
     pub(crate) offline_after: Duration,
     /// How much may be let go of at once without anybody being asked.
@@ -156,7 +156,7 @@ pub(crate) struct Dirty {
     /// Resources whose status may have changed.
     pub(crate) soon: BTreeSet<Uid>,
     /// Hosts whose own Secrets are to be written.
-    pub(crate) deliveries: BTreeSet<Name>,
+    pub(crate) secret_syncs: BTreeSet<Name>,
     /// Secrets that are to be read.
     pub(crate) secrets: BTreeSet<Name>,
 }
@@ -168,19 +168,19 @@ impl Index {
         hub: String,
         fleet_namespace: String,
         now: Instant,
-        patience: Patience,
+        settings: IndexSettings,
     ) -> Self {
         Self {
             hub,
             fleet_namespace,
-            heartbeats: heartbeats::Heartbeats::new(now, patience.offline_after),
-            brakes: brake::Brakes::new(patience.limits, patience.namespace_hold),
-            leavers: host_drain::Leavers::default(),
+            heartbeats: heartbeats::Heartbeats::new(now, settings.offline_after),
+            brakes: brake::Brakes::new(settings.limits, settings.namespace_hold),
+            drains: host_drain::Drains::default(),
             parents: BTreeMap::new(),
             uids: BTreeMap::new(),
             hosts: BTreeMap::new(),
             engines: BTreeMap::new(),
-            holders: BTreeMap::new(),
+            placements: BTreeMap::new(),
             filed_hosts: Filed::default(),
             filed_resources: Filed::default(),
             namespaces: NamespaceLabels::new(),
@@ -214,20 +214,23 @@ impl Index {
     fn all_concerned(&self, uid: &str) -> impl Iterator<Item = &Name> + Clone {
         static NONE: BTreeSet<Name> = BTreeSet::new();
         let selected = self.parents.get(uid).map_or(&NONE, |p| &p.selected);
-        let holders = self.holders.get(uid).map_or(&NONE, holders::Holders::all);
-        selected.union(holders)
+        let placements = self
+            .placements
+            .get(uid)
+            .map_or(&NONE, placements::Placements::all);
+        selected.union(placements)
     }
 
     /// Returns what is to be known of a resource's future when a host's entries are worked out;
     /// nothing while it is not to be considered.
     fn admitted(&self, parent: &ParentState, state: &HostState) -> Option<Lifecycle> {
         if parent.object.is_deleting() {
-            return parent.lifecycle.filter(|_| !parent.brake.holds());
+            return parent.lifecycle.filter(|_| !parent.brake.is_engaged());
         }
         // No entry comes to be before there is something that keeps the resource until it is gone.
         let resource = &*parent.object;
         let comes = selection(resource, state.host()?, &self.namespaces) == Selection::Yes;
-        let held = parent.brake.holds() || state.lingers();
+        let held = parent.brake.is_engaged() || state.is_drain_pending();
         (parent.object.has_finalizer() || !comes).then_some(if held {
             Lifecycle::Braked
         } else {
@@ -236,7 +239,7 @@ impl Index {
     }
 
     /// Notes that a resource changed for hosts, and has those looked at where it is considered.
-    fn expect(&mut self, uid: &str, hosts: &BTreeSet<Name>) {
+    fn await_entries(&mut self, uid: &str, hosts: &BTreeSet<Name>) {
         for name in hosts {
             if let Some(state) = self.hosts.get_mut(name) {
                 state.awaiting.insert(uid.to_owned());
@@ -285,7 +288,7 @@ impl HostState {
         self.host
             .as_ref()
             .filter(|h| self.in_fleet && h.metadata.deletion_timestamp.is_none())
-            .or_else(|| self.host.as_ref().filter(|_| self.is_leaving()))
+            .or_else(|| self.host.as_ref().filter(|_| self.is_draining()))
     }
 
     /// Whether nothing is known of it.

@@ -23,7 +23,7 @@ use kube::{Client, api::PatchParams};
 use crate::FIELD_MANAGER;
 use crate::error::CallError;
 use crate::event_publisher::EventPublisher;
-use crate::index::{Heard, Uid};
+use crate::index::{SecretReading, Uid};
 use crate::lanes::LaneKey;
 use crate::notice::Notice;
 use crate::object::Name;
@@ -33,7 +33,7 @@ use crate::parent::Parent;
 #[derive(Clone)]
 pub(crate) struct JobContext {
     client: Client,
-    teller: EventPublisher,
+    events: EventPublisher,
 }
 
 /// What came of a job.
@@ -51,24 +51,24 @@ pub(crate) struct JobResult {
 #[derive(Debug)]
 pub(crate) enum Learned {
     /// An assignment was written.
-    Written {
+    AssignmentWritten {
         host: Name,
         asked_with: Option<String>,
         assignment: Box<HostAssignment>,
     },
     /// An assignment, or that there is none, was looked up.
-    Looked {
+    AssignmentRead {
         host: Name,
         asked_with: Option<String>,
         assignment: Option<Box<HostAssignment>>,
     },
     /// Credentials were written: the versions that the Secret of a host has now.
-    Delivered {
+    SecretSynced {
         host: Name,
         had: BTreeMap<Uid, String>,
     },
     /// A Secret that resources name was read, or cannot be.
-    Secret { name: Name, heard: Heard },
+    Secret { name: Name, reading: SecretReading },
     /// A resource was written.
     Parent {
         asked_with: Option<String>,
@@ -82,7 +82,7 @@ pub(crate) enum Learned {
     /// A host was written: its status, or its finalizers.
     Host(Box<DockerHost>),
     /// It was found out what the deletion of the host with this UID means for it.
-    HostFate {
+    HostLifecycle {
         host: Name,
         uid: Option<String>,
         lifecycle: Lifecycle,
@@ -93,15 +93,15 @@ pub(crate) enum Learned {
 
 impl JobContext {
     /// Makes the context of all jobs.
-    pub(crate) fn new(client: Client, teller: EventPublisher) -> Self {
-        Self { client, teller }
+    pub(crate) fn new(client: Client, events: EventPublisher) -> Self {
+        Self { client, events }
     }
 }
 
 impl JobContext {
     /// Has notices about an object published.
-    pub(crate) fn tell(&self, object: &ObjectReference, notices: Vec<Notice>) {
-        self.teller.tell_of(object, notices);
+    pub(crate) fn publish(&self, object: &ObjectReference, notices: Vec<Notice>) {
+        self.events.publish_for(object, notices);
     }
 }
 
@@ -128,7 +128,7 @@ pub(crate) async fn in_time_of<T>(
     }
 }
 
-pub(crate) use credentials::deliver;
+pub(crate) use credentials::sync_secret;
 pub(crate) use heartbeat::work_on_heartbeat;
 pub(crate) use host::work_on_host;
 pub(crate) use parent::{ParentWrite, work_on_parent, write_as};

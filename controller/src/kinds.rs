@@ -14,7 +14,7 @@ use tokio::sync::mpsc::Sender;
 use tokio::task::JoinSet;
 
 use crate::error::CallError;
-use crate::index::{Change, Seen};
+use crate::index::{Seen, WatchChange};
 use crate::jobs::{ParentWrite, write_as};
 use crate::parent::Parent;
 use crate::startup::is_served;
@@ -23,10 +23,10 @@ use crate::watches;
 macro_rules! join {
     ($($kind:ident $object:literal,)*) => {
         /// Starts a watch of each kind in all namespaces.
-        pub(crate) fn watch(client: &Client, changes: &Sender<Change>, tasks: &mut JoinSet<()>) {
+        pub(crate) fn watch(client: &Client, changes: &Sender<WatchChange>, tasks: &mut JoinSet<()>) {
             $(
                 let api: Api<_> = Api::all(client.clone());
-                let seen = |seen: Seen<$kind>| Change::Resource(Kind::$kind, seen.map(parent));
+                let seen = |seen: Seen<$kind>| WatchChange::Resource(Kind::$kind, seen.map(parent));
                 tasks.spawn(watches::watch(api, changes.clone(), Config::default(), seen));
             )*
         }

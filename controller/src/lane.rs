@@ -65,12 +65,12 @@ impl<K: Ord + Clone> Lane<K> {
     /// Lets go of a key that was worked on with success.
     pub(crate) fn succeeded(&mut self, key: &K) {
         self.failures.remove(key);
-        self.let_go(key);
+        self.release(key);
     }
 
     /// Lets go of a key that is to be worked on further: it succeeded in nothing yet.
     pub(crate) fn progressed(&mut self, key: &K) {
-        self.let_go(key);
+        self.release(key);
     }
 
     /// Lets go of a key that was worked on in vain, has it looked at again later, and returns in
@@ -79,7 +79,7 @@ impl<K: Ord + Clone> Lane<K> {
         let failures = self.failures.entry(key.clone()).or_default();
         *failures = failures.saturating_add(1);
         let delay = backoff(*failures, random);
-        self.let_go(key);
+        self.release(key);
         self.add(key.clone(), now + delay);
         delay
     }
@@ -96,7 +96,7 @@ impl<K: Ord + Clone> Lane<K> {
         first.filter(|_| self.busy.len() < self.room)
     }
 
-    fn let_go(&mut self, key: &K) {
+    fn release(&mut self, key: &K) {
         self.busy.remove(key);
         if let Some(at) = self.due.get(key) {
             self.order.insert((*at, key.clone()));
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn many_changes_are_one_look() {
+    fn many_changes_are_one_job() {
         let now = Instant::now();
         let mut lane = Lane::new(8);
         lane.add("a", now + after(100));

@@ -20,7 +20,7 @@ pub(crate) enum LaneKey {
     /// A resource, by UID.
     Parent(Uid),
     /// The own Secret of a host.
-    Delivery(Name),
+    SecretSync(Name),
     /// A Secret that resources name.
     Secret(Name),
 }
@@ -81,7 +81,7 @@ impl LaneKey {
             Self::Host(_) => LaneKind::Hosts,
             Self::Heartbeat(_) => LaneKind::Heartbeats,
             Self::Parent(_) => LaneKind::Resources,
-            Self::Delivery(_) => LaneKind::Credentials,
+            Self::SecretSync(_) => LaneKind::Credentials,
             Self::Secret(_) => LaneKind::Secrets,
         }
     }
@@ -159,7 +159,7 @@ mod tests {
             lanes.add(LaneKey::Host(host(n)), now);
             lanes.add(LaneKey::Parent(format!("uid-{n}")), now);
             lanes.add(LaneKey::Heartbeat(host(n)), now);
-            lanes.add(LaneKey::Delivery(host(n)), now);
+            lanes.add(LaneKey::SecretSync(host(n)), now);
         }
         let mut taken: BTreeMap<LaneKind, usize> = BTreeMap::new();
         while let Some(key) = lanes.take(now) {

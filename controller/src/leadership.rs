@@ -19,13 +19,13 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::{debug, info, warn};
 
 use crate::FIELD_MANAGER;
+use crate::boot_time::BootTime;
 use crate::config::ElectionConfig;
 use crate::effect::WriteHook;
-use crate::election::{Decision, ElectionTimes, Loss, Sight, claimed, decide, vacated};
+use crate::election::{Decision, ElectionTimes, Loss, ObservedLease, claimed, decide, released};
 use crate::error::{CallError, ControllerError};
 use crate::jobs::in_time_of;
-use crate::moment::Moment;
-use crate::write_fence::{Hold, WriteFence};
+use crate::write_fence::{FenceState, WriteFence};
 
 /// Name of the Lease.
 pub(crate) const LEASE: &str = "dockfleet-controller";
@@ -43,7 +43,7 @@ impl Leadership {
     pub(crate) fn start(
         client: Client,
         config: Option<ElectionConfig>,
-        hold: watch::Sender<Hold>,
+        fence_state: watch::Sender<FenceState>,
         fence: WriteFence,
         effects: WriteHook,
     ) -> Self {
@@ -54,10 +54,10 @@ impl Leadership {
                 me: config.identity,
                 namespace: config.namespace,
                 times: config.times,
-                hold,
+                fence_state,
                 effects,
                 renewed: None,
-                complained: false,
+                failing: false,
             };
             AbortOnDropHandle::new(tokio::spawn(candidate.run(stop.clone())))
         });
@@ -106,60 +106,71 @@ struct Candidate {
     me: String,
     namespace: String,
     times: ElectionTimes,
-    hold: watch::Sender<Hold>,
+    fence_state: watch::Sender<FenceState>,
     effects: WriteHook,
     /// When the claim that is held was sent.
-    renewed: Option<Moment>,
+    renewed: Option<BootTime>,
     /// The last call failed, and it was said so.
-    complained: bool,
+    failing: bool,
 }
 
 impl Candidate {
     async fn run(mut self, stop: CancellationToken) -> Result<(), Loss> {
         let lease = format!("{}/{LEASE}", self.namespace);
         info!(lease, identity = self.me, "takes part in the election");
-        let mut news = self.news();
-        let mut seen: Option<Sight> = None;
-        let mut told: Option<String> = None;
+        let mut changes = self.lease_changes();
+        let mut seen: Option<ObservedLease> = None;
+        let mut logged_holder: Option<String> = None;
         // Whether what was seen is what is there, as far as a holder can know.
         let mut fresh = false;
         while !stop.is_cancelled() {
             if !fresh {
-                match self.look().await {
+                match self.read().await {
                     Ok(lease) => {
-                        let now = Moment::now();
-                        seen = Some(Sight::next(seen.as_ref(), lease, now, &self.times));
+                        let now = BootTime::now();
+                        seen = Some(ObservedLease::next(seen.as_ref(), lease, now, &self.times));
                     }
                     Err(err) => {
-                        self.complain("look at", &err);
+                        self.log_failure("look at", &err);
                         self.pause(&stop, self.times.retry_period).await;
                     }
                 }
             }
-            let Some(sight) = &seen else {
+            let Some(observed) = &seen else {
                 continue;
             };
-            let holder = sight.holder().filter(|holder| *holder != self.me);
-            if holder.is_some() && holder != told.as_deref() {
+            let holder = observed.holder().filter(|holder| *holder != self.me);
+            if holder.is_some() && holder != logged_holder.as_deref() {
                 info!(holder, "stands by");
-                told = holder.map(str::to_owned);
+                logged_holder = holder.map(str::to_owned);
             }
-            match decide(&self.me, sight, self.renewed, Moment::now(), &self.times) {
+            match decide(
+                &self.me,
+                observed,
+                self.renewed,
+                BootTime::now(),
+                &self.times,
+            ) {
                 Decision::Lost(loss) => {
-                    self.hold.send_replace(Hold::Shut);
+                    self.fence_state.send_replace(FenceState::Closed);
                     return Err(loss);
                 }
-                Decision::Claim => match self.claim(sight).await {
+                Decision::Claim => match self.claim(observed).await {
                     Ok(granted) => {
-                        let now = Moment::now();
-                        seen = Some(Sight::next(seen.as_ref(), Some(granted), now, &self.times));
+                        let now = BootTime::now();
+                        seen = Some(ObservedLease::next(
+                            seen.as_ref(),
+                            Some(granted),
+                            now,
+                            &self.times,
+                        ));
                         fresh = true;
                     }
                     Err(err) => {
                         fresh = false;
                         // Somebody was faster, or an answer to an earlier claim was lost.
                         if !err.is_conflict() {
-                            self.complain("claim", &err);
+                            self.log_failure("claim", &err);
                             self.pause(&stop, self.times.retry_period / 2).await;
                         }
                     }
@@ -167,24 +178,24 @@ impl Candidate {
                 Decision::Wait(until) => {
                     let leads = self.renewed.is_some();
                     tokio::select! {
-                        () = self.pause(&stop, Moment::now().until(until)) => {}
+                        () = self.pause(&stop, BootTime::now().until(until)) => {}
                         // A leader has nothing to learn from its own writes.
-                        _ = news.next(), if !leads => {}
+                        _ = changes.next(), if !leads => {}
                     }
                     fresh = leads;
                 }
             }
         }
-        self.hold.send_replace(Hold::Shut);
-        if let (Some(_), Some(sight)) = (self.renewed, &seen) {
-            self.vacate(sight).await;
+        self.fence_state.send_replace(FenceState::Closed);
+        if let (Some(_), Some(observed)) = (self.renewed, &seen) {
+            self.release(observed).await;
         }
         Ok(())
     }
 
     /// Wakes a standby when somebody writes the Lease. What it says is not used, and nothing is lost
     /// where it says nothing: the Lease is looked at in any case, a little later.
-    fn news(&self) -> impl Stream<Item = ()> + Unpin + use<> {
+    fn lease_changes(&self) -> impl Stream<Item = ()> + Unpin + use<> {
         let client = self.api.clone().into_client();
         let api: Api<PartialObjectMeta<Lease>> = Api::namespaced(client, &self.namespace);
         let seen = watcher::watch_object(api, LEASE).default_backoff();
@@ -195,16 +206,16 @@ impl Candidate {
         let _ = stop.run_until_cancelled(tokio::time::sleep(time)).await;
     }
 
-    async fn look(&self) -> Result<Option<Lease>, CallError> {
+    async fn read(&self) -> Result<Option<Lease>, CallError> {
         in_time_of(self.times.call(), self.api.get_opt(LEASE)).await
     }
 
     /// Writes the Lease for this controller, and opens the fence where that is granted.
-    async fn claim(&mut self, sight: &Sight) -> Result<Lease, CallError> {
-        let (time, seen) = (MicroTime(Timestamp::now()), sight.lease.as_ref());
+    async fn claim(&mut self, observed: &ObservedLease) -> Result<Lease, CallError> {
+        let (time, seen) = (MicroTime(Timestamp::now()), observed.lease.as_ref());
         let wanted = claimed(&self.me, LEASE, seen, time, &self.times);
         // What is granted counts from here: nobody can have seen it earlier.
-        let sent = Moment::now();
+        let sent = BootTime::now();
         let params = PostParams {
             field_manager: Some(FIELD_MANAGER.to_owned()),
             ..PostParams::default()
@@ -214,7 +225,7 @@ impl Candidate {
         } else {
             in_time_of(self.times.call(), self.api.create(&params, &wanted)).await?
         };
-        self.hold.send_replace(Hold::Open {
+        self.fence_state.send_replace(FenceState::Open {
             begin_by: sent + self.times.renew_deadline,
             end_by: sent + self.times.lease_duration,
         });
@@ -223,22 +234,22 @@ impl Candidate {
             info!(transitions, "leads");
             self.effects.happened("acquired leases");
         } else {
-            if self.complained {
+            if self.failing {
                 info!("the Lease is renewed again");
             }
             self.effects.happened("renewed leases");
         }
-        self.complained = false;
+        self.failing = false;
         self.renewed = Some(sent);
         Ok(granted)
     }
 
     /// Gives the Lease up, so that others need not wait for its end.
-    async fn vacate(&self, sight: &Sight) {
-        let Some(lease) = sight.lease.as_ref() else {
+    async fn release(&self, observed: &ObservedLease) {
+        let Some(lease) = observed.lease.as_ref() else {
             return;
         };
-        let free = vacated(lease, MicroTime(Timestamp::now()));
+        let free = released(lease, MicroTime(Timestamp::now()));
         let params = PostParams::default();
         let answer = self.api.replace(LEASE, &params, &free);
         match in_time_of(self.times.call(), answer).await {
@@ -250,13 +261,13 @@ impl Candidate {
         }
     }
 
-    fn complain(&mut self, doing: &'static str, err: &CallError) {
+    fn log_failure(&mut self, doing: &'static str, err: &CallError) {
         let error = chain(err);
-        if self.complained {
+        if self.failing {
             debug!(doing, error, "the Lease still cannot be used");
             return;
         }
-        self.complained = true;
+        self.failing = true;
         let hint = match err {
             CallError::Refused(status) if status.is_forbidden() => {
                 "allow get, list, watch, create and update of leases there"
@@ -281,22 +292,22 @@ mod tests {
         Leadership {
             task: Some(AbortOnDropHandle::new(tokio::spawn(task))),
             stop: CancellationToken::new(),
-            fence: WriteFence::new(Hold::Shut).1,
+            fence: WriteFence::new(FenceState::Closed).1,
         }
     }
 
     #[tokio::test]
-    async fn a_panic_is_no_lost_claim() {
+    async fn a_panic_is_not_a_lost_claim() {
         let err = leadership(async { panic!("no such branch") }).lost().await;
         assert!(matches!(err, ControllerError::Ended { .. }), "{err:?}");
-        let told = chain(&err);
+        let text = chain(&err);
         assert!(
-            told.starts_with("the election ended unexpectedly: "),
-            "{told}"
+            text.starts_with("the election ended unexpectedly: "),
+            "{text}"
         );
         assert!(
-            told.contains("panicked with message \"no such branch\""),
-            "{told}"
+            text.contains("panicked with message \"no such branch\""),
+            "{text}"
         );
 
         let err = leadership(async { Err(Loss::Cleared) }).lost().await;

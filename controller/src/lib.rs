@@ -45,6 +45,7 @@
 //! - It never passes over the fleet on a timer: what a change costs depends on what it touches. Secrets
 //!   that volumes name are read in turn, at most 20 a second.
 
+mod boot_time;
 mod call;
 mod config;
 mod convergence;
@@ -60,7 +61,6 @@ mod lane;
 mod lanes;
 mod leadership;
 mod metrics;
-mod moment;
 mod notice;
 mod object;
 mod parent;

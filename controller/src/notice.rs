@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_thousand_hosts_with_one_trouble_are_one_notice() {
+    fn many_hosts_that_fail_for_one_reason_are_one_event() {
         let old = status(3, (Truth::Unknown, "Progressing"), &[]);
         let all = [
             ("a", Reason::Conflict),
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn being_ready_is_told_once() {
+    fn ready_is_published_once() {
         let old = status(3, (Truth::Unknown, "Progressing"), &[]);
         let new = status(3, (Truth::True, "Ready"), &[]);
         assert_eq!(
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_that_fails_is_told_of_once_for_each_reason_and_again_when_it_is_well() {
+    fn a_failing_host_is_one_event_for_each_reason_and_one_when_it_is_ready_again() {
         let ready = |status, reason, text| {
             let verdict = Verdict::new(condition::READY, status, reason, text);
             merge(&[], &[verdict], None, &Time(Timestamp::UNIX_EPOCH))

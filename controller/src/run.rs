@@ -19,9 +19,9 @@ use crate::config::ControllerConfig;
 use crate::convergence::Convergence;
 use crate::error::{CallError, ControllerError};
 use crate::event_publisher::EventPublisher;
-use crate::index::{Change, Index, Patience, Seen, Watched};
+use crate::index::{Index, IndexSettings, Seen, WatchChange, Watched};
 use crate::jobs::{
-    JobContext, JobResult, Learned, deliver, read_secret, work_on_heartbeat, work_on_host,
+    JobContext, JobResult, Learned, read_secret, sync_secret, work_on_heartbeat, work_on_host,
     work_on_parent,
 };
 use crate::lane::FIRST_RETRY;
@@ -29,7 +29,7 @@ use crate::lanes::{LaneKey, Lanes};
 use crate::leadership::Leadership;
 use crate::object::{Name, Source};
 use crate::vitals::ControllerVitals;
-use crate::write_fence::{Hold, WriteFence};
+use crate::write_fence::{FenceState, WriteFence};
 use crate::{identity, random, startup, watches, wire};
 
 /// How long changes for a host are collected before its assignment is written: `kubectl apply` of a
@@ -45,11 +45,11 @@ pub async fn run(
     config: ControllerConfig,
     shutdown: CancellationToken,
 ) -> Result<(), ControllerError> {
-    let hold = match config.election {
-        Some(_) => Hold::Shut,
-        None => Hold::Unguarded,
+    let fence_state = match config.election {
+        Some(_) => FenceState::Closed,
+        None => FenceState::NoElection,
     };
-    let (hold, mut fence) = WriteFence::new(hold);
+    let (fence_state, mut fence) = WriteFence::new(fence_state);
     let client = wire::client(
         config.kubernetes.clone(),
         fence.clone(),
@@ -71,7 +71,7 @@ pub async fn run(
     drop(sender);
     let (election, effects) = (config.election.clone(), config.effects.clone());
     let own = kube::Client::try_from(config.kubernetes.clone())?;
-    let mut leadership = Leadership::start(own, election, hold, fence.clone(), effects);
+    let mut leadership = Leadership::start(own, election, fence_state, fence.clone(), effects);
     let vitals = Arc::clone(&config.vitals);
     let mut counts = vitals.counts();
     let mut controller = Controller::new(config, client, fence.clone(), hub);
@@ -97,7 +97,7 @@ pub async fn run(
                 let (part, source) = ("the keeper of identities", ended.err());
                 return Err(ControllerError::Ended { part, source });
             }
-            ended = &mut controller.told => {
+            ended = &mut controller.event_task => {
                 let (part, source) = ("the publisher of events", ended.err());
                 return Err(ControllerError::Ended { part, source });
             }
@@ -130,16 +130,16 @@ struct Controller {
     lanes: Lanes,
     jobs: JoinSet<JobResult>,
     /// The task that publishes events.
-    told: JoinHandle<()>,
+    event_task: JoinHandle<()>,
     /// Kinds of which no list was complete yet.
     unfilled: BTreeSet<Watched>,
 }
 
 impl Controller {
     fn new(config: ControllerConfig, client: Client, fence: WriteFence, hub: String) -> Self {
-        let (teller, told) = EventPublisher::start(client.clone());
+        let (events, event_task) = EventPublisher::start(client.clone());
         Self {
-            context: JobContext::new(client, teller),
+            context: JobContext::new(client, events),
             debounce: config.debounce,
             fence,
             vitals: config.vitals,
@@ -148,7 +148,7 @@ impl Controller {
                 hub,
                 config.fleet_namespace,
                 Instant::now(),
-                Patience {
+                IndexSettings {
                     offline_after: config.offline_after,
                     limits: config.limits,
                     namespace_hold: config.namespace_hold,
@@ -156,18 +156,18 @@ impl Controller {
             ),
             lanes: Lanes::new(),
             jobs: JoinSet::new(),
-            told,
+            event_task,
             unfilled: Watched::all().collect(),
         }
     }
 
-    fn take_in(&mut self, change: Change) {
+    fn take_in(&mut self, change: WatchChange) {
         self.index.tick(Instant::now());
         self.measure(&change);
         if !self.stands_by()
-            && let Some((host, notices)) = self.index.host_news(&change)
+            && let Some((host, notices)) = self.index.host_events(&change)
         {
-            self.context.tell(&host, notices);
+            self.context.publish(&host, notices);
         }
         let Some(listed) = self.index.take_in(change) else {
             return;
@@ -181,10 +181,10 @@ impl Controller {
     }
 
     /// Measures how long a host took to report on what was written for it.
-    fn measure(&mut self, change: &Change) {
+    fn measure(&mut self, change: &WatchChange) {
         let seen = match change {
-            Change::Assignment(Seen::Applied(seen) | Seen::Listed(seen)) => seen,
-            Change::Assignment(Seen::Deleted(meta)) => {
+            WatchChange::Assignment(Seen::Applied(seen) | Seen::Listed(seen)) => seen,
+            WatchChange::Assignment(Seen::Deleted(meta)) => {
                 return self.convergence.forget(&Name::of(meta));
             }
             _ => return,
@@ -262,12 +262,12 @@ impl Controller {
                 );
                 self.spawn(work_on_parent(context, work), span);
             }
-            LaneKey::Delivery(name) => {
-                let Some(delivery) = self.index.delivery(name) else {
+            LaneKey::SecretSync(name) => {
+                let Some(sync) = self.index.secret_sync(name) else {
                     return false;
                 };
                 let span = info_span!("delivery", namespace = name.namespace, host = name.name);
-                self.spawn(deliver(context, name.clone(), delivery), span);
+                self.spawn(sync_secret(context, name.clone(), sync), span);
             }
             LaneKey::Secret(name) => {
                 if !self.index.names_secret(name) {
@@ -298,7 +298,7 @@ impl Controller {
         let heartbeats = dirty.heartbeats.into_iter().map(LaneKey::Heartbeat);
         let at_once = heartbeats
             .chain(dirty.now.into_iter().map(LaneKey::Parent))
-            .chain(dirty.deliveries.into_iter().map(LaneKey::Delivery))
+            .chain(dirty.secret_syncs.into_iter().map(LaneKey::SecretSync))
             .chain(dirty.secrets.into_iter().map(LaneKey::Secret))
             .map(|key| (key, now));
         for (key, at) in hosts.chain(soon).chain(at_once) {
@@ -318,7 +318,7 @@ impl Controller {
     /// Takes in what the API server answered.
     fn learn(&mut self, learned: Learned) {
         match learned {
-            Learned::Written {
+            Learned::AssignmentWritten {
                 host,
                 asked_with,
                 assignment,
@@ -328,7 +328,7 @@ impl Controller {
                 self.convergence.written(&host, generation, now);
                 self.index.host_written(&host, asked_with, *assignment);
             }
-            Learned::Looked {
+            Learned::AssignmentRead {
                 host,
                 asked_with,
                 assignment,
@@ -339,18 +339,19 @@ impl Controller {
             Learned::Parent { asked_with, parent } => {
                 self.index.parent_written(asked_with, parent);
             }
-            Learned::Secret { name, heard } => self.index.hear_secret(&name, heard),
-            Learned::Delivered { host, had } => self.index.delivered(&host, had),
+            Learned::Secret { name, reading } => self.index.secret_read(&name, reading),
+            Learned::SecretSynced { host, had } => self.index.secret_synced(&host, had),
             Learned::Lease { host, lease } => self.index.lease_seen(&host, lease.as_deref()),
             Learned::Host(host) => self.index.apply_host(*host, &Source::Watched),
-            Learned::HostFate {
+            Learned::HostLifecycle {
                 host,
                 uid,
                 lifecycle,
             } => {
-                self.index.set_host_fate(&host, uid.as_deref(), lifecycle);
+                self.index
+                    .set_host_lifecycle(&host, uid.as_deref(), lifecycle);
             }
-            Learned::Lifecycle { uid, lifecycle } => self.index.set_fate(&uid, lifecycle),
+            Learned::Lifecycle { uid, lifecycle } => self.index.set_lifecycle(&uid, lifecycle),
         }
     }
 
@@ -364,7 +365,9 @@ impl Controller {
             learned,
             failed,
         } = done;
-        let looked = learned.iter().any(|l| matches!(l, Learned::Looked { .. }));
+        let looked = learned
+            .iter()
+            .any(|l| matches!(l, Learned::AssignmentRead { .. }));
         for learned in learned {
             self.learn(learned);
         }
@@ -398,8 +401,8 @@ impl Controller {
                 Some(of) => (of.kind.as_str(), of.object()),
                 None => ("resource", Name::default()),
             },
-            LaneKey::Delivery(name) => {
-                self.index.delivery_failed(name, err.to_string());
+            LaneKey::SecretSync(name) => {
+                self.index.secret_sync_failed(name, err.to_string());
                 ("Secret", name.clone())
             }
             LaneKey::Secret(name) => ("Secret", name.clone()),
@@ -423,7 +426,7 @@ impl Controller {
         let Self {
             context,
             mut jobs,
-            told,
+            event_task,
             ..
         } = self;
         info!(under_way = jobs.len(), "controller stops");
@@ -431,7 +434,7 @@ impl Controller {
             while jobs.join_next().await.is_some() {}
             // With the last job and this, every way to the task is gone, and so it ends.
             drop(context);
-            told.await
+            event_task.await
         };
         let ended = tokio::time::timeout(STOP_TIMEOUT, end).await;
         match &ended {

@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 use tracing::warn;
 
 use crate::error::CallError;
-use crate::index::{Change, MANAGED_BY, Seen};
+use crate::index::{MANAGED_BY, Seen, WatchChange};
 use crate::kinds;
 
 /// Starts every watch. What they see goes to `changes`; a full queue holds them back, and with them
@@ -23,34 +23,34 @@ use crate::kinds;
 ///
 /// Hosts and assignments are watched in all namespaces, and the index considers those of fleet
 /// namespaces: which namespaces those are can change at any time.
-pub(crate) fn start(client: &Client, changes: &Sender<Change>) -> JoinSet<()> {
+pub(crate) fn start(client: &Client, changes: &Sender<WatchChange>) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
     kinds::watch(client, changes, &mut tasks);
     tasks.spawn(watch(
         Api::all(client.clone()),
         changes.clone(),
         Config::default(),
-        Change::Host,
+        WatchChange::Host,
     ));
     tasks.spawn(watch(
         Api::all(client.clone()),
         changes.clone(),
         Config::default(),
-        Change::Assignment,
+        WatchChange::Assignment,
     ));
     let namespaces: Api<DeserializeGuard<PartialObjectMeta<_>>> = Api::all(client.clone());
     tasks.spawn(watch(
         namespaces,
         changes.clone(),
         Config::default(),
-        Change::Namespace,
+        WatchChange::Namespace,
     ));
     let (label, value) = MANAGED_BY;
     tasks.spawn(watch(
         Api::all(client.clone()),
         changes.clone(),
         Config::default().labels(&format!("{label}={value}")),
-        Change::Lease,
+        WatchChange::Lease,
     ));
     tasks
 }
@@ -58,9 +58,9 @@ pub(crate) fn start(client: &Client, changes: &Sender<Change>) -> JoinSet<()> {
 /// Sends on what a watch sees, in the form of the index.
 pub(crate) async fn watch<K>(
     api: Api<DeserializeGuard<K>>,
-    changes: Sender<Change>,
+    changes: Sender<WatchChange>,
     config: Config,
-    change: fn(Seen<K>) -> Change,
+    change: fn(Seen<K>) -> WatchChange,
 ) where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static,
 {

@@ -19,10 +19,10 @@ use tower::layer::layer_fn;
 use tower::retry::RetryLayer;
 use tower::{BoxError, Service};
 
+use crate::boot_time::BootTime;
 use crate::call::{ApiCall, ApiFailure};
 use crate::effect::WriteHook;
 use crate::metrics::ControllerMetrics;
-use crate::moment::Moment;
 use crate::write_fence::WriteFence;
 
 /// Requests that wait for the connection; there are never more jobs at the same time.
@@ -90,7 +90,7 @@ where
         limit_at_server(request.uri_mut(), limit);
         let name = format!("{} {}", request.method(), call.resource());
         let write = WriteRequest {
-            until: Moment::now() + limit,
+            until: BootTime::now() + limit,
             fence: self.fence.clone(),
             answered: false,
         };
@@ -137,7 +137,7 @@ fn limit_at_server(uri: &mut Uri, limit: Duration) {
 
 /// A write that is under way; one that ends without an answer may be carried out nevertheless.
 struct WriteRequest {
-    until: Moment,
+    until: BootTime,
     fence: WriteFence,
     answered: bool,
 }
@@ -205,7 +205,7 @@ mod tests {
     use tower::service_fn;
 
     use super::*;
-    use crate::write_fence::{Hold, NotLeading};
+    use crate::write_fence::{FenceState, NotLeading};
 
     fn limited(uri: &str) -> String {
         let mut uri: Uri = uri.parse().unwrap();
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn the_server_is_told_when_to_give_up() {
+    fn the_api_server_gets_the_time_limit_of_a_write() {
         assert_eq!(limited("/a/b"), "/a/b?timeout=4321ms");
         assert_eq!(limited("/a/b?"), "/a/b?timeout=4321ms");
         assert_eq!(limited("/a?force=true"), "/a?force=true&timeout=4321ms");
@@ -226,14 +226,14 @@ mod tests {
 
     /// A wire over a service that counts what reaches it.
     fn wire(
-        hold: Hold,
+        fence_state: FenceState,
     ) -> (
         impl Service<Request<Body>, Response = Response<Body>, Error = BoxError>,
         Arc<AtomicUsize>,
         Arc<AtomicUsize>,
     ) {
-        let (sent, told) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-        let (count, tell) = (Arc::clone(&sent), Arc::clone(&told));
+        let (sent, reported) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let (count, report) = (Arc::clone(&sent), Arc::clone(&reported));
         let inner = service_fn(move |_: Request<Body>| {
             count.fetch_add(1, Ordering::Relaxed);
             let mut answer = Response::new(Body::empty());
@@ -242,13 +242,13 @@ mod tests {
         });
         let wire = Wire {
             inner,
-            fence: WriteFence::new(hold).1,
+            fence: WriteFence::new(fence_state).1,
             metrics: ControllerMetrics::register(&Registry::new("test").unwrap()).unwrap(),
             effects: WriteHook::new(move |_, _| {
-                tell.fetch_add(1, Ordering::Relaxed);
+                report.fetch_add(1, Ordering::Relaxed);
             }),
         };
-        (wire, sent, told)
+        (wire, sent, reported)
     }
 
     fn request(method: Method) -> Request<Body> {
@@ -258,8 +258,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn no_write_is_sent_while_the_gate_is_shut_and_every_read_is() {
-        let (mut wire, sent, told) = wire(Hold::Shut);
+    async fn a_closed_fence_stops_every_write_and_no_read() {
+        let (mut wire, sent, reported) = wire(FenceState::Closed);
         for method in [Method::PATCH, Method::POST, Method::PUT, Method::DELETE] {
             let err = wire.call(request(method)).await.unwrap_err();
             assert!(err.downcast_ref::<NotLeading>().is_some(), "{err}");
@@ -267,26 +267,26 @@ mod tests {
         assert_eq!(sent.load(Ordering::Relaxed), 0);
         wire.call(request(Method::GET)).await.unwrap();
         assert_eq!(sent.load(Ordering::Relaxed), 1);
-        assert_eq!(told.load(Ordering::Relaxed), 0);
+        assert_eq!(reported.load(Ordering::Relaxed), 0);
     }
 
     #[tokio::test]
-    async fn every_write_is_told_of_before_and_after_and_no_read() {
-        let (mut wire, sent, told) = wire(Hold::Unguarded);
+    async fn the_hook_is_called_before_and_after_every_write_and_for_no_read() {
+        let (mut wire, sent, reported) = wire(FenceState::NoElection);
         wire.call(request(Method::PATCH)).await.unwrap();
         wire.call(request(Method::GET)).await.unwrap();
         assert_eq!(sent.load(Ordering::Relaxed), 2);
-        assert_eq!(told.load(Ordering::Relaxed), 2);
+        assert_eq!(reported.load(Ordering::Relaxed), 2);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_write_without_an_answer_is_given_up_when_the_lease_may_be_anothers() {
-        let now = Moment::now();
-        let hold = Hold::Open {
+    async fn a_write_without_an_answer_is_given_up_when_the_lease_may_have_another_holder() {
+        let now = BootTime::now();
+        let fence_state = FenceState::Open {
             begin_by: now + Duration::from_secs(5),
             end_by: now + Duration::from_secs(8),
         };
-        let (_sender, fence) = WriteFence::new(hold);
+        let (_sender, fence) = WriteFence::new(fence_state);
         let mut wire = Wire {
             inner: service_fn(|_| futures::future::pending::<Result<Response<Body>, BoxError>>()),
             fence: fence.clone(),

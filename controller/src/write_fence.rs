@@ -8,36 +8,36 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::moment::Moment;
+use crate::boot_time::BootTime;
 
 /// How it stands with the right to write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Hold {
+pub(crate) enum FenceState {
     /// Somebody else may be writing.
-    Shut,
+    Closed,
     /// The claim is held.
     Open {
         /// No write begins after this.
-        begin_by: Moment,
+        begin_by: BootTime,
         /// No write may be under way after this.
-        end_by: Moment,
+        end_by: BootTime,
     },
     /// There is no election.
-    Unguarded,
+    NoElection,
 }
 
 /// A write was not sent: this controller does not lead, or not for sure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not sent: this controller does not hold the Lease")]
+#[error("not sent: this controller does not state the Lease")]
 pub(crate) struct NotLeading;
 
-impl Hold {
+impl FenceState {
     /// Returns how long a write that begins now may take at most; `call` where nothing else limits it.
-    pub(crate) fn admits(self, now: Moment, call: Duration) -> Result<Duration, NotLeading> {
+    pub(crate) fn admits(self, now: BootTime, call: Duration) -> Result<Duration, NotLeading> {
         match self {
-            Self::Unguarded => Ok(call),
+            Self::NoElection => Ok(call),
             Self::Open { begin_by, end_by } if now < begin_by => Ok(call.min(now.until(end_by))),
-            Self::Open { .. } | Self::Shut => Err(NotLeading),
+            Self::Open { .. } | Self::Closed => Err(NotLeading),
         }
     }
 }
@@ -45,21 +45,21 @@ impl Hold {
 /// The reader's side of the fence.
 #[derive(Clone, Debug)]
 pub(crate) struct WriteFence {
-    hold: watch::Receiver<Hold>,
-    unanswered: watch::Sender<Option<Moment>>,
+    state: watch::Receiver<FenceState>,
+    unanswered: watch::Sender<Option<BootTime>>,
 }
 
 impl WriteFence {
     /// Makes a fence, and what it is opened and shut with.
-    pub(crate) fn new(hold: Hold) -> (watch::Sender<Hold>, Self) {
-        let (sender, hold) = watch::channel(hold);
+    pub(crate) fn new(state: FenceState) -> (watch::Sender<FenceState>, Self) {
+        let (sender, state) = watch::channel(state);
         let (unanswered, _) = watch::channel(None);
-        (sender, Self { hold, unanswered })
+        (sender, Self { state, unanswered })
     }
 
     /// Returns how long a write that begins now may take.
     pub(crate) fn admits(&self, call: Duration) -> Result<Duration, NotLeading> {
-        self.hold.borrow().admits(Moment::now(), call)
+        self.state.borrow().admits(BootTime::now(), call)
     }
 
     /// Whether a write would be let through now.
@@ -69,14 +69,14 @@ impl WriteFence {
 
     /// Waits until it may have been opened or shut; never returns where nobody can do so any more.
     pub(crate) async fn changed(&mut self) {
-        if self.hold.changed().await.is_err() {
+        if self.state.changed().await.is_err() {
             std::future::pending::<()>().await;
         }
     }
 
     /// Notes that a write has ended without an answer, and that the API server may be at it until
     /// then.
-    pub(crate) fn note_unanswered(&self, until: Moment) {
+    pub(crate) fn note_unanswered(&self, until: BootTime) {
         self.unanswered.send_modify(|last| {
             *last = (*last).max(Some(until));
         });
@@ -86,7 +86,7 @@ impl WriteFence {
     pub(crate) fn may_be_under_way(&self) -> bool {
         self.unanswered
             .borrow()
-            .is_some_and(|end| Moment::now() < end)
+            .is_some_and(|end| BootTime::now() < end)
     }
 }
 
@@ -96,37 +96,43 @@ mod tests {
 
     const CALL: Duration = Duration::from_secs(30);
 
-    fn open(begin_by: u64, end_by: u64) -> Hold {
-        Hold::Open {
-            begin_by: Moment::at(begin_by),
-            end_by: Moment::at(end_by),
+    fn open(begin_by: u64, end_by: u64) -> FenceState {
+        FenceState::Open {
+            begin_by: BootTime::at(begin_by),
+            end_by: BootTime::at(end_by),
         }
     }
 
     #[test]
     fn a_write_begins_before_the_deadline_and_ends_before_others_may_begin() {
-        let hold = open(10_000, 15_000);
-        let at = |ms| hold.admits(Moment::at(ms), CALL);
+        let state = open(10_000, 15_000);
+        let at = |ms| state.admits(BootTime::at(ms), CALL);
         assert_eq!(at(0), Ok(Duration::from_secs(15)));
         assert_eq!(at(9_999), Ok(Duration::from_millis(5_001)));
         assert_eq!(at(10_000), Err(NotLeading));
         assert_eq!(at(1_000_000), Err(NotLeading));
         let short = Duration::from_secs(1);
-        assert_eq!(hold.admits(Moment::at(0), short), Ok(short));
+        assert_eq!(state.admits(BootTime::at(0), short), Ok(short));
     }
 
     #[test]
-    fn without_a_claim_nothing_is_written_and_without_an_election_everything() {
-        assert_eq!(Hold::Shut.admits(Moment::at(0), CALL), Err(NotLeading));
-        assert_eq!(Hold::Unguarded.admits(Moment::at(0), CALL), Ok(CALL));
+    fn a_closed_fence_admits_no_write_and_one_without_an_election_every_write() {
+        assert_eq!(
+            FenceState::Closed.admits(BootTime::at(0), CALL),
+            Err(NotLeading)
+        );
+        assert_eq!(
+            FenceState::NoElection.admits(BootTime::at(0), CALL),
+            Ok(CALL)
+        );
     }
 
     #[test]
-    fn what_ended_without_an_answer_is_remembered_until_it_must_have_ended() {
-        let (_hold, fence) = WriteFence::new(Hold::Unguarded);
+    fn a_write_without_an_answer_counts_as_under_way_until_its_time_limit() {
+        let (_hold, fence) = WriteFence::new(FenceState::NoElection);
         assert!(!fence.may_be_under_way());
-        fence.note_unanswered(Moment::now() + CALL);
-        fence.note_unanswered(Moment::now());
+        fence.note_unanswered(BootTime::now() + CALL);
+        fence.note_unanswered(BootTime::now());
         assert!(fence.may_be_under_way());
     }
 }

@@ -23,32 +23,32 @@ fn lease(holder: Option<&str>, version: &str) -> Lease {
     }
 }
 
-fn s(seconds: u64) -> Moment {
-    Moment::at(seconds * 1000)
+fn s(seconds: u64) -> BootTime {
+    BootTime::at(seconds * 1000)
 }
 
 /// What is seen when the Lease first looks like that at 100 s.
-fn sight(holder: Option<&str>) -> Sight {
-    Sight::next(None, Some(lease(holder, "1")), s(100), &TIMES)
+fn observed(holder: Option<&str>) -> ObservedLease {
+    ObservedLease::next(None, Some(lease(holder, "1")), s(100), &TIMES)
 }
 
-fn decided(seen: &Sight, renewed: Option<u64>, now: u64) -> Decision {
+fn decided(seen: &ObservedLease, renewed: Option<u64>, now: u64) -> Decision {
     decide("me", seen, renewed.map(s), s(now), &TIMES)
 }
 
 #[test]
 fn a_lease_that_changes_is_held_by_the_time_of_its_holder() {
-    let first = sight(Some("other"));
+    let first = observed(Some("other"));
     assert_eq!(first.free_at, s(120));
     // The same again, later: it is the change that counts and not the look.
-    let again = Sight::next(
+    let again = ObservedLease::next(
         Some(&first),
         Some(lease(Some("other"), "1")),
         s(110),
         &TIMES,
     );
     assert_eq!(again.free_at, s(120));
-    let renewed = Sight::next(
+    let renewed = ObservedLease::next(
         Some(&first),
         Some(lease(Some("other"), "2")),
         s(110),
@@ -58,27 +58,27 @@ fn a_lease_that_changes_is_held_by_the_time_of_its_holder() {
 }
 
 #[test]
-fn a_vacated_lease_is_free_at_once() {
-    let held = sight(Some("other"));
+fn a_released_lease_is_free_at_once() {
+    let held = observed(Some("other"));
     for nobody in [None, Some("")] {
-        let vacated = Sight::next(Some(&held), Some(lease(nobody, "2")), s(101), &TIMES);
-        assert_eq!(decided(&vacated, None, 101), Decision::Claim);
+        let free = ObservedLease::next(Some(&held), Some(lease(nobody, "2")), s(101), &TIMES);
+        assert_eq!(decided(&free, None, 101), Decision::Claim);
     }
 }
 
 #[test]
 fn a_deleted_lease_stays_held_as_long_as_it_was_promised() {
-    let held = sight(Some("other"));
-    let gone = Sight::next(Some(&held), None, s(101), &TIMES);
+    let held = observed(Some("other"));
+    let gone = ObservedLease::next(Some(&held), None, s(101), &TIMES);
     assert_eq!(decided(&gone, None, 101), Decision::Wait(s(103)));
     assert_eq!(decided(&gone, None, 120), Decision::Claim);
-    let never = Sight::next(None, None, s(1), &TIMES);
+    let never = ObservedLease::next(None, None, s(1), &TIMES);
     assert_eq!(decided(&never, None, 1), Decision::Claim);
 }
 
 #[test]
 fn a_standby_waits_for_the_whole_duration_and_looks_meanwhile() {
-    let held = sight(Some("other"));
+    let held = observed(Some("other"));
     assert_eq!(decided(&held, None, 100), Decision::Wait(s(102)));
     assert_eq!(decided(&held, None, 119), Decision::Wait(s(120)));
     assert_eq!(decided(&held, None, 120), Decision::Claim);
@@ -86,12 +86,12 @@ fn a_standby_waits_for_the_whole_duration_and_looks_meanwhile() {
 
 #[test]
 fn a_claim_whose_answer_was_lost_is_claimed_again() {
-    assert_eq!(decided(&sight(Some("me")), None, 100), Decision::Claim);
+    assert_eq!(decided(&observed(Some("me")), None, 100), Decision::Claim);
 }
 
 #[test]
 fn the_leader_renews_in_time_and_gives_up_before_others_take_over() {
-    let mine = sight(Some("me"));
+    let mine = observed(Some("me"));
     assert_eq!(decided(&mine, Some(100), 101), Decision::Wait(s(102)));
     assert_eq!(decided(&mine, Some(100), 102), Decision::Claim);
     assert_eq!(decided(&mine, Some(100), 109), Decision::Claim);
@@ -104,13 +104,13 @@ fn the_leader_renews_in_time_and_gives_up_before_others_take_over() {
 #[test]
 fn a_leader_that_sees_another_holder_has_lost() {
     let taken = Decision::Lost(Loss::Taken("other".to_owned()));
-    assert_eq!(decided(&sight(Some("other")), Some(100), 101), taken);
+    assert_eq!(decided(&observed(Some("other")), Some(100), 101), taken);
     assert_eq!(
-        decided(&sight(None), Some(100), 101),
+        decided(&observed(None), Some(100), 101),
         Decision::Lost(Loss::Cleared)
     );
-    let mine = sight(Some("me"));
-    let gone = Sight::next(Some(&mine), None, s(102), &TIMES);
+    let mine = observed(Some("me"));
+    let gone = ObservedLease::next(Some(&mine), None, s(102), &TIMES);
     assert_eq!(decided(&gone, Some(100), 102), Decision::Claim);
 }
 
@@ -122,10 +122,10 @@ fn no_two_decide_to_write_by_one_version() {
     for seen_late in 0..5 {
         for now in 100..140 {
             let leads = !matches!(
-                decided(&sight(Some("me")), Some(100), now),
+                decided(&observed(Some("me")), Some(100), now),
                 Decision::Lost(_)
             );
-            let seen = Sight::next(
+            let seen = ObservedLease::next(
                 None,
                 Some(lease(Some("me"), "1")),
                 s(100 + seen_late),
@@ -165,7 +165,7 @@ fn a_claim_carries_the_version_and_counts_changes_of_the_holder() {
     assert_eq!(spec.renew_time, Some(later.clone()));
     assert_eq!(spec.lease_transitions, Some(1));
 
-    let left = vacated(&kept, later);
+    let left = released(&kept, later);
     assert_eq!(holder(&left), None);
     assert_eq!(left.metadata.resource_version.as_deref(), Some("7"));
     assert_eq!(left.spec.unwrap().lease_transitions, Some(1));

@@ -34,7 +34,7 @@ const GATHER: Duration = Duration::from_millis(250);
 
 /// What a watch says, for one name.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum News {
+enum IdentityEvent {
     /// A list begins.
     Begins(WatchedPiece),
     /// There is a DockerHost.
@@ -55,7 +55,7 @@ struct IdentityDone {
 
 /// Keeps the identities of the hosts in a namespace; ends with its future.
 pub(super) async fn keep(client: Client, namespace: String) {
-    let mut news = watch(&client, &namespace);
+    let mut event = watch(&client, &namespace);
     let mut keeper = IdentityKeeper {
         client,
         namespace,
@@ -68,7 +68,7 @@ pub(super) async fn keep(client: Client, namespace: String) {
         keeper.start_jobs();
         let due = keeper.due();
         tokio::select! {
-            Some(news) = news.next() => keeper.hear(news),
+            Some(event) = event.next() => keeper.handle(event),
             Some(done) = keeper.jobs.join_next() => match done {
                 Ok(done) => keeper.finish(done),
                 Err(err) => panic_with(Some(err)),
@@ -94,27 +94,27 @@ struct IdentityKeeper {
 }
 
 impl IdentityKeeper {
-    fn hear(&mut self, news: News) {
+    fn handle(&mut self, event: IdentityEvent) {
         let now = Instant::now();
-        match news {
-            News::Begins(watched) => {
+        match event {
+            IdentityEvent::Begins(watched) => {
                 self.unnamed.insert(watched, self.state.known(watched));
             }
-            News::Host(name) => {
+            IdentityEvent::Host(name) => {
                 self.named(WatchedPiece::Hosts, &name);
                 self.state.host(&name);
             }
-            News::Piece(kind, name, as_wanted) => {
+            IdentityEvent::Piece(kind, name, as_wanted) => {
                 self.named(WatchedPiece::Pieces(kind), &name);
                 self.state.piece(kind, &name, as_wanted);
             }
-            News::Ends(watched) => {
+            IdentityEvent::Ends(watched) => {
                 for name in self.unnamed.remove(&watched).unwrap_or_default() {
                     self.state.gone(watched, &name, now);
                 }
                 self.state.listed(watched, now);
             }
-            News::Gone(watched, name) => self.state.gone(watched, &name, now),
+            IdentityEvent::Gone(watched, name) => self.state.gone(watched, &name, now),
         }
     }
 
@@ -200,12 +200,12 @@ impl IdentityKeeper {
     }
 }
 
-type NewsStream = Pin<Box<dyn Stream<Item = News> + Send>>;
+type NewsStream = Pin<Box<dyn Stream<Item = IdentityEvent> + Send>>;
 
-fn watch(client: &Client, namespace: &str) -> impl Stream<Item = News> + Unpin + use<> {
+fn watch(client: &Client, namespace: &str) -> impl Stream<Item = IdentityEvent> + Unpin + use<> {
     let hosts: Api<PartialObjectMeta<DockerHost>> = Api::namespaced(client.clone(), namespace);
     let hosts = stream(hosts, Config::default(), WatchedPiece::Hosts, |host| {
-        News::Host(host.name_any())
+        IdentityEvent::Host(host.name_any())
     });
     select_all([
         hosts,
@@ -227,7 +227,7 @@ where
     stream(api, ours, WatchedPiece::Pieces(K::KIND), move |object| {
         let name = object.name_any();
         let as_wanted = object.is_as_wanted(&namespace, &name);
-        News::Piece(K::KIND, name, as_wanted)
+        IdentityEvent::Piece(K::KIND, name, as_wanted)
     })
 }
 
@@ -235,20 +235,22 @@ fn stream<K>(
     api: Api<K>,
     config: Config,
     watched: WatchedPiece,
-    seen: impl Fn(&K) -> News + Send + 'static,
+    seen: impl Fn(&K) -> IdentityEvent + Send + 'static,
 ) -> NewsStream
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static,
 {
     let events = watcher(api, config).default_backoff();
-    let news = events.filter_map(move |event| {
-        let news = match event {
-            Ok(watcher::Event::Init) => Some(News::Begins(watched)),
+    let event = events.filter_map(move |event| {
+        let event = match event {
+            Ok(watcher::Event::Init) => Some(IdentityEvent::Begins(watched)),
             Ok(watcher::Event::InitApply(object) | watcher::Event::Apply(object)) => {
                 Some(seen(&object))
             }
-            Ok(watcher::Event::InitDone) => Some(News::Ends(watched)),
-            Ok(watcher::Event::Delete(object)) => Some(News::Gone(watched, object.name_any())),
+            Ok(watcher::Event::InitDone) => Some(IdentityEvent::Ends(watched)),
+            Ok(watcher::Event::Delete(object)) => {
+                Some(IdentityEvent::Gone(watched, object.name_any()))
+            }
             Err(err) => {
                 let error = chain(&CallError::from(err));
                 if error.contains("Forbidden") || error.contains("forbidden") {
@@ -264,7 +266,7 @@ where
                 None
             }
         };
-        std::future::ready(news)
+        std::future::ready(event)
     });
-    Box::pin(news)
+    Box::pin(event)
 }

@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn a_deleted_secret_is_not_made_anew_while_a_dead_token_may_be_taken_for_a_live_one() {
+    fn a_deleted_secret_is_not_created_again_while_a_revoked_token_may_still_be_accepted() {
         let now = Instant::now();
         let mut state = filled(now, |s| {
             s.host("h1");
@@ -354,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_gone_is_forgotten() {
+    fn a_deleted_host_is_forgotten() {
         let now = Instant::now();
         let mut state = filled(now, |s| s.host("h1"));
         state.gone(WatchedPiece::Hosts, "h1", now);

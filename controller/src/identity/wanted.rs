@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_made_is_as_wanted_and_what_was_changed_is_not() {
+    fn a_created_object_is_as_wanted_and_a_changed_one_is_not() {
         let mut widened = role("hosts", "h1");
         assert!(widened.is_as_wanted("hosts", "h1"));
         assert!(!widened.is_as_wanted("hosts", "h2"));

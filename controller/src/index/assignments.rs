@@ -24,7 +24,7 @@ impl Index {
             return;
         }
         let was_unreadable = state.unreadable.remove(&Watched::Assignments);
-        state.take_back_earlier_reports(&mut new);
+        state.discard_stale_reports(&mut new);
         let before = state.assignment.replace(new);
         let new = state.assignment.as_ref();
         let touched = differing_uids(before.as_ref(), new);
@@ -43,7 +43,7 @@ impl Index {
             self.dirty.hosts.insert(name.clone());
         }
         if rewritten {
-            self.hold(&name, before.as_ref());
+            self.update_placements(&name, before.as_ref());
         }
         if before.is_none() {
             self.follow_engine(&name);
@@ -67,7 +67,7 @@ impl Index {
         if state.host().is_some() {
             self.dirty.hosts.insert(name.clone());
         }
-        self.hold(name, before.as_ref());
+        self.update_placements(name, before.as_ref());
         self.follow_engine(name);
         self.tidy(name);
         self.touch_all(&differing_uids(before.as_ref(), None));
@@ -83,7 +83,7 @@ impl HostState {
     }
 
     /// Returns what the agent last said of a resource.
-    pub(super) fn told(&self, uid: &str) -> Option<&EntryStatus> {
+    pub(super) fn report(&self, uid: &str) -> Option<&EntryStatus> {
         let statuses = self.statuses();
         let at = statuses
             .binary_search_by(|s| s.uid.as_str().cmp(uid))

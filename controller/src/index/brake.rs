@@ -21,7 +21,7 @@ use super::{Index, ParentState, Uid};
 pub(super) struct Brakes {
     pub(super) limits: Limits,
     /// How long what goes with its namespace waits for an answer.
-    pub(super) hold: Duration,
+    pub(super) namespace_hold: Duration,
     /// What is to be looked at again, and when.
     pub(super) due: BTreeSet<(Instant, Due)>,
     /// The resources of each namespace, as the brake counts them.
@@ -43,16 +43,16 @@ pub(super) struct Brake {
 
 impl Brake {
     /// Whether nothing may be let go of.
-    pub(super) fn holds(&self) -> bool {
+    pub(super) fn is_engaged(&self) -> bool {
         self.settling || self.stopped.is_some()
     }
 }
 
 impl Brakes {
-    pub(super) fn new(limits: Limits, hold: Duration) -> Self {
+    pub(super) fn new(limits: Limits, namespace_hold: Duration) -> Self {
         Self {
             limits,
-            hold,
+            namespace_hold,
             due: BTreeSet::new(),
             namespaces: BTreeMap::new(),
             allowed: BTreeSet::new(),
@@ -120,7 +120,7 @@ impl Index {
     pub(super) fn review_namespace(&mut self, meta: &ObjectMeta) {
         let name = meta.name.clone().unwrap_or_default();
         if meta.deletion_timestamp.is_some() {
-            self.reconsider_hosts(&name);
+            self.decide_hosts_again(&name);
             self.reconsider(&name);
         }
         let allowed = allows(meta).is_some() && allows(meta) == meta.uid.as_deref();
@@ -141,7 +141,7 @@ impl Index {
             let Some(parent) = self.parents.get_mut(&uid) else {
                 continue;
             };
-            if parent.brake.holds() && parent.lifecycle == Some(Lifecycle::Deleted) {
+            if parent.brake.is_engaged() && parent.lifecycle == Some(Lifecycle::Deleted) {
                 parent.lifecycle = None;
                 self.review_deletion(&uid);
                 self.dirty.now.insert(uid);
@@ -159,19 +159,19 @@ impl Index {
         }
         let resource = &*parent.object;
         let removes = resource.deletion() == DeletionPolicy::Delete && !resource.policies().suspend;
-        let holders = self.holders.get(uid);
-        let of = holders.map_or(0, super::holders::Holders::present);
-        let leaves = |name: &crate::object::Name| {
-            let state = self.hosts.get(name).filter(|s| s.is_leaving());
-            state.map(super::HostState::leaves_for_good)
+        let placements = self.placements.get(uid);
+        let of = placements.map_or(0, super::placements::Placements::present);
+        let drains = |name: &crate::object::Name| {
+            let state = self.hosts.get(name).filter(|s| s.is_draining());
+            state.map(super::HostState::is_drain_confirmed)
         };
         // Of a host that is being deleted it may not be known yet whether anything is lost. What was
         // stopped stays so until it is.
         let counts =
-            |name: &crate::object::Name| leaves(name) != Some(false) || parent.was_stopped();
-        let lost = holders.iter().flat_map(|h| h.lost());
+            |name: &crate::object::Name| drains(name) != Some(false) || parent.was_stopped();
+        let lost = placements.iter().flat_map(|h| h.lost());
         let lost: Vec<_> = lost.filter(|name| counts(name)).collect();
-        let leaving = lost.iter().any(|name| leaves(name).is_some());
+        let draining = lost.iter().any(|name| drains(name).is_some());
         let lost = lost.len();
         let generation = resource.metadata().generation;
         let allowed = parent
@@ -182,7 +182,7 @@ impl Index {
             && (parent.was_stopped() || self.brakes.limits.stops_hosts(lost, of))
             && !allowed;
         let stopped = stops.then(|| {
-            let (deleted, keep) = if leaving {
+            let (deleted, keep) = if draining {
                 (
                     " or are being deleted",
                     ", set removal: Keep on those that are being deleted",
@@ -209,13 +209,13 @@ impl Index {
         if parent.brake.settling == settling && parent.brake.stopped == stopped {
             return;
         }
-        let held = parent.brake.holds();
+        let was_engaged = parent.brake.is_engaged();
         parent.brake.settling = settling;
         parent.brake.stopped = stopped;
-        let holds = parent.brake.holds();
-        if held && !holds {
+        let is_engaged = parent.brake.is_engaged();
+        if was_engaged && !is_engaged {
             let concerned = self.concerned(uid);
-            self.expect(uid, &concerned);
+            self.await_entries(uid, &concerned);
         }
         self.dirty.now.insert(uid.to_owned());
     }

@@ -7,7 +7,7 @@ use dockfleet_crds::condition::{self, Truth};
 use dockfleet_crds::{EntryState, Intent};
 
 use super::Index;
-use super::heartbeats::Reached;
+use super::heartbeats::ReachableCounts;
 
 /// Numbers of resources and entries.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub(crate) struct Census {
     /// Entries that hosts must let go of.
     pub(crate) tombstones: i64,
     /// Hosts of the fleet.
-    pub(crate) hosts: Reached,
+    pub(crate) hosts: ReachableCounts,
     /// Since the host was heard of that has been silent longest.
     pub(crate) heartbeat_age: Option<Duration>,
     /// Resources that the brake has stopped.
@@ -30,7 +30,7 @@ impl Index {
     /// Counts what is known.
     pub(crate) fn census(&self) -> Census {
         let mut census = Census {
-            hosts: self.reached(),
+            hosts: self.reachable_counts(),
             heartbeat_age: self.oldest_heartbeat(),
             stopped: self.stopped(),
             ..Census::default()
@@ -53,10 +53,10 @@ impl Index {
                     census.tombstones += 1;
                     continue;
                 }
-                let told = state.told(&entry.uid);
-                let told = told.filter(|t| t.revision == entry.revision);
+                let report = state.report(&entry.uid);
+                let report = report.filter(|t| t.revision == entry.revision);
                 let pending = EntryState::Pending.as_str();
-                let state = told.map_or(pending, |t| t.state.label());
+                let state = report.map_or(pending, |t| t.state.label());
                 let key = (entry.kind.label(), state);
                 *census.entries.entry(key).or_default() += 1;
             }

@@ -45,7 +45,7 @@ impl Watched {
 
 /// A change of one object that a watch saw.
 #[derive(Clone, Debug)]
-pub(crate) enum Change {
+pub(crate) enum WatchChange {
     /// Of a resource.
     Resource(Kind, Seen<Parent>),
     /// Of a DockerHost.
@@ -112,15 +112,15 @@ trait Indexed: Sized {
 
 impl Index {
     /// Takes in a change, and returns its kind where it completes a list.
-    pub(crate) fn take_in(&mut self, change: Change) -> Option<Watched> {
+    pub(crate) fn take_in(&mut self, change: WatchChange) -> Option<Watched> {
         match change {
-            Change::Resource(kind, seen) => self.see(Watched::Resources(kind), seen),
-            Change::Host(seen) => self.see(Watched::Hosts, seen),
-            Change::Assignment(seen) => self.see(Watched::Assignments, seen),
-            Change::Namespace(seen) => self.see(Watched::Namespaces, seen),
-            Change::Lease(seen) => {
+            WatchChange::Resource(kind, seen) => self.see(Watched::Resources(kind), seen),
+            WatchChange::Host(seen) => self.see(Watched::Hosts, seen),
+            WatchChange::Assignment(seen) => self.see(Watched::Assignments, seen),
+            WatchChange::Namespace(seen) => self.see(Watched::Namespaces, seen),
+            WatchChange::Lease(seen) => {
                 if matches!(seen, Seen::ListEnds | Seen::Interrupted) {
-                    self.listen_anew();
+                    self.restart_silence();
                 }
                 self.see(Watched::Leases, seen)
             }

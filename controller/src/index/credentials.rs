@@ -18,18 +18,18 @@ use crate::object::Name;
 
 /// What is known of the credentials in one host's own Secret.
 #[derive(Debug, Default)]
-pub(super) struct Delivered {
+pub(super) struct SyncedCredentials {
     /// The versions in it, by the UID of the resource.
     had: BTreeMap<Uid, String>,
     /// Resources whose credentials the agent misses, whatever was written.
     missed: BTreeSet<Uid>,
     /// Why the last delivery failed.
-    trouble: Option<String>,
+    error: Option<String>,
 }
 
 /// What is to be written into one host's own Secret.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Delivery {
+pub(crate) struct SecretSync {
     /// The credentials of resources.
     pub(crate) put: BTreeMap<Uid, CredentialEntry>,
     /// Resources that are on the host no more.
@@ -37,30 +37,30 @@ pub(crate) struct Delivery {
 }
 
 /// How a resource on a host stands towards its credentials.
-enum Stand<'a> {
+enum CredentialState<'a> {
     /// It needs none, or not on this host.
-    Free,
+    NotNeeded,
     /// Nothing was heard of its Secret yet.
-    Unheard,
+    NotRead,
     /// Its Secret cannot serve: why.
-    Refused(String),
+    Unusable(String),
     /// They are to be in the host's Secret.
     Wanted(&'a CredentialEntry),
 }
 
 impl Index {
-    fn stand(&self, state: &HostState, resource: &dyn Resource) -> Stand<'_> {
+    fn credential_state(&self, state: &HostState, resource: &dyn Resource) -> CredentialState<'_> {
         let Some(name) = secret_of(resource) else {
-            return Stand::Free;
+            return CredentialState::NotNeeded;
         };
         let comes = state
             .host()
             .is_some_and(|h| selection(resource, h, &self.namespaces) == Selection::Yes);
         match self.secrets.known.get(&name) {
-            _ if !comes => Stand::Free,
-            None => Stand::Unheard,
-            Some(Err(why)) => Stand::Refused(why.clone()),
-            Some(Ok(parcel)) => Stand::Wanted(parcel),
+            _ if !comes => CredentialState::NotNeeded,
+            None => CredentialState::NotRead,
+            Some(Err(why)) => CredentialState::Unusable(why.clone()),
+            Some(Ok(credentials)) => CredentialState::Wanted(credentials),
         }
     }
 
@@ -82,18 +82,18 @@ impl Index {
             message,
         };
         let uid = resource.uid();
-        let answer = match self.stand(state, resource) {
-            Stand::Free => return true,
-            Stand::Unheard => return false,
-            Stand::Refused(why) => Err(missing(why)),
-            Stand::Wanted(parcel) if state.has_delivered(uid, &parcel.version) => {
-                Ok(parcel.version.clone())
+        let answer = match self.credential_state(state, resource) {
+            CredentialState::NotNeeded => return true,
+            CredentialState::NotRead => return false,
+            CredentialState::Unusable(why) => Err(missing(why)),
+            CredentialState::Wanted(credentials) if state.has_synced(uid, &credentials.version) => {
+                Ok(credentials.version.clone())
             }
-            Stand::Wanted(_) => match &state.delivered.trouble {
+            CredentialState::Wanted(_) => match &state.synced.error {
                 None => return false,
                 Some(why) => Err(missing(format!(
                     "the credentials cannot be handed to host {}: {why}",
-                    state.called
+                    state.display_name
                 ))),
             },
         };
@@ -102,17 +102,17 @@ impl Index {
     }
 
     /// Has what a host's Secret lacks, or has for nothing, looked at.
-    pub(super) fn check_delivery(&mut self, name: &Name) {
-        if self.delivery(name).is_some() {
-            self.dirty.deliveries.insert(name.clone());
+    pub(super) fn check_secret_sync(&mut self, name: &Name) {
+        if self.secret_sync(name).is_some() {
+            self.dirty.secret_syncs.insert(name.clone());
         }
     }
 
     /// Returns what is to be written into a host's Secret, if anything.
-    pub(crate) fn delivery(&self, name: &Name) -> Option<Delivery> {
+    pub(crate) fn secret_sync(&self, name: &Name) -> Option<SecretSync> {
         let state = self.hosts.get(name)?;
         state.host()?;
-        let mut delivery = Delivery::default();
+        let mut sync = SecretSync::default();
         let mut lacks = false;
         for uid in &state.selected_by {
             let Some(parent) = self.parents.get(uid) else {
@@ -121,49 +121,51 @@ impl Index {
             if self.admitted(parent, state) != Some(Lifecycle::Live) {
                 continue;
             }
-            if let Stand::Wanted(parcel) = self.stand(state, &*parent.object) {
-                lacks |= !state.has_delivered(uid, &parcel.version);
-                delivery.put.insert(uid.clone(), parcel.clone());
+            if let CredentialState::Wanted(credentials) =
+                self.credential_state(state, &*parent.object)
+            {
+                lacks |= !state.has_synced(uid, &credentials.version);
+                sync.put.insert(uid.clone(), credentials.clone());
             }
         }
         if state.assignment.is_some() {
-            let had = state.delivered.had.keys();
+            let had = state.synced.had.keys();
             let idle = had.filter(|uid| state.entry(uid).is_none());
-            let idle = idle.filter(|uid| !delivery.put.contains_key(*uid));
-            delivery.take = idle.cloned().collect();
+            let idle = idle.filter(|uid| !sync.put.contains_key(*uid));
+            sync.take = idle.cloned().collect();
         }
         if !lacks {
             // A Secret that was made anew lacks all of them, so all go together, or none.
-            delivery.put.clear();
+            sync.put.clear();
         }
-        (delivery != Delivery::default()).then_some(delivery)
+        (sync != SecretSync::default()).then_some(sync)
     }
 
     /// Takes in what a host's Secret has after a delivery.
-    pub(crate) fn delivered(&mut self, name: &Name, had: BTreeMap<Uid, String>) {
+    pub(crate) fn secret_synced(&mut self, name: &Name, had: BTreeMap<Uid, String>) {
         let Some(state) = self.hosts.get_mut(name) else {
             return;
         };
-        state.delivered = Delivered {
+        state.synced = SyncedCredentials {
             had,
-            ..Delivered::default()
+            ..SyncedCredentials::default()
         };
-        self.look_at_shares(name);
+        self.await_entries_with_credentials(name);
     }
 
     /// Notes that a delivery failed.
-    pub(crate) fn delivery_failed(&mut self, name: &Name, why: String) {
+    pub(crate) fn secret_sync_failed(&mut self, name: &Name, why: String) {
         let Some(state) = self.hosts.get_mut(name) else {
             return;
         };
-        if state.delivered.trouble.as_ref() != Some(&why) {
-            state.delivered.trouble = Some(why);
-            self.look_at_shares(name);
+        if state.synced.error.as_ref() != Some(&why) {
+            state.synced.error = Some(why);
+            self.await_entries_with_credentials(name);
         }
     }
 
     /// Has the entries of a host that take credentials worked out again.
-    fn look_at_shares(&mut self, name: &Name) {
+    fn await_entries_with_credentials(&mut self, name: &Name) {
         let selected = self.hosts.get(name).map(|s| s.selected_by.clone());
         let host = BTreeSet::from([name.clone()]);
         for uid in selected.into_iter().flatten() {
@@ -172,7 +174,7 @@ impl Index {
                 .get(&uid)
                 .is_some_and(|p| secret_of(&*p.object).is_some());
             if needs {
-                self.expect(&uid, &host);
+                self.await_entries(&uid, &host);
                 self.touch(&uid);
             }
         }
@@ -182,29 +184,31 @@ impl Index {
 impl HostState {
     /// Whether the host's Secret has credentials: they were written, or an entry names them, which
     /// none does before.
-    fn has_delivered(&self, uid: &str, version: &str) -> bool {
-        if self.delivered.missed.contains(uid) {
+    fn has_synced(&self, uid: &str, version: &str) -> bool {
+        if self.synced.missed.contains(uid) {
             return false;
         }
         let named = self
             .entry(uid)
             .filter(|e| e.intent == Intent::Present)
             .and_then(|e| e.spec.get("credentials")?.as_str());
-        let had = self.delivered.had.get(uid).map(String::as_str);
+        let had = self.synced.had.get(uid).map(String::as_str);
         had == Some(version) || (had.is_none() && named == Some(version))
     }
 
     /// Takes in what the agent says of a resource's credentials, and returns whether it misses them
     /// since now.
     pub(super) fn hear_of_credentials(&mut self, uid: &str) -> bool {
-        let misses = self.told(uid).is_some_and(|told| {
-            told.is_because(Reason::CredentialsMissing)
-                && self.entry(uid).is_some_and(|e| e.revision == told.revision)
+        let misses = self.report(uid).is_some_and(|report| {
+            report.is_because(Reason::CredentialsMissing)
+                && self
+                    .entry(uid)
+                    .is_some_and(|e| e.revision == report.revision)
         });
         if misses {
-            self.delivered.missed.insert(uid.to_owned())
+            self.synced.missed.insert(uid.to_owned())
         } else {
-            self.delivered.missed.remove(uid);
+            self.synced.missed.remove(uid);
             false
         }
     }

@@ -29,7 +29,7 @@ pub(super) struct Deletions {
     /// Which limits were passed when the resources were last looked at.
     passed: Passed,
     /// The counts that all sentences had last.
-    told: Counts,
+    published: Counts,
     /// The sentences are to be looked at again.
     recounts: bool,
 }
@@ -126,7 +126,7 @@ impl Index {
             self.review_deletions(&namespace);
             return;
         }
-        if counts != of.told && !of.recounts {
+        if counts != of.published && !of.recounts {
             of.recounts = true;
             let again = Due::Sentences(namespace);
             self.brakes.due.insert((now + SETTLE, again));
@@ -145,7 +145,7 @@ impl Index {
         };
         let counts = of.counts();
         of.passed = counts.passed(limits);
-        of.told = counts;
+        of.published = counts;
         of.recounts = false;
         for uid in of.going.clone() {
             self.decide(&uid, counts, now);
@@ -159,7 +159,7 @@ impl Index {
             return;
         };
         let counts = of.counts();
-        of.told = counts;
+        of.published = counts;
         of.recounts = false;
         for uid in of.going.clone() {
             let parent = self.parents.get(&uid);
@@ -180,13 +180,13 @@ impl Index {
         let Passed { many, stops } = counts.passed(limits);
         let (ends, settling, stopped) = match parent.lifecycle {
             Some(Lifecycle::Cascaded) => {
-                let ends = since + self.brakes.hold;
+                let ends = since + self.brakes.namespace_hold;
                 let asks = (parent.was_stopped() || many)
                     && limits.share < 100
                     && !own
                     && !self.brakes.allowed.contains(resource.namespace())
                     && now < ends;
-                let why = asks.then(|| swept_away(parent, counts, self.brakes.hold));
+                let why = asks.then(|| swept_away(parent, counts, self.brakes.namespace_hold));
                 (asks.then_some(ends), false, why)
             }
             Some(Lifecycle::Deleted) if resource.deletion() == DeletionPolicy::Delete => {

@@ -14,7 +14,7 @@ impl Index {
 
     /// Returns what people call a host: its name, and the namespace before it where that is not the
     /// one that needs no label. That never changes, whatever else comes.
-    fn called(&self, host: &Name) -> String {
+    fn display_name(&self, host: &Name) -> String {
         if host.namespace == self.fleet_namespace {
             host.name.clone()
         } else {
@@ -26,7 +26,7 @@ impl Index {
     pub(super) fn host_mut(&mut self, name: &Name) -> &mut HostState {
         if !self.hosts.contains_key(name) {
             let state = HostState {
-                called: self.called(name),
+                display_name: self.display_name(name),
                 in_fleet: self.is_fleet(&name.namespace),
                 ..HostState::default()
             };
@@ -55,9 +55,9 @@ impl Index {
         }
         for name in changed {
             self.follow_engine(&name);
-            self.follow_leave(&name, false);
+            self.follow_drain(&name, false);
             self.reselect(&name);
-            self.watch_over(&name);
+            self.follow_heartbeat(&name);
         }
     }
 }

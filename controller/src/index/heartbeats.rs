@@ -36,37 +36,37 @@ pub(super) struct Heartbeats {
 /// What is known of the life of one host's agent.
 #[derive(Debug, Default)]
 pub(super) struct HeartbeatState {
-    lease: Option<Beat>,
+    lease: Option<SeenLease>,
     /// When the Lease was last seen to change.
-    heard: Option<Instant>,
+    last_renewal: Option<Instant>,
     /// When it is to be judged, unless it is heard of before.
     due: Option<Instant>,
     /// Not heard of for long: the Lease is to be read before more is made of that.
     suspect: bool,
-    judged: Option<Reach>,
+    reachability: Option<Reachability>,
 }
 
 /// A Lease as it was last seen.
 #[derive(Clone, Debug, PartialEq)]
-struct Beat {
+struct SeenLease {
     version: Option<String>,
     renewed: Option<MicroTime>,
 }
 
 /// Whether the agent of a host is heard of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Reach {
-    Heard,
+enum Reachability {
+    Reachable,
     Silent,
     /// Nobody has ever renewed the Lease.
-    NeverHeard,
+    NeverSeen,
 }
 
 /// What is to be done about a host's Lease and what it says.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum HeartbeatWork {
     /// Make the Lease, which is not there.
-    MakeLease(Box<Lease>),
+    CreateLease(Box<Lease>),
     /// Read the Lease: the host has not been heard of for long.
     ReadLease,
     /// Write the controller's conditions of the host with this UID.
@@ -75,7 +75,7 @@ pub(crate) enum HeartbeatWork {
 
 /// How many hosts of the fleet are heard of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Reached {
+pub(crate) struct ReachableCounts {
     /// Hosts whose agent is heard of.
     pub(crate) reachable: usize,
     /// Hosts that are offline.
@@ -109,14 +109,16 @@ impl HeartbeatState {
 impl HostState {
     /// Whether the host is offline, as far as it is known.
     pub(super) fn is_offline(&self) -> bool {
-        match self.heartbeat.judged {
-            Some(reach) => reach != Reach::Heard,
+        match self.heartbeat.reachability {
+            Some(reach) => reach != Reachability::Reachable,
             // What was found out before this process began holds until it knows better.
-            None => self.reachable().is_some_and(|c| c.status == "False"),
+            None => self
+                .reachable_condition()
+                .is_some_and(|c| c.status == "False"),
         }
     }
 
-    fn reachable(&self) -> Option<&Condition> {
+    fn reachable_condition(&self) -> Option<&Condition> {
         self.condition(condition::REACHABLE)
     }
 
@@ -127,20 +129,20 @@ impl HostState {
     }
 
     /// Whether the condition Clean says something else than this.
-    pub(super) fn is_farewell_news(&self, farewell: Option<&Verdict>) -> bool {
-        self.is_news(condition::CLEAN, farewell)
+    pub(super) fn is_clean_outdated(&self, clean_verdict: Option<&Verdict>) -> bool {
+        self.is_outdated(condition::CLEAN, clean_verdict)
     }
 
     /// Whether a condition says something else than this.
-    fn is_news(&self, type_: &str, verdict: Option<&Verdict>) -> bool {
+    fn is_outdated(&self, type_: &str, verdict: Option<&Verdict>) -> bool {
         let written = self.condition(type_);
         written.map(|c| (c.reason.as_str(), c.message.as_str()))
             != verdict.map(|v| (v.reason.as_str(), v.message.as_str()))
     }
 
     /// Whether the condition says something else than what was found out.
-    fn is_to_be_told(&self) -> bool {
-        match (self.heartbeat.judged, self.reachable()) {
+    fn is_reachable_outdated(&self) -> bool {
+        match (self.heartbeat.reachability, self.reachable_condition()) {
             (Some(reach), Some(written)) => written.reason != reach.reason(),
             (None, Some(_)) => false,
             (_, None) => true,
@@ -148,12 +150,12 @@ impl HostState {
     }
 }
 
-impl Reach {
+impl Reachability {
     fn reason(self) -> &'static str {
         match self {
-            Self::Heard => "HeartbeatSeen",
+            Self::Reachable => "HeartbeatSeen",
             Self::Silent => "NoHeartbeat",
-            Self::NeverHeard => "NeverHeardOf",
+            Self::NeverSeen => "NeverHeardOf",
         }
     }
 }
@@ -163,7 +165,7 @@ impl Index {
     pub(crate) fn tick(&mut self, now: Instant) {
         self.heartbeats.now = now;
         self.tick_brakes(now);
-        self.tick_leavers(now);
+        self.tick_drains(now);
         self.tick_secrets(now);
         while let Some((due, name)) = self.heartbeats.due.first().cloned() {
             if due > now {
@@ -179,7 +181,7 @@ impl Index {
                 continue;
             }
             if not_before > now {
-                self.expect_beat(&name, not_before);
+                self.expect_renewal(&name, not_before);
             } else {
                 state.heartbeat.suspect = true;
                 self.dirty.heartbeats.insert(name);
@@ -190,18 +192,18 @@ impl Index {
     /// Returns when [`Index::tick`] has something to find next.
     pub(crate) fn next_tick(&self) -> Option<Instant> {
         let due = self.heartbeats.due.first().map(|(due, _)| *due);
-        let others = [self.brakes.next(), self.leavers.next(), self.secrets.next()];
+        let others = [self.brakes.next(), self.drains.next(), self.secrets.next()];
         due.into_iter().chain(others.into_iter().flatten()).min()
     }
 
     /// Notes that heartbeats may have been missed: nobody is judged by silence before one whole
     /// period more.
-    pub(super) fn listen_anew(&mut self) {
+    pub(super) fn restart_silence(&mut self) {
         self.heartbeats.not_before = self.heartbeats.now + self.heartbeats.offline_after;
     }
 
     /// Looks after a host that may be written to.
-    pub(super) fn watch_over(&mut self, name: &Name) {
+    pub(super) fn follow_heartbeat(&mut self, name: &Name) {
         let at = self.heartbeats.now + self.heartbeats.offline_after;
         let Some(state) = self.hosts.get_mut(name) else {
             return;
@@ -210,19 +212,19 @@ impl Index {
             return;
         }
         let is_offline = matches!(
-            state.heartbeat.judged,
-            Some(Reach::Silent | Reach::NeverHeard)
+            state.heartbeat.reachability,
+            Some(Reachability::Silent | Reachability::NeverSeen)
         );
-        let shares = state.is_news(condition::STALLED, state.sharing().as_ref());
-        if state.heartbeat.lease.is_none() || state.is_to_be_told() || shares {
+        let shares = state.is_outdated(condition::STALLED, state.sharing_verdict().as_ref());
+        if state.heartbeat.lease.is_none() || state.is_reachable_outdated() || shares {
             self.dirty.heartbeats.insert(name.clone());
         }
         if state.heartbeat.due.is_none() && !state.heartbeat.suspect && !is_offline {
-            self.expect_beat(name, at);
+            self.expect_renewal(name, at);
         }
     }
 
-    fn expect_beat(&mut self, name: &Name, at: Instant) {
+    fn expect_renewal(&mut self, name: &Name, at: Instant) {
         let Some(state) = self.hosts.get_mut(name) else {
             return;
         };
@@ -236,7 +238,7 @@ impl Index {
     /// Takes in a Lease.
     pub(super) fn apply_lease(&mut self, lease: &Lease) {
         let name = Name::of(&lease.metadata);
-        let beat = Beat {
+        let beat = SeenLease {
             version: lease.metadata.resource_version.clone(),
             renewed: lease.spec.as_ref().and_then(|s| s.renew_time.clone()),
         };
@@ -247,28 +249,28 @@ impl Index {
         // The first sight of a Lease says nothing: it may be old.
         let changed = before.is_some_and(|b| b.renewed.as_ref() != renewed) && renewed.is_some();
         if changed {
-            self.heard(&name);
+            self.renewal_seen(&name);
         }
     }
 
-    fn heard(&mut self, name: &Name) {
+    fn renewal_seen(&mut self, name: &Name) {
         let now = self.heartbeats.now;
         let Some(state) = self.hosts.get_mut(name) else {
             return;
         };
-        state.heartbeat.heard = Some(now);
+        state.heartbeat.last_renewal = Some(now);
         state.heartbeat.suspect = false;
-        self.judge(name, Reach::Heard);
-        self.expect_beat(name, now + self.heartbeats.offline_after);
+        self.set_reachability(name, Reachability::Reachable);
+        self.expect_renewal(name, now + self.heartbeats.offline_after);
     }
 
-    fn judge(&mut self, name: &Name, reach: Reach) {
+    fn set_reachability(&mut self, name: &Name, reach: Reachability) {
         let Some(state) = self.hosts.get_mut(name) else {
             return;
         };
         let was_offline = state.is_offline();
-        state.heartbeat.judged = Some(reach);
-        if state.host().is_some() && state.is_to_be_told() {
+        state.heartbeat.reachability = Some(reach);
+        if state.host().is_some() && state.is_reachable_outdated() {
             self.dirty.heartbeats.insert(name.clone());
         }
         if state.is_offline() != was_offline {
@@ -302,25 +304,34 @@ impl Index {
         let state = self.hosts.get(name)?;
         let host = state.host()?;
         if state.heartbeat.lease.is_none() {
-            return Some(HeartbeatWork::MakeLease(Box::new(lease(host))));
+            return Some(HeartbeatWork::CreateLease(Box::new(lease(host))));
         }
         if state.heartbeat.suspect {
             return Some(HeartbeatWork::ReadLease);
         }
-        let farewell = self.farewell(state);
-        let sharing = state.sharing();
-        let tells = state.is_to_be_told();
-        let leaves = state.is_farewell_news(farewell.as_ref());
-        let shares = state.is_news(condition::STALLED, sharing.as_ref());
-        if !tells && !leaves && !shares {
+        let clean_verdict = self.clean_verdict(state);
+        let sharing = state.sharing_verdict();
+        let reachable_changed = state.is_reachable_outdated();
+        let leaves = state.is_clean_outdated(clean_verdict.as_ref());
+        let shares = state.is_outdated(condition::STALLED, sharing.as_ref());
+        if !reachable_changed && !leaves && !shares {
             return None;
         }
         let old = host.status.as_ref().map_or(&[][..], |s| &s.conditions);
-        let reach = tells.then(|| self.verdict(state, now.0));
-        let verdicts: Vec<Verdict> = reach.into_iter().chain(farewell).chain(sharing).collect();
+        let reach = reachable_changed.then(|| self.verdict(state, now.0));
+        let verdicts: Vec<Verdict> = reach
+            .into_iter()
+            .chain(clean_verdict)
+            .chain(sharing)
+            .collect();
         let mut conditions = condition::merge(old, &verdicts, host.metadata.generation, now);
         // What is not written again would be taken back.
-        conditions.extend(state.reachable().filter(|_| !tells).cloned());
+        conditions.extend(
+            state
+                .reachable_condition()
+                .filter(|_| !reachable_changed)
+                .cloned(),
+        );
         Some(HeartbeatWork::Write(Box::new(host.clone()), conditions))
     }
 
@@ -330,20 +341,22 @@ impl Index {
             offline_after,
             ..
         } = self.heartbeats;
-        let (truth, message) = match state.heartbeat.judged {
-            Some(Reach::Heard) => (Truth::True, "the agent shows that it is alive".to_owned()),
-            Some(Reach::Silent) => {
-                let since = state.heartbeat.heard.unwrap_or(started);
+        let (truth, message) = match state.heartbeat.reachability {
+            Some(Reachability::Reachable) => {
+                (Truth::True, "the agent shows that it is alive".to_owned())
+            }
+            Some(Reachability::Silent) => {
+                let since = state.heartbeat.last_renewal.unwrap_or(started);
                 (
                     Truth::False,
                     format!(
                         "no heartbeat since {}; see whether the agent runs on the host and reaches \
                          the API server; the host keeps what it has, and catches up when it is back",
-                        self.by_the_clock(since, now)
+                        self.wall_clock_time(since, now)
                     ),
                 )
             }
-            Some(Reach::NeverHeard) => (
+            Some(Reachability::NeverSeen) => (
                 Truth::False,
                 "no agent has ever been heard of; start one on the host".to_owned(),
             ),
@@ -355,12 +368,15 @@ impl Index {
                 ),
             ),
         };
-        let reason = state.heartbeat.judged.map_or("Waiting", Reach::reason);
+        let reason = state
+            .heartbeat
+            .reachability
+            .map_or("Waiting", Reachability::reason);
         Verdict::new(condition::REACHABLE, truth, reason, message)
     }
 
     /// Returns when something was by a clock that says `now`, to the second.
-    fn by_the_clock(&self, then: Instant, now: Timestamp) -> String {
+    fn wall_clock_time(&self, then: Instant, now: Timestamp) -> String {
         let ago = self.heartbeats.now.saturating_duration_since(then);
         let ago = SignedDuration::try_from(ago).unwrap_or_default();
         let at = now.checked_sub(ago).unwrap_or(now);
@@ -373,7 +389,7 @@ impl Index {
             return;
         };
         let was_suspect = std::mem::take(&mut state.heartbeat.suspect);
-        let heard_before = state.heartbeat.heard;
+        let last_renewal_before = state.heartbeat.last_renewal;
         let Some(found) = found else {
             self.delete_lease(name);
             return;
@@ -383,22 +399,22 @@ impl Index {
             return;
         };
         if !was_suspect {
-            self.watch_over(name);
-        } else if state.heartbeat.heard != heard_before {
+            self.follow_heartbeat(name);
+        } else if state.heartbeat.last_renewal != last_renewal_before {
             // The watch said nothing of it, and may have missed more.
-            self.listen_anew();
+            self.restart_silence();
         } else {
             let ever = state
                 .heartbeat
                 .lease
                 .as_ref()
                 .is_some_and(|b| b.renewed.is_some());
-            self.judge(
+            self.set_reachability(
                 name,
                 if ever {
-                    Reach::Silent
+                    Reachability::Silent
                 } else {
-                    Reach::NeverHeard
+                    Reachability::NeverSeen
                 },
             );
         }
@@ -407,22 +423,22 @@ impl Index {
     /// Notes that a call failed. Where the API server did not answer, the silence may be its own.
     pub(crate) fn heartbeat_failed(&mut self, name: &Name, answered: bool) {
         if !answered {
-            self.listen_anew();
+            self.restart_silence();
         }
         let later = self.heartbeats.now + self.heartbeats.offline_after;
         if let Some(state) = self.hosts.get_mut(name) {
             let was_suspect = std::mem::take(&mut state.heartbeat.suspect);
             if was_suspect {
-                self.expect_beat(name, later);
+                self.expect_renewal(name, later);
             }
         }
     }
 
     /// Counts the hosts that are heard of, and those that are not.
-    pub(crate) fn reached(&self) -> Reached {
-        let mut all = Reached::default();
+    pub(crate) fn reachable_counts(&self) -> ReachableCounts {
+        let mut all = ReachableCounts::default();
         for state in self.hosts.values().filter(|s| s.host().is_some()) {
-            match (state.heartbeat.judged, state.is_offline()) {
+            match (state.heartbeat.reachability, state.is_offline()) {
                 (_, true) => all.offline += 1,
                 (Some(_), false) => all.reachable += 1,
                 (None, false) => all.unknown += 1,
@@ -434,7 +450,7 @@ impl Index {
     /// Returns how long ago the host was heard of that has been silent longest.
     pub(crate) fn oldest_heartbeat(&self) -> Option<Duration> {
         let hosts = self.hosts.values().filter(|s| s.host().is_some());
-        let oldest = hosts.filter_map(|s| s.heartbeat.heard).min()?;
+        let oldest = hosts.filter_map(|s| s.heartbeat.last_renewal).min()?;
         Some(self.heartbeats.now.saturating_duration_since(oldest))
     }
 }

@@ -31,11 +31,11 @@ const MAX_NAMED: usize = 3;
 
 /// When which host has waited for others.
 #[derive(Debug, Default)]
-pub(super) struct Leavers(BTreeSet<(Instant, Name)>);
+pub(super) struct Drains(BTreeSet<(Instant, Name)>);
 
 /// What is known of the going of one host.
 #[derive(Debug, Default)]
-pub(super) struct Leave {
+pub(super) struct DrainState {
     /// When its deletion was first seen.
     since: Option<Instant>,
     /// What its deletion means for it, once that is known.
@@ -44,7 +44,7 @@ pub(super) struct Leave {
     settled: bool,
 }
 
-impl Leavers {
+impl Drains {
     pub(super) fn next(&self) -> Option<Instant> {
         self.0.first().map(|(at, _)| *at)
     }
@@ -53,10 +53,10 @@ impl Leavers {
 impl HostState {
     /// Whether the host is being deleted and cleaned before it goes. What is on an engine that another
     /// host has stays there.
-    pub(super) fn is_leaving(&self) -> bool {
+    pub(super) fn is_draining(&self) -> bool {
         self.in_fleet
-            && self.shared.is_none()
-            && self.leave.lifecycle != Some(Lifecycle::Cascaded)
+            && self.shared_engine.is_none()
+            && self.drain.lifecycle != Some(Lifecycle::Cascaded)
             && self.host.as_ref().is_some_and(|h| {
                 is_deleting(h)
                     && has_finalizer(&h.metadata)
@@ -65,47 +65,48 @@ impl HostState {
     }
 
     /// Whether the host is leaving, and keeps what it has until more is known.
-    pub(super) fn lingers(&self) -> bool {
-        self.is_leaving() && !(self.leave.settled && self.leaves_for_good())
+    pub(super) fn is_drain_pending(&self) -> bool {
+        self.is_draining() && !(self.drain.settled && self.is_drain_confirmed())
     }
 
     /// Whether the host is leaving because somebody deleted it.
-    pub(super) fn leaves_for_good(&self) -> bool {
-        self.is_leaving() && self.leave.lifecycle == Some(Lifecycle::Deleted)
+    pub(super) fn is_drain_confirmed(&self) -> bool {
+        self.is_draining() && self.drain.lifecycle == Some(Lifecycle::Deleted)
     }
 
     /// Returns the call that comes before everything else about the host: it goes and nothing on it
     /// is to be changed, or it is not known yet whether that is so.
-    pub(super) fn urgent_call(&self) -> Option<HostCall> {
+    pub(super) fn first_call(&self) -> Option<HostCall> {
         let host = self.host.as_ref()?;
         if self.unreadable.contains(&Watched::Hosts) || !has_finalizer(&host.metadata) {
             return None;
         }
-        if self.is_leaving() {
-            let undecided = self.leave.lifecycle.is_none();
-            return undecided.then(|| HostCall::DecideFate(Box::new(host.clone())));
+        if self.is_draining() {
+            let undecided = self.drain.lifecycle.is_none();
+            return undecided.then(|| HostCall::DecideLifecycle(Box::new(host.clone())));
         }
         let stays = self.in_fleet && !is_deleting(host);
         let wanted = stays && host.spec.removal == HostRemovalPolicy::Clean;
-        (!wanted).then(|| self.removal(host, false))
+        (!wanted).then(|| self.finalizer_removal(host, false))
     }
 
     /// Returns the call that is made about the finalizer once the assignment is as it is to be;
     /// `orphan` says of an entry that nobody will ever ask for anything else of it.
-    pub(super) fn last_call(&self, orphan: impl Fn(&Entry) -> bool) -> Option<HostCall> {
+    pub(super) fn finalizer_call(&self, orphan: impl Fn(&Entry) -> bool) -> Option<HostCall> {
         let host = self.host()?;
-        if self.is_leaving() {
-            let done = !self.lingers() && self.in_flight.is_empty();
+        if self.is_draining() {
+            let done = !self.is_drain_pending() && self.in_flight.is_empty();
             let clean = self.assignment.is_some() && self.entries().is_empty();
-            return (done && self.entries().iter().all(orphan)).then(|| self.removal(host, clean));
+            return (done && self.entries().iter().all(orphan))
+                .then(|| self.finalizer_removal(host, clean));
         }
         let lacks = host.spec.removal == HostRemovalPolicy::Clean && !has_finalizer(&host.metadata);
         lacks.then(|| HostCall::AddFinalizer(Box::new(host.clone())))
     }
 
-    fn removal(&self, host: &DockerHost, clean: bool) -> HostCall {
+    fn finalizer_removal(&self, host: &DockerHost, clean: bool) -> HostCall {
         // With a namespace its assignments go without anybody's doing, and it may be back.
-        let goes = is_deleting(host) && self.leave.lifecycle != Some(Lifecycle::Cascaded);
+        let goes = is_deleting(host) && self.drain.lifecycle != Some(Lifecycle::Cascaded);
         let assignment = self.assignment.as_ref().filter(|_| goes);
         HostCall::RemoveFinalizer {
             host: Box::new(host.clone()),
@@ -124,41 +125,46 @@ pub(super) fn owner(host: &DockerHost) -> Option<OwnerReference> {
 
 impl Index {
     /// Follows the going of a host that changed.
-    pub(super) fn follow_leave(&mut self, name: &Name, made_anew: bool) {
+    pub(super) fn follow_drain(&mut self, name: &Name, recreated: bool) {
         let now = self.heartbeats.now();
         let Some(state) = self.hosts.get_mut(name) else {
             return;
         };
-        if made_anew || !state.host.as_ref().is_some_and(is_deleting) {
-            state.leave = Leave::default();
-        } else if state.leave.since.is_none() && state.is_leaving() {
-            state.leave.since = Some(now);
-            self.leavers.0.insert((now + SETTLE, name.clone()));
+        if recreated || !state.host.as_ref().is_some_and(is_deleting) {
+            state.drain = DrainState::default();
+        } else if state.drain.since.is_none() && state.is_draining() {
+            state.drain.since = Some(now);
+            self.drains.0.insert((now + SETTLE, name.clone()));
         }
-        if state.urgent_call().is_some() {
+        if state.first_call().is_some() {
             self.dirty.hosts.insert(name.clone());
         }
     }
 
     /// Has those hosts go on that have waited for others.
-    pub(super) fn tick_leavers(&mut self, now: Instant) {
-        while let Some((at, name)) = self.leavers.0.first().cloned() {
+    pub(super) fn tick_drains(&mut self, now: Instant) {
+        while let Some((at, name)) = self.drains.0.first().cloned() {
             if at > now {
                 break;
             }
-            self.leavers.0.remove(&(at, name.clone()));
+            self.drains.0.remove(&(at, name.clone()));
             let Some(state) = self.hosts.get_mut(&name) else {
                 continue;
             };
-            if state.leave.since.is_some_and(|since| since + SETTLE <= now) {
-                state.leave.settled = true;
+            if state.drain.since.is_some_and(|since| since + SETTLE <= now) {
+                state.drain.settled = true;
                 self.dirty.hosts.insert(name);
             }
         }
     }
 
     /// Notes what the deletion of a host means for it.
-    pub(crate) fn set_host_fate(&mut self, name: &Name, uid: Option<&str>, lifecycle: Lifecycle) {
+    pub(crate) fn set_host_lifecycle(
+        &mut self,
+        name: &Name,
+        uid: Option<&str>,
+        lifecycle: Lifecycle,
+    ) {
         let Some(state) = self.hosts.get_mut(name) else {
             return;
         };
@@ -166,7 +172,7 @@ impl Index {
         if host.is_none_or(|h| h.metadata.uid.as_deref() != uid) {
             return;
         }
-        state.leave.lifecycle = Some(lifecycle);
+        state.drain.lifecycle = Some(lifecycle);
         // The brake counts what is lost from now on, or is not lost after all.
         self.reselect(name);
         self.dirty.hosts.insert(name.clone());
@@ -174,7 +180,7 @@ impl Index {
 
     /// Has it found out again what the going of a namespace's hosts means, now that it goes too: its
     /// agents lose their rights with it.
-    pub(super) fn reconsider_hosts(&mut self, namespace: &str) {
+    pub(super) fn decide_hosts_again(&mut self, namespace: &str) {
         let first = Name {
             namespace: namespace.to_owned(),
             name: String::new(),
@@ -183,8 +189,8 @@ impl Index {
             if name.namespace != namespace {
                 break;
             }
-            if state.leave.lifecycle == Some(Lifecycle::Deleted) {
-                state.leave.lifecycle = None;
+            if state.drain.lifecycle == Some(Lifecycle::Deleted) {
+                state.drain.lifecycle = None;
                 self.dirty.hosts.insert(name.clone());
             }
         }
@@ -197,8 +203,8 @@ impl Index {
     }
 
     /// Returns what a person is told of a host that is leaving.
-    pub(super) fn farewell(&self, state: &HostState) -> Option<Verdict> {
-        let host = state.host.as_ref().filter(|_| state.is_leaving())?;
+    pub(super) fn clean_verdict(&self, state: &HostState) -> Option<Verdict> {
+        let host = state.host.as_ref().filter(|_| state.is_draining())?;
         let left: Vec<&Entry> = state
             .entries()
             .iter()
@@ -238,10 +244,10 @@ impl Index {
     /// Returns in a word why an entry is still on a host that is leaving.
     fn why_left<'a>(&self, state: &'a HostState, entry: &Entry) -> &'a str {
         if entry.intent == Intent::Absent {
-            let told = state
-                .told(&entry.uid)
+            let report = state
+                .report(&entry.uid)
                 .filter(|t| t.revision == entry.revision);
-            return told
+            return report
                 .and_then(|t| t.reason.as_ref())
                 .map_or("Pending", |r| r.as_str());
         }

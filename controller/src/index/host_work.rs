@@ -28,14 +28,14 @@ pub(crate) struct HostWork {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum HostCall {
     /// Read its assignment: a write failed, and may have been carried out nevertheless.
-    Look,
+    ReadAssignment,
     /// Write its assignment.
     Write(Box<HostAssignment>),
     /// Delete its assignment with this UID, to be made anew: the API server was set back, and the
     /// agent ignores what is older than what it knows.
-    Discard(Uid),
+    DeleteAssignment(Uid),
     /// Find out what its deletion means for it.
-    DecideFate(Box<DockerHost>),
+    DecideLifecycle(Box<DockerHost>),
     /// Keep it from going before it is clean.
     AddFinalizer(Box<DockerHost>),
     /// Let it go, clean or as it is, and before that its assignment with this UID, which nobody owns.
@@ -61,7 +61,7 @@ impl Index {
     /// Works out what is to be done about a host, if anything.
     pub(crate) fn host_work(&mut self, name: &Name) -> Option<HostWork> {
         let state = self.hosts.get(name)?;
-        if let Some(call) = state.urgent_call() {
+        if let Some(call) = state.first_call() {
             let asked_with = self.known_version(name);
             return Some(HostWork { call, asked_with });
         }
@@ -72,35 +72,35 @@ impl Index {
         let asked_with = self.known_version(name);
         if state.uncertain {
             return Some(HostWork {
-                call: HostCall::Look,
+                call: HostCall::ReadAssignment,
                 asked_with,
             });
         }
         let written = state.assignment.as_ref();
-        if let Some(uid) = written.and_then(set_back) {
+        if let Some(uid) = written.and_then(is_older_than_report) {
             return Some(HostWork {
-                call: HostCall::Discard(uid),
+                call: HostCall::DeleteAssignment(uid),
                 asked_with,
             });
         }
         let (assigned, passed_over) = self.assigned(state, host);
         let mut wanted = assignment(host, written, &self.hub, &assigned);
-        wanted.spec.paused |= state.shared.is_some();
+        wanted.spec.paused |= state.shared_engine.is_some();
         let as_wanted = match written {
             Some(written) => is_as_wanted(written, &wanted),
             // A host that leaves gets none any more.
-            None => state.is_leaving(),
+            None => state.is_draining(),
         };
         let touched = self.note(name, assigned, &passed_over, &wanted);
         self.touch_all(&touched);
-        self.check_delivery(name);
+        self.check_secret_sync(name);
         let call = if as_wanted {
             let state = self.hosts.get(name)?;
-            let farewell = self.farewell(state);
-            if state.is_farewell_news(farewell.as_ref()) {
+            let clean_verdict = self.clean_verdict(state);
+            if state.is_clean_outdated(clean_verdict.as_ref()) {
                 self.dirty.heartbeats.insert(name.clone());
             }
-            state.last_call(|entry| self.is_orphan(entry))?
+            state.finalizer_call(|entry| self.is_orphan(entry))?
         } else {
             HostCall::Write(Box::new(wanted))
         };
@@ -133,11 +133,11 @@ impl Index {
                 }
             }
         }
-        let closed = state.closed();
+        let closed = state.sharing_refusal();
         let assigned = assign(&Input {
             context: RenderContext {
                 host,
-                called: &state.called,
+                called: &state.display_name,
                 credentials: &granted,
                 agent: host.status.as_ref().and_then(|s| s.agent.as_ref()),
             },
@@ -201,11 +201,14 @@ impl Index {
         if let Some(state) = self.hosts.get_mut(name) {
             let settled = std::mem::take(&mut state.in_flight);
             self.touch_all(&settled);
-            self.check_delivery(name);
+            self.check_secret_sync(name);
         }
         // What is asked for about the host itself comes after its assignment.
         let more = |state: &HostState| {
-            state.is_leaving() || state.last_call(|entry| self.is_orphan(entry)).is_some()
+            state.is_draining()
+                || state
+                    .finalizer_call(|entry| self.is_orphan(entry))
+                    .is_some()
         };
         if self.hosts.get(name).is_some_and(more) {
             self.dirty.hosts.insert(name.clone());
@@ -284,7 +287,7 @@ fn assignment(
 
 /// Returns the UID of an assignment whose agent has seen a later generation of it than there is. Its
 /// tombstones may be older than what became of their resources since: they are not to be obeyed.
-fn set_back(assignment: &HostAssignment) -> Option<Uid> {
+fn is_older_than_report(assignment: &HostAssignment) -> Option<Uid> {
     let seen = assignment.status.as_ref()?.observed_generation?;
     (seen > assignment.metadata.generation?).then(|| assignment.metadata.uid.clone())?
 }

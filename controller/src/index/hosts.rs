@@ -11,7 +11,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::Resource as _;
 
 use super::host_drain::has_finalizer;
-use super::{Change, Index, Seen, Uid, Watched};
+use super::{Index, Seen, Uid, WatchChange, Watched};
 use crate::notice::{self, Notice};
 use crate::object::{Name, Source, supersedes};
 
@@ -27,7 +27,7 @@ impl Index {
             return;
         }
         let known = state.host.as_ref();
-        let made_anew = known.is_some_and(|h| h.metadata.uid != host.metadata.uid);
+        let recreated = known.is_some_and(|h| h.metadata.uid != host.metadata.uid);
         let was_unreadable = state.unreadable.remove(&Watched::Hosts);
         let same = state
             .host
@@ -35,16 +35,19 @@ impl Index {
             .is_some_and(|h| is_same_to_resources(h, &host));
         state.host = Some(host);
         self.follow_engine(&name);
-        self.follow_leave(&name, made_anew);
+        self.follow_drain(&name, recreated);
         if !same || was_unreadable {
             self.reselect(&name);
         }
-        self.watch_over(&name);
+        self.follow_heartbeat(&name);
     }
 
     /// Returns what a person should hear of a host that has changed, and what an event refers to it by.
-    pub(crate) fn host_news(&self, change: &Change) -> Option<(ObjectReference, Vec<Notice>)> {
-        let Change::Host(Seen::Applied(new)) = change else {
+    pub(crate) fn host_events(
+        &self,
+        change: &WatchChange,
+    ) -> Option<(ObjectReference, Vec<Notice>)> {
+        let WatchChange::Host(Seen::Applied(new)) = change else {
             return None;
         };
         let state = self.hosts.get(&Name::of(&new.metadata))?;
@@ -66,7 +69,7 @@ impl Index {
             return;
         };
         state.host = None;
-        state.leave = super::host_drain::Leave::default();
+        state.drain = super::host_drain::DrainState::default();
         state.unreadable.remove(&Watched::Hosts);
         self.follow_engine(name);
         self.reselect(name);
@@ -111,7 +114,7 @@ impl Index {
             state.contested.clear();
         }
         for uid in &concerned {
-            self.weigh(name, uid);
+            self.update_placement(name, uid);
             self.review_selection(uid);
         }
         self.touch_all(&concerned);

@@ -28,14 +28,14 @@ pub(crate) struct ParentWork {
     /// The resource as it is known.
     pub(crate) parent: Parent,
     /// The calls, one after the other; one that fails does not keep the others from being made.
-    pub(crate) steps: Vec<Step>,
+    pub(crate) steps: Vec<ParentStep>,
 }
 
 /// One call about a resource.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Step {
+pub(crate) enum ParentStep {
     /// Find out what its deletion means for its hosts.
-    DecideFate,
+    DecideLifecycle,
     /// Keep it from going before its hosts are told.
     AddFinalizer,
     /// Let it go.
@@ -55,12 +55,15 @@ impl Index {
         match (parent.object.is_deleting(), parent.object.has_finalizer()) {
             // Its going is somebody else's business.
             (true, false) => {}
-            (true, true) if parent.lifecycle.is_none() => steps.push(Step::DecideFate),
-            (true, true) if self.is_released(uid) => steps.push(Step::RemoveFinalizer),
+            (true, true) if parent.lifecycle.is_none() => steps.push(ParentStep::DecideLifecycle),
+            (true, true) if self.is_released(uid) => steps.push(ParentStep::RemoveFinalizer),
             (true | false, true) => steps.extend(self.status_step(uid, parent, now)),
             (false, false) => {
                 steps.extend(self.status_step(uid, parent, now));
-                steps.extend(self.lacks_finalizer(parent).then_some(Step::AddFinalizer));
+                steps.extend(
+                    self.lacks_finalizer(parent)
+                        .then_some(ParentStep::AddFinalizer),
+                );
             }
         }
         let parent = parent.object.clone();
@@ -72,8 +75,8 @@ impl Index {
     /// what all statuses cost in a second is the same for 1,000 hosts and for 10,000.
     pub(crate) fn collected_for(&self, uid: &str, debounce: Duration) -> Duration {
         let selected = self.parents.get(uid).map_or(0, |p| p.selected.len());
-        let holders = self.holders.get(uid).map_or(0, |h| h.all().len());
-        let hosts = u32::try_from(selected.max(holders)).unwrap_or(u32::MAX);
+        let placements = self.placements.get(uid).map_or(0, |h| h.all().len());
+        let hosts = u32::try_from(selected.max(placements)).unwrap_or(u32::MAX);
         debounce * hosts.clamp(HOSTS_AT_ONCE, HOSTS_AT_MOST) / HOSTS_AT_ONCE
     }
 
@@ -93,7 +96,7 @@ impl Index {
             && parent.selected.iter().any(comes)
     }
 
-    fn status_step(&self, uid: &str, parent: &ParentState, now: &Time) -> Option<Step> {
+    fn status_step(&self, uid: &str, parent: &ParentState, now: &Time) -> Option<ParentStep> {
         let resource = &*parent.object;
         let hosts = self.all_concerned(uid);
         let hosts = hosts.filter_map(|name| Some((name, self.hosts.get(name)?)));
@@ -136,7 +139,7 @@ impl Index {
             return None;
         }
         let notices = notice::transitions(old, &status, &warnings);
-        Some(Step::WriteStatus(Box::new(status), notices))
+        Some(ParentStep::WriteStatus(Box::new(status), notices))
     }
 }
 
@@ -150,9 +153,9 @@ fn view<'a>(
     state.host()?;
     let entry = state.entry(uid);
     let known = HostView {
-        host: &state.called,
+        host: &state.display_name,
         entry,
-        status: state.told(uid),
+        status: state.report(uid),
         refused: None,
         offline: state.is_offline(),
     };
@@ -162,7 +165,7 @@ fn view<'a>(
     if state.is_unsettled(uid) && entry.is_none_or(|e| e.intent == Intent::Present) {
         // What the host has is not what the resource says now, and so its report is not either.
         let unknown = HostView {
-            host: &state.called,
+            host: &state.display_name,
             entry: None,
             status: None,
             refused: None,

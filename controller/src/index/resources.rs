@@ -65,11 +65,11 @@ impl Index {
             self.select(&uid);
             self.review_selection(&uid);
             concerned.append(&mut self.concerned(&uid));
-            self.expect(&uid, &concerned);
+            self.await_entries(&uid, &concerned);
             self.dirty.now.insert(uid.clone());
         } else if finalizer_came {
             let concerned = self.concerned(&uid);
-            self.expect(&uid, &concerned);
+            self.await_entries(&uid, &concerned);
         } else if finalizer_went {
             self.touch(&uid);
         }
@@ -106,7 +106,7 @@ impl Index {
         self.parents.remove(&known);
         self.count_deletion(name, &known);
         self.filed_resources.file(&known, BTreeSet::new());
-        self.weigh_all(&known);
+        self.update_placements_of(&known);
         self.follow_secret(&known);
         for host in &concerned {
             if let Some(state) = self.hosts.get_mut(host) {
@@ -122,14 +122,14 @@ impl Index {
     }
 
     /// Notes what a resource's deletion means for its hosts.
-    pub(crate) fn set_fate(&mut self, uid: &str, lifecycle: Lifecycle) {
+    pub(crate) fn set_lifecycle(&mut self, uid: &str, lifecycle: Lifecycle) {
         let Some(parent) = self.parents.get_mut(uid) else {
             return;
         };
         parent.lifecycle = Some(lifecycle);
         self.review_deletion(uid);
         let concerned = self.concerned(uid);
-        self.expect(uid, &concerned);
+        self.await_entries(uid, &concerned);
         self.dirty.now.insert(uid.to_owned());
     }
 
@@ -143,7 +143,7 @@ impl Index {
             };
             let hosts: BTreeSet<Name> = self.concerned(&uid).into_iter().filter(asking).collect();
             if !hosts.is_empty() {
-                self.expect(&uid, &hosts);
+                self.await_entries(&uid, &hosts);
                 self.touch(&uid);
             }
         }
@@ -173,7 +173,7 @@ impl Index {
                 state.selected_by.insert(uid.to_owned());
             }
         }
-        self.weigh_all(uid);
+        self.update_placements_of(uid);
     }
 
     pub(super) fn parents_in(&self, namespace: &str) -> Vec<Uid> {

@@ -29,23 +29,23 @@ fn again_after(secrets: usize, random: u64) -> Duration {
 
 /// What was read of one Secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Heard {
+pub(crate) enum SecretReading {
     /// It is there, in this version, with credentials or without.
-    Here(String, Result<Credentials, Unusable>),
+    Found(String, Result<Credentials, Unusable>),
     /// It is not there.
-    Absent,
+    Missing,
     /// It cannot be read: why.
     Unreadable(String),
 }
 
-impl Heard {
+impl SecretReading {
     /// Makes what is to be known of a Secret that is there.
-    pub(crate) fn here(
+    pub(crate) fn found(
         uid: &str,
         resource_version: &str,
         credentials: Result<Credentials, Unusable>,
     ) -> Self {
-        Self::Here(version(uid, resource_version), credentials)
+        Self::Found(version(uid, resource_version), credentials)
     }
 }
 
@@ -142,20 +142,20 @@ impl Index {
     }
 
     /// Takes in what was read of a Secret.
-    pub(crate) fn hear_secret(&mut self, name: &Name, heard: Heard) {
+    pub(crate) fn secret_read(&mut self, name: &Name, reading: SecretReading) {
         let Some(users) = self.secrets.users.get(name).map(|u| u.uids.clone()) else {
             return;
         };
-        let known = match heard {
-            Heard::Here(version, Ok(credentials)) => Ok(CredentialEntry {
+        let known = match reading {
+            SecretReading::Found(version, Ok(credentials)) => Ok(CredentialEntry {
                 version,
                 credentials,
             }),
-            Heard::Here(_, Err(why)) => Err(format!("Secret {name} cannot serve: {why}")),
-            Heard::Absent => Err(format!("there is no Secret {name}")),
+            SecretReading::Found(_, Err(why)) => Err(format!("Secret {name} cannot serve: {why}")),
+            SecretReading::Missing => Err(format!("there is no Secret {name}")),
             // What was read before holds.
-            Heard::Unreadable(_) if self.secrets.known.contains_key(name) => return,
-            Heard::Unreadable(why) => Err(format!("Secret {name} cannot be read: {why}")),
+            SecretReading::Unreadable(_) if self.secrets.known.contains_key(name) => return,
+            SecretReading::Unreadable(why) => Err(format!("Secret {name} cannot be read: {why}")),
         };
         if self.secrets.known.get(name) == Some(&known) {
             return;
@@ -163,7 +163,7 @@ impl Index {
         self.secrets.known.insert(name.clone(), known);
         for uid in users {
             let concerned = self.concerned(&uid);
-            self.expect(&uid, &concerned);
+            self.await_entries(&uid, &concerned);
             self.touch(&uid);
         }
     }

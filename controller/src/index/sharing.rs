@@ -18,7 +18,7 @@ use crate::object::Name;
 
 /// The engine of a host, and the older host that has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Shared {
+pub(super) struct SharedEngine {
     with: String,
     engine: EngineIdentity,
 }
@@ -46,7 +46,7 @@ impl Index {
                     let hosts = self.engines.entry(now.clone()).or_default();
                     hosts.insert(name.clone());
                 }
-                None => self.share(name, None),
+                None => self.set_shared_engine(name, None),
             }
         }
         if let Some(now) = &now {
@@ -66,24 +66,24 @@ impl Index {
         let Some(first) = names.iter().min_by_key(seniority) else {
             return;
         };
-        let Some(with) = self.hosts.get(first).map(|s| s.called.clone()) else {
+        let Some(with) = self.hosts.get(first).map(|s| s.display_name.clone()) else {
             return;
         };
         for name in &names {
-            let shared = (name != first).then(|| Shared {
+            let shared = (name != first).then(|| SharedEngine {
                 with: with.clone(),
                 engine: engine.clone(),
             });
-            self.share(name, shared);
+            self.set_shared_engine(name, shared);
         }
     }
 
-    fn share(&mut self, name: &Name, shared: Option<Shared>) {
+    fn set_shared_engine(&mut self, name: &Name, shared: Option<SharedEngine>) {
         let Some(state) = self.hosts.get_mut(name) else {
             return;
         };
-        if state.shared != shared {
-            state.shared = shared;
+        if state.shared_engine != shared {
+            state.shared_engine = shared;
             self.dirty.hosts.insert(name.clone());
             self.dirty.heartbeats.insert(name.clone());
         }
@@ -100,17 +100,17 @@ impl HostState {
     }
 
     /// Returns why nothing comes to the host for now, where it shares its engine.
-    pub(super) fn closed(&self) -> Option<Refusal> {
-        let shared = self.shared.as_ref()?;
+    pub(super) fn sharing_refusal(&self) -> Option<Refusal> {
+        let shared = self.shared_engine.as_ref()?;
         Some(Refusal {
             reason: Reason::EngineShared,
-            message: shared.sentence(&self.called),
+            message: shared.sentence(&self.display_name),
         })
     }
 
     /// Returns what a person is told of a host that shares its engine.
-    pub(super) fn sharing(&self) -> Option<Verdict> {
-        let closed = self.closed()?;
+    pub(super) fn sharing_verdict(&self) -> Option<Verdict> {
+        let closed = self.sharing_refusal()?;
         Some(Verdict::new(
             condition::STALLED,
             Truth::True,
@@ -120,7 +120,7 @@ impl HostState {
     }
 }
 
-impl Shared {
+impl SharedEngine {
     fn sentence(&self, host: &str) -> String {
         let Self { with, engine } = self;
         format!(

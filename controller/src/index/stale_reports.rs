@@ -11,17 +11,17 @@ impl HostState {
     ///
     /// What a spec was between two readings is not known where it was not read in between. Then
     /// nothing counts that was said before the later one.
-    pub(super) fn take_back_earlier_reports(&mut self, new: &mut HostAssignment) {
+    pub(super) fn discard_stale_reports(&mut self, new: &mut HostAssignment) {
         let before = self.assignment.as_ref();
         if before.is_some_and(|b| b.metadata.uid != new.metadata.uid) {
-            self.returned.clear();
+            self.stale_reports.clear();
         }
         let generation = new.metadata.generation.unwrap_or_default();
         let Some(status) = &mut new.status else {
             return;
         };
         let observed = status.observed_generation.unwrap_or_default();
-        self.returned.retain(|_, since| observed < *since);
+        self.stale_reports.retain(|_, since| observed < *since);
         let known = before.and_then(|b| b.metadata.generation);
         if observed < generation && known != Some(generation) {
             let next = known.is_some_and(|known| known + 1 == generation);
@@ -30,13 +30,13 @@ impl HostState {
                     (&before.revision, &before.intent) == (&entry.revision, &entry.intent)
                 });
                 if !(next && same) {
-                    self.returned.insert(entry.uid.clone(), generation);
+                    self.stale_reports.insert(entry.uid.clone(), generation);
                 }
             }
         }
-        for told in &mut status.entries {
-            if self.returned.contains_key(&told.uid) {
-                told.revision.clear();
+        for report in &mut status.entries {
+            if self.stale_reports.contains_key(&report.uid) {
+                report.revision.clear();
             }
         }
     }

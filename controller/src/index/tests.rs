@@ -36,22 +36,25 @@ use kube::core::PartialObjectMeta;
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::{CLEAN_FINALIZER, Change, Dirty, HostCall, Index, ParentWork, Patience, Seen, Step};
+use super::{
+    CLEAN_FINALIZER, Dirty, HostCall, Index, IndexSettings, ParentStep, ParentWork, Seen,
+    WatchChange,
+};
 use crate::kinds;
 use crate::object::Name;
 use crate::parent::FINALIZER;
 
-fn network_change(seen: Seen<DockerNetwork>) -> Change {
-    Change::Resource(Kind::DockerNetwork, seen.map(kinds::parent))
+fn network_change(seen: Seen<DockerNetwork>) -> WatchChange {
+    WatchChange::Resource(Kind::DockerNetwork, seen.map(kinds::parent))
 }
 
-fn volume_change(seen: Seen<DockerVolume>) -> Change {
-    Change::Resource(Kind::DockerVolume, seen.map(kinds::parent))
+fn volume_change(seen: Seen<DockerVolume>) -> WatchChange {
+    WatchChange::Resource(Kind::DockerVolume, seen.map(kinds::parent))
 }
 
 /// How long a host is silent before it is offline.
 const PERIOD: Duration = Duration::from_secs(150);
-const PATIENCE: Patience = Patience {
+const PATIENCE: IndexSettings = IndexSettings {
     offline_after: PERIOD,
     limits: Limits {
         share: 50,
@@ -110,7 +113,7 @@ impl World {
     /// Brings a host as the watch would.
     fn write_host(&mut self, mut host: DockerHost) {
         host.metadata.resource_version = Some(self.next_version());
-        self.take_in(Change::Host(Seen::Applied(Box::new(host))));
+        self.take_in(WatchChange::Host(Seen::Applied(Box::new(host))));
     }
 
     fn namespace(&mut self, name: &str, labels: &[(&str, &str)]) {
@@ -124,7 +127,7 @@ impl World {
             types: None,
             _phantom: PhantomData,
         };
-        self.take_in(Change::Namespace(Seen::Applied(Box::new(object))));
+        self.take_in(WatchChange::Namespace(Seen::Applied(Box::new(object))));
     }
 
     /// Applies a network of namespace `apps`, with a finalizer, as a watch would bring it.
@@ -134,7 +137,7 @@ impl World {
         self.take_in(network_change(Seen::Applied(Box::new(network))));
     }
 
-    fn take_in(&mut self, change: Change) {
+    fn take_in(&mut self, change: WatchChange) {
         self.index.take_in(change);
     }
 
@@ -172,10 +175,10 @@ impl World {
                 let written = self.written(*assignment);
                 self.index.host_written(host, work.asked_with, written);
             }
-            HostCall::DecideFate(known) => {
+            HostCall::DecideLifecycle(known) => {
                 let lifecycle = self.host_fate;
                 self.index
-                    .set_host_fate(host, known.metadata.uid.as_deref(), lifecycle);
+                    .set_host_lifecycle(host, known.metadata.uid.as_deref(), lifecycle);
             }
             HostCall::AddFinalizer(mut known) => {
                 let finalizers = known.metadata.finalizers.get_or_insert_default();
@@ -189,11 +192,11 @@ impl World {
             } => {
                 if discard.is_some() {
                     let gone = self.assignment(&host.to_string()).metadata;
-                    self.take_in(Change::Assignment(Seen::Deleted(gone)));
+                    self.take_in(WatchChange::Assignment(Seen::Deleted(gone)));
                 }
                 known.metadata.finalizers = None;
                 if known.metadata.deletion_timestamp.is_some() {
-                    self.take_in(Change::Host(Seen::Deleted(known.metadata)));
+                    self.take_in(WatchChange::Host(Seen::Deleted(known.metadata)));
                 } else {
                     self.write_host(*known);
                 }
@@ -232,20 +235,20 @@ impl World {
     /// Has a host's agent report one state for all its entries.
     fn report(&mut self, host: &str, state: EntryState) {
         let mut assignment = self.assignment(host);
-        let told = |e: &dockfleet_crds::Entry| EntryStatus {
+        let report = |e: &dockfleet_crds::Entry| EntryStatus {
             uid: e.uid.clone(),
             revision: e.revision.clone(),
             state: state.into(),
             id: Some(format!("id-{}", e.uid)),
             ..EntryStatus::default()
         };
-        let entries = assignment.spec.entries.iter().map(told).collect();
+        let entries = assignment.spec.entries.iter().map(report).collect();
         assignment.status = Some(HostAssignmentStatus {
             observed_generation: assignment.metadata.generation,
             entries,
         });
         assignment.metadata.resource_version = Some(self.next_version());
-        self.take_in(Change::Assignment(Seen::Applied(Box::new(assignment))));
+        self.take_in(WatchChange::Assignment(Seen::Applied(Box::new(assignment))));
     }
 
     fn work(&self, uid: &str) -> Option<ParentWork> {
@@ -255,7 +258,7 @@ impl World {
     fn status(&self, uid: &str) -> ResourceStatus {
         let steps = self.work(uid).unwrap().steps;
         let status = steps.into_iter().find_map(|step| match step {
-            Step::WriteStatus(status, _) => Some(status),
+            ParentStep::WriteStatus(status, _) => Some(status),
             _ => None,
         });
         *status.unwrap()

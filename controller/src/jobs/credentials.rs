@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use tracing::info;
 
 use super::{JobContext, JobResult, Learned, in_time};
-use crate::index::Delivery;
+use crate::index::SecretSync;
 use crate::lanes::LaneKey;
 use crate::object::Name;
 
@@ -20,21 +20,21 @@ const FIELD_MANAGER: &str = "dockfleet-controller-credentials";
 
 /// Writes what is to be written. The Secret is never made here: a host whose Secret is gone has lost
 /// its access, and that is to stay so until it is given anew.
-pub(crate) async fn deliver(ctx: JobContext, host: Name, delivery: Delivery) -> JobResult {
+pub(crate) async fn sync_secret(ctx: JobContext, host: Name, sync: SecretSync) -> JobResult {
     let api: Api<Secret> = Api::namespaced(ctx.client.clone(), &host.namespace);
     let params = PatchParams {
         field_manager: Some(FIELD_MANAGER.to_owned()),
         ..PatchParams::default()
     };
-    let patch = Patch::Merge(patch(&delivery));
+    let patch = Patch::Merge(patch(&sync));
     let answer = in_time(api.patch(&host.name, &params, &patch)).await;
-    let key = LaneKey::Delivery(host.clone());
+    let key = LaneKey::SecretSync(host.clone());
     match answer {
         Ok(secret) => {
-            let (put, taken) = (delivery.put.len(), delivery.take.len());
+            let (put, taken) = (sync.put.len(), sync.take.len());
             info!(put, taken, "credentials handed over");
             let had = versions(&secret);
-            let learned = vec![Learned::Delivered { host, had }];
+            let learned = vec![Learned::SecretSynced { host, had }];
             JobResult {
                 key,
                 learned,
@@ -50,15 +50,15 @@ pub(crate) async fn deliver(ctx: JobContext, host: Name, delivery: Delivery) -> 
 }
 
 /// A merge touches what it names and nothing else, and can be repeated.
-fn patch(delivery: &Delivery) -> Value {
-    let put = delivery.put.iter().map(|(uid, parcel)| {
-        let packed = ByteString(parcel.packed());
+fn patch(sync: &SecretSync) -> Value {
+    let put = sync.put.iter().map(|(uid, credentials)| {
+        let packed = ByteString(credentials.packed());
         (
             uid.clone(),
             serde_json::to_value(packed).unwrap_or_default(),
         )
     });
-    let take = delivery.take.iter().map(|uid| (uid.clone(), Value::Null));
+    let take = sync.take.iter().map(|uid| (uid.clone(), Value::Null));
     let data: Map<String, Value> = put.chain(take).collect();
     json!({ "data": data })
 }

@@ -36,7 +36,7 @@ pub(crate) async fn work_on_heartbeat(
 async fn call(ctx: &JobContext, host: &Name, work: HeartbeatWork) -> Result<Learned, CallError> {
     let leases: Api<Lease> = Api::namespaced(ctx.client.clone(), &host.namespace);
     let lease = match work {
-        HeartbeatWork::MakeLease(lease) => {
+        HeartbeatWork::CreateLease(lease) => {
             let made = in_time(leases.create(&PostParams::default(), &lease)).await?;
             Some(made)
         }
@@ -79,8 +79,8 @@ async fn write(
             STALLED => warn!(reason, message = condition.message, "nothing is changed"),
             _ => info!(reason, "the host is not clean yet"),
         }
-        ctx.teller
-            .tell_of(&before.object_ref(&()), notice(&before, condition));
+        ctx.events
+            .publish_for(&before.object_ref(&()), notice(&before, condition));
     }
     Ok(written)
 }

@@ -42,34 +42,34 @@ async fn make(
                 generation = written.metadata.generation,
                 "assigned"
             );
-            Learned::Written {
+            Learned::AssignmentWritten {
                 host: host.clone(),
                 asked_with,
                 assignment: Box::new(written),
             }
         }
-        HostCall::Look => {
+        HostCall::ReadAssignment => {
             let seen = in_time(api.get_opt(&host.name)).await?;
-            Learned::Looked {
+            Learned::AssignmentRead {
                 host: host.clone(),
                 asked_with,
                 assignment: seen.map(Box::new),
             }
         }
-        HostCall::Discard(uid) => {
+        HostCall::DeleteAssignment(uid) => {
             discard(&api, &host.name, uid).await?;
             warn!("the API server was set back; the assignment is made anew");
-            Learned::Looked {
+            Learned::AssignmentRead {
                 host: host.clone(),
                 asked_with,
                 assignment: None,
             }
         }
-        HostCall::DecideFate(known) => {
+        HostCall::DecideLifecycle(known) => {
             let (lifecycle, notice) = lifecycle::decide_host(ctx, &known).await?;
             info!(?lifecycle, "the host is being deleted");
-            ctx.teller.tell_of(&known.object_ref(&()), [notice]);
-            Learned::HostFate {
+            ctx.events.publish_for(&known.object_ref(&()), [notice]);
+            Learned::HostLifecycle {
                 host: host.clone(),
                 uid: known.metadata.uid,
                 lifecycle,
@@ -92,7 +92,7 @@ async fn make(
             if clean {
                 info!("the host is clean, and goes");
                 let notice = Notice::normal("Cleaned", "the host has let go of what it had");
-                ctx.teller.tell_of(&known.object_ref(&()), [notice]);
+                ctx.events.publish_for(&known.object_ref(&()), [notice]);
             }
             return Ok(written);
         }

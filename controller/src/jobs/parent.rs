@@ -12,7 +12,7 @@ use tracing::{debug, info};
 
 use super::{JobContext, JobResult, Learned, apply, finalizer, in_time, lifecycle};
 use crate::error::CallError;
-use crate::index::{ParentWork, Step};
+use crate::index::{ParentStep, ParentWork};
 use crate::kinds;
 use crate::lanes::LaneKey;
 use crate::parent::{FINALIZER, Parent};
@@ -70,32 +70,36 @@ impl Answer {
     }
 }
 
-async fn work_on_step(ctx: &JobContext, parent: &Parent, step: Step) -> Result<Answer, CallError> {
+async fn work_on_step(
+    ctx: &JobContext,
+    parent: &Parent,
+    step: ParentStep,
+) -> Result<Answer, CallError> {
     match step {
-        Step::DecideFate => {
+        ParentStep::DecideLifecycle => {
             let (lifecycle, notice) = lifecycle::decide(ctx, parent).await?;
             info!(?lifecycle, "deletion begins");
-            ctx.teller.tell(parent, [notice]);
+            ctx.events.publish(parent, [notice]);
             Ok(Answer::Lifecycle(lifecycle))
         }
-        Step::AddFinalizer => {
+        ParentStep::AddFinalizer => {
             let patch = finalizer::added(parent.metadata(), FINALIZER);
             write(&ctx.client, parent, ParentWrite::Finalizer(patch)).await
         }
-        Step::RemoveFinalizer => {
+        ParentStep::RemoveFinalizer => {
             let patch = finalizer::removed(parent.metadata(), FINALIZER);
             let answer = write(&ctx.client, parent, ParentWrite::Finalizer(patch)).await?;
             info!("let go");
             Ok(answer)
         }
-        Step::WriteStatus(status, notices) => {
+        ParentStep::WriteStatus(status, notices) => {
             let answer = write(
                 &ctx.client,
                 parent,
                 ParentWrite::Status(status_object(parent, &status)),
             )
             .await?;
-            ctx.teller.tell(parent, notices);
+            ctx.events.publish(parent, notices);
             Ok(answer)
         }
     }

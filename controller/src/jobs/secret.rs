@@ -8,31 +8,34 @@ use kube::Api;
 
 use super::{JobContext, JobResult, Learned, in_time};
 use crate::error::CallError;
-use crate::index::Heard;
+use crate::index::SecretReading;
 use crate::lanes::LaneKey;
 use crate::object::Name;
 
 /// Reads a Secret. That it is not there, or may not be read, is what there is to know of it.
 pub(crate) async fn read_secret(ctx: JobContext, name: Name) -> JobResult {
     let api: Api<Secret> = Api::namespaced(ctx.client.clone(), &name.namespace);
-    let (heard, failed) = match in_time(api.get_opt(&name.name)).await {
+    let (reading, failed) = match in_time(api.get_opt(&name.name)).await {
         // Nothing but the credentials goes any further.
         Ok(Some(secret)) => {
             let meta = &secret.metadata;
             let uid = meta.uid.as_deref().unwrap_or_default();
             let version = meta.resource_version.as_deref().unwrap_or_default();
-            (Heard::here(uid, version, Credentials::of(&secret)), None)
+            (
+                SecretReading::found(uid, version, Credentials::of(&secret)),
+                None,
+            )
         }
-        Ok(None) => (Heard::Absent, None),
+        Ok(None) => (SecretReading::Missing, None),
         Err(CallError::Refused(status)) if status.is_forbidden() => {
             let why = "the controller has no right to get it; a Role beside it gives the right";
-            (Heard::Unreadable(why.to_owned()), None)
+            (SecretReading::Unreadable(why.to_owned()), None)
         }
-        Err(err) => (Heard::Unreadable(err.to_string()), Some(err)),
+        Err(err) => (SecretReading::Unreadable(err.to_string()), Some(err)),
     };
     JobResult {
         key: LaneKey::Secret(name.clone()),
-        learned: vec![Learned::Secret { name, heard }],
+        learned: vec![Learned::Secret { name, reading }],
         failed,
     }
 }

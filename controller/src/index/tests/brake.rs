@@ -130,7 +130,7 @@ fn one_deletion_goes_unasked_and_at_once() {
     world.network(&web);
     world.settle();
     world.network(&deleted(&web));
-    world.index.set_fate("uid-web", Lifecycle::Deleted);
+    world.index.set_lifecycle("uid-web", Lifecycle::Deleted);
     world.settle();
     assert_eq!(count(&world, "h1", Intent::Absent), 1);
 }
@@ -150,7 +150,7 @@ fn many(world: &mut World, count: usize) -> Vec<DockerNetwork> {
 fn delete(world: &mut World, network: &DockerNetwork, lifecycle: Lifecycle) {
     world.network(&deleted(network));
     let uid = network.metadata.uid.clone().unwrap();
-    world.index.set_fate(&uid, lifecycle);
+    world.index.set_lifecycle(&uid, lifecycle);
     world.settle();
 }
 
@@ -247,7 +247,7 @@ fn namespace_goes(world: &mut World, annotations: &[(&str, &str)]) {
         types: None,
         _phantom: PhantomData,
     };
-    world.take_in(Change::Namespace(Seen::Applied(Box::new(object))));
+    world.take_in(WatchChange::Namespace(Seen::Applied(Box::new(object))));
     world.settle();
 }
 
@@ -263,8 +263,11 @@ fn what_waits_in_a_namespace_goes_with_it_and_removes_nothing() {
     namespace_goes(&mut world, &[]);
     for network in &all {
         let uid = network.metadata.uid.clone().unwrap();
-        assert_eq!(world.work(&uid).unwrap().steps, [Step::DecideFate]);
-        world.index.set_fate(&uid, Lifecycle::Cascaded);
+        assert_eq!(
+            world.work(&uid).unwrap().steps,
+            [ParentStep::DecideLifecycle]
+        );
+        world.index.set_lifecycle(&uid, Lifecycle::Cascaded);
     }
     wait(&mut world, 3700);
     for entry in world.assignment("h1").spec.entries {
@@ -299,7 +302,7 @@ fn a_controller_that_starts_goes_on_waiting() {
     again.host("h9", &[("site", "typo")], NamespacesFrom::All);
     for host in ["h1", "h3"] {
         let assignment = Box::new(world.assignment(host));
-        again.take_in(Change::Assignment(Seen::Listed(assignment)));
+        again.take_in(WatchChange::Assignment(Seen::Listed(assignment)));
     }
     again.index.look_at_all();
     again.settle();
@@ -385,7 +388,7 @@ impl World {
                     Lifecycle::Deleted
                 };
                 if known(self, n).is_some_and(|known| is_deleting(&known)) {
-                    self.index.set_fate(&uid(n), lifecycle);
+                    self.index.set_lifecycle(&uid(n), lifecycle);
                     return true;
                 }
             }
@@ -418,7 +421,7 @@ impl World {
     /// Which networks are held for now, and which are stopped.
     fn held(&self) -> Vec<(String, bool, bool)> {
         let all = self.index.parents.iter();
-        all.map(|(uid, p)| (uid.clone(), p.brake.holds(), p.brake.stopped.is_some()))
+        all.map(|(uid, p)| (uid.clone(), p.brake.is_engaged(), p.brake.stopped.is_some()))
             .collect()
     }
 }
@@ -427,7 +430,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_look_at_one_deletion_finds_what_a_look_at_all_finds(history in vec(event(), 1..120)) {
+    fn a_review_of_one_deletion_finds_what_a_review_of_all_finds(history in vec(event(), 1..120)) {
         let begin = Instant::now();
         let [mut one, mut all] = [World::of(0), World::of(0)];
         let [mut clock, mut same] = [0, 0];

@@ -78,7 +78,7 @@ fn a_report_touches_only_the_resources_it_speaks_differently_of() {
         .unwrap()
         .state = EntryState::Ready.into();
     assignment.metadata.resource_version = Some(world.next_version());
-    world.take_in(Change::Assignment(Seen::Applied(Box::new(assignment))));
+    world.take_in(WatchChange::Assignment(Seen::Applied(Box::new(assignment))));
     let dirty = world.dirty();
     assert_eq!((dirty.hosts, dirty.now), (hosts([]), set([])));
     assert_eq!(dirty.soon, set(["uid-web"]));
@@ -96,11 +96,13 @@ fn a_late_watch_does_not_take_back_what_was_written() {
     let after = world.assignment("h1");
     assert_ne!(before.spec, after.spec);
 
-    world.take_in(Change::Assignment(Seen::Applied(Box::new(before))));
+    world.take_in(WatchChange::Assignment(Seen::Applied(Box::new(before))));
     assert_eq!(world.assignment("h1"), after);
     assert!(world.dirty().hosts.is_empty());
     // Its own echo is nothing new either.
-    world.take_in(Change::Assignment(Seen::Applied(Box::new(after.clone()))));
+    world.take_in(WatchChange::Assignment(Seen::Applied(Box::new(
+        after.clone(),
+    ))));
     assert_eq!(world.assignment("h1"), after);
     assert_eq!(world.dirty(), Dirty::default());
 }
@@ -113,19 +115,19 @@ fn a_list_after_a_restore_counts_though_its_versions_are_lower() {
     let mut old = world.assignment("h1");
     old.spec.entries.clear();
     old.metadata.resource_version = Some("1".to_owned());
-    world.take_in(Change::Assignment(Seen::ListBegins));
-    world.take_in(Change::Assignment(Seen::Listed(Box::new(old))));
-    world.take_in(Change::Assignment(Seen::ListEnds));
+    world.take_in(WatchChange::Assignment(Seen::ListBegins));
+    world.take_in(WatchChange::Assignment(Seen::Listed(Box::new(old))));
+    world.take_in(WatchChange::Assignment(Seen::ListEnds));
     assert_eq!(world.assignment("h1").spec.entries, []);
 }
 
 #[test]
 fn what_is_written_during_a_list_survives_it() {
     let mut world = World::of(0);
-    world.take_in(Change::Assignment(Seen::ListBegins));
+    world.take_in(WatchChange::Assignment(Seen::ListBegins));
     world.host("h1", &[], NamespacesFrom::All);
     world.settle();
-    world.take_in(Change::Assignment(Seen::ListEnds));
+    world.take_in(WatchChange::Assignment(Seen::ListEnds));
     assert!(world.index.hosts[&at("h1")].assignment.is_some());
 }
 
@@ -170,7 +172,7 @@ fn labels_of_a_namespace_concern_the_hosts_that_ask_for_them() {
 }
 
 #[test]
-fn a_resource_made_anew_under_its_name_is_another_one() {
+fn a_resource_created_again_under_its_name_is_a_new_resource() {
     let mut world = World::of(1);
     let web = network("web", "a");
     world.network(&web);
@@ -201,7 +203,7 @@ fn a_start_takes_no_status_back() {
     again.version = world.version;
     again.host("h1", &[("site", "a")], NamespacesFrom::All);
     let assignment = Box::new(world.assignment("h1"));
-    again.take_in(Change::Assignment(Seen::Listed(assignment)));
+    again.take_in(WatchChange::Assignment(Seen::Listed(assignment)));
     again.network(&network("web", "a"));
     again.index.look_at_all();
     assert_eq!(again.ready("uid-web"), (1, 1, "Ready".to_owned()));

@@ -150,7 +150,7 @@ fn delete(resources: usize, going: usize) -> f64 {
         world.network(&deleted(&nth(n)));
         world
             .index
-            .set_fate(&format!("uid-net{n}"), Lifecycle::Deleted);
+            .set_lifecycle(&format!("uid-net{n}"), Lifecycle::Deleted);
     };
     for n in 0..resources {
         world.network(&nth(n));

@@ -7,7 +7,7 @@ use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 
 use super::*;
-use crate::index::{Delivery, Heard};
+use crate::index::{SecretReading, SecretSync};
 
 fn share(site: &str) -> DockerVolume {
     let web = network("share", site);
@@ -36,7 +36,7 @@ fn login() -> Name {
     }
 }
 
-fn here(resource_version: &str) -> Heard {
+fn here(resource_version: &str) -> SecretReading {
     let mut secret = Secret::default();
     secret.metadata.labels = Some(map(&[(CREDENTIALS_LABEL, "true")]));
     let bytes = |text: &str| ByteString(text.as_bytes().to_vec());
@@ -45,7 +45,7 @@ fn here(resource_version: &str) -> Heard {
         ("password".to_owned(), bytes(resource_version)),
     ];
     secret.data = Some(data.into());
-    Heard::here("uid-login", resource_version, Credentials::of(&secret))
+    SecretReading::found("uid-login", resource_version, Credentials::of(&secret))
 }
 
 impl World {
@@ -55,17 +55,17 @@ impl World {
         self.take_in(volume_change(Seen::Applied(Box::new(volume))));
     }
 
-    fn hear(&mut self, heard: Heard) {
-        self.index.hear_secret(&login(), heard);
+    fn secret_read(&mut self, reading: SecretReading) {
+        self.index.secret_read(&login(), reading);
     }
 
     /// Hands over what a host lacks, as its Secret would take it; returns what that was.
-    fn hand_over(&mut self, host: &str) -> Option<Delivery> {
-        let delivery = self.index.delivery(&at(host))?;
-        let had = delivery.put.iter();
-        let had = had.map(|(uid, parcel)| (uid.clone(), parcel.version.clone()));
-        self.index.delivered(&at(host), had.collect());
-        Some(delivery)
+    fn sync_secret(&mut self, host: &str) -> Option<SecretSync> {
+        let sync = self.index.secret_sync(&at(host))?;
+        let had = sync.put.iter();
+        let had = had.map(|(uid, credentials)| (uid.clone(), credentials.version.clone()));
+        self.index.secret_synced(&at(host), had.collect());
+        Some(sync)
     }
 
     fn named(&self, host: &str) -> Option<String> {
@@ -78,23 +78,23 @@ impl World {
 fn settled() -> World {
     let mut world = World::of(2);
     world.volume(&share("a"));
-    world.hear(here("1"));
+    world.secret_read(here("1"));
     world.settle();
-    world.hand_over("h1").unwrap();
+    world.sync_secret("h1").unwrap();
     world.settle();
     world
 }
 
 #[test]
-fn nothing_is_said_before_the_secret_was_heard_of() {
+fn no_status_is_written_before_the_secret_was_read() {
     let mut world = World::of(2);
     world.volume(&share("a"));
     assert_eq!(world.index.dirty.secrets, [login()].into());
     world.settle();
     assert_eq!(world.assignment("h1").spec.entries, []);
     assert!(world.work("uid-share").is_none());
-    assert_eq!(world.index.delivery(&at("h1")), None);
-    world.hear(Heard::Absent);
+    assert_eq!(world.index.secret_sync(&at("h1")), None);
+    world.secret_read(SecretReading::Missing);
     world.settle();
     assert_eq!(
         world.ready("uid-share"),
@@ -109,33 +109,33 @@ fn nothing_is_said_before_the_secret_was_heard_of() {
 fn i9_credentials_come_before_the_entry_and_to_its_hosts_only() {
     let mut world = World::of(2);
     world.volume(&share("a"));
-    world.hear(here("1"));
+    world.secret_read(here("1"));
     world.settle();
     assert_eq!(world.assignment("h1").spec.entries, []);
-    assert_eq!(world.index.delivery(&at("h2")), None);
-    let delivery = world.hand_over("h1").unwrap();
-    assert_eq!(delivery.put["uid-share"].version, version("uid-login", "1"));
+    assert_eq!(world.index.secret_sync(&at("h2")), None);
+    let sync = world.sync_secret("h1").unwrap();
+    assert_eq!(sync.put["uid-share"].version, version("uid-login", "1"));
     world.settle();
     assert_eq!(world.named("h1"), Some(version("uid-login", "1")));
-    assert_eq!(world.index.delivery(&at("h1")), None);
+    assert_eq!(world.index.secret_sync(&at("h1")), None);
     let shown = format!("{:?}", world.index);
     assert!(!shown.contains("password"), "{shown}");
 }
 
 #[test]
-fn a_changed_secret_is_handed_over_anew() {
+fn a_changed_secret_is_synced_again() {
     let mut world = settled();
-    world.hear(here("2"));
+    world.secret_read(here("2"));
     world.settle();
     assert_eq!(world.named("h1"), Some(version("uid-login", "1")));
     assert_eq!(
-        world.hand_over("h1").unwrap().put["uid-share"].version,
+        world.sync_secret("h1").unwrap().put["uid-share"].version,
         version("uid-login", "2")
     );
     world.settle();
     assert_eq!(world.named("h1"), Some(version("uid-login", "2")));
     // The same once more is nothing.
-    world.hear(here("2"));
+    world.secret_read(here("2"));
     assert_eq!(world.dirty(), Dirty::default());
 }
 
@@ -145,39 +145,39 @@ fn a_secret_that_goes_changes_nothing_on_hosts() {
     let mut world = settled();
     let before = world.assignment("h1").spec;
     world.network(&network("web", "a"));
-    world.hear(Heard::Absent);
+    world.secret_read(SecretReading::Missing);
     world.settle();
     let after = world.assignment("h1").spec;
     assert_eq!(after.entries.len(), 2);
     assert_eq!(after.entries[0], before.entries[0]);
-    assert_eq!(world.index.delivery(&at("h1")), None);
+    assert_eq!(world.index.secret_sync(&at("h1")), None);
     assert_eq!(world.ready("uid-share").2, "CredentialsMissing");
     // What cannot be read is no news of what is in it.
-    world.hear(here("1"));
+    world.secret_read(here("1"));
     world.settle();
     world.dirty();
-    world.hear(Heard::Unreadable("no answer".to_owned()));
+    world.secret_read(SecretReading::Unreadable("no answer".to_owned()));
     assert_eq!(world.dirty(), Dirty::default());
 }
 
 #[test]
-fn after_a_start_what_an_entry_names_counts_as_handed_over() {
+fn after_a_start_the_credentials_an_entry_names_count_as_synced() {
     let before = settled();
     let mut world = World::of(2);
     let assignment = before.assignment("h1");
-    world.take_in(Change::Assignment(Seen::Applied(Box::new(assignment))));
+    world.take_in(WatchChange::Assignment(Seen::Applied(Box::new(assignment))));
     world.volume(&share("a"));
-    world.hear(here("1"));
+    world.secret_read(here("1"));
     world.settle();
-    assert_eq!(world.index.delivery(&at("h1")), None);
+    assert_eq!(world.index.secret_sync(&at("h1")), None);
 }
 
 #[test]
-fn what_an_agent_misses_is_handed_over_again() {
+fn credentials_an_agent_misses_are_synced_again() {
     let mut world = settled();
     let mut missing = world.assignment("h1");
     let entry = &missing.spec.entries[0];
-    let told = EntryStatus {
+    let report = EntryStatus {
         uid: entry.uid.clone(),
         revision: entry.revision.clone(),
         reason: Some(Reason::CredentialsMissing.into()),
@@ -185,15 +185,15 @@ fn what_an_agent_misses_is_handed_over_again() {
     };
     missing.status = Some(HostAssignmentStatus {
         observed_generation: Some(1),
-        entries: vec![told],
+        entries: vec![report],
     });
     missing.metadata.resource_version = Some(world.next_version());
-    world.take_in(Change::Assignment(Seen::Applied(Box::new(missing))));
+    world.take_in(WatchChange::Assignment(Seen::Applied(Box::new(missing))));
     world.settle();
-    assert_eq!(world.hand_over("h1").unwrap().put.len(), 1);
+    assert_eq!(world.sync_secret("h1").unwrap().put.len(), 1);
     world.settle();
     // Until it misses them again, once is enough.
-    assert_eq!(world.index.delivery(&at("h1")), None);
+    assert_eq!(world.index.secret_sync(&at("h1")), None);
 }
 
 #[test]
@@ -207,28 +207,28 @@ fn credentials_go_when_the_entry_is_gone() {
     world.volume(&elsewhere);
     world.settle();
     // The tombstone is there: its agent may not have heard of it.
-    assert_eq!(world.index.delivery(&at("h1")), None);
+    assert_eq!(world.index.secret_sync(&at("h1")), None);
     world.report("h1", EntryState::Gone);
     world.settle();
     assert_eq!(world.intents("h1"), []);
-    let delivery = world.hand_over("h1").unwrap();
-    assert_eq!(delivery.take, set(["uid-share"]));
-    assert!(delivery.put.is_empty());
+    let sync = world.sync_secret("h1").unwrap();
+    assert_eq!(sync.take, set(["uid-share"]));
+    assert!(sync.put.is_empty());
     // And to the host that has it now.
-    assert_eq!(world.hand_over("h2").unwrap().put.len(), 1);
+    assert_eq!(world.sync_secret("h2").unwrap().put.len(), 1);
 }
 
 /// Invariant 7.
 #[test]
-fn a_host_without_a_secret_holds_nothing_else_up() {
+fn a_host_without_a_secret_delays_nothing_else() {
     let mut world = World::of(1);
     world.volume(&share("a"));
     world.network(&network("web", "a"));
-    world.hear(here("1"));
+    world.secret_read(here("1"));
     world.settle();
     world
         .index
-        .delivery_failed(&at("h1"), "there is none".to_owned());
+        .secret_sync_failed(&at("h1"), "there is none".to_owned());
     world.settle();
     assert_eq!(
         world.intents("h1"),
@@ -240,7 +240,7 @@ fn a_host_without_a_secret_holds_nothing_else_up() {
         status.failing[0].message,
         "the credentials cannot be handed to host h1: there is none"
     );
-    world.hand_over("h1").unwrap();
+    world.sync_secret("h1").unwrap();
     world.settle();
     assert_eq!(world.intents("h1").len(), 2);
 }

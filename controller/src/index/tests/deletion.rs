@@ -8,7 +8,7 @@ fn a_host_that_goes_is_not_written_to() {
     let web = network("web", "a");
     world.network(&web);
     world.settle();
-    world.take_in(Change::Host(Seen::Deleted(ObjectMeta {
+    world.take_in(WatchChange::Host(Seen::Deleted(ObjectMeta {
         name: Some("h1".to_owned()),
         namespace: Some(FLEET.to_owned()),
         ..ObjectMeta::default()
@@ -16,15 +16,15 @@ fn a_host_that_goes_is_not_written_to() {
     assert_eq!(world.index.host_work(&at("h1")), None);
     // Nor is it waited for.
     world.network(&deleted(&web));
-    world.index.set_fate("uid-web", Lifecycle::Deleted);
+    world.index.set_lifecycle("uid-web", Lifecycle::Deleted);
     assert_eq!(
         world.work("uid-web").unwrap().steps,
-        [Step::RemoveFinalizer]
+        [ParentStep::RemoveFinalizer]
     );
 }
 
 #[test]
-fn a_deletion_waits_for_its_fate_and_then_for_no_host() {
+fn a_deletion_waits_for_its_lifecycle_and_then_for_no_host() {
     let mut world = World::of(3);
     let web = network("web", "a");
     world.network(&web);
@@ -35,18 +35,24 @@ fn a_deletion_waits_for_its_fate_and_then_for_no_host() {
     world.network(&deleted(&web));
     let dirty = world.dirty();
     assert_eq!((dirty.hosts, dirty.now), (hosts([]), set(["uid-web"])));
-    assert_eq!(world.work("uid-web").unwrap().steps, [Step::DecideFate]);
+    assert_eq!(
+        world.work("uid-web").unwrap().steps,
+        [ParentStep::DecideLifecycle]
+    );
 
-    world.index.set_fate("uid-web", Lifecycle::Deleted);
+    world.index.set_lifecycle("uid-web", Lifecycle::Deleted);
     assert_eq!(world.dirty().hosts, hosts(["h1", "h3"]));
     world.work_on("h1");
     let steps = world.work("uid-web").unwrap().steps;
-    assert!(matches!(steps[..], [Step::WriteStatus(..)]), "{steps:?}");
+    assert!(
+        matches!(steps[..], [ParentStep::WriteStatus(..)]),
+        "{steps:?}"
+    );
     world.work_on("h3");
     assert_eq!(world.dirty().now, set(["uid-web"]));
     assert_eq!(
         world.work("uid-web").unwrap().steps,
-        [Step::RemoveFinalizer]
+        [ParentStep::RemoveFinalizer]
     );
     let entry = world.assignment("h1").spec.entries.remove(0);
     assert_eq!(
@@ -68,13 +74,13 @@ fn a_deletion_waits_for_its_fate_and_then_for_no_host() {
 }
 
 #[test]
-fn what_is_swept_away_is_retained_everywhere() {
+fn a_cascaded_deletion_retains_every_object() {
     let mut world = World::of(1);
     let web = network("web", "a");
     world.network(&web);
     world.settle();
     world.network(&deleted(&web));
-    world.index.set_fate("uid-web", Lifecycle::Cascaded);
+    world.index.set_lifecycle("uid-web", Lifecycle::Cascaded);
     world.settle();
     let entry = world.assignment("h1").spec.entries.remove(0);
     let Ok(EntrySpec::Absent(_, tombstone)) = EntrySpec::of(&entry) else {
@@ -87,7 +93,7 @@ fn what_is_swept_away_is_retained_everywhere() {
 }
 
 #[test]
-fn a_write_under_way_holds_a_deletion_back() {
+fn a_deletion_waits_for_a_write_under_way() {
     let mut world = World::of(1);
     let web = network("web", "a");
     world.network(&web);
@@ -97,9 +103,9 @@ fn a_write_under_way_holds_a_deletion_back() {
     };
     // The write is under way, and the resource is deleted.
     world.network(&deleted(&web));
-    world.index.set_fate("uid-web", Lifecycle::Deleted);
+    world.index.set_lifecycle("uid-web", Lifecycle::Deleted);
     let steps = world.work("uid-web").unwrap().steps;
-    assert!(!steps.contains(&Step::RemoveFinalizer), "{steps:?}");
+    assert!(!steps.contains(&ParentStep::RemoveFinalizer), "{steps:?}");
     let written = world.written(*assignment);
     world
         .index
@@ -111,12 +117,12 @@ fn a_write_under_way_holds_a_deletion_back() {
     );
     assert_eq!(
         world.work("uid-web").unwrap().steps,
-        [Step::RemoveFinalizer]
+        [ParentStep::RemoveFinalizer]
     );
 }
 
 #[test]
-fn nothing_is_decided_after_a_failed_write_before_a_look() {
+fn nothing_is_decided_after_a_failed_write_before_a_read() {
     let mut world = World::of(1);
     let web = network("web", "a");
     world.network(&web);
@@ -128,15 +134,15 @@ fn nothing_is_decided_after_a_failed_write_before_a_look() {
     world.index.host_failed(&at("h1"));
     let carried_out = world.written(*assignment);
     world.network(&deleted(&web));
-    world.index.set_fate("uid-web", Lifecycle::Deleted);
+    world.index.set_lifecycle("uid-web", Lifecycle::Deleted);
     let work = world.index.host_work(&at("h1")).unwrap();
-    assert_eq!(work.call, HostCall::Look);
+    assert_eq!(work.call, HostCall::ReadAssignment);
     assert!(
         !world
             .work("uid-web")
             .unwrap()
             .steps
-            .contains(&Step::RemoveFinalizer)
+            .contains(&ParentStep::RemoveFinalizer)
     );
     world
         .index
@@ -149,14 +155,14 @@ fn nothing_is_decided_after_a_failed_write_before_a_look() {
 }
 
 #[test]
-fn an_assignment_older_than_its_agent_is_made_anew_without_its_tombstones() {
+fn an_assignment_older_than_its_agents_report_is_created_again_without_tombstones() {
     let mut world = World::of(1);
     let (web, old) = (network("web", "a"), network("old", "a"));
     world.network(&web);
     world.network(&old);
     world.settle();
     world.network(&deleted(&old));
-    world.index.set_fate("uid-old", Lifecycle::Deleted);
+    world.index.set_lifecycle("uid-old", Lifecycle::Deleted);
     world.settle();
     assert!(
         world
@@ -171,11 +177,14 @@ fn an_assignment_older_than_its_agent_is_made_anew_without_its_tombstones() {
         observed_generation: Some(7),
         entries: Vec::new(),
     });
-    world.take_in(super::Change::Assignment(super::Seen::Applied(Box::new(
-        assignment,
-    ))));
+    world.take_in(super::WatchChange::Assignment(super::Seen::Applied(
+        Box::new(assignment),
+    )));
     let work = world.index.host_work(&at("h1")).unwrap();
-    assert_eq!(work.call, HostCall::Discard("uid-of-h1".to_owned()));
+    assert_eq!(
+        work.call,
+        HostCall::DeleteAssignment("uid-of-h1".to_owned())
+    );
     world.index.host_seen(&at("h1"), work.asked_with, None);
     world.settle();
     assert_eq!(

@@ -61,13 +61,13 @@ fn a_label_that_goes_permits_nothing() {
     world.settle();
     let web = network("web", "a");
     world.network(&deleted(&web));
-    world.index.set_fate("uid-web", Lifecycle::Deleted);
+    world.index.set_lifecycle("uid-web", Lifecycle::Deleted);
     world.settle();
     assert_eq!(world.assignment("site-b/h1"), before);
     // Nor is that host waited for, and the other one lets go.
     assert_eq!(
         world.work("uid-web").unwrap().steps,
-        [Step::RemoveFinalizer]
+        [ParentStep::RemoveFinalizer]
     );
     let absent = [("uid-web".to_owned(), Intent::Absent)];
     assert_eq!(world.intents("h1"), absent);
@@ -88,7 +88,7 @@ fn a_namespace_that_is_gone_is_no_namespace_of_hosts() {
         name: Some("site-b".to_owned()),
         ..ObjectMeta::default()
     };
-    world.take_in(Change::Namespace(Seen::Deleted(meta)));
+    world.take_in(WatchChange::Namespace(Seen::Deleted(meta)));
     world.settle();
     assert_eq!(world.status("uid-web").hosts.desired, 1);
     assert_eq!(world.assignment("site-b/h1"), before);

@@ -25,8 +25,8 @@ impl Clock {
             beats: BTreeMap::new(),
         };
         clock.after(Duration::ZERO);
-        clock.world.take_in(Change::Lease(Seen::ListBegins));
-        clock.world.take_in(Change::Lease(Seen::ListEnds));
+        clock.world.take_in(WatchChange::Lease(Seen::ListBegins));
+        clock.world.take_in(WatchChange::Lease(Seen::ListEnds));
         clock.world.network(&network("web", "a"));
         clock.settle();
         clock
@@ -56,7 +56,7 @@ impl Clock {
             for host in heartbeats {
                 match self.work(&host) {
                     None => {}
-                    Some(HeartbeatWork::MakeLease(lease)) => {
+                    Some(HeartbeatWork::CreateLease(lease)) => {
                         self.world.index.lease_seen(&host, Some(&lease));
                     }
                     Some(HeartbeatWork::ReadLease) => {
@@ -102,7 +102,7 @@ impl Clock {
         self.beats.insert(at(host), second);
         let lease = self.lease(&at(host));
         self.world
-            .take_in(Change::Lease(Seen::Applied(Box::new(lease))));
+            .take_in(WatchChange::Lease(Seen::Applied(Box::new(lease))));
         self.obey();
     }
 
@@ -124,7 +124,7 @@ fn said(status: &str, reason: &str) -> (String, String) {
 }
 
 #[test]
-fn a_host_that_is_heard_of_is_reachable_until_it_is_silent_for_the_whole_period() {
+fn a_host_is_reachable_until_it_is_silent_for_the_whole_period() {
     let mut clock = Clock::of(1);
     assert_eq!(clock.reachable("h1"), said("Unknown", "Waiting"));
     clock.beat("h1");
@@ -145,7 +145,7 @@ fn a_host_that_is_heard_of_is_reachable_until_it_is_silent_for_the_whole_period(
 }
 
 #[test]
-fn a_host_that_never_was_heard_of_is_offline_after_a_period() {
+fn a_host_without_any_heartbeat_is_offline_after_one_period() {
     let mut clock = Clock::of(1);
     clock.after(PERIOD.saturating_sub(Duration::from_secs(1)));
     assert_eq!(clock.reachable("h1"), said("Unknown", "Waiting"));
@@ -178,7 +178,7 @@ fn a_controller_that_starts_waits_a_whole_period_and_takes_no_condition_back() {
     again.world.index.apply_host(host, &Source::Watched);
     again.beats.clone_from(&clock.beats);
     let lease = again.lease(&at("h1"));
-    let listed = Change::Lease(Seen::Listed(Box::new(lease)));
+    let listed = WatchChange::Lease(Seen::Listed(Box::new(lease)));
     again.world.take_in(listed);
     again.settle();
     assert_eq!(again.reachable("h1"), said("False", "NoHeartbeat"));
@@ -194,7 +194,7 @@ fn a_watch_that_was_interrupted_makes_nobody_offline() {
     let mut clock = Clock::of(1);
     clock.beat("h1");
     clock.after(PERIOD.saturating_sub(Duration::from_secs(1)));
-    clock.world.take_in(Change::Lease(Seen::Interrupted));
+    clock.world.take_in(WatchChange::Lease(Seen::Interrupted));
     clock.after(BEAT);
     assert_eq!(clock.reachable("h1"), said("True", "HeartbeatSeen"));
     clock.after(PERIOD);
@@ -233,12 +233,12 @@ fn an_api_server_that_does_not_answer_makes_nobody_offline() {
 }
 
 #[test]
-fn a_lease_that_is_gone_is_made_again() {
+fn a_deleted_lease_is_created_again() {
     let mut clock = Clock::of(1);
     clock.beat("h1");
     let meta = clock.lease(&at("h1")).metadata;
-    clock.world.take_in(Change::Lease(Seen::Deleted(meta)));
-    let Some(HeartbeatWork::MakeLease(lease)) = clock.work(&at("h1")) else {
+    clock.world.take_in(WatchChange::Lease(Seen::Deleted(meta)));
+    let Some(HeartbeatWork::CreateLease(lease)) = clock.work(&at("h1")) else {
         panic!("nothing to make");
     };
     assert_eq!(lease.metadata.name.as_deref(), Some("h1"));
@@ -248,19 +248,19 @@ fn a_lease_that_is_gone_is_made_again() {
 }
 
 #[test]
-fn hosts_are_counted_by_how_they_are_heard_of() {
+fn hosts_are_counted_by_their_reachability() {
     let mut clock = Clock::of(3);
     clock.beat("h1");
     clock.after(BEAT);
     clock.beat("h2");
-    let reached = clock.world.index.reached();
+    let reached = clock.world.index.reachable_counts();
     assert_eq!(
         (reached.reachable, reached.offline, reached.unknown),
         (2, 0, 1)
     );
     assert_eq!(clock.world.index.oldest_heartbeat(), Some(BEAT));
     clock.after(PERIOD.saturating_sub(BEAT));
-    let reached = clock.world.index.reached();
+    let reached = clock.world.index.reachable_counts();
     assert_eq!(
         (reached.reachable, reached.offline, reached.unknown),
         (1, 2, 0)

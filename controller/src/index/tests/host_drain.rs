@@ -45,7 +45,7 @@ impl Fleet {
     fn delete(&mut self, name: &str) {
         if self.finalizers(name).is_empty() {
             let meta = self.host(name).unwrap().metadata.clone();
-            self.world.take_in(Change::Host(Seen::Deleted(meta)));
+            self.world.take_in(WatchChange::Host(Seen::Deleted(meta)));
         } else {
             self.edit(name, |h| {
                 h.metadata.deletion_timestamp = Some(Time(Timestamp::UNIX_EPOCH));
@@ -68,13 +68,13 @@ impl Fleet {
     }
 
     /// The reason and the message of the condition that says what is left.
-    fn farewell(&mut self, name: &str) -> Option<(String, String)> {
+    fn clean_verdict(&mut self, name: &str) -> Option<(String, String)> {
         let name = at(name);
         let mut lease = Lease::default();
         lease.metadata.namespace = Some(name.namespace.clone());
         lease.metadata.name = Some(name.name.clone());
         self.world
-            .take_in(Change::Lease(Seen::Applied(Box::new(lease))));
+            .take_in(WatchChange::Lease(Seen::Applied(Box::new(lease))));
         let now = Time(Timestamp::UNIX_EPOCH);
         let work = self.world.index.heartbeat_work(&name, &now)?;
         let HeartbeatWork::Write(_, conditions) = work else {
@@ -118,7 +118,7 @@ fn a_finalizer_is_on_hosts_that_are_to_be_cleaned_and_on_no_others() {
 }
 
 #[test]
-fn a_host_goes_once_its_agent_has_let_go_of_everything() {
+fn a_host_is_deleted_once_its_agent_has_released_everything() {
     let mut fleet = Fleet::of(3);
     let (web, mut kept) = (everywhere("web"), everywhere("kept"));
     kept.spec.deletion_policy = DeletionPolicy::Retain;
@@ -145,7 +145,7 @@ fn a_host_goes_once_its_agent_has_let_go_of_everything() {
         (DeletionPolicy::Delete, Some("id-uid-web")),
     ];
     assert_eq!(policies, expected);
-    let (reason, message) = fleet.farewell("h1").unwrap();
+    let (reason, message) = fleet.clean_verdict("h1").unwrap();
     assert_eq!(reason, "Cleaning");
     let begins = "2 entries left (DockerNetwork apps/kept: Pending, DockerNetwork apps/web: Pending); \
                   the host goes once";
@@ -211,13 +211,13 @@ fn a_namespace_that_goes_later_ends_the_wait() {
     };
     fleet
         .world
-        .take_in(Change::Namespace(Seen::Applied(Box::new(going))));
+        .take_in(WatchChange::Namespace(Seen::Applied(Box::new(going))));
     fleet.world.settle();
     assert_eq!(fleet.host("h1"), None);
 }
 
 #[test]
-fn back_to_keep_lets_a_host_go_as_it_is() {
+fn removal_keep_releases_a_host_as_it_is() {
     let mut fleet = Fleet::of(1);
     fleet.world.network(&everywhere("web"));
     fleet.world.settle();
@@ -233,7 +233,7 @@ fn back_to_keep_lets_a_host_go_as_it_is() {
 }
 
 #[test]
-fn what_is_made_for_a_host_that_is_to_be_cleaned_is_not_collected_with_it() {
+fn objects_created_for_a_host_with_removal_clean_have_no_owner() {
     let mut fleet = Fleet::of(1);
     assert_eq!(fleet.world.assignment("h1").metadata.owner_references, None);
     fleet.edit("h1", |h| {
@@ -246,25 +246,28 @@ fn what_is_made_for_a_host_that_is_to_be_cleaned_is_not_collected_with_it() {
 }
 
 #[test]
-fn a_resource_that_is_deleted_meanwhile_waits_to_be_told_to_the_host() {
+fn a_resource_that_is_deleted_meanwhile_waits_for_its_tombstone_on_the_host() {
     let mut fleet = Fleet::of(1);
     let web = everywhere("web");
     fleet.world.network(&web);
     fleet.world.settle();
     fleet.delete("h1");
     fleet.world.network(&deleted(&web));
-    fleet.world.index.set_fate("uid-web", Lifecycle::Deleted);
+    fleet
+        .world
+        .index
+        .set_lifecycle("uid-web", Lifecycle::Deleted);
     let steps = fleet.world.work("uid-web").unwrap().steps;
-    assert!(!steps.contains(&Step::RemoveFinalizer), "{steps:?}");
+    assert!(!steps.contains(&ParentStep::RemoveFinalizer), "{steps:?}");
     fleet.world.settle();
     let absent = [("uid-web".to_owned(), Intent::Absent)];
     assert_eq!(fleet.world.intents("h1"), absent);
     let steps = fleet.world.work("uid-web").unwrap().steps;
-    assert_eq!(steps, [Step::RemoveFinalizer]);
+    assert_eq!(steps, [ParentStep::RemoveFinalizer]);
 }
 
 #[test]
-fn what_no_resource_speaks_of_holds_no_host() {
+fn an_entry_without_a_resource_keeps_no_host() {
     let mut fleet = Fleet::of(1);
     let web = everywhere("web");
     fleet.world.network(&web);
@@ -280,7 +283,7 @@ fn what_no_resource_speaks_of_holds_no_host() {
 }
 
 #[test]
-fn what_is_suspended_holds_its_host() {
+fn a_suspended_resource_keeps_its_host() {
     let mut fleet = Fleet::of(1);
     let mut web = everywhere("web");
     web.spec.suspend = true;
@@ -288,7 +291,7 @@ fn what_is_suspended_holds_its_host() {
     fleet.world.settle();
     fleet.delete("h1");
     fleet.wait();
-    let (_, message) = fleet.farewell("h1").unwrap();
+    let (_, message) = fleet.clean_verdict("h1").unwrap();
     let begins = "1 entry left (DockerNetwork apps/web: Suspended); ";
     assert!(message.starts_with(begins), "{message}");
     fleet.world.network(&edited(&web, |n| {
@@ -312,7 +315,7 @@ fn several_hosts_at_once_stop_and_ask() {
     for host in ["h1", "h2", "h3"] {
         assert_eq!(fleet.world.intents(host), present, "{host}");
     }
-    let (reason, message) = fleet.farewell("h1").unwrap();
+    let (reason, message) = fleet.clean_verdict("h1").unwrap();
     assert_eq!(reason, "RemovalBraked");
     let begins = "1 entry left (DockerNetwork apps/web: RemovalBraked); ";
     assert!(message.starts_with(begins), "{message}");
@@ -364,7 +367,7 @@ fn a_controller_that_starts_asks_again_what_a_deletion_means() {
     anew.index.apply_assignment(assignment, &Source::Watched);
     anew.network(&everywhere("web"));
     let call = anew.index.host_work(&at("h1")).unwrap().call;
-    assert!(matches!(call, HostCall::DecideFate(_)), "{call:?}");
+    assert!(matches!(call, HostCall::DecideLifecycle(_)), "{call:?}");
     anew.settle();
     let present = [("uid-web".to_owned(), Intent::Present)];
     assert_eq!(anew.intents("h1"), present);

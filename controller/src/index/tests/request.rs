@@ -13,7 +13,7 @@ fn asking(network: &DockerNetwork, value: &str) -> DockerNetwork {
 /// Has a host's agent report that it has looked again, and that all is well.
 fn look(world: &mut World, host: &str) {
     let mut assignment = world.assignment(host);
-    let told = |e: &dockfleet_crds::Entry| EntryStatus {
+    let report = |e: &dockfleet_crds::Entry| EntryStatus {
         uid: e.uid.clone(),
         revision: e.revision.clone(),
         state: EntryState::Ready.into(),
@@ -22,10 +22,10 @@ fn look(world: &mut World, host: &str) {
     };
     assignment.status = Some(HostAssignmentStatus {
         observed_generation: assignment.metadata.generation,
-        entries: assignment.spec.entries.iter().map(told).collect(),
+        entries: assignment.spec.entries.iter().map(report).collect(),
     });
     assignment.metadata.resource_version = Some(world.next_version());
-    world.take_in(Change::Assignment(Seen::Applied(Box::new(assignment))));
+    world.take_in(WatchChange::Assignment(Seen::Applied(Box::new(assignment))));
 }
 
 #[test]

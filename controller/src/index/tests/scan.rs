@@ -89,7 +89,7 @@ impl World {
             }
             Event::Gone(name) => {
                 if let Some(host) = self.known(name) {
-                    self.take_in(Change::Host(Seen::Deleted(host.metadata)));
+                    self.take_in(WatchChange::Host(Seen::Deleted(host.metadata)));
                 }
             }
             Event::Network(name, labels) => {
@@ -142,7 +142,7 @@ impl World {
         let entries = index.hosts.values().flat_map(HostState::entries);
         let uids: BTreeSet<String> = entries.map(|e| e.uid.clone()).collect();
         prop_assert_eq!(
-            index.holders.keys().cloned().collect::<BTreeSet<_>>(),
+            index.placements.keys().cloned().collect::<BTreeSet<_>>(),
             uids.clone()
         );
         for uid in uids {
@@ -159,11 +159,11 @@ impl World {
                 let parent = index.parents.get(&uid);
                 parent.is_some_and(|p| p.selected.contains(name))
             };
-            let holders = &index.holders[&uid];
-            prop_assert_eq!(holders.all(), &with(&|_| true));
-            prop_assert_eq!(holders.present(), with(&present).len());
+            let placements = &index.placements[&uid];
+            prop_assert_eq!(placements.all(), &with(&|_| true));
+            prop_assert_eq!(placements.present(), with(&present).len());
             prop_assert_eq!(
-                holders.lost(),
+                placements.lost(),
                 &with(&|name| present(name) && !selected(name))
             );
         }
@@ -175,7 +175,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn what_is_kept_is_what_a_look_at_everything_finds(history in vec(event(), 1..30)) {
+    fn the_index_equals_a_scan_of_everything(history in vec(event(), 1..30)) {
         let mut world = World::of(0);
         for (event, generation) in history.iter().zip(1..) {
             world.befalls(event, generation);

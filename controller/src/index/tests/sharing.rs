@@ -19,7 +19,7 @@ fn engine(id: &str, hostname: &str) -> EngineFacts {
 }
 
 /// Has the agent of a host report its engine.
-fn tell(world: &mut World, host: &str, engine: EngineFacts) {
+fn report_engine(world: &mut World, host: &str, engine: EngineFacts) {
     let mut object = world.index.hosts[&at(host)].host.clone().unwrap();
     let created = if host == "h1" { 2 } else { 1 };
     object.metadata.creation_timestamp = Some(Time(Timestamp::from_second(created).unwrap()));
@@ -48,8 +48,8 @@ fn refused(world: &World, host: &str) -> BTreeMap<String, Refusal> {
 fn the_younger_of_two_hosts_with_one_engine_keeps_what_it_has_and_gets_nothing() {
     let mut world = pair();
     let before = world.assignment("h1").spec.entries;
-    tell(&mut world, "h1", engine("one", "m"));
-    tell(&mut world, "h3", engine("one", "m"));
+    report_engine(&mut world, "h1", engine("one", "m"));
+    report_engine(&mut world, "h3", engine("one", "m"));
     world.settle();
     assert!(is_paused(&world, "h1") && !is_paused(&world, "h3"));
     world.network(&network("more", "a"));
@@ -72,18 +72,18 @@ fn a_host_that_shares_its_engine_says_so_until_it_does_not() {
     let mut world = pair();
     let stalled = |world: &World| {
         let state = &world.index.hosts[&at("h1")];
-        state.sharing().map(|v| (v.type_, v.reason))
+        state.sharing_verdict().map(|v| (v.type_, v.reason))
     };
-    tell(&mut world, "h1", engine("one", "m"));
+    report_engine(&mut world, "h1", engine("one", "m"));
     assert_eq!(stalled(&world), None);
     world.index.take_dirty();
-    tell(&mut world, "h3", engine("one", "m"));
+    report_engine(&mut world, "h3", engine("one", "m"));
     let dirty = world.index.take_dirty();
     assert!(dirty.heartbeats.contains(&at("h1")));
     assert!(dirty.hosts.contains(&at("h1")));
     let shared = Some((STALLED, "EngineShared".to_owned()));
     assert_eq!(stalled(&world), shared);
-    tell(&mut world, "h3", engine("two", "m"));
+    report_engine(&mut world, "h3", engine("two", "m"));
     assert_eq!(stalled(&world), None);
 }
 
@@ -91,16 +91,16 @@ fn a_host_that_shares_its_engine_says_so_until_it_does_not() {
 fn the_younger_host_goes_on_when_the_older_one_is_gone_or_has_another_engine() {
     for is_deleted in [true, false] {
         let mut world = pair();
-        tell(&mut world, "h1", engine("one", "m"));
-        tell(&mut world, "h3", engine("one", "m"));
+        report_engine(&mut world, "h1", engine("one", "m"));
+        report_engine(&mut world, "h3", engine("one", "m"));
         world.settle();
         world.network(&network("more", "a"));
         world.settle();
         if is_deleted {
             let meta = world.index.hosts[&at("h3")].host.clone().unwrap().metadata;
-            world.take_in(Change::Host(Seen::Deleted(meta)));
+            world.take_in(WatchChange::Host(Seen::Deleted(meta)));
         } else {
-            tell(&mut world, "h3", engine("two", "m"));
+            report_engine(&mut world, "h3", engine("two", "m"));
         }
         world.settle();
         assert!(!is_paused(&world, "h1"));
@@ -122,8 +122,8 @@ fn machines_that_were_copied_and_older_agents_are_engines_of_their_own() {
         (silent(), silent()),
     ] {
         let mut world = pair();
-        tell(&mut world, "h1", first);
-        tell(&mut world, "h3", second);
+        report_engine(&mut world, "h1", first);
+        report_engine(&mut world, "h3", second);
         world.settle();
         assert!(!is_paused(&world, "h1") && !is_paused(&world, "h3"));
     }
@@ -133,11 +133,11 @@ fn machines_that_were_copied_and_older_agents_are_engines_of_their_own() {
 #[test]
 fn a_deletion_does_not_wait_for_a_host_that_shares_its_engine() {
     let mut world = pair();
-    tell(&mut world, "h1", engine("one", "m"));
-    tell(&mut world, "h3", engine("one", "m"));
+    report_engine(&mut world, "h1", engine("one", "m"));
+    report_engine(&mut world, "h3", engine("one", "m"));
     world.settle();
     world.network(&deleted(&network("web", "a")));
-    world.index.set_fate("uid-web", Lifecycle::Deleted);
+    world.index.set_lifecycle("uid-web", Lifecycle::Deleted);
     world.settle();
     let absent = [("uid-web".to_owned(), Intent::Absent)];
     assert_eq!(
@@ -146,7 +146,7 @@ fn a_deletion_does_not_wait_for_a_host_that_shares_its_engine() {
     );
     assert_eq!(
         world.work("uid-web").unwrap().steps,
-        [Step::RemoveFinalizer]
+        [ParentStep::RemoveFinalizer]
     );
 }
 
@@ -157,8 +157,8 @@ fn a_host_that_shares_its_engine_is_not_cleaned_before_it_goes() {
     let mut host = world.index.hosts[&at("h1")].host.clone().unwrap();
     host.spec.removal = HostRemovalPolicy::Clean;
     world.write_host(host);
-    tell(&mut world, "h1", engine("one", "m"));
-    tell(&mut world, "h3", engine("one", "m"));
+    report_engine(&mut world, "h1", engine("one", "m"));
+    report_engine(&mut world, "h3", engine("one", "m"));
     world.settle();
     let before = world.assignment("h1").spec.entries;
     let mut host = world.index.hosts[&at("h1")].host.clone().unwrap();

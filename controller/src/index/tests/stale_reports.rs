@@ -18,7 +18,7 @@ fn read(world: &mut World, generation: i64, observed: i64, revision: &str) {
             ..EntryStatus::default()
         }],
     });
-    world.take_in(Change::Assignment(Seen::Applied(Box::new(assignment))));
+    world.take_in(WatchChange::Assignment(Seen::Applied(Box::new(assignment))));
 }
 
 fn revision(world: &World) -> String {
@@ -27,14 +27,14 @@ fn revision(world: &World) -> String {
 }
 
 /// Edits the network, and has the assignment written with the next generation.
-fn edit(world: &mut World, web: &DockerNetwork, generation: i64, observed: i64, told: &str) {
+fn edit(world: &mut World, web: &DockerNetwork, generation: i64, observed: i64, report: &str) {
     world.network(web);
     world.settle();
-    read(world, generation, observed, told);
+    read(world, generation, observed, report);
 }
 
 #[test]
-fn an_earlier_report_does_not_count_when_the_revision_comes_back() {
+fn a_stale_report_does_not_count_when_the_revision_comes_back() {
     let mut world = World::of(1);
     let web = network("web", "a");
     world.network(&web);
@@ -52,8 +52,8 @@ fn an_earlier_report_does_not_count_when_the_revision_comes_back() {
     assert_eq!(revision(&world), first);
     assert_eq!(world.ready("uid-web"), (3, 0, "Progressing".to_owned()));
     // Its identity is known nevertheless, for a tombstone.
-    let told = world.assignment("h1").status.unwrap().entries;
-    assert_eq!(told[0].id.as_deref(), Some("id-web"));
+    let report = world.assignment("h1").status.unwrap().entries;
+    assert_eq!(report[0].id.as_deref(), Some("id-web"));
 
     read(&mut world, 3, 2, &first);
     assert_eq!(world.ready("uid-web"), (3, 0, "Progressing".to_owned()));

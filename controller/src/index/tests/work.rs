@@ -17,7 +17,7 @@ fn a_new_host_has_an_empty_assignment() {
 }
 
 #[test]
-fn what_somebody_else_writes_is_put_right() {
+fn a_foreign_change_of_an_assignment_is_reverted() {
     let mut world = World::of(1);
     world.network(&network("web", "a"));
     world.settle();
@@ -25,7 +25,7 @@ fn what_somebody_else_writes_is_put_right() {
     let mut bad = good.clone();
     bad.spec.entries.clear();
     bad.metadata.resource_version = Some(world.next_version());
-    world.take_in(Change::Assignment(Seen::Applied(Box::new(bad))));
+    world.take_in(WatchChange::Assignment(Seen::Applied(Box::new(bad))));
     world.settle();
     assert_eq!(world.assignment("h1").spec, good.spec);
 }
@@ -38,7 +38,7 @@ fn an_assignment_that_cannot_be_read_is_not_overwritten() {
         namespace: Some(FLEET.to_owned()),
         ..ObjectMeta::default()
     };
-    world.take_in(Change::Assignment(Seen::Unreadable(meta)));
+    world.take_in(WatchChange::Assignment(Seen::Unreadable(meta)));
     world.network(&network("web", "a"));
     assert_eq!(world.index.host_work(&at("h1")), None);
     world.report("h1", EntryState::Ready);
@@ -60,7 +60,10 @@ fn no_entry_comes_before_the_finalizer() {
     assert_eq!((dirty.hosts, dirty.now), (hosts([]), set(["uid-web"])));
     let steps = world.work("uid-web").unwrap().steps;
     assert!(
-        matches!(steps[..], [Step::WriteStatus(..), Step::AddFinalizer]),
+        matches!(
+            steps[..],
+            [ParentStep::WriteStatus(..), ParentStep::AddFinalizer]
+        ),
         "{steps:?}"
     );
     assert_eq!(world.ready("uid-web"), (1, 0, "Progressing".to_owned()));
@@ -100,7 +103,7 @@ fn an_old_report_does_not_make_a_new_generation_ready() {
 }
 
 #[test]
-fn both_sides_of_a_contested_name_are_told() {
+fn both_resources_get_a_warning_about_a_contested_name() {
     let mut world = World::of(1);
     world.network(&network("web", "a"));
     world.settle();
@@ -109,20 +112,20 @@ fn both_sides_of_a_contested_name_are_told() {
     world.network(&rival);
     world.settle();
     assert_eq!(world.ready("uid-rival"), (1, 0, "Conflict".to_owned()));
-    let told = |uid: &str| -> Vec<String> {
+    let reasons = |uid: &str| -> Vec<String> {
         let steps = world.work(uid).unwrap().steps;
         let notices = steps.into_iter().find_map(|step| match step {
-            Step::WriteStatus(_, notices) => Some(notices),
+            ParentStep::WriteStatus(_, notices) => Some(notices),
             _ => None,
         });
         notices.unwrap().into_iter().map(|n| n.reason).collect()
     };
-    assert_eq!(told("uid-rival"), ["Assigned", "Conflict"]);
-    assert_eq!(told("uid-web"), ["Contested", "Assigned"]);
+    assert_eq!(reasons("uid-rival"), ["Assigned", "Conflict"]);
+    assert_eq!(reasons("uid-web"), ["Contested", "Assigned"]);
     // The name passes on when its owner is let go of.
     let web = deleted(&network("web", "a"));
     world.network(&web);
-    world.index.set_fate("uid-web", Lifecycle::Deleted);
+    world.index.set_lifecycle("uid-web", Lifecycle::Deleted);
     world.settle();
     assert_eq!(
         world.intents("h1"),
@@ -134,7 +137,7 @@ fn both_sides_of_a_contested_name_are_told() {
 }
 
 #[test]
-fn a_volume_is_a_parent_too() {
+fn a_volume_is_assigned_as_a_network_is() {
     let mut world = World::of(1);
     let mut data = dockfleet_crds::DockerVolume::new(
         "data",

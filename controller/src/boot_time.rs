@@ -8,14 +8,14 @@ use rustix::time::{ClockId, clock_gettime};
 /// counts the time in which the process or the whole machine was halted; that of
 /// [`std::time::Instant`] stands still while a machine sleeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Moment(Duration);
+pub(crate) struct BootTime(Duration);
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const CLOCK: ClockId = ClockId::Boottime;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 const CLOCK: ClockId = ClockId::Monotonic;
 
-impl Moment {
+impl BootTime {
     /// Returns the present moment.
     pub(crate) fn now() -> Self {
         let now = clock_gettime(CLOCK);
@@ -36,7 +36,7 @@ impl Moment {
     }
 }
 
-impl std::ops::Add<Duration> for Moment {
+impl std::ops::Add<Duration> for BootTime {
     type Output = Self;
 
     fn add(self, rhs: Duration) -> Self {

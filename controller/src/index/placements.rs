@@ -10,16 +10,16 @@ use crate::object::Name;
 
 /// The hosts whose assignment has an entry of one resource, known or not.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Holders {
+pub(super) struct Placements {
     all: BTreeSet<Name>,
     /// Those that are not counted as having it: the entry is a tombstone, or nothing may be written for
     /// the host.
-    apart: BTreeSet<Name>,
+    uncounted: BTreeSet<Name>,
     /// Those that have it, and that the resource does not select any more.
     lost: BTreeSet<Name>,
 }
 
-impl Holders {
+impl Placements {
     /// Returns all hosts with an entry.
     pub(super) fn all(&self) -> &BTreeSet<Name> {
         &self.all
@@ -27,7 +27,7 @@ impl Holders {
 
     /// Returns how many hosts have the resource.
     pub(super) fn present(&self) -> usize {
-        self.all.len() - self.apart.len()
+        self.all.len() - self.uncounted.len()
     }
 
     /// Returns the hosts that have the resource and are not selected.
@@ -38,40 +38,40 @@ impl Holders {
 
 impl Index {
     /// Notes the resources of a host's assignment, which was another one before.
-    pub(super) fn hold(&mut self, name: &Name, before: Option<&HostAssignment>) {
+    pub(super) fn update_placements(&mut self, name: &Name, before: Option<&HostAssignment>) {
         let now = self.hosts.get(name).and_then(|s| s.assignment.as_ref());
         let entries = before.into_iter().chain(now).flat_map(|a| &a.spec.entries);
         let uids: BTreeSet<Uid> = entries.map(|e| e.uid.clone()).collect();
         for uid in &uids {
-            self.weigh(name, uid);
+            self.update_placement(name, uid);
         }
     }
 
     /// Notes how a host stands towards a resource, after a change of either.
-    pub(super) fn weigh(&mut self, name: &Name, uid: &str) {
+    pub(super) fn update_placement(&mut self, name: &Name, uid: &str) {
         let state = self.hosts.get(name);
         let entry = state.and_then(|s| s.entry(uid));
         let writable = state.is_some_and(|s| s.host().is_some());
         let present = writable && entry.is_some_and(|e| e.intent == Intent::Present);
         let parent = self.parents.get(uid);
         let selected = parent.is_some_and(|p| p.selected.contains(name));
-        if entry.is_none() && !self.holders.contains_key(uid) {
+        if entry.is_none() && !self.placements.contains_key(uid) {
             return;
         }
-        let holders = self.holders.entry(uid.to_owned()).or_default();
-        keep(&mut holders.all, name, entry.is_some());
-        keep(&mut holders.apart, name, entry.is_some() && !present);
-        keep(&mut holders.lost, name, present && !selected);
-        if holders.all.is_empty() {
-            self.holders.remove(uid);
+        let placements = self.placements.entry(uid.to_owned()).or_default();
+        keep(&mut placements.all, name, entry.is_some());
+        keep(&mut placements.uncounted, name, entry.is_some() && !present);
+        keep(&mut placements.lost, name, present && !selected);
+        if placements.all.is_empty() {
+            self.placements.remove(uid);
         }
     }
 
     /// Notes how every host that has a resource stands towards it, after a change of the resource.
-    pub(super) fn weigh_all(&mut self, uid: &str) {
-        let all = self.holders.get(uid).map(|h| h.all.clone());
+    pub(super) fn update_placements_of(&mut self, uid: &str) {
+        let all = self.placements.get(uid).map(|h| h.all.clone());
         for name in all.into_iter().flatten() {
-            self.weigh(&name, uid);
+            self.update_placement(&name, uid);
         }
     }
 }
