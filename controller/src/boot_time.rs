@@ -1,12 +1,12 @@
-//! A clock that goes on whatever happens to this process or machine.
+//! A clock that also counts while this process or machine is halted.
 
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// A moment by the clock of this machine since it was started. The clock is nobody's to set, and
-/// counts the time in which the process or the whole machine was halted; that of
-/// [`std::time::Instant`] stands still while a machine sleeps.
+/// A time since the boot of this machine. Nobody can set this clock, and it counts while the
+/// process or the whole machine is halted. The clock of [`std::time::Instant`] stops while a
+/// machine sleeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct BootTime(Duration);
 
@@ -16,7 +16,7 @@ const CLOCK: ClockId = ClockId::Boottime;
 const CLOCK: ClockId = ClockId::Monotonic;
 
 impl BootTime {
-    /// Returns the present moment.
+    /// Returns the present time.
     pub(crate) fn now() -> Self {
         let now = clock_gettime(CLOCK);
         let seconds = u64::try_from(now.tv_sec).unwrap_or_default();
@@ -24,12 +24,12 @@ impl BootTime {
         Self(Duration::new(seconds, rest))
     }
 
-    /// Returns how long it is until a later moment; nothing when that has come.
+    /// Returns the duration until a later time; zero if that has passed.
     pub(crate) fn until(self, later: Self) -> Duration {
         later.0.saturating_sub(self.0)
     }
 
-    /// Returns the moment this many milliseconds after the start of the machine.
+    /// Returns the time this many milliseconds after boot.
     #[cfg(test)]
     pub(crate) fn at(ms: u64) -> Self {
         Self(Duration::from_millis(ms))

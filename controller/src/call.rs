@@ -1,9 +1,9 @@
-//! What a request to the API server is, and how it failed, in words of closed sets: they are labels
-//! of metrics.
+//! The verb and resource of an API request, and how it failed. Both are closed sets, because they
+//! are labels of metrics.
 
 use http::{Method, StatusCode, Uri};
 
-/// The resources that the controller has to do with.
+/// The resources that the controller reads or writes.
 const RESOURCES: [&str; 17] = [
     "customresourcedefinitions",
     "dockerhosts",
@@ -23,10 +23,10 @@ const RESOURCES: [&str; 17] = [
     "serviceaccounts",
     "serviceaccounts/token",
 ];
-/// Everything else, such as what is asked to find out about the API server.
+/// Everything else, such as API discovery.
 const OTHER: &str = "other";
 
-/// A verb of Kubernetes and a resource.
+/// A Kubernetes verb and a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct ApiCall {
     verb: &'static str,
@@ -34,10 +34,11 @@ pub(crate) struct ApiCall {
 }
 
 impl ApiCall {
-    /// Returns what a request is.
+    /// Returns the call that a request makes.
     pub(crate) fn of(method: &Method, uri: &Uri) -> Self {
         let parts: Vec<&str> = uri.path().split('/').filter(|p| !p.is_empty()).collect();
-        // The core group has its version right behind `api`, every other one has a name between.
+        // The path of the core group is `/api/VERSION`, that of every other group
+        // `/apis/GROUP/VERSION`.
         let mut parts = match parts.as_slice() {
             ["api", _, rest @ ..] | ["apis", _, _, rest @ ..] => rest.to_vec(),
             _ => Vec::new(),
@@ -86,29 +87,29 @@ fn is_watch(uri: &Uri) -> bool {
 /// How a call failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum ApiFailure {
-    /// There was no answer in time.
+    /// The API server did not answer in time.
     Timeout,
-    /// The request did not get through.
+    /// The request did not reach the API server.
     Unreachable,
-    /// It was not sent, because this controller does not lead.
+    /// The request was not sent, because this controller is not the leader.
     NotLeading,
-    /// Who asks is not known, or may not do that.
+    /// The caller is not authenticated or not authorized.
     Forbidden,
-    /// What was to be written is not there.
+    /// The object to write does not exist.
     NotFound,
-    /// Somebody else wrote it first.
+    /// Another client changed the object first.
     Conflict,
-    /// The API server has too much to do.
+    /// The API server is overloaded.
     Throttled,
-    /// It refused for another reason.
+    /// The API server refused for another reason.
     Refused,
-    /// It failed.
+    /// The API server failed.
     Server,
 }
 
 impl ApiFailure {
-    /// Returns how an answer is a failure, if it is one. That something is not there is what reading
-    /// is for.
+    /// Returns the failure that a response stands for, if any. Not found is a normal result of a
+    /// read.
     pub(crate) fn of(call: ApiCall, status: StatusCode) -> Option<Self> {
         match status.as_u16() {
             404 if matches!(call.verb, "get" | "list" | "watch") => None,

@@ -1,4 +1,4 @@
-//! What a controller is started with.
+//! The configuration of a controller.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,59 +13,61 @@ use crate::random;
 use crate::vitals::ControllerVitals;
 
 /// How long reports on a resource are collected before its status is written: long enough that a
-/// hundred hosts that become ready one after the other are a few writes, short enough to look at.
-/// It is longer for a resource with more than a thousand hosts.
+/// hundred hosts that become ready one after the other cause only a few writes, short enough for a
+/// person who watches. It is longer for a resource with more than a thousand hosts.
 const DEBOUNCE: Duration = Duration::from_secs(1);
 
-/// How long a host is not heard of before it counts as offline: five heartbeats of 30 s, so that one
-/// that is late or lost says nothing.
+/// How long a host may send no heartbeat before it counts as offline: five heartbeats of 30 s, so
+/// that a late or lost one does not matter.
 pub const OFFLINE_AFTER: Duration = Duration::from_secs(150);
 
-/// How long many resources that go with their namespace wait for an answer: long enough for somebody
-/// to see it, and no namespace stays for ever.
+/// How long many resources that are deleted with their namespace wait for permission: long enough
+/// for somebody to see it, but no namespace waits for ever.
 const NAMESPACE_HOLD: Duration = Duration::from_secs(3600);
 
-/// What a controller is started with.
+/// The configuration of a controller.
 #[derive(Clone)]
 pub struct ControllerConfig {
-    /// The way to the API server.
+    /// The client configuration for the API server.
     pub kubernetes: Config,
-    /// Namespace of hosts and their assignments, beside those that are labelled as such.
+    /// Namespace of hosts and their assignments, in addition to the namespaces with the fleet
+    /// label.
     pub fleet_namespace: String,
     /// How long reports on a resource are collected before its status is written; longer for one with
     /// more than a thousand hosts, at most ten times.
     pub debounce: Duration,
-    /// How long a host is not heard of before it counts as offline.
+    /// How long a host may send no heartbeat before it counts as offline.
     pub offline_after: Duration,
-    /// How much may be let go of at once without anybody being asked.
+    /// How much may be removed or released at once without permission.
     pub limits: Limits,
-    /// How long many resources that go with their namespace wait for an answer.
+    /// How long many resources that are deleted with their namespace wait for permission.
     pub namespace_hold: Duration,
-    /// How it is found out which of several controllers leads; without, this has to be the only one.
+    /// The leader election. Without it, only one controller may run.
     pub election: Option<ElectionConfig>,
-    /// What it says about itself.
+    /// Its probes and metrics.
     pub vitals: Arc<ControllerVitals>,
     /// Called after every write.
     pub effects: WriteHook,
 }
 
-/// How it is found out which of several controllers leads.
+/// The configuration of the leader election.
 #[derive(Clone, Debug)]
 pub struct ElectionConfig {
     /// Namespace of the Lease.
     pub namespace: String,
-    /// What this controller is called in the Lease; no other one may ever be called so.
+    /// The identity of this controller in the Lease. No other controller may ever have the same
+    /// one.
     pub identity: String,
     /// How long each thing takes.
     pub times: ElectionTimes,
 }
 
 impl ElectionConfig {
-    /// Makes the configuration of an election; `name` is for people, such as a pod's name.
+    /// Creates the configuration of an election. `name` is for people, such as the name of a pod.
     pub fn new(namespace: String, name: &str, times: ElectionTimes) -> Self {
         Self {
             namespace,
-            // A pod that is started again keeps its name, and is another one all the same.
+            // A restarted pod has the same name, but is another candidate.
             identity: format!("{name}_{:016x}", random()),
             times,
         }
@@ -73,7 +75,7 @@ impl ElectionConfig {
 }
 
 impl ControllerConfig {
-    /// Makes the configuration of the only controller of the default fleet.
+    /// Creates the configuration of the only controller of the default fleet.
     pub fn new(kubernetes: Config, vitals: Arc<ControllerVitals>) -> Self {
         Self {
             kubernetes,
@@ -91,7 +93,7 @@ impl ControllerConfig {
 
 impl std::fmt::Debug for ControllerConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // The way to the API server has credentials in it.
+        // The client configuration has credentials in it.
         f.debug_struct("ControllerConfig")
             .field("fleet_namespace", &self.fleet_namespace)
             .field("debounce", &self.debounce)

@@ -5,15 +5,15 @@ use std::time::{Duration, Instant};
 
 use crate::object::Name;
 
-/// Assignments that were written and not reported on yet: one a host at most.
+/// Written assignments without a report: at most one for each host.
 #[derive(Debug, Default)]
 pub(crate) struct Convergence {
     waiting: BTreeMap<Name, (i64, Instant)>,
 }
 
 impl Convergence {
-    /// Notes that a generation of a host's assignment was written. A host that had not reported on an
-    /// earlier one yet is measured from that: it is behind since then.
+    /// Notes that a generation of a host's assignment was written. If the host has not reported on
+    /// an earlier generation yet, its time counts from that one.
     pub(crate) fn written(&mut self, host: &Name, generation: Option<i64>, now: Instant) {
         let Some(generation) = generation else {
             return;
@@ -37,7 +37,7 @@ impl Convergence {
         Some(now.duration_since(begin))
     }
 
-    /// Forgets a host that is gone.
+    /// Forgets a deleted host.
     pub(crate) fn forget(&mut self, host: &Name) {
         self.waiting.remove(host);
     }

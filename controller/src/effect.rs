@@ -1,25 +1,25 @@
-//! The one seam that every write to the API server passes.
+//! A hook that is called for every write to the API server.
 //!
-//! A test that ends the process after the n-th write finds every crash point there is; one that halts
-//! it between the fence and the wire finds what a fence cannot hold back.
+//! A test that ends the process after the n-th write covers every crash point. A test that halts
+//! the process between the fence and the network covers what a fence cannot prevent.
 
 use std::fmt;
 use std::sync::Arc;
 
 type Hook = Arc<dyn Fn(WriteStage, &str) + Send + Sync>;
 
-/// How far a write is.
+/// The stage of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WriteStage {
-    /// It was let through, and is sent next.
+    /// The fence admitted the write; it is sent next.
     Begins,
-    /// It was answered, whether it was carried out or not.
+    /// The write has a response, whether it was carried out or not.
     Ended,
 }
 
-/// Called with every write to the API server: with the method and the resource, such as
-/// `PATCH hostassignments`, or with what was done about the Lease, of which only the end is told. Does
-/// nothing by default.
+/// Called with every write to the API server: with the method and the resource, such as `PATCH
+/// hostassignments`, or with a description of a write of the Lease, for which only the end is
+/// reported. Does nothing by default.
 #[derive(Clone, Default)]
 pub struct WriteHook {
     hook: Option<Hook>,
@@ -33,12 +33,12 @@ impl WriteHook {
         }
     }
 
-    /// Says that a write is sent now.
+    /// Reports that a write is sent now.
     pub(crate) fn begins(&self, effect: &str) {
         self.call(WriteStage::Begins, effect);
     }
 
-    /// Says that a write has happened, or was tried.
+    /// Reports that a write has a response.
     pub(crate) fn happened(&self, effect: &str) {
         self.call(WriteStage::Ended, effect);
     }

@@ -1,8 +1,9 @@
-//! Who leads: what one of several controllers does about the Lease, as a decision without I/O.
+//! The leader election: what a candidate does with the Lease, as a decision without I/O.
 //!
-//! Clocks are never compared. A candidate measures by its own clock since when the Lease has been as
-//! it is, and every write of the Lease carries the version it was read in, so that of two candidates
-//! that decide at once one is refused. What the holder may do ends before what the others wait for:
+//! Clocks of different machines are never compared. A candidate measures with its own clock how
+//! long the Lease has been unchanged. Every write of the Lease carries the resource version that
+//! was read, so that of two candidates that decide at the same time one is refused. The holder
+//! stops writing before the lease expires for the others:
 //!
 //! ```text
 //! renewal sent                renew deadline          lease duration
@@ -16,14 +17,14 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 
 use crate::boot_time::BootTime;
 
-/// How long each thing takes in an election; the names are those of Kubernetes' own components.
+/// The times of the leader election, with the names that Kubernetes components use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ElectionTimes {
-    /// How long the others wait since the Lease last changed; in whole seconds, as the Lease has it.
+    /// How long the others wait after the last change of the Lease; whole seconds, as in the Lease.
     pub lease_duration: Duration,
-    /// How long the holder may go on without renewing it.
+    /// How long the holder may write without renewing the Lease.
     pub renew_deadline: Duration,
-    /// How often it is renewed, and how often the others look at it.
+    /// How often the holder renews the Lease, and how often the others read it.
     pub retry_period: Duration,
 }
 
@@ -37,13 +38,13 @@ impl Default for ElectionTimes {
     }
 }
 
-/// Why an election cannot be held with these times.
+/// Why these election times are invalid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ElectionTimesError {
     /// The Lease has whole seconds.
     #[error("the lease duration is {0:?}; write whole seconds, 1s or more")]
     Fraction(Duration),
-    /// What is under way at the renew deadline needs time to end.
+    /// Calls that are under way at the renew deadline need time to end.
     #[error("the renew deadline {renew:?} has to be less than the lease duration {lease:?}")]
     NoRoom {
         /// The renew deadline.
@@ -51,7 +52,7 @@ pub enum ElectionTimesError {
         /// The lease duration.
         lease: Duration,
     },
-    /// One renewal that fails may not be the end.
+    /// One failed renewal must not end the leadership.
     #[error(
         "the retry period {retry:?} has to be more than 0 and at most half of the renew deadline \
          {renew:?}"
@@ -89,15 +90,15 @@ impl ElectionTimes {
 /// The Lease as it was last seen.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ObservedLease {
-    /// The object, if there was one.
+    /// The object, if it exists.
     pub(crate) lease: Option<Lease>,
-    /// From when on somebody else may take it.
+    /// When another candidate may take it.
     pub(crate) free_at: BootTime,
 }
 
 impl ObservedLease {
-    /// Takes in what was seen: a Lease that has changed is held for its whole duration from now on,
-    /// one that nobody holds is free, and one that was deleted stays held as long as it was promised.
+    /// Updates the observation: a changed Lease expires after its whole duration from now on, a
+    /// Lease without a holder is free, and a deleted one keeps its expiry.
     pub(crate) fn next(
         before: Option<&Self>,
         lease: Option<Lease>,
@@ -119,39 +120,39 @@ impl ObservedLease {
         Self { lease, free_at }
     }
 
-    /// Returns who holds it.
+    /// Returns its holder.
     pub(crate) fn holder(&self) -> Option<&str> {
         holder(self.lease.as_ref()?)
     }
 }
 
-/// What is to be done about the Lease.
+/// The next step of a candidate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Decision {
-    /// Write it: to take it, or to keep it.
+    /// Write the Lease, to take or renew it.
     Claim,
-    /// Nothing until then.
+    /// Wait until then.
     Wait(BootTime),
-    /// Nothing more: it was ours and is not any more, or may not be.
+    /// Stop: this controller held the Lease, and does not any more or may not.
     Lost(Loss),
 }
 
 /// Why a claim is lost.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Loss {
-    /// Somebody else has taken the Lease.
+    /// Another candidate has taken the Lease.
     #[error("{0} has taken the Lease")]
     Taken(String),
     /// The Lease has no holder any more.
-    #[error("the Lease was taken from this controller and given to nobody")]
+    #[error("somebody removed this controller as the holder of the Lease")]
     Cleared,
-    /// It could not be renewed in time.
+    /// The Lease could not be renewed in time.
     #[error("the Lease could not be renewed within {} s", .0.as_secs_f64())]
     Expired(Duration),
 }
 
-/// Decides what is to be done about the Lease. `renewed` is when the last claim that was granted was
-/// sent; nothing for one who does not lead.
+/// Decides the next step of a candidate. `renewed` is when the last successful claim was sent;
+/// `None` for a standby.
 pub(crate) fn decide(
     me: &str,
     seen: &ObservedLease,
@@ -160,7 +161,7 @@ pub(crate) fn decide(
     times: &ElectionTimes,
 ) -> Decision {
     let Some(renewed) = renewed else {
-        // A claim of ours whose answer was lost is as good as a free Lease.
+        // If the response to a claim of ours was lost, the Lease names us and counts as free.
         if seen.holder() == Some(me) || now >= seen.free_at {
             return Decision::Claim;
         }
@@ -172,7 +173,7 @@ pub(crate) fn decide(
     match (&seen.lease, seen.holder()) {
         (Some(_), None) => return Decision::Lost(Loss::Cleared),
         (_, Some(other)) if other != me => return Decision::Lost(Loss::Taken(other.to_owned())),
-        // One that was deleted is made again: nobody else takes it before it is free.
+        // A deleted Lease is created again: nobody else takes it before it expires.
         _ => {}
     }
     let due = renewed + times.retry_period;
@@ -183,7 +184,7 @@ pub(crate) fn decide(
     }
 }
 
-/// Returns the Lease to write for a claim; it carries the version that was seen.
+/// Returns the Lease to write for a claim; it carries the observed resource version.
 pub(crate) fn claimed(
     me: &str,
     name: &str,
@@ -221,7 +222,7 @@ pub(crate) fn claimed(
     lease
 }
 
-/// Returns the Lease to write when its holder lets go of it.
+/// Returns the Lease to write when its holder releases it.
 pub(crate) fn released(seen: &Lease, time: MicroTime) -> Lease {
     let mut lease = seen.clone();
     let before = lease.spec.take().unwrap_or_default();
@@ -239,7 +240,7 @@ fn holder(lease: &Lease) -> Option<&str> {
     holder.filter(|name| !name.is_empty())
 }
 
-/// Returns for how long its holder has it; that is the holder's to say.
+/// Returns the lease duration that the holder has set.
 fn duration(lease: &Lease, times: &ElectionTimes) -> Duration {
     let spec = lease.spec.as_ref();
     spec.and_then(|s| s.lease_duration_seconds)

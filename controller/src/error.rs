@@ -1,4 +1,4 @@
-//! What can go wrong, for the controller as a whole and for one call.
+//! Errors of the controller and of single API calls.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::write_fence::NotLeading;
 /// Why a controller cannot start or go on.
 #[derive(Debug, thiserror::Error)]
 pub enum ControllerError {
-    /// The API server does not know the resources.
+    /// The API server does not serve the resources.
     #[error(
         "the API server does not serve {}; install the CRDs with `dockfleet crds | kubectl apply \
          --server-side -f -` or `kubectl apply --server-side -f crds/manifests/`",
@@ -22,21 +22,21 @@ pub enum ControllerError {
         /// The resources that are not served.
         missing: Vec<String>,
     },
-    /// The cluster has no identity that an agent could know it by.
+    /// The cluster has no identity for its agents.
     #[error("namespace kube-system has no UID, so this cluster has no identity for its agents")]
     NoHub,
-    /// The way to the API server cannot be used.
-    #[error("could not make a client of the API server")]
+    /// The client configuration cannot be used.
+    #[error("could not create the client for the API server")]
     Client(#[from] kube::Error),
-    /// Somebody else may lead now.
+    /// Another controller may lead now.
     #[error("the claim to lead is lost; this controller ends, to be started again as a standby")]
     Lost(#[from] Loss),
-    /// A part of the controller ended by itself.
+    /// A part of the controller ended unexpectedly.
     #[error("{part} ended unexpectedly")]
     Ended {
         /// The part.
         part: &'static str,
-        /// The end of its task, where it is known.
+        /// The error of its task, if known.
         #[source]
         source: Option<JoinError>,
     },
@@ -45,20 +45,20 @@ pub enum ControllerError {
 /// Why one call of the API server failed.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
-    /// There was no answer in time; the call may or may not have been carried out.
+    /// The API server did not answer in time; the call may or may not have been carried out.
     #[error("the API server did not answer within {} s", .0.as_secs_f64())]
     Timeout(Duration),
-    /// Nothing was sent: this controller does not lead, or not for sure.
+    /// Nothing was sent, because this controller may not be the leader.
     #[error("not sent: this controller does not hold the Lease")]
     NotLeading,
     /// The API server refused.
     #[error("the API server refused: {}", .0.message)]
     Refused(Box<Status>),
-    /// A list had no version to watch from.
-    #[error("the API server gave a list without a version")]
+    /// A list had no resource version to watch from.
+    #[error("the API server returned a list without a resourceVersion")]
     NoVersion,
-    /// The call did not get through, or its answer could not be read.
-    #[error("the API server could not be asked")]
+    /// The API server could not be reached, or its response could not be read.
+    #[error("the call of the API server failed")]
     Failed(#[source] Box<kube::Error>),
 }
 
@@ -87,8 +87,8 @@ impl From<watcher::Error> for CallError {
 }
 
 impl CallError {
-    /// Whether the object, or its whole kind, is not there. The answer about a kind that is not
-    /// served is plain text, so that only its code says so.
+    /// Whether the object or its whole kind does not exist. For a kind that is not served the
+    /// response is plain text, so only the status code counts.
     pub(crate) fn is_not_found(&self) -> bool {
         matches!(self, Self::Refused(status) if status.is_not_found() || status.code == 404)
     }
@@ -98,14 +98,14 @@ impl CallError {
         matches!(self, Self::Refused(_) | Self::NoVersion)
     }
 
-    /// Whether somebody else wrote the object first.
+    /// Whether another client changed the object first.
     pub(crate) fn is_conflict(&self) -> bool {
         matches!(self, Self::Refused(status) if status.is_conflict())
     }
 }
 
-/// Goes on with the panic that a task ended with: who started it cannot go on without it. The loop of the
-/// controller, to which it comes in the end, tells of it and ends.
+/// Resumes the panic of a task, because its owner cannot continue without it. The loop of the
+/// controller finally reports it and ends.
 pub(crate) fn panic_with(ended: Option<JoinError>) {
     if let Some(Ok(panic)) = ended.map(JoinError::try_into_panic) {
         std::panic::resume_unwind(panic);

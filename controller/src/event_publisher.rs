@@ -1,4 +1,4 @@
-//! Publishes events, beside the work they tell of: nothing waits for an event.
+//! Publishes events in the background: nothing waits for an event.
 
 use dockfleet_vitals::chain;
 use k8s_openapi::api::core::v1::ObjectReference;
@@ -14,18 +14,18 @@ use crate::kinds;
 use crate::notice::Notice;
 use crate::parent::Parent;
 
-/// Events that wait to be published: a few for each resource of a large `kubectl apply`. What comes
-/// when it is full is dropped; the statuses say the same.
+/// Size of the queue of events: a few for each resource of a large `kubectl apply`. When it is
+/// full, new events are dropped; the statuses have the same information.
 const WAITING: usize = 1024;
 
-/// The way to the task that publishes events.
+/// Sends events to the task that publishes them.
 #[derive(Clone, Debug)]
 pub(crate) struct EventPublisher {
     sender: mpsc::Sender<(ObjectReference, Notice)>,
 }
 
 impl EventPublisher {
-    /// Starts the task; it ends when every teller is gone and everything is published.
+    /// Starts the task. It ends when every publisher is dropped and everything is published.
     pub(crate) fn start(client: Client) -> (Self, JoinHandle<()>) {
         let reporter = Reporter {
             controller: FIELD_MANAGER.to_owned(),
@@ -36,12 +36,12 @@ impl EventPublisher {
         (Self { sender }, tokio::spawn(publish(recorder, receiver)))
     }
 
-    /// Has notices about a resource published.
+    /// Publishes events about a resource.
     pub(crate) fn publish(&self, parent: &Parent, notices: impl IntoIterator<Item = Notice>) {
         self.publish_for(&kinds::reference(&**parent), notices);
     }
 
-    /// Has notices about any object published.
+    /// Publishes events about any object.
     pub(crate) fn publish_for(
         &self,
         object: &ObjectReference,
@@ -55,8 +55,8 @@ impl EventPublisher {
     }
 }
 
-/// Publishes what comes. Events are for people: one that is not published changes nothing, so that
-/// it cannot be is no failure.
+/// Publishes the events in the queue. Events are for people only, so a failure to publish one is
+/// not an error.
 async fn publish(recorder: Recorder, mut receiver: mpsc::Receiver<(ObjectReference, Notice)>) {
     while let Some((reference, notice)) = receiver.recv().await {
         if let Err(err) = in_time(recorder.publish(&notice.event(), &reference)).await {

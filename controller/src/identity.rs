@@ -1,13 +1,13 @@
-//! The identity of each host's agent: the objects by which an agent may reach what is its own, and
-//! nothing else (invariant 10).
+//! The identity of each host's agent: the objects that give an agent access to its own objects, and
+//! to nothing else (invariant 10).
 //!
 //! A host has a ServiceAccount, a Role, a RoleBinding and a Secret of its own name ([`wanted`]). An
-//! agent's tokens are bound to the Secret: with it they die. One task for each fleet namespace
-//! ([`keeper`]) makes what is missing, mends what was changed, and takes it all away when the
-//! DockerHost is gone ([`state`] decides). Nothing of it is owned by the DockerHost in the sense of
-//! owner references: rights have to outlive a clean-up, and a CRD that is swept away.
+//! agent's tokens are bound to the Secret and become invalid when it is deleted. One task for each
+//! fleet namespace ([`keeper`]) creates missing objects, restores changed ones, and deletes all of
+//! them when the DockerHost is deleted ([`state`] decides). None of them has an owner reference to
+//! the DockerHost: the rights must outlive the drain of a host and the deletion of the CRD.
 //!
-//! Nothing here waits for hosts or assignments, nor they for it.
+//! This does not wait for hosts or assignments, and they do not wait for it.
 
 mod calls;
 mod keeper;
@@ -32,11 +32,10 @@ use tracing::{Instrument as _, info, info_span, warn};
 use crate::error::{CallError, panic_with};
 use crate::write_fence::WriteFence;
 
-/// Keeps the identities of all hosts: of those in `first`, and in every namespace that is labelled
-/// as one of hosts, once this controller may write. Ends only when its future is dropped, and
-/// everything it started with it.
+/// Keeps the identities of all hosts in `first` and in every namespace with the fleet label, once
+/// this controller may write. Ends only when its future is dropped; its tasks end with it.
 pub(crate) async fn keep(client: Client, first: String, mut fence: WriteFence) {
-    // Nobody waits for an identity as for an assignment: whoever takes over fills its caches then.
+    // Identities are not urgent: a new leader fills these caches when it takes over.
     while !fence.is_open() {
         fence.changed().await;
     }
@@ -51,14 +50,14 @@ pub(crate) async fn keep(client: Client, first: String, mut fence: WriteFence) {
             stopped.run_until_cancelled_owned(keeper).await;
         };
         tasks.spawn(task.instrument(span));
-        info!(namespace, "keeps the identities of hosts");
+        info!(namespace, "manages the identities of hosts");
         stop
     };
     running.insert(first.clone(), start(&mut tasks, &first));
     let namespaces: Api<PartialObjectMeta<Namespace>> = Api::all(client.clone());
     let config = Config::default().labels(&format!("{FLEET_LABEL}=true"));
     let mut events = Box::pin(watcher(namespaces, config).default_backoff());
-    // Those that a list under way has not named yet.
+    // Namespaces that the current list has not named yet.
     let mut unnamed: Vec<String> = Vec::new();
     loop {
         let event = tokio::select! {
@@ -91,7 +90,7 @@ pub(crate) async fn keep(client: Client, first: String, mut fence: WriteFence) {
         }
         for name in gone.into_iter().filter(|name| *name != first) {
             if let Some(stop) = running.remove(&name) {
-                info!(namespace = name, "is no namespace of hosts any more");
+                info!(namespace = name, "is no longer a fleet namespace");
                 stop.cancel();
             }
         }

@@ -1,12 +1,12 @@
-//! Everything the controller knows, and what is to be looked at again after a change.
+//! The in-memory state of the controller, and what a change makes dirty.
 //!
-//! The index is synchronous and asks nobody: objects come in through [`Index::take_in`] and the
-//! answers to what it asked for, and what comes out are the dirty keys of [`Index::take_dirty`] and,
-//! for one key at a time, what is to be done about it. A change makes dirty only what depends on it:
+//! The index is synchronous and does no I/O. Objects come in through [`Index::take_in`] and through
+//! the responses to its calls. It returns dirty keys ([`Index::take_dirty`]) and, for one key at a
+//! time, the work to do. A change makes dirty only what depends on it:
 //!
 //! - an edit of a resource: the hosts it selects or is on, and itself;
 //! - an edit of a Secret: the resources that name it, and their hosts;
-//! - a report of an agent: the resources whose entries it speaks differently of;
+//! - a report of an agent: the resources whose entry status it changes;
 //! - the engine that a host's agent reports: the hosts that have the same one;
 //! - a host's labels or `allowedNamespaces`: that host, and the resources that select it;
 //! - a namespace's labels: the hosts that ask for them, of the resources in it; and the hosts in it,
@@ -59,14 +59,14 @@ pub(crate) use secrets::SecretReading;
 /// UID of a resource.
 pub(crate) type Uid = String;
 
-/// Everything the controller knows.
+/// The in-memory state of the controller.
 #[derive(Debug)]
 pub(crate) struct Index {
     /// Identity of this cluster, which every assignment carries.
     hub: String,
     parents: BTreeMap<Uid, ParentState>,
     uids: BTreeMap<ParentName, Uid>,
-    /// Namespace of hosts that needs no label to be one.
+    /// The fleet namespace that needs no label.
     fleet_namespace: String,
     hosts: BTreeMap<Name, HostState>,
     /// The hosts of each engine.
@@ -84,86 +84,85 @@ pub(crate) struct Index {
     dirty: Dirty,
 }
 
-/// A resource and what was found out about it.
+/// A resource and its derived state.
 #[derive(Debug)]
 struct ParentState {
     object: Parent,
-    /// What its deletion means for hosts, once that is known.
+    /// What its deletion means for hosts, if decided.
     lifecycle: Option<Lifecycle>,
-    /// Hosts it names or selects, whether they allow it or not.
+    /// Hosts that it names or selects, whether they allow it or not.
     selected: BTreeSet<Name>,
     brake: brake::Brake,
 }
 
-/// A host, its assignment, and what was found out about both.
+/// A host, its assignment, and their derived state.
 #[derive(Debug, Default)]
 struct HostState {
-    /// What people call the host.
+    /// The name of the host in messages.
     display_name: String,
     /// Its namespace is one of the fleet's.
     in_fleet: bool,
     host: Option<DockerHost>,
     assignment: Option<HostAssignment>,
-    /// The last reading of one of the two made no sense; what was known of it stays, and nothing
-    /// is written that follows from it.
+    /// The last version of one of the two could not be parsed. The previous version is kept, and
+    /// nothing is written that depends on it.
     unreadable: BTreeSet<Watched>,
     heartbeat: heartbeats::HeartbeatState,
     drain: host_drain::DrainState,
-    /// Its engine, where its agent has reported that.
+    /// Its engine, if its agent has reported it.
     engine: Option<EngineIdentity>,
     /// An older host has the same engine.
     shared_engine: Option<sharing::SharedEngine>,
-    /// A write failed, and may have been carried out nevertheless: nothing is decided before the
-    /// assignment was read.
+    /// A write failed but may have been carried out: nothing is decided before the assignment is
+    /// read again.
     uncertain: bool,
     /// Resources that name or select the host.
     selected_by: BTreeSet<Uid>,
     /// Resources that cannot have the host.
     refused: BTreeMap<Uid, Refusal>,
-    /// Resources that hold a name on the host that others ask for.
+    /// Resources that own a name on the host that others ask for.
     contested: BTreeMap<Uid, String>,
-    /// Resources that changed since the host's entries were last worked out.
+    /// Resources that changed since the host's entries were last computed.
     awaiting: BTreeSet<Uid>,
     /// Resources whose entries differ in the write under way.
     in_flight: BTreeSet<Uid>,
     /// The credentials in its own Secret.
     synced: credentials::SyncedCredentials,
-    /// Resources whose entries changed after the agent's last report, and from which generation of
-    /// the assignment on its word counts for them.
+    /// Resources whose entries changed after the agent's last report, and the first generation of
+    /// the assignment whose report counts for them.
     stale_reports: BTreeMap<Uid, i64>,
 }
 
-/// What is waited for, and how long.
+/// The settings of the index.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct IndexSettings {
-    /// How long a host is silent before it is offline.
+    /// How long a host may send no heartbeat before it is offline.
     pub(crate) offline_after: Duration,
-    /// How much may be let go of at once without anybody being asked.
+    /// How much may be removed or released at once without permission.
     pub(crate) limits: Limits,
-    /// How long what goes with its namespace waits for an answer.
+    /// How long resources that are deleted with their namespace wait for permission.
     pub(crate) namespace_hold: Duration,
 }
 
-/// What is to be looked at again.
+/// The keys to process again.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Dirty {
-    /// Hosts whose entries are to be worked out again.
+    /// Hosts whose entries must be computed again.
     pub(crate) hosts: BTreeSet<Name>,
-    /// Hosts whose Lease is to be looked after.
+    /// Hosts whose Lease or conditions must be processed.
     pub(crate) heartbeats: BTreeSet<Name>,
-    /// Resources that somebody waits for.
+    /// Resources to process at once, because somebody waits for them.
     pub(crate) now: BTreeSet<Uid>,
     /// Resources whose status may have changed.
     pub(crate) soon: BTreeSet<Uid>,
-    /// Hosts whose own Secrets are to be written.
+    /// Hosts whose own Secret must be written.
     pub(crate) secret_syncs: BTreeSet<Name>,
-    /// Secrets that are to be read.
+    /// Secrets to read.
     pub(crate) secrets: BTreeSet<Name>,
 }
 
 impl Index {
-    /// Makes an index that knows nothing but the cluster's identity, a namespace of hosts, the time,
-    /// and what it has to wait for.
+    /// Creates an empty index.
     pub(crate) fn new(
         hub: String,
         fleet_namespace: String,
@@ -190,7 +189,7 @@ impl Index {
         }
     }
 
-    /// Returns what is to be looked at again, and forgets it.
+    /// Returns the dirty keys and clears them.
     pub(crate) fn take_dirty(&mut self) -> Dirty {
         std::mem::take(&mut self.dirty)
     }
@@ -221,13 +220,13 @@ impl Index {
         selected.union(placements)
     }
 
-    /// Returns what is to be known of a resource's future when a host's entries are worked out;
-    /// nothing while it is not to be considered.
+    /// Returns the lifecycle of a resource for the entries of a host; `None` while the resource
+    /// must not be considered.
     fn admitted(&self, parent: &ParentState, state: &HostState) -> Option<Lifecycle> {
         if parent.object.is_deleting() {
             return parent.lifecycle.filter(|_| !parent.brake.is_engaged());
         }
-        // No entry comes to be before there is something that keeps the resource until it is gone.
+        // No entry is created before the resource has its finalizer.
         let resource = &*parent.object;
         let comes = selection(resource, state.host()?, &self.namespaces) == Selection::Yes;
         let held = parent.brake.is_engaged() || state.is_drain_pending();
@@ -238,7 +237,7 @@ impl Index {
         })
     }
 
-    /// Notes that a resource changed for hosts, and has those looked at where it is considered.
+    /// Records that a resource changed for hosts, and marks those hosts dirty for which it counts.
     fn await_entries(&mut self, uid: &str, hosts: &BTreeSet<Name>) {
         for name in hosts {
             if let Some(state) = self.hosts.get_mut(name) {
@@ -256,8 +255,8 @@ impl Index {
         }
     }
 
-    /// Has a resource's status looked at again: at once where somebody waits for it, and otherwise
-    /// together with what else comes.
+    /// Marks the status of a resource dirty: at once if somebody waits for it, otherwise collected
+    /// with later changes.
     fn touch(&mut self, uid: &str) {
         let Some(parent) = self.parents.get(uid) else {
             return;
@@ -274,16 +273,17 @@ impl Index {
         }
     }
 
-    /// Returns a host that may be written to: it is known, and stays or is being cleaned.
+    /// Returns a host that may be written to: it exists and is not being deleted, or it is being
+    /// drained.
     fn host(&self, name: &Name) -> Option<&DockerHost> {
         self.hosts.get(name)?.host()
     }
 }
 
 impl HostState {
-    /// Returns the host, if it is known and stays, or is cleaned before it goes. What was assigned
-    /// to another one that goes is left to it: that an administrator removes a host is no permission
-    /// to remove anything on it. The same holds where its namespace is none of the fleet's any more.
+    /// Returns the host if it exists and is not being deleted, or is being drained. The assignment
+    /// of any other deleted host stays as it is: the deletion of a DockerHost is no permission to
+    /// remove anything on the host. The same holds if its namespace is no longer a fleet namespace.
     fn host(&self) -> Option<&DockerHost> {
         self.host
             .as_ref()
@@ -291,7 +291,7 @@ impl HostState {
             .or_else(|| self.host.as_ref().filter(|_| self.is_draining()))
     }
 
-    /// Whether nothing is known of it.
+    /// Whether there is no state for the host.
     fn is_empty(&self) -> bool {
         self.heartbeat.is_empty()
             && self.host.is_none()
@@ -299,7 +299,7 @@ impl HostState {
             && self.unreadable.is_empty()
     }
 
-    /// Whether what a resource has on the host is still to be worked out or written.
+    /// Whether the entry of a resource on the host is still to be computed or written.
     fn is_unsettled(&self, uid: &str) -> bool {
         self.awaiting.contains(uid) || self.in_flight.contains(uid)
     }

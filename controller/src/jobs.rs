@@ -1,6 +1,6 @@
-//! The calls of the API server: what the index asks for, and what came of it.
+//! The API calls that the index asks for, and their results.
 //!
-//! A job holds everything it needs and decides nothing. Every call ends in time.
+//! A job has everything it needs and decides nothing. Every call has a timeout.
 
 mod credentials;
 mod finalizer;
@@ -29,25 +29,25 @@ use crate::notice::Notice;
 use crate::object::Name;
 use crate::parent::Parent;
 
-/// What jobs need beside their work.
+/// What all jobs share.
 #[derive(Clone)]
 pub(crate) struct JobContext {
     client: Client,
     events: EventPublisher,
 }
 
-/// What came of a job.
+/// The result of a job.
 #[derive(Debug)]
 pub(crate) struct JobResult {
-    /// What was worked on.
+    /// The processed key.
     pub(crate) key: LaneKey,
-    /// What the API server answered, in order.
+    /// The responses of the API server, in order.
     pub(crate) learned: Vec<Learned>,
-    /// What failed, if anything.
+    /// The error, if any.
     pub(crate) failed: Option<CallError>,
 }
 
-/// An answer of the API server.
+/// A response of the API server.
 #[derive(Debug)]
 pub(crate) enum Learned {
     /// An assignment was written.
@@ -56,7 +56,7 @@ pub(crate) enum Learned {
         asked_with: Option<String>,
         assignment: Box<HostAssignment>,
     },
-    /// An assignment, or that there is none, was looked up.
+    /// An assignment was read; it may not exist.
     AssignmentRead {
         host: Name,
         asked_with: Option<String>,
@@ -67,39 +67,39 @@ pub(crate) enum Learned {
         host: Name,
         had: BTreeMap<Uid, String>,
     },
-    /// A Secret that resources name was read, or cannot be.
+    /// A Secret that resources name was read, or cannot be read.
     Secret { name: Name, reading: SecretReading },
     /// A resource was written.
     Parent {
         asked_with: Option<String>,
         parent: Parent,
     },
-    /// A Lease was made or read, or is not there.
+    /// A Lease was created or read; it may not exist.
     Lease {
         host: Name,
         lease: Option<Box<Lease>>,
     },
     /// A host was written: its status, or its finalizers.
     Host(Box<DockerHost>),
-    /// It was found out what the deletion of the host with this UID means for it.
+    /// What the deletion of the host with this UID means for it was decided.
     HostLifecycle {
         host: Name,
         uid: Option<String>,
         lifecycle: Lifecycle,
     },
-    /// It was found out what a deletion means for hosts.
+    /// What the deletion of a resource means for hosts was decided.
     Lifecycle { uid: Uid, lifecycle: Lifecycle },
 }
 
 impl JobContext {
-    /// Makes the context of all jobs.
+    /// Creates the context of all jobs.
     pub(crate) fn new(client: Client, events: EventPublisher) -> Self {
         Self { client, events }
     }
 }
 
 impl JobContext {
-    /// Has notices about an object published.
+    /// Publishes events about an object.
     pub(crate) fn publish(&self, object: &ObjectReference, notices: Vec<Notice>) {
         self.events.publish_for(object, notices);
     }
@@ -110,14 +110,14 @@ fn apply() -> PatchParams {
     PatchParams::apply(FIELD_MANAGER).force()
 }
 
-/// Waits for a call no longer than it may take.
+/// Runs a call with the default timeout.
 pub(crate) async fn in_time<T>(
     call: impl Future<Output = kube::Result<T>>,
 ) -> Result<T, CallError> {
     in_time_of(CALL_TIMEOUT, call).await
 }
 
-/// Waits for a call no longer than the given time.
+/// Runs a call with a timeout.
 pub(crate) async fn in_time_of<T>(
     limit: Duration,
     call: impl Future<Output = kube::Result<T>>,

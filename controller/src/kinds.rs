@@ -64,7 +64,8 @@ macro_rules! join {
 
 dockfleet_crds::kinds!(join);
 
-/// Takes a resource in, without what nobody here reads and what is half of an object.
+/// Converts a resource, without its managed fields: nothing reads them, and they are half of an
+/// object.
 pub(crate) fn parent(mut resource: impl Resource) -> Parent {
     resource.metadata_mut().managed_fields = None;
     Arc::new(resource)

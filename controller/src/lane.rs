@@ -1,22 +1,22 @@
-//! A lane: keys to be looked at, when each is due, and how many of them are worked on at the same time.
+//! A lane: a work queue of keys, each with its due time, and a limit of concurrent jobs.
 //!
-//! A key waits once and is worked on once: however many changes come, they are one look. Its bound
-//! is the number of objects that exist.
+//! A key is in the queue once and is processed by one job at a time, however many changes come. The
+//! queue is bounded by the number of objects.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How long a key that failed once waits.
+/// How long a key waits after its first failure.
 pub(crate) const FIRST_RETRY: Duration = Duration::from_secs(1);
-/// The most that a key waits however often it failed.
+/// The longest time that a key waits after failures.
 const LAST_RETRY: Duration = Duration::from_secs(300);
 
 /// Keys with the time they are due.
 #[derive(Debug)]
 pub(crate) struct Lane<K> {
-    /// The most keys that are worked on at the same time.
+    /// The most keys that are processed at the same time.
     room: usize,
     due: BTreeMap<K, Instant>,
     order: BTreeSet<(Instant, K)>,
@@ -25,7 +25,7 @@ pub(crate) struct Lane<K> {
 }
 
 impl<K: Ord + Clone> Lane<K> {
-    /// Makes an empty lane, in which so many keys are worked on at the same time.
+    /// Creates an empty lane with a limit of concurrent jobs.
     pub(crate) fn new(room: usize) -> Self {
         Self {
             room,
@@ -36,8 +36,8 @@ impl<K: Ord + Clone> Lane<K> {
         }
     }
 
-    /// Has a key looked at, at the latest at the given time. A key that is being worked on is
-    /// looked at again afterwards.
+    /// Adds a key, due at the given time at the latest. A key that is being processed is processed
+    /// again afterwards.
     pub(crate) fn add(&mut self, key: K, at: Instant) {
         if let Some(before) = self.due.get(&key) {
             if *before <= at {
@@ -51,7 +51,7 @@ impl<K: Ord + Clone> Lane<K> {
         }
     }
 
-    /// Takes the key that has waited longest past its time, if there is room, and holds it to be worked on.
+    /// Takes the key that is overdue longest and marks it busy, if there is room.
     pub(crate) fn take(&mut self, now: Instant) -> Option<K> {
         if self.next()? > now {
             return None;
@@ -62,19 +62,19 @@ impl<K: Ord + Clone> Lane<K> {
         Some(key)
     }
 
-    /// Lets go of a key that was worked on with success.
+    /// Releases a key that was processed with success.
     pub(crate) fn succeeded(&mut self, key: &K) {
         self.failures.remove(key);
         self.release(key);
     }
 
-    /// Lets go of a key that is to be worked on further: it succeeded in nothing yet.
+    /// Releases a key that is not finished yet; its failures stay counted.
     pub(crate) fn progressed(&mut self, key: &K) {
         self.release(key);
     }
 
-    /// Lets go of a key that was worked on in vain, has it looked at again later, and returns in
-    /// how long. A later change may make it sooner.
+    /// Releases a key that failed, schedules its retry, and returns the delay. A later change may
+    /// make it due sooner.
     pub(crate) fn failed(&mut self, key: &K, now: Instant, random: u64) -> Duration {
         let failures = self.failures.entry(key.clone()).or_default();
         *failures = failures.saturating_add(1);
@@ -84,13 +84,13 @@ impl<K: Ord + Clone> Lane<K> {
         delay
     }
 
-    /// Returns how many keys wait or are being worked on.
+    /// Returns how many keys wait or are being processed.
     pub(crate) fn depth(&self) -> usize {
         let again = self.busy.iter().filter(|key| self.due.contains_key(key));
         self.due.len() + self.busy.len() - again.count()
     }
 
-    /// Returns when the next key can be taken, as far as that hangs on time.
+    /// Returns when the next key is due; `None` if there is no room or no key.
     pub(crate) fn next(&self) -> Option<Instant> {
         let first = self.order.first().map(|(at, _)| *at);
         first.filter(|_| self.busy.len() < self.room)
@@ -104,15 +104,15 @@ impl<K: Ord + Clone> Lane<K> {
     }
 }
 
-/// Returns how long to wait after so many failures: twice as long each time, and up to half of it
-/// more, so that what failed together is not tried again together.
+/// Returns the delay after so many failures: it doubles each time, with up to half of it added as
+/// jitter.
 fn backoff(failures: u32, random: u64) -> Duration {
     let doublings = failures.saturating_sub(1).min(16);
     let delay = FIRST_RETRY.saturating_mul(1 << doublings).min(LAST_RETRY);
     spread(delay, random).min(LAST_RETRY)
 }
 
-/// Returns a time, or up to half of it more by chance.
+/// Returns a time with up to half of it added as jitter.
 pub(crate) fn spread(time: Duration, random: u64) -> Duration {
     let parts = u32::try_from(random % 512).unwrap_or_default();
     time + time * parts / 1024

@@ -1,4 +1,4 @@
-//! The lanes of the controller, one for each kind of work: all bounded, and all tried again, in the same way.
+//! The lanes of the controller, one for each kind of work. All have the same bounds and retries.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::lane::Lane;
 use crate::object::Name;
 use crate::random;
 
-/// What is worked on.
+/// What a job processes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum LaneKey {
     /// A host.
@@ -25,12 +25,12 @@ pub(crate) enum LaneKey {
     Secret(Name),
 }
 
-/// The kinds of work, those first that others wait for.
+/// The kinds of work, most urgent first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum LaneKind {
     /// Assignments of hosts.
     Hosts,
-    /// Leases of hosts, and what is made of them.
+    /// Leases and conditions of hosts.
     Heartbeats,
     /// Statuses and finalizers of resources.
     Resources,
@@ -61,7 +61,7 @@ impl LaneKind {
         }
     }
 
-    /// Returns how much of it is done at the same time.
+    /// Returns how many jobs run at the same time.
     fn room(self) -> usize {
         match self {
             // An assignment costs the API server some 10 ms of a core: more would only wait there.
@@ -92,7 +92,7 @@ impl LaneKey {
 pub(crate) struct Lanes(BTreeMap<LaneKind, Lane<LaneKey>>);
 
 impl Lanes {
-    /// Makes empty ones.
+    /// Creates empty lanes.
     pub(crate) fn new() -> Self {
         let all = LaneKind::ALL.into_iter();
         Self(all.map(|kind| (kind, Lane::new(kind.room()))).collect())
@@ -103,37 +103,37 @@ impl Lanes {
         self.0.entry(kind).or_insert_with(|| Lane::new(kind.room()))
     }
 
-    /// Has a key looked at, at the latest at the given time.
+    /// Adds a key, due at the given time at the latest.
     pub(crate) fn add(&mut self, key: LaneKey, at: Instant) {
         self.of(&key).add(key, at);
     }
 
-    /// Takes a key that is due and for whose kind there is room.
+    /// Takes a due key of a kind that has room.
     pub(crate) fn take(&mut self, now: Instant) -> Option<LaneKey> {
         self.0.values_mut().find_map(|lane| lane.take(now))
     }
 
-    /// Lets go of a key that was worked on with success.
+    /// Releases a key that was processed with success.
     pub(crate) fn succeeded(&mut self, key: &LaneKey) {
         self.of(key).succeeded(key);
     }
 
-    /// Lets go of a key that is to be worked on further.
+    /// Releases a key that is not finished yet.
     pub(crate) fn progressed(&mut self, key: &LaneKey) {
         self.of(key).progressed(key);
     }
 
-    /// Lets go of a key that was worked on in vain, and returns in how long it is looked at again.
+    /// Releases a key that failed, and returns the delay until its retry.
     pub(crate) fn failed(&mut self, key: &LaneKey, now: Instant) -> Duration {
         self.of(key).failed(key, now, random())
     }
 
-    /// Returns when the next key can be taken, as far as that hangs on time.
+    /// Returns when the next key is due; `None` if there is no room or no key.
     pub(crate) fn next(&self) -> Option<Instant> {
         self.0.values().filter_map(Lane::next).min()
     }
 
-    /// Returns for each kind how many keys wait or are being worked on.
+    /// Returns for each kind how many keys wait or are being processed.
     pub(crate) fn depths(&self) -> impl Iterator<Item = (LaneKind, usize)> {
         self.0.iter().map(|(kind, lane)| (*kind, lane.depth()))
     }

@@ -1,7 +1,7 @@
-//! Takes part in the election: looks at the Lease, writes it, and opens and shuts the fence.
+//! Runs the leader election: reads and writes the Lease, and opens and closes the fence.
 //!
-//! What is to be done is `election`'s to decide. It has a client of its own, so that it waits for
-//! nothing that the rest of the controller sends.
+//! `election` decides the steps. This module has its own client, so that it does not wait for other
+//! requests of the controller.
 
 use std::time::Duration;
 
@@ -30,16 +30,16 @@ use crate::write_fence::{FenceState, WriteFence};
 /// Name of the Lease.
 pub(crate) const LEASE: &str = "dockfleet-controller";
 
-/// This controller's part in the election.
+/// The leader election task of this controller.
 pub(crate) struct Leadership {
-    /// Ends with an error when a claim is lost; never by itself otherwise.
+    /// Ends with an error when the leadership is lost; never by itself otherwise.
     task: Option<AbortOnDropHandle<Result<(), Loss>>>,
     stop: CancellationToken,
     fence: WriteFence,
 }
 
 impl Leadership {
-    /// Starts to take part, if there is an election.
+    /// Starts the task, if there is an election.
     pub(crate) fn start(
         client: Client,
         config: Option<ElectionConfig>,
@@ -64,7 +64,7 @@ impl Leadership {
         Self { task, stop, fence }
     }
 
-    /// Waits until a claim is lost, or the task is. Never returns where there is none.
+    /// Waits until the leadership is lost or the task fails. Never returns without an election.
     pub(crate) async fn lost(&mut self) -> ControllerError {
         let Some(task) = &mut self.task else {
             return std::future::pending().await;
@@ -72,7 +72,7 @@ impl Leadership {
         let part = "the election";
         match task.await {
             Ok(Err(loss)) => loss.into(),
-            // Nobody has stopped it yet.
+            // The task was not stopped.
             Ok(Ok(())) => ControllerError::Ended { part, source: None },
             Err(err) => ControllerError::Ended {
                 part,
@@ -81,26 +81,26 @@ impl Leadership {
         }
     }
 
-    /// Ends the part in the election. The Lease is given up at once where nothing that this
-    /// controller sent can still be under way; otherwise it ends by its time.
+    /// Ends the task. The Lease is released at once if no request of this controller can still be
+    /// under way; otherwise it expires.
     pub(crate) async fn end(self, all_ended: bool) {
         let Some(task) = self.task else {
             return;
         };
         if all_ended && !self.fence.may_be_under_way() {
             self.stop.cancel();
-            // Every call of it has its time, so that this ends.
+            // Every call has a timeout, so this ends.
             if task.await.is_err() {
-                warn!("the Lease was not given up");
+                warn!("the Lease was not released");
             }
         } else {
-            info!("the Lease is left to end by its time");
+            info!("the Lease is not released; it expires by itself");
             task.abort();
         }
     }
 }
 
-/// One that leads or wants to.
+/// A leader or standby.
 struct Candidate {
     api: Api<Lease>,
     me: String,
@@ -108,20 +108,20 @@ struct Candidate {
     times: ElectionTimes,
     fence_state: watch::Sender<FenceState>,
     effects: WriteHook,
-    /// When the claim that is held was sent.
+    /// When the last successful claim was sent; `None` for a standby.
     renewed: Option<BootTime>,
-    /// The last call failed, and it was said so.
+    /// The last call failed and was logged.
     failing: bool,
 }
 
 impl Candidate {
     async fn run(mut self, stop: CancellationToken) -> Result<(), Loss> {
         let lease = format!("{}/{LEASE}", self.namespace);
-        info!(lease, identity = self.me, "takes part in the election");
+        info!(lease, identity = self.me, "joins the leader election");
         let mut changes = self.lease_changes();
         let mut seen: Option<ObservedLease> = None;
         let mut logged_holder: Option<String> = None;
-        // Whether what was seen is what is there, as far as a holder can know.
+        // Whether the observation is up to date, as far as a holder can know.
         let mut fresh = false;
         while !stop.is_cancelled() {
             if !fresh {
@@ -141,7 +141,7 @@ impl Candidate {
             };
             let holder = observed.holder().filter(|holder| *holder != self.me);
             if holder.is_some() && holder != logged_holder.as_deref() {
-                info!(holder, "stands by");
+                info!(holder, "waits as a standby");
                 logged_holder = holder.map(str::to_owned);
             }
             match decide(
@@ -168,7 +168,8 @@ impl Candidate {
                     }
                     Err(err) => {
                         fresh = false;
-                        // Somebody was faster, or an answer to an earlier claim was lost.
+                        // Another candidate was faster, or the response to an earlier claim was
+                        // lost.
                         if !err.is_conflict() {
                             self.log_failure("claim", &err);
                             self.pause(&stop, self.times.retry_period / 2).await;
@@ -179,7 +180,7 @@ impl Candidate {
                     let leads = self.renewed.is_some();
                     tokio::select! {
                         () = self.pause(&stop, BootTime::now().until(until)) => {}
-                        // A leader has nothing to learn from its own writes.
+                        // A leader ignores the watch: it would see its own writes.
                         _ = changes.next(), if !leads => {}
                     }
                     fresh = leads;
@@ -193,8 +194,8 @@ impl Candidate {
         Ok(())
     }
 
-    /// Wakes a standby when somebody writes the Lease. What it says is not used, and nothing is lost
-    /// where it says nothing: the Lease is looked at in any case, a little later.
+    /// Wakes a standby when the Lease is written. The content is not used, and a missed change does
+    /// no harm: the Lease is read periodically anyway.
     fn lease_changes(&self) -> impl Stream<Item = ()> + Unpin + use<> {
         let client = self.api.clone().into_client();
         let api: Api<PartialObjectMeta<Lease>> = Api::namespaced(client, &self.namespace);
@@ -210,11 +211,11 @@ impl Candidate {
         in_time_of(self.times.call(), self.api.get_opt(LEASE)).await
     }
 
-    /// Writes the Lease for this controller, and opens the fence where that is granted.
+    /// Claims the Lease for this controller, and opens the fence on success.
     async fn claim(&mut self, observed: &ObservedLease) -> Result<Lease, CallError> {
         let (time, seen) = (MicroTime(Timestamp::now()), observed.lease.as_ref());
         let wanted = claimed(&self.me, LEASE, seen, time, &self.times);
-        // What is granted counts from here: nobody can have seen it earlier.
+        // The lease duration counts from here: nobody can have seen the claim earlier.
         let sent = BootTime::now();
         let params = PostParams {
             field_manager: Some(FIELD_MANAGER.to_owned()),
@@ -244,7 +245,7 @@ impl Candidate {
         Ok(granted)
     }
 
-    /// Gives the Lease up, so that others need not wait for its end.
+    /// Releases the Lease, so that others need not wait until it expires.
     async fn release(&self, observed: &ObservedLease) {
         let Some(lease) = observed.lease.as_ref() else {
             return;
@@ -254,10 +255,13 @@ impl Candidate {
         let answer = self.api.replace(LEASE, &params, &free);
         match in_time_of(self.times.call(), answer).await {
             Ok(_) => {
-                info!("has given the Lease up");
+                info!("the Lease is released");
                 self.effects.happened("vacated leases");
             }
-            Err(err) => warn!(error = chain(&err), "the Lease is left to end by its time"),
+            Err(err) => warn!(
+                error = chain(&err),
+                "the Lease is not released; it expires by itself"
+            ),
         }
     }
 
@@ -273,9 +277,9 @@ impl Candidate {
                 "allow get, list, watch, create and update of leases there"
             }
             err if err.is_not_found() => {
-                "make the namespace, or name another with --leader-election-namespace"
+                "create the namespace, or set another one with --leader-election-namespace"
             }
-            _ => "it is tried again",
+            _ => "the call is retried",
         };
         let namespace = &self.namespace;
         warn!(doing, namespace, error, hint, "the Lease cannot be used");

@@ -1,4 +1,5 @@
-//! The controller of Dockfleet: says what each host must have, and adds up what the hosts report.
+//! The controller of Dockfleet: writes what each host must have, and summarizes what the hosts
+//! report.
 //!
 //! # Objects
 //!
@@ -13,15 +14,16 @@
 //!
 //! # Shape
 //!
-//! Watches (`watches`) feed one in-memory `index`, which is synchronous, holds no client, and knows
-//! after each change which hosts and which resources are to be looked at again. One loop (`run`)
-//! owns it, takes those out of bounded `lanes`, and lets `jobs` do what the index asks for: one
-//! server-side apply, patch or read each. What the API server answers goes back into the index, so
-//! that the next decision is made with what was written and not with what a watch says late.
-//! Every decision about content is the planner's. Events are published beside all this (`teller`).
+//! Watches (`watches`) feed one in-memory `index`, which is synchronous, has no client, and marks
+//! after each change the hosts and resources to process again. One loop (`run`) owns the index,
+//! takes dirty keys out of bounded `lanes`, and starts `jobs`: one server-side apply, patch or read
+//! each. The response goes back into the index, so that the next decision uses what was written and
+//! not a late watch event. Every decision about content is the planner's. Events are published in
+//! the background (`event_publisher`).
 //!
-//! Several controllers may run: each fills its caches, one leads (`election`, `leadership`). There is
-//! one client (`wire`), and each of its writes passes one `fence` that only the leader finds open.
+//! Several controllers may run: each fills its caches, one leads (`election`, `leadership`). There
+//! is one client (`wire`), and each of its writes passes one `write_fence` that is open only for
+//! the leader.
 //!
 //! # Rights it needs
 //!
@@ -36,13 +38,15 @@
 //!
 //! - It never writes the status of an assignment, nor the spec of a resource, nor more of a host's
 //!   status than the condition Reachable.
-//! - It never takes absence for a permission: a resource that is not seen leaves its entries as they
-//!   are. Only a deletion that was seen, of a resource whose namespace and CRD stay, becomes a
-//!   tombstone that may remove something.
+//! - It never takes absence for a permission: a missing resource leaves its entries as they are.
+//!   Only an observed deletion, of a resource whose namespace and CRD are not being deleted,
+//!   becomes a tombstone that may remove something.
 //! - It never decides before every cache is filled, nor on a read that failed.
-//! - It never writes while another one may lead, nor after it was halted for longer than its Lease.
-//! - It never waits for a host: a resource is gone once the permission to let go of it is written.
-//! - It never passes over the fleet on a timer: what a change costs depends on what it touches. Secrets
+//! - It never writes while another controller may lead, nor after it was halted for longer than its
+//!   lease duration.
+//! - It never waits for a host: a resource can be deleted once the permission to remove or release
+//!   its object is written.
+//! - It never scans the fleet on a timer: the cost of a change depends on what it touches. Secrets
 //!   that volumes name are read in turn, at most 20 a second.
 
 mod boot_time;

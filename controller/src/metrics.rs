@@ -31,13 +31,13 @@ pub(crate) struct ControllerMetrics {
     convergence: Histogram,
 }
 
-/// How long hosts take: up to an hour, because some are offline.
+/// Buckets of up to an hour, because some hosts are offline.
 const CONVERGENCE: [f64; 11] = [
     0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0,
 ];
 
 impl ControllerMetrics {
-    /// Makes the metrics and registers them.
+    /// Creates and registers the metrics.
     pub(crate) fn register(r: &Registry) -> Result<Self, MetricError> {
         let all = Self {
             leader: r.gauge(
@@ -46,18 +46,18 @@ impl ControllerMetrics {
             )?,
             queue_depth: r.gauges(
                 "dockfleet_controller_queue_depth",
-                "Keys that wait to be looked at, or are being looked at.",
+                "Keys in the work queue, waiting or being processed.",
                 ["queue"],
             )?,
             call_duration: r.histograms(
                 "dockfleet_controller_call_duration_seconds",
-                "How long the API server took to begin its answer, by call.",
+                "Time until the API server began its response, by call.",
                 ["call"],
                 &SECONDS,
             )?,
             call_errors: r.counters(
                 "dockfleet_controller_call_errors_total",
-                "Calls of the API server that failed, by call and kind of failure.",
+                "Failed calls of the API server, by call and kind of failure.",
                 ["call", "kind"],
             )?,
             resources: r.gauges(
@@ -67,12 +67,12 @@ impl ControllerMetrics {
             )?,
             entries: r.gauges(
                 "dockfleet_controller_entries",
-                "Resources on hosts, by what the agents say of them.",
+                "Resources on hosts, by the state that the agents report.",
                 ["kind", "state"],
             )?,
             tombstones: r.gauge(
                 "dockfleet_controller_tombstones",
-                "Entries by which a host is to let go of an object.",
+                "Tombstones: entries by which a host must remove or release an object.",
             )?,
             hosts: r.gauges(
                 "dockfleet_controller_hosts",
@@ -81,15 +81,15 @@ impl ControllerMetrics {
             )?,
             heartbeat_age: r.fractional_gauge(
                 "dockfleet_controller_heartbeat_age_seconds",
-                "Since the host was heard of that has been silent longest.",
+                "Seconds since the oldest heartbeat of a host.",
             )?,
             brake_engaged: r.gauge(
                 "dockfleet_controller_brake_engaged",
-                "Resources that would let go of much at once and wait to be allowed to.",
+                "Resources that would remove or release many objects at once and wait for permission.",
             )?,
             convergence: r.histogram(
                 "dockfleet_controller_convergence_seconds",
-                "From the write of an assignment to the report of its agent on it.",
+                "Time from the write of an assignment to the report of its agent on it.",
                 &CONVERGENCE,
             )?,
         };
@@ -97,8 +97,8 @@ impl ControllerMetrics {
         Ok(all)
     }
 
-    /// Lets every series begin at 0 whose labels are known: an alert on a change would miss the first
-    /// one otherwise.
+    /// Sets every series with known labels to 0. Otherwise an alert on a change would miss the
+    /// first one.
     fn begin(&self) {
         for kind in LaneKind::ALL {
             self.queue(kind, 0);
@@ -106,38 +106,38 @@ impl ControllerMetrics {
         self.count(&Census::default());
     }
 
-    /// Says whether this controller leads.
+    /// Sets whether this controller leads.
     pub(crate) fn leads(&self, leads: bool) {
         self.leader.set(i64::from(leads));
     }
 
-    /// Says how many keys a lane has.
+    /// Sets how many keys a lane has.
     pub(crate) fn queue(&self, kind: LaneKind, depth: usize) {
         let queue = kind.as_str();
         let depth = i64::try_from(depth).unwrap_or(i64::MAX);
         self.queue_depth.with([queue]).set(depth);
     }
 
-    /// Says how long the API server took for a call.
+    /// Records how long the API server took for a call.
     pub(crate) fn call_took(&self, call: ApiCall, took: Duration) {
         self.call_duration
             .with([call.label().as_str()])
             .observe(took.as_secs_f64());
     }
 
-    /// Says that a call failed.
+    /// Counts a failed call.
     pub(crate) fn call_failed(&self, call: ApiCall, failure: ApiFailure) {
         self.call_errors
             .with([call.label().as_str(), failure.as_str()])
             .inc();
     }
 
-    /// Says how long a host took to report on a new assignment.
+    /// Records how long a host took to report on a new assignment.
     pub(crate) fn converged(&self, took: Duration) {
         self.convergence.observe(took.as_secs_f64());
     }
 
-    /// Says what there is.
+    /// Sets the numbers of resources, entries and hosts.
     pub(crate) fn count(&self, census: &Census) {
         for kind in labels::<assignment::Kind>() {
             for ready in [Truth::True, Truth::False, Truth::Unknown] {

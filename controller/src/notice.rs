@@ -1,7 +1,7 @@
-//! What a person is told by an event: what is new in a status, once.
+//! The content of events: each change of a status, once.
 //!
-//! A status is compared with the one it replaces, which the API server keeps: a controller that
-//! starts again repeats nothing.
+//! A status is compared with the one that it replaces. The API server stores that, so a restarted
+//! controller repeats nothing.
 
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -12,31 +12,31 @@ use dockfleet_planner::brake;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::runtime::events::{Event, EventType};
 
-/// The most characters the API server takes in an event's sentence.
+/// The most characters that the API server accepts in the note of an event.
 const MAX_NOTE: usize = 1024;
 
-/// Something that is worth an event.
+/// An event to publish.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Notice {
-    /// Whether somebody should look at it.
+    /// Whether it is a warning.
     pub(crate) type_: EventType,
-    /// In one word.
+    /// The reason, in one word.
     pub(crate) reason: String,
-    /// In a sentence.
+    /// The message, in a sentence.
     pub(crate) note: String,
 }
 
-/// A sentence for the person who wrote a resource.
+/// A warning for the author of a resource.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Warning {
-    /// In one word.
+    /// The reason, in one word.
     pub(crate) reason: &'static str,
-    /// In a sentence.
+    /// The message, in a sentence.
     pub(crate) text: String,
 }
 
 impl Warning {
-    /// Makes a warning.
+    /// Creates a warning.
     pub(crate) fn new(reason: &'static str, text: &str) -> Self {
         Self {
             reason,
@@ -46,7 +46,7 @@ impl Warning {
 }
 
 impl Notice {
-    /// Makes a notice that all is well.
+    /// Creates a normal event.
     pub(crate) fn normal(reason: &str, note: impl Into<String>) -> Self {
         Self {
             type_: EventType::Normal,
@@ -55,7 +55,7 @@ impl Notice {
         }
     }
 
-    /// Makes a notice that somebody should look at.
+    /// Creates a warning event.
     pub(crate) fn warning(reason: &str, note: impl Into<String>) -> Self {
         Self {
             type_: EventType::Warning,
@@ -66,8 +66,7 @@ impl Notice {
 
     /// Returns the event to publish.
     pub(crate) fn event(&self) -> Event {
-        // The recorder takes two events for one, and keeps the first one's sentence, unless their
-        // actions differ.
+        // The recorder merges two events and keeps the first note, unless their actions differ.
         let mut hash = DefaultHasher::new();
         self.note.hash(&mut hash);
         Event {
@@ -80,7 +79,7 @@ impl Notice {
     }
 }
 
-/// Returns what is new in a status.
+/// Returns the events for the changes of a status.
 pub(crate) fn transitions(
     old: Option<&ResourceStatus>,
     new: &ResourceStatus,
@@ -100,7 +99,7 @@ pub(crate) fn transitions(
         let hosts = if count == 1 { "host" } else { "hosts" };
         notices.push(Notice::normal(
             "Assigned",
-            format!("goes to {count} {hosts}"),
+            format!("assigned to {count} {hosts}"),
         ));
     }
     notices.extend(failures(old, new));
@@ -117,8 +116,9 @@ pub(crate) fn transitions(
     notices
 }
 
-/// Returns what is new in what the agent of a host says: that it is not well, why, and that it is
-/// again. That nothing is heard of a host is told by who judges that.
+/// Returns the events for the changes in the Ready condition that a host's agent reports: it fails,
+/// for which reason, and that it is ready again. An offline host has its own event, where its
+/// heartbeat is judged.
 pub(crate) fn host_transitions(old: &[Condition], new: &[Condition]) -> Vec<Notice> {
     let mut notices = Vec::new();
     for now in new.iter().filter(|c| c.type_ == condition::READY) {
@@ -140,7 +140,7 @@ pub(crate) fn host_transitions(old: &[Condition], new: &[Condition]) -> Vec<Noti
     notices
 }
 
-/// Returns one notice for each reason for which hosts fail now and none did before, however many.
+/// Returns one event for each reason that is new among the failing hosts, however many fail.
 fn failures(old: Option<&ResourceStatus>, new: &ResourceStatus) -> Vec<Notice> {
     let mut seen: BTreeSet<&str> = old
         .into_iter()
@@ -196,11 +196,11 @@ mod tests {
     }
 
     #[test]
-    fn the_first_status_says_where_a_resource_goes() {
+    fn the_first_status_is_one_event_with_the_number_of_hosts() {
         let new = status(3, (Truth::Unknown, "Progressing"), &[]);
         assert_eq!(
             transitions(None, &new, &[]),
-            [Notice::normal("Assigned", "goes to 3 hosts")]
+            [Notice::normal("Assigned", "assigned to 3 hosts")]
         );
         assert_eq!(transitions(Some(&new), &new, &[]), []);
     }
@@ -253,7 +253,7 @@ mod tests {
                 "no answer within 10 s"
             )]
         );
-        // Another sentence for the same reason is no news.
+        // Another message with the same reason is no event.
         assert_eq!(host_transitions(&away, &other), []);
         assert_eq!(
             host_transitions(&other, &foreign),
@@ -263,14 +263,14 @@ mod tests {
             host_transitions(&foreign, &well),
             [Notice::normal("Ready", "condition Ready is True")]
         );
-        // A new host that is well is what was to be expected.
+        // A new host that is ready is no event.
         assert_eq!(host_transitions(&[], &well), []);
     }
 
     #[test]
     fn events_with_different_sentences_are_different_events() {
-        let three = Notice::normal("Assigned", "goes to 3 hosts").event();
-        let four = Notice::normal("Assigned", "goes to 4 hosts").event();
+        let three = Notice::normal("Assigned", "assigned to 3 hosts").event();
+        let four = Notice::normal("Assigned", "assigned to 4 hosts").event();
         assert_ne!(three.action, four.action);
     }
 }

@@ -1,8 +1,8 @@
-//! Names and versions of objects: which of two readings of one object is the newer one.
+//! Names and versions of objects: which of two versions of one object is newer.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-/// What names an object among those of its kind.
+/// The name of an object of one kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Name {
     /// Its namespace; empty where its kind has none.
@@ -30,23 +30,23 @@ impl std::fmt::Display for Name {
     }
 }
 
-/// Where a reading of an object comes from.
+/// Where a version of an object comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
     /// A watch, which may be late.
     Watched,
-    /// The answer to a read or write of ours, or an item of a list.
+    /// The response to a read or write of this controller, or an item of a list.
     Answered {
-        /// The version that was known when the API server was asked.
+        /// The version that was known when the request was sent.
         asked_with: Option<String>,
     },
 }
 
-/// Whether a new reading takes the place of the one that is known.
+/// Whether a new version replaces the known one.
 ///
-/// The API server's versions are numbers that grow, so the higher one is the newer one. An answer
+/// Resource versions of the API server are growing numbers, so the higher one is newer. A response
 /// counts whatever its number if nothing came in between: after a restore of etcd all numbers are
-/// lower than they were.
+/// lower than before.
 pub(crate) fn supersedes(known: &ObjectMeta, new: &ObjectMeta, source: &Source) -> bool {
     if let Source::Answered { asked_with } = source
         && asked_with.is_some()

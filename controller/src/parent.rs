@@ -1,4 +1,4 @@
-//! Resources that go to hosts, as the controller holds them.
+//! Resources in the form that the controller keeps in memory.
 
 use std::sync::Arc;
 
@@ -7,13 +7,14 @@ use dockfleet_planner::resource::Resource;
 
 use crate::object::Name;
 
-/// What keeps a resource until the permission to release its object is written for every host.
+/// The finalizer that keeps a resource until every host has the permission to remove or release its
+/// object.
 pub(crate) const FINALIZER: &str = "dockfleet.io/hosts";
 
-/// A resource that goes to hosts, of whatever kind.
+/// A resource of any kind.
 pub(crate) type Parent = Arc<dyn Resource>;
 
-/// What names a resource among those of every kind, in an order that keeps a namespace together.
+/// The name of a resource with its kind, ordered by namespace first.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct ParentName {
     /// Its namespace.
@@ -25,7 +26,7 @@ pub(crate) struct ParentName {
 }
 
 impl ParentName {
-    /// Makes the name of a resource of a kind.
+    /// Creates the name of a resource of a kind.
     pub(crate) fn new(kind: Kind, name: &Name) -> Self {
         Self {
             namespace: name.namespace.clone(),
@@ -54,12 +55,12 @@ impl std::fmt::Display for ParentName {
     }
 }
 
-/// What only the controller asks of a resource.
+/// Properties of a resource that only the controller uses.
 pub(crate) trait ParentExt {
-    /// Whether it cannot go before its hosts have the permission to release its object.
+    /// Whether it has the finalizer of the controller.
     fn has_finalizer(&self) -> bool;
 
-    /// Whether it has conditions already.
+    /// Whether its status has conditions.
     fn was_visited(&self) -> bool;
 }
 

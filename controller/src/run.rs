@@ -33,14 +33,15 @@ use crate::write_fence::{FenceState, WriteFence};
 use crate::{identity, random, startup, watches, wire};
 
 /// How long changes for a host are collected before its assignment is written: `kubectl apply` of a
-/// folder brings some ten resources in that time, and each write costs the API server the same.
+/// folder creates about ten resources in that time, and each write has the same cost for the API
+/// server.
 const GATHER: Duration = Duration::from_millis(100);
-/// Changes that wait for the loop: a page of a list. When it is full the watches wait.
+/// Size of the queue of changes: a page of a list. When it is full, the watches wait.
 const CHANGES: usize = 512;
-/// How long what is under way may take when the controller is to stop.
+/// How long jobs may take to end when the controller stops.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Runs a controller until `shutdown`, or until it cannot go on.
+/// Runs a controller until `shutdown`, or until an error.
 pub async fn run(
     config: ControllerConfig,
     shutdown: CancellationToken,
@@ -104,7 +105,7 @@ pub async fn run(
             Some(done) = controller.jobs.join_next() => controller.finish(done)?,
             Some(change) = changes.recv() => {
                 controller.take_in(change);
-                // What is there already is one change: a list is not worked on item by item.
+                // Take all waiting changes at once: a list is not processed item by item.
                 for _ in 0..CHANGES {
                     let Ok(change) = changes.try_recv() else { break };
                     controller.take_in(change);
@@ -119,7 +120,7 @@ pub async fn run(
     Ok(())
 }
 
-/// The index and what is being done about it.
+/// The index and its jobs.
 struct Controller {
     context: JobContext,
     debounce: Duration,
@@ -131,7 +132,7 @@ struct Controller {
     jobs: JoinSet<JobResult>,
     /// The task that publishes events.
     event_task: JoinHandle<()>,
-    /// Kinds of which no list was complete yet.
+    /// Kinds whose first list is not complete yet.
     unfilled: BTreeSet<Watched>,
 }
 
@@ -180,7 +181,7 @@ impl Controller {
         }
     }
 
-    /// Measures how long a host took to report on what was written for it.
+    /// Measures how long a host took to report on its written assignment.
     fn measure(&mut self, change: &WatchChange) {
         let seen = match change {
             WatchChange::Assignment(Seen::Applied(seen) | Seen::Listed(seen)) => seen,
@@ -197,7 +198,7 @@ impl Controller {
         }
     }
 
-    /// Brings the metrics up to date that are numbers of what there is.
+    /// Updates the metrics that count objects.
     fn count(&self) {
         let metrics = &self.vitals.metrics;
         metrics.leads(self.fence.is_open());
@@ -207,13 +208,13 @@ impl Controller {
         metrics.count(&self.index.census());
     }
 
-    /// Whether nothing may be decided yet: what is not there yet looks like what is gone, and what
-    /// another controller is about to write would be written twice.
+    /// Whether nothing may be decided: in a cache that is not filled, an existing object looks
+    /// deleted, and a standby would repeat the writes of the leader.
     fn stands_by(&self) -> bool {
         !self.unfilled.is_empty() || !self.fence.is_open()
     }
 
-    /// Starts what is due, as much of it as may run at the same time.
+    /// Starts the due jobs, up to the limit of each lane.
     fn start_jobs(&mut self) {
         if self.stands_by() {
             return;
@@ -231,7 +232,7 @@ impl Controller {
         }
     }
 
-    /// Starts what is to be done about a key; false where that is nothing.
+    /// Starts the job of a key; false if there is nothing to do.
     fn start(&mut self, key: &LaneKey) -> bool {
         let (context, now) = (self.context.clone(), Time(Timestamp::now()));
         match key {
@@ -306,7 +307,7 @@ impl Controller {
         }
     }
 
-    /// Returns when there is something to start again, if it is known.
+    /// Returns when the next job is due, if known.
     fn due(&self) -> Option<Instant> {
         if self.stands_by() {
             return None;
@@ -315,7 +316,7 @@ impl Controller {
         both.into_iter().flatten().min()
     }
 
-    /// Takes in what the API server answered.
+    /// Applies a response of the API server to the index.
     fn learn(&mut self, learned: Learned) {
         match learned {
             Learned::AssignmentWritten {
@@ -384,7 +385,7 @@ impl Controller {
         Ok(())
     }
 
-    /// Has a key looked at again whose call failed.
+    /// Schedules the retry of a failed key.
     fn failed(&mut self, key: &LaneKey, err: &CallError) {
         let now = Instant::now();
         let delay = self.lanes.failed(key, now);
@@ -413,15 +414,16 @@ impl Controller {
             warn!(kind, namespace, name, error, retry_in_s, "call failed");
             return;
         }
-        // Somebody, as a rule a host's agent, wrote it since it was read: it is read again, and at once
-        // unless that was so the last time too. Of a resource the watch brings what was written.
-        debug!(kind, namespace, name, "changed meanwhile");
+        // Another client, usually a host's agent, wrote the object after it was read. It is read
+        // again, at once unless the previous call conflicted too. A resource is not read: its watch
+        // delivers the change.
+        debug!(kind, namespace, name, "another client changed the object");
         if delay < 2 * FIRST_RETRY && !matches!(key, LaneKey::Parent(_)) {
             self.lanes.add(key.clone(), now);
         }
     }
 
-    /// Lets what is under way come to its end, and starts nothing more. Returns whether it did.
+    /// Starts no more jobs and waits for the running ones. Returns whether all ended.
     async fn stop(self) -> bool {
         let Self {
             context,
@@ -432,7 +434,7 @@ impl Controller {
         info!(under_way = jobs.len(), "controller stops");
         let end = async {
             while jobs.join_next().await.is_some() {}
-            // With the last job and this, every way to the task is gone, and so it ends.
+            // With the last publisher dropped, the task ends.
             drop(context);
             event_task.await
         };
@@ -440,7 +442,7 @@ impl Controller {
         match &ended {
             Ok(Ok(())) => {}
             Ok(Err(err)) => warn!(error = chain(err), "events were lost"),
-            Err(_) => warn!("gave up on what was still under way"),
+            Err(_) => warn!("stopped before all calls had ended"),
         }
         ended.is_ok()
     }

@@ -1,4 +1,4 @@
-//! What must be so before a controller can start.
+//! The checks before a controller can start.
 
 use std::time::Duration;
 
@@ -13,19 +13,19 @@ use crate::error::{CallError, ControllerError};
 use crate::jobs::in_time;
 use crate::kinds;
 
-/// The namespace whose UID is the identity of a cluster: it is made with the cluster and cannot be
-/// deleted.
+/// The namespace whose UID is the identity of a cluster: it is created with the cluster and cannot
+/// be deleted.
 const HUB_NAMESPACE: &str = "kube-system";
 
-/// How long an API server that was asked in vain is left alone.
+/// How long to wait after a failed attempt.
 const RETRY: Duration = Duration::from_secs(2);
 
 /// Returns the identity of the cluster, which agents know their controller by, once the API server
-/// is there, lets this controller ask, and serves every resource.
+/// is reachable, grants this controller access, and serves every resource.
 ///
-/// An installation brings the rights and the controller at the same time, and a machine that starts
-/// brings everything at once: that something is not there yet is waited for. That the resources are
-/// not served is an error: nobody but a person mends that.
+/// An installation creates the rights and the controller at the same time, and a booting machine
+/// starts everything at once, so this waits for both. Resources that are not served are an error,
+/// because only a person can fix that.
 pub(crate) async fn hub(client: &Client) -> Result<String, ControllerError> {
     loop {
         match ask(client).await {
@@ -39,7 +39,8 @@ pub(crate) async fn hub(client: &Client) -> Result<String, ControllerError> {
     }
 }
 
-/// Asks for the resources and the identity of the cluster once; the outer error is of a call.
+/// Checks the resources and reads the identity of the cluster once. The outer error is that of a
+/// call.
 async fn ask(client: &Client) -> Result<Result<String, ControllerError>, CallError> {
     let mut answers = vec![
         (

@@ -1,4 +1,4 @@
-//! What a controller says about itself to those who watch it.
+//! The probes and metrics of a controller.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,15 +11,15 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::metrics::ControllerMetrics;
 
-/// How long one step of the loop may take: what it does there is in memory, and takes milliseconds for
-/// a host, seconds for the first list of thousands.
+/// How long one step of the loop may take. It works in memory: milliseconds for a host, seconds for
+/// the first list of thousands.
 const STUCK: Duration = Duration::from_secs(60);
-/// How long a scrape waits for the loop to count; it is told the last numbers then.
+/// How long a scrape waits for new numbers; after that it gets the last ones.
 const COUNT: Duration = Duration::from_secs(2);
 /// Scrapes that wait at the same time.
 const SCRAPES: usize = 8;
 
-/// What a controller says about itself.
+/// The probes and metrics of a controller.
 #[derive(Debug)]
 pub struct ControllerVitals {
     pub(crate) watchdog: Watchdog,
@@ -31,7 +31,7 @@ pub struct ControllerVitals {
 }
 
 impl ControllerVitals {
-    /// Makes the vitals of one controller.
+    /// Creates the vitals of one controller.
     pub fn new() -> Result<Arc<Self>, MetricError> {
         let registry = Registry::new(env!("CARGO_PKG_VERSION"))?;
         let metrics = ControllerMetrics::register(&registry)?;
@@ -46,12 +46,12 @@ impl ControllerVitals {
         }))
     }
 
-    /// Says that every cache is filled.
+    /// Records that every cache is filled.
     pub(crate) fn is_filled(&self) {
         self.filled.store(true, Ordering::Relaxed);
     }
 
-    /// Returns where scrapes ask the loop to count; once.
+    /// Returns the queue of scrapes that wait for numbers; once.
     pub(crate) fn counts(&self) -> mpsc::Receiver<oneshot::Sender<()>> {
         let taken = self.counts.lock().ok().and_then(|mut counts| counts.take());
         taken.unwrap_or_else(|| mpsc::channel(1).1)
@@ -60,7 +60,7 @@ impl ControllerVitals {
     async fn counted(&self) {
         let (sender, done) = oneshot::channel();
         if self.count.send(sender).await.is_ok() {
-            // Without an answer the loop has ended.
+            // Without a response the loop has ended.
             let _ = done.await;
         }
     }
@@ -81,7 +81,7 @@ impl Vitals for ControllerVitals {
 
     fn metrics(&self) -> BoxFuture<'_, String> {
         async {
-            // Numbers that are a little old are better than none.
+            // Slightly old numbers are better than none.
             let _ = tokio::time::timeout(COUNT, self.counted()).await;
             self.registry.text()
         }

@@ -18,8 +18,8 @@ use crate::error::CallError;
 use crate::index::{MANAGED_BY, Seen, WatchChange};
 use crate::kinds;
 
-/// Starts every watch. What they see goes to `changes`; a full queue holds them back, and with them
-/// the API server's stream, which is what it is there for.
+/// Starts every watch. They send changes to `changes`. A full queue delays them, and so the stream
+/// of the API server, which is intended.
 ///
 /// Hosts and assignments are watched in all namespaces, and the index considers those of fleet
 /// namespaces: which namespaces those are can change at any time.
@@ -55,7 +55,7 @@ pub(crate) fn start(client: &Client, changes: &Sender<WatchChange>) -> JoinSet<(
     tasks
 }
 
-/// Sends on what a watch sees, in the form of the index.
+/// Sends the events of a watch as changes for the index.
 pub(crate) async fn watch<K>(
     api: Api<DeserializeGuard<K>>,
     changes: Sender<WatchChange>,

@@ -1,7 +1,7 @@
-//! The client of the controller: what every one of its requests passes, whoever makes it.
+//! The client of the controller, with the layers that every request passes.
 //!
-//! From the outside: what an overloaded API server refuses is repeated; each attempt then asks the
-//! fence whether it may write, is limited in time where it does, and is measured.
+//! From the outside in: requests that an overloaded API server refuses are retried. Each attempt
+//! asks the fence whether it may write, has a time limit if it writes, and is measured.
 
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -25,17 +25,17 @@ use crate::effect::WriteHook;
 use crate::metrics::ControllerMetrics;
 use crate::write_fence::WriteFence;
 
-/// Requests that wait for the connection; there are never more jobs at the same time.
+/// Size of the queue of requests; there are never more jobs at the same time.
 const WAITING: usize = 1024;
 
-/// Makes the client of the controller.
+/// Creates the client of the controller.
 pub(crate) fn client(
     mut config: Config,
     fence: WriteFence,
     metrics: ControllerMetrics,
     effects: WriteHook,
 ) -> kube::Result<Client> {
-    // Inside the fence, a repetition would pass it unseen.
+    // A retry inside the fence would not be checked by it.
     config.default_retry = false;
     let wire = layer_fn(move |inner| Wire {
         inner,
@@ -111,12 +111,13 @@ where
     }
 }
 
-/// A write was given up.
+/// A write had no response in time.
 #[derive(Debug, thiserror::Error)]
-#[error("no answer within {} s, and then the claim to lead may be another's", .0.as_secs_f64())]
+#[error("no answer within {} s; after that another controller may lead", .0.as_secs_f64())]
 struct NoAnswer(Duration);
 
-/// Has the API server give a write up as well: a request that waits there outlives its sender.
+/// Sets the time limit of a write at the API server too, because a request that waits there
+/// outlives its sender.
 fn limit_at_server(uri: &mut Uri, limit: Duration) {
     let ms = limit.as_millis().max(1);
     let (path, query) = (uri.path(), uri.query());
@@ -135,7 +136,7 @@ fn limit_at_server(uri: &mut Uri, limit: Duration) {
     }
 }
 
-/// A write that is under way; one that ends without an answer may be carried out nevertheless.
+/// A write under way. Without a response it may still be carried out.
 struct WriteRequest {
     until: BootTime,
     fence: WriteFence,
@@ -150,7 +151,7 @@ impl Drop for WriteRequest {
     }
 }
 
-/// One attempt of a call, for the metrics; whoever made it may give it up at any time.
+/// One attempt of a call, for the metrics. The caller may drop it at any time.
 struct Attempt {
     call: ApiCall,
     begin: Instant,
@@ -224,7 +225,7 @@ mod tests {
         );
     }
 
-    /// A wire over a service that counts what reaches it.
+    /// A wire over a service that counts its requests.
     fn wire(
         fence_state: FenceState,
     ) -> (

@@ -1,8 +1,9 @@
 //! Whether this controller may write.
 //!
-//! One fence for every write: `wire` asks it right before each request is sent. It is open from the
-//! moment a claim to lead is granted until the renew deadline after that claim was sent, by a clock
-//! that a halted process cannot hold back. Whoever was halted longer finds it shut.
+//! One fence for every write: `wire` asks it right before each request is sent. It opens when a
+//! claim of the Lease succeeds, and closes at the renew deadline after that claim was sent. Its
+//! clock also runs while the process is halted, so a process that was halted for longer finds it
+//! closed.
 
 use std::time::Duration;
 
@@ -10,29 +11,29 @@ use tokio::sync::watch;
 
 use crate::boot_time::BootTime;
 
-/// How it stands with the right to write.
+/// The state of the fence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FenceState {
-    /// Somebody else may be writing.
+    /// Another controller may be writing.
     Closed,
-    /// The claim is held.
+    /// This controller holds the Lease.
     Open {
-        /// No write begins after this.
+        /// No write may begin after this.
         begin_by: BootTime,
         /// No write may be under way after this.
         end_by: BootTime,
     },
-    /// There is no election.
+    /// There is no leader election.
     NoElection,
 }
 
-/// A write was not sent: this controller does not lead, or not for sure.
+/// A write was not sent, because this controller may not be the leader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not sent: this controller does not state the Lease")]
 pub(crate) struct NotLeading;
 
 impl FenceState {
-    /// Returns how long a write that begins now may take at most; `call` where nothing else limits it.
+    /// Returns how long a write that begins now may take at most; `call` if nothing else limits it.
     pub(crate) fn admits(self, now: BootTime, call: Duration) -> Result<Duration, NotLeading> {
         match self {
             Self::NoElection => Ok(call),
@@ -50,7 +51,7 @@ pub(crate) struct WriteFence {
 }
 
 impl WriteFence {
-    /// Makes a fence, and what it is opened and shut with.
+    /// Creates a fence, and the sender that opens and closes it.
     pub(crate) fn new(state: FenceState) -> (watch::Sender<FenceState>, Self) {
         let (sender, state) = watch::channel(state);
         let (unanswered, _) = watch::channel(None);
@@ -62,27 +63,26 @@ impl WriteFence {
         self.state.borrow().admits(BootTime::now(), call)
     }
 
-    /// Whether a write would be let through now.
+    /// Whether a write would be admitted now.
     pub(crate) fn is_open(&self) -> bool {
         self.admits(Duration::ZERO).is_ok()
     }
 
-    /// Waits until it may have been opened or shut; never returns where nobody can do so any more.
+    /// Waits for a change of the state; never returns if the sender is dropped.
     pub(crate) async fn changed(&mut self) {
         if self.state.changed().await.is_err() {
             std::future::pending::<()>().await;
         }
     }
 
-    /// Notes that a write has ended without an answer, and that the API server may be at it until
-    /// then.
+    /// Records that a write had no response, and that the API server may carry it out until then.
     pub(crate) fn note_unanswered(&self, until: BootTime) {
         self.unanswered.send_modify(|last| {
             *last = (*last).max(Some(until));
         });
     }
 
-    /// Whether the API server may still be at a write that has ended here.
+    /// Whether the API server may still carry out a write without a response.
     pub(crate) fn may_be_under_way(&self) -> bool {
         self.unanswered
             .borrow()

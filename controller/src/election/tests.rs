@@ -37,7 +37,7 @@ fn decided(seen: &ObservedLease, renewed: Option<u64>, now: u64) -> Decision {
 }
 
 #[test]
-fn a_lease_that_changes_is_held_by_the_time_of_its_holder() {
+fn a_changed_lease_expires_after_the_duration_of_its_holder() {
     let first = observed(Some("other"));
     assert_eq!(first.free_at, s(120));
     // The same again, later: it is the change that counts and not the look.
@@ -67,7 +67,7 @@ fn a_released_lease_is_free_at_once() {
 }
 
 #[test]
-fn a_deleted_lease_stays_held_as_long_as_it_was_promised() {
+fn a_deleted_lease_keeps_its_expiry() {
     let held = observed(Some("other"));
     let gone = ObservedLease::next(Some(&held), None, s(101), &TIMES);
     assert_eq!(decided(&gone, None, 101), Decision::Wait(s(103)));
@@ -116,9 +116,9 @@ fn a_leader_that_sees_another_holder_has_lost() {
 
 #[test]
 fn no_two_decide_to_write_by_one_version() {
-    // Whatever a standby sees and when: it claims at the earliest a whole duration after the change,
-    // and by then the holder's deadline is over. The change is seen at the earliest when it is made,
-    // and it is made at the earliest when the renewal is sent.
+    // Whatever a standby sees and when: it claims at the earliest a whole duration after the
+    // change, and by then the holder's deadline is over. The change is seen when it is made or
+    // later, and it is made when the renewal is sent or later.
     for seen_late in 0..5 {
         for now in 100..140 {
             let leads = !matches!(

@@ -21,13 +21,13 @@ use crate::FIELD_MANAGER;
 use crate::error::CallError;
 use crate::jobs::in_time;
 
-/// Why the identity of a host is not as it should be.
+/// Why the identity of a host could not be updated.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum IdentityError {
     /// A call failed.
     #[error(transparent)]
     Call(#[from] CallError),
-    /// Somebody else's object has the name.
+    /// An object of another owner has the name.
     #[error(
         "{kind} {namespace}/{name} is not Dockfleet's (label {}={} is missing), and host {name} has \
          no agent that could join before it is gone; delete it, or name the host otherwise",
@@ -43,19 +43,19 @@ pub(super) enum IdentityError {
     },
 }
 
-/// What came of taking an identity away.
+/// The result of deleting an identity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Removed {
-    /// It is gone.
+    /// It was deleted.
     Yes,
-    /// The host is there.
+    /// The host exists.
     No,
-    /// The host goes with its CRD or namespace, and nobody meant it.
+    /// The host is deleted with its CRD or namespace, and not by itself.
     Swept,
 }
 
-/// Makes or mends objects of a host's identity, each whatever becomes of the others; returns the
-/// first failure.
+/// Creates or restores the objects of a host's identity, each independent of the others; returns
+/// the first failure.
 pub(super) async fn make(
     client: Client,
     namespace: String,
@@ -110,7 +110,7 @@ where
             let body = body.map_err(CallError::from)?;
             in_time(api.patch(&name, &params, &Patch::Apply(body))).await?;
         }
-        // Not an apply: that would take over what has the name and is not ours.
+        // No apply: it would take over an object of another owner with the name.
         Make::Create => {
             let params = PostParams {
                 field_manager: Some(FIELD_MANAGER.to_owned()),
@@ -119,7 +119,7 @@ where
             match in_time(api.create(&params, object)).await {
                 Ok(_) => {}
                 Err(CallError::Refused(status)) if status.is_already_exists() => {
-                    // The watch may be late, or does not see it because it is somebody else's.
+                    // The watch may be late, or does not see an object of another owner.
                     let there = in_time(api.get_metadata_opt(&name)).await?;
                     let is_ours = there.is_none_or(|o| {
                         o.labels().get(MANAGED_BY.0).map(String::as_str) == Some(MANAGED_BY.1)
@@ -139,8 +139,8 @@ where
     Ok(())
 }
 
-/// Takes the identity of a host away that is not there any more, once the API server itself says
-/// so: a watch may be late, and a CRD that goes takes hosts along that nobody gave up.
+/// Deletes the identity of a deleted host, after a read of the API server confirms the deletion: a
+/// watch may be late, and a deleted CRD deletes hosts that nobody meant to delete.
 pub(super) async fn remove(
     client: Client,
     namespace: String,
@@ -154,7 +154,7 @@ pub(super) async fn remove(
     if in_time(hosts.get_metadata_opt(&host)).await?.is_some() {
         return Ok(Removed::No);
     }
-    // The tokens die first.
+    // The tokens become invalid first.
     for kind in pieces {
         match kind {
             PieceKind::Secret => delete::<Secret>(&client, &namespace, &host).await?,
@@ -170,7 +170,7 @@ pub(super) async fn remove(
     Ok(Removed::Yes)
 }
 
-/// Whether hosts go because their namespace or CRD does.
+/// Whether hosts are deleted because their namespace or CRD is.
 async fn is_swept(client: &Client, namespace: &str) -> Result<bool, CallError> {
     let namespaces: Api<Namespace> = Api::all(client.clone());
     let crds: Api<CustomResourceDefinition> = Api::all(client.clone());
@@ -181,8 +181,8 @@ async fn is_swept(client: &Client, namespace: &str) -> Result<bool, CallError> {
     Ok(!stays)
 }
 
-/// Deletes the object that is there now, and none that is made under its name later: a request may
-/// be long on its way.
+/// Deletes the present object, and none that is created under its name later: a request may be
+/// delayed.
 async fn delete<K>(client: &Client, namespace: &str, name: &str) -> Result<(), CallError>
 where
     K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,

@@ -29,25 +29,25 @@ use crate::random;
 
 /// The most hosts whose identities are written at the same time.
 const JOBS: usize = 8;
-/// How long news of one host are collected: its objects come one by one.
+/// How long changes of one host are collected: its objects come one by one.
 const GATHER: Duration = Duration::from_millis(250);
 
-/// What a watch says, for one name.
+/// A watch event for one name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum IdentityEvent {
     /// A list begins.
     Begins(WatchedPiece),
-    /// There is a DockerHost.
+    /// A DockerHost exists.
     Host(String),
-    /// There is an object, and it is as wanted or not.
+    /// An object exists, as wanted or not.
     Piece(PieceKind, String, bool),
     /// The list is complete.
     Ends(WatchedPiece),
-    /// Something is gone.
+    /// An object was deleted.
     Gone(WatchedPiece, String),
 }
 
-/// What came of a job.
+/// The result of a job.
 struct IdentityDone {
     host: String,
     result: Result<Option<Removed>, IdentityError>,
@@ -87,7 +87,7 @@ struct IdentityKeeper {
     client: Client,
     namespace: String,
     state: IdentityState,
-    /// For each list under way, the names that it has not named yet.
+    /// For each running list, the names that it has not contained yet.
     unnamed: BTreeMap<WatchedPiece, BTreeSet<String>>,
     lane: Lane<String>,
     jobs: JoinSet<IdentityDone>,
@@ -182,7 +182,7 @@ impl IdentityKeeper {
                 if removed == Some(Removed::Swept) {
                     info!(
                         host,
-                        "the host went with its CRD or namespace; its identity stays for now"
+                        "the host was deleted with its CRD or namespace; its identity is kept for now"
                     );
                     self.state.swept(&host, Instant::now());
                 }
@@ -193,7 +193,7 @@ impl IdentityKeeper {
                     host,
                     error = chain(&err),
                     retry_in_s = delay.as_secs(),
-                    "the identity of a host cannot be kept"
+                    "the identity of a host could not be updated"
                 );
             }
         }

@@ -1,5 +1,5 @@
-//! What is known of the identities of one namespace's hosts, and what is to be done about one.
-//! Synchronous: time comes in as an argument.
+//! The identities of one namespace's hosts, and the work on each. Synchronous: time comes in as an
+//! argument.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -8,19 +8,19 @@ use tokio::time::Instant;
 
 use super::wanted::PieceKind;
 
-/// How long a host is left without its Secret after that was deleted. The API server knows a token
-/// for 10 s after it has died (`TokenSuccessCacheTTL`), and somebody with a stolen one must find no
-/// Secret in that time that a new token could be bound to.
+/// How long a host is left without its Secret after that was deleted. The API server accepts a
+/// revoked token for 10 s (`TokenSuccessCacheTTL`). In that time a thief must find no Secret that a
+/// new token could be bound to.
 pub(super) const AFTER_REVOCATION: Duration = Duration::from_secs(30);
-/// How long the identity of a host stays that is not there, and whose deletion nobody saw: it may be
-/// on its way back with its CRD, from a backup, or from Git.
+/// How long the identity of a missing host is kept if nobody saw its deletion: the host may come
+/// back with its CRD, from a backup, or from Git.
 pub(super) const ORPHAN: Duration = Duration::from_secs(600);
 
-/// What is known of the identities of one namespace's hosts.
+/// The identities of one namespace's hosts.
 #[derive(Debug, Default)]
 pub(super) struct IdentityState {
     hosts: BTreeMap<String, Identity>,
-    /// Kinds of which no list was complete yet: what is not there yet looks like what is gone.
+    /// Kinds whose first list is not complete yet: until then an existing object looks deleted.
     unfilled: BTreeSet<WatchedPiece>,
     dirty: BTreeSet<String>,
 }
@@ -34,16 +34,16 @@ pub(super) enum WatchedPiece {
     Pieces(PieceKind),
 }
 
-/// A host that is there, or was, with its objects.
+/// A host that exists or existed, with its objects.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Identity {
-    /// Whether there is a DockerHost.
+    /// Whether the DockerHost exists.
     is_host: bool,
     /// When the DockerHost was seen to be deleted, or first not seen.
     missing: Option<Missing>,
-    /// The objects that are there, and whether they are as wanted.
+    /// The existing objects, and whether they are as wanted.
     held: BTreeMap<PieceKind, bool>,
-    /// When the Secret was seen to be gone.
+    /// When the Secret was seen to be deleted.
     revoked: Option<Instant>,
 }
 
@@ -53,26 +53,26 @@ struct Missing {
     seen: bool,
 }
 
-/// What is to be done about the identity of one host.
+/// The work on the identity of one host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum IdentityWork {
     /// Nothing.
     None,
-    /// Nothing before then.
+    /// Nothing until then.
     Wait(Instant),
-    /// These are to be made or mended, and perhaps there is more to do later.
+    /// Create or restore these objects; there may be more to do later.
     Make {
         pieces: BTreeMap<PieceKind, Make>,
         later: Option<Instant>,
     },
-    /// The host seems to be gone: make sure of that, and take these away.
+    /// The host seems to be deleted: verify that, and delete these objects.
     Remove(BTreeSet<PieceKind>),
 }
 
-/// How an object comes to be as wanted.
+/// How an object gets its wanted state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Make {
-    /// It is not there.
+    /// It does not exist.
     Create,
     /// It was changed.
     Mend,
@@ -88,12 +88,12 @@ impl IdentityState {
         }
     }
 
-    /// Whether every list was complete once.
+    /// Whether the first list of every kind is complete.
     pub(super) fn is_filled(&self) -> bool {
         self.unfilled.is_empty()
     }
 
-    /// Returns the hosts to look at again, and forgets them.
+    /// Returns the dirty hosts and clears them.
     pub(super) fn take_dirty(&mut self) -> BTreeSet<String> {
         std::mem::take(&mut self.dirty)
     }
@@ -108,14 +108,14 @@ impl IdentityState {
         known.map(|(name, _)| name.clone()).collect()
     }
 
-    /// Takes in that there is a DockerHost.
+    /// Records that a DockerHost exists.
     pub(super) fn host(&mut self, name: &str) {
         let identity = self.at(name);
         identity.is_host = true;
         identity.missing = None;
     }
 
-    /// Takes in that there is an object of an identity.
+    /// Records that an object of an identity exists.
     pub(super) fn piece(&mut self, kind: PieceKind, name: &str, as_wanted: bool) {
         let identity = self.at(name);
         identity.held.insert(kind, as_wanted);
@@ -124,7 +124,7 @@ impl IdentityState {
         }
     }
 
-    /// Takes in that something is gone; a list that does not name it any more says so too.
+    /// Records that an object was deleted, seen by an event or by its absence from a list.
     pub(super) fn gone(&mut self, watched: WatchedPiece, name: &str, now: Instant) {
         let identity = self.at(name);
         match watched {
@@ -144,7 +144,7 @@ impl IdentityState {
         }
     }
 
-    /// Takes in that a list of one kind is complete.
+    /// Records that a list of one kind is complete.
     pub(super) fn listed(&mut self, watched: WatchedPiece, now: Instant) {
         if !self.unfilled.remove(&watched) || !self.unfilled.is_empty() {
             return;
@@ -164,7 +164,7 @@ impl IdentityState {
         }
     }
 
-    /// Takes in that a host which is not there is swept away with others, and nobody meant it.
+    /// Records that a host was deleted with its CRD or namespace, and not by itself.
     pub(super) fn swept(&mut self, name: &str, now: Instant) {
         let identity = self.at(name);
         if !identity.is_host {
@@ -175,7 +175,7 @@ impl IdentityState {
         }
     }
 
-    /// Returns what is to be done about the identity of one host.
+    /// Returns the work on the identity of one host.
     pub(super) fn work(&mut self, name: &str, now: Instant) -> IdentityWork {
         let Some(identity) = self.hosts.get_mut(name) else {
             return IdentityWork::None;
@@ -204,7 +204,7 @@ impl IdentityState {
         }
         if identity.held.is_empty() {
             if let Some(at) = secret_again {
-                // A host that comes back by this name waits as any other.
+                // A host that comes back with this name waits like any other.
                 return IdentityWork::Wait(at);
             }
             self.hosts.remove(name);
@@ -283,7 +283,7 @@ mod tests {
             state.work("h1", now),
             IdentityWork::Wait(now + AFTER_REVOCATION)
         );
-        // Nor where the rest, or the whole host, is deleted and made anew meanwhile.
+        // Nor if the rest, or the whole host, is deleted and created again meanwhile.
         state.gone(WatchedPiece::Hosts, "h1", now);
         for kind in PieceKind::ALL {
             state.gone(WatchedPiece::Pieces(kind), "h1", now);
@@ -328,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn the_identity_of_a_deleted_host_goes_and_that_of_a_lost_one_waits() {
+    fn the_identity_of_a_deleted_host_is_deleted_and_that_of_a_missing_one_waits() {
         let now = Instant::now();
         let held = |s: &mut IdentityState| {
             for kind in PieceKind::ALL {

@@ -8,7 +8,7 @@ use k8s_openapi::api::rbac::v1::{PolicyRule, Role, RoleBinding, RoleRef, Subject
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::PartialObjectMeta;
 
-/// The label of everything that the controller makes for a host.
+/// The label of everything that the controller creates for a host.
 pub(crate) const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "dockfleet");
 /// The type of a host's Secret.
 const SECRET_TYPE: &str = "dockfleet.io/host";
@@ -24,18 +24,18 @@ fn metadata(namespace: &str, host: &str) -> ObjectMeta {
     }
 }
 
-/// Who a host's agent is.
+/// The ServiceAccount of a host's agent.
 pub(super) fn service_account(namespace: &str, host: &str) -> ServiceAccount {
     ServiceAccount {
         metadata: metadata(namespace, host),
-        // No pod runs as a host.
+        // No pod uses this ServiceAccount.
         automount_service_account_token: Some(false),
         ..ServiceAccount::default()
     }
 }
 
-/// What a host's agent may do: all of it to objects of the host's own name. The table of
-/// `docs/kubernetes.md` says the same, and a test tries everything else.
+/// The rights of a host's agent, all limited to objects with the host's own name. The table of
+/// `docs/kubernetes.md` has the same list, and a test tries everything else.
 pub(super) fn role(namespace: &str, host: &str) -> Role {
     let rule = |group: &str, resources: &[&str], verbs: &[&str]| {
         let owned = |all: &[&str]| -> Vec<String> { all.iter().map(|s| (*s).to_owned()).collect() };
@@ -64,7 +64,7 @@ pub(super) fn role(namespace: &str, host: &str) -> Role {
     }
 }
 
-/// Gives a host's agent its rights.
+/// Binds the Role to a host's agent.
 pub(super) fn role_binding(namespace: &str, host: &str) -> RoleBinding {
     RoleBinding {
         metadata: metadata(namespace, host),
@@ -82,7 +82,8 @@ pub(super) fn role_binding(namespace: &str, host: &str) -> RoleBinding {
     }
 }
 
-/// What a host's tokens are bound to: they die with it. What it holds is not this module's matter.
+/// The Secret that a host's tokens are bound to. They become invalid with it. Its content is not
+/// managed here.
 pub(super) fn secret(namespace: &str, host: &str) -> Secret {
     Secret {
         metadata: metadata(namespace, host),
@@ -95,8 +96,8 @@ pub(super) fn secret(namespace: &str, host: &str) -> Secret {
 pub(super) trait Piece: Sized {
     /// Which one it is.
     const KIND: PieceKind;
-    /// Whether one that is there is as the host with its namespace and name must have it. That it
-    /// carries our label is known: no others are watched.
+    /// Whether an existing object is as wanted for the host with its namespace and name. It has our
+    /// label: no others are watched.
     fn is_as_wanted(&self, namespace: &str, host: &str) -> bool;
 }
 
@@ -114,9 +115,9 @@ pub(super) enum PieceKind {
 }
 
 impl PieceKind {
-    /// Every kind, in the order in which they are made: once there is what a token is made of, it is good
-    /// for what it is for. The Secret is the first: a controller that takes over and does not find it
-    /// beside the others has to think that it was deleted.
+    /// Every kind, in the order of creation: when a token can be created, all rights exist. The
+    /// Secret is first: a new leader that finds the others without it must assume that it was
+    /// deleted.
     pub(super) const ALL: [Self; 4] = [
         Self::Secret,
         Self::Role,
@@ -124,7 +125,7 @@ impl PieceKind {
         Self::ServiceAccount,
     ];
 
-    /// Returns the kind as it stands in a manifest.
+    /// Returns the kind as in a manifest.
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Secret => "Secret",
@@ -164,7 +165,7 @@ impl Piece for RoleBinding {
 
     fn is_as_wanted(&self, namespace: &str, host: &str) -> bool {
         let wanted = role_binding(namespace, host);
-        // The API server fills in the group of a subject.
+        // The API server sets the API group of a subject.
         let who = |of: &Self| -> Vec<(String, String, Option<String>)> {
             let all = of.subjects.iter().flatten();
             all.map(|s| (s.kind.clone(), s.name.clone(), s.namespace.clone()))
@@ -184,7 +185,7 @@ mod tests {
         for rule in role("hosts", "h1").rules.unwrap() {
             assert_eq!(rule.resource_names, Some(vec!["h1".to_owned()]), "{rule:?}");
             for verb in &rule.verbs {
-                // A create has no name that could be held against the rule, but for a subresource.
+                // A create has no name that a rule could match, except for a subresource.
                 let of_a_subresource = rule.resources.iter().flatten().all(|r| r.contains('/'));
                 assert!(verb != "create" || of_a_subresource, "{rule:?}");
                 assert!(

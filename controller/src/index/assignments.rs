@@ -1,4 +1,4 @@
-//! Assignments: what is known to be written, and what agents report.
+//! Assignments: their entries and the reports of agents.
 
 use std::collections::BTreeSet;
 
@@ -8,10 +8,10 @@ use super::{HostState, Index, Uid, Watched, differing};
 use crate::object::{Name, Source, supersedes};
 
 impl Index {
-    /// Takes in an assignment.
+    /// Applies an assignment.
     pub(crate) fn apply_assignment(&mut self, mut new: HostAssignment, source: &Source) {
         new.metadata.managed_fields = None;
-        // Everything here and in the planner goes by UID; who wrote it need not have.
+        // The index and the planner need the order by UID; the writer may have used another.
         new.spec.entries.sort_by(|a, b| a.uid.cmp(&b.uid));
         if let Some(status) = &mut new.status {
             status.entries.sort_by(|a, b| a.uid.cmp(&b.uid));
@@ -28,11 +28,11 @@ impl Index {
         let before = state.assignment.replace(new);
         let new = state.assignment.as_ref();
         let touched = differing_uids(before.as_ref(), new);
-        // The agent has more to say of a permission to let go: it may be done.
+        // The agent reports on a tombstone: it may be carried out.
         let let_go = touched
             .iter()
             .any(|uid| state.entry(uid).is_some_and(|e| e.intent == Intent::Absent));
-        // Somebody else wrote what only the controller writes.
+        // Another client wrote the spec, which only the controller may write.
         let rewritten = before.as_ref().map(|b| &b.spec) != new.map(|n| &n.spec);
         let foreign = rewritten && *source == Source::Watched;
         let mut misses = false;
@@ -51,7 +51,7 @@ impl Index {
         self.touch_all(&touched);
     }
 
-    /// Forgets an assignment, unless another one has its name by now.
+    /// Forgets an assignment, unless a new one has its name by now.
     pub(crate) fn delete_assignment(&mut self, name: &Name, uid: Option<&str>) {
         let Some(state) = self.hosts.get_mut(name) else {
             return;
@@ -82,7 +82,7 @@ impl HostState {
         entries.get(at)
     }
 
-    /// Returns what the agent last said of a resource.
+    /// Returns the agent's last report on a resource.
     pub(super) fn report(&self, uid: &str) -> Option<&EntryStatus> {
         let statuses = self.statuses();
         let at = statuses
@@ -96,13 +96,13 @@ impl HostState {
         entries(self.assignment.as_ref())
     }
 
-    /// Returns all that the agent last said, by UID.
+    /// Returns the agent's last reports, by UID.
     pub(super) fn statuses(&self) -> &[EntryStatus] {
         statuses(self.assignment.as_ref())
     }
 }
 
-/// Returns the resources of which two readings of an assignment say different things.
+/// Returns the resources whose entries or reports differ between two versions of an assignment.
 fn differing_uids(a: Option<&HostAssignment>, b: Option<&HostAssignment>) -> BTreeSet<Uid> {
     let mut uids = differing(entries(a), entries(b), |e| &e.uid);
     uids.append(&mut differing(statuses(a), statuses(b), |s| &s.uid));

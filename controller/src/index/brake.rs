@@ -1,7 +1,7 @@
-//! The brake: what would let go of much at once stops until somebody allows it.
+//! The brake: a change that would remove or release many objects at once waits for permission.
 //!
-//! What was stopped once stays so until it is allowed or taken back, also where what is left by then
-//! would not be stopped by itself; the status remembers it for a controller that starts.
+//! A stopped resource stays stopped until it is allowed or the change is reverted, also when the
+//! rest alone would pass the limits. The status stores this for a controller that starts.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -16,33 +16,33 @@ use tokio::time::Instant;
 use super::deletions::{Deletions, Due};
 use super::{Index, ParentState, Uid};
 
-/// How much may go at once, and what is due when.
+/// The limits of the brake, and when resources are reviewed again.
 #[derive(Debug)]
 pub(super) struct Brakes {
     pub(super) limits: Limits,
-    /// How long what goes with its namespace waits for an answer.
+    /// How long resources that are deleted with their namespace wait for permission.
     pub(super) namespace_hold: Duration,
-    /// What is to be looked at again, and when.
+    /// What must be reviewed again, and when.
     pub(super) due: BTreeSet<(Instant, Due)>,
     /// The resources of each namespace, as the brake counts them.
     pub(super) namespaces: BTreeMap<String, Deletions>,
-    /// Namespaces that may go: their own UID stands in the annotation.
+    /// Namespaces whose deletion is allowed: the annotation has their own UID.
     pub(super) allowed: BTreeSet<String>,
 }
 
-/// What the brake has to do with one resource.
+/// The state of the brake for one resource.
 #[derive(Debug, Default)]
 pub(super) struct Brake {
     /// When its deletion was first seen.
     pub(super) since: Option<Instant>,
-    /// It waits to be told of others.
+    /// It waits for other deletions, to be counted with them.
     pub(super) settling: bool,
-    /// Why it was stopped, in a sentence that says what to do.
+    /// Why it was stopped and what to do, in a sentence.
     pub(super) stopped: Option<String>,
 }
 
 impl Brake {
-    /// Whether nothing may be let go of.
+    /// Whether nothing may be removed or released.
     pub(super) fn is_engaged(&self) -> bool {
         self.settling || self.stopped.is_some()
     }
@@ -65,7 +65,7 @@ impl Brakes {
 }
 
 impl ParentState {
-    /// Whether it was stopped, as far as it is known.
+    /// Whether the brake has stopped it, here or by its status.
     pub(super) fn was_stopped(&self) -> bool {
         let status = self.object.status();
         let mut conditions = status.iter().flat_map(|s| &s.conditions);
@@ -77,7 +77,7 @@ impl ParentState {
         allows(self.object.metadata())
     }
 
-    /// Returns the command that allows what was stopped.
+    /// Returns the command that allows the stopped change.
     pub(super) fn command(&self, value: &str) -> String {
         let resource = &*self.object;
         let kind = resource.kind().as_str().to_lowercase();
@@ -94,18 +94,18 @@ fn allows(meta: &ObjectMeta) -> Option<&str> {
     annotations.get(ALLOW_REMOVAL).map(String::as_str)
 }
 
-/// Whether two readings of an object allow the same.
+/// Whether two versions of an object have the same permission annotation.
 pub(super) fn allows_the_same(a: &ObjectMeta, b: &ObjectMeta) -> bool {
     allows(a) == allows(b)
 }
 
 impl Index {
-    /// Looks at every resource.
+    /// Reviews every resource.
     pub(super) fn review_all(&mut self) {
         let all: Vec<Uid> = self.parents.keys().cloned().collect();
         let mut namespaces = BTreeSet::new();
         for uid in all {
-            // By now it is known of which label there are few hosts.
+            // Only now it is known which label has few hosts.
             self.select(&uid);
             self.review_selection(&uid);
             let deleting = self.parents.get(&uid).filter(|p| p.object.is_deleting());
@@ -116,7 +116,7 @@ impl Index {
         }
     }
 
-    /// Notes whether a namespace's annotation lets what is in it go with it.
+    /// Records whether the annotation of a namespace allows its resources to be deleted with it.
     pub(super) fn review_namespace(&mut self, meta: &ObjectMeta) {
         let name = meta.name.clone().unwrap_or_default();
         if meta.deletion_timestamp.is_some() {
@@ -134,8 +134,8 @@ impl Index {
         }
     }
 
-    /// Has it found out again what the deletion of what was stopped means, now that its namespace goes
-    /// too: it would wait there for ever, and goes with its namespace instead.
+    /// Decides the lifecycle of stopped deletions again, because their namespace is now being
+    /// deleted too. They would wait for ever, and are now part of the namespace deletion.
     fn reconsider(&mut self, namespace: &str) {
         for uid in self.parents_in(namespace) {
             let Some(parent) = self.parents.get_mut(&uid) else {
@@ -149,7 +149,7 @@ impl Index {
         }
     }
 
-    /// Finds out whether a resource that stays would be removed from too many hosts.
+    /// Reviews whether a resource that is not being deleted would be removed from too many hosts.
     pub(super) fn review_selection(&mut self, uid: &str) {
         let Some(parent) = self.parents.get(uid) else {
             return;
@@ -165,8 +165,8 @@ impl Index {
             let state = self.hosts.get(name).filter(|s| s.is_draining());
             state.map(super::HostState::is_drain_confirmed)
         };
-        // Of a host that is being deleted it may not be known yet whether anything is lost. What was
-        // stopped stays so until it is.
+        // For a host that is being deleted it may not be decided yet whether anything is lost. A
+        // stopped resource stays stopped until then.
         let counts =
             |name: &crate::object::Name| drains(name) != Some(false) || parent.was_stopped();
         let lost = placements.iter().flat_map(|h| h.lost());
@@ -201,7 +201,7 @@ impl Index {
         self.brake(uid, false, stopped);
     }
 
-    /// Stops a resource, or lets it go on.
+    /// Engages or releases the brake of a resource.
     pub(super) fn brake(&mut self, uid: &str, settling: bool, stopped: Option<String>) {
         let Some(parent) = self.parents.get_mut(uid) else {
             return;
@@ -220,7 +220,7 @@ impl Index {
         self.dirty.now.insert(uid.to_owned());
     }
 
-    /// Counts the resources that were stopped.
+    /// Counts the stopped resources.
     pub(crate) fn stopped(&self) -> usize {
         let all = self.parents.values();
         all.filter(|p| p.brake.stopped.is_some()).count()

@@ -1,4 +1,4 @@
-//! How many there are of what.
+//! Numbers of resources, entries and hosts.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,20 +14,21 @@ use super::heartbeats::ReachableCounts;
 pub(crate) struct Census {
     /// Resources, by kind and by the status of their condition Ready.
     pub(crate) resources: BTreeMap<(&'static str, &'static str), i64>,
-    /// Entries that hosts must have, by kind and by what the agent says of their present revision.
+    /// Entries with the intent `Present`, by kind and by the state that the agent reports for their
+    /// present revision.
     pub(crate) entries: BTreeMap<(&'static str, &'static str), i64>,
-    /// Entries that hosts must let go of.
+    /// Tombstones.
     pub(crate) tombstones: i64,
     /// Hosts of the fleet.
     pub(crate) hosts: ReachableCounts,
-    /// Since the host was heard of that has been silent longest.
+    /// Time since the oldest heartbeat.
     pub(crate) heartbeat_age: Option<Duration>,
     /// Resources that the brake has stopped.
     pub(crate) stopped: usize,
 }
 
 impl Index {
-    /// Counts what is known.
+    /// Counts the objects in the index.
     pub(crate) fn census(&self) -> Census {
         let mut census = Census {
             hosts: self.reachable_counts(),

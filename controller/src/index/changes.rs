@@ -1,5 +1,5 @@
-//! What the watches bring, lists included: what vanished while nobody watched is found at the end
-//! of a list.
+//! Changes from the watches, lists included. Objects that were deleted while nobody watched are
+//! found at the end of a list.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -43,7 +43,7 @@ impl Watched {
     }
 }
 
-/// A change of one object that a watch saw.
+/// A change from a watch.
 #[derive(Clone, Debug)]
 pub(crate) enum WatchChange {
     /// Of a resource.
@@ -58,7 +58,7 @@ pub(crate) enum WatchChange {
     Lease(Seen<Lease>),
 }
 
-/// What a watch says.
+/// An event of a watch.
 #[derive(Clone, Debug)]
 pub(crate) enum Seen<K> {
     /// A list of all objects begins.
@@ -67,13 +67,13 @@ pub(crate) enum Seen<K> {
     Listed(Box<K>),
     /// The list is complete.
     ListEnds,
-    /// An object was made or changed.
+    /// An object was created or changed.
     Applied(Box<K>),
-    /// An object is gone.
+    /// An object was deleted.
     Deleted(ObjectMeta),
     /// An object, of the list or changed, cannot be read.
     Unreadable(ObjectMeta),
-    /// For a while nothing may have been seen.
+    /// The watch was interrupted; events may be missing.
     Interrupted,
 }
 
@@ -96,22 +96,22 @@ impl<K> Seen<K> {
 #[derive(Debug, Default)]
 pub(super) struct Relists(BTreeMap<Watched, BTreeMap<Name, Option<String>>>);
 
-/// An object that the index takes in.
+/// An object of the index.
 trait Indexed: Sized {
     /// Returns its metadata.
     fn meta(&self) -> &ObjectMeta;
-    /// Returns the names of all that are known, with their versions.
+    /// Returns the names of all known objects, with their versions.
     fn known(index: &Index, watched: Watched) -> BTreeMap<Name, Option<String>>;
-    /// Takes it in.
+    /// Applies it.
     fn apply(self, index: &mut Index, source: &Source);
     /// Forgets one.
     fn delete(index: &mut Index, watched: Watched, name: &Name, uid: Option<&str>);
-    /// Notes that one cannot be read; what is known of it stays.
+    /// Records that one cannot be read; its previous version is kept.
     fn unreadable(_index: &mut Index, _watched: Watched, _name: &Name) {}
 }
 
 impl Index {
-    /// Takes in a change, and returns its kind where it completes a list.
+    /// Applies a change, and returns its kind if it completes a list.
     pub(crate) fn take_in(&mut self, change: WatchChange) -> Option<Watched> {
         match change {
             WatchChange::Resource(kind, seen) => self.see(Watched::Resources(kind), seen),
@@ -135,7 +135,7 @@ impl Index {
                 self.relists.0.insert(watched, known);
             }
             Seen::Listed(object) => {
-                // What was known when the list began is older than the list, whatever the numbers.
+                // A version from before the list is older than the list, whatever the numbers.
                 let asked_with = unnamed.remove(&Name::of(object.meta())).flatten();
                 object.apply(self, &Source::Answered { asked_with });
             }
@@ -289,14 +289,14 @@ impl Index {
         self.host_mut(host).unreadable.insert(what);
     }
 
-    /// Forgets hosts of which nothing is known any more.
+    /// Removes the state of a host that has none left.
     pub(super) fn tidy(&mut self, host: &Name) {
         if self.hosts.get(host).is_some_and(super::HostState::is_empty) {
             self.hosts.remove(host);
         }
     }
 
-    /// Has resources' statuses looked at again.
+    /// Marks the statuses of resources dirty.
     pub(super) fn touch_all(&mut self, uids: &BTreeSet<super::Uid>) {
         for uid in uids {
             self.touch(uid);

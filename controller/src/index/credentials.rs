@@ -1,8 +1,8 @@
-//! Credentials of mounts: which of them a host is to have, and what its own Secret has already.
+//! Credentials of mounts: which of them a host must have, and which its own Secret has.
 //!
-//! An entry names the version of its credentials only when they are in the host's Secret, so that an
-//! agent never looks for what is not there yet. What a Secret has lost is told by the agent that
-//! misses it.
+//! An entry names the version of its credentials only when they are in the host's Secret, so that
+//! an agent never looks for missing ones. If a Secret loses credentials, its agent reports them as
+//! missing.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,35 +16,35 @@ use super::secrets::secret_of;
 use super::{HostState, Index, Uid};
 use crate::object::Name;
 
-/// What is known of the credentials in one host's own Secret.
+/// The credentials in one host's own Secret, as far as known.
 #[derive(Debug, Default)]
 pub(super) struct SyncedCredentials {
     /// The versions in it, by the UID of the resource.
     had: BTreeMap<Uid, String>,
-    /// Resources whose credentials the agent misses, whatever was written.
+    /// Resources whose credentials the agent reports as missing.
     missed: BTreeSet<Uid>,
-    /// Why the last delivery failed.
+    /// Why the last sync failed.
     error: Option<String>,
 }
 
-/// What is to be written into one host's own Secret.
+/// The changes to write into one host's own Secret.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct SecretSync {
     /// The credentials of resources.
     pub(crate) put: BTreeMap<Uid, CredentialEntry>,
-    /// Resources that are on the host no more.
+    /// Resources that no longer have an entry on the host.
     pub(crate) take: BTreeSet<Uid>,
 }
 
-/// How a resource on a host stands towards its credentials.
+/// The state of a resource's credentials on a host.
 enum CredentialState<'a> {
-    /// It needs none, or not on this host.
+    /// It needs no credentials, or none on this host.
     NotNeeded,
-    /// Nothing was heard of its Secret yet.
+    /// Its Secret was not read yet.
     NotRead,
-    /// Its Secret cannot serve: why.
+    /// Its Secret cannot be used, and why.
     Unusable(String),
-    /// They are to be in the host's Secret.
+    /// They must be in the host's Secret.
     Wanted(&'a CredentialEntry),
 }
 
@@ -64,8 +64,8 @@ impl Index {
         }
     }
 
-    /// Says of a resource that stays whether its entry can have its credentials: its version or why
-    /// not goes into `granted`. False where that is not known yet.
+    /// Decides whether the entry of a resource can have its credentials, and adds their version or
+    /// a refusal to `granted`. Returns false if that is not known yet.
     pub(super) fn grant(
         &self,
         state: &HostState,
@@ -73,7 +73,7 @@ impl Index {
         lifecycle: Lifecycle,
         granted: &mut CredentialVersions,
     ) -> bool {
-        // What no longer selects the host is let go of without them.
+        // A resource that no longer selects the host needs no credentials to be removed.
         if lifecycle != Lifecycle::Live || !state.selected_by.contains(resource.uid()) {
             return true;
         }
@@ -92,7 +92,7 @@ impl Index {
             CredentialState::Wanted(_) => match &state.synced.error {
                 None => return false,
                 Some(why) => Err(missing(format!(
-                    "the credentials cannot be handed to host {}: {why}",
+                    "the credentials cannot be written to the Secret of host {}: {why}",
                     state.display_name
                 ))),
             },
@@ -101,14 +101,14 @@ impl Index {
         true
     }
 
-    /// Has what a host's Secret lacks, or has for nothing, looked at.
+    /// Marks a host's Secret dirty if it lacks credentials or has unused ones.
     pub(super) fn check_secret_sync(&mut self, name: &Name) {
         if self.secret_sync(name).is_some() {
             self.dirty.secret_syncs.insert(name.clone());
         }
     }
 
-    /// Returns what is to be written into a host's Secret, if anything.
+    /// Returns the changes to write into a host's Secret, if any.
     pub(crate) fn secret_sync(&self, name: &Name) -> Option<SecretSync> {
         let state = self.hosts.get(name)?;
         state.host()?;
@@ -135,13 +135,13 @@ impl Index {
             sync.take = idle.cloned().collect();
         }
         if !lacks {
-            // A Secret that was made anew lacks all of them, so all go together, or none.
+            // A Secret that was created again lacks all of them, so either all are written or none.
             sync.put.clear();
         }
         (sync != SecretSync::default()).then_some(sync)
     }
 
-    /// Takes in what a host's Secret has after a delivery.
+    /// Records the versions in a host's Secret after a sync.
     pub(crate) fn secret_synced(&mut self, name: &Name, had: BTreeMap<Uid, String>) {
         let Some(state) = self.hosts.get_mut(name) else {
             return;
@@ -153,7 +153,7 @@ impl Index {
         self.await_entries_with_credentials(name);
     }
 
-    /// Notes that a delivery failed.
+    /// Records that a sync failed.
     pub(crate) fn secret_sync_failed(&mut self, name: &Name, why: String) {
         let Some(state) = self.hosts.get_mut(name) else {
             return;
@@ -164,7 +164,7 @@ impl Index {
         }
     }
 
-    /// Has the entries of a host that take credentials worked out again.
+    /// Marks those entries of a host dirty that need credentials.
     fn await_entries_with_credentials(&mut self, name: &Name) {
         let selected = self.hosts.get(name).map(|s| s.selected_by.clone());
         let host = BTreeSet::from([name.clone()]);
@@ -183,7 +183,7 @@ impl Index {
 
 impl HostState {
     /// Whether the host's Secret has credentials: they were written, or an entry names them, which
-    /// none does before.
+    /// happens only after they were written.
     fn has_synced(&self, uid: &str, version: &str) -> bool {
         if self.synced.missed.contains(uid) {
             return false;
@@ -196,8 +196,8 @@ impl HostState {
         had == Some(version) || (had.is_none() && named == Some(version))
     }
 
-    /// Takes in what the agent says of a resource's credentials, and returns whether it misses them
-    /// since now.
+    /// Records whether the agent reports a resource's credentials as missing, and returns whether
+    /// that is new.
     pub(super) fn hear_of_credentials(&mut self, uid: &str) -> bool {
         let misses = self.report(uid).is_some_and(|report| {
             report.is_because(Reason::CredentialsMissing)

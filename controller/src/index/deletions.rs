@@ -1,8 +1,8 @@
-//! Which resources of a namespace are being deleted, and which of them may go.
+//! Which resources of a namespace are being deleted, and which deletions may continue.
 //!
-//! What the brake counts is kept resource by resource, so that a deletion costs no look at the others.
-//! They are looked at only where the count passes a limit, and for the numbers in their sentences: that
-//! once for many deletions.
+//! The brake's counts are updated resource by resource, so that a deletion does not need to visit
+//! the others. The others are reviewed only when the count passes a limit, and once for many
+//! deletions to update the numbers in their messages.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -15,22 +15,22 @@ use tokio::time::Instant;
 use super::{Index, ParentState, Uid};
 use crate::parent::{ParentExt as _, ParentName};
 
-/// How long a deletion waits for others beside it, in a namespace that has enough for the brake: tools
-/// delete one resource after the other. Sentences say how many there are as often.
+/// How long a deletion waits for others beside it, in a namespace that has enough for the brake:
+/// tools delete one resource after the other. The numbers in messages are updated as often.
 const SETTLE: Duration = Duration::from_secs(2);
 
 /// The resources of one namespace, as the brake counts them.
 #[derive(Debug, Default)]
 pub(super) struct Deletions {
-    /// Resources that cannot go before their hosts are told.
+    /// Resources with the finalizer of the controller.
     kept: BTreeSet<Uid>,
     /// Those of them that are being deleted.
     going: BTreeSet<Uid>,
-    /// Which limits were passed when the resources were last looked at.
+    /// Which limits were passed at the last review.
     passed: Passed,
-    /// The counts that all sentences had last.
+    /// The counts in the last messages.
     published: Counts,
-    /// The sentences are to be looked at again.
+    /// The messages must be updated.
     recounts: bool,
 }
 
@@ -42,21 +42,21 @@ struct Counts {
 }
 
 /// The limits that the counts of a namespace pass; nothing else about the counts decides whether a
-/// resource may go.
+/// deletion may continue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Passed {
     /// There are enough resources for the brake.
     many: bool,
-    /// So many of them are being deleted that somebody is asked.
+    /// So many of them are being deleted that permission is needed.
     stops: bool,
 }
 
-/// What is to be looked at again at some time.
+/// What must be reviewed at a later time.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Due {
-    /// A resource that waits for others, or for an answer.
+    /// A resource that waits for other deletions, or for permission.
     Resource(Uid),
-    /// The sentences of a namespace's resources.
+    /// The messages of a namespace's resources.
     Sentences(String),
 }
 
@@ -79,7 +79,7 @@ impl Counts {
 }
 
 impl Index {
-    /// Looks again at what is due.
+    /// Reviews what is due.
     pub(super) fn tick_brakes(&mut self, now: Instant) {
         while let Some((at, due)) = self.brakes.due.first().cloned() {
             if at > now {
@@ -93,7 +93,7 @@ impl Index {
         }
     }
 
-    /// Notes whether a resource counts for the brake, after it came, changed or went.
+    /// Updates the counts of the brake after a resource was created, changed or deleted.
     pub(super) fn count_deletion(&mut self, name: &ParentName, uid: &str) {
         let parent = self.parents.get(uid).map(|p| &p.object);
         let kept = parent.is_some_and(|p| p.has_finalizer());
@@ -110,7 +110,7 @@ impl Index {
         }
     }
 
-    /// Finds out whether a resource that is being deleted may go.
+    /// Reviews whether the deletion of a resource may continue.
     pub(super) fn review_deletion(&mut self, uid: &str) {
         let Some(parent) = self.parents.get(uid) else {
             return;
@@ -136,7 +136,7 @@ impl Index {
         }
     }
 
-    /// Finds out which of the resources of a namespace that are being deleted may go.
+    /// Reviews which deletions of a namespace may continue.
     pub(super) fn review_deletions(&mut self, namespace: &str) {
         let limits = self.brakes.limits;
         let now = self.heartbeats.now();
@@ -152,7 +152,7 @@ impl Index {
         }
     }
 
-    /// Has the sentences of what was stopped say how many resources it is with by now.
+    /// Updates the numbers in the messages of stopped resources.
     fn recount(&mut self, namespace: &str) {
         let now = self.heartbeats.now();
         let Some(of) = self.brakes.namespaces.get_mut(namespace) else {
@@ -219,9 +219,9 @@ fn swept_away(parent: &ParentState, counts: Counts, hold: Duration) -> String {
     let resource = &*parent.object;
     let namespace = resource.namespace();
     format!(
-        "the namespace or the CRD is being deleted with {} resources; the hosts still have what \
-         they have, and go on with it for {} min: take what you need to another namespace, or \
-         let go of it now: kubectl annotate namespace/{namespace} {ALLOW_REMOVAL}=$(kubectl get \
+        "the namespace or the CRD is being deleted with {} resources; the hosts keep and manage \
+         their objects for {} min: move what you need to another namespace, or allow the deletion \
+         now: kubectl annotate namespace/{namespace} {ALLOW_REMOVAL}=$(kubectl get \
          namespace/{namespace} -o jsonpath={{.metadata.uid}}), or for this one: {}",
         counts.of,
         hold.as_secs().div_ceil(60),

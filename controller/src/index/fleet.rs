@@ -1,19 +1,19 @@
-//! Which namespaces hold hosts of the fleet, and what people call a host.
+//! Which namespaces are fleet namespaces, and the names of hosts in messages.
 
 use super::{HostState, Index};
 use crate::object::Name;
 use dockfleet_crds::FLEET_LABEL;
 
 impl Index {
-    /// Whether the hosts of a namespace are hosts of the fleet.
+    /// Whether a namespace is a fleet namespace.
     fn is_fleet(&self, namespace: &str) -> bool {
         let labels = self.namespaces.get(namespace);
         namespace == self.fleet_namespace
             || labels.is_some_and(|l| l.get(FLEET_LABEL).is_some_and(|v| v == "true"))
     }
 
-    /// Returns what people call a host: its name, and the namespace before it where that is not the
-    /// one that needs no label. That never changes, whatever else comes.
+    /// Returns the name of a host in messages: its name, after its namespace if that is not the
+    /// fleet namespace without a label. It never changes.
     fn display_name(&self, host: &Name) -> String {
         if host.namespace == self.fleet_namespace {
             host.name.clone()
@@ -22,7 +22,7 @@ impl Index {
         }
     }
 
-    /// Returns what is known of a host, for a change.
+    /// Returns the state of a host, for a change.
     pub(super) fn host_mut(&mut self, name: &Name) -> &mut HostState {
         if !self.hosts.contains_key(name) {
             let state = HostState {
@@ -35,8 +35,8 @@ impl Index {
         self.hosts.entry(name.clone()).or_default()
     }
 
-    /// Takes the hosts of a namespace into the fleet, or leaves them out of it from now on, as its
-    /// labels say. What was assigned to hosts that are left out stays as it is.
+    /// Adds the hosts of a namespace to the fleet or takes them out of it, as its labels say. The
+    /// assignments of hosts outside the fleet stay as they are.
     pub(super) fn review_fleet(&mut self, namespace: &str) {
         let in_fleet = self.is_fleet(namespace);
         let first = Name {

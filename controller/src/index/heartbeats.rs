@@ -1,9 +1,9 @@
-//! Which hosts are heard of.
+//! Heartbeats of hosts, and which hosts are reachable.
 //!
-//! An agent renews the Lease of its host. When it did is judged by the monotonic clock of this
-//! process alone: what counts is that the Lease changes, and neither the times that a host writes
-//! nor the clock of anybody. A host that was not heard of for long is asked for once more before it
-//! is taken for offline, because it may be this process that heard nothing of anything.
+//! An agent renews the Lease of its host. Only the monotonic clock of this process measures when:
+//! what counts is that the Lease changes, not the times that a host writes. Before a silent host
+//! counts as offline its Lease is read once more, because the watch of this process may have missed
+//! changes.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -19,29 +19,29 @@ use super::host_drain::owner;
 use super::{HostState, Index};
 use crate::object::Name;
 
-/// The label of what the controller makes for hosts, and its value.
+/// The label of objects that the controller creates for hosts, and its value.
 pub(crate) const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "dockfleet");
 
-/// The clock, and when which host is due.
+/// The clock, and when each host counts as silent.
 #[derive(Debug)]
 pub(super) struct Heartbeats {
     now: Instant,
     started: Instant,
     offline_after: Duration,
-    /// No host is taken for offline before: until then, something may have been missed.
+    /// No host counts as offline before: until then, heartbeats may have been missed.
     not_before: Instant,
     due: BTreeSet<(Instant, Name)>,
 }
 
-/// What is known of the life of one host's agent.
+/// The heartbeat state of one host.
 #[derive(Debug, Default)]
 pub(super) struct HeartbeatState {
     lease: Option<SeenLease>,
     /// When the Lease was last seen to change.
     last_renewal: Option<Instant>,
-    /// When it is to be judged, unless it is heard of before.
+    /// When the host counts as silent without another heartbeat.
     due: Option<Instant>,
-    /// Not heard of for long: the Lease is to be read before more is made of that.
+    /// The host is silent; its Lease must be read before it counts as offline.
     suspect: bool,
     reachability: Option<Reachability>,
 }
@@ -53,34 +53,34 @@ struct SeenLease {
     renewed: Option<MicroTime>,
 }
 
-/// Whether the agent of a host is heard of.
+/// Whether the agent of a host is reachable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Reachability {
     Reachable,
     Silent,
-    /// Nobody has ever renewed the Lease.
+    /// The Lease was never renewed.
     NeverSeen,
 }
 
-/// What is to be done about a host's Lease and what it says.
+/// The work on a host's Lease and conditions.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum HeartbeatWork {
-    /// Make the Lease, which is not there.
+    /// Create the missing Lease.
     CreateLease(Box<Lease>),
-    /// Read the Lease: the host has not been heard of for long.
+    /// Read the Lease, because the host is silent.
     ReadLease,
     /// Write the controller's conditions of the host with this UID.
     Write(Box<DockerHost>, Vec<Condition>),
 }
 
-/// How many hosts of the fleet are heard of.
+/// How many hosts of the fleet are reachable.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ReachableCounts {
-    /// Hosts whose agent is heard of.
+    /// Hosts whose agent sends heartbeats.
     pub(crate) reachable: usize,
     /// Hosts that are offline.
     pub(crate) offline: usize,
-    /// Hosts that are not judged yet.
+    /// Hosts whose state is not known yet.
     pub(crate) unknown: usize,
 }
 
@@ -107,11 +107,11 @@ impl HeartbeatState {
 }
 
 impl HostState {
-    /// Whether the host is offline, as far as it is known.
+    /// Whether the host is offline, as far as known.
     pub(super) fn is_offline(&self) -> bool {
         match self.heartbeat.reachability {
             Some(reach) => reach != Reachability::Reachable,
-            // What was found out before this process began holds until it knows better.
+            // The written condition counts until this process knows more.
             None => self
                 .reachable_condition()
                 .is_some_and(|c| c.status == "False"),
@@ -128,19 +128,19 @@ impl HostState {
         status.conditions.iter().find(|c| c.type_ == type_)
     }
 
-    /// Whether the condition Clean says something else than this.
+    /// Whether the condition Clean differs from this verdict.
     pub(super) fn is_clean_outdated(&self, clean_verdict: Option<&Verdict>) -> bool {
         self.is_outdated(condition::CLEAN, clean_verdict)
     }
 
-    /// Whether a condition says something else than this.
+    /// Whether a condition differs from this verdict.
     fn is_outdated(&self, type_: &str, verdict: Option<&Verdict>) -> bool {
         let written = self.condition(type_);
         written.map(|c| (c.reason.as_str(), c.message.as_str()))
             != verdict.map(|v| (v.reason.as_str(), v.message.as_str()))
     }
 
-    /// Whether the condition says something else than what was found out.
+    /// Whether the condition Reachable is outdated.
     fn is_reachable_outdated(&self) -> bool {
         match (self.heartbeat.reachability, self.reachable_condition()) {
             (Some(reach), Some(written)) => written.reason != reach.reason(),
@@ -161,7 +161,7 @@ impl Reachability {
 }
 
 impl Index {
-    /// Tells what time it is, and finds the hosts that are to be judged by now.
+    /// Sets the time, and finds the hosts that are silent by now.
     pub(crate) fn tick(&mut self, now: Instant) {
         self.heartbeats.now = now;
         self.tick_brakes(now);
@@ -189,20 +189,20 @@ impl Index {
         }
     }
 
-    /// Returns when [`Index::tick`] has something to find next.
+    /// Returns when [`Index::tick`] has something to do next.
     pub(crate) fn next_tick(&self) -> Option<Instant> {
         let due = self.heartbeats.due.first().map(|(due, _)| *due);
         let others = [self.brakes.next(), self.drains.next(), self.secrets.next()];
         due.into_iter().chain(others.into_iter().flatten()).min()
     }
 
-    /// Notes that heartbeats may have been missed: nobody is judged by silence before one whole
-    /// period more.
+    /// Records that heartbeats may have been missed: no host counts as offline before another whole
+    /// period.
     pub(super) fn restart_silence(&mut self) {
         self.heartbeats.not_before = self.heartbeats.now + self.heartbeats.offline_after;
     }
 
-    /// Looks after a host that may be written to.
+    /// Updates the heartbeat work of a host that may be written to.
     pub(super) fn follow_heartbeat(&mut self, name: &Name) {
         let at = self.heartbeats.now + self.heartbeats.offline_after;
         let Some(state) = self.hosts.get_mut(name) else {
@@ -235,7 +235,7 @@ impl Index {
         self.heartbeats.due.insert((at, name.clone()));
     }
 
-    /// Takes in a Lease.
+    /// Applies a Lease.
     pub(super) fn apply_lease(&mut self, lease: &Lease) {
         let name = Name::of(&lease.metadata);
         let beat = SeenLease {
@@ -246,7 +246,7 @@ impl Index {
         let before = state.heartbeat.lease.replace(beat);
         let now = state.heartbeat.lease.as_ref();
         let renewed = now.and_then(|b| b.renewed.as_ref());
-        // The first sight of a Lease says nothing: it may be old.
+        // The first version of a Lease does not count: it may be old.
         let changed = before.is_some_and(|b| b.renewed.as_ref() != renewed) && renewed.is_some();
         if changed {
             self.renewal_seen(&name);
@@ -280,7 +280,7 @@ impl Index {
         }
     }
 
-    /// Forgets a Lease: it is made again, where its host stays.
+    /// Forgets a Lease. It is created again if its host exists.
     pub(super) fn delete_lease(&mut self, name: &Name) {
         if let Some(state) = self.hosts.get_mut(name) {
             state.heartbeat.lease = None;
@@ -299,7 +299,7 @@ impl Index {
         })
     }
 
-    /// Works out what is to be done about a host's Lease and what it says, if anything.
+    /// Returns the work on a host's Lease and conditions, if any.
     pub(crate) fn heartbeat_work(&self, name: &Name, now: &Time) -> Option<HeartbeatWork> {
         let state = self.hosts.get(name)?;
         let host = state.host()?;
@@ -325,7 +325,7 @@ impl Index {
             .chain(sharing)
             .collect();
         let mut conditions = condition::merge(old, &verdicts, host.metadata.generation, now);
-        // What is not written again would be taken back.
+        // A condition that is not written again would be removed by the apply.
         conditions.extend(
             state
                 .reachable_condition()
@@ -342,23 +342,22 @@ impl Index {
             ..
         } = self.heartbeats;
         let (truth, message) = match state.heartbeat.reachability {
-            Some(Reachability::Reachable) => {
-                (Truth::True, "the agent shows that it is alive".to_owned())
-            }
+            Some(Reachability::Reachable) => (Truth::True, "the agent sends heartbeats".to_owned()),
             Some(Reachability::Silent) => {
                 let since = state.heartbeat.last_renewal.unwrap_or(started);
                 (
                     Truth::False,
                     format!(
-                        "no heartbeat since {}; see whether the agent runs on the host and reaches \
-                         the API server; the host keeps what it has, and catches up when it is back",
+                        "no heartbeat since {}; check that the agent runs on the host and \
+                         reaches the API server; the host keeps its objects, and applies its \
+                         assignment when it is back",
                         self.wall_clock_time(since, now)
                     ),
                 )
             }
             Some(Reachability::NeverSeen) => (
                 Truth::False,
-                "no agent has ever been heard of; start one on the host".to_owned(),
+                "no agent has ever sent a heartbeat; start one on the host".to_owned(),
             ),
             None => (
                 Truth::Unknown,
@@ -375,7 +374,7 @@ impl Index {
         Verdict::new(condition::REACHABLE, truth, reason, message)
     }
 
-    /// Returns when something was by a clock that says `now`, to the second.
+    /// Converts a monotonic time to wall-clock time, to the second.
     fn wall_clock_time(&self, then: Instant, now: Timestamp) -> String {
         let ago = self.heartbeats.now.saturating_duration_since(then);
         let ago = SignedDuration::try_from(ago).unwrap_or_default();
@@ -383,7 +382,7 @@ impl Index {
         format!("{at:.0}")
     }
 
-    /// Takes in what a read of a Lease found, or that one was made.
+    /// Applies a Lease that was read or created.
     pub(crate) fn lease_seen(&mut self, name: &Name, found: Option<&Lease>) {
         let Some(state) = self.hosts.get_mut(name) else {
             return;
@@ -401,7 +400,7 @@ impl Index {
         if !was_suspect {
             self.follow_heartbeat(name);
         } else if state.heartbeat.last_renewal != last_renewal_before {
-            // The watch said nothing of it, and may have missed more.
+            // The watch missed this change, and may have missed more.
             self.restart_silence();
         } else {
             let ever = state
@@ -420,7 +419,8 @@ impl Index {
         }
     }
 
-    /// Notes that a call failed. Where the API server did not answer, the silence may be its own.
+    /// Records that a call failed. If the API server did not answer, it may be the cause of the
+    /// silence.
     pub(crate) fn heartbeat_failed(&mut self, name: &Name, answered: bool) {
         if !answered {
             self.restart_silence();
@@ -434,7 +434,7 @@ impl Index {
         }
     }
 
-    /// Counts the hosts that are heard of, and those that are not.
+    /// Counts hosts by reachability.
     pub(crate) fn reachable_counts(&self) -> ReachableCounts {
         let mut all = ReachableCounts::default();
         for state in self.hosts.values().filter(|s| s.host().is_some()) {
@@ -447,7 +447,7 @@ impl Index {
         all
     }
 
-    /// Returns how long ago the host was heard of that has been silent longest.
+    /// Returns the age of the oldest heartbeat.
     pub(crate) fn oldest_heartbeat(&self) -> Option<Duration> {
         let hosts = self.hosts.values().filter(|s| s.host().is_some());
         let oldest = hosts.filter_map(|s| s.heartbeat.last_renewal).min()?;
@@ -455,7 +455,7 @@ impl Index {
     }
 }
 
-/// Makes the Lease of a host, which goes with it or with its identity.
+/// Creates the Lease of a host, which is deleted with the host or with its identity.
 fn lease(host: &DockerHost) -> Lease {
     let label = (MANAGED_BY.0.to_owned(), MANAGED_BY.1.to_owned());
     Lease {

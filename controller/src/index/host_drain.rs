@@ -1,9 +1,10 @@
-//! Hosts that are cleaned before they go (`removal: Clean`).
+//! Host drain: hosts that are cleaned before they are deleted (`removal: Clean`).
 //!
-//! A finalizer keeps such a host while its agent lets go of what it has. No resource selects a host
-//! that is being deleted, so that its entries become tombstones in the way of all others, the brake
-//! included. Nothing of that begins before two things are known: that the host does not go with its
-//! namespace or CRD, which is no permission (invariant 1), and which hosts go together with it.
+//! A finalizer keeps such a host while its agent removes or releases everything. No resource
+//! selects a host that is being deleted, so its entries become tombstones as usual, the brake
+//! included. The drain begins when two things are known: that the host is not deleted with its
+//! namespace or CRD, which would be no permission (invariant 1), and which hosts are deleted
+//! together with it.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -20,27 +21,27 @@ use tokio::time::Instant;
 use super::{HostCall, HostState, Index, Watched};
 use crate::object::Name;
 
-/// What keeps a host until it is clean.
+/// The finalizer that keeps a host until it is clean.
 pub(crate) const FINALIZER: &str = "dockfleet.io/clean";
 
-/// How long a host that is deleted waits for others beside it, which the brake is to count with it:
-/// tools delete one host after the other.
+/// How long a deleted host waits for other deletions, so that the brake counts them together: tools
+/// delete one host after the other.
 pub(super) const SETTLE: Duration = Duration::from_secs(2);
-/// How many of the entries that are left are named.
+/// How many of the remaining entries are named.
 const MAX_NAMED: usize = 3;
 
-/// When which host has waited for others.
+/// When each deleted host has waited long enough for others.
 #[derive(Debug, Default)]
 pub(super) struct Drains(BTreeSet<(Instant, Name)>);
 
-/// What is known of the going of one host.
+/// The drain of one host.
 #[derive(Debug, Default)]
 pub(super) struct DrainState {
     /// When its deletion was first seen.
     since: Option<Instant>,
-    /// What its deletion means for it, once that is known.
+    /// What its deletion means for it, if decided.
     lifecycle: Option<Lifecycle>,
-    /// It has waited for others.
+    /// It has waited long enough for others.
     settled: bool,
 }
 
@@ -51,8 +52,8 @@ impl Drains {
 }
 
 impl HostState {
-    /// Whether the host is being deleted and cleaned before it goes. What is on an engine that another
-    /// host has stays there.
+    /// Whether the host is being deleted and drained. Nothing is drained from an engine that
+    /// another host has too.
     pub(super) fn is_draining(&self) -> bool {
         self.in_fleet
             && self.shared_engine.is_none()
@@ -64,18 +65,18 @@ impl HostState {
             })
     }
 
-    /// Whether the host is leaving, and keeps what it has until more is known.
+    /// Whether the host is being drained, but keeps its objects until more is known.
     pub(super) fn is_drain_pending(&self) -> bool {
         self.is_draining() && !(self.drain.settled && self.is_drain_confirmed())
     }
 
-    /// Whether the host is leaving because somebody deleted it.
+    /// Whether the host is being drained because somebody deleted it.
     pub(super) fn is_drain_confirmed(&self) -> bool {
         self.is_draining() && self.drain.lifecycle == Some(Lifecycle::Deleted)
     }
 
-    /// Returns the call that comes before everything else about the host: it goes and nothing on it
-    /// is to be changed, or it is not known yet whether that is so.
+    /// Returns the call that comes before all other work on the host: to remove the finalizer of a
+    /// host that is not drained, or to decide what its deletion means.
     pub(super) fn first_call(&self) -> Option<HostCall> {
         let host = self.host.as_ref()?;
         if self.unreadable.contains(&Watched::Hosts) || !has_finalizer(&host.metadata) {
@@ -90,8 +91,8 @@ impl HostState {
         (!wanted).then(|| self.finalizer_removal(host, false))
     }
 
-    /// Returns the call that is made about the finalizer once the assignment is as it is to be;
-    /// `orphan` says of an entry that nobody will ever ask for anything else of it.
+    /// Returns the call that adds or removes the finalizer once the assignment is as wanted.
+    /// `orphan` tells whether an entry has no resource any more that could change it.
     pub(super) fn finalizer_call(&self, orphan: impl Fn(&Entry) -> bool) -> Option<HostCall> {
         let host = self.host()?;
         if self.is_draining() {
@@ -105,7 +106,8 @@ impl HostState {
     }
 
     fn finalizer_removal(&self, host: &DockerHost, clean: bool) -> HostCall {
-        // With a namespace its assignments go without anybody's doing, and it may be back.
+        // The assignments of a deleted namespace are deleted with it, and the namespace may come
+        // back.
         let goes = is_deleting(host) && self.drain.lifecycle != Some(Lifecycle::Cascaded);
         let assignment = self.assignment.as_ref().filter(|_| goes);
         HostCall::RemoveFinalizer {
@@ -116,15 +118,16 @@ impl HostState {
     }
 }
 
-/// Returns who owns what is made for a host, and takes it along: the host, unless it is cleaned
-/// first. A deletion in the foreground, as Argo CD's are, would take it from under the agent's hands.
+/// Returns the owner reference of objects that are created for a host: the host, unless it has
+/// `removal: Clean`. A foreground deletion, as Argo CD does, would delete them while the agent
+/// still needs them.
 pub(super) fn owner(host: &DockerHost) -> Option<OwnerReference> {
     let stays = host.spec.removal == HostRemovalPolicy::Clean;
     host.owner_ref(&()).filter(|_| !stays)
 }
 
 impl Index {
-    /// Follows the going of a host that changed.
+    /// Updates the drain of a host that changed.
     pub(super) fn follow_drain(&mut self, name: &Name, recreated: bool) {
         let now = self.heartbeats.now();
         let Some(state) = self.hosts.get_mut(name) else {
@@ -141,7 +144,7 @@ impl Index {
         }
     }
 
-    /// Has those hosts go on that have waited for others.
+    /// Continues the drain of hosts that have waited long enough.
     pub(super) fn tick_drains(&mut self, now: Instant) {
         while let Some((at, name)) = self.drains.0.first().cloned() {
             if at > now {
@@ -158,7 +161,7 @@ impl Index {
         }
     }
 
-    /// Notes what the deletion of a host means for it.
+    /// Records what the deletion of a host means for it.
     pub(crate) fn set_host_lifecycle(
         &mut self,
         name: &Name,
@@ -173,13 +176,13 @@ impl Index {
             return;
         }
         state.drain.lifecycle = Some(lifecycle);
-        // The brake counts what is lost from now on, or is not lost after all.
+        // The counts of the brake depend on this.
         self.reselect(name);
         self.dirty.hosts.insert(name.clone());
     }
 
-    /// Has it found out again what the going of a namespace's hosts means, now that it goes too: its
-    /// agents lose their rights with it.
+    /// Decides the lifecycle of a namespace's deleted hosts again, because the namespace is now
+    /// being deleted too: its agents lose their rights with it.
     pub(super) fn decide_hosts_again(&mut self, namespace: &str) {
         let first = Name {
             namespace: namespace.to_owned(),
@@ -196,13 +199,13 @@ impl Index {
         }
     }
 
-    /// Whether an entry waits for nothing on a host that leaves: it is to stay there, and there is no
-    /// resource any more that could say otherwise.
+    /// Whether an entry does not delay the drain: it has the intent `Present`, and its resource no
+    /// longer exists.
     pub(super) fn is_orphan(&self, entry: &Entry) -> bool {
         entry.intent == Intent::Present && !self.parents.contains_key(&entry.uid)
     }
 
-    /// Returns what a person is told of a host that is leaving.
+    /// Returns the condition Clean of a host that is being drained.
     pub(super) fn clean_verdict(&self, state: &HostState) -> Option<Verdict> {
         let host = state.host.as_ref().filter(|_| state.is_draining())?;
         let left: Vec<&Entry> = state
@@ -218,17 +221,17 @@ impl Index {
         } else {
             "Cleaning"
         };
-        let heard = if state.is_offline() {
-            "no agent is heard of that could let go of it"
+        let progress = if state.is_offline() {
+            "the host is offline, so no agent can remove or release anything"
         } else {
-            "the host goes once its agent has let go of it"
+            "the host is deleted once its agent has removed or released everything"
         };
         let (namespace, name) = (
             host.metadata.namespace.as_deref().unwrap_or_default(),
             host.metadata.name.as_deref().unwrap_or_default(),
         );
         let message = format!(
-            "{}; {heard}; to have it stay on the host, and where the host will never come back: \
+            "{}; {progress}; to keep it on the host, or if the host will never come back: \
              kubectl patch -n {namespace} dockerhost/{name} --type=merge \
              --patch='{{\"spec\":{{\"removal\":\"Keep\"}}}}'",
             counted(&left, &why)
@@ -241,7 +244,7 @@ impl Index {
         ))
     }
 
-    /// Returns in a word why an entry is still on a host that is leaving.
+    /// Returns the reason, in one word, why an entry is still on a host that is being drained.
     fn why_left<'a>(&self, state: &'a HostState, entry: &Entry) -> &'a str {
         if entry.intent == Intent::Absent {
             let report = state
@@ -259,7 +262,7 @@ impl Index {
     }
 }
 
-/// Says how many entries are left, and names some of them.
+/// Returns how many entries are left, with the names of some.
 fn counted(left: &[&Entry], why: &[&str]) -> String {
     if left.is_empty() {
         return "nothing is left".to_owned();
@@ -280,7 +283,7 @@ fn is_deleting(host: &DockerHost) -> bool {
     host.metadata.deletion_timestamp.is_some()
 }
 
-/// Whether a host cannot go before it is clean.
+/// Whether a host has the finalizer that keeps it until it is clean.
 pub(super) fn has_finalizer(meta: &ObjectMeta) -> bool {
     meta.finalizers.iter().flatten().any(|f| f == FINALIZER)
 }

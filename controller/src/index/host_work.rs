@@ -1,4 +1,4 @@
-//! What is to be done about one host: its entries are worked out, and written where they differ.
+//! The work on one host: its entries are computed, and written if they differ.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +15,7 @@ use super::host_drain::owner;
 use super::{HostState, Index, Uid, Watched, differing};
 use crate::object::{Name, Source};
 
-/// What is to be done about one host.
+/// The work on one host.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct HostWork {
     /// The call.
@@ -27,18 +27,18 @@ pub(crate) struct HostWork {
 /// A call about one host.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum HostCall {
-    /// Read its assignment: a write failed, and may have been carried out nevertheless.
+    /// Read its assignment, because a failed write may have been carried out.
     ReadAssignment,
     /// Write its assignment.
     Write(Box<HostAssignment>),
-    /// Delete its assignment with this UID, to be made anew: the API server was set back, and the
-    /// agent ignores what is older than what it knows.
+    /// Delete its assignment with this UID, to create it again: the API server has an older state
+    /// than the agent, and the agent ignores an assignment that is older than its last one.
     DeleteAssignment(Uid),
-    /// Find out what its deletion means for it.
+    /// Decide what its deletion means for it.
     DecideLifecycle(Box<DockerHost>),
-    /// Keep it from going before it is clean.
+    /// Add the finalizer that keeps it until it is clean.
     AddFinalizer(Box<DockerHost>),
-    /// Let it go, clean or as it is, and before that its assignment with this UID, which nobody owns.
+    /// Remove the finalizer, after deleting its assignment with this UID, which has no owner.
     RemoveFinalizer {
         host: Box<DockerHost>,
         clean: bool,
@@ -47,10 +47,10 @@ pub(crate) enum HostCall {
 }
 
 impl Index {
-    /// Works out every host's entries once, without doing anything about them. Until that is done
-    /// nothing is known of any resource on any host, and every status would be taken back.
+    /// Computes the entries of every host once, without writing them. Before that, nothing is known
+    /// about resources on hosts, and every status would be reset.
     pub(crate) fn look_at_all(&mut self) {
-        // What hosts have was not known when the resources came.
+        // The placements were not known when the resources were read.
         self.review_all();
         let names: Vec<Name> = self.hosts.keys().cloned().collect();
         for name in names {
@@ -58,7 +58,7 @@ impl Index {
         }
     }
 
-    /// Works out what is to be done about a host, if anything.
+    /// Returns the work on a host, if any.
     pub(crate) fn host_work(&mut self, name: &Name) -> Option<HostWork> {
         let state = self.hosts.get(name)?;
         if let Some(call) = state.first_call() {
@@ -88,7 +88,7 @@ impl Index {
         wanted.spec.paused |= state.shared_engine.is_some();
         let as_wanted = match written {
             Some(written) => is_as_wanted(written, &wanted),
-            // A host that leaves gets none any more.
+            // A host that is being drained gets no new assignment.
             None => state.is_draining(),
         };
         let touched = self.note(name, assigned, &passed_over, &wanted);
@@ -112,7 +112,7 @@ impl Index {
         assignment.metadata.resource_version.clone()
     }
 
-    /// Works out a host's entries; returns with them the resources that are not considered yet.
+    /// Computes the entries of a host; also returns the resources that are not considered yet.
     fn assigned(&self, state: &HostState, host: &DockerHost) -> (Assigned, BTreeSet<Uid>) {
         let mut passed_over = BTreeSet::new();
         let mut granted = CredentialVersions::new();
@@ -151,7 +151,7 @@ impl Index {
         (assigned, passed_over)
     }
 
-    /// Notes what was worked out, and returns the resources that it says something new to.
+    /// Stores the computed entries, and returns the resources whose status may change.
     fn note(
         &mut self,
         name: &Name,
@@ -170,7 +170,7 @@ impl Index {
         let asked_for = |entry: &Entry| (entry.revision.clone(), entry.intent.clone());
         let all = wanted.spec.entries.iter();
         let wanted: BTreeMap<&Uid, &Entry> = all.map(|e| (&e.uid, e)).collect();
-        // A request to look again changes nothing about what is known.
+        // A reconcile request does not make the reports outdated.
         let unchanged: Vec<Uid> = state
             .in_flight
             .iter()
@@ -190,7 +190,7 @@ impl Index {
         touched
     }
 
-    /// Takes in the assignment that was written.
+    /// Applies the written assignment.
     pub(crate) fn host_written(
         &mut self,
         name: &Name,
@@ -203,7 +203,7 @@ impl Index {
             self.touch_all(&settled);
             self.check_secret_sync(name);
         }
-        // What is asked for about the host itself comes after its assignment.
+        // Calls for the host itself follow its assignment.
         let more = |state: &HostState| {
             state.is_draining()
                 || state
@@ -215,7 +215,7 @@ impl Index {
         }
     }
 
-    /// Takes in the assignment that was looked up.
+    /// Applies the assignment that was read.
     pub(crate) fn host_seen(
         &mut self,
         name: &Name,
@@ -225,7 +225,7 @@ impl Index {
         match seen {
             Some(seen) => self.apply_assignment(seen, &Source::Answered { asked_with }),
             None if self.known_version(name) == asked_with => self.delete_assignment(name, None),
-            // It was made since.
+            // It was created in the meantime.
             None => {}
         }
         if let Some(state) = self.hosts.get_mut(name) {
@@ -234,7 +234,7 @@ impl Index {
         }
     }
 
-    /// Notes that a write failed, and may have been carried out nevertheless.
+    /// Records that a write failed but may have been carried out.
     pub(crate) fn host_failed(&mut self, name: &Name) {
         if let Some(state) = self.hosts.get_mut(name) {
             state.awaiting.append(&mut state.in_flight);
@@ -242,7 +242,8 @@ impl Index {
         }
     }
 
-    /// Whether every host knows that it may let go of a resource, as far as it can be told.
+    /// Whether every host has the permission to remove or release a resource. A host that may not be
+    /// written to does not count, unless it is unreadable.
     pub(super) fn is_released(&self, uid: &str) -> bool {
         self.all_concerned(uid).all(|name| {
             let Some(state) = self.hosts.get(name) else {
@@ -251,13 +252,13 @@ impl Index {
             if state.host().is_none() && !state.unreadable.contains(&Watched::Hosts) {
                 return true;
             }
-            let told = state.entry(uid).is_none_or(|e| e.intent == Intent::Absent);
-            told && !state.is_unsettled(uid)
+            let permitted = state.entry(uid).is_none_or(|e| e.intent == Intent::Absent);
+            permitted && !state.is_unsettled(uid)
         })
     }
 }
 
-/// Makes the object to write.
+/// Creates the object to write.
 fn assignment(
     host: &DockerHost,
     written: Option<&HostAssignment>,
@@ -269,8 +270,8 @@ fn assignment(
             name: host.metadata.name.clone(),
             namespace: host.metadata.namespace.clone(),
             owner_references: owner(host).map(|o| vec![o]),
-            // A write that follows from an old reading is refused: it could take back what somebody
-            // else wrote since.
+            // A write that is based on an old version is refused: it could revert a later write of
+            // another client.
             uid: written.and_then(|a| a.metadata.uid.clone()),
             resource_version: written.and_then(|a| a.metadata.resource_version.clone()),
             ..ObjectMeta::default()
@@ -285,15 +286,15 @@ fn assignment(
     }
 }
 
-/// Returns the UID of an assignment whose agent has seen a later generation of it than there is. Its
-/// tombstones may be older than what became of their resources since: they are not to be obeyed.
+/// Returns the UID of an assignment that is older than the generation in its agent's report. Its
+/// tombstones may be older than later changes of their resources, so they must not be obeyed.
 fn is_older_than_report(assignment: &HostAssignment) -> Option<Uid> {
     let seen = assignment.status.as_ref()?.observed_generation?;
     (seen > assignment.metadata.generation?).then(|| assignment.metadata.uid.clone())?
 }
 
 fn is_as_wanted(written: &HostAssignment, wanted: &HostAssignment) -> bool {
-    // Other owners are others' business.
+    // Other owner references are ignored.
     let owners = |of: &HostAssignment| -> Vec<String> {
         of.metadata
             .owner_references

@@ -1,4 +1,4 @@
-//! Hosts: how they come, change and go.
+//! Hosts: how they are created, changed and deleted.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +16,7 @@ use crate::notice::{self, Notice};
 use crate::object::{Name, Source, supersedes};
 
 impl Index {
-    /// Takes in a host.
+    /// Applies a host.
     pub(crate) fn apply_host(&mut self, mut host: DockerHost, source: &Source) {
         host.metadata.managed_fields = None;
         let name = Name::of(&host.metadata);
@@ -42,7 +42,7 @@ impl Index {
         self.follow_heartbeat(&name);
     }
 
-    /// Returns what a person should hear of a host that has changed, and what an event refers to it by.
+    /// Returns the events for a changed host, and the object reference for them.
     pub(crate) fn host_events(
         &self,
         change: &WatchChange,
@@ -76,7 +76,7 @@ impl Index {
         self.tidy(name);
     }
 
-    /// Works out which resources select a host, after it changed.
+    /// Computes which resources select a host, after it changed.
     pub(super) fn reselect(&mut self, name: &Name) {
         let Some(state) = self.hosts.get_mut(name) else {
             return;
@@ -99,8 +99,8 @@ impl Index {
                 parent.selected.insert(name.clone());
             }
         }
-        // What a resource is on this host may hang on the host's labels even where it was selected
-        // before and still is: overrides have selectors too.
+        // The entry of a resource may depend on the host's labels even if the host is still
+        // selected: overrides have selectors too.
         let mut concerned = std::mem::replace(&mut state.selected_by, selected_by);
         concerned.extend(state.selected_by.iter().cloned());
         let entries = state.assignment.iter().flat_map(|a| &a.spec.entries);
@@ -121,7 +121,7 @@ impl Index {
     }
 }
 
-/// Whether nothing of a host changed that matters to a resource or the assignment.
+/// Whether two versions of a host are the same for resources and the assignment.
 fn is_same_to_resources(a: &DockerHost, b: &DockerHost) -> bool {
     a.metadata.uid == b.metadata.uid
         && a.metadata.labels == b.metadata.labels

@@ -1,4 +1,4 @@
-//! What is to be done about one resource: its finalizer, its lifecycle, its status.
+//! The work on one resource: its finalizer, its lifecycle, its status.
 
 use std::time::Duration;
 
@@ -14,38 +14,38 @@ use crate::notice::{self, Notice, Warning};
 use crate::object::{Name, Source};
 use crate::parent::{Parent, ParentExt as _};
 
-/// How many hosts with a contested name are told of in a sentence each.
+/// How many hosts with a contested name get a sentence each.
 const MAX_CONTESTED: usize = 3;
 
-/// How many hosts a status may be added up from without waiting longer for it.
+/// Up to how many hosts a status is written after the normal debounce.
 const HOSTS_AT_ONCE: u32 = 1_000;
-/// How many hosts make the longest wait.
+/// From how many hosts on the debounce is longest.
 const HOSTS_AT_MOST: u32 = 10_000;
 
-/// What is to be done about one resource.
+/// The work on one resource.
 #[derive(Clone, Debug)]
 pub(crate) struct ParentWork {
     /// The resource as it is known.
     pub(crate) parent: Parent,
-    /// The calls, one after the other; one that fails does not keep the others from being made.
+    /// The calls, one after the other; a failed call does not stop the others.
     pub(crate) steps: Vec<ParentStep>,
 }
 
 /// One call about a resource.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum ParentStep {
-    /// Find out what its deletion means for its hosts.
+    /// Decide what its deletion means for its hosts.
     DecideLifecycle,
-    /// Keep it from going before its hosts are told.
+    /// Add the finalizer that keeps it until its hosts have their tombstones.
     AddFinalizer,
-    /// Let it go.
+    /// Remove the finalizer.
     RemoveFinalizer,
-    /// Write its status, and tell of what is new in it.
+    /// Write its status, and publish events for its changes.
     WriteStatus(Box<ResourceStatus>, Vec<Notice>),
 }
 
 impl Index {
-    /// Works out what is to be done about a resource, if anything.
+    /// Returns the work on a resource, if any.
     pub(crate) fn parent_work(&self, uid: &str, now: &Time) -> Option<ParentWork> {
         let parent = self.parents.get(uid)?;
         if !parent.object.is_deleting() && self.awaits_secret(&*parent.object) {
@@ -53,7 +53,7 @@ impl Index {
         }
         let mut steps = Vec::new();
         match (parent.object.is_deleting(), parent.object.has_finalizer()) {
-            // Its going is somebody else's business.
+            // Other finalizers keep it; there is nothing to do here.
             (true, false) => {}
             (true, true) if parent.lifecycle.is_none() => steps.push(ParentStep::DecideLifecycle),
             (true, true) if self.is_released(uid) => steps.push(ParentStep::RemoveFinalizer),
@@ -80,12 +80,12 @@ impl Index {
         debounce * hosts.clamp(HOSTS_AT_ONCE, HOSTS_AT_MOST) / HOSTS_AT_ONCE
     }
 
-    /// Takes in a resource that was written.
+    /// Applies a written resource.
     pub(crate) fn parent_written(&mut self, asked_with: Option<String>, written: Parent) {
         self.apply_parent(written, &Source::Answered { asked_with });
     }
 
-    /// Whether a resource that stays goes to a host and has nothing to keep it.
+    /// Whether a resource selects a host, is not being deleted, and lacks the finalizer.
     pub(super) fn lacks_finalizer(&self, parent: &ParentState) -> bool {
         let comes = |host: &Name| {
             self.host(host)
@@ -100,7 +100,7 @@ impl Index {
         let resource = &*parent.object;
         let hosts = self.all_concerned(uid);
         let hosts = hosts.filter_map(|name| Some((name, self.hosts.get(name)?)));
-        // Found once: to find a host costs more than to look at it.
+        // Collected once: the lookup of a host costs more than its use.
         let hosts: Vec<(&Name, &HostState)> = hosts.collect();
         let contests = contests(uid, &hosts);
         let of_spec = parent.object.warnings();
@@ -143,7 +143,7 @@ impl Index {
     }
 }
 
-/// Returns how a host stands towards a resource; nothing where it has nothing to do with it.
+/// Returns the state of a resource on a host; `None` if the host is not concerned.
 fn view<'a>(
     name: &Name,
     state: &'a HostState,
@@ -163,7 +163,7 @@ fn view<'a>(
         return entry.is_some().then_some(known);
     }
     if state.is_unsettled(uid) && entry.is_none_or(|e| e.intent == Intent::Present) {
-        // What the host has is not what the resource says now, and so its report is not either.
+        // The entry is outdated, so the report on it does not count.
         let unknown = HostView {
             host: &state.display_name,
             entry: None,

@@ -1,5 +1,5 @@
-//! Which hosts have a resource, and which of them would lose it. Kept host by host, so that a change of
-//! one host costs no look at the others.
+//! Placements: which hosts have an entry of a resource, and which of them would lose it. They are
+//! updated host by host, so that a change of one host does not need to visit the others.
 
 use std::collections::BTreeSet;
 
@@ -8,14 +8,13 @@ use dockfleet_crds::{HostAssignment, Intent};
 use super::{Index, Uid};
 use crate::object::Name;
 
-/// The hosts whose assignment has an entry of one resource, known or not.
+/// The hosts whose assignment has an entry of one resource, whether the resource is known or not.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Placements {
     all: BTreeSet<Name>,
-    /// Those that are not counted as having it: the entry is a tombstone, or nothing may be written for
-    /// the host.
+    /// Hosts that do not count: the entry is a tombstone, or the host may not be written to.
     uncounted: BTreeSet<Name>,
-    /// Those that have it, and that the resource does not select any more.
+    /// Hosts that have it, and that the resource no longer selects.
     lost: BTreeSet<Name>,
 }
 
@@ -37,7 +36,7 @@ impl Placements {
 }
 
 impl Index {
-    /// Notes the resources of a host's assignment, which was another one before.
+    /// Updates the placements of a host after its assignment changed.
     pub(super) fn update_placements(&mut self, name: &Name, before: Option<&HostAssignment>) {
         let now = self.hosts.get(name).and_then(|s| s.assignment.as_ref());
         let entries = before.into_iter().chain(now).flat_map(|a| &a.spec.entries);
@@ -47,7 +46,7 @@ impl Index {
         }
     }
 
-    /// Notes how a host stands towards a resource, after a change of either.
+    /// Updates the placement of one resource on one host, after a change of either.
     pub(super) fn update_placement(&mut self, name: &Name, uid: &str) {
         let state = self.hosts.get(name);
         let entry = state.and_then(|s| s.entry(uid));
@@ -67,7 +66,7 @@ impl Index {
         }
     }
 
-    /// Notes how every host that has a resource stands towards it, after a change of the resource.
+    /// Updates all placements of a resource, after the resource changed.
     pub(super) fn update_placements_of(&mut self, uid: &str) {
         let all = self.placements.get(uid).map(|h| h.all.clone());
         for name in all.into_iter().flatten() {

@@ -1,4 +1,4 @@
-//! Resources: how they come, change and go.
+//! Resources: how they are created, changed and deleted.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +15,7 @@ use crate::object::{Name, Source, supersedes};
 use crate::parent::{Parent, ParentExt as _, ParentName};
 
 impl Index {
-    /// Takes in a resource.
+    /// Applies a resource.
     pub(crate) fn apply_parent(&mut self, object: Parent, source: &Source) {
         let uid = object.uid().to_owned();
         let name = ParentName::of(&*object);
@@ -24,7 +24,7 @@ impl Index {
                 return;
             }
             if known.object.uid() != uid {
-                // It was deleted and made again between two looks.
+                // It was deleted and created again between two events.
                 self.delete_parent(&name, None);
             }
         }
@@ -84,16 +84,16 @@ impl Index {
         }
     }
 
-    /// Has a resource's hosts told that somebody asks them to look again. What they are to have
-    /// stays as it is, and so what is known of it.
+    /// Forwards a reconcile request to a resource's hosts. Their entries stay the same, so their
+    /// reports still count.
     fn ask_again(&mut self, uid: &str) {
         let concerned = self.concerned(uid);
         self.dirty.hosts.extend(concerned);
         self.touch(uid);
     }
 
-    /// Forgets a resource, unless another one has its name by now. Its entries stay as they are:
-    /// that it is not there permits nothing.
+    /// Forgets a resource, unless a new one has its name by now. Its entries stay as they are:
+    /// absence is no permission.
     pub(crate) fn delete_parent(&mut self, name: &ParentName, uid: Option<&str>) {
         let Some(known) = self.uids.get(name).cloned() else {
             return;
@@ -121,7 +121,7 @@ impl Index {
         }
     }
 
-    /// Notes what a resource's deletion means for its hosts.
+    /// Records what a resource's deletion means for its hosts.
     pub(crate) fn set_lifecycle(&mut self, uid: &str, lifecycle: Lifecycle) {
         let Some(parent) = self.parents.get_mut(uid) else {
             return;
@@ -133,7 +133,7 @@ impl Index {
         self.dirty.now.insert(uid.to_owned());
     }
 
-    /// Notes that a namespace's labels changed.
+    /// Applies changed labels of a namespace.
     pub(super) fn namespace_changed(&mut self, name: &str) {
         self.review_fleet(name);
         for uid in self.parents_in(name) {
@@ -149,7 +149,7 @@ impl Index {
         }
     }
 
-    /// Works out which hosts a resource selects.
+    /// Computes which hosts a resource selects.
     pub(super) fn select(&mut self, uid: &str) {
         let Some(parent) = self.parents.get_mut(uid) else {
             return;

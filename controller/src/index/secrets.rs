@@ -1,8 +1,8 @@
 //! The Secrets that resources name, and when each is read.
 //!
-//! Who owns a Secret gives the right to read that one. Such a right is good for a watch of one Secret, but not
-//! for one watch of many, and ten thousand Secrets would be ten thousand watches. So they are read again in
-//! turn, a bounded number of them a second.
+//! The owner of a Secret grants the right to read it, by name. With such a right one Secret can be
+//! watched, but not many by one watch, and ten thousand Secrets would need ten thousand watches. So
+//! the Secrets are read in turn, a bounded number each second.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -15,31 +15,31 @@ use super::{Index, Uid};
 use crate::lane::spread;
 use crate::object::Name;
 
-/// How soon a Secret is read again, at the soonest: nobody waits long for a password that was changed.
+/// The shortest interval between two reads of a Secret: short, because people wait after they
+/// change a password.
 const AGAIN: Duration = Duration::from_secs(5);
-/// How much later for each Secret that is named: 20 of them are read a second, however many there are.
+/// The additional interval for each Secret: 20 Secrets are read each second, however many exist.
 const AGAIN_FOR_EACH: Duration = Duration::from_millis(50);
 
-/// Returns after which time a Secret is read again that is one of so many; by chance a little later, so
-/// that those that were read together are not read together again.
+/// Returns the interval between two reads of a Secret, with jitter.
 fn again_after(secrets: usize, random: u64) -> Duration {
     let each = AGAIN_FOR_EACH.saturating_mul(u32::try_from(secrets).unwrap_or(u32::MAX));
     spread(AGAIN.max(each), random)
 }
 
-/// What was read of one Secret.
+/// The result of reading one Secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum SecretReading {
-    /// It is there, in this version, with credentials or without.
+    /// It exists in this version, with usable credentials or without.
     Found(String, Result<Credentials, Unusable>),
-    /// It is not there.
+    /// It does not exist.
     Missing,
-    /// It cannot be read: why.
+    /// It cannot be read, and why.
     Unreadable(String),
 }
 
 impl SecretReading {
-    /// Makes what is to be known of a Secret that is there.
+    /// Creates the result for a Secret that exists.
     pub(crate) fn found(
         uid: &str,
         resource_version: &str,
@@ -54,9 +54,10 @@ impl SecretReading {
 pub(super) struct Secrets {
     named_by: BTreeMap<Uid, Name>,
     users: BTreeMap<Name, Users>,
-    /// What each has, or why it cannot serve. One that nothing was heard of yet is not in it.
+    /// The credentials of each, or why it cannot be used. A Secret that was not read yet is not in
+    /// it.
     pub(super) known: BTreeMap<Name, Result<CredentialEntry, String>>,
-    /// Those that are to be read again.
+    /// When each is read again.
     due: BTreeSet<(Instant, Name)>,
 }
 
@@ -64,19 +65,19 @@ pub(super) struct Secrets {
 #[derive(Debug, Default)]
 struct Users {
     uids: BTreeSet<Uid>,
-    /// When it is to be read again, once it was read.
+    /// When it is read again, if it was read.
     again: Option<Instant>,
 }
 
 impl Secrets {
-    /// Returns when the next one is to be read again.
+    /// Returns when the next Secret is read again.
     pub(super) fn next(&self) -> Option<Instant> {
         self.due.first().map(|(at, _)| *at)
     }
 }
 
 impl Index {
-    /// Keeps the Secrets by the resources that name them.
+    /// Updates which Secret a resource names.
     pub(super) fn follow_secret(&mut self, uid: &str) {
         let parent = self.parents.get(uid).map(|p| &*p.object);
         let name = parent.and_then(secret_of);
@@ -115,7 +116,7 @@ impl Index {
         self.secrets.users.contains_key(name)
     }
 
-    /// Has a Secret that was read now read again later.
+    /// Schedules the next read of a Secret.
     pub(crate) fn read_again(&mut self, name: &Name, random: u64) {
         let at = self.heartbeats.now() + again_after(self.secrets.users.len(), random);
         let Some(users) = self.secrets.users.get_mut(name) else {
@@ -127,7 +128,7 @@ impl Index {
         self.secrets.due.insert((at, name.clone()));
     }
 
-    /// Has those read again whose time has come.
+    /// Marks the Secrets dirty that are due.
     pub(super) fn tick_secrets(&mut self, now: Instant) {
         while let Some((at, name)) = self.secrets.due.first().cloned() {
             if at > now {
@@ -141,7 +142,7 @@ impl Index {
         }
     }
 
-    /// Takes in what was read of a Secret.
+    /// Applies the result of reading a Secret.
     pub(crate) fn secret_read(&mut self, name: &Name, reading: SecretReading) {
         let Some(users) = self.secrets.users.get(name).map(|u| u.uids.clone()) else {
             return;
@@ -151,9 +152,11 @@ impl Index {
                 version,
                 credentials,
             }),
-            SecretReading::Found(_, Err(why)) => Err(format!("Secret {name} cannot serve: {why}")),
-            SecretReading::Missing => Err(format!("there is no Secret {name}")),
-            // What was read before holds.
+            SecretReading::Found(_, Err(why)) => {
+                Err(format!("Secret {name} cannot be used: {why}"))
+            }
+            SecretReading::Missing => Err(format!("Secret {name} does not exist")),
+            // The earlier result counts.
             SecretReading::Unreadable(_) if self.secrets.known.contains_key(name) => return,
             SecretReading::Unreadable(why) => Err(format!("Secret {name} cannot be read: {why}")),
         };
@@ -168,7 +171,7 @@ impl Index {
         }
     }
 
-    /// Whether nothing can be said of a resource before its Secret was heard of.
+    /// Whether a resource waits for the first read of its Secret.
     pub(super) fn awaits_secret(&self, resource: &dyn Resource) -> bool {
         secret_of(resource).is_some_and(|name| !self.secrets.known.contains_key(&name))
     }

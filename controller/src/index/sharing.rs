@@ -1,11 +1,11 @@
-//! DockerHosts that are one engine.
+//! DockerHosts that share one engine.
 //!
-//! Agents report which engine they have. Two that have the same one would undo each other's work, and
-//! what they report would not be true. The oldest of such hosts goes on. The others are paused, which
-//! keeps what they have as it is, nothing new comes to them, and they say why. When the oldest is
-//! deleted, or has another engine, the next one goes on.
+//! Agents report the identity of their engine. Two hosts with the same engine would undo each
+//! other's work, and their reports would be wrong. The oldest of such hosts stays active. The
+//! others are paused: they keep their objects, get no new entries, and report why. When the oldest
+//! is deleted or has another engine, the next one becomes active.
 //!
-//! An agent that is older reports no identity, and its host shares nothing.
+//! An older agent reports no identity, so its host counts as having its own engine.
 
 use dockfleet_crds::condition::{self, Truth, Verdict};
 use dockfleet_crds::host::EngineIdentity;
@@ -16,7 +16,7 @@ use k8s_openapi::jiff::Timestamp;
 use super::{HostState, Index};
 use crate::object::Name;
 
-/// The engine of a host, and the older host that has it.
+/// A shared engine, and the older host that has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct SharedEngine {
     with: String,
@@ -24,7 +24,7 @@ pub(super) struct SharedEngine {
 }
 
 impl Index {
-    /// Follows the engine of a host that came, changed or went.
+    /// Updates the engine of a host that was created, changed or deleted.
     pub(super) fn follow_engine(&mut self, name: &Name) {
         let Some(state) = self.hosts.get_mut(name) else {
             return;
@@ -54,7 +54,7 @@ impl Index {
         }
     }
 
-    /// Works out which host may work with an engine.
+    /// Decides which host may use an engine.
     fn review_engine(&mut self, engine: &EngineIdentity) {
         let Some(names) = self.engines.get(engine).cloned() else {
             return;
@@ -91,15 +91,15 @@ impl Index {
 }
 
 impl HostState {
-    /// Returns the engine that the host's agent has reported. A host that was left out of the fleet
-    /// counts as long as it has an assignment, by which its agent goes on.
+    /// Returns the engine that the host's agent has reported. A host outside the fleet counts as
+    /// long as it has an assignment, because its agent still applies that.
     fn reported_engine(&self) -> Option<EngineIdentity> {
         let counts = self.in_fleet || self.assignment.is_some();
         let host = self.host.as_ref().filter(|_| counts)?;
         host.status.as_ref()?.engine.as_ref()?.identity()
     }
 
-    /// Returns why nothing comes to the host for now, where it shares its engine.
+    /// Returns why the host gets no new entries, if it shares its engine.
     pub(super) fn sharing_refusal(&self) -> Option<Refusal> {
         let shared = self.shared_engine.as_ref()?;
         Some(Refusal {
@@ -108,7 +108,7 @@ impl HostState {
         })
     }
 
-    /// Returns what a person is told of a host that shares its engine.
+    /// Returns the condition Stalled of a host that shares its engine.
     pub(super) fn sharing_verdict(&self) -> Option<Verdict> {
         let closed = self.sharing_refusal()?;
         Some(Verdict::new(

@@ -1,16 +1,16 @@
-//! Reports from before an entry came back to what it was: an edit that is taken back gives the entry
-//! the revision that its agent reported on earlier, and the agent may be at the edit still.
+//! Stale reports: an edit that is reverted gives an entry a revision on which its agent has
+//! reported before, while the agent may still work on the edit.
 
 use dockfleet_crds::HostAssignment;
 
 use super::HostState;
 
 impl HostState {
-    /// Makes a new reading of the host's assignment say what its agent said since, and not before,
-    /// each entry became what it is: an earlier word on the same revision speaks of none.
+    /// Removes the stale reports from a new version of the host's assignment. A report that is
+    /// older than the last change of its entry counts for no revision.
     ///
-    /// What a spec was between two readings is not known where it was not read in between. Then
-    /// nothing counts that was said before the later one.
+    /// If generations between two versions were not seen, an entry may have changed in between.
+    /// Then no report from before the later version counts.
     pub(super) fn discard_stale_reports(&mut self, new: &mut HostAssignment) {
         let before = self.assignment.as_ref();
         if before.is_some_and(|b| b.metadata.uid != new.metadata.uid) {

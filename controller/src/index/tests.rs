@@ -52,7 +52,7 @@ fn volume_change(seen: Seen<DockerVolume>) -> WatchChange {
     WatchChange::Resource(Kind::DockerVolume, seen.map(kinds::parent))
 }
 
-/// How long a host is silent before it is offline.
+/// How long a host may send no heartbeat before it is offline.
 const PERIOD: Duration = Duration::from_secs(150);
 const PATIENCE: IndexSettings = IndexSettings {
     offline_after: PERIOD,
@@ -69,8 +69,8 @@ struct World {
     index: Index,
     version: u64,
     writes: usize,
-    /// What the API server says of hosts that are deleted.
-    host_fate: Lifecycle,
+    /// What the API server answers about the lifecycle of deleted hosts.
+    host_lifecycle: Lifecycle,
 }
 
 impl World {
@@ -80,7 +80,7 @@ impl World {
             index: Index::new("hub".to_owned(), FLEET.to_owned(), Instant::now(), PATIENCE),
             version: 0,
             writes: 0,
-            host_fate: Lifecycle::Deleted,
+            host_lifecycle: Lifecycle::Deleted,
         };
         world.namespace("apps", &[]);
         for n in 1..=hosts {
@@ -176,7 +176,7 @@ impl World {
                 self.index.host_written(host, work.asked_with, written);
             }
             HostCall::DecideLifecycle(known) => {
-                let lifecycle = self.host_fate;
+                let lifecycle = self.host_lifecycle;
                 self.index
                     .set_host_lifecycle(host, known.metadata.uid.as_deref(), lifecycle);
             }

@@ -15,11 +15,11 @@ use crate::index::SecretSync;
 use crate::lanes::LaneKey;
 use crate::object::Name;
 
-/// The name under which the credentials in a Secret are owned; the rest of it is another's.
+/// The field manager of the credentials in a Secret; it owns nothing else there.
 const FIELD_MANAGER: &str = "dockfleet-controller-credentials";
 
-/// Writes what is to be written. The Secret is never made here: a host whose Secret is gone has lost
-/// its access, and that is to stay so until it is given anew.
+/// Writes the changes. The Secret is never created here: a host without its Secret has lost its
+/// access, until its identity is created again.
 pub(crate) async fn sync_secret(ctx: JobContext, host: Name, sync: SecretSync) -> JobResult {
     let api: Api<Secret> = Api::namespaced(ctx.client.clone(), &host.namespace);
     let params = PatchParams {
@@ -32,7 +32,7 @@ pub(crate) async fn sync_secret(ctx: JobContext, host: Name, sync: SecretSync) -
     match answer {
         Ok(secret) => {
             let (put, taken) = (sync.put.len(), sync.take.len());
-            info!(put, taken, "credentials handed over");
+            info!(put, taken, "credentials written");
             let had = versions(&secret);
             let learned = vec![Learned::SecretSynced { host, had }];
             JobResult {
@@ -49,7 +49,7 @@ pub(crate) async fn sync_secret(ctx: JobContext, host: Name, sync: SecretSync) -
     }
 }
 
-/// A merge touches what it names and nothing else, and can be repeated.
+/// A merge patch changes only the named keys, and can be repeated.
 fn patch(sync: &SecretSync) -> Value {
     let put = sync.put.iter().map(|(uid, credentials)| {
         let packed = ByteString(credentials.packed());

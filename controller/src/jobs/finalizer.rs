@@ -1,4 +1,5 @@
-//! Finalizers, by JSON patches that hold only for what is known, and touch nobody else's.
+//! Finalizers, changed by JSON patches that apply only to the known version, and change no other
+//! finalizer.
 
 use std::fmt::Debug;
 
@@ -11,7 +12,7 @@ use serde_json::{Value, json};
 use super::{apply, in_time};
 use crate::error::CallError;
 
-/// Returns the patch that adds a finalizer to what is known of an object.
+/// Returns the patch that adds a finalizer to the known version of an object.
 pub(super) fn added(meta: &ObjectMeta, finalizer: &str) -> Value {
     let same = json!({ "op": "test", "path": "/metadata/uid", "value": meta.uid });
     match &meta.finalizers {
@@ -28,7 +29,7 @@ pub(super) fn added(meta: &ObjectMeta, finalizer: &str) -> Value {
     }
 }
 
-/// Returns the patch that takes a finalizer away, and no other.
+/// Returns the patch that removes one finalizer.
 pub(super) fn removed(meta: &ObjectMeta, finalizer: &str) -> Value {
     let at = meta
         .finalizers
@@ -44,7 +45,7 @@ pub(super) fn removed(meta: &ObjectMeta, finalizer: &str) -> Value {
     ])
 }
 
-/// Carries out such a patch.
+/// Sends such a patch.
 pub(super) async fn write<K>(api: &Api<K>, name: &str, patch: Value) -> Result<K, CallError>
 where
     K: Clone + Debug + DeserializeOwned,

@@ -1,4 +1,4 @@
-//! Calls about one host's life: its Lease is made or read, and what it says is written.
+//! Calls for one host's heartbeat: they create or read its Lease, and write its conditions.
 
 use dockfleet_crds::condition::{CLEAN, REACHABLE, STALLED};
 use dockfleet_crds::{DockerHost, GROUP, VERSION};
@@ -16,7 +16,7 @@ use crate::lanes::LaneKey;
 use crate::notice::Notice;
 use crate::object::Name;
 
-/// Does what is to be done about a host's Lease.
+/// Does the work on a host's Lease and conditions.
 pub(crate) async fn work_on_heartbeat(
     ctx: JobContext,
     host: Name,
@@ -59,8 +59,8 @@ async fn write(
     conditions: &[Condition],
 ) -> Result<DockerHost, CallError> {
     let hosts: Api<DockerHost> = Api::namespaced(ctx.client.clone(), &name.namespace);
-    // The UID keeps it from a host made anew, the version from taking back what somebody else found out
-    // since, such as another controller.
+    // The UID protects a host that was created again, the version protects later writes, such as
+    // those of another controller.
     let patch = Patch::Apply(json!({
         "apiVersion": format!("{GROUP}/{VERSION}"),
         "kind": DockerHost::kind(&()),
@@ -75,7 +75,7 @@ async fn write(
     for condition in conditions.iter().filter(|c| is_news(&before, c)) {
         let reason = &condition.reason;
         match condition.type_.as_str() {
-            REACHABLE => info!(reachable = condition.status, reason, "judged"),
+            REACHABLE => info!(reachable = condition.status, reason, "reachability changed"),
             STALLED => warn!(reason, message = condition.message, "nothing is changed"),
             _ => info!(reason, "the host is not clean yet"),
         }
@@ -95,8 +95,8 @@ fn is_news(before: &DockerHost, condition: &Condition) -> bool {
     condition_of(before, &condition.type_).is_none_or(|c| c.reason != condition.reason)
 }
 
-/// Returns what a person is told of: that a host is gone, that it is back, what keeps it from being
-/// clean, and that it is stalled.
+/// Returns the event for a changed condition: the host is offline, is back, cannot be cleaned, or
+/// is stalled.
 fn notice(before: &DockerHost, condition: &Condition) -> Option<Notice> {
     let was = condition_of(before, &condition.type_);
     match condition.status.as_str() {

@@ -1,4 +1,4 @@
-//! Calls about one host: its assignment is written, or looked up, and its own going is held back.
+//! Calls for one host: its assignment is written or read, and its finalizer is added or removed.
 
 use dockfleet_crds::{DockerHost, HostAssignment};
 use kube::api::{DeleteParams, Patch, PostParams, Preconditions};
@@ -13,7 +13,7 @@ use crate::lanes::LaneKey;
 use crate::notice::Notice;
 use crate::object::Name;
 
-/// Does what is to be done about a host.
+/// Does the work on a host.
 pub(crate) async fn work_on_host(ctx: JobContext, host: Name, work: HostWork) -> JobResult {
     let HostWork { call, asked_with } = work;
     let (learned, failed) = match make(&ctx, &host, call, asked_with).await {
@@ -58,7 +58,7 @@ async fn make(
         }
         HostCall::DeleteAssignment(uid) => {
             discard(&api, &host.name, uid).await?;
-            warn!("the API server was set back; the assignment is made anew");
+            warn!("the API server has an older assignment than the agent; it is created again");
             Learned::AssignmentRead {
                 host: host.clone(),
                 asked_with,
@@ -90,8 +90,9 @@ async fn make(
             let patch = finalizer::removed(&known.metadata, CLEAN_FINALIZER);
             let written = write(ctx, host, patch).await?;
             if clean {
-                info!("the host is clean, and goes");
-                let notice = Notice::normal("Cleaned", "the host has let go of what it had");
+                info!("the host is clean; its deletion continues");
+                let notice =
+                    Notice::normal("Cleaned", "the host has removed or released what it had");
                 ctx.events.publish_for(&known.object_ref(&()), [notice]);
             }
             return Ok(written);
@@ -100,7 +101,7 @@ async fn make(
     Ok(Some(learned))
 }
 
-/// Deletes the assignment with this UID, if it is there.
+/// Deletes the assignment with this UID, if it exists.
 async fn discard(api: &Api<HostAssignment>, name: &str, uid: String) -> Result<(), CallError> {
     let params = DeleteParams::default().preconditions(Preconditions {
         uid: Some(uid),
@@ -118,10 +119,10 @@ async fn discard(api: &Api<HostAssignment>, name: &str, uid: String) -> Result<(
 async fn write(ctx: &JobContext, host: &Name, patch: Value) -> Result<Option<Learned>, CallError> {
     let api: Api<DockerHost> = Api::namespaced(ctx.client.clone(), &host.namespace);
     match finalizer::write(&api, &host.name, patch).await {
-        // It may be gone with its last finalizer, which the watch says.
+        // It may be deleted with its last finalizer; the watch reports that.
         Ok(written) if written.metadata.deletion_timestamp.is_some() => Ok(None),
         Ok(written) => Ok(Some(Learned::Host(Box::new(written)))),
-        // It is gone; the watch will say so.
+        // It was deleted; the watch will report it.
         Err(err) if err.is_not_found() => {
             debug!("gone before it was written");
             Ok(None)
@@ -130,9 +131,9 @@ async fn write(ctx: &JobContext, host: &Name, patch: Value) -> Result<Option<Lea
     }
 }
 
-/// Writes an assignment. One that is not there is made first, and empty: an apply that is long on its
-/// way would take back what somebody else has written since, as it has no version to be refused by.
-/// What it is made with is not ours by apply, so that no more is in it than always stays.
+/// Writes an assignment. A missing one is first created without entries: an apply without a
+/// resource version cannot conflict, so a delayed one could revert later writes. The created fields
+/// are not owned by the apply, so only fields that never go away are created.
 async fn assign(
     api: &Api<HostAssignment>,
     name: &str,

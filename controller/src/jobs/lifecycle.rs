@@ -1,8 +1,8 @@
-//! What the deletion of a resource, or of a host that is to be cleaned, means for hosts.
+//! What the deletion of a resource, or of a host with `removal: Clean`, means for hosts.
 //!
-//! What goes because its namespace or its CRD goes was not deleted by anybody who asked for a change
-//! on a host, so that nothing may be removed there. This is asked of the API server and
-//! not of a cache, which may not know yet that the namespace goes.
+//! If an object is deleted because its namespace or CRD is deleted, nobody asked for a change on a
+//! host, so nothing may be removed there. This reads from the API server and not from a cache,
+//! which may not know yet that the namespace is being deleted.
 
 use dockfleet_crds::DockerHost;
 use dockfleet_planner::assignment::Lifecycle;
@@ -16,7 +16,7 @@ use crate::kinds;
 use crate::notice::Notice;
 use crate::parent::Parent;
 
-/// Asks what a resource's deletion means for its hosts. That an answer is missing means nothing.
+/// Decides what a resource's deletion means for its hosts. A failed call decides nothing.
 pub(super) async fn decide(
     ctx: &JobContext,
     parent: &Parent,
@@ -27,11 +27,11 @@ pub(super) async fn decide(
         let note = format!("{why}: nothing is removed on any host");
         return Ok((Lifecycle::Cascaded, Notice::normal("Retained", note)));
     }
-    let note = "hosts are told to let go of it by its deletionPolicy";
+    let note = "hosts remove or release it, as its deletionPolicy says";
     Ok((Lifecycle::Deleted, Notice::normal("Deleting", note)))
 }
 
-/// Asks what the deletion of a host that is to be cleaned means for it.
+/// Decides what the deletion of a host with `removal: Clean` means for it.
 pub(super) async fn decide_host(
     ctx: &JobContext,
     host: &DockerHost,
@@ -42,11 +42,11 @@ pub(super) async fn decide_host(
         let note = format!("{why}: nothing is removed on the host");
         return Ok((Lifecycle::Cascaded, Notice::normal("Retained", note)));
     }
-    let note = "the host is told to let go of what it has, each by its deletionPolicy";
+    let note = "the host removes or releases what it has, as each deletionPolicy says";
     Ok((Lifecycle::Deleted, Notice::normal("Cleaning", note)))
 }
 
-/// Returns what takes an object of a kind with it, if anything does.
+/// Returns why an object is deleted by a cascade: with its namespace or its CRD.
 async fn swept_away(
     ctx: &JobContext,
     name: &str,
@@ -58,12 +58,16 @@ async fn swept_away(
         .await?
         .is_none_or(|ns| is_namespace_going(&ns))
     {
-        return Ok(Some(format!("namespace {name} is going away")));
+        return Ok(Some(format!(
+            "namespace {name} is deleted or being deleted"
+        )));
     }
     let crds: Api<CustomResourceDefinition> = Api::all(ctx.client.clone());
     let crd = in_time(crds.get_metadata_opt(crd)).await?;
     if crd.is_none_or(|crd| crd.metadata.deletion_timestamp.is_some()) {
-        return Ok(Some(format!("the CRD of kind {kind} is going away")));
+        return Ok(Some(format!(
+            "the CRD of kind {kind} is deleted or being deleted"
+        )));
     }
     Ok(None)
 }
@@ -79,7 +83,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn a_namespace_goes_once_it_says_so_in_either_way() {
+    fn a_namespace_is_being_deleted_by_its_timestamp_or_its_phase() {
         let namespace = |value| serde_json::from_value::<Namespace>(value).unwrap();
         let active = json!({ "metadata": { "name": "a" }, "status": { "phase": "Active" } });
         assert!(!is_namespace_going(&namespace(active)));

@@ -19,13 +19,13 @@ use crate::parent::{FINALIZER, Parent};
 
 /// How a resource is written.
 pub(crate) enum ParentWrite {
-    /// Its finalizer, by a JSON patch that holds only for what is known.
+    /// Its finalizer, by a JSON patch that applies only to the known version.
     Finalizer(Value),
     /// Its status, by a server-side apply.
     Status(Value),
 }
 
-/// Does what is to be done about a resource.
+/// Does the work on a resource.
 pub(crate) async fn work_on_parent(ctx: JobContext, work: ParentWork) -> JobResult {
     let ParentWork { mut parent, steps } = work;
     let key = LaneKey::Parent(parent.uid().to_owned());
@@ -40,7 +40,7 @@ pub(crate) async fn work_on_parent(ctx: JobContext, work: ParentWork) -> JobResu
                 }
                 learned.push(answer.learned(&parent, asked_with));
             }
-            // It is gone; the watch will say so.
+            // It was deleted; the watch will report it.
             Err(err) if err.is_not_found() => debug!("gone before it was written"),
             Err(err) => failed = Some(err),
         }
@@ -52,7 +52,7 @@ pub(crate) async fn work_on_parent(ctx: JobContext, work: ParentWork) -> JobResu
     }
 }
 
-/// What came of one step.
+/// The result of one step.
 enum Answer {
     Written(Parent),
     Lifecycle(dockfleet_planner::assignment::Lifecycle),
@@ -89,7 +89,7 @@ async fn work_on_step(
         ParentStep::RemoveFinalizer => {
             let patch = finalizer::removed(parent.metadata(), FINALIZER);
             let answer = write(&ctx.client, parent, ParentWrite::Finalizer(patch)).await?;
-            info!("let go");
+            info!("finalizer removed");
             Ok(answer)
         }
         ParentStep::WriteStatus(status, notices) => {
@@ -105,8 +105,8 @@ async fn work_on_step(
     }
 }
 
-/// Returns what is applied to the status. The UID keeps it from a resource made anew, the version from
-/// taking back what somebody else wrote since, such as another controller.
+/// Returns the object to apply to the status. The UID protects a resource that was created again,
+/// the version protects later writes, such as those of another controller.
 fn status_object(parent: &Parent, status: &ResourceStatus) -> Value {
     let resource = &**parent;
     json!({

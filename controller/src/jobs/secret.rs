@@ -1,6 +1,6 @@
 //! Reads a Secret that resources name.
 //!
-//! By its name, so that the right to read can be given for just that one.
+//! It is read by name, so that the right can be granted for that Secret only.
 
 use dockfleet_planner::credentials::Credentials;
 use k8s_openapi::api::core::v1::Secret;
@@ -12,11 +12,11 @@ use crate::index::SecretReading;
 use crate::lanes::LaneKey;
 use crate::object::Name;
 
-/// Reads a Secret. That it is not there, or may not be read, is what there is to know of it.
+/// Reads a Secret. A missing or forbidden Secret is a result and not a failure.
 pub(crate) async fn read_secret(ctx: JobContext, name: Name) -> JobResult {
     let api: Api<Secret> = Api::namespaced(ctx.client.clone(), &name.namespace);
     let (reading, failed) = match in_time(api.get_opt(&name.name)).await {
-        // Nothing but the credentials goes any further.
+        // Only the credentials are passed on.
         Ok(Some(secret)) => {
             let meta = &secret.metadata;
             let uid = meta.uid.as_deref().unwrap_or_default();
@@ -28,7 +28,8 @@ pub(crate) async fn read_secret(ctx: JobContext, name: Name) -> JobResult {
         }
         Ok(None) => (SecretReading::Missing, None),
         Err(CallError::Refused(status)) if status.is_forbidden() => {
-            let why = "the controller has no right to get it; a Role beside it gives the right";
+            let why =
+                "the controller has no right to get it; grant that with a Role in its namespace";
             (SecretReading::Unreadable(why.to_owned()), None)
         }
         Err(err) => (SecretReading::Unreadable(err.to_string()), Some(err)),

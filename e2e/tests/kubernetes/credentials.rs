@@ -203,7 +203,7 @@ fn i9_a_password_is_found_on_engines_and_in_secrets_only() -> Result<()> {
     share_says(
         &cluster,
         "CredentialsMissing",
-        "there is no Secret default/nas-login",
+        "Secret default/nas-login does not exist",
     )?;
     cluster.apply(&secret(FIRST, "{}"))?;
     share_says(&cluster, "CredentialsMissing", "dockfleet.io/credentials")?;
@@ -265,7 +265,7 @@ fn i9_a_password_is_found_on_engines_and_in_secrets_only() -> Result<()> {
         "its key password has a comma",
     )?;
     cluster.kubectl("delete secret/nas-login")?;
-    share_says(&cluster, "CredentialsMissing", "there is no Secret")?;
+    share_says(&cluster, "CredentialsMissing", "does not exist")?;
     cluster.make(&[network("back", "{hostNames: [h1, h2]}")])?;
     for host in hosts {
         mounts_with(&cluster, host, SECOND)?;

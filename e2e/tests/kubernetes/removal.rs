@@ -109,7 +109,11 @@ fn a_host_goes_clean_or_as_it_is() -> Result<()> {
 
     // As Argo CD does it.
     delete(&cluster, h1, "--cascade=foreground --timeout=60s")?;
-    event(&cluster, "Normal", "the host has let go of what it had")?;
+    event(
+        &cluster,
+        "Normal",
+        "the host has removed or released what it had",
+    )?;
     let names: Vec<String> = h1.objects()?.into_keys().collect();
     let rest = before.keys().filter(|key| {
         key.starts_with("h1 ") && !key.ends_with(" front") && !key.ends_with(" cache")
@@ -124,7 +128,7 @@ fn a_host_goes_clean_or_as_it_is() -> Result<()> {
     event(
         &cluster,
         "Warning",
-        "no agent is heard of that could let go",
+        "so no agent can remove or release anything",
     )?;
     obey(&cluster, &message)?;
     gone(&cluster, &dhost(h3))?;

@@ -55,7 +55,7 @@ impl Controller {
     /// Whether it follows everything, and knows who leads.
     pub(crate) fn is_ready(&self) -> bool {
         let log = self.log();
-        let knows = log.contains("stands by") || self.acquired().is_some();
+        let knows = log.contains("waits as a standby") || self.acquired().is_some();
         knows && log.contains("caches are filled")
     }
 

@@ -1,4 +1,4 @@
-//! What would let go of much at once stops and asks.
+//! Changes that would remove many objects at once wait for permission.
 
 use dockfleet_crds::condition::STALLED;
 use dockfleet_planner::brake::ALLOW_REMOVAL;
@@ -34,7 +34,7 @@ fn count(world: &World, host: &str, intent: Intent) -> usize {
 }
 
 #[test]
-fn a_selector_that_loses_every_host_stops_and_asks() {
+fn a_selector_that_loses_every_host_waits_for_permission() {
     let mut world = World::of(6);
     let web = network("web", "a");
     world.network(&web);
@@ -66,7 +66,7 @@ fn a_selector_that_loses_every_host_stops_and_asks() {
 }
 
 #[test]
-fn a_selector_that_is_put_right_goes_on_as_if_nothing_had_been() {
+fn a_corrected_selector_releases_the_brake() {
     let mut world = World::of(6);
     let web = network("web", "a");
     world.network(&web);
@@ -85,7 +85,7 @@ fn a_selector_that_is_put_right_goes_on_as_if_nothing_had_been() {
 }
 
 #[test]
-fn what_moves_comes_where_it_is_to_be_and_stays_where_it_was() {
+fn a_moved_resource_is_added_to_its_new_hosts_and_kept_on_the_old_ones() {
     let mut world = World::of(6);
     let web = network("web", "a");
     world.network(&web);
@@ -97,14 +97,14 @@ fn what_moves_comes_where_it_is_to_be_and_stays_where_it_was() {
     for host in ["h1", "h2", "h3", "h4", "h5", "h6"] {
         assert_eq!(count(&world, host, Intent::Present), 1, "{host}");
     }
-    // That there are more of them now makes it no smaller a loss.
+    // More hosts in total do not make the loss smaller.
     world.host("h7", &[("site", "b")], NamespacesFrom::All);
     world.settle();
     assert!(stopped(&world, "uid-web").is_some());
 }
 
 #[test]
-fn one_host_and_what_removes_nothing_go_unasked() {
+fn one_host_and_changes_that_remove_nothing_need_no_permission() {
     let mut world = World::of(1);
     let web = network("web", "a");
     world.network(&web);
@@ -124,7 +124,7 @@ fn one_host_and_what_removes_nothing_go_unasked() {
 }
 
 #[test]
-fn one_deletion_goes_unasked_and_at_once() {
+fn one_deletion_needs_no_permission_and_does_not_wait() {
     let mut world = World::of(6);
     let web = network("web", "a");
     world.network(&web);
@@ -161,7 +161,7 @@ fn wait(world: &mut World, seconds: u64) {
 }
 
 #[test]
-fn many_deletions_one_after_the_other_stop_before_the_first_of_them() {
+fn many_successive_deletions_stop_before_the_first_removal() {
     let mut world = World::of(1);
     let all = many(&mut world, 20);
     for network in &all {
@@ -180,7 +180,7 @@ fn many_deletions_one_after_the_other_stop_before_the_first_of_them() {
         "{said}"
     );
 
-    // One that is allowed goes, and those that are left wait, however few they are.
+    // An allowed one continues, and the others wait, however few they are.
     for network in &all[..15] {
         let uid = network.metadata.uid.clone().unwrap();
         world.network(&allowing(&deleted(network), &uid));
@@ -196,7 +196,7 @@ fn many_deletions_one_after_the_other_stop_before_the_first_of_them() {
 }
 
 #[test]
-fn few_of_many_go_when_nobody_comes_after_them() {
+fn few_deletions_of_many_resources_continue_after_the_wait() {
     let mut world = World::of(1);
     let all = many(&mut world, 20);
     delete(&mut world, &all[0], Lifecycle::Deleted);
@@ -206,7 +206,7 @@ fn few_of_many_go_when_nobody_comes_after_them() {
 }
 
 #[test]
-fn a_namespace_that_goes_with_many_resources_stops_and_asks_and_not_for_ever() {
+fn a_deleted_namespace_with_many_resources_waits_for_permission_but_not_for_ever() {
     let going = |allowed: bool| {
         let mut world = World::of(1);
         let all = many(&mut world, 20);
@@ -252,7 +252,7 @@ fn namespace_goes(world: &mut World, annotations: &[(&str, &str)]) {
 }
 
 #[test]
-fn what_waits_in_a_namespace_goes_with_it_and_removes_nothing() {
+fn a_stopped_deletion_is_retained_when_its_namespace_is_deleted() {
     let mut world = World::of(1);
     let all = many(&mut world, 20);
     for network in &all {
@@ -282,7 +282,7 @@ fn what_waits_in_a_namespace_goes_with_it_and_removes_nothing() {
 }
 
 #[test]
-fn a_controller_that_starts_goes_on_waiting() {
+fn a_restarted_controller_continues_to_wait() {
     let mut world = World::of(6);
     let web = network("web", "a");
     world.network(&web);
@@ -312,7 +312,7 @@ fn a_controller_that_starts_goes_on_waiting() {
 }
 
 #[test]
-fn sentences_have_the_same_numbers_when_no_more_is_deleted() {
+fn messages_have_the_same_numbers_when_no_more_is_deleted() {
     let mut world = World::of(1);
     let all = many(&mut world, 30);
     for (network, second) in all.iter().zip(1..) {
@@ -333,11 +333,11 @@ enum Event {
     Comes(usize),
     /// Somebody deletes one.
     Deleted(usize),
-    /// It is found out what that means: whether it goes with its namespace.
+    /// Its lifecycle is decided: whether it is deleted with its namespace.
     Fate(usize, bool),
     /// One is allowed to go, or is no more.
     Allowed(usize, bool),
-    /// One is gone.
+    /// One was deleted.
     Gone(usize),
     /// The namespace and all in it may go, or may no more.
     All(bool),
@@ -362,7 +362,7 @@ fn event() -> impl Strategy<Value = Event> {
 }
 
 impl World {
-    /// Has something happen, and returns whether deletions are to be looked at.
+    /// Applies an event, and returns whether deletions must be reviewed.
     fn goes(&mut self, event: &Event, begin: Instant, seconds: &mut u64) -> bool {
         let uid = |n: &usize| format!("uid-n{n}");
         let known = |world: &Self, n: &usize| {
@@ -418,7 +418,7 @@ impl World {
         false
     }
 
-    /// Which networks are held for now, and which are stopped.
+    /// Which networks wait for others, and which are stopped.
     fn held(&self) -> Vec<(String, bool, bool)> {
         let all = self.index.parents.iter();
         all.map(|(uid, p)| (uid.clone(), p.brake.is_engaged(), p.brake.stopped.is_some()))

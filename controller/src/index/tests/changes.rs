@@ -1,4 +1,4 @@
-//! Which keys a change makes dirty, and which readings count.
+//! Which keys a change makes dirty, and which versions of an object count.
 
 use super::*;
 
@@ -45,7 +45,7 @@ fn an_edit_of_the_selector_dirties_the_hosts_before_and_after() {
 }
 
 #[test]
-fn a_change_that_says_nothing_to_hosts_dirties_nothing() {
+fn a_change_without_effect_on_hosts_makes_nothing_dirty() {
     let mut world = World::of(2);
     let mut web = network("web", "a");
     world.network(&web);
@@ -59,7 +59,7 @@ fn a_change_that_says_nothing_to_hosts_dirties_nothing() {
 }
 
 #[test]
-fn a_report_touches_only_the_resources_it_speaks_differently_of() {
+fn a_report_makes_only_the_resources_dirty_whose_status_changed() {
     let mut world = World::of(2);
     world.network(&network("web", "a"));
     world.network(&network("db", "a"));
@@ -85,7 +85,7 @@ fn a_report_touches_only_the_resources_it_speaks_differently_of() {
 }
 
 #[test]
-fn a_late_watch_does_not_take_back_what_was_written() {
+fn a_late_watch_event_does_not_replace_a_newer_write() {
     let mut world = World::of(1);
     let web = network("web", "a");
     world.network(&web);
@@ -181,19 +181,19 @@ fn a_resource_created_again_under_its_name_is_a_new_resource() {
     again.metadata.uid = Some("uid-again".to_owned());
     world.network(&again);
     world.settle();
-    // The first one's entry stays, and its name with it: nothing says that it was deleted.
+    // The first one's entry keeps its name: no deletion was observed.
     assert_eq!(
         world.intents("h1"),
         [("uid-web".to_owned(), Intent::Present)]
     );
     assert_eq!(world.ready("uid-again"), (1, 0, "Conflict".to_owned()));
-    // And a late word of the first one's end is not about the second.
+    // A late deletion event of the first one does not count for the second.
     world.take_in(network_change(Seen::Deleted(web.metadata)));
     assert!(world.index.parents.contains_key("uid-again"));
 }
 
 #[test]
-fn a_start_takes_no_status_back() {
+fn a_start_resets_no_status() {
     let mut world = World::of(2);
     world.network(&network("web", "a"));
     world.settle();

@@ -14,7 +14,7 @@ use super::*;
 const SMALL: usize = 100;
 const LARGE: usize = 10_000;
 const LIMIT: f64 = 10.0;
-/// Each change is made so often, and the fastest counts: others use the machine too.
+/// How often each change is repeated; the fastest counts, because the machine has other work.
 const TRIES: usize = 15;
 
 /// A fleet of hosts, ten of them at each site.

@@ -101,7 +101,10 @@ fn no_status_is_written_before_the_secret_was_read() {
         (1, 0, "CredentialsMissing".to_owned())
     );
     let status = world.status("uid-share");
-    assert_eq!(status.failing[0].message, "there is no Secret apps/login");
+    assert_eq!(
+        status.failing[0].message,
+        "Secret apps/login does not exist"
+    );
 }
 
 /// Invariant 9: only to the hosts that need them, and before the entry that names them.
@@ -141,7 +144,7 @@ fn a_changed_secret_is_synced_again() {
 
 /// Invariants 1 and 7.
 #[test]
-fn a_secret_that_goes_changes_nothing_on_hosts() {
+fn a_deleted_secret_changes_nothing_on_hosts() {
     let mut world = settled();
     let before = world.assignment("h1").spec;
     world.network(&network("web", "a"));
@@ -152,7 +155,7 @@ fn a_secret_that_goes_changes_nothing_on_hosts() {
     assert_eq!(after.entries[0], before.entries[0]);
     assert_eq!(world.index.secret_sync(&at("h1")), None);
     assert_eq!(world.ready("uid-share").2, "CredentialsMissing");
-    // What cannot be read is no news of what is in it.
+    // A Secret that cannot be read keeps its earlier result.
     world.secret_read(here("1"));
     world.settle();
     world.dirty();
@@ -197,7 +200,7 @@ fn credentials_an_agent_misses_are_synced_again() {
 }
 
 #[test]
-fn credentials_go_when_the_entry_is_gone() {
+fn credentials_are_removed_after_their_entry() {
     let mut world = settled();
     let elsewhere = {
         let mut share = share("b");
@@ -206,7 +209,7 @@ fn credentials_go_when_the_entry_is_gone() {
     };
     world.volume(&elsewhere);
     world.settle();
-    // The tombstone is there: its agent may not have heard of it.
+    // The tombstone exists, but its agent may not have seen it.
     assert_eq!(world.index.secret_sync(&at("h1")), None);
     world.report("h1", EntryState::Gone);
     world.settle();
@@ -238,7 +241,7 @@ fn a_host_without_a_secret_delays_nothing_else() {
     assert_eq!(status.failing[0].reason, Reason::CredentialsMissing);
     assert_eq!(
         status.failing[0].message,
-        "the credentials cannot be handed to host h1: there is none"
+        "the credentials cannot be written to the Secret of host h1: there is none"
     );
     world.sync_secret("h1").unwrap();
     world.settle();

@@ -1,9 +1,9 @@
-//! What is gone, what goes, and what is let go of.
+//! Deletions of hosts and resources, and their tombstones.
 
 use super::*;
 
 #[test]
-fn a_host_that_goes_is_not_written_to() {
+fn a_deleted_host_is_not_written_to() {
     let mut world = World::of(1);
     let web = network("web", "a");
     world.network(&web);
@@ -60,7 +60,7 @@ fn a_deletion_waits_for_its_lifecycle_and_then_for_no_host() {
         (Intent::Absent, Some("id-uid-web"))
     );
 
-    // The resource goes, the tombstones stay until the agents are done.
+    // The resource is deleted, the tombstones stay until the agents are done.
     world.take_in(network_change(Seen::Deleted(deleted(&web).metadata)));
     world.settle();
     assert_eq!(

@@ -31,7 +31,7 @@ fn hosts_of_one_name_in_two_namespaces_are_two() {
 }
 
 #[test]
-fn a_namespace_without_the_label_holds_no_hosts() {
+fn hosts_in_a_namespace_without_the_label_are_ignored() {
     for labels in [&[][..], &[(LABEL.0, "false")]] {
         let world = twins(labels);
         assert!(world.index.hosts[&at("site-b/h1")].assignment.is_none());
@@ -40,7 +40,7 @@ fn a_namespace_without_the_label_holds_no_hosts() {
 }
 
 #[test]
-fn a_label_that_comes_brings_the_hosts() {
+fn an_added_fleet_label_adds_the_hosts() {
     let mut world = twins(&[]);
     world.dirty();
     world.namespace("site-b", &[LABEL]);
@@ -54,7 +54,7 @@ fn a_label_that_comes_brings_the_hosts() {
 
 /// invariant 1.
 #[test]
-fn a_label_that_goes_permits_nothing() {
+fn a_removed_fleet_label_is_no_permission() {
     let mut world = twins(&[LABEL]);
     let before = world.assignment("site-b/h1");
     world.namespace("site-b", &[]);
@@ -64,7 +64,7 @@ fn a_label_that_goes_permits_nothing() {
     world.index.set_lifecycle("uid-web", Lifecycle::Deleted);
     world.settle();
     assert_eq!(world.assignment("site-b/h1"), before);
-    // Nor is that host waited for, and the other one lets go.
+    // The deletion does not wait for that host, and the other one gets its tombstone.
     assert_eq!(
         world.work("uid-web").unwrap().steps,
         [ParentStep::RemoveFinalizer]
@@ -81,7 +81,7 @@ fn a_label_that_goes_permits_nothing() {
 }
 
 #[test]
-fn a_namespace_that_is_gone_is_no_namespace_of_hosts() {
+fn a_deleted_namespace_is_no_fleet_namespace() {
     let mut world = twins(&[LABEL]);
     let before = world.assignment("site-b/h1");
     let meta = ObjectMeta {

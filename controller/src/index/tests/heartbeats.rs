@@ -1,4 +1,4 @@
-//! Who is heard of, by a clock that the test turns.
+//! Heartbeats and reachability, with a clock that the test sets.
 
 use dockfleet_crds::condition::REACHABLE;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
@@ -10,7 +10,7 @@ use crate::object::Source;
 
 const BEAT: Duration = Duration::from_secs(30);
 
-/// A fleet whose Leases are made, and the time.
+/// A fleet whose Leases are created, and the time.
 struct Clock {
     world: World,
     now: Instant,
@@ -154,7 +154,7 @@ fn a_host_without_any_heartbeat_is_offline_after_one_period() {
 }
 
 #[test]
-fn the_times_that_a_host_writes_mean_nothing() {
+fn the_renew_time_of_a_host_is_not_compared_with_a_clock() {
     let mut clock = Clock::of(1);
     for wrong in [i64::from(u32::MAX), 1, 3600, 2] {
         clock.after(BEAT);
@@ -166,7 +166,7 @@ fn the_times_that_a_host_writes_mean_nothing() {
 }
 
 #[test]
-fn a_controller_that_starts_waits_a_whole_period_and_takes_no_condition_back() {
+fn a_restarted_controller_waits_a_whole_period_and_resets_no_condition() {
     let mut clock = Clock::of(1);
     clock.beat("h1");
     clock.after(PERIOD);
@@ -202,11 +202,11 @@ fn a_watch_that_was_interrupted_makes_nobody_offline() {
 }
 
 #[test]
-fn a_silence_of_the_watch_is_not_a_silence_of_the_host() {
+fn a_host_is_not_offline_because_the_watch_missed_its_heartbeats() {
     let mut clock = Clock::of(2);
     clock.beat("h1");
     clock.beat("h2");
-    // Nothing comes any more, though both go on; the API server says so when it is asked.
+    // The watch delivers nothing, though both hosts renew; a read finds that.
     clock.now += PERIOD;
     clock.world.index.tick(clock.now);
     clock.beats = hosts(["h1", "h2"]).into_iter().map(|h| (h, 7)).collect();

@@ -9,7 +9,7 @@ use crate::index::HeartbeatWork;
 use crate::index::host_drain::SETTLE;
 use crate::object::Source;
 
-/// A fleet in which a host is cleaned before it goes.
+/// A fleet in which hosts are drained before they are deleted.
 struct Fleet {
     world: World,
     now: Instant,
@@ -41,7 +41,7 @@ impl Fleet {
         self.world.write_host(host);
     }
 
-    /// Has a host deleted: it is gone at once where nothing holds it.
+    /// Deletes a host, at once if it has no finalizer.
     fn delete(&mut self, name: &str) {
         if self.finalizers(name).is_empty() {
             let meta = self.host(name).unwrap().metadata.clone();
@@ -67,7 +67,7 @@ impl Fleet {
             .unwrap_or_default()
     }
 
-    /// The reason and the message of the condition that says what is left.
+    /// The reason and the message of the condition Clean.
     fn clean_verdict(&mut self, name: &str) -> Option<(String, String)> {
         let name = at(name);
         let mut lease = Lease::default();
@@ -148,7 +148,7 @@ fn a_host_is_deleted_once_its_agent_has_released_everything() {
     let (reason, message) = fleet.clean_verdict("h1").unwrap();
     assert_eq!(reason, "Cleaning");
     let begins = "2 entries left (DockerNetwork apps/kept: Pending, DockerNetwork apps/web: Pending); \
-                  the host goes once";
+                  the host is deleted once";
     assert!(message.starts_with(begins), "{message}");
     let way_out = "kubectl patch -n dockfleet-hosts dockerhost/h1 --type=merge \
                    --patch='{\"spec\":{\"removal\":\"Keep\"}}'";
@@ -167,7 +167,7 @@ fn a_host_is_deleted_once_its_agent_has_released_everything() {
 }
 
 #[test]
-fn a_host_that_had_nothing_goes() {
+fn a_host_without_entries_is_deleted() {
     let mut fleet = Fleet::of(1);
     fleet.delete("h1");
     fleet.wait();
@@ -175,11 +175,11 @@ fn a_host_that_had_nothing_goes() {
 }
 
 #[test]
-fn a_host_that_goes_with_its_namespace_keeps_what_it_has() {
+fn a_host_that_is_deleted_with_its_namespace_keeps_its_objects() {
     let mut fleet = Fleet::of(2);
     fleet.world.network(&everywhere("web"));
     fleet.world.settle();
-    fleet.world.host_fate = Lifecycle::Cascaded;
+    fleet.world.host_lifecycle = Lifecycle::Cascaded;
     let present = [("uid-web".to_owned(), Intent::Present)];
     for host in ["h1", "h2"] {
         fleet.delete(host);
@@ -192,14 +192,14 @@ fn a_host_that_goes_with_its_namespace_keeps_what_it_has() {
 }
 
 #[test]
-fn a_namespace_that_goes_later_ends_the_wait() {
+fn a_later_deletion_of_the_namespace_ends_the_drain() {
     let mut fleet = Fleet::of(3);
     fleet.world.network(&everywhere("web"));
     fleet.world.settle();
     fleet.delete("h1");
     fleet.wait();
     assert_eq!(fleet.finalizers("h1"), [CLEAN_FINALIZER]);
-    fleet.world.host_fate = Lifecycle::Cascaded;
+    fleet.world.host_lifecycle = Lifecycle::Cascaded;
     let going = PartialObjectMeta::<Namespace> {
         metadata: ObjectMeta {
             name: Some(FLEET.to_owned()),
@@ -303,7 +303,7 @@ fn a_suspended_resource_keeps_its_host() {
 }
 
 #[test]
-fn several_hosts_at_once_stop_and_ask() {
+fn several_hosts_at_once_wait_for_permission() {
     let mut fleet = Fleet::of(3);
     let web = everywhere("web");
     fleet.world.network(&web);
@@ -352,7 +352,7 @@ fn several_hosts_at_once_stop_and_ask() {
 }
 
 #[test]
-fn a_controller_that_starts_asks_again_what_a_deletion_means() {
+fn a_restarted_controller_decides_the_lifecycle_again() {
     let mut fleet = Fleet::of(1);
     fleet.world.network(&everywhere("web"));
     fleet.world.settle();
@@ -361,14 +361,16 @@ fn a_controller_that_starts_asks_again_what_a_deletion_means() {
         fleet.host("h1").unwrap().clone(),
         fleet.world.assignment("h1"),
     );
-    let mut anew = World::of(0);
-    anew.host_fate = Lifecycle::Cascaded;
-    anew.index.apply_host(host, &Source::Watched);
-    anew.index.apply_assignment(assignment, &Source::Watched);
-    anew.network(&everywhere("web"));
-    let call = anew.index.host_work(&at("h1")).unwrap().call;
+    let mut restarted = World::of(0);
+    restarted.host_lifecycle = Lifecycle::Cascaded;
+    restarted.index.apply_host(host, &Source::Watched);
+    restarted
+        .index
+        .apply_assignment(assignment, &Source::Watched);
+    restarted.network(&everywhere("web"));
+    let call = restarted.index.host_work(&at("h1")).unwrap().call;
     assert!(matches!(call, HostCall::DecideLifecycle(_)), "{call:?}");
-    anew.settle();
+    restarted.settle();
     let present = [("uid-web".to_owned(), Intent::Present)];
-    assert_eq!(anew.intents("h1"), present);
+    assert_eq!(restarted.intents("h1"), present);
 }

@@ -29,7 +29,7 @@ fn look(world: &mut World, host: &str) {
 }
 
 #[test]
-fn a_request_goes_to_every_host_and_is_handled_when_all_have_looked() {
+fn a_reconcile_request_is_handled_when_every_host_has_observed_it() {
     let mut world = World::of(3);
     let web = network("web", "a");
     world.network(&web);
@@ -59,5 +59,5 @@ fn a_request_goes_to_every_host_and_is_handled_when_all_have_looked() {
     assert_eq!(handled.as_deref(), Some("now"));
     world.settle();
     world.network(&asked);
-    assert_eq!(world.dirty(), Dirty::default(), "nobody asks anew");
+    assert_eq!(world.dirty(), Dirty::default(), "no new request");
 }

@@ -17,13 +17,13 @@ use crate::parent::ParentName;
 enum Event {
     /// A host comes, or has other labels; it may be kept until it is clean.
     Host(&'static str, Vec<&'static str>, bool),
-    /// Somebody deletes a host that is there.
+    /// Somebody deletes an existing host.
     Deletes(&'static str),
-    /// A host is gone.
+    /// A host was deleted.
     Gone(&'static str),
     /// A network comes, or asks for other hosts: for these labels.
     Network(&'static str, Vec<&'static str>),
-    /// A network is gone, whatever it has.
+    /// A network was deleted, with or without finalizers.
     Lost(&'static str),
     /// The namespace `far` becomes one of the fleet's, or is one no more.
     Fleet(bool),
@@ -31,7 +31,7 @@ enum Event {
     Settle,
     /// The agent of a host has done everything.
     Report(&'static str, bool),
-    /// An assignment is gone.
+    /// An assignment was deleted.
     Unassigned(&'static str),
 }
 

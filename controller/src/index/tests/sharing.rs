@@ -8,7 +8,7 @@ use dockfleet_planner::assignment::Refusal;
 
 use super::*;
 
-/// An engine whose agent says which one it is.
+/// An engine whose agent reports its identity.
 fn engine(id: &str, hostname: &str) -> EngineFacts {
     EngineFacts {
         id: Some(id.to_owned()),
@@ -68,7 +68,7 @@ fn the_younger_of_two_hosts_with_one_engine_keeps_what_it_has_and_gets_nothing()
 }
 
 #[test]
-fn a_host_that_shares_its_engine_says_so_until_it_does_not() {
+fn a_host_is_stalled_while_it_shares_its_engine() {
     let mut world = pair();
     let stalled = |world: &World| {
         let state = &world.index.hosts[&at("h1")];
@@ -88,7 +88,7 @@ fn a_host_that_shares_its_engine_says_so_until_it_does_not() {
 }
 
 #[test]
-fn the_younger_host_goes_on_when_the_older_one_is_gone_or_has_another_engine() {
+fn the_younger_host_continues_when_the_older_one_is_deleted_or_has_another_engine() {
     for is_deleted in [true, false] {
         let mut world = pair();
         report_engine(&mut world, "h1", engine("one", "m"));
@@ -152,7 +152,7 @@ fn a_deletion_does_not_wait_for_a_host_that_shares_its_engine() {
 
 /// invariant 1: what is on the engine is the other host's too.
 #[test]
-fn a_host_that_shares_its_engine_is_not_cleaned_before_it_goes() {
+fn a_host_that_shares_its_engine_is_not_drained() {
     let mut world = pair();
     let mut host = world.index.hosts[&at("h1")].host.clone().unwrap();
     host.spec.removal = HostRemovalPolicy::Clean;

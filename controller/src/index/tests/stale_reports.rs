@@ -1,4 +1,4 @@
-//! An edit that is taken back before every agent has reported on it.
+//! An edit that is reverted before every agent has reported on it.
 
 use super::*;
 
@@ -43,7 +43,7 @@ fn a_stale_report_does_not_count_when_the_revision_comes_back() {
     read(&mut world, 1, 1, &first);
     assert_eq!(world.ready("uid-web"), (1, 1, "Ready".to_owned()));
 
-    // The agent heard of the edit, and was cut off before it reported.
+    // The agent got the edit, and lost its connection before it reported.
     let internal = edited(&web, |n| n.spec.internal = true);
     edit(&mut world, &internal, 2, 1, &first);
     assert_eq!(world.ready("uid-web"), (2, 0, "Progressing".to_owned()));
@@ -62,7 +62,7 @@ fn a_stale_report_does_not_count_when_the_revision_comes_back() {
 }
 
 #[test]
-fn what_a_new_controller_did_not_see_may_have_been_an_edit() {
+fn a_generation_that_a_new_controller_did_not_see_counts_as_an_edit() {
     let mut world = World::of(1);
     let web = network("web", "a");
     world.network(&web);

@@ -74,7 +74,7 @@ fn no_entry_comes_before_the_finalizer() {
 }
 
 #[test]
-fn a_resource_that_no_host_allows_says_so_without_a_finalizer() {
+fn a_resource_that_no_host_allows_has_a_status_and_no_finalizer() {
     let mut world = World::of(0);
     world.host("h1", &[("site", "a")], NamespacesFrom::Same);
     let mut web = network("web", "a");
@@ -122,7 +122,7 @@ fn both_resources_get_a_warning_about_a_contested_name() {
     };
     assert_eq!(reasons("uid-rival"), ["Assigned", "Conflict"]);
     assert_eq!(reasons("uid-web"), ["Contested", "Assigned"]);
-    // The name passes on when its owner is let go of.
+    // The name is free when the object of its owner is removed.
     let web = deleted(&network("web", "a"));
     world.network(&web);
     world.index.set_lifecycle("uid-web", Lifecycle::Deleted);
