@@ -296,7 +296,7 @@ fn an_unreadable_file_in_a_folder_is_reported_and_not_ignored() {
         unreadable(here, true),
         [
             "more: cannot be read: a link to a folder, which is not followed",
-            "notes: cannot be read: a link to nowhere, which is not there",
+            "notes: cannot be read: a link to nowhere, which does not exist",
         ]
     );
     fs::remove_file(folder.join("more")).unwrap();
@@ -308,10 +308,10 @@ fn an_unreadable_file_in_a_folder_is_reported_and_not_ignored() {
     drop(std::os::unix::net::UnixListener::bind(folder.join("d.yml")).unwrap());
     let told = unreadable(here, false);
     let want = [
-        "a.yaml: cannot be read: a link to ../gone.yaml, which is not there",
+        "a.yaml: cannot be read: a link to ../gone.yaml, which does not exist",
         "b.yaml: cannot be read: a broken link: Too many levels of symbolic links (os error 40)",
         "c.json: cannot be read: a link to a folder, which is not followed",
-        "d.yml: cannot be read: a socket and no file",
+        "d.yml: cannot be read: a socket, not a file",
     ];
     assert_eq!(told, want);
     drop(socket);

@@ -230,7 +230,10 @@ fn a_folder_that_cannot_be_written_is_looked_at_and_not_called_damaged(
         &["cannot write to ", "file is not a folder"],
     )?;
     let told = cli.report(&["get", "--state-dir", "typo"])?.ended_with(3)?;
-    says(&told.stderr, &["--state-dir typo: there is no such folder"])?;
+    says(
+        &told.stderr,
+        &["--state-dir typo: the folder does not exist"],
+    )?;
     // An empty variable is none, and what is damaged is called so.
     fs::write(journal.join("journal.db"), "no database")?;
     let told = cli.report(&["get"])?.ended_with(1)?.failure("local")?;

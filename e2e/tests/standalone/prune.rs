@@ -218,7 +218,7 @@ fn prune_takes_silence_for_no_wish(engine: &Engine, cli: &CliEnv) -> Result<()> 
     for (args, part) in [
         (
             &["-f", "links", "--prune", "--yes"][..],
-            "links/two.yaml: cannot be read: a link to ../gone, which is not there",
+            "links/two.yaml: cannot be read: a link to ../gone, which does not exist",
         ),
         (&["-f", "nothing.yaml", "--prune", "--yes"], "no manifest"),
         (

@@ -25,7 +25,7 @@ pub(super) struct AgentSetup<'a> {
 pub(super) fn systemd(wanted: &AgentSetup<'_>) -> String {
     let state = wanted.state_dir.display();
     format!(
-        "# Written by `dockfleet agent join`, which writes it anew; put changes into a drop-in\n\
+        "# Written by `dockfleet agent join`, which overwrites it; put changes into a drop-in\n\
          # (systemctl edit {SERVICE}).\n\
          [Unit]\n\
          Description=Dockfleet agent: networks and volumes of the Docker Engine on this host\n\
