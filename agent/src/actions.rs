@@ -1,5 +1,5 @@
 //! What an agent asks of an engine for each kind of object. Each kind has a file with its calls; this file
-//! joins them by the list in [`dockfleet_crds::kinds`].
+//! joins them by the list in [`dockfleet_crds::kinds!`].
 
 mod network;
 mod object;

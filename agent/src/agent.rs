@@ -210,7 +210,7 @@ struct Agent {
     engine_answers: Option<bool>,
     /// When a report is made, whatever runs then.
     report_due: Option<Instant>,
-    /// When the assignment that was heard is made durable.
+    /// When the assignment that the watch saw is made durable.
     accept_due: Option<Instant>,
     backoff: Backoff,
     /// The same for the stream of events.
@@ -276,7 +276,7 @@ impl Agent {
         self.lanes.iter_mut().for_each(|lane| lane.wake(at));
     }
 
-    /// Has what runs end after the action that it is at, and every pass begin anew.
+    /// Has what runs end after the action that it is at, and starts every pass again.
     fn restart(&mut self) {
         self.lanes.iter_mut().for_each(PassLane::restart);
     }
@@ -387,7 +387,7 @@ impl Agent {
                 }
             }
             Ok(TaskEvent::Passed(kind, report)) => self.passed(kind, report),
-            // Nothing is known of what it was at: the process is started anew, and looks.
+            // Nothing is known of what it did: the process starts again, and looks.
             Err(err) => match err.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
                 Err(cancelled) => tracing::error!(%cancelled, "a pass was cut off"),
@@ -458,7 +458,7 @@ impl Agent {
         }
     }
 
-    /// Makes a newly heard assignment durable; nothing is done by one that is not.
+    /// Makes a new assignment durable; nothing is done by one that is not.
     async fn accept(&mut self) {
         self.accept_due = None;
         let Some(snapshot) = self.tracker.pending.clone() else {

@@ -2,7 +2,7 @@
 //!
 //! They are kept in memory only: the engine has what it needs for the volumes that it has, across
 //! restarts, and a file with passwords would be one more place to lose them from. What it costs: a
-//! volume that has to be made anew while the API server is away waits for it.
+//! volume that has to be created again while the API server is away waits for it.
 
 use std::collections::BTreeMap;
 use std::panic::resume_unwind;
@@ -106,7 +106,7 @@ impl Reader {
             if !is_missing(&sender.borrow(), &wanted) {
                 backoff.reset();
                 // What nobody wants any more is forgotten.
-                // The lock of what is had is let go of before it is written.
+                // The lock is released before the store is written.
                 let kept = kept(&sender.borrow(), &wanted);
                 update(&sender, kept);
                 if requests.changed().await.is_err() {

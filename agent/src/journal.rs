@@ -1,4 +1,4 @@
-//! The durable record of what an agent owns, what it was about to do, and what it was last told.
+//! The durable record of what an agent owns, what it was about to do, and its last assignment.
 //!
 //! A journal that is not there is a new one; a journal that is there and cannot be read is an error:
 //! an agent that forgot what it owns would take its own objects for strangers'.

@@ -86,7 +86,7 @@ impl AgentMetrics {
             )?,
             drift_repaired: r.counters(
                 "dockfleet_agent_drift_repaired_total",
-                "Objects that were found different or gone, and were made anew.",
+                "Objects that were different or missing, and were created again.",
                 ["kind"],
             )?,
             engine_call_duration: r.histograms(

@@ -71,7 +71,7 @@ pub struct PassReport {
 pub struct Drift {
     /// The kind of the entry.
     pub kind: Kind,
-    /// The pass made it anew.
+    /// The pass created it again.
     pub repaired: bool,
 }
 

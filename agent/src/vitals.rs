@@ -37,7 +37,7 @@ impl AgentVitals {
         }))
     }
 
-    /// Says when the token of this host ends, for as long as that is told.
+    /// Says when the token of this host ends, as far as that is known.
     pub async fn follow_token(&self, mut expiry: watch::Receiver<Option<i64>>) {
         loop {
             if let Some(at) = *expiry.borrow_and_update() {

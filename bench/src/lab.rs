@@ -75,7 +75,9 @@ pub(crate) fn new_engine(generation: Generation) -> Result<Engine> {
 pub(crate) fn version(engine: &Engine) -> Result<String> {
     let version = engine.get("/version")?;
     let version = version.get("Version").and_then(Value::as_str);
-    Ok(version.context("the engine told no version")?.to_owned())
+    Ok(version
+        .context("the engine did not report a version")?
+        .to_owned())
 }
 
 /// Prints the progress to standard error. Only the result goes to standard output.

@@ -73,7 +73,7 @@ mod tests {
                 std::future::pending::<()>().await;
             });
         }
-        for (kind, told) in [
+        for (kind, reported) in [
             ("service", "\"what\":\"no such thing\""),
             (
                 "command",
@@ -84,7 +84,7 @@ mod tests {
             let error = String::from_utf8(output.stderr).unwrap();
             assert_eq!(output.status.code(), Some(Exit::Fault.code()), "{error}");
             assert!(
-                error.contains(told) && error.contains("fault.rs"),
+                error.contains(reported) && error.contains("fault.rs"),
                 "{error}"
             );
         }

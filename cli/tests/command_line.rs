@@ -43,28 +43,28 @@ fn help_and_version_are_commands_too() {
     let join = run(&[], &["help", "agent", "join"]);
     assert_eq!(join.0, 0);
     assert_eq!(join.1, run(&[], &["agent", "join", "--help"]).1);
-    let told = refused(&[], &["help", "aply"]);
-    assert!(told.contains("aply"), "{told}");
+    let reported = refused(&[], &["help", "aply"]);
+    assert!(reported.contains("aply"), "{reported}");
 }
 
 #[test]
 fn a_file_without_f_is_reported_with_a_correction() {
     for command in ["apply", "diff", "delete"] {
-        let told = refused(&[], &[command, "a.yaml"]);
+        let reported = refused(&[], &[command, "a.yaml"]);
         assert!(
-            told.contains("a.yaml without -f: write -f a.yaml"),
-            "{told}"
+            reported.contains("a.yaml without -f: write -f a.yaml"),
+            "{reported}"
         );
-        let told = refused(&[], &[command, "-f", "a.yaml", "b.yaml", "c.yaml"]);
-        assert!(told.contains("b.yaml, c.yaml without -f"), "{told}");
-        assert!(told.contains("*.yaml"), "{told}");
+        let reported = refused(&[], &[command, "-f", "a.yaml", "b.yaml", "c.yaml"]);
+        assert!(reported.contains("b.yaml, c.yaml without -f"), "{reported}");
+        assert!(reported.contains("*.yaml"), "{reported}");
         assert!(refused(&[], &[command]).contains("--filename"));
         assert!(refused(&[], &[command, "-f", ""]).contains("an empty path"));
-        let told = refused(&[], &[command, "-f", "https://example.com/a.yaml"]);
-        assert!(told.contains("hand it on with -f -"), "{told}");
+        let reported = refused(&[], &[command, "-f", "https://example.com/a.yaml"]);
+        assert!(reported.contains("hand it on with -f -"), "{reported}");
     }
-    let told = refused(&[], &["get", "networks"]);
-    assert!(told.contains("get takes no names"), "{told}");
+    let reported = refused(&[], &["get", "networks"]);
+    assert!(reported.contains("get takes no names"), "{reported}");
 }
 
 #[test]
@@ -74,8 +74,8 @@ fn an_invalid_log_filter_is_refused() {
             (&[][..], &["--log", bad, "crds"][..]),
             (&[("DOCKFLEET_LOG", bad)], &["crds"]),
         ] {
-            let told = refused(variables, args);
-            assert!(told.contains("dockfleet_agent=debug"), "{told}");
+            let reported = refused(variables, args);
+            assert!(reported.contains("dockfleet_agent=debug"), "{reported}");
         }
     }
     assert_eq!(
@@ -96,15 +96,18 @@ fn an_empty_variable_counts_as_not_set() {
         assert_eq!(run(&empty, args), run(&[], args), "{args:?}");
     }
     let heartbeat = [("DOCKFLEET_HEARTBEAT_INTERVAL", "")];
-    let told = run(&heartbeat, &["agent"]).2;
-    assert!(!told.contains("DOCKFLEET_HEARTBEAT_INTERVAL"), "{told}");
-    assert!(!told.contains("value is required"), "{told}");
+    let reported = run(&heartbeat, &["agent"]).2;
+    assert!(
+        !reported.contains("DOCKFLEET_HEARTBEAT_INTERVAL"),
+        "{reported}"
+    );
+    assert!(!reported.contains("value is required"), "{reported}");
 }
 
 #[test]
 fn flags_that_need_each_other_say_so() {
     assert!(refused(&[], &["delete", "-f", "a", "--timeout", "5s"]).contains("--wait"));
     assert!(refused(&[], &["delete", "-f", "a", "--wait", "--dry-run"]).contains("--dry-run"));
-    let told = refused(&[], &["apply", "-f", "a", "--lock-timeout", "30"]);
-    assert!(told.contains("such as 15s"), "{told}");
+    let reported = refused(&[], &["apply", "-f", "a", "--lock-timeout", "30"]);
+    assert!(reported.contains("such as 15s"), "{reported}");
 }

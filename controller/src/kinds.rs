@@ -1,5 +1,5 @@
 //! The kinds of resource that go to hosts: watched, written and named to the API server. This file joins
-//! them by the list in [`dockfleet_crds::kinds`].
+//! them by the list in [`dockfleet_crds::kinds!`].
 
 use std::borrow::Cow;
 use std::sync::Arc;

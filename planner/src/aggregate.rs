@@ -19,7 +19,7 @@ pub struct HostView<'a> {
     pub status: Option<&'a EntryStatus>,
     /// Why it has none although the resource selects it.
     pub refused: Option<&'a Refusal>,
-    /// The host has not been heard of for long.
+    /// The host has not reported for a long time.
     pub offline: bool,
 }
 
@@ -92,7 +92,7 @@ pub fn aggregate<'a>(hosts: impl Iterator<Item = HostView<'a>>, notes: &Notes) -
             Count::Offline => counts.offline += 1,
             Count::Removing => {
                 counts.removing += 1;
-                // An offline host lets go when it is back, and nothing is waited for here.
+                // An offline host releases its object when it is back. Nothing waits for it here.
                 still_removing += i32::from(!view.offline);
             }
         }
@@ -125,7 +125,7 @@ fn is_worth_naming(count: Count, reason: &Open<Reason>) -> bool {
     match count {
         Count::Failed | Count::Drifted | Count::Offline => true,
         Count::Pending => *reason != Reason::Progressing,
-        // What is removed or let go of is only not yet taken note of.
+        // The removal or release is done, and the controller has not yet seen the report.
         Count::Removing => !matches!(
             reason.known(),
             Some(Reason::Progressing | Reason::Removed | Reason::Retained)
@@ -137,7 +137,7 @@ fn is_worth_naming(count: Count, reason: &Open<Reason>) -> bool {
 fn judge(view: &HostView<'_>) -> (Count, Option<Open<Reason>>, String) {
     let is_absent = view.entry.is_some_and(|e| e.intent == Intent::Absent);
     if view.offline && view.refused.is_none() {
-        let message = "the host has not been heard of for long".to_owned();
+        let message = "the host has not reported for a long time".to_owned();
         let count = if is_absent {
             Count::Removing
         } else {
@@ -182,7 +182,7 @@ fn conditions(
     notes: &Notes,
 ) -> Vec<Verdict> {
     let bad = counts.failed + counts.drifted;
-    // Where no host is heard of there is none that has it.
+    // Where all hosts are offline, no host is known to have it.
     let waits_for_offline = counts.offline > 0
         && (notes.ready_policy == ReadyPolicy::All || counts.offline == counts.desired);
     let message = sentence(counts, worst);
@@ -270,7 +270,7 @@ fn sentence(counts: HostCounts, worst: Option<&FailingHost>) -> String {
         text = format!("{text}; {} offline", counts.offline);
     }
     if counts.removing > 0 {
-        text = format!("{text}; {} still to let go", counts.removing);
+        text = format!("{text}; {} to be removed or released", counts.removing);
     }
     match worst {
         Some(w) if w.message.is_empty() => format!("{text}; {}: {}", w.host, w.reason.as_str()),

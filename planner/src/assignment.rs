@@ -69,7 +69,7 @@ pub struct Input<'a> {
 /// For each resource whose mount takes credentials, by UID: their version, or why there are none.
 pub type CredentialVersions = BTreeMap<String, Result<String, Refusal>>;
 
-/// One host's assignment, and what resources have to be told about it.
+/// One host's assignment, and what the statuses of resources must report about it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Assigned {
     /// The entries, by UID.

@@ -1,9 +1,9 @@
-//! The brake: when so much would be let go of at once that somebody is asked first.
+//! The brake: a change that would remove or release many objects at once needs permission first.
 //!
 //! A slip of the hand and a wish look the same to a controller. What tells them apart is how much of
 //! what there is goes at once.
 
-/// The annotation that lets go of the brake.
+/// The annotation that releases the brake.
 pub const ALLOW_REMOVAL: &str = "dockfleet.io/allow-removal";
 
 /// The reason of the conditions of a resource that was stopped.
@@ -12,7 +12,7 @@ pub const REASON: &str = "RemovalBraked";
 /// The fewest hosts whose loss by one resource is worth asking about.
 const HOSTS: usize = 2;
 
-/// How much may be let go of at once without anybody being asked.
+/// How much may be removed or released at once without permission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// How many in a hundred. 100 never asks.

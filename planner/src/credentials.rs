@@ -174,7 +174,7 @@ fn text(secret: &Secret, key: &'static str) -> Result<Option<String>, Unusable> 
     };
     let text = std::str::from_utf8(&bytes.0).map_err(|_| Unusable::Unfit {
         key,
-        why: "is no text in UTF-8; write it anew",
+        why: "is not text in UTF-8; write it again",
     })?;
     Ok(Some(text.to_owned()))
 }
@@ -199,7 +199,7 @@ fn fit(key: &'static str, value: &str, most: usize) -> Result<(), Unusable> {
 }
 
 /// Returns the version of the credentials in a Secret. It is made of the Secret's identity and its
-/// resource version: a hash of what is in it could be guessed at by whoever reads an assignment.
+/// resource version: a hash of what is in it could be guessed by anybody who reads an assignment.
 pub fn version(uid: &str, resource_version: &str) -> String {
     hex(&Sha256::digest(format!("{uid}\0{resource_version}")), 8)
 }
@@ -220,7 +220,7 @@ impl CredentialEntry {
         serde_json::to_vec(self).unwrap_or_default()
     }
 
-    /// Reads what a Secret holds; nothing where that is not a parcel. Why is not told: the error
+    /// Reads what a Secret holds; nothing where it is no such entry. The reason is not reported: the error
     /// would quote it.
     pub fn unpacked(bytes: &[u8]) -> Option<Self> {
         serde_json::from_slice(bytes).ok()

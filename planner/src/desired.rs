@@ -71,7 +71,7 @@ impl Behaviour {
     }
 }
 
-/// The permission to let go of an object.
+/// The permission to remove or release an object.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Tombstone {

@@ -1,7 +1,7 @@
 //! The kinds of object that entries ask for. Everything that makes a kind what it is stands in its folder:
 //! its desired and its observed form, rendering, comparison, what it needs of an engine, identity, order.
 //!
-//! This file joins them by the list in [`dockfleet_crds::kinds`]; no other place in this crate names every
+//! This file joins them by the list in [`dockfleet_crds::kinds!`]; no other place in this crate names every
 //! kind.
 
 pub mod network;

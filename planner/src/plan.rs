@@ -112,8 +112,8 @@ pub fn plan(
     planned
 }
 
-/// A record that is taken over does not go where its own entry writes it anew in the same plan: the
-/// resource let go of one object and is about to make another.
+/// A record that is taken over stays where its own entry writes it again in the same plan: the
+/// resource released one object and is about to create another.
 fn spare_new_records(planned: &mut [Planned]) {
     let written: BTreeSet<RecordKey> = planned
         .iter()
@@ -143,8 +143,8 @@ pub fn statuses(planned: &[Planned], records: &Records) -> Vec<EntryStatus> {
     all.into_values().collect()
 }
 
-/// Returns the keys of records that nothing will ever be done about: no entry speaks of them, and
-/// what they let go of, or never made, is not on the host.
+/// Returns the keys of records that are no longer needed: they have no entry, and the object that they
+/// released, or never created, is not on the host.
 pub fn forgettable(entries: &[Entry], observed: &Observed, records: &Records) -> Vec<RecordKey> {
     let assigned: BTreeSet<&str> = entries.iter().map(|e| e.uid.as_str()).collect();
     let absent = |r: &Record| {
@@ -180,8 +180,8 @@ fn unassigned(record: &Record) -> EntryStatus {
             EntryState::Pending,
             Reason::Unassigned,
             format!(
-                "{} {object} is kept: the journal holds it for {namespace}/{name}, and the \
-                 assignment does not speak of it",
+                "{} {object} is kept: the journal has a record of it for {namespace}/{name}, and the \
+                 assignment has no entry for it",
                 kind.object()
             ),
         ),
@@ -214,7 +214,7 @@ fn plan_entry(entry: &Entry, observed: &Observed, world: &World<'_>) -> Planned 
         let message = "the journal's record of it is of a newer version; upgrade the agent";
         return report(unsupported(entry, message.to_owned()));
     }
-    // What is let go of is what the journal holds, whatever files have called it since.
+    // A tombstone is for the object in the journal, whatever its name in the files has become.
     let name = match (&spec, world.record(entry)) {
         (EntrySpec::Absent(..), Some(record)) => &record.object,
         _ => spec.name(),

@@ -110,11 +110,11 @@ pub enum Stage {
     Creating,
     /// Ours.
     Owned,
-    /// About to be removed in order to be made anew: permitted by its updatePolicy.
+    /// About to be removed and created again: permitted by its updatePolicy.
     Replacing,
     /// About to be removed: permitted by a tombstone.
     Removing,
-    /// Let go of, and left on the host.
+    /// Released, and left on the host.
     Retained,
 }
 

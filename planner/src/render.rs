@@ -40,7 +40,7 @@ pub fn entry(
     })
 }
 
-/// Turns an entry into the permission to let go of what it was.
+/// Turns an entry into a tombstone: the permission to remove or release its object.
 pub fn tombstone(entry: &Entry, tombstone: &Tombstone, id: Option<String>) -> Entry {
     let (spec, revision) = desired::payload(tombstone, id.as_deref());
     Entry {

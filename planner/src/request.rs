@@ -1,7 +1,7 @@
 //! Requests to look again: an annotation of a resource whose value goes to its hosts as a short mark,
 //! and comes back from each that has looked.
 //!
-//! The convention is Flux's: whoever asks writes a new value, as a rule the time, and waits until the
+//! The convention is Flux's: a user or tool writes a new value, usually the time, and waits until the
 //! status has it.
 
 use dockfleet_crds::Intent;

@@ -1,6 +1,6 @@
 //! Keeping credentials out of what people read (invariant 9).
 //!
-//! A mount takes its password among its options, an engine shows them to whoever asks, and a
+//! A mount takes its password among its options, an engine shows them to everybody who asks, and a
 //! difference goes into a status and a message.
 
 use std::collections::BTreeMap;

@@ -2,7 +2,7 @@
 //! look at all of them.
 //!
 //! A host has a term for its name and for each of its labels. A resource has a few, of which every host that
-//! it selects has at least one. So whoever shares no term need not be asked about; for the rest
+//! it selects has at least one. A pair that shares no term need not be compared; for the rest
 //! [`selection`](crate::select::selection) decides.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -8,7 +8,7 @@ use kube::api::ObjectMeta;
 use super::AssignmentEvent;
 use crate::journal::AssignmentSnapshot;
 
-/// What was last heard.
+/// What the watch last saw.
 #[derive(Debug, Default)]
 pub(super) struct AssignmentTracker {
     /// A new assignment that is not durable yet.
@@ -197,7 +197,7 @@ mod tests {
         );
         assert_eq!(judge(&snapshot("a", "1", 5), Some(&known)), Judgement::Same);
         assert_eq!(judge(&snapshot("a", "1", 6), Some(&known)), Judgement::New);
-        // Deleted and made anew: generations start over.
+        // Deleted and created again: generations start over.
         assert_eq!(judge(&snapshot("a", "2", 1), Some(&known)), Judgement::New);
     }
 

@@ -43,7 +43,7 @@ pub(super) struct PassLane {
     /// The stream of events was opened since the last pass began.
     opened: bool,
     backoff: Backoff,
-    /// Entries that wait until containers let go of something.
+    /// Entries that wait until containers no longer use their object.
     pub(super) waiting: usize,
     /// Why the engine could not be asked, if so.
     pub(super) engine_error: Option<String>,

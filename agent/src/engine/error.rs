@@ -21,7 +21,7 @@ pub enum EngineError {
     /// An object of that name is there.
     #[error("{0} exists")]
     AlreadyExists(String),
-    /// Containers use the object, running or not: their names, where the engine told them.
+    /// Containers use the object, running or not: their names, where the engine named them.
     #[error("{}", in_use(.0))]
     InUse(Vec<String>),
     /// The engine understood and said no, in these words.

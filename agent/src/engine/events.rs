@@ -14,13 +14,13 @@ use super::{Engine, EngineError};
 pub enum EngineEvent {
     /// A network or a volume came or went.
     Object,
-    /// A container let go of something: only what waits for that has to look.
+    /// A container no longer uses an object: only entries that wait for that have to look.
     Release,
 }
 
 impl Engine {
     /// Returns what happens on the engine from now on. The stream ends with the connection, and may
-    /// be silent for ever on one that is dead: whoever listens opens it again now and then.
+    /// be silent for ever on a dead connection, so the caller opens it again now and then.
     pub fn events(&self) -> impl Stream<Item = Result<EngineEvent, EngineError>> + Send + use<> {
         self.calls
             .fetch_add(1, std::sync::atomic::Ordering::Relaxed);

@@ -1,7 +1,7 @@
 //! Connections to an engine behind ssh, each one process `ssh … docker system dial-stdio`.
 //!
-//! The Docker CLI does the same. What ssh is told by its configuration stays as it is, host keys above
-//! all: whoever may be trusted is not decided here.
+//! The Docker CLI does the same. The configuration of ssh stays as it is, host keys above
+//! all: which hosts are trusted is not decided here.
 
 use std::future::{self, Ready};
 use std::io;
@@ -33,7 +33,7 @@ const MOST_IDLE: usize = 2;
 const IDLE: Duration = Duration::from_secs(30);
 /// How much of what ssh says is kept; what matters comes last.
 const MAX_STDERR: usize = 4096;
-/// How many lines of it are told.
+/// How many lines of it are reported.
 const MAX_LINES: usize = 3;
 /// How long ssh may take to end after its output did.
 const TO_END: Duration = Duration::from_secs(2);

@@ -52,7 +52,7 @@ impl Renewal {
 }
 
 /// Keeps the token of a host that has joined alive until `shutdown`. When it ends, by the API
-/// server's word, is told in `expiry`, as seconds since 1970.
+/// server's word, is sent to `expiry`, as seconds since 1970.
 ///
 /// A token that the API server refuses is beyond help from here: that is said once, as an error, and
 /// everything else on the host goes on. A new one that `dockfleet agent join` puts into its place is

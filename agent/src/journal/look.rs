@@ -33,7 +33,7 @@ pub(super) fn open(path: &Path) -> Result<Journal, JournalError> {
 
 /// Returns the folders of journals: the folder itself, or those in it.
 pub(super) fn find(dir: &Path) -> Result<Vec<PathBuf>, JournalError> {
-    // One that is gone and has left its log is damaged, and is to be told of.
+    // One that is gone and has left its log is damaged, and must be reported.
     let has_one = |dir: &Path| -> Result<bool, JournalError> {
         Ok(error::exists(&dir.join(FILE), Access::Read)?
             || error::exists(&dir.join(LOG), Access::Read)?)

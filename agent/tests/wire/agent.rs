@@ -158,7 +158,7 @@ async fn absence_of_the_assignment_is_no_permission() {
     cluster.unassign();
     fake.lose_everything();
     fake.until("made again", |f| f.networks().len() == 1).await;
-    // Deleted and made anew with nothing in it.
+    // Deleted and created again with nothing in it.
     cluster.assign("hub", "other", 1, &[]);
     cluster
         .until("unassigned", |c| {

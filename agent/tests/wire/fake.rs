@@ -1,4 +1,4 @@
-//! A Docker Engine on a Unix socket that keeps what it is given and fails as it is told.
+//! A Docker Engine on a Unix socket that keeps what it is given and fails as a test says.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -15,7 +15,7 @@ const ALL: [Fault; 4] = [
     Fault::Garbage,
 ];
 
-/// What a step that fails so is told as.
+/// How an action that fails so is reported.
 fn of_a_step(fault: &Fault) -> Reason {
     match fault {
         // The engine says no, whatever it calls that.

@@ -1,4 +1,4 @@
-//! An engine, a journal, and what an agent is told to have.
+//! An engine, a journal, and the entries of an agent.
 
 use dockfleet_agent::effect::Effects;
 use dockfleet_agent::engine::Engine;

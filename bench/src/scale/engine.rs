@@ -64,10 +64,10 @@ async fn answer(
         .unwrap_or_else(PoisonError::into_inner);
     match (method.as_str(), path) {
         ("GET", "/version") => {
-            let told = json!({
+            let reported = json!({
                 "Version": "simulated", "ApiVersion": API, "Os": "linux", "Arch": "amd64",
             });
-            axum::Json(told).into_response()
+            axum::Json(reported).into_response()
         }
         ("GET", "/networks") => axum::Json(&objects.networks).into_response(),
         // Who asks for one by a filter picks it out of the answer, too.

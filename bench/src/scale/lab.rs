@@ -98,15 +98,15 @@ impl Lab {
     async fn all_ready(&self) -> Result<()> {
         let begin = Instant::now();
         let limit = START + START_PER_HOST * self.hosts;
-        let mut told = Instant::now();
+        let mut reported = Instant::now();
         loop {
             self.alive()?;
             let (least, resources) = self.least_ready().await?;
             if least == self.hosts {
                 return Ok(());
             }
-            if told.elapsed() > LOOK * 20 {
-                told = Instant::now();
+            if reported.elapsed() > LOOK * 20 {
+                reported = Instant::now();
                 say(&format!(
                     "{resources} resources, ready on {least} hosts at least"
                 ));

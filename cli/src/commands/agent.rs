@@ -55,9 +55,9 @@ pub(crate) async fn run(mut args: AgentArgs) -> anyhow::Result<Exit> {
             life: args.life.token_life,
             share: args.token_renew_at,
         };
-        let (expiry, told) = watch::channel(None);
+        let (expiry, reported) = watch::channel(None);
         let vitals = config.vitals.clone();
-        tokio::spawn(async move { vitals.follow_token(told).await });
+        tokio::spawn(async move { vitals.follow_token(reported).await });
         tokio::spawn(keep(store, enrolment, renewal, expiry, shutdown.clone()));
     }
     // The future is large, because it contains a pass.

@@ -306,14 +306,14 @@ fn an_unreadable_file_in_a_folder_is_reported_and_not_ignored() {
     link("b.yaml", "b.yaml");
     link("inner", "c.json");
     drop(std::os::unix::net::UnixListener::bind(folder.join("d.yml")).unwrap());
-    let told = unreadable(here, false);
+    let reported = unreadable(here, false);
     let want = [
         "a.yaml: cannot be read: a link to ../gone.yaml, which does not exist",
         "b.yaml: cannot be read: a broken link: Too many levels of symbolic links (os error 40)",
         "c.json: cannot be read: a link to a folder, which is not followed",
         "d.yml: cannot be read: a socket, not a file",
     ];
-    assert_eq!(told, want);
+    assert_eq!(reported, want);
     drop(socket);
     fs::remove_dir_all(folder).unwrap();
 }
@@ -346,7 +346,7 @@ fn links_to_files_are_followed_and_hidden_files_count() {
 
 #[test]
 fn a_missing_path_is_reported_with_a_correction() {
-    let told = |path: &str| {
+    let reported = |path: &str| {
         let errors = load(&[PathBuf::from(path)], false).unwrap_err();
         errors
             .iter()
@@ -355,20 +355,20 @@ fn a_missing_path_is_reported_with_a_correction() {
             .join("\n")
     };
     assert_eq!(
-        told(""),
+        reported(""),
         "-f '': an empty path; name a file, a folder, or - for standard input"
     );
     assert_eq!(
-        told("https://example.org/a.yaml"),
+        reported("https://example.org/a.yaml"),
         "-f 'https://example.org/a.yaml': nothing is fetched from elsewhere; fetch it yourself, such as with \
          curl -fsSL https://example.org/a.yaml, and hand it on with -f -"
     );
-    assert!(told("none/*.yaml").contains("so that the shell does it"));
+    assert!(reported("none/*.yaml").contains("so that the shell does it"));
     let folder = folder("named");
     fs::write(folder.join("a,b.yaml"), "kind: A\n").unwrap();
     fs::write(folder.join("empty.yaml"), "# nothing\n").unwrap();
     assert_eq!(
-        told(&folder.join("empty.yaml").display().to_string()),
+        reported(&folder.join("empty.yaml").display().to_string()),
         format!(
             "{}/empty.yaml: it contains no manifest: it is empty, or has only comments or empty lists",
             folder.display()
@@ -458,7 +458,7 @@ fn the_time_for_a_list_grows_with_its_items_and_not_with_their_square() {
 
 #[test]
 fn a_similar_field_is_suggested_for_an_unknown_one() {
-    let told = |text: &str| messages(text).join("\n");
+    let reported = |text: &str| messages(text).join("\n");
     for (from, to, meant) in [
         (
             "hostSelector",
@@ -486,16 +486,19 @@ fn a_similar_field_is_suggested_for_an_unknown_one() {
             "unknown field \"finalizers\"; did you mean \"metadata.finalizers\"?",
         ),
     ] {
-        let told = told(&NETWORK.replace(from, to));
-        assert!(told.contains(meant), "{told}");
+        let reported = reported(&NETWORK.replace(from, to));
+        assert!(reported.contains(meant), "{reported}");
     }
-    let told = told(&NETWORK.replace("bridge:", "xyzzy: 1"));
-    assert!(told.ends_with("unknown field \"spec.xyzzy\""), "{told}");
+    let reported = reported(&NETWORK.replace("bridge:", "xyzzy: 1"));
+    assert!(
+        reported.ends_with("unknown field \"spec.xyzzy\""),
+        "{reported}"
+    );
 }
 
 #[test]
 fn a_wrong_type_is_reported_with_a_hint_about_quotes() {
-    let told = |more: &str| messages(&format!("{NETWORK}{more}")).join("\n");
+    let reported = |more: &str| messages(&format!("{NETWORK}{more}")).join("\n");
     for (more, place, hint) in [
         (
             "  labels: {a: yes}",
@@ -518,12 +521,16 @@ fn a_wrong_type_is_reported_with_a_hint_about_quotes() {
             "; write a whole number",
         ),
     ] {
-        let told = told(more);
-        assert!(told.contains(place) && told.ends_with(hint), "{told}");
+        let reported = reported(more);
+        assert!(
+            reported.contains(place) && reported.ends_with(hint),
+            "{reported}"
+        );
     }
-    let told = messages(&NETWORK.replace("name: lab", "name: lab\n  labels:\n    a: x\n    b: 1"));
+    let reported =
+        messages(&NETWORK.replace("name: lab", "name: lab\n  labels:\n    a: x\n    b: 1"));
     assert_eq!(
-        told,
+        reported,
         [
             "lab.yaml:7: DockerNetwork/lab: json: cannot unmarshal number into Go struct field ObjectMeta.labels of type \
              string; metadata.labels.b: put the value into quotes"
@@ -573,15 +580,15 @@ fn a_key_without_a_value_is_dropped_with_a_warning_but_refused_in_a_selector() {
     assert_eq!(labels.get("d").map(String::as_str), Some(""));
 
     let text = NETWORK.replace("hostSelector: {}", "hostSelector: {matchLabels: {tier: }}");
-    let told = messages(&text);
-    let [told] = told.as_slice() else {
-        panic!("{told:?}")
+    let reported = messages(&text);
+    let [reported] = reported.as_slice() else {
+        panic!("{reported:?}")
     };
     assert!(
-        told.starts_with(
+        reported.starts_with(
             "lab.yaml:6: DockerNetwork/lab: spec.hostSelector.matchLabels.tier: it has no value"
         ),
-        "{told}"
+        "{reported}"
     );
 }
 
@@ -630,20 +637,20 @@ fn an_error_in_a_secret_is_reported_without_its_values() {
         ),
     ];
     for (values, wanted) in cases {
-        let told = messages(&format!("{SHARE}{values}\n")).join("\n");
-        assert!(told.contains(wanted), "{told}");
-        assert!(!told.contains("4711"), "{told}");
+        let reported = messages(&format!("{SHARE}{values}\n")).join("\n");
+        assert!(reported.contains(wanted), "{reported}");
+        assert!(!reported.contains("4711"), "{reported}");
     }
 }
 
 #[test]
 fn a_secret_that_no_volume_uses_is_refused() {
-    let told = messages("apiVersion: v1\nkind: Secret\nmetadata: {name: s}\n");
-    let [told] = told.as_slice() else {
-        panic!("{told:?}")
+    let reported = messages("apiVersion: v1\nkind: Secret\nmetadata: {name: s}\n");
+    let [reported] = reported.as_slice() else {
+        panic!("{reported:?}")
     };
     assert!(
-        told.starts_with("lab.yaml:3: Secret/s: no DockerVolume"),
-        "{told}"
+        reported.starts_with("lab.yaml:3: Secret/s: no DockerVolume"),
+        "{reported}"
     );
 }

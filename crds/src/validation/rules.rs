@@ -115,8 +115,8 @@ impl Rules {
         let rules = self
             .with_messages
             .get_or_init(|| compile_schema(&self.schema));
-        let told = cel::validate_compiled(rules, value, old).err();
-        let errors = told.unwrap_or(errors).into_iter();
+        let reported = cel::validate_compiled(rules, value, old).err();
+        let errors = reported.unwrap_or(errors).into_iter();
         broken.extend(errors.map(|error| Broken {
             path: format!("{path}.{}", error.field_path.trim_start_matches('.')),
             error,

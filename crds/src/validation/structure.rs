@@ -50,15 +50,15 @@ pub(super) fn check(schema: &Schema, object: &Value) -> Vec<FieldError> {
             .pointer(parent(error.schema_path().as_str()))
             .and_then(|node| node.get("format"))
             .and_then(Value::as_str);
-        let told = tell(&error, path, format);
+        let reported = tell(&error, path, format);
         let Some(rank) = text_rank(error.kind()) else {
-            errors.push(told);
+            errors.push(reported);
             continue;
         };
-        match texts.get(&told.path) {
+        match texts.get(&reported.path) {
             Some((first, _)) if *first <= rank => {}
             _ => {
-                texts.insert(told.path.clone(), (rank, told));
+                texts.insert(reported.path.clone(), (rank, reported));
             }
         }
     }
@@ -110,13 +110,13 @@ fn tell(error: &ValidationError<'_>, path: String, format: Option<&str>) -> Fiel
                 (Some(format), Value::Bool(_) | Value::Object(_)) => ("", format.to_owned()),
                 _ => (type_name(value), wanted(kind)),
             };
-            let told = FieldError::structure(
+            let reported = FieldError::structure(
                 &path,
                 format!(
                     "Invalid value: \"{have}\": {path} in body must be of type {want}: \"{have}\""
                 ),
             );
-            told.with_hint(quotes(value, &wanted(kind)).map(str::to_owned))
+            reported.with_hint(quotes(value, &wanted(kind)).map(str::to_owned))
         }
         Kind::MaxLength { limit } => {
             let bytes = if *limit == 1 { "byte" } else { "bytes" };

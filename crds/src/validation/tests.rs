@@ -169,10 +169,10 @@ fn limits_are_reported_like_in_an_api_server() {
         "ipam": {"config": [{}, 1]},
         "hostOverrides": {},
     });
-    let mut told = errors("DockerNetwork", &spec);
-    told.sort();
+    let mut reported = errors("DockerNetwork", &spec);
+    reported.sort();
     assert_eq!(
-        told,
+        reported,
         [
             "spec.bridge.bridgeName: Too long: may not be more than 15 bytes",
             "spec.bridge.enableICC: Invalid value: \"string\": spec.bridge.enableICC in body must be of type boolean: \
@@ -319,13 +319,13 @@ fn an_option_beside_a_source_is_reported_once() {
     ] {
         let spec =
             json!({"hostSelector": {}, "nfs": {"server": "a", "path": "/b"}, "options": options});
-        let told = errors("DockerVolume", &spec);
-        let [told] = told.as_slice() else {
-            panic!("{told:?}")
+        let reported = errors("DockerVolume", &spec);
+        let [reported] = reported.as_slice() else {
+            panic!("{reported:?}")
         };
         assert!(
-            told.contains(&format!("options sets {key}, which the source sets itself")),
-            "{told}"
+            reported.contains(&format!("options sets {key}, which the source sets itself")),
+            "{reported}"
         );
     }
 }
@@ -383,7 +383,7 @@ fn a_name_on_the_host_cannot_change() {
 
 #[test]
 fn metadata_is_checked_too() {
-    let told = |metadata: Value| {
+    let reported = |metadata: Value| {
         let mut object = object("DockerNetwork", "lab", &json!({"hostSelector": {}}));
         object["metadata"] = metadata;
         validate("DockerNetwork", &object, None)
@@ -392,18 +392,18 @@ fn metadata_is_checked_too() {
             .collect::<Vec<_>>()
     };
     assert_eq!(
-        told(json!({})),
+        reported(json!({})),
         ["metadata.name: Required value: name or generateName is required"]
     );
     assert_eq!(
-        told(json!({"name": "a", "namespace": "a.b"})),
+        reported(json!({"name": "a", "namespace": "a.b"})),
         ["metadata.namespace: Invalid value: \"a.b\": must not contain dots"],
     );
     assert_eq!(
-        told(json!({"name": "a", "labels": {"tier": 1}})),
+        reported(json!({"name": "a", "labels": {"tier": 1}})),
         ["json: cannot unmarshal number into Go struct field ObjectMeta.labels of type string"],
     );
-    let [error] = told(json!({"name": "a", "labels": {"tier": "a b"}}))
+    let [error] = reported(json!({"name": "a", "labels": {"tier": "a b"}}))
         .try_into()
         .unwrap();
     assert!(
@@ -430,7 +430,7 @@ fn defaults_are_those_of_an_api_server() {
 
 #[test]
 fn another_kind_or_version_is_no_match() {
-    let told = |kind, object: &Value| {
+    let reported = |kind, object: &Value| {
         validate(kind, object, None)
             .iter()
             .map(ToString::to_string)
@@ -439,11 +439,11 @@ fn another_kind_or_version_is_no_match() {
     let mut network = object("DockerNetwork", "lab", &network());
     network["apiVersion"] = json!("dockfleet.io/v1");
     assert_eq!(
-        told("DockerNetwork", &network),
+        reported("DockerNetwork", &network),
         ["no matches for kind \"DockerNetwork\" in version \"dockfleet.io/v1\""],
     );
     assert_eq!(
-        told("Pod", &json!({"kind": "Pod"})),
+        reported("Pod", &json!({"kind": "Pod"})),
         ["no matches for kind \"Pod\" in version \"\""]
     );
 }

@@ -41,14 +41,14 @@ pub(super) fn fields(schema: &Value, object: &Value) -> Vec<FieldError> {
         }
     }
     unknown.sort_by(|a, b| a.path.cmp(&b.path));
-    let told = unknown.into_iter().map(|Unknown { path, near }| {
+    let reported = unknown.into_iter().map(|Unknown { path, near }| {
         let name = path.rsplit('.').next().unwrap_or_default();
         let meant = near.map_or_else(|| elsewhere(schema, name), |near| vec![near]);
         let meant: Vec<String> = meant.iter().map(|m| format!("\"{m}\"")).collect();
         let hint = (!meant.is_empty()).then(|| format!("did you mean {}?", meant.join(" or ")));
         FieldError::unknown_field(path).with_hint(hint)
     });
-    told.collect()
+    reported.collect()
 }
 
 /// An unknown field.

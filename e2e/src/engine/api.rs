@@ -148,7 +148,9 @@ impl Engine {
     pub fn api_version(&self) -> Result<String> {
         let version = self.get("/version")?;
         let api = version.get("ApiVersion").and_then(Value::as_str);
-        Ok(api.context("the engine told no version")?.to_owned())
+        Ok(api
+            .context("the engine did not report a version")?
+            .to_owned())
     }
 
     /// Asks for a sign of life, without starting a program for it.

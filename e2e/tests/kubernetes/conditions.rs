@@ -58,44 +58,44 @@ fn conditions_follow_kstatus() -> Result<()> {
         "Ready=Unknown Progressing",
         "Reconciling=True Progressing",
     ];
-    let told = cluster.get("dnet/front")?;
-    assert_eq!(conditions(&told), progressing);
-    assert_current(&told);
+    let reported = cluster.get("dnet/front")?;
+    assert_eq!(conditions(&reported), progressing);
+    assert_current(&reported);
 
     h1.start_agent()?;
     cluster.ready("dnet/front")?;
-    let told = cluster.get("dnet/front")?;
+    let reported = cluster.get("dnet/front")?;
     assert_eq!(
-        conditions(&told),
+        conditions(&reported),
         ["Accepted=True Accepted", "Ready=True Ready"]
     );
-    assert_current(&told);
-    let since = condition(&told, "Ready")["lastTransitionTime"].clone();
+    assert_current(&reported);
+    let since = condition(&reported, "Ready")["lastTransitionTime"].clone();
 
     // An edit that an engine cannot follow: a failure that waits for somebody.
     cluster.apply(&front(", internal: true"))?;
     cluster.not_ready("dnet/front", "False", "Drifted")?;
-    let told = cluster.get("dnet/front")?;
+    let reported = cluster.get("dnet/front")?;
     let stalled = [
         "Accepted=True Accepted",
         "Ready=False Drifted",
         "Stalled=True Drifted",
     ];
-    assert_eq!(conditions(&told), stalled);
-    assert_current(&told);
-    assert_eq!(told["metadata"]["generation"], 2);
-    assert_eq!(told["status"]["hosts"]["drifted"], 1);
-    let failing = &told["status"]["failing"][0];
+    assert_eq!(conditions(&reported), stalled);
+    assert_current(&reported);
+    assert_eq!(reported["metadata"]["generation"], 2);
+    assert_eq!(reported["status"]["hosts"]["drifted"], 1);
+    let failing = &reported["status"]["failing"][0];
     assert_eq!(
         (&failing["host"], &failing["reason"]),
         (&"h1".into(), &"Drifted".into())
     );
-    let message = condition(&told, "Ready")["message"].to_string();
+    let message = condition(&reported, "Ready")["message"].to_string();
     assert!(
         message.contains("internal: want true, have false"),
         "{message}"
     );
-    let accepted = condition(&told, "Accepted")["lastTransitionTime"].clone();
+    let accepted = condition(&reported, "Accepted")["lastTransitionTime"].clone();
     assert_eq!(
         accepted,
         since_of(&cluster, "Accepted")?,
@@ -108,16 +108,16 @@ fn conditions_follow_kstatus() -> Result<()> {
         .run_container("user", &["--network", "front"], &[])?;
     cluster.apply(&front(", internal: true, updatePolicy: WhenUnused"))?;
     cluster.until("dnet/front", &ready_reason("InUse"))?;
-    let told = cluster.get("dnet/front")?;
+    let reported = cluster.get("dnet/front")?;
     assert_eq!(
-        conditions(&told)[1..],
+        conditions(&reported)[1..],
         ["Ready=False InUse", "Reconciling=True Progressing"]
     );
     assert!(
-        condition(&told, "Ready")["message"]
+        condition(&reported, "Ready")["message"]
             .to_string()
             .contains("user"),
-        "{told}"
+        "{reported}"
     );
     h1.engine.docker(["rm", "--force", "user"])?;
     cluster.ready("dnet/front")?;

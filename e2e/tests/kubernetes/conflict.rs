@@ -52,10 +52,10 @@ fn the_first_to_claim_a_name_keeps_it_and_both_are_told() -> Result<()> {
     assert_eq!(cluster.objects()?, before);
     for (namespace, name) in [("default", "first"), ("shop", "second")] {
         let events = events(&cluster, "DockerNetwork", namespace, name)?;
-        let told = events
+        let reported = events
             .iter()
             .any(|e| e.starts_with("\"Warning\"") && e.contains("front"));
-        assert!(told, "{name}: {events:?}");
+        assert!(reported, "{name}: {events:?}");
     }
 
     cluster.patch(

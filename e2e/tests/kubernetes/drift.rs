@@ -51,9 +51,9 @@ fn drift_is_repaired_at_once_or_told_with_the_difference() -> Result<()> {
         assert!(host.network("seen")?.is_none());
         assert!(host.volume("data")?.is_none() && host.volume("seen")?.is_none());
         let uid = cluster.uid("dnet/seen")?;
-        let told = cluster.entry_with(host, &uid, "Missing")?;
+        let reported = cluster.entry_with(host, &uid, "Missing")?;
         let gone = json!([{"field": "network", "want": "seen", "have": ""}]);
-        assert_eq!(told["diff"], gone);
+        assert_eq!(reported["diff"], gone);
     }
 
     // Somebody puts another thing in its place.
@@ -78,12 +78,12 @@ fn drift_is_repaired_at_once_or_told_with_the_difference() -> Result<()> {
     cluster.apply(&network("seen", other))?;
     cluster.not_ready("dnet/seen", "False", "Drifted")?;
     for host in hosts {
-        let told = cluster.entry_with(host, &cluster.uid("dnet/seen")?, "Drifted")?;
+        let reported = cluster.entry_with(host, &cluster.uid("dnet/seen")?, "Drifted")?;
         let want = json!([
             {"field": "internal", "want": "true", "have": "false"},
             {"field": "labels[team]", "want": "web", "have": ""},
         ]);
-        assert_eq!(told["diff"], want);
+        assert_eq!(reported["diff"], want);
         assert_eq!(
             host.network("seen")?.context("it is gone")?["Internal"],
             false

@@ -101,9 +101,9 @@ impl World {
             if object["metadata"]["name"] != name {
                 continue;
             }
-            let told = entry(&object["spec"])
+            let reported = entry(&object["spec"])
                 .is_some_and(|e| e["revision"] == revision && e["intent"].is_null());
-            if !told {
+            if !reported {
                 (said, told_in) = (false, None);
                 continue;
             }

@@ -116,7 +116,7 @@ fn a_wrong_clock_makes_no_host_offline() -> Result<()> {
     start(&cluster)?;
     let since: Vec<Value> = [h1, h2]
         .iter()
-        .map(|host| told(&cluster, host))
+        .map(|host| reported(&cluster, host))
         .collect::<Result<_>>()?;
     // Sixteen of them take longer than a host may be silent.
     for _ in 0..16 {
@@ -125,7 +125,7 @@ fn a_wrong_clock_makes_no_host_offline() -> Result<()> {
         }
     }
     for (host, since) in [h1, h2].iter().zip(since) {
-        assert_eq!(told(&cluster, host)?, since, "{}", host.name());
+        assert_eq!(reported(&cluster, host)?, since, "{}", host.name());
     }
     let now =
         |host| -> Result<String> { Ok(lease(&cluster, host)?["spec"]["renewTime"].to_string()) };
@@ -134,7 +134,7 @@ fn a_wrong_clock_makes_no_host_offline() -> Result<()> {
 }
 
 /// The condition Reachable, which is to be True.
-fn told(cluster: &TestCluster, host: &TestHost) -> Result<Value> {
+fn reported(cluster: &TestCluster, host: &TestHost) -> Result<Value> {
     let object = cluster.get(&format!("dhost/{} -n {FLEET}", host.name()))?;
     let reachable = condition(&object, "Reachable");
     ensure!(reachable["status"] == "True", "{reachable}");

@@ -118,11 +118,11 @@ fn apply_refuses_broken_manifests_in_the_same_words_and_touches_nothing() -> Res
         let line = line_of(message, text).with_context(|| message.clone())?;
         let place = format!("{}:{line}: ", path.display());
         let said = run(path)?;
-        let told = said
+        let reported = said
             .stderr
             .lines()
             .any(|l| l.contains(&place) && l.contains(message));
-        if said.code() != Some(3) || !told || !said.stdout.is_empty() {
+        if said.code() != Some(3) || !reported || !said.stdout.is_empty() {
             wrong.push(format!(
                 "{place}{message}\n  {:?} {}{}",
                 said.code(),

@@ -130,10 +130,10 @@ fn losing_an_assignment_removes_nothing() -> Result<()> {
     )?;
     cluster.assignment_seen(h2)?;
     let uid = cluster.uid("dnet/front")?;
-    let told = cluster.entry_with(h2, &uid, "Unassigned")?;
+    let reported = cluster.entry_with(h2, &uid, "Unassigned")?;
     assert!(
-        told["message"].to_string().contains("default/front"),
-        "{told}"
+        reported["message"].to_string().contains("default/front"),
+        "{reported}"
     );
     assert_eq!(cluster.objects()?, before);
 

@@ -104,8 +104,8 @@ fn a_host_goes_clean_or_as_it_is() -> Result<()> {
     let message = waits(&cluster, h3, "Cleaning")?;
     ensure!(message.contains("3 entries left (Docker"), "{message}");
     let front = cluster.uid("dnet/front")?;
-    let told = format!("{{.spec.entries[?(@.uid==\"{front}\")].intent}}=Absent");
-    cluster.until(&format!("hassign/h3 -n {FLEET}"), &told)?;
+    let reported = format!("{{.spec.entries[?(@.uid==\"{front}\")].intent}}=Absent");
+    cluster.until(&format!("hassign/h3 -n {FLEET}"), &reported)?;
 
     // As Argo CD does it.
     delete(&cluster, h1, "--cascade=foreground --timeout=60s")?;

@@ -58,10 +58,10 @@ fn a_host_takes_resources_of_allowed_namespaces_only() -> Result<()> {
     cluster.apply(&network("shop/front", "{hostSelector: {}}"))?;
     let front = "dnet/front -n shop";
     cluster.not_ready(front, "False", "NotAllowed")?;
-    let told = cluster.get(front)?;
-    assert_eq!(condition(&told, "Accepted")["status"], "False");
-    assert_eq!(told["status"]["failing"][0]["host"], "h1");
-    let message = told["status"]["failing"][0]["message"].to_string();
+    let reported = cluster.get(front)?;
+    assert_eq!(condition(&reported, "Accepted")["status"], "False");
+    assert_eq!(reported["status"]["failing"][0]["host"], "h1");
+    let message = reported["status"]["failing"][0]["message"].to_string();
     assert!(
         message.contains("namespace shop") && message.contains("allowedNamespaces"),
         "{message}"

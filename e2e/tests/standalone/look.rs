@@ -212,32 +212,32 @@ fn a_folder_that_cannot_be_written_is_looked_at_and_not_called_damaged(
     }
     look("without the files that SQLite makes")?;
     let report = read_only(cli, "dockfleet apply -f all.yaml --state-dir ro -o json")?;
-    let told = report.ended_with(1)?.failure("local")?;
-    says(&told, &["cannot write to ro/", "mounted read-only"])?;
-    assert!(!told.contains("damaged"), "{told}");
+    let reported = report.ended_with(1)?.failure("local")?;
+    says(&reported, &["cannot write to ro/", "mounted read-only"])?;
+    assert!(!reported.contains("damaged"), "{reported}");
 
     // Another user's, and no folder at all.
     let line = "setpriv --reuid 65534 --clear-groups dockfleet get -o json";
-    let told = Report::of(cli.run_shell(line)?)?.ended_with(1)?;
+    let reported = Report::of(cli.run_shell(line)?)?.ended_with(1)?;
     says(
-        &told.failure("local")?,
+        &reported.failure("local")?,
         &["cannot read ", "permission denied", "belongs to user 0"],
     )?;
     cli.write("file", "")?;
-    let told = cli.report(&["apply", "-f", "all.yaml", "--state-dir", "file"])?;
+    let reported = cli.report(&["apply", "-f", "all.yaml", "--state-dir", "file"])?;
     says(
-        &told.failure("local")?,
+        &reported.failure("local")?,
         &["cannot write to ", "file is not a folder"],
     )?;
-    let told = cli.report(&["get", "--state-dir", "typo"])?.ended_with(3)?;
+    let reported = cli.report(&["get", "--state-dir", "typo"])?.ended_with(3)?;
     says(
-        &told.stderr,
+        &reported.stderr,
         &["--state-dir typo: the folder does not exist"],
     )?;
     // An empty variable is none, and what is damaged is called so.
     fs::write(journal.join("journal.db"), "no database")?;
-    let told = cli.report(&["get"])?.ended_with(1)?.failure("local")?;
-    says(&told, &["is damaged", "restored or moved away"])
+    let reported = cli.report(&["get"])?.ended_with(1)?.failure("local")?;
+    says(&reported, &["is damaged", "restored or moved away"])
 }
 
 fn what_failed_is_in_every_output(_: &Engine, cli: &CliEnv) -> Result<()> {
@@ -261,8 +261,11 @@ fn what_failed_is_in_every_output(_: &Engine, cli: &CliEnv) -> Result<()> {
                 assert_eq!(output.code(), Some(code), "{command}: {output:?}");
                 let printed: Value = serde_saphyr::from_str(&output.stdout)?;
                 let failure = &printed["failures"][0];
-                let told = failure["message"].as_str().unwrap_or_default();
-                ensure!(told.contains(words), "{command} -o {format}: {output:?}");
+                let reported = failure["message"].as_str().unwrap_or_default();
+                ensure!(
+                    reported.contains(words),
+                    "{command} -o {format}: {output:?}"
+                );
                 assert_eq!(failure["host"].as_str(), host, "{command}");
                 assert_eq!(printed["results"], serde_json::json!([]), "{command}");
             }

@@ -124,7 +124,10 @@ fn host_bits_that_20_keeps_are_the_same_subnet() -> Result<()> {
     assert_eq!(report.row("old")?["id"], id.as_str());
     assert_eq!(have::network_id(&engine, "old")?, id);
     let shown = &have::network(&engine, "old")?["IPAM"]["Config"][0]["Subnet"];
-    assert_eq!(shown, "10.46.0.7/24", "the engine keeps what it was told");
+    assert_eq!(
+        shown, "10.46.0.7/24",
+        "the engine keeps what it was reported"
+    );
     cli.is_settled(&yaml)
 }
 

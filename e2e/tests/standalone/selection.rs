@@ -123,8 +123,11 @@ fn a_host_closed_to_a_namespace_removes_nothing(generation: Generation) -> Resul
     let hosts = format!("{kept}{closed}{changed}");
     let report = cli.apply(&(hosts + &network))?.ended_with(1)?;
     assert_eq!(report.changed(), Some(0));
-    let told: Vec<_> = report.rows().iter().filter(|r| r["host"] == "h2").collect();
-    assert!(told.iter().any(|r| r["reason"] == "NotAllowed"), "{told:?}");
+    let reported: Vec<_> = report.rows().iter().filter(|r| r["host"] == "h2").collect();
+    assert!(
+        reported.iter().any(|r| r["reason"] == "NotAllowed"),
+        "{reported:?}"
+    );
     assert_eq!(report.row_on("h1", "front")?["state"], "Ready");
     assert_eq!(have::everything(&second)?, before);
     Ok(())
@@ -153,8 +156,8 @@ fn a_namespace_that_is_in_no_file_changes_nothing(generation: Generation) -> Res
     let report = cli.apply(&without)?.ended_with(1)?;
     assert_eq!(report.changed(), Some(0));
     for name in ["front", "new"] {
-        let mut told = report.rows().iter().filter(|r| r["name"] == name);
-        let refused = told.find(|r| r["reason"] == "NotAllowed");
+        let mut reported = report.rows().iter().filter(|r| r["name"] == name);
+        let refused = reported.find(|r| r["reason"] == "NotAllowed");
         let message = refused.map(|r| text(&r["message"])).unwrap_or_default();
         says(&message, &["Namespace shop is in no file"])?;
     }

@@ -30,12 +30,12 @@ fn a_second_apply_at_the_same_time_waits_for_the_first(
         let report = cli
             .report(&["apply", "-f", "all.yaml", "--lock-timeout", "0s"])
             .map_err(|e| e.to_string())?;
-        let told = report.failure("local").map_err(|e| e.to_string())?;
+        let reported = report.failure("local").map_err(|e| e.to_string())?;
         let who = format!(
             "is held by another dockfleet, with process id {}",
             first.pid()
         );
-        says(&told, &[&who]).map_err(|e| e.to_string())
+        says(&reported, &[&who]).map_err(|e| e.to_string())
     })?;
     let second = start()?;
     eventually("the second one says that it waits", SOON, || {

@@ -90,8 +90,8 @@ pub(crate) fn status_facts(host: &DockerHost, entries: &[EntryStatus]) -> Result
     let conditions: Vec<_> = conditions
         .map(|c| (&c.type_, &c.status, &c.reason, &c.message))
         .collect();
-    let told = json!({"conditions": conditions, "entries": status.entries});
-    facts.insert("status: of the host".to_owned(), told);
+    let reported = json!({"conditions": conditions, "entries": status.entries});
+    facts.insert("status: of the host".to_owned(), reported);
     Ok(facts)
 }
 

@@ -66,7 +66,7 @@ impl Hub {
         ensure!(assigned.refused.is_empty(), "{:?}", assigned.refused);
         if seen.is_none() || assigned.entries != previous {
             self.write(name, assigned.entries)?;
-            return Ok(Err("it has just been told".to_owned()));
+            return Ok(Err("it has just been reported".to_owned()));
         }
         let generation = seen.as_ref().and_then(|a| a.metadata.generation);
         let observed = status.and_then(|s| s.observed_generation);

@@ -438,7 +438,7 @@ fn an_offline_host_blocks_nothing_and_is_counted() {
         sum.conditions[0].message,
         "1 of 2 hosts are ready; 1 offline"
     );
-    let message = "the host has not been heard of for long";
+    let message = "the host has not reported for a long time";
     assert_eq!(sum.failing, [failing("h01", Reason::Offline, message)]);
     assert_eq!(kstatus(&sum), "Current");
 }
@@ -474,7 +474,7 @@ fn with_ready_policy_all_offline_hosts_are_waited_for() {
         "Accepted=True/Accepted",
     ];
     assert_eq!(short(&add(&[ready(), offline(ready())], &all)), waiting);
-    // Where nobody is heard of, nobody is ready, whatever the policy.
+    // Where all hosts are offline, none is ready, whatever the policy.
     let nobody = add(&[offline(ready()), offline(ready())], &Notes::default());
     assert_eq!(short(&nobody), waiting);
     assert_eq!(kstatus(&nobody), "InProgress");

@@ -275,7 +275,7 @@ fn a_resource_that_no_longer_selects_the_host_is_removed_by_its_own_policy() {
         world.next(&[live(&n)]).entries,
         [tombstone(&n, DeletionPolicy::Delete, None)]
     );
-    // Selected again before the host heard of it: the tombstone is void.
+    // Selected again before the agent saw the tombstone: it is void.
     n.spec.host_selector = Some(selector(&[]));
     assert_eq!(world.next(&[live(&n)]).entries, [present(&n)]);
 }
@@ -382,7 +382,7 @@ fn a_resource_does_not_get_back_a_name_that_another_one_has_now() {
     world.next(&[live(&first)]);
     world.next(&[live(&away), live(&second)]);
     let assigned = world.next(&[live(&first), live(&second)]);
-    // The first one's object still has to be let go of, and is not to be removed any more.
+    // The first one's object must still be released, and must no longer be removed.
     assert_eq!(
         assigned.entries,
         [

@@ -204,7 +204,7 @@ impl Case<'_> {
         if self.policy.management == ManagementPolicy::Observe {
             return report(self.compared(object, diff));
         }
-        // Who let go of it has no more to say of it.
+        // A resource that released the object no longer counts.
         let before = self.world.retained(self.entry, object);
         let record = self.owned(object, &diff);
         self.keep(object, diff, record, before.map(|r| r.key.clone()))

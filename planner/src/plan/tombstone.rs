@@ -1,4 +1,4 @@
-//! What to do about an entry that the host must let go of.
+//! What to do about a tombstone.
 
 use dockfleet_crds::policy::DeletionPolicy;
 use dockfleet_crds::{Entry, EntryState, EntryStatus, Reason};
@@ -38,7 +38,7 @@ pub(super) fn plan(
             status: gone(entry, Reason::Retained, kept(entry, object)),
         };
     }
-    // Made anew since the controller last heard of it, or known by its label only (a journal that
+    // Created again since the last report, or known by its label only (a journal that
     // was lost): the controller asks again with this identity.
     let unnamed = match &entry.id {
         Some(named) => *named != id,

@@ -24,7 +24,7 @@ pub(super) struct World<'a> {
 pub(super) enum Owner<'a> {
     /// An entry of this assignment.
     Entry(&'a Entry),
-    /// A record that no entry speaks of: its resource came back with another UID, or got lost.
+    /// A record that has no entry: its resource came back with another UID, or got lost.
     Record(&'a Record),
 }
 
@@ -90,7 +90,7 @@ impl<'a> World<'a> {
     }
 
     /// Returns who else the object belongs to: by the journal, or by its label as long as the
-    /// resource in it has an entry that has not let go.
+    /// resource in it has an entry that has not released it.
     pub(super) fn owner(&self, entry: &Entry, object: &Object) -> Option<Owner<'a>> {
         if let Some(record) = self.journal_owner(entry, object) {
             let owner = self.entries.get(record.key.uid.as_str());
@@ -117,7 +117,7 @@ impl<'a> World<'a> {
         })
     }
 
-    /// Returns a record of this very object from when an earlier resource let go of it.
+    /// Returns a record of this very object from when an earlier resource released it.
     pub(super) fn retained(&self, entry: &Entry, object: &Object) -> Option<&'a Record> {
         let id = object.id();
         let mut of_object = self.records.values().filter(|r| {

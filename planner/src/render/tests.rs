@@ -39,7 +39,7 @@ fn a_bare_network_asks_for_name_and_driver_only() {
     );
 }
 
-/// A revision that changes by accident makes every agent of a fleet report anew, and replaces
+/// A revision that changes by accident makes every agent of a fleet report again, and replaces
 /// networks where policy allows it. A change here needs a word in the release notes.
 #[test]
 fn revisions_are_stable() {

@@ -16,7 +16,7 @@ use dockfleet_planner::observed::Observed;
 pub(crate) enum Release {
     /// Duplicate names, texts as they were given, no gateway filled in.
     V20,
-    /// 409 on a taken name, parsed addresses, gateways filled in, IPv4 told.
+    /// 409 on a taken name, parsed addresses, gateways filled in, IPv4 shown.
     V29,
 }
 

@@ -74,7 +74,7 @@ fn release() -> impl Strategy<Value = Release> {
 /// What is true of the world, whatever the journal says.
 #[derive(Default)]
 struct Truth {
-    /// Identities of foreign objects that some entry was told to adopt.
+    /// Identities of foreign objects that some entry was to adopt.
     adoptable: BTreeSet<String>,
 }
 

@@ -106,7 +106,7 @@ fn some_id() -> impl Strategy<Value = Option<String>> {
     )
 }
 
-/// A record, which no entry need speak of.
+/// A record, with or without an entry.
 fn record(uid: &'static str) -> impl Strategy<Value = Option<Record>> {
     let parts = (stage(), some_id(), any::<bool>(), any::<bool>());
     proptest::option::weighted(0.6, parts).prop_map(move |parts| {

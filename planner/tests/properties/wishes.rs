@@ -36,7 +36,7 @@ pub(crate) fn object(uid: &str) -> &'static str {
 /// What one resource asks of the host.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Wish {
-    /// The assignment does not speak of it.
+    /// The assignment has no entry for it.
     Out,
     /// To be there.
     Present {
@@ -44,7 +44,7 @@ pub(crate) enum Wish {
         policy: Behaviour,
         loss: LossPolicy,
     },
-    /// To be let go of; `named` has the tombstone name an identity.
+    /// A tombstone; `named` has the tombstone name an identity.
     Absent { policy: DeletionPolicy, named: bool },
 }
 

@@ -2,7 +2,7 @@
 //!
 //! The status alone says little. An engine answers 404 when a plugin is missing and when no address
 //! pool is free, 409 when a plugin is disabled, and 500 to most of what it will never grant. Three
-//! things are told apart:
+//! things are distinguished:
 //!
 //! - a *refusal*: the engine says no to this object. That is the meaning of every answer that nothing
 //!   below gives another one, because an answer is an answer;

@@ -18,10 +18,10 @@ fn problem(text: &str) -> (usize, String) {
 }
 
 fn is_told(text: &str, line: usize, parts: &[&str]) {
-    let (found, told) = problem(text);
-    assert_eq!(found, line, "{told}");
+    let (found, reported) = problem(text);
+    assert_eq!(found, line, "{reported}");
     for part in parts {
-        assert!(told.contains(part), "{told}");
+        assert!(reported.contains(part), "{reported}");
     }
 }
 
@@ -147,13 +147,13 @@ fn tags_of_json_values_are_obeyed_and_others_refused_without_the_value() {
         json!({"a": "5", "b": 16, "c": [1], "d": {}, "e": ""})
     );
     for tag in ["!!int", "!!binary", "!!timestamp", "!mine", "!"] {
-        let (line, told) = problem(&format!("a: 1\nb: {tag} hunter2\n"));
-        assert_eq!(line, 2, "{told}");
+        let (line, reported) = problem(&format!("a: 1\nb: {tag} hunter2\n"));
+        assert_eq!(line, 2, "{reported}");
         assert!(
-            told.starts_with(&format!("b: the tag {tag} does not fit")),
-            "{told}"
+            reported.starts_with(&format!("b: the tag {tag} does not fit")),
+            "{reported}"
         );
-        assert!(!told.contains("hunter2"), "{told}");
+        assert!(!reported.contains("hunter2"), "{reported}");
     }
     is_told("a: 1\nb: !!set {x}\n", 2, &["b: the tag !!set "]);
 }

@@ -48,7 +48,7 @@ pub(super) fn network(want: &DesiredNetwork, have: &ObservedNetwork) -> Vec<Fiel
     diff
 }
 
-/// Compares address blocks by subnet, in no order. Blocks of a family that the user did not speak of
+/// Compares address blocks by subnet, in no order. Blocks of a family that the user did not set
 /// are the engine's choice.
 fn blocks(diff: &mut Vec<FieldDiff>, want: &[AddressBlock], have: &[AddressBlock]) {
     let find = |subnet: &str| have.iter().find(|b| address::block(&b.subnet) == subnet);
@@ -98,7 +98,7 @@ fn blocks(diff: &mut Vec<FieldDiff>, want: &[AddressBlock], have: &[AddressBlock
             family.filter(|b| address::is_ipv6(b) == ipv6).collect()
         };
         let (want, have) = (of(want), of(have));
-        // Where there are as many as wanted, each is told of as the change of a wanted one.
+        // Where there are as many as wanted, each is reported as the change of a wanted one.
         if !want.is_empty() && want.len() < have.len() {
             for subnet in have.difference(&want) {
                 diff.push(difference(

@@ -32,13 +32,13 @@ impl Case<'_> {
             Some(Owner::Record(record)) => Some(record),
             None => self.world.retained(self.entry, object),
         };
-        // Whoever adopts sees to it that it is the same data: a policy that was set before the loss
+        // The person who adopts it makes sure that it is the same data: a policy that was set before the loss
         // says nothing of it.
         if self.record.is_some_and(|r| r.stage == Stage::Owned) && self.data_is_lost() {
             return report(self.lost_to(object));
         }
-        // Created by us or given to us for a resource of the same name that is no more: let go of
-        // since, or swept away with its namespace, its CRD or its host before the agent heard of it.
+        // Created by us or given to us for a resource of the same name that no longer exists: released
+        // since, or swept away with its namespace, its CRD or its host before the agent knew.
         // Another cluster's resources do not get this far: an agent obeys one hub.
         let again = before.is_some_and(|r| is_successor(self.entry, r));
         let may_adopt = match self.policy.adoption {
@@ -70,7 +70,7 @@ impl Case<'_> {
             Some(Intent::Absent) => pending(
                 self.entry,
                 Reason::Progressing,
-                format!("waits until {owner} has let go of {kind} {name}"),
+                format!("waits until {owner} has released {kind} {name}"),
             ),
             Some(Intent::Present) | None => self.taken(other),
         }

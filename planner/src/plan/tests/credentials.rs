@@ -120,7 +120,7 @@ fn credentials_that_were_seen_once_are_known_without_the_secret() {
     }
 }
 
-/// Invariants 2 and 9: a volume is never replaced, and what differs is told without its value.
+/// Invariants 2 and 9: a volume is never replaced, and a difference is reported without its value.
 #[test]
 fn different_credentials_are_reported_and_not_shown() {
     let e = share(kept_policy());

@@ -196,7 +196,7 @@ fn i3_an_object_that_another_entry_still_owns_is_not_adopted() {
                 &e,
                 EntryState::Pending,
                 Some(Reason::Progressing),
-                "waits until team/lab has let go of network lab",
+                "waits until team/lab has released network lab",
             );
             // By the journal, and by the label where the journal was lost.
             let by_journal = Scene::of(&e)
@@ -214,7 +214,7 @@ fn i3_an_object_that_another_entry_still_owns_is_not_adopted() {
 
 #[test]
 fn a_resource_that_came_back_with_another_uid_takes_up_its_own_object() {
-    // The CRD or the namespace went and came back, and the agent was never told to let go.
+    // The CRD or the namespace went and came back, and the agent never got a tombstone.
     let before = net("u1", &lab(kept_policy()));
     let scene = |e: &Entry| {
         Scene::of(e)
@@ -266,7 +266,7 @@ fn i3_the_journal_of_the_new_owner_takes_precedence_over_a_label() {
         scene(&tombstone, &now).about(&now).status.state,
         EntryState::Ready
     );
-    // Nor does u1 get it back while u2 lets go of it, not even by its own old record.
+    // Nor does u1 get it back while u2 releases it, not even by its own old record.
     let leaving = tombstone_of(&now, DeletionPolicy::Delete, Some("id1"));
     for old in [None, Some(record(&before, Stage::Retained, Some("id1")))] {
         let mut scene = scene(&before, &leaving);
@@ -276,7 +276,7 @@ fn i3_the_journal_of_the_new_owner_takes_precedence_over_a_label() {
         let status = scene.about(&before).status;
         assert_eq!(
             status.message,
-            "waits until team/lab has let go of network lab"
+            "waits until team/lab has released network lab"
         );
     }
 }

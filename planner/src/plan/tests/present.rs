@@ -125,7 +125,7 @@ fn a_volume_gets_an_identity_that_a_repeat_keeps() {
     assert_eq!(again[0].actions, first.actions);
     assert_eq!(again[0].status, first.status);
     assert_eq!(again[0].journal, JournalChange::Keep);
-    // A volume that is made anew is another one.
+    // A volume that is created again is another one.
     let scene = Scene::of(&e).with_record(record(&e, Stage::Removing, Some(&id)));
     let repeated = scene.plan_with(&other);
     assert_ne!(repeated[0].actions, first.actions);
@@ -398,7 +398,7 @@ fn a_changed_name_is_refused() {
         Scene::of(&e).with_record(before.clone()).one(),
         only_reports(status)
     );
-    // What was let go of under another name does not bind.
+    // An object that was released under another name does not bind.
     let retained = before.at(Stage::Retained);
     let scene = Scene::of(&e)
         .with(observed_network(&e, "id2"))

@@ -1,4 +1,4 @@
-//! Entries that the host must let go of (invariant 1).
+//! Tombstones (invariant 1).
 
 use super::*;
 
@@ -61,7 +61,7 @@ fn i1_an_object_that_the_tombstone_does_not_name_is_reported_with_its_identity()
             ..entry_status(e, EntryState::Pending, Some(Reason::Progressing), message)
         })
     };
-    // Made anew since the controller last heard of it.
+    // Created again since the last report.
     let e = delete(Some("id1"));
     let scene = || Scene::of(&e).with(observed_network(&entry(), "id2"));
     let message = "the tombstone is for id1, and the host has id2";
@@ -165,7 +165,7 @@ fn a_retained_object_is_released() {
         scene().with_record(retained.clone()).one(),
         only_reports(done())
     );
-    // What was let go of is not removed later.
+    // A released object is not removed later.
     let e = delete(Some("id1"));
     let scene = Scene::of(&e)
         .with(observed_network(&entry(), "id1"))

@@ -100,8 +100,8 @@ fn an_object_without_an_entry_is_kept_and_reported() {
             ..record(&e, Stage::Retained, Some("id2"))
         });
     assert_eq!(scene.plan(), vec![]);
-    let message = "network lab is kept: the journal holds it for team/lab, and the assignment does \
-                   not speak of it";
+    let message = "network lab is kept: the journal has a record of it for team/lab, and the \
+                   assignment has no entry for it";
     assert_eq!(
         statuses(&[], &scene.records),
         [EntryStatus {

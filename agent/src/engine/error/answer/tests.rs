@@ -318,7 +318,7 @@ fn only_a_404_for_the_object_itself_means_that_it_is_not_there() {
     ] {
         assert_eq!(word(call, 404, text), "refused", "{text}");
     }
-    // Nor is a create ever told so.
+    // No create is reported so either.
     assert_eq!(network(404, "network n not found"), "refused");
 }
 
