@@ -348,8 +348,8 @@ fn a_selector_that_silently_selects_nothing_is_refused() {
     assert_eq!(
         with(json!({"key": "tier", "operator": "In"})),
         [
-            "spec.hostSelector.matchExpressions[0].values: Invalid value: operator In compares tier with values, and \
-             there are none; add values or use Exists"
+            "spec.hostSelector.matchExpressions[0].values: Invalid value: operator In of tier needs values; add values or \
+             use Exists"
         ],
     );
     assert_eq!(
