@@ -69,7 +69,7 @@ fn a_value_that_does_not_fit_into_mount_options_is_refused_without_showing_it() 
     let data = binary.data.as_mut().unwrap();
     data.insert("password".to_owned(), ByteString(vec![0xff, 0xfe]));
     let message = Credentials::of(&binary).unwrap_err().to_string();
-    assert!(message.contains("no text"), "{message}");
+    assert!(message.contains("not text"), "{message}");
 }
 
 #[test]
