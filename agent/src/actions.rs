@@ -40,12 +40,10 @@ pub(crate) trait EngineObject: ObjectKind {
     /// Whether the object to be removed is still the one that was planned for, where
     /// [`EngineObject::remove`] cannot tell.
     fn is_still(
-        _engine: &Engine,
-        _id: &str,
-        _name: &str,
-    ) -> impl Future<Output = Result<bool, EngineError>> + Send {
-        async { Ok(true) }
-    }
+        engine: &Engine,
+        id: &str,
+        name: &str,
+    ) -> impl Future<Output = Result<bool, EngineError>> + Send;
 
     /// Whether a container, running or stopped, uses an object.
     fn is_used_by(container: &ContainerSummary, id: &str, name: &str) -> bool;
@@ -57,7 +55,7 @@ pub(crate) trait EngineObject: ObjectKind {
 }
 
 macro_rules! join {
-    ($($kind:ident $object:literal,)*) => {
+    ($($kind:ident $object:literal $plural:literal,)*) => {
         /// Lists the objects of a kind.
         pub(crate) async fn list(engine: &Engine, kind: Kind) -> Result<Vec<Object>, EngineError> {
             match kind {

@@ -26,6 +26,19 @@ fn the_chart_is_of_this_version() {
     assert_eq!(chart["appVersion"], env!("CARGO_PKG_VERSION"));
 }
 
+/// Without them, the controller waits for its rights for ever.
+#[test]
+fn the_controller_has_rights_on_every_kind() {
+    let path = project().join("charts/dockfleet/templates/rbac.yaml");
+    let rights = fs::read_to_string(path).unwrap();
+    let words: Vec<&str> = rights.split(['[', ']', ',', ' ', '\n']).collect();
+    for kind in dockfleet_crds::assignment::Kind::all() {
+        let (plural, status) = (kind.plural(), format!("{}/status", kind.plural()));
+        assert!(words.contains(&plural), "{plural}");
+        assert!(words.contains(&status.as_str()), "{status}");
+    }
+}
+
 /// Collects the paths of all values, `a.b.c`. What Kubernetes defines (`resources`) is one value.
 fn paths(schema: &Value, path: &str, all: &mut Vec<String>) {
     match schema["properties"].as_object() {

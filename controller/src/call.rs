@@ -3,26 +3,30 @@
 
 use http::{Method, StatusCode, Uri};
 
-/// The resources that the controller reads or writes.
-const RESOURCES: [&str; 17] = [
-    "customresourcedefinitions",
-    "dockerhosts",
-    "dockerhosts/status",
-    "dockernetworks",
-    "dockernetworks/status",
-    "dockervolumes",
-    "dockervolumes/status",
-    "events",
-    "hostassignments",
-    "hostassignments/status",
-    "leases",
-    "namespaces",
-    "rolebindings",
-    "roles",
-    "secrets",
-    "serviceaccounts",
-    "serviceaccounts/token",
-];
+macro_rules! resources {
+    ($($kind:ident $object:literal $plural:literal,)*) => {
+        /// The resources that the controller reads or writes.
+        const RESOURCES: &[&str] = &[
+            $($plural, concat!($plural, "/status"),)*
+            "customresourcedefinitions",
+            "dockerhosts",
+            "dockerhosts/status",
+            "events",
+            "hostassignments",
+            "hostassignments/status",
+            "leases",
+            "namespaces",
+            "rolebindings",
+            "roles",
+            "secrets",
+            "serviceaccounts",
+            "serviceaccounts/token",
+        ];
+    };
+}
+
+dockfleet_crds::kinds!(resources);
+
 /// Everything else, such as API discovery.
 const OTHER: &str = "other";
 

@@ -21,7 +21,7 @@ use crate::startup::is_served;
 use crate::watches;
 
 macro_rules! join {
-    ($($kind:ident $object:literal,)*) => {
+    ($($kind:ident $object:literal $plural:literal,)*) => {
         /// Starts a watch of each kind in all namespaces.
         pub(crate) fn watch(client: &Client, changes: &Sender<WatchChange>, tasks: &mut JoinSet<()>) {
             $(

@@ -1,19 +1,20 @@
 //! The list of the kinds of resource. A new kind is one more line here.
 
-/// Calls a macro with every kind: the name of its resource, and the engine's word for its object.
+/// Calls a macro with every kind: the name of its resource, the engine's word for its object, and the
+/// plural of the resource.
 /// Each crate generates what it needs from this list, so that no other place lists all kinds.
 #[macro_export]
 macro_rules! kinds {
     ($then:ident) => {
         $then! {
-            DockerNetwork "network",
-            DockerVolume "volume",
+            DockerNetwork "network" "dockernetworks",
+            DockerVolume "volume" "dockervolumes",
         }
     };
 }
 
 macro_rules! kind {
-    ($($kind:ident $object:literal,)*) => {
+    ($($kind:ident $object:literal $plural:literal,)*) => {
         /// The kinds of resource that become entries.
         #[derive(
             Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash,
@@ -28,6 +29,13 @@ macro_rules! kind {
             pub fn object(self) -> &'static str {
                 match self {
                     $(Self::$kind => $object,)*
+                }
+            }
+
+            /// Returns the plural of the resource, as in a path of the API server.
+            pub fn plural(self) -> &'static str {
+                match self {
+                    $(Self::$kind => $plural,)*
                 }
             }
         }

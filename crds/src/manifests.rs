@@ -6,15 +6,20 @@ use kube::CustomResourceExt;
 use crate::assignment::HostAssignment;
 use crate::{DockerHost, DockerNetwork, DockerVolume};
 
-/// Returns every CRD, by file name.
-pub fn all() -> Vec<(&'static str, CustomResourceDefinition)> {
-    vec![
-        ("dockerhosts.yaml", DockerHost::crd()),
-        ("dockernetworks.yaml", DockerNetwork::crd()),
-        ("dockervolumes.yaml", DockerVolume::crd()),
-        ("hostassignments.yaml", HostAssignment::crd()),
-    ]
+macro_rules! all {
+    ($($kind:ident $object:literal $plural:literal,)*) => {
+        /// Returns every CRD, by file name.
+        pub fn all() -> Vec<(&'static str, CustomResourceDefinition)> {
+            vec![
+                ("dockerhosts.yaml", DockerHost::crd()),
+                $((concat!($plural, ".yaml"), $kind::crd()),)*
+                ("hostassignments.yaml", HostAssignment::crd()),
+            ]
+        }
+    };
 }
+
+kinds!(all);
 
 /// Returns a CRD as the YAML text of its file.
 ///

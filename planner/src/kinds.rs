@@ -33,9 +33,9 @@ pub trait ObjectKind: Sized {
     /// Whether an object that nothing uses may be removed and created again to change it.
     const IS_REPLACEABLE: bool;
     /// Whether every agent supports it, also one that reports nothing of itself.
-    const IS_BASELINE: bool;
+    const IS_BASELINE: bool = false;
     /// What not every supported engine can do for it, oldest first.
-    const CAPABILITIES: &'static [Capability<Self::Desired>];
+    const CAPABILITIES: &'static [Capability<Self::Desired>] = &[];
 
     /// The object as an entry asks for it.
     type Desired: DesiredObject + Clone + PartialEq + Serialize + DeserializeOwned + 'static;
@@ -113,7 +113,7 @@ pub trait ObservedObject: Debug + Send + Sync {
 }
 
 macro_rules! join {
-    ($($kind:ident $object:literal,)*) => {
+    ($($kind:ident $object:literal $plural:literal,)*) => {
         /// An object of any kind, as an entry asks for it.
         #[derive(Clone, Debug, PartialEq)]
         pub enum Desired {

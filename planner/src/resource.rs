@@ -38,7 +38,9 @@ pub trait Resource: Any + Debug + Send + Sync {
     -> Result<Payload, RenderError>;
 
     /// Returns what the user most likely does not mean.
-    fn warnings(&self) -> Vec<SpecWarning>;
+    fn warnings(&self) -> Vec<SpecWarning> {
+        Vec::new()
+    }
 }
 
 /// A part of a spec that the user most likely does not mean.

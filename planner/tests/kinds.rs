@@ -143,7 +143,8 @@ fn findings(source: &str) -> Vec<Finding> {
         let Some(pattern) = pattern(line) else {
             continue;
         };
-        let named = named(pattern);
+        let mut named = named(pattern);
+        named.extend(as_text(pattern));
         if named.is_empty() {
             continue;
         }
@@ -188,6 +189,16 @@ fn named(text: &str) -> Vec<Named> {
         }));
     }
     found
+}
+
+/// Returns the kinds that a text names as texts, such as `"DockerVolume"`.
+fn as_text(text: &str) -> impl Iterator<Item = Named> {
+    let kinds = Kind::VARIANTS.iter().map(|kind| kind.as_str());
+    let found = kinds.filter(move |kind| text.contains(&format!("\"{kind}\"")));
+    found.map(|kind| Named {
+        of: "Kind".to_owned(),
+        kind,
+    })
 }
 
 fn is_of_a_name(c: char) -> bool {

@@ -54,6 +54,11 @@ impl EngineObject for DockerNetwork {
             .await
     }
 
+    /// A network is removed by its ID, which no other network ever has.
+    async fn is_still(_engine: &Engine, _id: &str, _name: &str) -> Result<bool, EngineError> {
+        Ok(true)
+    }
+
     fn is_used_by(container: &ContainerSummary, id: &str, name: &str) -> bool {
         is_used_by(container, id, name)
     }

@@ -218,7 +218,7 @@ struct Labels {
 }
 
 macro_rules! labels {
-    ($($kind:ident $object:literal,)*) => {
+    ($($kind:ident $object:literal $plural:literal,)*) => {
         fn labels(kind: Kind) -> Labels {
             match kind {
                 $(Kind::$kind => Labels {

@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 
-use bollard::models::{EventMessage, EventMessageTypeEnum};
+use bollard::models::EventMessage;
 use bollard::query_parameters::EventsOptionsBuilder;
+use dockfleet_crds::assignment::Kind;
 use futures::{Stream, StreamExt, future};
 
 use super::error::EngineCall;
@@ -12,7 +13,7 @@ use super::{Engine, EngineError};
 /// Something that happened on an engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EngineEvent {
-    /// A network or a volume came or went.
+    /// An object of a known kind was created or removed.
     Object,
     /// A container no longer uses an object: only entries that wait for that have to look.
     Release,
@@ -24,8 +25,9 @@ impl Engine {
     pub fn events(&self) -> impl Stream<Item = Result<EngineEvent, EngineError>> + Send + use<> {
         self.calls
             .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let types = Kind::all().map(Kind::object).chain(["container"]);
         let filters = HashMap::from([
-            ("type", vec!["network", "volume", "container"]),
+            ("type", types.collect()),
             (
                 "event",
                 vec!["create", "destroy", "remove", "disconnect", "die"],
@@ -43,13 +45,10 @@ impl Engine {
 
 fn relevant(event: &EventMessage) -> Option<EngineEvent> {
     let action = event.action.as_deref().unwrap_or_default();
-    match (event.typ?, action) {
-        (
-            EventMessageTypeEnum::NETWORK | EventMessageTypeEnum::VOLUME,
-            "create" | "destroy" | "remove",
-        ) => Some(EngineEvent::Object),
-        (EventMessageTypeEnum::NETWORK, "disconnect")
-        | (EventMessageTypeEnum::CONTAINER, "die" | "destroy") => Some(EngineEvent::Release),
+    let is_object = |of: &str| Kind::all().any(|kind| kind.object() == of);
+    match (event.typ?.as_ref(), action) {
+        (of, "create" | "destroy" | "remove") if is_object(of) => Some(EngineEvent::Object),
+        ("network", "disconnect") | ("container", "die" | "destroy") => Some(EngineEvent::Release),
         _ => None,
     }
 }

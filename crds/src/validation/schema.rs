@@ -19,14 +19,6 @@ pub(super) struct Schema {
     pub(super) rules: Rules,
 }
 
-/// The kinds that have a schema, sorted.
-pub(super) const KINDS: [&str; 4] = [
-    "DockerHost",
-    "DockerNetwork",
-    "DockerVolume",
-    "HostAssignment",
-];
-
 /// The schema of a committed CRD, from `build.rs`. A test compares the CRD with the type.
 macro_rules! committed {
     ($name:literal) => {
@@ -34,24 +26,37 @@ macro_rules! committed {
     };
 }
 
-/// Returns the schema of a kind.
-///
-/// Otherwise, a command that reads one small file would spend most of its time on the rules of
-/// other kinds.
-pub(super) fn of(kind: &str) -> Option<&'static Schema> {
-    static HOST: OnceLock<Option<Schema>> = OnceLock::new();
-    static NETWORK: OnceLock<Option<Schema>> = OnceLock::new();
-    static VOLUME: OnceLock<Option<Schema>> = OnceLock::new();
-    static ASSIGNMENT: OnceLock<Option<Schema>> = OnceLock::new();
-    let (schema, json) = match kind {
-        "DockerHost" => (&HOST, committed!("dockerhosts")),
-        "DockerNetwork" => (&NETWORK, committed!("dockernetworks")),
-        "DockerVolume" => (&VOLUME, committed!("dockervolumes")),
-        "HostAssignment" => (&ASSIGNMENT, committed!("hostassignments")),
-        _ => return None,
-    };
-    schema.get_or_init(|| compile(json)).as_ref()
+/// Returns a schema that is compiled when it is needed first.
+macro_rules! compiled {
+    ($name:literal) => {{
+        static SCHEMA: OnceLock<Option<Schema>> = OnceLock::new();
+        SCHEMA.get_or_init(|| compile(committed!($name))).as_ref()
+    }};
 }
+
+macro_rules! join {
+    ($($kind:ident $object:literal $plural:literal,)*) => {
+        /// The kinds that have a schema.
+        pub(super) const KINDS: &[&str] = &["DockerHost", $(stringify!($kind),)* "HostAssignment"];
+
+        /// Returns the schema of a kind.
+        ///
+        /// Otherwise, a command that reads one small file would spend most of its time on the rules of
+        /// other kinds.
+        pub(super) fn of(kind: &str) -> Option<&'static Schema> {
+            $(if kind == stringify!($kind) {
+                return compiled!($plural);
+            })*
+            match kind {
+                "DockerHost" => compiled!("dockerhosts"),
+                "HostAssignment" => compiled!("hostassignments"),
+                _ => None,
+            }
+        }
+    };
+}
+
+kinds!(join);
 
 /// If a schema cannot be compiled, its kind is unknown, so that nothing is accepted unchecked. A
 /// test checks that all schemas compile.

@@ -12,7 +12,6 @@ use dockfleet_crds::{DockerHost, DockerVolume, FieldDiff, ResourceStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::ObjectKind;
-use crate::capability::Capability;
 use crate::credentials::Credentials;
 use crate::desired::{Payload, payload};
 use crate::render::RenderError;
@@ -71,8 +70,7 @@ impl ObjectKind for DockerVolume {
     const DEFAULT_DELETION: DeletionPolicy = DEFAULT_DELETION;
     const IS_REPLACEABLE: bool = false;
     const IS_BASELINE: bool = true;
-    // Every option of a volume works on the oldest supported engine.
-    const CAPABILITIES: &'static [Capability<DesiredVolume>] = &[];
+    // No `CAPABILITIES`: every option of a volume works on the oldest supported engine.
 
     type Desired = DesiredVolume;
     type Observed = ObservedVolume;

@@ -235,7 +235,8 @@ impl Case<'_> {
                 },
             )
         } else {
-            let actions = vec![object.remove(), self.labelled(None).create()];
+            let id = self.desired.identity_label().map(|_| self.new_identity());
+            let actions = vec![object.remove(), self.labelled(id).create()];
             let message = format!("to be replaced: {}", in_words(&diff));
             let status = pending(self.entry, Reason::Progressing, message);
             let status = EntryStatus {

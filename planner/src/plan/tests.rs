@@ -185,10 +185,7 @@ fn marked(entry: &Entry, volume_id: Option<&str>) -> Desired {
 
 /// The actions that make an object and do nothing else.
 fn creates(desired: Desired) -> Vec<Action> {
-    vec![match desired {
-        Desired::DockerNetwork(n) => Action::DockerNetwork(ObjectAction::Create(Box::new(n))),
-        Desired::DockerVolume(v) => Action::DockerVolume(ObjectAction::Create(Box::new(v))),
-    }]
+    vec![desired.create()]
 }
 
 /// The actions that put a network in the place of another one of its name and do nothing else.
