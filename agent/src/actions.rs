@@ -1,5 +1,5 @@
-//! What an agent asks of an engine for each kind of object. Each kind has a file with its calls; this file
-//! joins them by the list in [`dockfleet_crds::kinds!`].
+//! The calls to an engine for each kind of object. Each kind has a file; this file joins them by the list in
+//! [`dockfleet_crds::kinds`].
 
 mod network;
 mod object;
@@ -21,24 +21,24 @@ pub(crate) trait EngineObject: ObjectKind {
         engine: &Engine,
     ) -> impl Future<Output = Result<Vec<Self::Observed>, EngineError>> + Send;
 
-    /// Creates an object, with the credentials. That it succeeds says little: an engine answers the same
-    /// to a volume that exists and stays as it is, so the result has to be looked at.
+    /// Creates an object, with the credentials. Success does not mean that the object is as desired: an
+    /// engine gives the same answer if a different volume of the name exists. So the object must be observed
+    /// afterwards.
     fn create(
         engine: &Engine,
         desired: &Self::Desired,
         credentials: Option<&Credentials>,
     ) -> impl Future<Output = Result<(), EngineError>> + Send;
 
-    /// Removes an object, never by force. One that a container uses is not removed, which is
-    /// [`EngineError::InUse`].
+    /// Removes an object, never by force. If a container uses it, the error is [`EngineError::InUse`].
     fn remove(
         engine: &Engine,
         id: &str,
         name: &str,
     ) -> impl Future<Output = Result<(), EngineError>> + Send;
 
-    /// Whether the object to be removed is still the one that was planned for, where
-    /// [`EngineObject::remove`] cannot tell.
+    /// Whether the object to be removed is still the planned one, for kinds whose [`EngineObject::remove`]
+    /// does not check that.
     fn is_still(
         engine: &Engine,
         id: &str,
@@ -48,7 +48,7 @@ pub(crate) trait EngineObject: ObjectKind {
     /// Whether a container, running or stopped, uses an object.
     fn is_used_by(container: &ContainerSummary, id: &str, name: &str) -> bool;
 
-    /// Whether an engine can make two objects of one name while it still makes the first.
+    /// Whether an engine can create a second object of a name while it still creates the first.
     fn may_create_duplicates(_engine: &Engine) -> bool {
         false
     }
@@ -85,7 +85,7 @@ macro_rules! join {
             }
         }
 
-        /// Whether an engine can make two objects of one name while it still makes the first.
+        /// Whether an engine can create a second object of a name while it still creates the first.
         pub(crate) fn may_create_duplicates(engine: &Engine, kind: Kind) -> bool {
             match kind {
                 $(Kind::$kind => $kind::may_create_duplicates(engine),)*

@@ -1,6 +1,6 @@
-//! The agent of one host: a loop that listens to its assignment, its engine and time, and never waits for
-//! an action. Passes run beside it, one at a time for each kind, and make the same of the same whatever
-//! woke them.
+//! The agent of one host: a loop that watches its assignment, the events of its engine and timers, and never
+//! waits for an action. Passes run beside it, one at a time for each kind. What a pass does never depends on
+//! what started it.
 
 mod assignment_tracker;
 mod assignment_watch;
@@ -40,16 +40,16 @@ use crate::report::{self, AssignmentReport, AssignmentWriter, HostWriter, Report
 use crate::retry::Backoff;
 use crate::vitals::AgentVitals;
 
-/// Events come in swarms: one look is made when the first has settled.
+/// Events come in groups: one pass starts this long after the first event.
 const SETTLE: Duration = Duration::from_millis(200);
-/// How often the pause file is looked for.
+/// How often the pause file is checked.
 const PAUSE_CHECK: Duration = Duration::from_secs(2);
-/// How often it is reported how a pass gets on that takes long.
+/// How often the progress of a long pass is reported.
 const INTERIM_REPORT: Duration = Duration::from_secs(10);
-/// How long the last report may take when the agent stops.
+/// Timeout of the last report when the agent stops.
 const LAST_REPORT: Duration = Duration::from_secs(5);
 
-/// What an agent works with.
+/// The configuration of an agent.
 #[derive(Clone)]
 pub struct AgentConfig {
     /// The API server of its fleet.
@@ -60,15 +60,15 @@ pub struct AgentConfig {
     pub host: String,
     /// Its engine.
     pub endpoint: Endpoint,
-    /// How long the engine may take to answer.
+    /// Timeouts of calls to the engine.
     pub timeouts: Timeouts,
     /// Folder of its journal.
     pub state_dir: PathBuf,
-    /// How often it shows that it is alive.
+    /// Interval of heartbeats.
     pub heartbeat: Duration,
-    /// Called after every change of the outside world.
+    /// Called after every external change.
     pub effects: Effects,
-    /// What it says about itself.
+    /// Its probes and metrics.
     pub vitals: Arc<AgentVitals>,
 }
 
@@ -84,16 +84,16 @@ impl std::fmt::Debug for AgentConfig {
     }
 }
 
-/// Why an agent cannot run at all.
+/// Why an agent cannot run.
 #[derive(Debug, thiserror::Error)]
 pub enum AgentError {
-    /// Without a journal nothing may be done.
+    /// Without a journal the agent must not change anything.
     #[error("the agent cannot work without its journal")]
     Journal(#[from] JournalError),
 }
 
-/// Runs the agent of one host until `shutdown`, and then finishes the actions it is at. It goes on
-/// without its API server, and waits for its engine; an error only where its journal cannot be used.
+/// Runs the agent of one host until `shutdown`, and then finishes the current actions. It continues without
+/// its API server, and waits for its engine. It returns an error only if its journal cannot be used.
 pub async fn run(config: AgentConfig, shutdown: CancellationToken) -> Result<(), AgentError> {
     let journal = Journal::open(&config.state_dir)?;
     let (reports, receiver) = watch::channel(None);
@@ -162,7 +162,7 @@ pub async fn run(config: AgentConfig, shutdown: CancellationToken) -> Result<(),
     };
     agent.run(std::pin::pin!(assignment_events)).await;
     heartbeat.abort();
-    // The agent is gone and its end of the channel with it: the writers write the last and end.
+    // The agent has dropped its end of the channel, so the writers write the last report and end.
     let last = async { while writers.join_next().await.is_some() {} };
     if tokio::time::timeout(LAST_REPORT, last).await.is_err() {
         tracing::warn!("stopped before the last report was written");
@@ -173,9 +173,9 @@ pub async fn run(config: AgentConfig, shutdown: CancellationToken) -> Result<(),
 type AssignmentEvent = Result<Option<WatchedAssignment>, watcher::Error>;
 type Events = Pin<Box<dyn Stream<Item = Result<EngineEvent, EngineError>> + Send>>;
 
-/// What ran beside the loop and has ended.
+/// The result of a task that ran beside the loop.
 enum TaskEvent {
-    /// Nothing where the agent stops.
+    /// `None` if the agent stops.
     Connected(Option<Result<Engine, EngineError>>),
     Passed(Kind, PassReport),
 }
@@ -188,32 +188,32 @@ struct Agent {
     tracker: AssignmentTracker,
     journal: Journal,
     credentials: CredentialKeeper,
-    /// Nothing while the engine has to be asked again what it is.
+    /// `None` while the engine must be connected again.
     engine: Option<Arc<Engine>>,
     facts: Option<EngineFacts>,
-    /// What the agent reports of itself.
+    /// What the agent reports about itself.
     own_facts: AgentFacts,
     events: Option<Events>,
-    /// Why the engine could not be connected to, if so.
+    /// Why the last connection to the engine failed, if it did.
     connect_error: Option<String>,
-    /// Why an assignment could not be made durable, if so.
+    /// Why the last assignment could not be written to the journal, if so.
     accept_error: Option<String>,
     pause_file: PauseFile,
-    /// Why nothing is changed, if so.
+    /// Why the host is paused, if it is.
     pause: Option<Pause>,
     /// The passes, by kind.
     lanes: Vec<PassLane>,
-    /// What runs beside the loop: at most one pass for each kind, and one attempt to connect.
+    /// Tasks beside the loop: at most one pass for each kind, and one connection attempt.
     tasks: JoinSet<TaskEvent>,
     connecting: bool,
-    /// Whether the engine answered when it was last asked.
+    /// Whether the engine answered the last call.
     engine_answers: Option<bool>,
-    /// When a report is made, whatever runs then.
+    /// When the next report is due, even if a pass runs.
     report_due: Option<Instant>,
-    /// When the assignment that the watch saw is made durable.
+    /// When the received assignment is written to the journal.
     accept_due: Option<Instant>,
     backoff: Backoff,
-    /// The same for the stream of events.
+    /// Backoff for the stream of events.
     events_backoff: Backoff,
     reports: watch::Sender<Option<Arc<Report>>>,
     shutdown: CancellationToken,
@@ -257,7 +257,7 @@ impl Agent {
                 self.publish();
             }
         }
-        // Each pass ends after the action that it is at.
+        // Each pass ends after its current action.
         while let Some(done) = self.tasks.join_next().await {
             self.done(done);
         }
@@ -271,17 +271,17 @@ impl Agent {
         lanes.chain(self.report_due).chain(self.accept_due).min()
     }
 
-    /// Has a pass of every kind begin no later than at a moment.
+    /// Starts a pass of every kind at this time or earlier.
     fn wake(&mut self, at: Instant) {
         self.lanes.iter_mut().for_each(|lane| lane.wake(at));
     }
 
-    /// Has what runs end after the action that it is at, and starts every pass again.
+    /// Ends running passes after their current action, and starts every pass again.
     fn restart(&mut self) {
         self.lanes.iter_mut().for_each(PassLane::restart);
     }
 
-    /// Has passes look at what happened on the engine.
+    /// Starts passes because of an event of the engine.
     fn on_engine_event(&mut self, event: EngineEvent) {
         tracing::debug!(?event, "woken by the engine");
         let settled = Instant::now() + SETTLE;
@@ -293,7 +293,7 @@ impl Agent {
         }
     }
 
-    /// Has the engine asked again what it is: it may have been restarted, and be another version.
+    /// Connects to the engine again: it may have been restarted with another version.
     fn events_ended(&mut self) {
         self.events = None;
         self.engine = None;
@@ -301,7 +301,7 @@ impl Agent {
         self.wake(Instant::now() + wait);
     }
 
-    /// Looks whether the host is paused.
+    /// Checks whether the host is paused.
     fn check_pause(&mut self) {
         let pause = self.pausing();
         if self.pause == pause {
@@ -316,7 +316,7 @@ impl Agent {
         self.restart();
     }
 
-    /// Begins the passes that are due, once the engine is connected to.
+    /// Starts the passes that are due; connects to the engine first if necessary.
     fn start_due_passes(&mut self) {
         let now = Instant::now();
         let is_due = |lane: &PassLane| lane.due().is_some_and(|due| due <= now);
@@ -359,9 +359,10 @@ impl Agent {
         });
     }
 
-    /// Opens the stream of events where there is none.
+    /// Opens the stream of events if there is none.
     fn listen(&mut self, engine: &Arc<Engine>) {
-        // A far connection can die without a word; one to a socket beside us ends with the engine.
+        // A remote connection can break without an error; a connection to a local socket ends with the
+        // engine.
         let far = !matches!(self.endpoint, Endpoint::Unix(_));
         let listens = self.events.is_some();
         if listens {
@@ -375,7 +376,7 @@ impl Agent {
         }
     }
 
-    /// Takes in what ran beside the loop.
+    /// Processes the result of a task.
     fn done(&mut self, done: Result<TaskEvent, JoinError>) {
         match done {
             Ok(TaskEvent::Connected(answer)) => {
@@ -387,7 +388,8 @@ impl Agent {
                 }
             }
             Ok(TaskEvent::Passed(kind, report)) => self.passed(kind, report),
-            // Nothing is known of what it did: the process starts again, and looks.
+            // The state of its work is not known. So the process ends with the panic, is restarted, and
+            // observes the engine.
             Err(err) => match err.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
                 Err(cancelled) => tracing::error!(%cancelled, "a pass was cut off"),
@@ -438,7 +440,7 @@ impl Agent {
         self.publish();
     }
 
-    /// Takes note of whether the engine answers.
+    /// Records whether the engine answers, and logs a change.
     fn engine_answered(&mut self, answer: Result<(), &str>) {
         self.vitals.engine_answered(answer.is_ok());
         let before = self.engine_answers.replace(answer.is_ok());
@@ -458,7 +460,7 @@ impl Agent {
         }
     }
 
-    /// Makes a new assignment durable; nothing is done by one that is not.
+    /// Writes the received assignment to the journal. An assignment is not applied before it is durable.
     async fn accept(&mut self) {
         self.accept_due = None;
         let Some(snapshot) = self.tracker.pending.clone() else {
@@ -486,14 +488,14 @@ impl Agent {
         }
     }
 
-    /// Returns why nothing may be changed on the host, if that is so.
+    /// Returns why the host is paused, if it is.
     fn pausing(&self) -> Option<Pause> {
         let by_spec = self.journal.assignment().is_some_and(|s| s.paused);
         Pause::of(by_spec, self.pause_file.read())
     }
 
-    /// Reports how everything stands. While a pass is young the report waits for it; one that lasts is not
-    /// waited for.
+    /// Reports the state of all entries. A report waits for a pass that has just started, but not for a long
+    /// one.
     fn publish(&mut self) {
         let now = Instant::now();
         let young = self.lanes.iter().filter_map(|l| l.delays_report_until(now));
@@ -506,7 +508,7 @@ impl Agent {
         let snapshot = self.journal.assignment();
         let statuses = self.lanes.iter().map(|l| l.statuses(snapshot));
         let Some(statuses) = statuses.collect::<Option<Vec<_>>>() else {
-            // What was reported earlier stands until there was a look.
+            // Before the first observation the earlier report stays.
             return;
         };
         let mut statuses = statuses.concat();
@@ -554,7 +556,7 @@ impl Agent {
     }
 }
 
-/// Returns at a moment, and never without one.
+/// Returns at a time; never returns without one.
 async fn until(at: Option<Instant>) {
     match at {
         Some(at) => sleep_until(at).await,
@@ -562,7 +564,7 @@ async fn until(at: Option<Instant>) {
     }
 }
 
-/// Returns the next event, and never without a stream of them.
+/// Returns the next event; never returns without a stream.
 async fn next(events: &mut Option<Events>) -> Option<Result<EngineEvent, EngineError>> {
     match events {
         Some(events) => events.next().await,

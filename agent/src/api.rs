@@ -10,21 +10,21 @@ use kube::{Client, Config};
 use tower::retry::RetryLayer;
 use tower::{BoxError, ServiceBuilder};
 
-/// What a connection reads at once, in bytes.
+/// Size of a connection's read buffer, in bytes.
 const READ: usize = 16 * 1024;
 
-/// Makes a client that stays small: a buffer grows to half a megabyte otherwise when an assignment
-/// is read, and the connection keeps it.
+/// Creates a client that uses little memory. Otherwise a read buffer grows to half a megabyte when an
+/// assignment is read, and the connection keeps it.
 ///
 /// # Errors
 /// The configuration names credentials or certificates that cannot be read.
 pub fn client(config: Config) -> kube::Result<Client> {
     if config.proxy_url.is_some() || config.auth_info.exec.is_some() {
-        // These are for a person's kubeconfig, and kube's own client knows of them.
+        // Only a kubeconfig of a person has these, and kube's own client supports them.
         return Client::try_from(config);
     }
     let mut tcp = HttpConnector::new();
-    // The layer of TLS around it takes its turn with `https`.
+    // The TLS layer around it handles `https`.
     tcp.enforce_http(false);
     let mut connector = TimeoutConnector::new(config.rustls_https_connector_with_connector(tcp)?);
     connector.set_connect_timeout(config.connect_timeout);

@@ -1,8 +1,8 @@
 //! The credentials of mounts, from the host's own Secret.
 //!
-//! They are kept in memory only: the engine has what it needs for the volumes that it has, across
-//! restarts, and a file with passwords would be one more place to lose them from. What it costs: a
-//! volume that has to be created again while the API server is away waits for it.
+//! They are kept in memory only: the engine stores what it needs for existing volumes, across restarts, and a
+//! file with passwords could be stolen. The cost: a volume that must be recreated while the API server is
+//! unreachable waits for it.
 
 use std::collections::BTreeMap;
 use std::panic::resume_unwind;
@@ -24,17 +24,17 @@ use crate::retry::Backoff;
 /// The versions that entries name, by the UID of the resource.
 type WantedVersions = BTreeMap<String, String>;
 
-/// Has credentials read beside the agent's work, and keeps them.
+/// Reads credentials in a task of its own, and keeps them.
 #[derive(Debug)]
 pub(crate) struct CredentialKeeper {
     wanted: watch::Sender<WantedVersions>,
     store: watch::Receiver<Arc<CredentialStore>>,
-    /// Never ends by itself while this is there.
+    /// Never ends by itself while this exists.
     reader: AbortOnDropHandle<()>,
 }
 
 impl CredentialKeeper {
-    /// Starts to read the Secret that has the host's name, whenever something in it is wanted.
+    /// Starts the reader of the Secret with the host's name. It reads whenever credentials are missing.
     pub(crate) fn start(client: &Client, namespace: &str, host: &str) -> Self {
         let (wanted, requests) = watch::channel(WantedVersions::new());
         let (sender, store) = watch::channel(Arc::default());
@@ -49,7 +49,7 @@ impl CredentialKeeper {
         }
     }
 
-    /// Has the credentials of these entries read, as far as they are not at hand.
+    /// Requests the credentials of these entries, unless they are already there.
     pub(crate) fn ask_for(&mut self, entries: &[Entry]) {
         let wanted = wanted_by(entries);
         self.wanted.send_if_modified(|before| {
@@ -59,7 +59,7 @@ impl CredentialKeeper {
         });
     }
 
-    /// Waits until there is something new.
+    /// Waits until the credentials have changed.
     pub(crate) async fn changed(&mut self) {
         if self.store.changed().await.is_err() {
             match (&mut self.reader).await.map_err(JoinError::try_into_panic) {
@@ -70,7 +70,7 @@ impl CredentialKeeper {
         }
     }
 
-    /// Returns what is at hand.
+    /// Returns the credentials.
     pub(crate) fn store(&self) -> Arc<CredentialStore> {
         self.store.borrow().clone()
     }
@@ -94,7 +94,7 @@ struct Reader {
 }
 
 impl Reader {
-    /// Reads until everything that is wanted is at hand, each time that more is wanted.
+    /// Reads the Secret until no credentials are missing, after each request.
     async fn run(
         self,
         mut requests: watch::Receiver<WantedVersions>,
@@ -105,8 +105,8 @@ impl Reader {
             let wanted = requests.borrow_and_update().clone();
             if !is_missing(&sender.borrow(), &wanted) {
                 backoff.reset();
-                // What nobody wants any more is forgotten.
-                // The lock is released before the store is written.
+                // Credentials that are no longer needed are dropped. The read lock must be released before
+                // the write in `update`.
                 let kept = kept(&sender.borrow(), &wanted);
                 update(&sender, kept);
                 if requests.changed().await.is_err() {
@@ -135,7 +135,7 @@ impl Reader {
                         if changed.is_err() {
                             return;
                         }
-                        // What changed is read at once, and mostly there.
+                        // After a change the credentials are usually there, so the Secret is read at once.
                         requests.mark_changed();
                     }
                 }
@@ -147,7 +147,7 @@ impl Reader {
         call(self.secrets.get_opt(&self.name)).await
     }
 
-    /// Takes what is wanted out of the Secret.
+    /// Selects the wanted credentials from the Secret.
     fn select(&self, secret: Option<&Secret>, wanted: &WantedVersions) -> CredentialStore {
         let mut store = CredentialStore::new();
         let Some(secret) = secret else {

@@ -1,24 +1,24 @@
-//! The one seam that every change of the outside world passes.
+//! The hook that is called after every external change.
 //!
-//! A test that ends the process after the n-th change finds every crash point there is.
+//! A test that ends the process after the n-th change finds every crash point.
 
 use std::fmt;
 use std::sync::Arc;
 
-/// A change of the outside world that has just happened, or was just tried.
+/// An external change that was just done or tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Effect {
-    /// The journal was written, and is durable.
+    /// The journal was written durably.
     JournalWrite,
-    /// The engine was asked to make an object.
+    /// The engine was called to create an object.
     EngineCreate,
-    /// The engine was asked to remove an object.
+    /// The engine was called to remove an object.
     EngineRemove,
     /// A status was written to the API server.
     ApiWrite,
 }
 
-/// Called after every change of the outside world; does nothing by default.
+/// The hook; it does nothing by default.
 #[derive(Clone, Default)]
 pub struct Effects {
     hook: Option<Arc<dyn Fn(Effect) + Send + Sync>>,
@@ -32,7 +32,7 @@ impl Effects {
         }
     }
 
-    /// Says that a change has happened.
+    /// Calls the hook after a change.
     pub fn happened(&self, effect: Effect) {
         if let Some(hook) = &self.hook {
             hook(effect);

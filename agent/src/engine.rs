@@ -1,7 +1,7 @@
-//! One Docker Engine: the calls that an agent makes, in the words of the planner.
+//! One Docker Engine: the calls that an agent makes, with the types of the planner.
 //!
-//! Nothing outside of this module knows the client library. Every call has a timeout, and every error
-//! is turned into what it means in one place, `error`.
+//! Only this module and `actions` use the client library. Every call has a timeout, and the module `error`
+//! maps every error to its meaning.
 
 mod endpoint;
 mod error;
@@ -34,21 +34,22 @@ pub use self::events::EngineEvent;
 
 /// The oldest API version that is supported: that of Engine 20.10.
 const OLDEST: ApiVersion = ApiVersion(1, 41);
-/// The newest API version that the client library's types describe. Calls name it, or the engine's own
-/// where that is older, so that a newer engine answers in a form that is known.
+/// The newest API version that the client library's types describe. Calls use it, or the engine's own version
+/// if that is older, so that a newer engine answers in a known form.
 const KNOWN: ApiVersion = ApiVersion(1, 53);
-/// Time for the client library beyond our own timeouts, which end first and can tell what was asked.
+/// Timeout of the client library. The timeouts of this crate are shorter, because their errors name the call.
 const CLIENT_TIMEOUT: u64 = 130;
 
-/// How long an engine may take to answer.
+/// Timeouts of calls to an engine.
 #[derive(Clone, Copy, Debug)]
 pub struct Timeouts {
-    /// To connect and say what it is: short, because it decides whether there is an engine at all.
+    /// Timeout to connect and to get the version: short, because it decides whether there is an engine at
+    /// all.
     pub connect: Duration,
-    /// To list: an engine that starts many containers answers late.
+    /// Timeout of lists: an engine that starts many containers is slow.
     pub read: Duration,
-    /// To make or remove an object: the engine does one at a time, each up to a second on a slow
-    /// disk, and others may be waiting before us.
+    /// Timeout of a create or a removal: the engine does one at a time, each up to a second on a slow disk,
+    /// and other clients may wait too.
     pub change: Duration,
 }
 
@@ -62,7 +63,7 @@ impl Default for Timeouts {
     }
 }
 
-/// A Docker Engine that has said what it is.
+/// A connected Docker Engine.
 #[derive(Debug)]
 pub struct Engine {
     docker: Docker,
@@ -73,18 +74,18 @@ pub struct Engine {
     vitals: Option<Arc<AgentVitals>>,
 }
 
-/// What an engine has, and why a part of it is not known.
+/// The observed state, and why a part of it is not known.
 #[derive(Debug, Default)]
 pub struct Observation {
-    /// What it has; a list that could not be read is unknown, not empty.
+    /// The observed objects; a list that could not be read is unknown, not empty.
     pub observed: Observed,
-    /// Why lists could not be read.
+    /// Why lists could not be read, by kind.
     pub failures: BTreeMap<Kind, EngineError>,
 }
 
 impl Engine {
-    /// Connects to an engine with one call, in which it says what it is. An engine that is too old
-    /// or that cannot be reached is an error.
+    /// Connects to an engine with one call, for its version. An engine that is too old or cannot be reached
+    /// is an error.
     pub async fn connect(endpoint: &Endpoint) -> Result<Self, EngineError> {
         Self::connect_within(endpoint, Timeouts::default()).await
     }
@@ -128,7 +129,7 @@ impl Engine {
         })
     }
 
-    /// Connects as [`Engine::connect_within`] does, and has this and all later calls measured.
+    /// Connects as [`Engine::connect_within`] does, and measures this and all later calls.
     pub(crate) async fn connect_with(
         endpoint: &Endpoint,
         timeouts: Timeouts,
@@ -141,8 +142,8 @@ impl Engine {
         Ok(Self { vitals, ..answer? }.identified().await)
     }
 
-    /// Asks the engine which one it is. One that does not say, or a proxy before it that does not let
-    /// it, has no identity, and is worked with all the same.
+    /// Gets the identity of the engine. If the engine, or a proxy in front of it, does not report one, the
+    /// engine is used without.
     pub async fn identified(mut self) -> Self {
         let call = self.docker.info();
         match self
@@ -159,17 +160,17 @@ impl Engine {
         self
     }
 
-    /// Returns what the engine said of itself.
+    /// Returns what the engine reported about itself.
     pub fn facts(&self) -> &EngineFacts {
         &self.facts
     }
 
-    /// Returns the newest API version that the engine speaks.
+    /// Returns the newest API version that the engine supports.
     pub fn api(&self) -> ApiVersion {
         self.api
     }
 
-    /// Returns how many calls were made, the one to connect among them.
+    /// Returns the number of calls, including the one to connect.
     pub fn calls(&self) -> u64 {
         self.calls.load(Ordering::Relaxed)
     }
@@ -185,7 +186,7 @@ impl Engine {
         all
     }
 
-    /// Lists the objects of one kind; those of others are not known.
+    /// Lists the objects of one kind; the others are not known.
     pub(crate) async fn observe_kind(&self, kind: Kind) -> Observation {
         let mut seen = Observation::default();
         match actions::list(self, kind).await {
@@ -195,12 +196,12 @@ impl Engine {
         seen
     }
 
-    /// Returns the client, for calls that [`Engine::read`] and [`Engine::change`] wait for.
+    /// Returns the client, for calls through [`Engine::read`] and [`Engine::change`].
     pub(crate) fn docker(&self) -> &Docker {
         &self.docker
     }
 
-    /// Waits for an answer that changes nothing.
+    /// Waits for the answer of a call that changes nothing.
     pub(crate) async fn read<T>(
         &self,
         call: EngineCall<'_>,
@@ -209,7 +210,7 @@ impl Engine {
         self.count(call, self.timeouts.read, answer).await
     }
 
-    /// Waits for a change.
+    /// Waits for the answer of a call that changes something.
     pub(crate) async fn change<T>(
         &self,
         call: EngineCall<'_>,
@@ -218,7 +219,7 @@ impl Engine {
         self.count(call, self.timeouts.change, answer).await
     }
 
-    /// Lets only what can be an ID or a name into a path.
+    /// Checks that a text can be an ID or a name, before it becomes a part of a path.
     pub(crate) fn plain(name: &str) -> Result<&str, EngineError> {
         let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
         let begins = name.starts_with(|c: char| c.is_ascii_alphanumeric());
@@ -247,7 +248,7 @@ impl Engine {
     }
 }
 
-/// Has the metrics take in a call.
+/// Records a call in the metrics.
 fn measure<T>(
     vitals: &AgentVitals,
     call: EngineCall<'_>,
@@ -294,15 +295,15 @@ fn client(endpoint: &Endpoint) -> Result<Docker, bollard::errors::Error> {
     }
 }
 
-/// Puts the API version before the path, which the client library leaves out: an engine would answer
-/// in the form of its newest version.
+/// Adds the API version to the path, which the client library leaves out. Otherwise an engine would answer in
+/// the form of its newest version.
 pub(crate) fn versioned(mut request: BollardRequest, api: ApiVersion) -> BollardRequest {
     let uri = request.uri();
     let text = match (uri.scheme_str(), uri.authority(), uri.path_and_query()) {
         (Some(scheme), Some(authority), Some(path)) => {
             format!("{scheme}://{authority}/v{}{path}", api.min(KNOWN))
         }
-        // Without them the request cannot be sent at all, which the client will say.
+        // Without them the request cannot be sent, and the client returns an error.
         _ => return request,
     };
     if let Ok(uri) = text.parse() {

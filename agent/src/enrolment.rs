@@ -1,13 +1,12 @@
-//! The credential of one host's agent: a token of its own that lives for days, is bound to the
-//! host's Secret, and is renewed long before it ends.
+//! The credential of one host's agent: its own token, which is valid for days, is bound to the host's Secret,
+//! and is renewed long before it expires.
 //!
-//! It is kept in the agent's state folder as a plain `kubeconfig` (server, its CA, namespace and name
-//! of the host) and a `token` beside it. [`join`] exchanges the token that an administrator's
-//! `dockfleet enroll` made for the first one; [`keep`] exchanges that for the next, and so on. Only
-//! the API server says whether a token is good: the host's own clock may be wrong, and decides
-//! nothing but when to ask.
+//! It is kept in the agent's state folder as a plain `kubeconfig` (server, its CA, namespace and name of the
+//! host) and a `token` beside it. [`join`] exchanges the token from an administrator's `dockfleet enroll` for
+//! the first one; [`keep`] exchanges that for the next, and so on. Only the API server decides whether a
+//! token is valid. The host's own clock may be wrong, and only decides when a token is renewed.
 //!
-//! A token is in no log, no error and no `Debug` here (invariant 9).
+//! No log, error or `Debug` text contains a token (invariant 9).
 
 mod exchange;
 mod files;
@@ -23,10 +22,10 @@ pub use kubeconfig::{Enrolment, KubeconfigError, certificates};
 pub use renewal::{Renewal, keep};
 pub use token::{Claims, Token};
 
-/// What can go wrong with a credential.
+/// Why a credential cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum EnrolmentError {
-    /// A file of it cannot be read or written.
+    /// One of its files cannot be read or written.
     #[error("cannot use {path}")]
     Io {
         /// The file.
@@ -34,7 +33,7 @@ pub enum EnrolmentError {
         /// Why.
         source: std::io::Error,
     },
-    /// What is written about it makes no sense.
+    /// Its kubeconfig is not valid.
     #[error("{path} cannot be read")]
     Kubeconfig {
         /// The file.
@@ -42,20 +41,20 @@ pub enum EnrolmentError {
         /// Why.
         source: KubeconfigError,
     },
-    /// The state folder is another host's.
+    /// The state folder belongs to another host.
     #[error(
         "{path} belongs to host {found}, and not to {asked}; give each host a state folder of its \
          own (--state-dir), or move this one away if that host is no more"
     )]
     OtherHost {
-        /// The file that says so.
+        /// The file that names the other host.
         path: PathBuf,
-        /// The host that it is for, with its namespace.
+        /// The host in the file, with its namespace.
         found: String,
-        /// The host that was asked for, with its namespace.
+        /// The requested host, with its namespace.
         asked: String,
     },
-    /// The API server cannot be reached, or is not the one it should be.
+    /// The API server cannot be reached, or has another certificate.
     #[error("cannot reach the API server at {server}")]
     Unreachable {
         /// Its address.
@@ -68,10 +67,10 @@ pub enum EnrolmentError {
     Timeout {
         /// Its address.
         server: String,
-        /// How long was waited.
+        /// The timeout.
         seconds: u64,
     },
-    /// The API server does not know the token: it has expired, or its Secret was deleted.
+    /// The API server does not accept the token: it has expired, or its Secret was deleted.
     #[error(
         "the API server does not accept the credential of host {host}: it has expired or was \
          revoked; run `dockfleet enroll {host}` where you administer the cluster, and what it \
@@ -81,7 +80,7 @@ pub enum EnrolmentError {
         /// The host.
         host: String,
     },
-    /// The controller has not made the host's identity yet.
+    /// The controller has not created the host's identity yet.
     #[error(
         "host {host} is not prepared yet ({message}); the controller does that within seconds, in \
          namespaces with the label dockfleet.io/hosts=true"
@@ -89,15 +88,15 @@ pub enum EnrolmentError {
     NotPrepared {
         /// The host, with its namespace.
         host: String,
-        /// What the API server said.
+        /// The API server's message.
         message: String,
     },
-    /// The API server knows the agent and does not give it a token.
+    /// The API server refuses a token to the agent.
     #[error("the API server gives host {host} no token: {message}")]
     Denied {
         /// The host.
         host: String,
-        /// What the API server said.
+        /// The API server's message.
         message: String,
     },
 }

@@ -1,8 +1,8 @@
-//! The sign of life of an agent: it renews the Lease of its host.
+//! The heartbeat of an agent: it renews the Lease of its host.
 //!
-//! A task of its own, which shares nothing with passes and reports: neither an engine that hangs nor
-//! a report that does not get through delays it. What it writes as the time is this host's clock,
-//! and nobody reads that: the controller takes note of the change.
+//! It is a separate task, which shares nothing with passes and reports: neither an engine that hangs nor a
+//! report that fails delays it. The time in the Lease is that of this host's clock, but the controller does
+//! not read it: only the change counts.
 
 use std::time::Duration;
 
@@ -16,12 +16,11 @@ use tokio_util::sync::CancellationToken;
 use crate::metrics::AgentMetrics;
 use crate::retry::{Backoff, jittered};
 
-/// How often a Lease is renewed: a controller that waits for five of them in vain takes the host for
-/// offline.
+/// How often a Lease is renewed. If five renewals are missing, the controller marks the host as offline.
 pub const INTERVAL: Duration = Duration::from_secs(30);
-/// How much earlier or later by chance.
+/// Jitter, as a share of the interval.
 const SHARE: f64 = 0.1;
-/// The most a renewal may take: long for one small write, and well below the interval.
+/// Timeout of a renewal: long enough for a small write, and well below the interval.
 const CALL: Duration = Duration::from_secs(10);
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 const FIELD_MANAGER: &str = "dockfleet-agent";
@@ -37,8 +36,8 @@ enum HeartbeatError {
     Api(#[source] Box<kube::Error>),
 }
 
-/// Renews the Lease of a host until `shutdown`. The controller makes it; until there is one, and
-/// whenever a renewal fails, the next is tried sooner.
+/// Renews the Lease of a host until `shutdown`. The controller creates it. While it does not exist, and after
+/// a failure, the next renewal is tried sooner.
 pub(crate) async fn run(
     client: Client,
     namespace: String,
@@ -83,7 +82,7 @@ async fn renew(leases: &Api<Lease>, host: &str) -> Result<(), HeartbeatError> {
         field_manager: Some(FIELD_MANAGER.to_owned()),
         ..PatchParams::default()
     };
-    // A merge patch changes what is there and makes nothing.
+    // A merge patch changes an existing object and never creates one.
     let patch = Patch::Merge(json!({ "spec": spec }));
     match tokio::time::timeout(CALL, leases.patch(host, &params, &patch)).await {
         Ok(Ok(_)) => Ok(()),

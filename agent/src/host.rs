@@ -1,4 +1,4 @@
-//! What an agent says of its host.
+//! The status that an agent reports for its DockerHost.
 
 use std::collections::BTreeSet;
 
@@ -9,31 +9,31 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::pause::Pause;
 
-/// How a host stands, but for the time since when.
+/// The report on a host, without the times of its conditions.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct DockerHostReport {
-    /// What the engine said of itself when it last could be asked.
+    /// What the engine reported about itself when it last answered.
     pub(crate) engine: Option<EngineFacts>,
     pub(crate) agent: AgentFacts,
     pub(crate) counts: EntryCounts,
     pub(crate) condition: AgentCondition,
     pub(crate) pause: Option<Pause>,
-    /// Generation of the DockerHost that the agent knows of.
+    /// Generation of the DockerHost that the agent has received.
     pub(crate) generation: Option<i64>,
 }
 
-/// Whether an agent can do its work, and if not, why in a sentence.
+/// Whether an agent can do its work, and if not, the reason in a sentence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum AgentCondition {
-    /// It can.
+    /// It can do its work.
     Ready,
-    /// Another cluster wants the host; the one that was first is obeyed.
+    /// Another cluster has an assignment for the host; the agent obeys the first one.
     ForeignHub(String),
-    /// The journal cannot be written, so nothing is done.
+    /// The journal cannot be written, so nothing is changed.
     JournalFailed(String),
-    /// The engine cannot be asked.
+    /// The engine does not answer.
     EngineUnreachable(String),
-    /// The assignment cannot be read; the last one is obeyed.
+    /// The assignment cannot be read; the last one stays in force.
     InvalidAssignment(String),
 }
 
@@ -51,8 +51,8 @@ impl AgentCondition {
 }
 
 impl DockerHostReport {
-    /// Returns the status to be written after `before`: conditions keep the time since when they
-    /// hold, and an engine that is away is still what it was.
+    /// Returns the status to write after `before`: unchanged conditions keep their time, and an engine that
+    /// does not answer keeps its facts.
     pub(crate) fn status(&self, before: &DockerHostStatus, now: &Time) -> DockerHostStatus {
         let verdicts: Vec<Verdict> = std::iter::once(self.condition.verdict())
             .chain(self.pause.as_ref().map(Pause::verdict))
@@ -67,8 +67,7 @@ impl DockerHostReport {
     }
 }
 
-/// Returns what is known of the engine: an engine that does not say now which one it is, is still the
-/// one that it was.
+/// Returns the facts of the engine. If the engine does not report its identity now, the known identity stays.
 fn known(now: Option<&EngineFacts>, before: Option<&EngineFacts>) -> Option<EngineFacts> {
     match (now, before) {
         (Some(now), Some(before)) if now.identity().is_none() => Some(EngineFacts {
@@ -81,7 +80,7 @@ fn known(now: Option<&EngineFacts>, before: Option<&EngineFacts>) -> Option<Engi
     }
 }
 
-/// Counts the entries that a host must have by how they stand.
+/// Counts the entries with the intent `Present` by their state.
 pub(crate) fn counts(entries: &[Entry], statuses: &[EntryStatus]) -> EntryCounts {
     let assigned: BTreeSet<&str> = entries.iter().map(|e| e.uid.as_str()).collect();
     let wanted: BTreeSet<&str> = entries

@@ -1,8 +1,8 @@
-//! Long jobs of entries, such as a backup: they run beside the passes, a few at a time.
+//! Long jobs of entries, such as a backup. They run beside the passes, a few at a time.
 //!
-//! A job is data: what it is to do, and how far it is. It is saved in the journal before its first step
-//! and after each step, so that it is resumed where a process ended. A job that nobody wants any more is
-//! cancelled, and what it has left behind is cleaned up, also where that was begun by another process.
+//! A job is data: its task and its progress. It is saved in the journal before its first step and after each
+//! step, so that it is resumed after the process has ended. A job that is no longer wanted is cancelled and
+//! cleaned up, even if an earlier process began it.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Debug;
@@ -18,24 +18,24 @@ use tokio_util::sync::CancellationToken;
 use crate::effect::Effects;
 use crate::journal::{Journal, JournalError, Ledger};
 
-/// The most bytes that a job says of how far it is. It stands in the status of its entry.
+/// The maximum length of a job's detail in bytes. The status of its entry contains it.
 pub const MAX_DETAIL: usize = 200;
 
-/// A long job of one entry: what it is to do, and how far it is.
+/// A long job of one entry: its task and its progress.
 pub trait Job: Clone + Debug + Serialize + DeserializeOwned + Send + Sync + 'static {
-    /// Does the next step, and returns the job as it is then, or nothing when it is done. A step that was
-    /// done already can be done again: a process may end before it is saved. It ends early when
-    /// `control` says that the job is to end. An error is a sentence without secrets.
+    /// Does the next step, and returns the job with its new progress, or `None` if it is done. A step must be
+    /// repeatable, because a process may end before the step is saved. It ends early when `control` ends the
+    /// job. An error is a sentence without secrets.
     fn step(
         self,
         control: &JobControl,
     ) -> impl Future<Output = Result<Option<Self>, String>> + Send;
 
-    /// Removes what the steps have left behind, as far as it is there.
+    /// Removes everything that the steps have left behind, as far as it exists.
     fn clean_up(self) -> impl Future<Output = Result<(), String>> + Send;
 }
 
-/// What a job hears and says while it does a step.
+/// The control of a job during a step.
 #[derive(Debug)]
 pub struct JobControl {
     end: CancellationToken,
@@ -43,12 +43,12 @@ pub struct JobControl {
 }
 
 impl JobControl {
-    /// Returns when the job is to end: it is cancelled, or the agent stops.
+    /// Returns when the job must end, because it is cancelled or the agent stops.
     pub async fn ended(&self) {
         self.end.cancelled().await;
     }
 
-    /// Says how far the job is, in at most [`MAX_DETAIL`] bytes; the rest is cut off.
+    /// Reports the progress of the job, in at most [`MAX_DETAIL`] bytes; the rest is cut off.
     pub fn detail(&self, text: &str) {
         let mut end = text.len().min(MAX_DETAIL);
         while !text.is_char_boundary(end) {
@@ -64,31 +64,32 @@ impl JobControl {
 pub enum JobOutcome {
     /// It is done.
     Done,
-    /// It was cancelled, and nothing of it is left.
+    /// It was cancelled and cleaned up.
     Cancelled,
-    /// A step or the cleaning failed, with why. It is in the journal, and goes on when it is wanted again.
+    /// A step or the clean-up failed, for this reason. The job stays in the journal, and is resumed when it
+    /// is wanted again.
     Failed(String),
-    /// The agent stops. The job is in the journal, and the next process goes on with it.
+    /// The agent stops. The job stays in the journal, and the next process resumes it.
     Stopped,
 }
 
-/// A job as the journal has it.
+/// A job in the journal.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct SavedJob<J> {
     job: J,
-    /// It is being cleaned up, and never resumed.
+    /// It is being cleaned up, and is never resumed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     cancelled: bool,
 }
 
-/// Long jobs of one family, at most a given number of them at the same time.
+/// The long jobs of one type, of which a limited number runs at the same time.
 #[derive(Debug)]
 pub struct Jobs<J> {
     ledger: Arc<Ledger>,
     effects: Effects,
     most: usize,
     stop: CancellationToken,
-    /// Jobs that wait for room, with what the journal has of them.
+    /// Jobs that wait to be started, as the journal has them.
     queue: VecDeque<(String, SavedJob<J>)>,
     running: BTreeMap<String, RunningJob>,
     tasks: JoinSet<(String, JobOutcome)>,
@@ -101,8 +102,8 @@ struct RunningJob {
 }
 
 impl<J: Job> Jobs<J> {
-    /// Makes a lane for at most `most` jobs at the same time, until `stop`. Nothing runs before
-    /// [`Jobs::want`] has said what is wanted.
+    /// Creates a lane for at most `most` jobs at the same time, until `stop`. Nothing runs before
+    /// [`Jobs::want`] is called.
     pub fn new(journal: &Journal, effects: Effects, most: usize, stop: CancellationToken) -> Self {
         Self {
             ledger: Arc::clone(journal.ledger()),
@@ -115,9 +116,9 @@ impl<J: Job> Jobs<J> {
         }
     }
 
-    /// Says which jobs are wanted, by the UID of the entry. Those that are not there begin or are resumed
-    /// as soon as there is room; all others are cancelled. A job in the journal that this version does not
-    /// understand is left as it is. An error where the journal cannot be read.
+    /// Sets the wanted jobs, by the UID of the entry. Jobs that do not run yet are started or resumed as soon
+    /// as the limit allows it; all others are cancelled. A job in the journal that this version does not
+    /// understand is not changed. It is an error if the journal cannot be read.
     pub fn want(&mut self, wanted: BTreeMap<String, J>) -> Result<(), JournalError> {
         for (uid, running) in &self.running {
             if !wanted.contains_key(uid) {
@@ -131,7 +132,7 @@ impl<J: Job> Jobs<J> {
         let is_wanted = |uid: &String| wanted.contains_key(uid);
         self.queue.clear();
         for (uid, job) in &saved {
-            // What is to be cleaned up comes first: it may be in the way.
+            // Clean-ups come first: their leftovers may block other jobs.
             if let Some(job) = job
                 && (job.cancelled || !is_wanted(uid))
             {
@@ -149,7 +150,7 @@ impl<J: Job> Jobs<J> {
                     cancelled: false,
                 },
                 Some(Some(saved)) if !saved.cancelled => saved,
-                // It is cleaned up first, or another version's.
+                // It is cleaned up first, or another version wrote it.
                 Some(_) => continue,
             };
             self.queue.push_back((uid, job));
@@ -160,7 +161,7 @@ impl<J: Job> Jobs<J> {
         Ok(())
     }
 
-    /// Waits until a job ends, and returns the UID of its entry and how it ended; nothing when no job runs.
+    /// Waits until a job ends, and returns the UID of its entry and how it ended; `None` if no job runs.
     pub async fn next(&mut self) -> Option<(String, JobOutcome)> {
         let (uid, outcome) = match self.tasks.join_next().await? {
             Ok(ended) => ended,
@@ -174,7 +175,7 @@ impl<J: Job> Jobs<J> {
         Some((uid, outcome))
     }
 
-    /// Returns how far the jobs are that run, by the UID of the entry.
+    /// Returns the details of the running jobs, by the UID of the entry.
     pub fn details(&self) -> BTreeMap<String, String> {
         let running = self.running.iter();
         running
@@ -182,7 +183,7 @@ impl<J: Job> Jobs<J> {
             .collect()
     }
 
-    /// Begins jobs that wait, as far as there is room.
+    /// Starts waiting jobs, up to the limit.
     fn begin(&mut self) {
         while self.running.len() < self.most && !self.stop.is_cancelled() {
             let Some((uid, saved)) = self.queue.pop_front() else {
@@ -211,7 +212,7 @@ impl<J: Job> Jobs<J> {
     }
 }
 
-/// What a job runs with.
+/// The context of a running job.
 struct JobWork {
     uid: String,
     ledger: Arc<Ledger>,
@@ -247,7 +248,7 @@ impl JobWork {
                     return Ok(JobOutcome::Done);
                 }
                 Ok(Some(job)) => saved.job = job,
-                // It ended early because it was to.
+                // It ended early as requested.
                 Err(_) if control.end.is_cancelled() => continue,
                 Err(why) => return Ok(JobOutcome::Failed(why)),
             }

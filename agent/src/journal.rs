@@ -1,7 +1,7 @@
-//! The durable record of what an agent owns, what it was about to do, and its last assignment.
+//! The durable memory of an agent: what it owns, what it was about to do, and its last assignment.
 //!
-//! A journal that is not there is a new one; a journal that is there and cannot be read is an error:
-//! an agent that forgot what it owns would take its own objects for strangers'.
+//! If the file does not exist, the journal is new. If it exists and cannot be read, that is an error: an
+//! agent without its records would treat its own objects as foreign ones.
 
 mod error;
 mod job;
@@ -27,29 +27,29 @@ use crate::effect::{Effect, Effects};
 
 const FILE: &str = "journal.db";
 const LOG: &str = "journal.db-wal";
-/// Nobody but a reader of `dockfleet journal` shares the file, and for an instant.
+/// Only `dockfleet journal` shares the file, and only for a moment.
 const BUSY: Duration = Duration::from_secs(5);
 
 /// Why a journal cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
-    /// Its folder or file cannot be read or written. What is in it may be as good as ever.
+    /// Its folder or file cannot be read or written. Its content may be undamaged.
     #[error("cannot {access} {path}: {why}")]
     Blocked {
-        /// What was tried.
+        /// The access that failed.
         access: Access,
         /// The folder or file.
         path: PathBuf,
-        /// Why, and what would help.
+        /// Why, and what to do.
         why: String,
     },
-    /// Another program writes to the file.
+    /// Another program has locked the file.
     #[error("the journal {path} is locked by another program that works with the file; try again")]
     Busy {
         /// The file.
         path: PathBuf,
     },
-    /// Another process holds it.
+    /// Another dockfleet process uses the journal.
     #[error(
         "{path} is held by another dockfleet, with process id {pid}; one process at a time may \
          change a host"
@@ -57,10 +57,10 @@ pub enum JournalError {
     Locked {
         /// The folder of the journal.
         path: PathBuf,
-        /// Process id of the holder, or `unknown`.
+        /// Process ID of that process, or `unknown`.
         pid: String,
     },
-    /// There is none, and it was not to be made.
+    /// It does not exist, and was not to be created.
     #[error("there is no journal in {0}")]
     Absent(PathBuf),
     /// It is damaged.
@@ -83,7 +83,7 @@ pub enum JournalError {
         path: PathBuf,
         /// Its version.
         version: i64,
-        /// The newest version that is known.
+        /// The newest version that this agent supports.
         known: i64,
     },
     /// It cannot be written.
@@ -94,12 +94,12 @@ pub enum JournalError {
     Thread(#[source] tokio::task::JoinError),
 }
 
-/// What is done with a journal.
+/// An access to a journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// It is looked at.
+    /// It is read.
     Read,
-    /// It is made or changed.
+    /// It is created or changed.
     Write,
 }
 
@@ -123,14 +123,14 @@ pub struct AssignmentSnapshot {
     pub generation: i64,
     /// The host is paused.
     pub paused: bool,
-    /// Generation of the DockerHost that it was made from.
+    /// Generation of the DockerHost at that time.
     pub host_generation: Option<i64>,
     /// Its entries.
     pub entries: Vec<Entry>,
 }
 
 impl AssignmentSnapshot {
-    /// Returns the entries that a pass over one kind takes.
+    /// Returns the entries for the pass over one kind.
     pub(crate) fn of_kind(&self, kind: Kind) -> &[Entry] {
         let begin = self.entries.partition_point(|e| e.kind < kind.into());
         let rest = self.entries.get(begin..).unwrap_or_default();
@@ -147,8 +147,8 @@ impl AssignmentSnapshot {
     }
 }
 
-/// Whether a pass over one kind takes an entry or a record of that kind. What is of an unknown kind
-/// comes last when sorted, and is reported by the pass over the last known one.
+/// Whether an entry or a record of a kind belongs to the pass over one kind. Unknown kinds come last when
+/// sorted, and belong to the pass over the last known kind.
 pub(crate) fn takes(kind: Kind, of: &Open<Kind>) -> bool {
     match of.known() {
         Some(known) => known == kind,
@@ -161,22 +161,23 @@ pub(crate) fn takes(kind: Kind, of: &Open<Kind>) -> bool {
 pub struct Journal {
     ledger: Arc<Ledger>,
     assignment: Option<Arc<AssignmentSnapshot>>,
-    /// Held for as long as the journal may be written.
+    /// Kept while the journal may be written.
     _lock: Option<Lock>,
 }
 
-/// The part of a journal that passes read and write, several of them at the same time.
+/// The part of a journal that several passes read and write at the same time.
 #[derive(Debug)]
 pub(crate) struct Ledger {
     connection: Mutex<Connection>,
     records: Mutex<Arc<Records>>,
-    /// The kinds of which a process was making an object when it ended: the engine may be at it still.
+    /// The kinds of which a process was creating an object when it ended: the engine may still be creating
+    /// it.
     interrupted: Mutex<BTreeSet<Kind>>,
 }
 
 impl Journal {
-    /// Opens the journal in a folder for the one process that may write it; the folder and the journal
-    /// are made where they are not there.
+    /// Opens the journal in a folder for the one process that may write it. The folder and the journal are
+    /// created if they do not exist.
     pub fn open(dir: &Path) -> Result<Self, JournalError> {
         lock::create_folder(dir)?;
         let lock = Lock::take(dir)?;
@@ -184,7 +185,7 @@ impl Journal {
         if !journal_exists(dir, Access::Write)? {
             schema::create(&path)?;
         }
-        // SQLite would open what cannot be written to be read, and fail later.
+        // SQLite would open a file without write permission for reading, and fail later.
         error::usable(&path, Access::Write)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let sql = |err| error::of(&path, Access::Write, &err);
@@ -195,8 +196,8 @@ impl Journal {
             .map_err(|failure| failure.into_error(&path, Access::Write))
     }
 
-    /// Opens the journal in a folder to look at it, also while another process holds it, and where
-    /// nothing can be written. Every write is an error.
+    /// Opens the journal in a folder for reading, even if another process has locked it or the folder is
+    /// read-only. Every write is an error.
     pub fn read_only(dir: &Path) -> Result<Self, JournalError> {
         let path = dir.join(FILE);
         if !journal_exists(dir, Access::Read)? {
@@ -211,12 +212,12 @@ impl Journal {
         look::find(dir)
     }
 
-    /// Opens the journal in a folder as [`Journal::read_only`] does. Where there is none it is empty,
-    /// and nothing is made.
+    /// Opens the journal in a folder as [`Journal::read_only`] does. If there is none, the result is empty
+    /// and nothing is created.
     pub fn look(dir: &Path) -> Result<Self, JournalError> {
         match Self::read_only(dir) {
             Err(JournalError::Absent(_)) => {
-                // It has no tables, so that a write is an error here too.
+                // It has no tables, so that a write is an error too.
                 let connection = Connection::open_in_memory().map_err(JournalError::Write)?;
                 Ok(Self {
                     ledger: Arc::new(Ledger::new(connection, Records::new())),
@@ -247,7 +248,7 @@ impl Journal {
         self.assignment.as_ref()
     }
 
-    /// Makes changes durable, all of them or none.
+    /// Writes changes durably, all of them or none.
     pub fn write(
         &mut self,
         changes: &[JournalChange],
@@ -258,7 +259,7 @@ impl Journal {
         Ok(())
     }
 
-    /// Makes an accepted assignment durable, and takes it only then.
+    /// Writes an accepted assignment durably, and then uses it.
     pub fn set_assignment(
         &mut self,
         snapshot: AssignmentSnapshot,
@@ -270,7 +271,7 @@ impl Journal {
         Ok(())
     }
 
-    /// Does as [`Journal::set_assignment`] in a thread that may block.
+    /// Does the same as [`Journal::set_assignment`], in a thread that may block.
     pub(crate) async fn accept(
         &mut self,
         snapshot: AssignmentSnapshot,
@@ -285,7 +286,7 @@ impl Journal {
         Ok(())
     }
 
-    /// Takes an assignment that is durable.
+    /// Uses an assignment that is durable.
     fn accepted(&mut self, snapshot: Arc<AssignmentSnapshot>, effects: &Effects) {
         self.assignment = Some(snapshot);
         effects.happened(Effect::JournalWrite);
@@ -309,7 +310,7 @@ impl Ledger {
         }
     }
 
-    /// Returns whether a process ended while it made an object of a kind; once, and no more after that.
+    /// Returns whether a process ended while it created an object of a kind; later calls return false.
     pub(crate) fn take_interrupted(&self, kind: Kind) -> bool {
         locked(&self.interrupted).remove(&kind)
     }
@@ -319,14 +320,14 @@ impl Ledger {
         Arc::clone(&locked(&self.records))
     }
 
-    /// Returns the records that a pass over one kind takes.
+    /// Returns the records for the pass over one kind.
     pub(crate) fn records_of(&self, kind: Kind) -> Records {
         let all = self.records();
         let of_kind = all.iter().filter(|(_, r)| takes(kind, &r.kind));
         of_kind.map(|(key, r)| (key.clone(), r.clone())).collect()
     }
 
-    /// Makes changes durable in a thread that may block.
+    /// Writes changes durably in a thread that may block.
     pub(crate) async fn commit(
         self: &Arc<Self>,
         changes: Vec<JournalChange>,
@@ -355,7 +356,7 @@ impl Ledger {
         let mut connection = locked(&self.connection);
         commit(&mut connection, changes).map_err(JournalError::Write)?;
         shrink(&connection);
-        // What is in memory follows what is durable, never the other way round.
+        // The memory is changed after the file, never before.
         let mut records = locked(&self.records);
         let records = Arc::make_mut(&mut records);
         for change in changes {
@@ -383,14 +384,14 @@ impl Ledger {
     }
 }
 
-/// Has SQLite forget the pages that it has just written: everything that a pass needs of them is in the
-/// records and the snapshot.
+/// Frees SQLite's cache of the pages that it has just written: passes use the records and the snapshot in
+/// memory.
 fn shrink(connection: &Connection) {
-    // What is written is written, whatever comes of this.
+    // The write is done, so an error here does not matter.
     let _ = connection.execute_batch("PRAGMA shrink_memory");
 }
 
-/// Locks what no thread leaves half changed.
+/// Locks a mutex. A poisoned one is fine, because no thread leaves its value half changed.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -442,8 +443,8 @@ fn commit(connection: &mut Connection, changes: &[JournalChange]) -> rusqlite::R
     transaction.commit()
 }
 
-/// Whether a folder has a journal. One whose log alone is left is damaged: SQLite would put the log
-/// into a new file.
+/// Whether a folder has a journal. If only its log is left it is damaged: SQLite would apply the log to a new
+/// file.
 fn journal_exists(dir: &Path, access: Access) -> Result<bool, JournalError> {
     let path = dir.join(FILE);
     if error::exists(&path, access)? {
@@ -458,9 +459,9 @@ fn journal_exists(dir: &Path, access: Access) -> Result<bool, JournalError> {
 
 /// Why a journal could not be read.
 enum ReadFailure {
-    /// What SQLite says.
+    /// An error of SQLite.
     Sql(rusqlite::Error),
-    /// What is in it.
+    /// Its content is not valid.
     Content(JournalError),
 }
 

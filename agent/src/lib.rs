@@ -1,13 +1,13 @@
-//! Makes one Docker Engine as its assignment says, and keeps it so.
+//! Keeps one Docker Engine in the state that its assignment describes.
 //!
-//! A [`pass`] looks at the engine ([`engine`]), lets the planner decide, writes what it is about to do
-//! into the [`journal`], does it, and looks again. [`run`] repeats that for the agent of a fleet:
-//! whenever the assignment changes, something happens on the engine, or time has passed.
+//! A [`pass`] observes the engine ([`engine`]), lets the planner decide, writes the intended actions into the
+//! [`journal`], does them, and observes again. [`run`] does that for the agent of a fleet: when the
+//! assignment changes, after events of the engine, and at intervals.
 //!
-//! This crate never decides what is to be done: that is the planner's. It never removes or replaces an
-//! object without a durable permission, takes no silence, error or missing object for one, never
-//! removes by force, and never touches an object that neither the journal nor its own label calls
-//! ours. It never writes the spec of anything in Kubernetes, and it never creates its own DockerHost.
+//! This crate never decides what is to be done; the planner does. It never removes or replaces an object
+//! without a durable permission. A missing answer, an error or a missing object is never a permission. It
+//! never removes by force, and never touches an object that Dockfleet does not own according to the journal
+//! or the object's label. It never writes a spec in Kubernetes, and never creates its own DockerHost.
 
 mod actions;
 mod agent;

@@ -1,6 +1,6 @@
-//! Every metric of an agent. What each means is in `docs/metrics.md`.
+//! The metrics of an agent. `docs/metrics.md` describes them.
 //!
-//! No label names an object or a resource: the number of series is bounded by the program.
+//! No label contains the name of an object or a resource, so that the number of series is bounded.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use dockfleet_crds::{Entry, EntryState, EntryStatus, Intent};
 use dockfleet_vitals::{Counters, Gauges, Histograms, MetricError, Registry, SECONDS};
 use prometheus::{IntCounter, IntGauge};
 
-/// How a call to the engine can fail, as labels.
+/// The failures of calls to the engine, as labels.
 pub(crate) const FAILURES: [&str; 7] = [
     "busy",
     "exists",
@@ -22,7 +22,7 @@ pub(crate) const FAILURES: [&str; 7] = [
     "unreachable",
 ];
 
-/// The metrics; clones are the same ones.
+/// The metrics; clones share them.
 #[derive(Clone, Debug)]
 pub(crate) struct AgentMetrics {
     entries: Gauges<2>,
@@ -34,7 +34,7 @@ pub(crate) struct AgentMetrics {
     passes: Counters<1>,
     report_errors: IntCounter,
     heartbeat_errors: IntCounter,
-    /// One series or none: what has no token has no expiry.
+    /// One series, or none without a token.
     token_expiry: Gauges<0>,
     journal_errors: IntCounter,
 }
@@ -42,11 +42,11 @@ pub(crate) struct AgentMetrics {
 /// How a pass ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PassResult {
-    /// Everything is done, or waits for containers.
+    /// Everything is done or waits for containers.
     Done,
-    /// Something failed or is left.
+    /// Something failed or is left over.
     Unfinished,
-    /// The engine could not be asked.
+    /// The engine did not answer.
     EngineFailed,
     /// The journal could not be written.
     JournalFailed,
@@ -71,7 +71,7 @@ impl PassResult {
 }
 
 impl AgentMetrics {
-    /// Makes the metrics and registers them.
+    /// Creates and registers the metrics.
     pub(crate) fn register(r: &Registry) -> Result<Self, MetricError> {
         let all = Self {
             entries: r.gauges(
@@ -131,8 +131,7 @@ impl AgentMetrics {
         Ok(all)
     }
 
-    /// Lets every series begin at 0 whose labels are known: an alert on a change would miss the first
-    /// one otherwise.
+    /// Sets every series with known labels to 0: otherwise an alert on an increase would miss the first one.
     fn begin(&self) {
         self.set_entries(&[], &[]);
         for kind in labels::<Kind>() {
@@ -147,7 +146,7 @@ impl AgentMetrics {
         }
     }
 
-    /// Says how the entries that the host must have stand.
+    /// Sets the number of entries by state.
     pub(crate) fn set_entries(&self, entries: &[Entry], statuses: &[EntryStatus]) {
         let statuses: BTreeMap<&str, &EntryStatus> =
             statuses.iter().map(|s| (s.uid.as_str(), s)).collect();
@@ -167,57 +166,57 @@ impl AgentMetrics {
         }
     }
 
-    /// Says that an object is not any more as it was.
+    /// Counts an object that drifted.
     pub(crate) fn drift_found(&self, kind: Kind) {
         let kind = kind.as_str();
         self.drift_found.with([kind]).inc();
     }
 
-    /// Says that an object is again as it was.
+    /// Counts an object whose drift was repaired.
     pub(crate) fn drift_repaired(&self, kind: Kind) {
         let kind = kind.as_str();
         self.drift_repaired.with([kind]).inc();
     }
 
-    /// Says how long the engine took for a call.
+    /// Records the duration of a call to the engine.
     pub(crate) fn call_took(&self, call: &'static str, took: Duration) {
         self.engine_call_duration
             .with([call])
             .observe(took.as_secs_f64());
     }
 
-    /// Says that a call of the engine failed.
+    /// Counts a failed call to the engine.
     pub(crate) fn call_failed(&self, kind: &'static str) {
         self.engine_errors.with([kind]).inc();
     }
 
-    /// Says whether the engine answers.
+    /// Sets whether the engine answers.
     pub(crate) fn engine_is_up(&self, up: bool) {
         self.engine_up.set(i64::from(up));
     }
 
-    /// Says how a pass ended.
+    /// Counts a pass by its result.
     pub(crate) fn passed(&self, result: PassResult) {
         let result = result.as_str();
         self.passes.with([result]).inc();
     }
 
-    /// Says that a report did not reach the API server.
+    /// Counts a report that did not reach the API server.
     pub(crate) fn report_failed(&self) {
         self.report_errors.inc();
     }
 
-    /// Says that a heartbeat did not reach the API server.
+    /// Counts a heartbeat that did not reach the API server.
     pub(crate) fn heartbeat_failed(&self) {
         self.heartbeat_errors.inc();
     }
 
-    /// Says when the token of this host ends, in seconds since 1970.
+    /// Sets when the token of this host expires, in seconds since 1970.
     pub(crate) fn token_ends(&self, at: i64) {
         self.token_expiry.with([]).set(at);
     }
 
-    /// Says that the journal could not be written.
+    /// Counts a failed write of the journal.
     pub(crate) fn journal_failed(&self) {
         self.journal_errors.inc();
     }

@@ -1,7 +1,7 @@
-//! One pass: look at the engine, plan, write the journal, act, look again.
+//! One pass: observe the engine, plan, write the journal, act, observe again.
 //!
-//! A pass is level-triggered: it does what is left to do, whatever happened before. Agents of a fleet
-//! and the commands of a single machine run the same one.
+//! A pass is level-triggered: it does what is left to do, whatever happened before. The agents of a fleet and
+//! the standalone commands run the same pass.
 
 mod drift;
 mod progress;
@@ -34,48 +34,48 @@ use crate::effect::Effects;
 use crate::engine::{Engine, EngineError};
 use crate::journal::{Journal, JournalError, Ledger, takes};
 
-/// How often a pass acts before it leaves the rest to the next one: once for what is to be done, once
-/// for what that made possible, and once more for what somebody else did meanwhile.
+/// How often a pass plans and acts before it leaves the rest to the next one: once for the planned actions,
+/// once for actions that these made possible, and once more for changes that somebody else made meanwhile.
 const ROUNDS: usize = 3;
 
-/// Time that an engine gets to end what a process asked for that is no more: a network takes it a
-/// tenth of a second, and ten times as long where it is busy.
+/// How long an engine gets to finish a request of a process that has ended. A network takes a tenth of a
+/// second, or a second if the engine is busy.
 const ORPHANED_REQUEST: Duration = Duration::from_secs(3);
 
-/// How often a pass that goes on says how the entries stand, at most.
+/// Minimum time between two interim reports of a pass.
 const INTERIM: Duration = Duration::from_secs(1);
 
-/// What a pass did and how everything stands after it.
+/// What a pass did, and the statuses after it.
 #[derive(Debug, Default)]
 pub struct PassReport {
-    /// How each entry stands, and what the journal holds beside them, by UID.
+    /// The statuses of the entries and of records without an entry, by UID.
     pub statuses: Vec<EntryStatus>,
-    /// Calls made to the engine.
+    /// Number of calls to the engine.
     pub engine_calls: u64,
-    /// Objects made, replaced or removed.
+    /// Number of objects that were created, replaced or removed.
     pub changed: usize,
-    /// What was different or gone when the pass began, by the UID of the entry.
+    /// Objects that were different or missing when the pass began, by the UID of the entry.
     pub drifts: BTreeMap<String, Drift>,
-    /// Steps that failed or are left, so that another pass is due soon.
+    /// Number of actions that failed or are left, so that another pass is due soon.
     pub unfinished: usize,
-    /// Entries that wait until no container uses their object.
+    /// Number of entries that wait until no container uses their object.
     pub waiting: usize,
     /// Why the engine's lists could not be read at the end.
     pub engine_failures: Vec<EngineError>,
-    /// Why the journal could not be written; nothing was done after that.
+    /// Why the journal could not be written; nothing was changed after that.
     pub journal_failure: Option<JournalError>,
 }
 
-/// An object that was not any more as its entry says.
+/// An object that was no longer as its entry describes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Drift {
     /// The kind of the entry.
     pub kind: Kind,
-    /// The pass created it again.
+    /// The pass repaired it.
     pub repaired: bool,
 }
 
-/// Makes an engine as the entries say, as far as it can be done now.
+/// Applies the entries to an engine, as far as that is possible now.
 pub async fn pass(
     engine: &Engine,
     journal: &mut Journal,
@@ -88,8 +88,8 @@ pub async fn pass(
     pass_until(engine, journal, entries, store, effects, progress, &never).await
 }
 
-/// Makes a pass that ends, when `stop` says so, after the actions that are being done. Networks and
-/// volumes do not wait for each other.
+/// Runs a pass that ends on `stop` after the current actions. Networks and volumes do not wait for each
+/// other.
 pub async fn pass_until(
     engine: &Engine,
     journal: &mut Journal,
@@ -133,9 +133,9 @@ pub async fn pass_until(
     report
 }
 
-/// Returns what a pass would do first, and does nothing. It says of each entry what a pass would say
-/// of it that got no further. An error when neither list can be read and there is no entry to say it
-/// of.
+/// Returns what a pass would do first, without doing it. The status of each entry is that of a pass that
+/// stopped there. It is an error if no list can be read and there is no entry whose status could contain
+/// that.
 pub async fn preview(
     engine: &Engine,
     journal: &Journal,
@@ -177,7 +177,7 @@ pub async fn preview(
     Ok(planned)
 }
 
-/// Adds why the engine's list could not be read, where that is what keeps an entry waiting.
+/// Adds why the engine's list could not be read to the status of an entry that waits for it.
 fn give_cause(planned: &mut Planned, err: &EngineError) {
     if planned.status.is_because(Reason::EngineUnreachable) {
         let message = format!("{}: {}", planned.status.message, err.sentence());
@@ -185,9 +185,9 @@ fn give_cause(planned: &mut Planned, err: &EngineError) {
     }
 }
 
-/// Returns how entries of one kind, and their records, stand when the engine cannot be asked at all.
+/// Returns the statuses of entries and records of one kind if the engine does not answer at all.
 pub(crate) fn unknown(entries: &[Entry], records: &Records) -> Vec<EntryStatus> {
-    // What is not known needs neither a version nor an identity.
+    // A plan without observed state needs neither a version nor a nonce.
     let context = PlanContext {
         api: ApiVersion(0, 0),
         nonce: "",
@@ -199,37 +199,37 @@ pub(crate) fn unknown(entries: &[Entry], records: &Records) -> Vec<EntryStatus> 
     )
 }
 
-/// Returns a text that no other pass has.
+/// Returns a unique text.
 fn nonce() -> String {
     Uuid::new_v4().simple().to_string()
 }
 
-/// What a pass over the entries of one kind works with.
+/// The input of a pass over the entries of one kind.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PassRun<'a> {
     pub(crate) engine: &'a Engine,
     pub(crate) kind: Kind,
     /// The entries of that kind.
     pub(crate) entries: &'a [Entry],
-    /// The credentials that are at hand.
+    /// The credentials that the agent has.
     pub(crate) store: &'a CredentialStore,
     pub(crate) effects: &'a Effects,
-    /// Why nothing may be changed, neither on the engine nor in the journal, if that is so.
+    /// Why the host is paused, if it is: nothing is changed, neither on the engine nor in the journal.
     pub(crate) paused: Option<&'a str>,
-    /// Ends the pass after the step that is being done.
+    /// Ends the pass after the current action.
     pub(crate) stop: &'a CancellationToken,
-    /// How the entries stood after the pass before, where that is known.
+    /// The statuses after the previous pass, if they are known.
     pub(crate) before: &'a [EntryStatus],
-    /// Where the pass says how the entries stand while it goes on.
+    /// Gets the interim statuses of the pass.
     pub(crate) interim: Option<&'a watch::Sender<Vec<EntryStatus>>>,
 }
 
-/// What a pass tried so far.
+/// What a pass has tried so far.
 #[derive(Debug, Default)]
 struct Attempts {
-    /// Steps that failed, by the UID of the entry.
+    /// Failed actions, by the UID of the entry.
     failures: BTreeMap<String, EngineError>,
-    /// Entries whose driver does not answer, with the driver: they wait for the next pass.
+    /// Entries whose driver does not answer, with the driver. They wait for the next pass.
     skipped: BTreeMap<String, String>,
     unanswered: Unanswered,
 }
@@ -278,7 +278,7 @@ impl PassRun<'_> {
             let changes = self.changes(&planned, &seen.observed, &records, |p| {
                 may_act && attempts.is_due(p)
             });
-            // Invariant 5: the intent of every step is durable before the first of them.
+            // Invariant 5: all intents are durable before the first action.
             if let Err(err) = ledger.commit(changes, self.effects).await {
                 tracing::error!(error = %chain(&err), "nothing is changed");
                 report.journal_failure = Some(err);
@@ -309,8 +309,8 @@ impl PassRun<'_> {
         report
     }
 
-    /// Gives an engine that could make a second object of one name the time to end what a process asked
-    /// for that is no more.
+    /// Waits until the engine has probably finished a request of a process that has ended, if it could create
+    /// a second object of the name.
     async fn await_orphaned_request(&self, ledger: &Ledger) {
         let may_still_create = actions::may_create_duplicates(self.engine, self.kind);
         if may_still_create && ledger.take_interrupted(self.kind) {
@@ -319,7 +319,7 @@ impl PassRun<'_> {
         }
     }
 
-    /// Returns what is to be written into the journal before anything is done.
+    /// Returns the changes of the journal before the actions.
     fn changes(
         &self,
         planned: &[Planned],
@@ -333,7 +333,7 @@ impl PassRun<'_> {
         let done = forgettable(self.entries, observed, records);
         planned
             .iter()
-            // An intent without its act would say that something was about to happen.
+            // An intent without its action would be wrong in the journal.
             .filter(|p| p.actions.is_empty() || is_due(p))
             .filter(|p| p.journal != JournalChange::Keep)
             .map(|p| p.journal.clone())
@@ -341,8 +341,8 @@ impl PassRun<'_> {
             .collect()
     }
 
-    /// Does what is to be done, one step after the other, until the pass is to end. Returns whether the
-    /// engine may have changed.
+    /// Does the actions, one entry after the other, until the pass must end. Returns whether the engine may
+    /// have changed.
     async fn act_on<P: FnMut(&Progress) + ?Sized>(
         &self,
         planned: &[Planned],
@@ -397,7 +397,7 @@ impl PassRun<'_> {
     }
 }
 
-/// Leaves what is to be done about an entry, and says why.
+/// Removes the actions for an entry of a paused host, and reports why.
 fn pause_entry(planned: &mut Planned, why: &str) {
     if planned.actions.is_empty() && planned.journal == JournalChange::Keep {
         return;
@@ -415,7 +415,7 @@ fn pause_entry(planned: &mut Planned, why: &str) {
 }
 
 impl PassRun<'_> {
-    /// Returns what of a plan is drift.
+    /// Returns the drift in a plan.
     fn drifts(&self, planned: &[Planned], records: &Records) -> BTreeMap<String, Drift> {
         let by_uid = |uid: &str| self.entries.iter().find(|e| e.uid == uid);
         let drifted = planned.iter().filter_map(|p| {
@@ -432,7 +432,7 @@ impl PassRun<'_> {
 }
 
 impl PassReport {
-    /// Adds what a pass over another kind found.
+    /// Adds the report of a pass over another kind.
     fn add(&mut self, other: Self) {
         self.statuses.extend(other.statuses);
         self.changed += other.changed;
@@ -443,7 +443,7 @@ impl PassReport {
         self.journal_failure = self.journal_failure.take().or(other.journal_failure);
     }
 
-    /// Says how everything stands: as it was last seen, and where a step is left, why (invariant 12).
+    /// Sets the statuses: the last observed state, and why actions are left (invariant 12).
     fn finish(&mut self, mut planned: Vec<Planned>, attempts: &Attempts, records: &Records) {
         for p in &mut planned {
             let idle = p.actions.is_empty();
@@ -487,14 +487,14 @@ impl PassReport {
     }
 }
 
-/// Puts the failure of an entry's step into its status.
+/// Sets the failure of an entry's action in its status.
 fn set_failure(planned: &mut Planned, err: &EngineError) {
     let operation = planned.operation();
     let status = &mut planned.status;
     let (state, reason) = match (err, operation) {
         (EngineError::InUse(_), Some(Operation::Replace)) => (EntryState::Drifted, Reason::InUse),
         (EngineError::InUse(_), _) => (EntryState::Pending, Reason::InUse),
-        // The object goes while it is being looked for: the next pass sees what is left.
+        // The object is being removed; the next pass observes the result.
         (EngineError::NotFound(_), _) => return,
         (EngineError::AlreadyExists(_), _) => (EntryState::Failed, Reason::Conflict),
         (EngineError::Refused(_) | EngineError::TooOld { .. }, _) => {

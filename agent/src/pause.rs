@@ -1,16 +1,16 @@
-//! Pausing a host: its administrator stops every change on it, by the DockerHost or by a file.
+//! Pauses a host: its administrator stops every change on it, by the DockerHost or by a file.
 
 use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 
 use dockfleet_crds::condition::{self, Truth, Verdict};
 
-/// Name of the file in the state folder; what it says is the reason.
+/// Name of the file in the state folder; its text is the reason.
 const FILE: &str = "paused";
-/// The most that is read of it.
+/// Number of bytes that are read of it.
 const MOST: u64 = 160;
 
-/// Why nothing is changed on a host.
+/// Why a host is paused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Pause {
     reason: &'static str,
@@ -18,7 +18,7 @@ pub(crate) struct Pause {
 }
 
 impl Pause {
-    /// Puts together what the DockerHost says and what the file does; either of them is enough.
+    /// Combines `spec.paused` of the DockerHost and the file; either of them pauses the host.
     pub(crate) fn of(by_spec: bool, file: Option<String>) -> Option<Self> {
         let spec = "spec.paused of the DockerHost is true, or its condition Stalled says why";
         let (reason, message) = match (by_spec, file) {
@@ -44,7 +44,7 @@ impl PauseFile {
         Self(state_dir.join(FILE))
     }
 
-    /// Returns a sentence about the file, where it is. One that cannot be read is there.
+    /// Returns a sentence about the file, if it exists. A file that cannot be read counts.
     pub(crate) fn read(&self) -> Option<String> {
         let path = self.0.display();
         let mut text = Vec::new();
@@ -82,7 +82,7 @@ mod tests {
         assert_eq!(file.read(), Some(expected));
         std::fs::write(&path, "x".repeat(5000)).unwrap();
         assert!(file.read().is_some_and(|text| text.len() < 400));
-        // Whatever it is, it is there.
+        // Anything of this name pauses the host.
         std::fs::remove_file(&path).unwrap();
         std::fs::create_dir(&path).unwrap();
         assert!(

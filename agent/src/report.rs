@@ -1,5 +1,5 @@
-//! Writes what an agent has to say to the API server, apart from its work: a slow or absent server
-//! holds up nothing on the host.
+//! Writes the reports of an agent to the API server, independent of its other work: a slow or unreachable
+//! server blocks nothing on the host.
 
 mod limit;
 mod older_crd;
@@ -26,31 +26,31 @@ use crate::host::DockerHostReport;
 use crate::metrics::AgentMetrics;
 use crate::retry::Backoff;
 
-/// The name under which an agent owns fields.
+/// The field manager of an agent.
 const FIELD_MANAGER: &str = "dockfleet-agent";
 
-/// How often a status is made to fit an older CRD: an API server names the fields that it does not have
-/// first, and only then the words.
+/// How often a status is adapted to an older CRD: an API server first reports unknown fields, and only then
+/// unknown values.
 const FITS: usize = 3;
 
-/// All that there is to say.
+/// The report of an agent.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Report {
     pub(crate) host: DockerHostReport,
-    /// Nothing before there was an assignment.
+    /// `None` before the first assignment.
     pub(crate) assignment: Option<AssignmentReport>,
 }
 
-/// What became of an assignment.
+/// The report on an assignment.
 #[derive(Debug, PartialEq)]
 pub(crate) struct AssignmentReport {
-    /// UID of the HostAssignment, so that another one of the same name is not written to.
+    /// UID of the HostAssignment, so that another one of the same name is not changed.
     pub(crate) uid: String,
     pub(crate) generation: i64,
     pub(crate) entries: Vec<EntryStatus>,
 }
 
-/// What can go wrong with a call of the API server.
+/// The error of a call to the API server.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ApiError {
     #[error("the API server did not answer within {} s", CALL_TIMEOUT.as_secs())]
@@ -59,14 +59,14 @@ pub(crate) enum ApiError {
     Api(#[source] Box<kube::Error>),
 }
 
-/// What writes one status. Each has a task of its own: one that is refused delays nothing of the other.
+/// Writes one status. Each writer has its own task, so that a refused status does not delay the other.
 pub(crate) trait Writer: Send + 'static {
-    /// Writes what a report says of its object, where that differs from what is there.
+    /// Writes the report on its object, if the status differs from the present one.
     fn write(&mut self, report: &Report) -> impl Future<Output = Result<(), ApiError>> + Send;
 }
 
-/// Writes what comes, the newest only, each until it is written or a newer one has come; when nothing
-/// more can come, the last of it once more if it has to.
+/// Writes the newest report, and retries until it is written or there is a newer one. When the channel is
+/// closed, the last report is tried once more if it is not written yet.
 pub(crate) async fn keep_writing(
     mut writer: impl Writer,
     mut reports: watch::Receiver<Option<Arc<Report>>>,
@@ -138,7 +138,7 @@ impl Writer for HostWriter {
         } else {
             let found = call(self.hosts.get(&self.name)).await?;
             let mut status = found.status.unwrap_or_default();
-            // The controller's own: it stays whatever is written here.
+            // The controller owns this condition; it stays whatever is written here.
             status.conditions.retain(|c| c.type_ != REACHABLE);
             status
         };
@@ -217,7 +217,7 @@ impl Writer for AssignmentWriter {
     }
 }
 
-/// What is applied: an object with the fields that are the agent's.
+/// The applied object, with the fields that the agent owns.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Applied<'a, S> {
@@ -236,7 +236,8 @@ struct Target<'a, K> {
 }
 
 impl<K: Clone + DeserializeOwned + Debug> Target<'_, K> {
-    /// Applies a status; one that the CRD of the API server is too old for without what it does not have.
+    /// Applies a status; if the CRD of the API server is older, without the fields and values that it does
+    /// not have.
     async fn apply(&self, status: &(impl Serialize + Debug)) -> Result<(), ApiError> {
         let mut refusal = match self.apply_once(status).await {
             Err(ApiError::Api(err)) => err,
@@ -272,14 +273,14 @@ impl<K: Clone + DeserializeOwned + Debug> Target<'_, K> {
             metadata: &self.metadata,
             status,
         });
-        // Nobody else has business in these fields.
+        // No other client should write these fields.
         let params = PatchParams::apply(FIELD_MANAGER).force();
         let patched = call(self.api.patch_status(self.name, &params, &patch)).await;
         patched.map(drop)
     }
 }
 
-/// Makes a call, and makes no more of it when it takes too long.
+/// Waits for a call with a timeout.
 pub(crate) async fn call<T>(answer: impl Future<Output = kube::Result<T>>) -> Result<T, ApiError> {
     match tokio::time::timeout(CALL_TIMEOUT, answer).await {
         Ok(Ok(value)) => Ok(value),

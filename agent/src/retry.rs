@@ -1,4 +1,4 @@
-//! When to try again: later each time, never much later than a bound, and never all at once.
+//! Delays between retries: they grow up to a limit, and have jitter.
 
 use std::time::Duration;
 
@@ -13,8 +13,8 @@ pub(crate) struct Backoff {
 }
 
 impl Default for Backoff {
-    /// From a second to five minutes: what was away, a fleet's API server for example, is back for
-    /// everybody within that time, and not for all at once.
+    /// From a second to five minutes: after an outage, for example of the API server, all agents of a fleet
+    /// retry within that time, and not all at once.
     fn default() -> Self {
         Self::new(Duration::from_secs(1), Duration::from_secs(300))
     }
@@ -29,21 +29,21 @@ impl Backoff {
         }
     }
 
-    /// Returns how long to wait after one more failure: half of the delay to all of it.
+    /// Returns the delay after another failure: between half of the current delay and all of it.
     pub(crate) fn next(&mut self) -> Duration {
         let delay = self.next;
         self.next = delay.saturating_mul(2).min(self.most);
         jittered(delay.mul_f64(0.75), 0.34)
     }
 
-    /// Starts over after a success.
+    /// Resets the delay after a success.
     pub(crate) fn reset(&mut self) {
         self.next = self.first;
     }
 }
 
-/// Returns a duration by chance, at most `share` of it away from `middle`: a fleet that was started
-/// at once does not stay in step.
+/// Returns a random duration within `share` of `middle`, so that agents that were started at the same time do
+/// not stay synchronous.
 pub(crate) fn jittered(middle: Duration, share: f64) -> Duration {
     const STEPS: u32 = 1 << 16;
     let draw = u16::try_from(Uuid::new_v4().as_u128() & 0xffff).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What an agent says about itself to those who watch it.
+//! The probes and metrics of an agent.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,11 +11,11 @@ use tokio::sync::watch;
 
 use crate::metrics::AgentMetrics;
 
-/// How long one step of the loop may take. Calls to the engine and to the API server run beside it; a write
-/// of the journal may have to wait for a slow disk.
+/// How long one step of the loop may take. Calls to the engine and to the API server run beside the loop, but
+/// a write of the journal may wait for a slow disk.
 const STUCK: Duration = Duration::from_secs(60);
 
-/// What an agent says about itself.
+/// The probes and metrics of an agent.
 #[derive(Debug)]
 pub struct AgentVitals {
     pub(crate) watchdog: Watchdog,
@@ -25,7 +25,7 @@ pub struct AgentVitals {
 }
 
 impl AgentVitals {
-    /// Makes the vitals of one agent.
+    /// Creates the vitals of one agent.
     pub fn new() -> Result<Arc<Self>, MetricError> {
         let registry = Registry::new(env!("CARGO_PKG_VERSION"))?;
         let metrics = AgentMetrics::register(&registry)?;
@@ -37,7 +37,7 @@ impl AgentVitals {
         }))
     }
 
-    /// Says when the token of this host ends, as far as that is known.
+    /// Updates the metric of the token's expiry until the channel is closed.
     pub async fn follow_token(&self, mut expiry: watch::Receiver<Option<i64>>) {
         loop {
             if let Some(at) = *expiry.borrow_and_update() {
@@ -49,7 +49,7 @@ impl AgentVitals {
         }
     }
 
-    /// Says whether the engine could be looked at.
+    /// Records whether the engine answered.
     pub(crate) fn engine_answered(&self, engine_answered: bool) {
         self.engine_answered
             .store(engine_answered, Ordering::Relaxed);

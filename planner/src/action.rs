@@ -2,8 +2,7 @@
 
 use crate::kinds::{Action, DesiredObject, ObservedObject};
 
-/// A change of one object that an engine makes in one call. To replace an object is to remove it and to
-/// create it.
+/// A change of one object, which takes one call to the engine. A replacement is a removal and a create.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ObjectAction<D> {
     /// Create the object, with these labels and no others.
@@ -31,7 +30,7 @@ pub enum Operation {
 }
 
 impl Operation {
-    /// Returns what a list of actions does, if anything.
+    /// Returns the operation that a list of actions amounts to, if any.
     pub fn of(actions: &[Action]) -> Option<Self> {
         let removes = actions.iter().any(|a| a.removes().is_some());
         let creates = actions.iter().any(|a| a.creates().is_some());
@@ -53,18 +52,18 @@ impl Operation {
     }
 }
 
-/// What there is to know of an action, whatever its kind.
+/// The parts of an action that every kind has.
 pub trait ActionInfo {
     /// Returns the name of the object.
     fn object(&self) -> &str;
 
-    /// Returns the driver of the engine that it calls.
+    /// Returns the engine's driver that it needs.
     fn driver(&self) -> &str;
 
-    /// Returns the identity and the name of the object that it removes, if it does.
+    /// Returns the identity and the name of the object that it removes, if any.
     fn removes(&self) -> Option<(&str, &str)>;
 
-    /// Returns the object that it creates, if it does.
+    /// Returns the object that it creates, if any.
     fn creates(&self) -> Option<&dyn DesiredObject>;
 }
 

@@ -1,27 +1,27 @@
-//! Addresses and address blocks as values, whatever way they are written.
+//! Addresses and address blocks as values, however they are written.
 //!
-//! Engines echo what they were given (host bits, upper case, long IPv6 forms) or print parsed forms,
-//! and some add a prefix length to a gateway; two texts are the same if they mean the same.
+//! Engines echo what they were given (host bits, upper case, long IPv6 forms) or print parsed forms, and some
+//! add a prefix length to a gateway; two texts are equal if their values are equal.
 
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-/// Returns the block in its one normal form, or the text itself where it is none.
+/// Returns the block in canonical form, or the text itself if it is not a block.
 pub fn block(text: &str) -> String {
     text.parse::<IpNet>()
         .map_or_else(|_| text.to_owned(), |net| net.trunc().to_string())
 }
 
-/// Returns the address in its one normal form, without the prefix length that engines 27.0 to
-/// 28.0.1 add to IPv6 gateways, or the text itself where it is none.
+/// Returns the address in canonical form, or the text itself if it is not an address. The prefix length that
+/// engines 27.0 to 28.0.1 add to IPv6 gateways is removed.
 pub fn address(text: &str) -> String {
     let bare = text.split_once('/').map_or(text, |(address, _)| address);
     bare.parse::<IpAddr>()
         .map_or_else(|_| text.to_owned(), |ip| ip.to_string())
 }
 
-/// Whether the block is of IPv6.
+/// Whether the block is an IPv6 block.
 pub fn is_ipv6(block: &str) -> bool {
     block.contains(':')
 }

@@ -1,4 +1,4 @@
-//! What the reports of all hosts amount to for one resource: counters, a short list, conditions.
+//! Aggregates the reports of all hosts on one resource: counters, a short list of failing hosts, conditions.
 
 use dockfleet_crds::condition::{self, Truth, Verdict};
 use dockfleet_crds::policy::ReadyPolicy;
@@ -8,22 +8,22 @@ use dockfleet_crds::{Entry, EntryState, EntryStatus, Intent, Open, Reason};
 use crate::assignment::Refusal;
 use crate::brake;
 
-/// How one host stands towards one resource.
+/// The state of one resource on one host.
 #[derive(Clone, Debug)]
 pub struct HostView<'a> {
     /// Name of the host.
     pub host: &'a str,
-    /// Its entry for the resource.
+    /// The host's entry for the resource.
     pub entry: Option<&'a Entry>,
-    /// What its agent last said of the entry.
+    /// The status that its agent last reported for the entry.
     pub status: Option<&'a EntryStatus>,
-    /// Why it has none although the resource selects it.
+    /// Why the host has no entry although the resource selects it.
     pub refused: Option<&'a Refusal>,
-    /// The host has not reported for a long time.
+    /// The host is offline.
     pub offline: bool,
 }
 
-/// What there is to say of a resource beside its hosts.
+/// What a resource's status depends on, beside its hosts.
 #[derive(Clone, Debug, Default)]
 pub struct Notes {
     /// The resource is being deleted.
@@ -32,13 +32,13 @@ pub struct Notes {
     pub suspended: bool,
     /// Why the brake has stopped it.
     pub stopped: Option<String>,
-    /// Which hosts it waits for.
+    /// The hosts that the resource waits for.
     pub ready_policy: ReadyPolicy,
-    /// Sentences for the person who wrote it: options that an engine ignores, names that others want.
+    /// Warnings for the resource's author: options that an engine ignores, names that other resources want.
     pub warnings: Vec<String>,
 }
 
-/// What a resource's status says, but for the times of its conditions.
+/// A resource's status, without the times of its conditions.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Aggregate {
     /// How many hosts are in which state.
@@ -49,7 +49,7 @@ pub struct Aggregate {
     pub conditions: Vec<Verdict>,
 }
 
-/// How one host counts, the worst first.
+/// The counter that a host adds to, the worst first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Count {
     Failed,
@@ -60,7 +60,7 @@ enum Count {
     Ready,
 }
 
-/// Adds up what hosts say. They come sorted by name.
+/// Aggregates the states of hosts, which are sorted by name.
 pub fn aggregate<'a>(hosts: impl Iterator<Item = HostView<'a>>, notes: &Notes) -> Aggregate {
     let mut counts = HostCounts::default();
     let mut failing: Vec<(Count, FailingHost)> = Vec::new();
@@ -72,7 +72,7 @@ pub fn aggregate<'a>(hosts: impl Iterator<Item = HostView<'a>>, notes: &Notes) -
         if let Some(reason) = reason {
             not_allowed += i32::from(reason == Reason::NotAllowed);
             if is_worth_naming(count, &reason) {
-                // What this version does not know may end by itself.
+                // A reason that this version does not know may end by itself.
                 let ends = reason.known().is_none_or(Reason::ends_by_itself);
                 waits |= !view.offline && ends;
                 let host = view.host.to_owned();
@@ -92,7 +92,7 @@ pub fn aggregate<'a>(hosts: impl Iterator<Item = HostView<'a>>, notes: &Notes) -
             Count::Offline => counts.offline += 1,
             Count::Removing => {
                 counts.removing += 1;
-                // An offline host releases its object when it is back. Nothing waits for it here.
+                // An offline host removes the object when it is back; the resource does not wait for that.
                 still_removing += i32::from(!view.offline);
             }
         }
@@ -100,7 +100,7 @@ pub fn aggregate<'a>(hosts: impl Iterator<Item = HostView<'a>>, notes: &Notes) -
     }
     // Hosts that only wait must not crowd out those that failed.
     failing.sort_by_key(|(count, _)| *count);
-    // What is offline is counted, and is no reason for anything else.
+    // An offline host is counted, but is never the worst one.
     let worst = failing.first().map(|(_, host)| host.clone());
     let worst = worst.filter(|w| w.reason != Reason::Offline);
     failing.truncate(MAX_FAILING_HOSTS);
@@ -125,7 +125,7 @@ fn is_worth_naming(count: Count, reason: &Open<Reason>) -> bool {
     match count {
         Count::Failed | Count::Drifted | Count::Offline => true,
         Count::Pending => *reason != Reason::Progressing,
-        // The removal or release is done, and the controller has not yet seen the report.
+        // The object is removed or released; only the controller has not processed the report yet.
         Count::Removing => !matches!(
             reason.known(),
             Some(Reason::Progressing | Reason::Removed | Reason::Retained)
@@ -156,14 +156,14 @@ fn judge(view: &HostView<'_>) -> (Count, Option<Open<Reason>>, String) {
             String::new(),
         );
     };
-    // A report on an earlier revision says nothing of this one.
+    // A report on an earlier revision does not count for this one.
     let status = view.status.filter(|s| s.revision == entry.revision);
     let progressing = (Some(Reason::Progressing.into()), String::new());
     let (reason, message) = status.map_or(progressing, |s| (s.reason.clone(), s.message.clone()));
     if entry.intent == Intent::Absent {
         return (Count::Removing, reason, message);
     }
-    // A state of a newer agent is not known to be good or bad.
+    // Whether an unknown state of a newer agent is good or bad is not known.
     let count = match status.and_then(|s| s.state.known()) {
         None | Some(EntryState::Pending | EntryState::Gone) => Count::Pending,
         Some(EntryState::Ready) => Count::Ready,
@@ -182,7 +182,7 @@ fn conditions(
     notes: &Notes,
 ) -> Vec<Verdict> {
     let bad = counts.failed + counts.drifted;
-    // Where all hosts are offline, no host is known to have it.
+    // If all hosts are offline, no host is known to have the resource.
     let waits_for_offline = counts.offline > 0
         && (notes.ready_policy == ReadyPolicy::All || counts.offline == counts.desired);
     let message = sentence(counts, worst);

@@ -1,9 +1,9 @@
-//! What one host's assignment holds.
+//! Works out one host's assignment.
 //!
-//! The assignment so far is an input, because tombstones live nowhere else: a resource that is gone
-//! cannot be rendered. An entry leaves an assignment in one way only: its resource is seen to be
-//! deleted or to select the host no longer, it becomes a tombstone, and the agent says it is done
-//! (invariant 1: that something is not there is never a permission).
+//! The previous assignment is an input, because tombstones are stored nowhere else: a resource that no longer
+//! exists cannot be rendered. An entry leaves an assignment in one way only: the controller sees that its
+//! resource is deleted or no longer selects the host, the entry becomes a tombstone, and the agent reports
+//! that the tombstone is done (invariant 1: absence is never a permission).
 
 use std::collections::BTreeMap;
 
@@ -19,73 +19,73 @@ use crate::resource::Resource;
 use crate::select::{NamespaceLabels, Selection, selection};
 use crate::support;
 
-/// What is known of a resource's future.
+/// The stage of a resource's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lifecycle {
-    /// It is there to stay.
+    /// It exists and is not being deleted.
     Live,
-    /// It is there to stay, and stays for now on the hosts it no longer selects: the
-    /// [brake](crate::brake) has stopped it.
+    /// It exists, and the [brake](crate::brake) has stopped it: it stays for now on hosts that it no longer
+    /// selects.
     Braked,
     /// A person or tool deleted it.
     Deleted,
-    /// It goes because its namespace or its CRD goes: nobody asked for a change on any host.
+    /// It is deleted together with its namespace or its CRD: nobody asked for a change on any host.
     Cascaded,
 }
 
-/// What the entries of a host are rendered from, beside their resources.
+/// The context in which the entries of a host are rendered.
 #[derive(Clone, Copy, Debug)]
 pub struct RenderContext<'a> {
     /// The host.
     pub host: &'a DockerHost,
-    /// What sentences call it: its name, with its namespace where the name alone could be another's.
+    /// The host's name in messages, with its namespace if several hosts have the name.
     pub called: &'a str,
-    /// What the host's agent reports of itself, if it does.
+    /// The facts that the host's agent reports about itself, if it does.
     pub agent: Option<&'a AgentFacts>,
-    /// The credentials of those resources that need some.
+    /// The credential versions of the resources that need credentials.
     pub credentials: &'a CredentialVersions,
 }
 
-/// All that one host's assignment is made from.
+/// The input from which one host's assignment is worked out.
 #[derive(Debug)]
 pub struct Input<'a> {
-    /// What entries are rendered from.
+    /// The context for rendering entries.
     pub context: RenderContext<'a>,
-    /// Every resource that may concern it, with its lifecycle.
+    /// Every resource that may concern the host, with its lifecycle.
     pub resources: &'a [(&'a dyn Resource, Lifecycle)],
     /// Labels of namespaces.
     pub namespaces: &'a NamespaceLabels,
-    /// The assignment as it was last written.
+    /// The entries of the assignment that was last written.
     pub previous: &'a [Entry],
-    /// What the agent last said of it.
+    /// The statuses that the agent last reported.
     pub statuses: &'a [EntryStatus],
-    /// Why no resource comes to the host for now. What it has stays, and becomes a tombstone as ever.
+    /// Why the host gets no new entries for now. Existing entries stay, and become tombstones as usual.
     pub closed: Option<&'a Refusal>,
-    /// The most entries that it may have: [`dockfleet_crds::MAX_ENTRIES`] where an API server keeps
-    /// it as one object.
+    /// The maximum number of entries: [`dockfleet_crds::MAX_ENTRIES`] if an API server stores the assignment.
     pub most: usize,
 }
 
-/// For each resource whose mount takes credentials, by UID: their version, or why there are none.
+/// The version of the credentials, or why there are none, for each resource whose mount needs credentials, by
+/// UID.
 pub type CredentialVersions = BTreeMap<String, Result<String, Refusal>>;
 
-/// One host's assignment, and what the statuses of resources must report about it.
+/// One host's assignment, and the messages for resources.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Assigned {
     /// The entries, by UID.
     pub entries: Vec<Entry>,
-    /// Resources that select the host and cannot have it, by UID.
+    /// Resources that select the host and get no entry, by UID.
     pub refused: BTreeMap<String, Refusal>,
-    /// Resources that hold a name that another one asks for, by UID, with a sentence for them.
+    /// Resources that have a name that another resource asks for too, by UID, with a message for each.
     pub contested: BTreeMap<String, String>,
 }
 
-/// Why a resource that selects a host cannot have it.
+/// Why a resource that selects a host gets no entry there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// In one word.
+    /// The reason, in one word.
     pub reason: Reason,
-    /// In a sentence.
+    /// The message, a sentence.
     pub message: String,
 }
 
@@ -112,7 +112,7 @@ pub fn assign(input: &Input<'_>) -> Assigned {
         }
     }
 
-    // What is there stays, unless it may go.
+    // Existing entries stay, unless their tombstone is done.
     for (uid, entry) in &before {
         let status = statuses.get(uid).copied();
         let Some(entry) = settle((*entry).clone(), status) else {
@@ -124,15 +124,15 @@ pub fn assign(input: &Input<'_>) -> Assigned {
         };
         entries.insert(uid, entry);
     }
-    // What is wanted comes, unless its name is taken. Who is there already comes before who is older:
-    // a name never passes from one owner to another by itself.
+    // Each wanted resource gets an entry, unless its name is taken. A resource that already has an entry
+    // takes precedence over an older one: a name never passes from one owner to another by itself.
     let rendered_now = directives.values().filter(|(_, d)| *d == Directive::Render);
     let mut wanted: Vec<&dyn Resource> = rendered_now.map(|(resource, _)| *resource).collect();
     let present = |uid: &str| before.get(uid).is_some_and(|e| e.intent == Intent::Present);
     wanted.sort_by_key(|r| (!present(r.uid()), r.seniority()));
     let mut claims = incumbents(&before, &entries, &directives);
     for resource in wanted {
-        // What a newer controller wrote stays as it wrote it.
+        // An entry of a newer controller stays unchanged.
         if before
             .get(resource.uid())
             .is_some_and(|e| !is_understood(e))
@@ -173,7 +173,7 @@ pub fn assign(input: &Input<'_>) -> Assigned {
     assigned
 }
 
-/// Who has a name on a host.
+/// The resource that has a name on a host.
 #[derive(Clone, Copy)]
 struct Claimant<'a> {
     uid: &'a str,
@@ -191,7 +191,8 @@ impl<'a> Claimant<'a> {
     }
 }
 
-/// Returns who had a name before and keeps it, known or not: an entry that stays has its object.
+/// Returns the resources that had a name before and keep it, known or not: an entry that stays has its
+/// object.
 fn incumbents<'a>(
     before: &BTreeMap<&'a str, &'a Entry>,
     entries: &BTreeMap<&str, Entry>,
@@ -221,7 +222,7 @@ fn incumbents<'a>(
     claims
 }
 
-/// Returns what an entry becomes by its resource alone, before the resource's present wishes.
+/// Returns what an entry becomes by its directive, before its resource is rendered again.
 fn successor(
     entry: Entry,
     resource: &dyn Resource,
@@ -246,11 +247,11 @@ fn successor(
             };
             render::tombstone(&entry, &tombstone, status.and_then(|s| s.id.clone()))
         }
-        // A permission to remove is as good as the resource's word of today, and is never widened.
+        // A permission to remove is valid only as long as the resource still allows it, and is never widened.
         (Some(Intent::Absent), directive) if directive.permission() == DeletionPolicy::Retain => {
             retaining(entry)
         }
-        // An intent of a newer controller is left to it.
+        // An entry with an intent of a newer controller stays unchanged.
         (Some(Intent::Absent) | None, _) => entry,
     }
 }
@@ -260,7 +261,7 @@ fn is_understood(entry: &Entry) -> bool {
     entry.kind.known().is_some() && entry.intent.known().is_some()
 }
 
-/// Returns the entry of a resource as it is to be now.
+/// Renders the entry of a resource.
 fn rendered(resource: &dyn Resource, context: &RenderContext<'_>) -> Result<Entry, Refusal> {
     if let Some(refusal) = support::refusal(context.agent, resource, context.called) {
         return Err(refusal);
@@ -284,7 +285,7 @@ fn rendered(resource: &dyn Resource, context: &RenderContext<'_>) -> Result<Entr
     })
 }
 
-/// Takes the permission to remove out of a tombstone.
+/// Removes the permission to remove the object from a tombstone.
 fn retaining(entry: Entry) -> Entry {
     match EntrySpec::of(&entry) {
         Ok(EntrySpec::Absent(_, t)) if t.policy == DeletionPolicy::Delete => {
@@ -295,7 +296,8 @@ fn retaining(entry: Entry) -> Entry {
     }
 }
 
-/// Drops a tombstone that the agent says is done, and gives one the identity that the agent found.
+/// Drops a tombstone that is done by the agent's report, and adds the identity that the agent reported to
+/// another.
 fn settle(entry: Entry, status: Option<&EntryStatus>) -> Option<Entry> {
     if entry.intent != Intent::Absent {
         return Some(entry);

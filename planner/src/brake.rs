@@ -1,23 +1,23 @@
-//! The brake: a change that would remove or release many objects at once needs permission first.
+//! The brake stops a removal of many objects at once until somebody allows it.
 //!
-//! A slip of the hand and a wish look the same to a controller. What tells them apart is how much of
-//! what there is goes at once.
+//! A controller cannot tell a mistake from an intended change. What it can see is how much would be removed
+//! at once.
 
-/// The annotation that releases the brake.
+/// The annotation that allows the removal.
 pub const ALLOW_REMOVAL: &str = "dockfleet.io/allow-removal";
 
-/// The reason of the conditions of a resource that was stopped.
+/// The reason in the conditions of a resource that the brake has stopped.
 pub const REASON: &str = "RemovalBraked";
 
-/// The fewest hosts whose loss by one resource is worth asking about.
+/// The minimum number of hosts for which the brake stops one resource.
 const HOSTS: usize = 2;
 
-/// How much may be removed or released at once without permission.
+/// How much may be removed at once without permission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// How many in a hundred. 100 never asks.
+    /// In percent. With 100 nothing is stopped.
     pub share: u8,
-    /// How many resources of one namespace; fewer never ask.
+    /// Number of resources of one namespace. Up to this number nothing is stopped.
     pub resources: usize,
 }
 
@@ -31,13 +31,13 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Whether somebody is asked before a resource that stays is removed from `lost` of the `of`
-    /// hosts that have it.
+    /// Whether the brake stops a resource that would be removed from `lost` of the `of` hosts that have it,
+    /// and that itself is not deleted.
     pub fn stops_hosts(&self, lost: usize, of: usize) -> bool {
         lost >= HOSTS && self.exceeds(lost, of)
     }
 
-    /// Whether somebody is asked before `going` of the `of` resources of a namespace are removed.
+    /// Whether the brake stops the removal of `deleted` of the `of` resources of a namespace.
     pub fn stops_resources(&self, deleted: usize, of: usize) -> bool {
         deleted > self.resources && self.exceeds(deleted, of)
     }
@@ -47,12 +47,13 @@ impl Limits {
     }
 }
 
-/// Returns what allows a resource, in this generation of its spec, to be removed from so many hosts.
+/// Returns the annotation's value that allows a resource, in this generation of its spec, to be removed from
+/// this number of hosts.
 pub fn permission(generation: Option<i64>, hosts: usize) -> String {
     format!("{}-{hosts}", generation.unwrap_or_default())
 }
 
-/// Whether a value is the permission for this generation, and for as many hosts or more.
+/// Whether a value is a permission for this generation and for at least this number of hosts.
 pub fn permits(value: &str, generation: Option<i64>, hosts: usize) -> bool {
     let parts = value.split_once('-');
     parts.is_some_and(|(given, most)| {

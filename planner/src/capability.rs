@@ -1,4 +1,4 @@
-//! What an engine must be to do what an entry asks. The table of each kind is in its folder.
+//! The engine version that an entry needs. Each kind has a table in its folder.
 
 use std::fmt;
 use std::str::FromStr;
@@ -15,7 +15,7 @@ impl fmt::Display for ApiVersion {
     }
 }
 
-/// A text that is no API version.
+/// A text that is not an API version.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not an API version such as 1.41")]
 pub struct NoApiVersion(String);
@@ -30,20 +30,20 @@ impl FromStr for ApiVersion {
     }
 }
 
-/// One feature of a kind of object that not every supported engine has.
+/// A feature of a kind of object that not every supported engine has.
 #[derive(Debug)]
 pub struct Capability<D> {
-    /// Its name in the status of a host.
+    /// Name in the status of a host.
     pub name: &'static str,
     /// The oldest API version that has it.
     pub since: ApiVersion,
-    /// The engine release of that version, for people.
+    /// The engine release with that API version, for messages.
     pub engine: &'static str,
-    /// Returns the field that asks for it, where one does.
+    /// Returns the field that needs it, if one does.
     pub(crate) asks: fn(&D) -> Option<&'static str>,
 }
 
-/// Returns the names of what an engine can do above the oldest supported one.
+/// Returns the names of the capabilities that an engine has.
 pub fn of(api: ApiVersion) -> Vec<String> {
     kinds::capabilities()
         .filter(|(_, since)| api >= *since)
@@ -51,8 +51,8 @@ pub fn of(api: ApiVersion) -> Vec<String> {
         .collect()
 }
 
-/// Returns why an engine cannot do what is asked, naming the field, the needed and the actual
-/// version; `None` where it can.
+/// Returns why an engine does not support an object: the field, the version that it needs and the actual
+/// version. `None` if the engine supports it.
 pub(crate) fn missing<D>(table: &[Capability<D>], desired: &D, api: ApiVersion) -> Option<String> {
     table.iter().filter(|c| api < c.since).find_map(|c| {
         let field = (c.asks)(desired)?;

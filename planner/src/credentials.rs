@@ -1,7 +1,8 @@
-//! The credentials of a mount: out of a Secret, into an engine's mount options, and out of them again.
+//! The credentials of a mount: read from a Secret, added to an engine's mount options, and removed from
+//! observed options.
 //!
-//! They are in no assignment, status, message or record (invariant 9): those have a version, which
-//! says nothing of what is in them. No value here is shown by `Debug`.
+//! No assignment, status, message or record contains them (invariant 9). Those contain a version, from which
+//! the credentials cannot be guessed. `Debug` shows no value.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,17 +14,17 @@ use sha2::{Digest, Sha256};
 
 use crate::desired::hex;
 
-/// The type of a mount whose options hold a user name and a password.
+/// The type of a mount whose options contain a user name and a password.
 const CIFS: &str = "cifs";
-/// The most characters that Linux takes for each (`CIFS_MAX_USERNAME_LEN` and its like in
+/// The maximum length in characters that Linux accepts (`CIFS_MAX_USERNAME_LEN` and similar constants in
 /// `fs/smb/client/cifsglob.h`).
 const MAX_NAME: usize = 255;
 const MAX_PASSWORD: usize = 512;
-/// Shorter passwords are looked for by their key only.
+/// Shorter passwords are found by their key only.
 const SHORT: usize = 4;
 const HIDDEN: &str = "…";
 
-/// Who mounts a share.
+/// User name and password for a share.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Credentials {
     username: String,
@@ -38,24 +39,24 @@ impl fmt::Debug for Credentials {
     }
 }
 
-/// Why a Secret cannot serve.
+/// Why a Secret cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unusable {
-    /// Its owner did not say that Dockfleet may hand it to hosts.
+    /// Its owner did not allow Dockfleet to copy it to hosts.
     #[error(
         "it is not allowed to leave its namespace; who owns it allows it with the label \
          {CREDENTIALS_LABEL}: \"true\""
     )]
     NotAllowed,
-    /// It has not all that a mount takes.
+    /// It lacks a key that a mount needs.
     #[error("it has no key {0}; a mount takes the keys username and password, and may have domain")]
     NoKey(&'static str),
-    /// What it has cannot be written into mount options.
+    /// It has a value that cannot be written into mount options.
     #[error("its key {key} {why}")]
     Unfit {
         /// The key.
         key: &'static str,
-        /// What is wrong with the value and what to do, without the value.
+        /// What is wrong and what to do, without the value.
         why: &'static str,
     },
 }
@@ -65,7 +66,7 @@ impl Credentials {
     /// `kubernetes.io/basic-auth` has the first two.
     ///
     /// # Errors
-    /// Where the Secret is not allowed, not whole, or not fit for mount options.
+    /// If the Secret is not allowed, not complete, or not fit for mount options.
     pub fn of(secret: &Secret) -> Result<Self, Unusable> {
         let labels = secret.metadata.labels.as_ref();
         if labels
@@ -112,20 +113,20 @@ impl Credentials {
         options.insert("o".to_owned(), o);
     }
 
-    /// Takes the password out of a text, wherever it stands in it. One of a few characters is not
-    /// looked for: it would be found in every word.
+    /// Hides the password in a text. A very short password is not searched for: it would be found in ordinary
+    /// words.
     pub fn hidden_in(&self, text: &str) -> String {
         if self.password.chars().count() < SHORT {
             return text.to_owned();
         }
-        // As it is, and as it is in a quoted text.
+        // Plain, and as it is escaped in a quoted text.
         let quoted = self.password.escape_debug().to_string();
         text.replace(&self.password, HIDDEN)
             .replace(&quoted, HIDDEN)
     }
 
-    /// Takes the credentials out of the options of a volume, so that the rest can be shown. There
-    /// are some where one of the keys is there, with a value or without.
+    /// Takes the credentials out of the options of a volume, so that the rest can be shown. A volume has
+    /// credentials if it has one of the keys, with or without a value.
     pub fn take_out(options: &mut BTreeMap<String, String>) -> Option<Self> {
         if options.get("type").map(String::as_str) != Some(CIFS) {
             return None;
@@ -165,7 +166,7 @@ impl Credentials {
 }
 
 fn text(secret: &Secret, key: &'static str) -> Result<Option<String>, Unusable> {
-    // What is given as text wins, as an API server has it.
+    // `stringData` takes precedence, as in an API server.
     if let Some(text) = secret.string_data.as_ref().and_then(|d| d.get(key)) {
         return Ok(Some(text.clone()));
     }
@@ -179,8 +180,8 @@ fn text(secret: &Secret, key: &'static str) -> Result<Option<String>, Unusable> 
     Ok(Some(text.to_owned()))
 }
 
-/// Mount options are one text in which a comma ends an option, and Linux knows no escape for it that
-/// works everywhere.
+/// Checks a value. Mount options are one text in which a comma ends an option, and Linux has no escape for it
+/// that always works.
 fn fit(key: &'static str, value: &str, most: usize) -> Result<(), Unusable> {
     let why = if value.is_empty() && key != "domain" {
         "is empty; write it, or leave out credentialsSecret to mount as a guest"
@@ -198,45 +199,45 @@ fn fit(key: &'static str, value: &str, most: usize) -> Result<(), Unusable> {
     Err(Unusable::Unfit { key, why })
 }
 
-/// Returns the version of the credentials in a Secret. It is made of the Secret's identity and its
-/// resource version: a hash of what is in it could be guessed by anybody who reads an assignment.
+/// Returns the version of the credentials in a Secret: a hash of the Secret's UID and resource version. From
+/// a hash of its values, readers of an assignment could guess the password.
 pub fn version(uid: &str, resource_version: &str) -> String {
     hex(&Sha256::digest(format!("{uid}\0{resource_version}")), 8)
 }
 
-/// What a host's own Secret holds for one resource: its credentials with their version.
+/// The credentials of one resource with their version, as a host's own Secret contains them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CredentialEntry {
-    /// Version, which the entry of the resource names too.
+    /// Version, which the entry of the resource also has.
     pub version: String,
     /// The credentials.
     pub credentials: Credentials,
 }
 
 impl CredentialEntry {
-    /// Returns the form that a Secret holds.
+    /// Returns the form in which a Secret contains it.
     pub fn packed(&self) -> Vec<u8> {
         // Structs of strings always become JSON.
         serde_json::to_vec(self).unwrap_or_default()
     }
 
-    /// Reads what a Secret holds; nothing where it is no such entry. The reason is not reported: the error
-    /// would quote it.
+    /// Reads a value of a Secret; `None` if it has another form. There is no error text, because it would
+    /// quote the value.
     pub fn unpacked(bytes: &[u8]) -> Option<Self> {
         serde_json::from_slice(bytes).ok()
     }
 }
 
-/// The credentials that an agent has at hand, by the UID of the resource.
+/// The credentials that an agent has read, by the UID of the resource.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CredentialStore {
     entries: BTreeMap<String, CredentialEntry>,
-    /// Why it may lack some, in a sentence.
+    /// Why credentials may be missing, in a sentence.
     pub error: Option<String>,
 }
 
 impl CredentialStore {
-    /// Makes a store without credentials.
+    /// Creates an empty store.
     pub const fn new() -> Self {
         Self {
             entries: BTreeMap::new(),
@@ -244,17 +245,17 @@ impl CredentialStore {
         }
     }
 
-    /// Takes in the credentials of a resource.
+    /// Adds the credentials of a resource.
     pub fn insert(&mut self, uid: String, entry: CredentialEntry) {
         self.entries.insert(uid, entry);
     }
 
-    /// Forgets the credentials of resources that are not to be kept.
+    /// Removes the credentials of the resources that `keep` does not name.
     pub fn retain(&mut self, keep: impl Fn(&str) -> bool) {
         self.entries.retain(|uid, _| keep(uid));
     }
 
-    /// Returns the credentials of a resource, if they are of this version.
+    /// Returns the credentials of a resource, if they have this version.
     pub fn get(&self, uid: &str, version: &str) -> Option<&Credentials> {
         let entry = self.entries.get(uid)?;
         (entry.version == version).then_some(&entry.credentials)

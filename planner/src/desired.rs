@@ -1,8 +1,8 @@
-//! What an entry asks of a host: the payload of an assignment, written by the controller and read by
-//! the agent.
+//! The desired state in an entry: the payload of an assignment, written by the controller and read by the
+//! agent.
 //!
-//! Defaults are left out, because an assignment's size is its price. A field that an agent does not
-//! know is refused rather than ignored: half of what was asked for may be worse than none.
+//! Defaults are left out, because the cost of an assignment is its size. An agent refuses a field that it
+//! does not know and does not ignore it: a part of the desired state may be worse than none.
 
 use dockfleet_crds::assignment::Kind;
 use dockfleet_crds::policy::{AdoptionPolicy, DeletionPolicy, DriftPolicy, ManagementPolicy};
@@ -14,42 +14,42 @@ use sha2::{Digest, Sha256};
 use crate::kinds::Desired;
 use crate::resource;
 
-/// What an entry asks of a host.
+/// The desired state of one entry.
 #[derive(Clone, Debug, PartialEq)]
 pub enum EntrySpec {
-    /// An object as described.
+    /// The object must exist as described.
     Present(Desired),
-    /// That the host releases an object of this kind.
+    /// The host must remove or release an object of this kind.
     Absent(Kind, Tombstone),
 }
 
-/// The policies that an agent acts by; what happens on deletion comes with the tombstone.
+/// The policies that an agent follows. The policy for the deletion comes with the tombstone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Behaviour {
-    /// Replaces a changed network that nothing uses.
+    /// Replace a changed network that nothing uses.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub update_when_unused: bool,
     /// What to do about drift.
     #[serde(default, skip_serializing_if = "is_default")]
     pub drift: DriftPolicy,
-    /// What to do about an object that is not ours.
+    /// What to do about an object that Dockfleet does not own.
     #[serde(default, skip_serializing_if = "is_default")]
     pub adoption: AdoptionPolicy,
-    /// Whether to act at all.
+    /// Whether to change anything at all.
     #[serde(default, skip_serializing_if = "is_default")]
     pub management: ManagementPolicy,
-    /// No change until it is false again.
+    /// Change nothing while this is true.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub suspend: bool,
-    /// What its resource wants to become of the object when it goes, where that is not what its
-    /// kind does by default. Read only where the resource itself is gone: by `--prune`.
+    /// The resource's deletion policy, if it is not the default of its kind. Read only when the resource no
+    /// longer exists: by `--prune`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deletion: Option<DeletionPolicy>,
 }
 
 impl Behaviour {
-    /// Returns the policies of a resource whose object becomes `default` on deletion by default.
+    /// Returns the policies of a resource; `default` is the deletion policy of its kind.
     pub(crate) fn of(policies: Policies, default: DeletionPolicy) -> Self {
         let deletion = resource::deletion(policies);
         Self {
@@ -77,29 +77,29 @@ impl Behaviour {
 pub struct Tombstone {
     /// Name of the object on the host.
     pub name: String,
-    /// Remove it, or leave it.
+    /// Whether to remove or to release it.
     pub policy: DeletionPolicy,
 }
 
 /// An entry that this version does not understand.
 #[derive(Debug, thiserror::Error)]
 pub enum NotUnderstood {
-    /// Its kind is of a newer version.
+    /// A newer version wrote its kind.
     #[error("this agent does not know the kind {0}; upgrade the agent")]
     Kind(String),
-    /// Its intent is of a newer version.
+    /// A newer version wrote its intent.
     #[error("this agent does not know the intent {0}; upgrade the agent")]
     Intent(String),
-    /// A part of its spec is of a newer version.
+    /// A newer version wrote a part of its spec.
     #[error("this agent does not understand the entry ({0}); upgrade the agent")]
     Spec(#[from] serde_json::Error),
 }
 
 impl EntrySpec {
-    /// Reads what an entry asks for.
+    /// Reads the desired state of an entry.
     ///
     /// # Errors
-    /// Where this version does not understand the entry.
+    /// If this version does not understand the entry.
     pub fn of(entry: &Entry) -> Result<Self, NotUnderstood> {
         let kind = kind(entry)?;
         let intent = match &entry.intent {
@@ -113,7 +113,7 @@ impl EntrySpec {
         })
     }
 
-    /// Returns what becomes of the object when nothing but its entry is left to say so.
+    /// Returns the deletion policy of the object when its resource no longer exists.
     pub fn deletion(&self) -> DeletionPolicy {
         match self {
             Self::Present(desired) => {
@@ -141,7 +141,7 @@ pub fn kind(entry: &Entry) -> Result<Kind, NotUnderstood> {
     }
 }
 
-/// Returns the name of the object that an entry is about, without reading all of it.
+/// Returns the name of the object of an entry, without reading the whole spec.
 pub(crate) fn object_name(entry: &Entry) -> Option<&str> {
     entry.spec.get("name").and_then(Value::as_str)
 }
@@ -149,11 +149,11 @@ pub(crate) fn object_name(entry: &Entry) -> Option<&str> {
 /// The spec of an entry, and its revision.
 pub type Payload = (Map<String, Value>, String);
 
-/// Returns the payload of an entry and its revision: a hash that changes when, and only when,
-/// what is asked for does.
+/// Returns the payload of an entry and its revision: a hash that changes if, and only if, the desired state
+/// changes.
 ///
-/// The hash is over the typed form, whose order of fields is fixed, so that it does not hang on
-/// how a JSON library sorts.
+/// The hash is over the typed form, whose order of fields is fixed, so that it does not depend on how a JSON
+/// library sorts.
 pub fn payload<T: Serialize>(desired: &T, id: Option<&str>) -> Payload {
     let spec = match serde_json::to_value(desired) {
         Ok(Value::Object(map)) => map,

@@ -1,8 +1,8 @@
-//! In what an object differs from what is desired, by meaning and not by text.
+//! The differences between the observed and the desired state of an object, by value and not by text.
 //!
-//! What the user did not set is not compared; what the engine fills in is not drift: an automatic
-//! subnet, a gateway, a daemon's default options, `null` for an empty map. Each kind compares its own
-//! fields.
+//! Fields that the user did not set are not compared. Values that the engine fills in are not drift: an
+//! automatic subnet, a gateway, a daemon's default options, `null` for an empty map. Each kind compares its
+//! own fields.
 
 use std::collections::BTreeMap;
 

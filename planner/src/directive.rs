@@ -1,8 +1,8 @@
-//! What becomes of a resource's entry on one host, before anything is rendered.
+//! Decides what becomes of a resource's entry on one host, before anything is rendered.
 //!
-//! Whatever keeps, renders or retires an entry is decided here, from the resource's own word (`suspend`,
-//! `deletionPolicy`), from its future ([`Lifecycle`], which the [brake](crate::brake) gives too) and from
-//! whether it selects the host.
+//! Three inputs decide whether an entry is rendered, kept or retired: the resource's own policies (`suspend`,
+//! `deletionPolicy`), its [`Lifecycle`], which includes the [brake](crate::brake), and whether it selects the
+//! host.
 
 use dockfleet_crds::policy::DeletionPolicy;
 
@@ -13,27 +13,26 @@ use crate::select::Selection;
 /// What becomes of a resource's entry on one host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Directive {
-    /// The entry is rendered as the resource is now. A tombstone that is there becomes an entry again.
+    /// The entry is rendered from the resource as it is now. An existing tombstone becomes an entry again.
     Render,
-    /// An entry that is there stays, and none is made. A tombstone that is there keeps no more permission
-    /// than this.
+    /// An existing entry stays, and none is created. An existing tombstone keeps at most this permission.
     Keep(DeletionPolicy),
-    /// An entry that is there becomes a tombstone with this permission, and none is made.
+    /// An existing entry becomes a tombstone with this permission, and none is created.
     Retire(DeletionPolicy),
 }
 
 impl Directive {
-    /// Returns what may be done to an object that goes.
+    /// Returns what a tombstone may permit.
     pub fn permission(self) -> DeletionPolicy {
         match self {
-            // What selects the host again takes its permission back, even where it cannot have it.
+            // A resource that selects the host again withdraws its permission, even if it gets no entry.
             Self::Render => DeletionPolicy::Retain,
             Self::Keep(policy) | Self::Retire(policy) => policy,
         }
     }
 }
 
-/// Returns what becomes of the entry of a resource on a host, by how the resource selects it.
+/// Decides what becomes of the entry of a resource on a host.
 pub fn directive(resource: &dyn Resource, lifecycle: Lifecycle, selection: Selection) -> Directive {
     use DeletionPolicy::Retain;
     match (lifecycle, selection) {
@@ -46,7 +45,8 @@ pub fn directive(resource: &dyn Resource, lifecycle: Lifecycle, selection: Selec
         (Lifecycle::Live, Selection::No) | (Lifecycle::Deleted, _) => {
             Directive::Retire(resource.deletion())
         }
-        // An administrator who closes the host to the namespace frees it, and removes nothing.
+        // If an administrator no longer allows the namespace on the host, the object is released and not
+        // removed.
         (Lifecycle::Live | Lifecycle::Braked, Selection::NotAllowed) | (Lifecycle::Cascaded, _) => {
             Directive::Retire(Retain)
         }
@@ -88,7 +88,7 @@ mod tests {
                     let directive = directive(&network, lifecycle, selection);
                     let retires = matches!(directive, Directive::Retire(_));
                     let permits = directive.permission() == DeletionPolicy::Delete;
-                    // What is suspended never permits one.
+                    // A suspended resource never permits a removal.
                     let asked_for = match (lifecycle, selection) {
                         (Lifecycle::Deleted, _) | (Lifecycle::Live, Selection::No) => !suspend,
                         _ => false,

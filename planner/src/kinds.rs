@@ -1,5 +1,5 @@
-//! The kinds of object that entries ask for. Everything that makes a kind what it is stands in its folder:
-//! its desired and its observed form, rendering, comparison, what it needs of an engine, identity, order.
+//! The kinds of object that entries ask for. Each kind has a folder with everything about it: its desired and
+//! its observed form, rendering, comparison, the engine version that it needs, identity, order.
 //!
 //! This file joins them by the list in [`dockfleet_crds::kinds!`]; no other place in this crate names every
 //! kind.
@@ -28,13 +28,13 @@ use crate::resource::Resource;
 pub trait ObjectKind: Sized {
     /// The kind.
     const KIND: Kind;
-    /// What becomes of the object on deletion where the resource does not say.
+    /// The deletion policy if the resource sets none.
     const DEFAULT_DELETION: DeletionPolicy;
-    /// Whether an object that nothing uses may be removed and created again to change it.
+    /// Whether an object that nothing uses may be replaced to change it.
     const IS_REPLACEABLE: bool;
-    /// Whether every agent supports it, also one that reports nothing of itself.
+    /// Whether every agent supports it, including one that does not report its features.
     const IS_BASELINE: bool = false;
-    /// What not every supported engine can do for it, oldest first.
+    /// The features of the kind that not every supported engine has, oldest first.
     const CAPABILITIES: &'static [Capability<Self::Desired>] = &[];
 
     /// The object as an entry asks for it.
@@ -42,8 +42,8 @@ pub trait ObjectKind: Sized {
     /// The object as an engine shows it.
     type Observed: ObservedObject + Clone + PartialEq;
 
-    /// Returns the fields in which an object differs, in a fixed order. Where its credentials are in a
-    /// Secret and not `given`, they are not compared.
+    /// Returns the fields in which an object differs, in a fixed order. Credentials from a Secret are not
+    /// compared if they are not `given`.
     fn diff(
         want: &Self::Desired,
         have: &Self::Observed,
@@ -56,42 +56,41 @@ pub trait DesiredObject: Debug + Send + Sync {
     /// Returns the name on the host.
     fn name(&self) -> &str;
 
-    /// Returns the driver of the engine that makes it.
+    /// Returns its driver.
     fn driver(&self) -> &str;
 
-    /// Returns what may be done about it.
+    /// Returns its policies.
     fn policy(&self) -> Behaviour;
 
     /// Returns the labels, without those of Dockfleet.
     fn labels_mut(&mut self) -> &mut BTreeMap<String, String>;
 
-    /// Returns the label that holds the identity of the object, where the engine gives it none.
+    /// Returns the label with the identity of the object, if the engine gives it none.
     fn identity_label(&self) -> Option<&'static str> {
         None
     }
 
-    /// Whether the object holds data that is lost with it, so that its absence is reported and not
-    /// repaired.
+    /// Whether the object stores data that is lost with it, so that its absence is reported and not repaired.
     fn stores_data(&self) -> bool {
         false
     }
 
-    /// Whether it is made after the others of its kind.
+    /// Whether it is created after the others of its kind.
     fn is_created_last(&self) -> bool {
         false
     }
 
-    /// Returns the version of the credentials that it is made with.
+    /// Returns the version of the credentials that it needs.
     fn credentials(&self) -> Option<&str> {
         None
     }
 
-    /// Whether differences say that it has other credentials.
+    /// Whether the differences include its credentials.
     fn has_other_credentials(&self, _diff: &[FieldDiff]) -> bool {
         false
     }
 
-    /// Returns a sentence for differences that a person can end in a way that the kind knows.
+    /// Returns a message for differences that need a step of the user.
     fn explain(&self, _diff: &[FieldDiff]) -> Option<String> {
         None
     }
@@ -141,28 +140,28 @@ macro_rules! join {
                 }
             }
 
-            /// Returns what becomes of the object on deletion where its resource does not say.
+            /// Returns the deletion policy if the resource sets none.
             pub(crate) fn default_deletion(&self) -> DeletionPolicy {
                 match self {
                     $(Self::$kind(_) => $kind::DEFAULT_DELETION,)*
                 }
             }
 
-            /// Whether the object may be removed and created again to change it.
+            /// Whether the object may be replaced to change it.
             pub(crate) fn is_replaceable(&self) -> bool {
                 match self {
                     $(Self::$kind(_) => $kind::IS_REPLACEABLE,)*
                 }
             }
 
-            /// Returns why an engine cannot make it, if that is so.
+            /// Returns why an engine does not support it, if so.
             pub(crate) fn missing(&self, api: ApiVersion) -> Option<String> {
                 match self {
                     $(Self::$kind(want) => capability::missing($kind::CAPABILITIES, want, api),)*
                 }
             }
 
-            /// Returns in what an object differs; nothing for one of another kind, which is never
+            /// Returns the differences of an object; none for an object of another kind, which is never
             /// compared.
             pub(crate) fn diff(&self, have: &Object, given: Option<&Credentials>) -> Vec<FieldDiff> {
                 match (self, have) {
@@ -245,21 +244,21 @@ macro_rules! join {
         /// Reads a resource of a kind.
         ///
         /// # Errors
-        /// Where the value is no such resource.
+        /// If the value is not such a resource.
         pub fn read(kind: Kind, value: Value) -> Result<Box<dyn Resource>, serde_json::Error> {
             Ok(match kind {
                 $(Kind::$kind => Box::new(serde_json::from_value::<$kind>(value)?),)*
             })
         }
 
-        /// Whether every agent supports a kind, also one that reports nothing of itself.
+        /// Whether every agent supports a kind, including one that does not report its features.
         pub(crate) fn is_baseline(kind: Kind) -> bool {
             match kind {
                 $(Kind::$kind => $kind::IS_BASELINE,)*
             }
         }
 
-        /// Returns the name of each capability, and the API version since which engines have it.
+        /// Returns the name of each capability with the oldest API version that has it.
         pub(crate) fn capabilities() -> impl Iterator<Item = (&'static str, ApiVersion)> {
             let all = std::iter::empty();
             $(let all = all.chain($kind::CAPABILITIES.iter().map(|c| (c.name, c.since)));)*

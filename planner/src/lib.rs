@@ -1,16 +1,16 @@
 //! The decisions of Dockfleet, as pure functions over data.
 //!
-//! Two halves that meet in the entry of an assignment:
+//! Two halves that share the entry of an assignment:
 //!
-//! - for the controller: which hosts a resource selects ([`select`], [`term`]), what it renders to on each of
-//!   them ([`render`]), what one host's assignment holds ([`assignment`]), and what the reports of
-//!   all hosts amount to ([`aggregate`]);
-//! - for the agent: what is to be done about an entry on an engine ([`plan`]).
+//! - for the controller: which hosts a resource selects ([`select`], [`term`]), how it is rendered for each
+//!   of them ([`render`]), the assignment of one host ([`assignment`]), and the sum of the reports of all
+//!   hosts ([`aggregate`]);
+//! - for the agent: the actions for an entry on an engine ([`plan`]).
 //!
-//! What a kind of object is to both of them stands in its folder of [`kinds`].
+//! Each kind of object has a folder in [`kinds`] with everything that both halves need.
 //!
-//! This crate never does I/O, never asks the time, never draws a random number, and knows neither a
-//! Kubernetes client nor a Docker client: whatever it needs comes in as an argument.
+//! This crate never does I/O, never reads the clock, never draws a random number, and has no client of
+//! Kubernetes or Docker: everything that it needs is an argument.
 
 pub mod action;
 pub mod address;

@@ -1,4 +1,4 @@
-//! What an engine has, in the form that the planner compares.
+//! The observed state of an engine, in the form that the planner compares.
 
 use std::collections::BTreeMap;
 
@@ -7,18 +7,18 @@ use dockfleet_crds::labels;
 
 use crate::kinds::Object;
 
-/// The objects of an engine, by kind. A kind whose list could not be read is not there, which is not the
-/// same as an empty list.
+/// The objects of an engine, by kind. A kind is missing if its list could not be read, which is not the same
+/// as an empty list.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Observed(BTreeMap<Kind, Vec<Object>>);
 
 impl Observed {
-    /// Takes in the whole list of a kind.
+    /// Sets the complete list of a kind.
     pub fn insert(&mut self, kind: Kind, objects: Vec<Object>) {
         self.0.insert(kind, objects);
     }
 
-    /// Takes in what another look at the engine found.
+    /// Adds the lists of another observation.
     pub fn extend(&mut self, other: Self) {
         self.0.extend(other.0);
     }
@@ -28,29 +28,29 @@ impl Observed {
         self.0.is_empty()
     }
 
-    /// Returns the objects of a kind, or `None` where they are not known.
+    /// Returns the objects of a kind, or `None` if they are not known.
     pub fn all(&self, kind: Kind) -> Option<&[Object]> {
         self.0.get(&kind).map(Vec::as_slice)
     }
 
-    /// Returns the objects of a kind and name in the order of their identities, or `None` where they
-    /// are not known.
+    /// Returns the objects of a kind and name in the order of their identities, or `None` if they are not
+    /// known.
     pub fn named(&self, kind: Kind, name: &str) -> Option<Vec<&Object>> {
         let all = self.all(kind)?.iter();
         let mut named: Vec<&Object> = all.filter(|o| o.name() == name).collect();
-        // An engine lists in the order of a hash map.
+        // An engine returns lists in random order.
         named.sort_by_cached_key(|o| o.id());
         Some(named)
     }
 }
 
 impl Object {
-    /// Whether Dockfleet made it for the resource with this UID.
+    /// Whether Dockfleet created it for the resource with this UID.
     pub fn created_for(&self, uid: &str) -> bool {
         self.labels().get(labels::UID).is_some_and(|u| u == uid)
     }
 
-    /// Returns who made it, as far as its labels tell.
+    /// Returns the owner according to its labels.
     pub fn owner(&self) -> String {
         let labels = self.labels();
         let get = |key: &str| labels.get(key);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-/// A map of options that takes only what is set.
+/// A map of options that ignores unset values.
 #[derive(Debug, Default)]
 pub(crate) struct Options(BTreeMap<String, String>);
 

@@ -1,9 +1,9 @@
-//! What an agent has to do: entries, what the engine has and what the journal says, turned into steps.
+//! Plans what an agent has to do, from entries, the observed state of the engine and the records of the
+//! journal.
 //!
-//! Planning changes nothing and can be repeated: with nothing done in between it says the same, and
-//! after its steps are done it says that nothing is left to do. It never asks for a change of an
-//! object that is not ours, and never for a removal without a tombstone or an updatePolicy that
-//! allows it (invariants 1 and 3).
+//! Planning changes nothing and can be repeated: the same input gives the same plan, and after its actions
+//! are done there is nothing left to do. A plan never changes an object that Dockfleet does not own, and
+//! never removes one without a tombstone or an updatePolicy that allows it (invariants 1 and 3).
 
 mod present;
 mod tombstone;
@@ -26,30 +26,31 @@ use world::World;
 /// The records of a journal.
 pub type Records = BTreeMap<RecordKey, Record>;
 
-/// What a plan needs to know of the world beside entries and objects.
+/// The input of a plan beside entries, objects and records.
 #[derive(Clone, Copy, Debug)]
 pub struct PlanContext<'a> {
     /// The API version of the engine.
     pub api: ApiVersion,
-    /// A text that no other pass of any agent has: identities of new volumes are made from it.
+    /// A text that is unique to this pass among all agents. The identities of new volumes are derived from
+    /// it.
     pub nonce: &'a str,
-    /// The credentials that are at hand.
+    /// The credentials that the agent has.
     pub store: &'a CredentialStore,
 }
 
-/// What is to be done about one entry, and how it stands before that.
+/// The plan for one entry.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Planned {
-    /// The changes of the engine, one after the other.
+    /// The actions, in order.
     pub actions: Vec<Action>,
-    /// The change of the journal, to be durable before the first of them.
+    /// The change of the journal, which must be durable before the first action.
     pub journal: JournalChange,
-    /// How the entry stands now.
+    /// The status of the entry before the actions.
     pub status: EntryStatus,
 }
 
 impl Planned {
-    /// Returns what is done to the object, if anything.
+    /// Returns the operation on the object, if any.
     pub fn operation(&self) -> Option<Operation> {
         Operation::of(&self.actions)
     }
@@ -62,16 +63,16 @@ impl Planned {
     reason = "a plan has few of them, and lives as long as a pass"
 )]
 pub enum JournalChange {
-    /// Nothing.
+    /// No change.
     Keep,
-    /// Write the record; the other one, whose object it takes over, goes.
+    /// Write the record, and remove the one whose object it takes over.
     Put {
         /// The record.
         record: Record,
-        /// A record that it takes the place of.
+        /// The record that it replaces.
         instead_of: Option<RecordKey>,
     },
-    /// Drop the record.
+    /// Remove the record.
     Forget(RecordKey),
 }
 
@@ -89,8 +90,8 @@ impl JournalChange {
     }
 }
 
-/// Plans every entry. Tombstones come first, so that a name is free for who comes next; then what
-/// exists, then what has its subnets given, last what takes any subnet that is left.
+/// Plans every entry. Tombstones come first, so that their names are free for other entries. Then come
+/// existing objects, then networks with given subnets, and last networks that take any free subnet.
 pub fn plan(
     entries: &[Entry],
     observed: &Observed,
@@ -112,8 +113,8 @@ pub fn plan(
     planned
 }
 
-/// A record that is taken over stays where its own entry writes it again in the same plan: the
-/// resource released one object and is about to create another.
+/// Keeps a replaced record if its own entry writes it again in the same plan: the resource released one
+/// object and is about to create another.
 fn spare_new_records(planned: &mut [Planned]) {
     let written: BTreeSet<RecordKey> = planned
         .iter()
@@ -129,7 +130,7 @@ fn spare_new_records(planned: &mut [Planned]) {
     }
 }
 
-/// Returns the statuses of a plan, by UID, with what the journal holds and no entry asks for.
+/// Returns the statuses of a plan and of records without an entry, by UID.
 pub fn statuses(planned: &[Planned], records: &Records) -> Vec<EntryStatus> {
     let mut all: BTreeMap<String, EntryStatus> = planned
         .iter()
@@ -143,8 +144,8 @@ pub fn statuses(planned: &[Planned], records: &Records) -> Vec<EntryStatus> {
     all.into_values().collect()
 }
 
-/// Returns the keys of records that are no longer needed: they have no entry, and the object that they
-/// released, or never created, is not on the host.
+/// Returns the keys of records that are no longer needed: they have no entry, and their object, which was
+/// released or never created, is not on the host.
 pub fn forgettable(entries: &[Entry], observed: &Observed, records: &Records) -> Vec<RecordKey> {
     let assigned: BTreeSet<&str> = entries.iter().map(|e| e.uid.as_str()).collect();
     let absent = |r: &Record| {
@@ -158,7 +159,7 @@ pub fn forgettable(entries: &[Entry], observed: &Observed, records: &Records) ->
         .values()
         .filter(|r| match r.stage.known() {
             Some(Stage::Creating | Stage::Removing | Stage::Retained) => true,
-            // Should its entry come back, its absence is a loss.
+            // If the entry comes back, the absence of the object is a loss.
             Some(Stage::Owned | Stage::Replacing) | None => false,
         })
         .filter(|r| !assigned.contains(r.key.uid.as_str()) && absent(r))
@@ -214,7 +215,7 @@ fn plan_entry(entry: &Entry, observed: &Observed, world: &World<'_>) -> Planned 
         let message = "the journal's record of it is of a newer version; upgrade the agent";
         return report(unsupported(entry, message.to_owned()));
     }
-    // A tombstone is for the object in the journal, whatever its name in the files has become.
+    // A tombstone is for the object in the journal, even if a file has changed the name since.
     let name = match (&spec, world.record(entry)) {
         (EntrySpec::Absent(..), Some(record)) => &record.object,
         _ => spec.name(),
@@ -282,7 +283,7 @@ fn failed(entry: &Entry, reason: Reason, message: String) -> EntryStatus {
     status(entry, EntryState::Failed, Some(reason), message)
 }
 
-/// Says that this version does not understand an entry, so that nothing is changed for it.
+/// Returns the status of an entry that this version does not understand. Nothing is changed for it.
 fn unsupported(entry: &Entry, message: String) -> EntryStatus {
     let (state, reason) = (EntryState::Unsupported, Reason::AgentTooOld);
     status(entry, state, Some(reason), message)
@@ -303,7 +304,7 @@ fn drifted(
     }
 }
 
-/// Cuts a message to the length that a status holds.
+/// Cuts a message to the maximum length of a status.
 pub fn bounded(message: String) -> String {
     if message.chars().count() <= MAX_MESSAGE {
         return message;
@@ -313,7 +314,7 @@ pub fn bounded(message: String) -> String {
     cut
 }
 
-/// Joins differences to one sentence.
+/// Returns differences as one sentence.
 fn in_words(diff: &[FieldDiff]) -> String {
     let shown: Vec<String> = diff.iter().take(3).map(ToString::to_string).collect();
     let more = diff.len().saturating_sub(shown.len());

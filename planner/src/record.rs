@@ -1,4 +1,4 @@
-//! What the journal of an agent says of one object.
+//! The journal's record of one object.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 use strum::{IntoStaticStr, VariantArray};
 
-/// What a record is filed under: the resource, and which of the things that it owns on the host.
+/// The key of a record: the resource, and which of the things that it owns on the host.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RecordKey {
     /// UID of the resource.
@@ -28,8 +28,8 @@ impl RecordKey {
     }
 }
 
-/// `UID`, or `UID/THING`: an agent from before there were things keeps such a record as one of a resource
-/// that it does not know.
+/// `UID`, or `UID/THING`: an agent that does not know things keeps such a record as the record of an unknown
+/// resource.
 impl fmt::Display for RecordKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.thing.as_str() {
@@ -69,7 +69,7 @@ impl<'de> Deserialize<'de> for RecordKey {
     }
 }
 
-/// One object that the agent owns, owned, or was about to make.
+/// One object that the agent owns, owned, or was about to create.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Record {
@@ -84,18 +84,18 @@ pub struct Record {
     pub name: String,
     /// Name of the object on the host.
     pub object: String,
-    /// Docker identity of the object; a network has none before it is made.
+    /// Docker identity of the object; a network has none before it is created.
     pub id: Option<String>,
-    /// How far it got.
+    /// The stage of the object.
     pub stage: Open<Stage>,
-    /// The object was there before us.
+    /// The object existed before Dockfleet owned it.
     pub adopted: bool,
-    /// The object has been on the host as ours, so that its absence is a loss.
+    /// The object has existed and was owned, so that its absence is a loss.
     pub was_ready: bool,
-    /// Version of the credentials that its mount was last seen to have.
+    /// Version of the credentials that its mount had when it was last compared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials: Option<String>,
-    /// How far an action of several steps got, in the form of its kind.
+    /// Progress of an action of several steps, in the form of its kind.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<Value>,
     /// Fields of a newer version, kept as they are.
@@ -103,22 +103,22 @@ pub struct Record {
     pub other: Map<String, Value>,
 }
 
-/// How far an object got: the durable word before each change of the engine.
+/// The stage of an object, which is durable before each change of the engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr, VariantArray)]
 pub enum Stage {
-    /// About to be made, or made and not yet seen.
+    /// About to be created, or created and not yet observed.
     Creating,
-    /// Ours.
+    /// Owned.
     Owned,
-    /// About to be removed and created again: permitted by its updatePolicy.
+    /// About to be removed and created again, which the updatePolicy permits.
     Replacing,
-    /// About to be removed: permitted by a tombstone.
+    /// About to be removed, which a tombstone permits.
     Removing,
-    /// Released, and left on the host.
+    /// Released and left on the host.
     Retained,
 }
 
-/// The fields that a record of every version has.
+/// The fields that every version of a record has.
 #[derive(Deserialize)]
 struct Outline {
     #[serde(rename = "uid")]
@@ -136,8 +136,8 @@ struct Outline {
 }
 
 impl Record {
-    /// Reads a record. One of a kind or stage that this version does not know may have any form beside
-    /// the fields that all records have; it is read to be kept and reported, and never written.
+    /// Reads a record. A record with an unknown kind or stage may have any form beside the fields that all
+    /// records have. It is kept and reported, and never written.
     pub fn read(body: &str) -> Result<Self, serde_json::Error> {
         let damaged = match serde_json::from_str::<Self>(body) {
             Ok(record) => return Ok(record),
@@ -170,7 +170,7 @@ impl Record {
         self.kind.known().is_some() && self.stage.known().is_some()
     }
 
-    /// Makes the record of an object that an entry asks for.
+    /// Creates the record of an entry's object.
     pub fn new(entry: &Entry, object: &str, stage: Stage, id: Option<String>) -> Self {
         Self {
             key: RecordKey::object(&entry.uid),
@@ -188,14 +188,14 @@ impl Record {
         }
     }
 
-    /// Returns how far an action of several steps got; nothing where it did not begin, or wrote a form
-    /// that this version does not understand.
+    /// Returns the progress of an action of several steps; `None` if it did not begin, or has a form that
+    /// this version does not understand.
     pub fn progress<P: DeserializeOwned>(&self) -> Option<P> {
         let progress = self.progress.clone()?;
         serde_json::from_value(progress).ok()
     }
 
-    /// Returns the record with the progress of the one before it, which belongs to its stage.
+    /// Returns the record with the progress of the previous one, if that has the same stage.
     #[must_use]
     pub(crate) fn after(self, before: Option<&Self>) -> Self {
         let same_stage = before.filter(|b| b.key == self.key && b.stage == self.stage);
@@ -205,7 +205,7 @@ impl Record {
         }
     }
 
-    /// Returns the record with another stage, of which no step is done.
+    /// Returns the record with another stage and without progress.
     #[must_use]
     pub fn at(&self, stage: Stage) -> Self {
         Self {
@@ -254,7 +254,7 @@ mod tests {
         }
     }
 
-    /// The record of a thing that a resource owns beside the object that it describes.
+    /// The record of a thing that a resource owns beside its object.
     fn of_thing(thing: &str) -> Record {
         let object = Record::read(&body("DockerNetwork", "Owned").to_string()).unwrap();
         let uid = object.key.uid.clone();
@@ -280,7 +280,7 @@ mod tests {
         let written = serde_json::to_value(&deep).unwrap();
         assert_eq!(written["uid"], json!("u/peer/1"));
         assert_eq!(Record::read(&written.to_string()).unwrap(), deep);
-        // That of the object has the UID alone, as in every version.
+        // The key of the object is the UID alone, as in every version.
         let object = of_thing("");
         assert_eq!(object.key, RecordKey::object("u"));
         let written = serde_json::to_value(&object).unwrap();
@@ -305,7 +305,7 @@ mod tests {
         for record in &all {
             assert_eq!(records.get(&record.key), Some(record));
         }
-        // One goes, and the others stay.
+        // One is removed, and the others stay.
         let [peer, object, route] = &all;
         assert_eq!(records.remove(&peer.key).as_ref(), Some(peer));
         assert_eq!(records.values().collect::<Vec<_>>(), [object, route]);

@@ -1,4 +1,4 @@
-//! A resource as one host must have it.
+//! Renders a resource for one host.
 
 use dockfleet_crds::{DockerHost, Entry, Intent};
 use serde_json::Map;
@@ -13,13 +13,13 @@ use crate::resource::Resource;
 pub struct RenderError {
     /// The field, below `spec`.
     pub field: &'static str,
-    /// What it says.
+    /// Its value.
     pub value: String,
-    /// What would be right.
+    /// What a valid value is.
     pub wanted: &'static str,
 }
 
-/// Renders a resource for a host, with the version of the credentials that its mount takes.
+/// Renders a resource for a host, with the version of the credentials that its mount needs.
 pub fn entry(
     resource: &dyn Resource,
     host: &DockerHost,
@@ -40,7 +40,7 @@ pub fn entry(
     })
 }
 
-/// Turns an entry into a tombstone: the permission to remove or release its object.
+/// Turns an entry into a tombstone.
 pub fn tombstone(entry: &Entry, tombstone: &Tombstone, id: Option<String>) -> Entry {
     let (spec, revision) = desired::payload(tombstone, id.as_deref());
     Entry {

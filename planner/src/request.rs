@@ -1,8 +1,8 @@
-//! Requests to look again: an annotation of a resource whose value goes to its hosts as a short mark,
-//! and comes back from each that has looked.
+//! Requests to reconcile again. The value of an annotation goes to the hosts of a resource as a short mark,
+//! and each agent reports the mark after its next pass.
 //!
-//! The convention is Flux's: a user or tool writes a new value, usually the time, and waits until the
-//! status has it.
+//! The convention is Flux's: a client writes a new value, usually the time, and waits until the status has
+//! it.
 
 use dockfleet_crds::Intent;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -11,10 +11,10 @@ use sha2::{Digest, Sha256};
 use crate::aggregate::HostView;
 use crate::desired::hex;
 
-/// The annotation by which somebody asks.
+/// The annotation of a request.
 pub const REQUESTED_AT: &str = "dockfleet.io/reconcile-requested-at";
 
-/// Bytes of a mark: it tells one request from the one before.
+/// Bytes of a mark. It only has to differ from that of the previous request.
 const MARK: usize = 4;
 
 fn requested(meta: &ObjectMeta) -> Option<&str> {
@@ -22,14 +22,13 @@ fn requested(meta: &ObjectMeta) -> Option<&str> {
     annotations.get(REQUESTED_AT).map(String::as_str)
 }
 
-/// Returns the mark of what a resource's annotation asks for.
+/// Returns the mark of a resource's annotation.
 pub fn mark(meta: &ObjectMeta) -> Option<String> {
     requested(meta).map(|value| hex(&Sha256::digest(value), MARK))
 }
 
-/// Returns the value of the last request that every host has looked again for; `before` while there
-/// is one that has not. A host that cannot have the resource has nothing to look for, and one that is
-/// offline is not waited for.
+/// Returns the value of the last request that every host has handled; `before` while a host has not handled
+/// it. A host that cannot have the resource has nothing to handle, and an offline host is not waited for.
 pub fn handled<'a>(
     meta: &ObjectMeta,
     before: Option<&str>,
@@ -114,7 +113,7 @@ mod tests {
         for other in [
             host(Some(&asked), Some(&behind)),
             host(Some(&asked), None),
-            // What it said, it said of an entry that was taken back since.
+            // The report is about an entry that has changed since.
             host(Some(&not_yet), Some(&current)),
             host(None, None),
         ] {

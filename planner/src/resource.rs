@@ -1,5 +1,4 @@
-//! A resource that goes to the hosts it selects: what selection, rendering and aggregation need of it,
-//! whatever its kind.
+//! The parts of a resource of any kind that selection, rendering and aggregation need.
 
 use std::any::Any;
 use std::fmt::Debug;
@@ -13,7 +12,7 @@ use k8s_openapi::jiff::Timestamp;
 use crate::desired::Payload;
 use crate::render::RenderError;
 
-/// A resource that goes to hosts.
+/// A resource that selects hosts.
 pub trait Resource: Any + Debug + Send + Sync {
     /// Returns its kind.
     fn kind(&self) -> Kind;
@@ -21,47 +20,47 @@ pub trait Resource: Any + Debug + Send + Sync {
     /// Returns its metadata.
     fn metadata(&self) -> &ObjectMeta;
 
-    /// Returns its metadata for a change.
+    /// Returns its metadata, mutable.
     fn metadata_mut(&mut self) -> &mut ObjectMeta;
 
     /// Returns its status.
     fn status(&self) -> Option<&ResourceStatus>;
 
-    /// Returns the part of its spec that all resources have.
+    /// Returns the fields of its spec that all resources have.
     fn common(&self) -> CommonSpec<'_>;
 
-    /// Renders what a host must have, with the version of the credentials that its mount takes.
+    /// Renders the payload for a host, with the version of the credentials that its mount needs.
     ///
     /// # Errors
-    /// Where the spec cannot be rendered: the schema should have refused it.
+    /// If the spec cannot be rendered; the schema should have refused it.
     fn payload(&self, host: &DockerHost, credentials: Option<&str>)
     -> Result<Payload, RenderError>;
 
-    /// Returns what the user most likely does not mean.
+    /// Returns warnings about parts of the spec that the user probably does not intend.
     fn warnings(&self) -> Vec<SpecWarning> {
         Vec::new()
     }
 }
 
-/// A part of a spec that the user most likely does not mean.
+/// A warning about a part of a spec that the user probably does not intend.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SpecWarning {
-    /// In one word, the reason of an event.
+    /// The reason of the event, in one word.
     pub reason: &'static str,
-    /// In a sentence.
+    /// The message, a sentence.
     pub message: String,
 }
 
-/// The part of a spec that all resources that go to hosts have.
+/// The fields of a spec that all resources have.
 #[derive(Clone, Copy, Debug)]
 pub struct CommonSpec<'a> {
     /// The hosts it selects by label.
     pub host_selector: Option<&'a LabelSelector>,
     /// The hosts it selects by name.
     pub host_names: &'a [String],
-    /// Name of the object on hosts, where it is not that of the resource.
+    /// Name of the object on hosts, if it is not the name of the resource.
     pub object_name: Option<&'a str>,
-    /// Which hosts it waits for before it is ready.
+    /// The hosts that must be ready before the resource is ready.
     pub ready_policy: ReadyPolicy,
     /// The policies.
     pub policies: Policies,
@@ -76,7 +75,7 @@ impl dyn Resource {
         any.downcast_ref()
     }
 
-    /// Returns its UID; empty before an API server gave one.
+    /// Returns its UID; empty if an API server has not set it.
     pub fn uid(&self) -> &str {
         self.metadata().uid.as_deref().unwrap_or_default()
     }
@@ -127,8 +126,8 @@ impl dyn Resource {
         self.common().ready_policy
     }
 
-    /// Returns what becomes of the object when the resource is deleted. Nothing is removed for a
-    /// suspended resource, nor for one that is only observed.
+    /// Returns the effective deletion policy. Nothing is removed for a resource that is suspended or only
+    /// observed.
     pub fn deletion(&self) -> DeletionPolicy {
         deletion(self.policies())
     }
@@ -140,7 +139,7 @@ impl dyn Resource {
     }
 }
 
-/// Returns what becomes of an object when a resource with these policies is deleted.
+/// Returns the effective deletion policy of a resource with these policies.
 pub(crate) fn deletion(policies: Policies) -> DeletionPolicy {
     if policies.suspend || policies.management == ManagementPolicy::Observe {
         DeletionPolicy::Retain

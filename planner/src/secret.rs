@@ -1,15 +1,15 @@
-//! Keeping credentials out of what people read (invariant 9).
+//! Hides credentials in texts for people (invariant 9).
 //!
-//! A mount takes its password among its options, an engine shows them to everybody who asks, and a
-//! difference goes into a status and a message.
+//! The options of a mount contain its password, an engine shows them to every client, and differences are
+//! shown in statuses and messages.
 
 use std::collections::BTreeMap;
 
 use dockfleet_crds::FieldDiff;
 
-/// What stands in the place of a credential.
+/// The text in place of a credential.
 const HIDDEN: &str = "***";
-/// Parts of the names of options that hold credentials (mount.cifs, s3fs, sshfs and such).
+/// Parts of the names of options with credentials (mount.cifs, s3fs, sshfs and such).
 const CREDENTIAL_WORDS: [&str; 6] = [
     "pass",
     "secret",
@@ -19,7 +19,7 @@ const CREDENTIAL_WORDS: [&str; 6] = [
     "accesskey",
 ];
 
-/// Takes credentials out of differences.
+/// Hides credentials in differences.
 pub(crate) fn hide(diff: &mut [FieldDiff]) {
     for d in diff {
         let whole = is_credential(&d.field);
@@ -33,7 +33,7 @@ pub(crate) fn hide(diff: &mut [FieldDiff]) {
     }
 }
 
-/// Returns the places in options that hold credentials, such as `password in o`.
+/// Returns the places of credentials in options, such as `password in o`.
 pub(crate) fn credential_places(options: &BTreeMap<String, String>) -> Vec<String> {
     let mut places = Vec::new();
     for (key, value) in options {
@@ -52,7 +52,7 @@ pub(crate) fn credential_places(options: &BTreeMap<String, String>) -> Vec<Strin
     places
 }
 
-/// Takes credentials out of a list such as `addr=192.0.2.1,username=a,password=b`.
+/// Hides credentials in a list such as `addr=192.0.2.1,username=a,password=b`.
 fn in_options(text: &str) -> String {
     let item = |item: &str| match item.split_once('=') {
         Some((key, _)) if is_credential(key) => format!("{key}={HIDDEN}"),

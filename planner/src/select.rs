@@ -1,4 +1,4 @@
-//! Which hosts a resource goes to.
+//! Decides which hosts a resource selects.
 
 use std::collections::BTreeMap;
 
@@ -7,30 +7,30 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
 use crate::resource::Resource;
 
-/// Labels of every namespace that is known, by name.
+/// Labels of every known namespace, by name.
 pub type NamespaceLabels = BTreeMap<String, BTreeMap<String, String>>;
 
-/// What a host says of a resource.
+/// Whether a resource may have an entry on a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Selection {
     /// The resource does not select the host.
     No,
-    /// The resource goes to the host.
+    /// The resource selects the host, and the host allows its namespace.
     Yes,
-    /// The resource selects the host, and the host does not allow its namespace.
+    /// The resource selects the host, but the host does not allow its namespace.
     NotAllowed,
-    /// The resource selects the host, and the labels of its namespace are not known (yet).
+    /// The resource selects the host, but the labels of its namespace are not known yet.
     Unknown,
 }
 
-/// Whether `resource` goes to `host`.
+/// Whether `resource` may have an entry on `host`.
 pub fn selection(
     resource: &dyn Resource,
     host: &DockerHost,
     namespaces: &NamespaceLabels,
 ) -> Selection {
     use dockfleet_crds::host::NamespacesFrom;
-    // A host that is being deleted is nobody's any more.
+    // No resource selects a host that is being deleted.
     if host.metadata.deletion_timestamp.is_some() || !names(resource, host) {
         return Selection::No;
     }
@@ -58,7 +58,7 @@ fn names(resource: &dyn Resource, host: &DockerHost) -> bool {
     is_meant(resource.host_names(), resource.host_selector(), host)
 }
 
-/// Whether a list of names, `NAME` or `NAMESPACE/NAME`, or a selector means a host.
+/// Whether a list of names, each `NAME` or `NAMESPACE/NAME`, or a selector matches a host.
 pub(crate) fn is_meant(
     names: &[String],
     by_label: Option<&LabelSelector>,
@@ -164,7 +164,7 @@ mod tests {
         assert_eq!(ask(by_label(&[]), &own, &none), Selection::NotAllowed);
         own.metadata.namespace = Some("team".to_owned());
         assert_eq!(ask(by_label(&[]), &own, &none), Selection::Yes);
-        // Who is not selected is not refused.
+        // A resource that does not select the host is not refused.
         assert_eq!(ask(by_label(&[("a", "b")]), &own, &none), Selection::No);
     }
 

@@ -1,4 +1,5 @@
-//! What an agent supports. The controller assigns nothing else to its host, and reports why.
+//! The features that an agent supports. The controller does not assign a resource that needs another feature,
+//! and reports why.
 
 use dockfleet_crds::assignment::{Kind, Reason};
 use dockfleet_crds::host::AgentFacts;
@@ -8,14 +9,14 @@ use crate::assignment::Refusal;
 use crate::kinds;
 use crate::resource::Resource;
 
-/// A part of an entry that not every agent supports. An agent reports the names of those it does.
+/// A feature that not every agent supports. An agent reports the names of its features.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr, VariantArray)]
 pub enum Feature {
     /// Mounts a volume with credentials from the host's own Secret.
     VolumeCredentials,
 }
 
-/// Returns what an agent of this version reports of itself.
+/// Returns the facts that an agent of this version reports about itself.
 pub fn this_agent(version: &str) -> AgentFacts {
     let features = Feature::VARIANTS
         .iter()
@@ -30,9 +31,8 @@ pub fn this_agent(version: &str) -> AgentFacts {
     }
 }
 
-/// Returns why a resource cannot be assigned to a host with this agent, if that is so. An agent that
-/// reports nothing of itself is older than such reports, and supports everything that it had before
-/// them.
+/// Returns why a resource cannot be assigned to a host with this agent, if so. An agent that does not report
+/// its features is older than these reports, and supports everything that existed before them.
 pub fn refusal(agent: Option<&AgentFacts>, resource: &dyn Resource, host: &str) -> Option<Refusal> {
     let (kind, features) = (resource.kind(), needed_features(resource));
     let lacks = match agent {

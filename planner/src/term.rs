@@ -1,8 +1,8 @@
-//! Terms: what hosts and resources are filed under, so that a change of one finds the others without a
-//! look at all of them.
+//! Terms are the keys of an index of hosts and resources: a change of one finds the others without a search
+//! of all of them.
 //!
-//! A host has a term for its name and for each of its labels. A resource has a few, of which every host that
-//! it selects has at least one. A pair that shares no term need not be compared; for the rest
+//! A host has a term for its name and for each of its labels. A resource has a few, and every host that it
+//! selects has at least one of them. So a pair without a common term need not be checked; for the others
 //! [`selection`](crate::select::selection) decides.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,16 +12,16 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
 use crate::resource::Resource;
 
-/// A property of hosts that resources ask for.
+/// A property of hosts that resources select by.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Term {
-    /// To be a host.
+    /// Every host.
     Any,
-    /// To have this name, in whatever namespace.
+    /// Hosts of this name, in any namespace.
     Name(String),
-    /// To have a label with this key.
+    /// Hosts with a label of this key.
     Key(String),
-    /// To have a label with this key and value.
+    /// Hosts with this label.
     Label(String, String),
 }
 
@@ -38,8 +38,9 @@ pub fn of_host(host: &DockerHost) -> BTreeSet<Term> {
     labels.chain(name).chain([Term::Any]).collect()
 }
 
-/// Returns terms of which each host has one that the resource selects. Of the requirements of a selector, all
-/// of which must hold, it takes the one with the fewest hosts; `hosts` says how many a term has.
+/// Returns terms such that every host that the resource selects has at least one of them. All requirements of
+/// a selector must match, so it uses the one with the fewest hosts; `hosts` returns the number of hosts of a
+/// term.
 pub fn of_resource(resource: &dyn Resource, hosts: impl Fn(&Term) -> usize) -> BTreeSet<Term> {
     let names = resource.host_names().iter().map(|name| {
         let name = name.split_once('/').map_or(name.as_str(), |(_, name)| name);
@@ -53,8 +54,8 @@ pub fn of_resource(resource: &dyn Resource, hosts: impl Fn(&Term) -> usize) -> B
     names.chain(by_label.into_iter().flatten()).collect()
 }
 
-/// Returns, for each requirement of a selector that hosts can be found by, its terms. What asks for
-/// something not to be so is none of these.
+/// Returns the terms of each requirement of a selector. Hosts cannot be found by negative requirements, so
+/// these have none.
 fn requirements(selector: &LabelSelector) -> impl Iterator<Item = Vec<Term>> {
     let equal = selector.match_labels.iter().flatten();
     let equal = equal.map(|(key, value)| vec![Term::Label(key.clone(), value.clone())]);
@@ -93,7 +94,7 @@ impl<K> Default for Filed<K> {
 }
 
 impl<K: Ord + Clone> Filed<K> {
-    /// Files a key under these terms and no others; without any, it is forgotten.
+    /// Files a key under these terms and no others; without terms the key is removed.
     pub fn file(&mut self, key: &K, terms: BTreeSet<Term>) {
         let before = self.terms.remove(key).unwrap_or_default();
         for term in before.difference(&terms) {

@@ -1,7 +1,7 @@
-//! Holds the kinds in one list: no code of the workspace spells out a match over them.
+//! Checks that the kinds are in one list: no code of the workspace has its own match over them.
 //!
-//! The list is in `crds/src/kinds.rs`, and each crate makes its matches from it with the macro `kinds!`, where
-//! no kind has a name. A match elsewhere is a place that a new kind would have to find.
+//! The list is in `crds/src/kinds.rs`, and each crate generates its matches from it with the macro `kinds!`,
+//! without names of kinds. Any other match would have to be changed for each new kind.
 
 #![expect(
     clippy::unwrap_used,
@@ -77,7 +77,7 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
-/// Returns the files and folders of the modules of a file that are for tests alone.
+/// Returns the files and folders of the modules of a file that are for tests only.
 fn test_modules(file: &Path) -> Vec<PathBuf> {
     let stem = file.file_stem().unwrap().to_str().unwrap();
     let folder = match stem {
@@ -101,7 +101,7 @@ fn test_modules(file: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Returns the lines of a source, with their numbers, that are neither comments nor for tests.
+/// Returns the lines of a source that are neither comments nor tests, with their numbers.
 fn code(source: &str) -> Vec<(usize, &str)> {
     let mut code = Vec::new();
     let mut lines = source.lines().zip(1..);
@@ -137,7 +137,7 @@ fn findings(source: &str) -> Vec<Finding> {
     for (number, line) in code {
         let depth = indent(line);
         if !line.trim().is_empty() {
-            // What is deeper has ended, and with it every match that is inside.
+            // Deeper blocks have ended, and every match in them.
             arms.retain(|(at, _)| *at <= depth);
         }
         let Some(pattern) = pattern(line) else {

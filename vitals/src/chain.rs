@@ -2,8 +2,8 @@
 
 use std::error::Error;
 
-/// Returns an error with everything it came from, for a log or a person. Many errors of libraries have
-/// their source in their own text already: what is there is not repeated.
+/// Returns an error with all its sources, for a log or a person. Many errors of libraries already have their
+/// source in their text; it is not repeated.
 pub fn chain(err: &dyn Error) -> String {
     let mut text = err.to_string();
     let mut next = err.source();

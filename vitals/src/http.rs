@@ -18,18 +18,18 @@ use tracing::{debug, info};
 
 use crate::{Shared, TEXT_FORMAT, Verdict};
 
-/// The most connections at the same time: a kubelet and a few scrapers. More of them wait.
+/// The maximum number of connections: a kubelet and a few scrapers. Further ones wait.
 const CONNECTIONS: usize = 32;
-/// How long a client may take to say what it wants.
+/// How long a client may take to send its request.
 const HEADERS: Duration = Duration::from_secs(10);
-/// How long a connection may stay: a scraper makes a new one then.
+/// How long a connection may stay open. A scraper then opens a new one.
 const CONNECTION: Duration = Duration::from_secs(300);
-/// How long to wait after a connection could not be accepted, such as for want of file descriptors.
+/// How long to wait after a connection could not be accepted, for example for lack of file descriptors.
 const PAUSE: Duration = Duration::from_millis(100);
 
 const TEXT: &str = "text/plain; charset=utf-8";
 
-/// Why there is no server.
+/// Why the server could not start.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "could not listen on {address} for probes and metrics; name another address with \
@@ -40,7 +40,7 @@ pub struct ServerError {
     source: std::io::Error,
 }
 
-/// A server that listens and answers nobody yet.
+/// A server that listens and does not answer yet.
 #[derive(Debug)]
 pub struct Server {
     listener: TcpListener,
@@ -52,13 +52,13 @@ impl Server {
         let listener = TcpListener::bind(address)
             .await
             .map_err(|source| ServerError { address, source })?;
-        // With port 0 the kernel chooses.
+        // With port 0 the kernel chooses the port.
         let address = listener.local_addr().unwrap_or(address);
         info!(%address, "probes and metrics are served");
         Ok(Self { listener })
     }
 
-    /// Answers, for as long as it is polled.
+    /// Answers requests until it is dropped.
     pub async fn run(self, vitals: Shared) -> Infallible {
         let room = Arc::new(Semaphore::new(CONNECTIONS));
         loop {

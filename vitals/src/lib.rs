@@ -1,8 +1,8 @@
-//! What is the same for every process that runs for months: what it says about itself by HTTP (`/healthz`,
-//! `/readyz`, `/metrics`), how long it waits for an API server, and how it tells of an error.
+//! The parts that the controller and the agent share: probes and metrics over HTTP (`/healthz`, `/readyz`,
+//! `/metrics`), the timeout of calls to an API server, and errors in one line.
 //!
-//! Controller and agent keep their own metrics and know best when they are well; this crate has no
-//! client of Kubernetes or Docker.
+//! Controller and agent define their own metrics and probes. This crate has no client of Kubernetes or
+//! Docker.
 
 mod chain;
 mod http;
@@ -21,22 +21,22 @@ pub use metrics::{
 };
 pub use watchdog::Watchdog;
 
-/// How long a call of the API server may take, the client's own repetitions included. Connections through
-/// a VPN die without a word.
+/// Timeout of a call to the API server, including the client's own retries. A connection through a VPN can
+/// break without an error.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How it is with a process; why it is not well is one sentence without names in it.
+/// The result of a probe. The reason of a failure is one sentence without names of resources.
 pub type Verdict = Result<(), String>;
 
-/// What is asked by HTTP.
+/// The answers to probes and scrapes.
 pub trait Vitals: Send + Sync + 'static {
-    /// Whether it gets on with its work; a process that does not is to be started again.
+    /// Whether the process makes progress. If not, it must be restarted.
     fn alive(&self) -> Verdict;
-    /// Whether it knows enough to do its work.
+    /// Whether the process can do its work.
     fn ready(&self) -> Verdict;
     /// Returns the metrics in the form of [`TEXT_FORMAT`].
     fn metrics(&self) -> BoxFuture<'_, String>;
 }
 
-/// Vitals that several parts hold.
+/// Shared vitals.
 pub type Shared = Arc<dyn Vitals>;

@@ -1,4 +1,4 @@
-//! Metrics: made and registered in one step, and shown in Prometheus' text format.
+//! Metrics: created and registered in one step, and shown in Prometheus' text format.
 
 use prometheus::core::{Collector, MetricVec, MetricVecBuilder};
 use prometheus::{
@@ -10,8 +10,8 @@ use tracing::warn;
 /// The content type of [`Registry::text`].
 pub const TEXT_FORMAT: &str = prometheus::TEXT_FORMAT;
 
-/// Upper bounds of the histograms of calls and waits, in seconds: from what an idle API server or
-/// engine takes to the longest timeout there is.
+/// Upper bounds of the histograms of calls and waits, in seconds: from the time of an idle API server or
+/// engine to the longest timeout.
 pub const SECONDS: [f64; 13] = [
     0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0,
 ];
@@ -24,14 +24,14 @@ pub struct MetricError {
     source: prometheus::Error,
 }
 
-/// The metrics of one process; clones are the same one.
+/// The metrics of one process; clones share them.
 #[derive(Clone, Debug)]
 pub struct Registry {
     metrics: prometheus::Registry,
 }
 
 impl Registry {
-    /// Makes a registry with the version of the program in it.
+    /// Creates a registry with the version of the program.
     pub fn new(version: &str) -> Result<Self, MetricError> {
         let metrics = prometheus::Registry::new();
         let registry = Self { metrics };
@@ -41,12 +41,12 @@ impl Registry {
         Ok(registry)
     }
 
-    /// Makes a counter.
+    /// Creates a counter.
     pub fn counter(&self, name: &str, help: &str) -> Result<IntCounter, MetricError> {
         self.add(name, IntCounter::new(name, help))
     }
 
-    /// Makes counters that differ by the values of labels.
+    /// Creates counters with labels.
     pub fn counters<const N: usize>(
         &self,
         name: &str,
@@ -57,17 +57,17 @@ impl Registry {
         self.add(name, counters).map(Family)
     }
 
-    /// Makes a gauge of whole numbers.
+    /// Creates an integer gauge.
     pub fn gauge(&self, name: &str, help: &str) -> Result<IntGauge, MetricError> {
         self.add(name, IntGauge::new(name, help))
     }
 
-    /// Makes a gauge of a number with a fraction.
+    /// Creates a floating-point gauge.
     pub fn fractional_gauge(&self, name: &str, help: &str) -> Result<Gauge, MetricError> {
         self.add(name, Gauge::new(name, help))
     }
 
-    /// Makes gauges of whole numbers that differ by the values of labels.
+    /// Creates integer gauges with labels.
     pub fn gauges<const N: usize>(
         &self,
         name: &str,
@@ -78,7 +78,7 @@ impl Registry {
         self.add(name, gauges).map(Family)
     }
 
-    /// Makes a histogram with these upper bounds.
+    /// Creates a histogram with these upper bounds.
     pub fn histogram(
         &self,
         name: &str,
@@ -89,7 +89,7 @@ impl Registry {
         self.add(name, Histogram::with_opts(options))
     }
 
-    /// Makes histograms that differ by the values of labels.
+    /// Creates histograms with labels and these upper bounds.
     pub fn histograms<const N: usize>(
         &self,
         name: &str,
@@ -127,21 +127,21 @@ impl Registry {
     }
 }
 
-/// Metrics that differ by the values of `N` labels; clones are the same ones.
+/// Metrics with `N` labels; clones share them.
 #[derive(Clone, Debug)]
 pub struct Family<V, const N: usize>(V);
 
-/// Counters that differ by the values of labels.
+/// Counters with labels.
 pub type Counters<const N: usize> = Family<IntCounterVec, N>;
-/// Gauges that differ by the values of labels.
+/// Gauges with labels.
 pub type Gauges<const N: usize> = Family<IntGaugeVec, N>;
-/// Histograms that differ by the values of labels.
+/// Histograms with labels.
 pub type Histograms<const N: usize> = Family<HistogramVec, N>;
 
 impl<B: MetricVecBuilder, const N: usize> Family<MetricVec<B>, N> {
     /// Returns the metric with these values, in the order of the labels. A new one begins at 0.
     pub fn with(&self, values: [&str; N]) -> B::M {
-        // It panics only where the number of values is not that of the labels, which the type excludes.
+        // It panics only if the number of values is not the number of labels, which the type excludes.
         self.0.with_label_values(&values)
     }
 }

@@ -1,10 +1,10 @@
-//! Whether a loop gets on.
+//! Detects a loop that is stuck.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// Says since when a loop has been at one step of its work. A loop that waits for something to do is
-/// well however long it waits; one that has been at the same step for too long is stuck.
+/// Measures how long a loop has been in one step. A loop that waits for work is alive, however long it waits.
+/// A loop that has been in the same step for too long is stuck.
 #[derive(Debug)]
 pub struct Watchdog {
     begin: Instant,
@@ -15,7 +15,7 @@ pub struct Watchdog {
 const WAITS: u64 = u64::MAX;
 
 impl Watchdog {
-    /// Makes the watchdog of a loop that waits.
+    /// Creates the watchdog of a loop that waits.
     pub fn new() -> Self {
         Self {
             begin: Instant::now(),
@@ -23,18 +23,18 @@ impl Watchdog {
         }
     }
 
-    /// Says that a step begins.
+    /// Marks the begin of a step.
     pub fn busy(&self) {
         let since = u64::try_from(self.begin.elapsed().as_millis()).unwrap_or(WAITS - 1);
         self.since.store(since, Ordering::Relaxed);
     }
 
-    /// Says that there is nothing to do.
+    /// Marks that the loop waits.
     pub fn idle(&self) {
         self.since.store(WAITS, Ordering::Relaxed);
     }
 
-    /// Returns how long the present step takes already, at a given moment.
+    /// Returns how long the present step has taken at the time `now`.
     pub fn busy_for(&self, now: Instant) -> Duration {
         match self.since.load(Ordering::Relaxed) {
             WAITS => Duration::ZERO,
@@ -44,7 +44,7 @@ impl Watchdog {
         }
     }
 
-    /// Whether the present step takes no longer than it may.
+    /// Whether the present step has taken at most `most`.
     pub fn verdict(&self, most: Duration) -> crate::Verdict {
         let busy_for = self.busy_for(Instant::now());
         if busy_for <= most {

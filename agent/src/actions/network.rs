@@ -63,13 +63,14 @@ impl EngineObject for DockerNetwork {
         is_used_by(container, id, name)
     }
 
-    /// One that is still being made does not count for `CheckDuplicate`.
+    /// `CheckDuplicate` does not see a network that is still being created.
     fn may_create_duplicates(engine: &Engine) -> bool {
         engine.api() < UNIQUE_NAMES
     }
 }
 
-/// Returns the refusal of a network, with what no list of networks would tell a person.
+/// Returns the refusal of a network, with an explanation if the reason is a network that the engine does not
+/// list.
 async fn refusal(engine: &Engine, text: String) -> EngineError {
     let Some(rival) = orphaned_network::rival(&text) else {
         return EngineError::Refused(text);
@@ -83,8 +84,8 @@ async fn refusal(engine: &Engine, text: String) -> EngineError {
     EngineError::Refused(text)
 }
 
-/// Returns a client that sends `CheckDuplicate` to engines that need it: without it they make a
-/// second network of the same name, and the client library's type has no such field.
+/// Returns a client that sends `CheckDuplicate` to engines that need it: without it they create a second
+/// network of the same name. The client library's type has no such field.
 fn checking_names(engine: &Engine, request: NetworkCreateRequest) -> Docker {
     let (docker, api) = (engine.docker(), engine.api());
     if api >= UNIQUE_NAMES {
@@ -100,8 +101,7 @@ fn checking_names(engine: &Engine, request: NetworkCreateRequest) -> Docker {
     })
 }
 
-/// Returns the request for a network. What the user left open is left out, so that the engine's
-/// defaults hold.
+/// Returns the request for a network. Unset fields are left out, so that the engine's defaults apply.
 fn request(want: &DesiredNetwork) -> NetworkCreateRequest {
     NetworkCreateRequest {
         name: want.name.clone(),
@@ -141,8 +141,7 @@ fn block(want: &AddressBlock) -> IpamConfig {
     }
 }
 
-/// Returns the request in JSON with the flag that lets an engine before 25.0 refuse a name that is
-/// taken.
+/// Returns the request in JSON with the flag by which an engine before 25.0 refuses an existing name.
 fn with_check_duplicate(request: NetworkCreateRequest) -> Option<Vec<u8>> {
     let mut body = serde_json::to_value(request).ok()?;
     body.as_object_mut()?
@@ -174,7 +173,7 @@ fn observed(shown: Network) -> ObservedNetwork {
 }
 
 fn observed_block(shown: IpamConfig) -> AddressBlock {
-    // An engine may write an empty text where it has nothing.
+    // An engine may write an empty text instead of no value.
     let some = |text: Option<String>| text.filter(|t| !t.is_empty());
     AddressBlock {
         subnet: shown.subnet.unwrap_or_default(),
@@ -197,12 +196,12 @@ fn is_used_by(container: &ContainerSummary, id: &str, name: &str) -> bool {
         .as_ref()
         .and_then(|s| s.networks.as_ref());
     match networks.filter(|n| !n.is_empty()) {
-        // Disconnected from everything, it still has this network for its own: Engine 29 does not
-        // connect it to another one when that is gone.
+        // A disconnected container still has this network in its configuration: Engine 29 does not connect it
+        // to another one if this is removed.
         None => mode.is_some_and(names_it),
         Some(networks) => networks.iter().any(|(key, endpoint)| {
             match endpoint.network_id.as_deref().filter(|id| !id.is_empty()) {
-                // Of several networks of one name, only the one with this ID.
+                // If several networks have the name, only the one with this ID.
                 Some(network) => network == id,
                 None => names_it(key),
             }

@@ -1,4 +1,4 @@
-//! Objects of any kind: created, and removed where nothing uses them.
+//! Creates objects of any kind, and removes those that nothing uses.
 
 use dockfleet_crds::Entry;
 use dockfleet_planner::action::ObjectAction;
@@ -9,16 +9,16 @@ use super::EngineObject;
 use crate::effect::{Effect, Effects};
 use crate::engine::{Engine, EngineError, usage};
 
-/// What an action works with.
+/// The context of an action.
 #[derive(Debug)]
 pub(crate) struct ActionContext<'a> {
     pub(crate) engine: &'a Engine,
     pub(crate) effects: &'a Effects,
     /// The entry that the action is for.
     pub(crate) entry: &'a Entry,
-    /// The credentials that are at hand.
+    /// The credentials that the agent has.
     pub(crate) store: &'a CredentialStore,
-    /// The engine may have changed, also by an action that failed.
+    /// The engine may have changed, even if the action failed.
     pub(crate) touched: bool,
 }
 
@@ -44,8 +44,8 @@ async fn create<K: EngineObject>(
     result
 }
 
-/// Returns the credentials that an object is made with. Without those that it names nothing is
-/// made: the planner waits for them.
+/// Returns the credentials that an object needs. If they are missing, the object is not created: the planner
+/// waits for them.
 fn credentials<'a, K: EngineObject>(
     context: &ActionContext<'a>,
     desired: &K::Desired,
@@ -58,8 +58,8 @@ fn credentials<'a, K: EngineObject>(
     found.map(Some).ok_or_else(lacking)
 }
 
-/// Removes an object that no container uses, running or stopped. One that is gone already is as
-/// good as removed.
+/// Removes an object that no container uses, running or stopped. An object that no longer exists counts as
+/// removed.
 async fn remove<K: EngineObject>(
     context: &mut ActionContext<'_>,
     id: &str,
@@ -71,7 +71,7 @@ async fn remove<K: EngineObject>(
         return Err(EngineError::InUse(names));
     }
     if !K::is_still(engine, id, name).await? {
-        // The next look at the engine says whose it is now.
+        // The next observation shows who owns it now.
         context.touched = true;
         let object = K::KIND.object();
         return Err(EngineError::NotFound(format!("{object} {name} ({id})")));
@@ -81,7 +81,7 @@ async fn remove<K: EngineObject>(
     context.effects.happened(Effect::EngineRemove);
     match result {
         Err(EngineError::NotFound(_)) => Ok(()),
-        // A container came between the question and the removal.
+        // A container was created between the check and the removal.
         Err(EngineError::InUse(_)) => Err(EngineError::InUse(users::<K>(engine, id, name).await?)),
         other => other,
     }
@@ -89,8 +89,8 @@ async fn remove<K: EngineObject>(
 
 /// Returns the names of the containers that use an object, running or stopped, in order.
 ///
-/// The engine's own filters do not tell: that for networks overlooks containers that were made and
-/// never started, because those know the network by name only.
+/// The engine's own filters are not enough: that for networks does not find containers that were created and
+/// never started, because those refer to the network by name only.
 pub(super) async fn users<K: EngineObject>(
     engine: &Engine,
     id: &str,

@@ -49,9 +49,9 @@ impl EngineObject for DockerVolume {
             .await
     }
 
-    /// Volumes go by name, and a name may have passed to another volume since.
+    /// Volumes are removed by name, and another volume may have the name now.
     ///
-    /// It is looked up in a list: an engine adds to a single volume what its plugin says of it, in
+    /// The volume is looked up in a list: to a single volume an engine adds the status of its plugin, in
     /// forms that not every client can read.
     async fn is_still(engine: &Engine, id: &str, name: &str) -> Result<bool, EngineError> {
         let filters = HashMap::from([("name", vec![name])]);
@@ -70,7 +70,7 @@ impl EngineObject for DockerVolume {
     }
 }
 
-/// Returns the request for a volume: the only place where credentials and options come together.
+/// Returns the request for a volume. This is the only place where credentials are added to options.
 fn request(want: &DesiredVolume, credentials: Option<&Credentials>) -> VolumeCreateRequest {
     let mut options = want.options.clone();
     if let Some(credentials) = credentials {
@@ -87,7 +87,7 @@ fn request(want: &DesiredVolume, credentials: Option<&Credentials>) -> VolumeCre
 
 fn observed(shown: Volume) -> ObservedVolume {
     let mut options = from_engine(Some(shown.options));
-    // From here on no list of options has a password in it (invariant 9).
+    // From here on no options contain a password (invariant 9).
     let credentials = Credentials::take_out(&mut options);
     ObservedVolume {
         name: shown.name,

@@ -1,5 +1,5 @@
-//! What an agent makes of what it hears of its assignment. Only an assignment of its own cluster that
-//! is no older than the one it knows changes anything; silence, absence and errors change nothing.
+//! Tracks the events of the watch of an assignment. Only an assignment of the agent's own cluster that is not
+//! older than the known one changes anything. A broken watch, a missing assignment and errors change nothing.
 
 use dockfleet_crds::assignment::HostAssignmentSpec;
 use dockfleet_vitals::chain;
@@ -8,21 +8,21 @@ use kube::api::ObjectMeta;
 use super::AssignmentEvent;
 use crate::journal::AssignmentSnapshot;
 
-/// What the watch last saw.
+/// The state of the watch.
 #[derive(Debug, Default)]
 pub(super) struct AssignmentTracker {
     /// A new assignment that is not durable yet.
     pub(super) pending: Option<AssignmentSnapshot>,
-    /// Another cluster speaks: why it is not obeyed.
+    /// Why an assignment of another cluster is ignored, if there is one.
     pub(super) foreign: Option<String>,
-    /// The assignment cannot be read: why.
+    /// Why the assignment cannot be read, if so.
     pub(super) unreadable: Option<String>,
     is_failing: bool,
     is_absent: bool,
 }
 
 impl AssignmentTracker {
-    /// Takes in what the watch says, and returns whether there is a new assignment.
+    /// Processes an event, and returns whether there is a new assignment.
     pub(super) fn track(
         &mut self,
         event: AssignmentEvent,
@@ -83,7 +83,7 @@ impl AssignmentTracker {
             entries: spec.entries,
         }
         .sorted();
-        // What is not durable yet is known all the same.
+        // An assignment that is not durable yet counts as known.
         match judge(&snapshot, self.pending.as_ref().or(known)) {
             Judgement::Same => return false,
             Judgement::New => {}
@@ -181,7 +181,7 @@ mod tests {
     #[test]
     fn the_first_assignment_is_obeyed() {
         assert_eq!(judge(&snapshot("a", "1", 1), None), Judgement::New);
-        // A journal from before there was a hub.
+        // A journal of a version without a hub.
         assert_eq!(
             judge(&snapshot("a", "1", 1), Some(&snapshot("", "", 0))),
             Judgement::New
@@ -197,7 +197,7 @@ mod tests {
         );
         assert_eq!(judge(&snapshot("a", "1", 5), Some(&known)), Judgement::Same);
         assert_eq!(judge(&snapshot("a", "1", 6), Some(&known)), Judgement::New);
-        // Deleted and created again: generations start over.
+        // Deleted and created again: the generations start at 1.
         assert_eq!(judge(&snapshot("a", "2", 1), Some(&known)), Judgement::New);
     }
 

@@ -1,8 +1,7 @@
-//! A HostAssignment as the API server sends it, read as far as an agent goes by it.
+//! A HostAssignment from the API server, with only the fields that an agent uses.
 //!
-//! With every event comes the whole object: the status that the agent wrote itself, and in
-//! `managedFields` the names of its fields once more. An agent has no use for either and little
-//! memory, so they are passed over.
+//! Every event contains the whole object: also the status, which the agent wrote itself, and `managedFields`.
+//! An agent does not need them and should use little memory, so they are skipped.
 
 use std::borrow::Cow;
 
@@ -16,7 +15,7 @@ use serde_json::Value;
 /// An assignment, or why it cannot be read.
 #[derive(Clone, Debug)]
 pub(super) struct WatchedAssignment {
-    /// Which object of which version this is, and nothing else.
+    /// Only the name, the UID and the version of the object.
     pub(super) metadata: ObjectMeta,
     pub(super) spec: Result<HostAssignmentSpec, String>,
 }
@@ -36,12 +35,12 @@ struct Spec {
     entries: Vec<WatchedEntry>,
 }
 
-/// An entry, or why it cannot be read: a newer controller may write what this agent does not know.
+/// An entry, or why it cannot be read: a newer controller may write entries that this agent does not know.
 struct WatchedEntry(Result<Entry, String>);
 
 impl<'de> Deserialize<'de> for WatchedEntry {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // A value of any form is large, so there is one at a time.
+        // A `Value` needs much memory, so there is only one at a time.
         let value = Value::deserialize(deserializer)?;
         Ok(Self(
             Entry::deserialize(value).map_err(|err| err.to_string()),

@@ -1,5 +1,4 @@
-//! The passes over the entries of one kind. Networks and volumes have a lane each, so that neither waits
-//! for the other.
+//! The passes over the entries of one kind. Each kind has its own lane, so that no kind waits for another.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -20,15 +19,15 @@ use crate::metrics::{AgentMetrics, PassResult};
 use crate::pass::{self, PassReport, PassRun};
 use crate::retry::{Backoff, jittered};
 
-/// Events can be lost, so the engine is looked at this often without one.
+/// Events can be lost, so a pass starts after this time without one.
 const RELIST: Duration = Duration::from_secs(300);
 const RELIST_SHARE: f64 = 0.2;
-/// Looks that events cause are not made more often than this.
+/// Minimum time between two passes that events start.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
-/// What happened while the stream of events was being opened is seen by one more look.
+/// Events may be missed while the stream is being opened, so another pass starts after this time.
 const AFTER_OPENING: Duration = Duration::from_secs(2);
-/// How long a report waits for a pass that has just begun: both lanes are mostly done within it, and one
-/// write is enough then.
+/// How long a report waits for a pass that has just started. Usually all lanes are done within this time, so
+/// that one write is enough.
 const SHORT_PASS: Duration = Duration::from_secs(3);
 
 /// The passes over the entries of one kind.
@@ -36,22 +35,22 @@ const SHORT_PASS: Duration = Duration::from_secs(3);
 pub(super) struct PassLane {
     pub(super) kind: Kind,
     running: Option<RunningPass>,
-    /// When the next pass is to begin.
+    /// When the next pass is due.
     due: Option<Instant>,
     /// When the last pass ended.
     ended: Option<Instant>,
     /// The stream of events was opened since the last pass began.
     opened: bool,
     backoff: Backoff,
-    /// Entries that wait until containers no longer use their object.
+    /// Number of entries that wait until no container uses an object.
     pub(super) waiting: usize,
-    /// Why the engine could not be asked, if so.
+    /// Why the last call to the engine failed, if it did.
     pub(super) engine_error: Option<String>,
     /// Why the journal could not be written, if so.
     pub(super) journal_error: Option<String>,
-    /// Entries whose object was different or gone when it was last looked at, by UID.
+    /// Entries whose object was different or missing in the last pass, by UID.
     drifted: BTreeSet<String>,
-    /// How the entries stand, and of which assignment: nothing before the first look.
+    /// The statuses with their assignment; `None` before the first pass has ended.
     known: Option<(Option<Arc<AssignmentSnapshot>>, Vec<EntryStatus>)>,
 }
 
@@ -73,7 +72,7 @@ pub(super) struct Pass {
     stop: CancellationToken,
 }
 
-/// What passes share that begin at the same time.
+/// The input of passes that start at the same time.
 #[derive(Clone, Debug)]
 pub(super) struct PassInputs {
     pub(super) engine: Arc<Engine>,
@@ -81,7 +80,7 @@ pub(super) struct PassInputs {
     pub(super) snapshot: Option<Arc<AssignmentSnapshot>>,
     pub(super) store: Arc<CredentialStore>,
     pub(super) effects: Effects,
-    /// Why nothing may be changed, if so.
+    /// Why the host is paused, if it is.
     pub(super) paused: Option<String>,
 }
 
@@ -104,7 +103,7 @@ impl Pass {
 }
 
 impl PassLane {
-    /// Makes the lane of a kind, whose first pass is due at once.
+    /// Creates the lane of a kind. Its first pass is due at once.
     pub(super) fn new(kind: Kind) -> Self {
         Self {
             kind,
@@ -125,24 +124,24 @@ impl PassLane {
         self.running.is_some()
     }
 
-    /// Returns when its next pass is to begin; nothing while one runs.
+    /// Returns when the next pass is due; `None` while one runs.
     pub(super) fn due(&self) -> Option<Instant> {
         self.due.filter(|_| self.running.is_none())
     }
 
-    /// Has the next pass begin no later than at a moment.
+    /// Starts the next pass at this time or earlier.
     pub(super) fn wake(&mut self, at: Instant) {
         self.due = Some(self.due.map_or(at, |due| due.min(at)));
     }
 
-    /// Has a pass look at what an event of the engine said, once `settled` has passed.
+    /// Starts a pass because of an event of the engine, at `settled` at the earliest.
     pub(super) fn wake_by_event(&mut self, settled: Instant) {
         let earliest = self.ended.map(|at| at + BETWEEN_LOOKS);
         self.wake(earliest.map_or(settled, |earliest| earliest.max(settled)));
     }
 
-    /// Ends a pass that runs after the action that it is at, and has another one begin at once: what it
-    /// works by has changed.
+    /// Ends a running pass after its current action, and starts another one at once, because its input has
+    /// changed.
     pub(super) fn restart(&mut self) {
         if let Some(running) = &self.running {
             running.stop.cancel();
@@ -151,17 +150,17 @@ impl PassLane {
         self.wake(Instant::now());
     }
 
-    /// Has the next pass begin not before a moment.
+    /// Starts the next pass at this time, not earlier.
     pub(super) fn defer(&mut self, at: Instant) {
         self.due = Some(at);
     }
 
-    /// Has a pass look once more soon after its end: the stream of events was just opened.
+    /// Starts another pass soon after the next one, because the stream of events was just opened.
     pub(super) fn events_opened(&mut self) {
         self.opened = true;
     }
 
-    /// Makes a pass, which runs from now on, and ends after the action that it is at when `shutdown` says so.
+    /// Creates a pass, which counts as running from now on. On `shutdown` it ends after its current action.
     pub(super) fn begin(&mut self, shared: PassInputs, shutdown: &CancellationToken) -> Pass {
         let (interim, receiver) = watch::channel(Vec::new());
         let stop = shutdown.child_token();
@@ -182,7 +181,7 @@ impl PassLane {
         }
     }
 
-    /// Takes in what the pass that ran has found, and says when the next one is to begin.
+    /// Processes the report of a pass, and sets when the next one is due.
     pub(super) fn end(&mut self, report: PassReport, metrics: &AgentMetrics) {
         let now = Instant::now();
         tracing::debug!(
@@ -216,7 +215,7 @@ impl PassLane {
         }
     }
 
-    /// Says that the engine cannot be asked at all, where no pass will.
+    /// Sets the statuses for an engine that cannot be reached, unless a running pass will do that.
     pub(super) fn engine_unreachable(
         &mut self,
         ledger: &Ledger,
@@ -229,16 +228,17 @@ impl PassLane {
         }
     }
 
-    /// Returns until when a report is to wait for the lane; nothing once it has lasted too long for that.
+    /// Returns until when a report waits for the running pass; `None` if the pass has taken too long for
+    /// that.
     pub(super) fn delays_report_until(&self, now: Instant) -> Option<Instant> {
         let running = self.running.as_ref()?;
         let until = running.since + SHORT_PASS;
         (until > now).then_some(until)
     }
 
-    /// Returns how the entries of the assignment stand as far as that is known, and what the journal holds
-    /// beside them; nothing before the lane has been at work. What was found about an entry counts only
-    /// where the entry is the same now.
+    /// Returns the statuses of the entries of the assignment, as far as they are known, and of records
+    /// without an entry; `None` before the first pass. A status counts only if its entry has not changed
+    /// since.
     pub(super) fn statuses(
         &self,
         snapshot: Option<&Arc<AssignmentSnapshot>>,
@@ -251,7 +251,7 @@ impl PassLane {
         let known = so_far.or_else(|| known.map(|(of, found)| (of.as_ref(), found.clone())));
         let (of, found) = match known {
             Some(known) => known,
-            // It has been at its first look for long.
+            // The first pass takes long.
             None => (None, self.running.is_some().then(Vec::new)?),
         };
         let entries = entries_of(snapshot, self.kind);
@@ -266,7 +266,7 @@ impl PassLane {
         Some(carried_over(entries_of(of, self.kind), found, entries))
     }
 
-    /// Brings the metrics up to date with what a pass found.
+    /// Updates the metrics from the report of a pass.
     fn measure(&mut self, report: &PassReport, metrics: &AgentMetrics) {
         metrics.passed(match report {
             r if r.journal_failure.is_some() => PassResult::JournalFailed,
@@ -282,7 +282,7 @@ impl PassLane {
                 metrics.drift_repaired(drift.kind);
             }
         }
-        // What cannot be asked for is as it was.
+        // If the engine does not answer, the drift of before is still assumed.
         if report.engine_failures.is_empty() {
             let left = report.drifts.iter().filter(|(_, drift)| !drift.repaired);
             self.drifted = left.map(|(uid, _)| uid.clone()).collect();
@@ -294,7 +294,7 @@ fn entries_of(snapshot: Option<&Arc<AssignmentSnapshot>>, kind: Kind) -> &[Entry
     snapshot.map_or(&[], |s| s.of_kind(kind))
 }
 
-/// Returns the statuses of the present entries out of those that were found about earlier ones, by UID.
+/// Returns the statuses of the present entries from the statuses of earlier ones, by UID.
 fn carried_over(
     before: &[Entry],
     mut found: Vec<EntryStatus>,
@@ -388,7 +388,7 @@ mod tests {
         });
         assert_eq!(lane.delays_report_until(now), Some(now + SHORT_PASS));
         assert_eq!(lane.delays_report_until(now + SHORT_PASS), None);
-        // It takes what comes later, and ends the one that runs.
+        // A restart ends the running pass, and the next one is due after it.
         lane.restart();
         assert!(lane.running.as_ref().is_some_and(|r| r.stop.is_cancelled()));
         assert_eq!(lane.due(), None);

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 const DEFAULT_SOCKET: &str = "/var/run/docker.sock";
-/// Ports that the Docker CLI takes when an address names none.
+/// Default ports of the Docker CLI.
 const PLAIN_PORT: u16 = 2375;
 const TLS_PORT: u16 = 2376;
 
@@ -17,31 +17,31 @@ pub enum Endpoint {
     Tcp {
         /// Host and port, such as `docker-3:2376`.
         address: String,
-        /// Folder with `ca.pem`, `cert.pem` and `key.pem`; without TLS when left out.
+        /// Folder with `ca.pem`, `cert.pem` and `key.pem`; no TLS if left out.
         certs: Option<PathBuf>,
     },
     /// `docker system dial-stdio` behind ssh: the destination, such as `admin@docker-3`.
     Ssh(String),
 }
 
-/// A text that names no endpoint.
+/// Why a text is not an endpoint.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EndpointError {
-    /// No form that is known.
+    /// It has no known form.
     #[error(
         "endpoint {0:?} has no known form; write unix:///path, tcp://host:port or ssh://user@host"
     )]
     Form(String),
-    /// A password, which has no place in an address.
+    /// It contains a password.
     #[error("an endpoint cannot carry a password; use an ssh key or certificates")]
     Password,
-    /// A path where there is none.
+    /// It has a path, and its form has none.
     #[error("endpoint {0:?} has a path, which a tcp or ssh endpoint cannot have; remove it")]
     Path(String),
-    /// Certificates for something other than TCP.
+    /// It has certificates and is not TCP.
     #[error("certificates are for tcp endpoints, and {0:?} is none")]
     Certificates(String),
-    /// TLS without certificates.
+    /// It needs TLS and has no certificates.
     #[error("TLS is asked for, and no folder with its certificates is known; set DOCKER_CERT_PATH")]
     NoCertificates,
 }
@@ -93,12 +93,12 @@ impl Endpoint {
         Ok(endpoint)
     }
 
-    /// Returns the endpoint that the Docker CLI would use by the environment of this process.
+    /// Returns the endpoint that the Docker CLI would use in the environment of this process.
     pub fn from_env() -> Result<Self, EndpointError> {
         Self::from_variables(|name| std::env::var(name).ok())
     }
 
-    /// Returns the endpoint that the Docker CLI would use by these variables: `DOCKER_HOST`,
+    /// Returns the endpoint that the Docker CLI would use with these variables: `DOCKER_HOST`,
     /// `DOCKER_TLS_VERIFY`, `DOCKER_CERT_PATH`, `DOCKER_CONFIG` and `HOME`.
     pub fn from_variables(get: impl Fn(&str) -> Option<String>) -> Result<Self, EndpointError> {
         let get = |name| get(name).filter(|value| !value.is_empty());
@@ -121,7 +121,7 @@ impl Endpoint {
     }
 }
 
-/// Returns host and port, with nothing behind them but one slash.
+/// Returns host and port; at most one slash may follow.
 fn authority<'a>(text: &str, rest: &'a str) -> Result<&'a str, EndpointError> {
     let authority = match rest.split_once('/') {
         Some((authority, "")) => authority,
@@ -135,7 +135,7 @@ fn authority<'a>(text: &str, rest: &'a str) -> Result<&'a str, EndpointError> {
 }
 
 fn with_port(authority: &str, port: u16) -> String {
-    // The colons of an IPv6 address stand in brackets.
+    // The colons of an IPv6 address are in brackets.
     let after_host = authority
         .rsplit_once(']')
         .map_or(authority, |(_, rest)| rest);
@@ -146,7 +146,7 @@ fn with_port(authority: &str, port: u16) -> String {
     }
 }
 
-/// Returns a text without what may be a password in it.
+/// Returns a text without user and password.
 fn without_user(text: &str) -> String {
     match (text.split_once("://"), text.rsplit_once('@')) {
         (Some((scheme, _)), Some((_, host))) => format!("{scheme}://…@{host}"),

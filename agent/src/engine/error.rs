@@ -1,4 +1,4 @@
-//! Why a call to an engine did not do what it was made for.
+//! The error of a call to an engine.
 
 mod answer;
 
@@ -12,31 +12,31 @@ use dockfleet_planner::credentials::Credentials;
 
 use super::redact::redact;
 
-/// Why a call to an engine did not do what it was made for.
+/// The error of a call to an engine.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
-    /// The very object is not there.
+    /// The object does not exist.
     #[error("{0} is not there")]
     NotFound(String),
-    /// An object of that name is there.
+    /// An object of that name exists.
     #[error("{0} exists")]
     AlreadyExists(String),
-    /// Containers use the object, running or not: their names, where the engine named them.
+    /// Containers use the object, running or stopped: their names, if they are known.
     #[error("{}", in_use(.0))]
     InUse(Vec<String>),
-    /// The engine understood and said no, in these words.
+    /// The engine refused the request, with this text.
     #[error("the engine refuses: {0}")]
     Refused(String),
-    /// The engine said no, and may say yes later: what the object needs is taken or does not answer.
+    /// The engine refused the request for now: something that the object needs is in use or does not answer.
     #[error("the engine refuses for now: {0}")]
     Busy(String),
-    /// Nobody knows: no connection, no answer in time, half an answer, or an engine that says that it
-    /// does not work itself.
+    /// The result is not known: no connection, no answer in time, an incomplete answer, or an engine that
+    /// reports a fault of its own.
     #[error("{what} failed")]
     Unreachable {
-        /// What the engine was asked.
+        /// The call.
         what: String,
-        /// What came instead of an answer.
+        /// Why there is no answer.
         #[source]
         cause: Cause,
     },
@@ -47,15 +47,15 @@ pub enum EngineError {
     TooOld {
         /// Version of the engine.
         version: String,
-        /// The newest API version that it speaks.
+        /// The newest API version that it supports.
         api: ApiVersion,
     },
 }
 
-/// What came instead of an answer.
+/// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum Cause {
-    /// Nothing in time.
+    /// No answer in time.
     #[error("no answer within {} s", .0.as_secs())]
     Timeout(Duration),
     /// A fault of the engine, with its status and text.
@@ -63,10 +63,10 @@ pub enum Cause {
     Fault {
         /// HTTP status.
         status: u16,
-        /// What the engine said.
+        /// The engine's text.
         text: String,
     },
-    /// No connection, or one that broke.
+    /// The connection failed or broke.
     #[error("{0}")]
     Connection(String),
     /// An answer that cannot be read.
@@ -74,22 +74,22 @@ pub enum Cause {
     Unreadable(usize),
 }
 
-/// What an engine is asked, as far as the meaning of its answer hangs on it.
+/// A call to an engine; the meaning of an answer depends on it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum EngineCall<'a> {
-    /// To say what it is.
+    /// Get the version.
     Version,
-    /// To say which one it is.
+    /// Get the identity.
     Info,
-    /// For the list of a kind.
+    /// List the objects of a kind.
     List(Kind),
-    /// For the list of containers.
+    /// List containers.
     Containers,
-    /// For the stream of events.
+    /// Open the stream of events.
     Events,
-    /// To make an object.
+    /// Create an object.
     Create(Kind, &'a str),
-    /// To remove an object, by its ID or name.
+    /// Remove an object by its ID or name.
     Remove(Kind, &'a str),
 }
 
@@ -102,7 +102,7 @@ impl EngineError {
         }
     }
 
-    /// Whether no answer came that could be read.
+    /// Whether there was no readable answer.
     pub(crate) fn is_unanswered(&self) -> bool {
         match self {
             Self::Unreachable { cause, .. } => match cause {
@@ -118,7 +118,7 @@ impl EngineError {
         }
     }
 
-    /// Takes credentials out of what an engine said, in whatever form it echoed them.
+    /// Hides credentials in the engine's text, in whatever form it repeats them.
     pub(crate) fn without(self, credentials: Option<&Credentials>) -> Self {
         let Some(credentials) = credentials else {
             return self;
@@ -161,7 +161,7 @@ impl EngineError {
         }
     }
 
-    /// Turns an error of the client into what it means for a call.
+    /// Maps an error of the client to its meaning for a call.
     pub(super) fn of(call: EngineCall<'_>, err: &ClientError) -> Self {
         let cause = match err {
             ClientError::DockerResponseServerError {
@@ -170,7 +170,7 @@ impl EngineError {
             } => {
                 return answer::meaning(call, *status_code, message);
             }
-            // The text would repeat parts of the answer.
+            // The error's text would repeat parts of the answer.
             ClientError::JsonDataError { column, .. } => Cause::Unreadable(*column),
             ClientError::JsonSerdeError { err } => Cause::Unreadable(err.column()),
             ClientError::APIVersionParseError {} => Cause::Unreadable(0),
@@ -247,7 +247,7 @@ fn in_use(names: &[String]) -> String {
     format!("in use by {}{tail}", shown.join(", "))
 }
 
-/// Returns the innermost text: the layers above say only that something went wrong.
+/// Returns the innermost error: the outer ones only say that something failed.
 fn root(err: &dyn Error) -> String {
     let mut err = err;
     while let Some(source) = err.source() {

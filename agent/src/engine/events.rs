@@ -1,4 +1,4 @@
-//! What happens on an engine, as far as it can matter to an entry.
+//! The events of an engine that can matter to an entry.
 
 use std::collections::HashMap;
 
@@ -10,18 +10,18 @@ use futures::{Stream, StreamExt, future};
 use super::error::EngineCall;
 use super::{Engine, EngineError};
 
-/// Something that happened on an engine.
+/// An event of an engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EngineEvent {
     /// An object of a known kind was created or removed.
     Object,
-    /// A container no longer uses an object: only entries that wait for that have to look.
+    /// A container no longer uses something: only waiting entries are affected.
     Release,
 }
 
 impl Engine {
-    /// Returns what happens on the engine from now on. The stream ends with the connection, and may
-    /// be silent for ever on a dead connection, so the caller opens it again now and then.
+    /// Returns the events of the engine from now on. The stream ends with the connection. A broken connection
+    /// may never end it, so the caller must open it again from time to time.
     pub fn events(&self) -> impl Stream<Item = Result<EngineEvent, EngineError>> + Send + use<> {
         self.calls
             .fetch_add(1, std::sync::atomic::Ordering::Relaxed);

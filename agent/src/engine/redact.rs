@@ -1,9 +1,9 @@
-//! Texts of an engine without the secrets that it may echo.
+//! Hides secrets that an engine may repeat in its texts.
 //!
-//! An engine repeats driver options in its refusals, and the mount options of a volume may hold the
+//! An engine repeats driver options in its error texts, and the mount options of a volume may contain the
 //! password of a file server.
 
-/// Keys of mount options whose values are nobody's business.
+/// Keys of mount options with secret values.
 const SECRET_KEYS: [&str; 10] = [
     "credentials",
     "pass",
@@ -18,7 +18,7 @@ const SECRET_KEYS: [&str; 10] = [
 ];
 const HIDDEN: &str = "…";
 
-/// Replaces the value of every `password=…` and its like.
+/// Hides the value of every `password=…` and similar option.
 pub(crate) fn redact(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -43,8 +43,8 @@ pub(crate) fn redact(text: &str) -> String {
     out
 }
 
-/// Returns where a value ends. A comma ends it, and a quote that closes the text it is quoted in; a
-/// space does not, because a password may hold one.
+/// Returns where a value ends. A comma ends it, and a quote that closes the text around it. A space does not,
+/// because a password may contain one.
 fn value_end(value: &str) -> usize {
     let mut chars = value.char_indices().peekable();
     while let Some((at, c)) = chars.next() {

@@ -1,7 +1,7 @@
 //! Connections to an engine behind ssh, each one process `ssh … docker system dial-stdio`.
 //!
-//! The Docker CLI does the same. The configuration of ssh stays as it is, host keys above
-//! all: which hosts are trusted is not decided here.
+//! The Docker CLI does the same. The configuration of ssh applies unchanged. Above all, ssh itself checks
+//! host keys.
 
 use std::future::{self, Ready};
 use std::io;
@@ -25,20 +25,20 @@ use tower_service::Service;
 
 use super::CLIENT_TIMEOUT;
 
-/// Name of the engine in requests, which only the engine sees: ssh knows the way.
+/// Host name in requests; it has no meaning, because ssh makes the connection.
 const ADDRESS: &str = "http://docker.example.com";
-/// Connections that are kept for the next call: an observation makes two at once.
+/// Number of idle connections that are kept: an observation makes two calls at once.
 const MOST_IDLE: usize = 2;
-/// Time after which a connection that nobody uses is closed, and its process ended.
+/// Time after which an idle connection is closed and its process ended.
 const IDLE: Duration = Duration::from_secs(30);
-/// How much of what ssh says is kept; what matters comes last.
+/// Number of bytes of ssh's error output that are kept; the last ones matter.
 const MAX_STDERR: usize = 4096;
-/// How many lines of it are reported.
+/// Number of lines of it in an error.
 const MAX_LINES: usize = 3;
-/// How long ssh may take to end after its output did.
+/// How long ssh may take to exit after the end of its output.
 const TO_END: Duration = Duration::from_secs(2);
 
-/// Makes a client whose connections are processes of ssh, which end with it.
+/// Creates a client whose connections are processes of ssh, which end with it.
 pub(super) fn client(destination: &str) -> Result<Docker, ClientError> {
     over(Dialer {
         program: "ssh",
@@ -64,28 +64,28 @@ fn over(dialer: Dialer) -> Result<Docker, ClientError> {
     )
 }
 
-/// Returns what ssh is called with for a destination in the form `[user@]host[:port]`.
+/// Returns the arguments of ssh for a destination in the form `[user@]host[:port]`.
 fn arguments(destination: &str) -> Vec<String> {
     let (user, rest) = match destination.rsplit_once('@') {
         Some((user, rest)) => (Some(user), rest),
         None => (None, destination),
     };
     let (host, port) = host_and_port(rest);
-    // Without BatchMode a question would wait for an answer that nobody can give: several hosts are
-    // worked on at once, and often without a terminal. The other limit is a little below that of the
-    // first call, so that ssh itself can say what was in its way.
+    // Without BatchMode ssh could wait for an answer that nobody can give: several hosts are connected at
+    // once, and often without a terminal. ConnectTimeout is a little below the timeout of the first call, so
+    // that the error is that of ssh.
     let mut arguments = vec!["-o", "BatchMode=yes", "-o", "ConnectTimeout=9", "-T"];
     for (option, value) in [("-l", user), ("-p", port)] {
         if let Some(value) = value {
             arguments.extend([option, value]);
         }
     }
-    // The far shell reads the words of the command as a line.
+    // The remote shell parses the command as one line.
     arguments.extend(["--", host, "docker", "system", "dial-stdio"]);
     arguments.into_iter().map(str::to_owned).collect()
 }
 
-/// Splits off a port. The colons of an IPv6 address stand in brackets, which ssh does not know.
+/// Splits off a port. The colons of an IPv6 address are in brackets, which ssh does not accept.
 fn host_and_port(text: &str) -> (&str, Option<&str>) {
     let bracketed = text.strip_prefix('[').and_then(|t| t.split_once(']'));
     if let Some((host, rest)) = bracketed {
@@ -97,7 +97,7 @@ fn host_and_port(text: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// Opens connections, for whatever name: all lead to one engine.
+/// Opens connections. The name does not matter, because all lead to one engine.
 #[derive(Clone)]
 struct Dialer {
     program: &'static str,
@@ -126,8 +126,8 @@ impl Dialer {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            // Ctrl-C in a terminal is for us: a call that runs comes to its end. And the processes
-            // that ssh starts to get through a jump host can be ended with it.
+            // Ctrl-C in a terminal must only reach this process, so that a running call can finish. The group
+            // also includes the processes that ssh starts for a jump host, which are ended with it.
             .process_group(0)
             .kill_on_drop(true)
             .spawn()
@@ -148,7 +148,7 @@ impl Dialer {
     }
 }
 
-/// A process that ends when it is dropped, with all that it started.
+/// A process that is killed when this is dropped, with its child processes.
 struct Process {
     program: &'static str,
     child: Child,
@@ -156,7 +156,7 @@ struct Process {
 }
 
 impl Process {
-    /// Waits for the end and returns why it was no good one.
+    /// Waits for the end, and returns the reason of a failure.
     async fn end(mut self) -> Option<String> {
         let end = async {
             let status = self.child.wait().await.ok()?;
@@ -169,16 +169,16 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // There is an ID as long as the end was not seen, so that it can be nobody else's by now.
+        // There is an ID only until the exit was observed, so that it cannot belong to another process.
         let id = self.child.id().and_then(|id| i32::try_from(id).ok());
         if let Some(group) = id.and_then(Pid::from_raw) {
-            // What has ended in the meantime needs no signal.
+            // An error means that the processes have ended already.
             let _ = kill_process_group(group, Signal::KILL);
         }
     }
 }
 
-/// Reads to the end, because a full pipe would stop ssh, and returns the last of it.
+/// Reads to the end, because a full pipe would block ssh, and returns the last bytes.
 async fn last_of(mut stderr: ChildStderr) -> Vec<u8> {
     let mut last = Vec::new();
     let mut chunk = [0; 1024];
@@ -190,8 +190,8 @@ async fn last_of(mut stderr: ChildStderr) -> Vec<u8> {
     last
 }
 
-/// Returns why ssh ended, in its own words where it said any. The far side has a say in them: what
-/// could steer a terminal is left out.
+/// Returns why ssh ended: its error output, if there is any. The remote side can influence it, so control
+/// characters are removed.
 fn reason(program: &str, status: ExitStatus, stderr: &[u8]) -> String {
     let stderr = String::from_utf8_lossy(stderr);
     let lines: Vec<String> = stderr
@@ -209,13 +209,14 @@ fn reason(program: &str, status: ExitStatus, stderr: &[u8]) -> String {
     }
 }
 
-/// A connection through a process. Its end is an error with the words of ssh, unless all went well.
+/// A connection through a process. If ssh fails, the end of the connection is an error with the output of
+/// ssh.
 struct Tunnel {
     pipes: Join<ChildStdout, ChildStdin>,
     end: End,
 }
 
-/// The end of a process: what waits for it and holds the process, or why it came.
+/// The end of a process: the future that waits for it and owns the process, or its reason.
 enum End {
     Awaited(BoxFuture<'static, Option<String>>),
     Known(Option<String>),

@@ -1,4 +1,4 @@
-//! The containers of an engine, and what people call them.
+//! The containers of an engine, and their names.
 
 use bollard::models::ContainerSummary;
 use bollard::query_parameters::ListContainersOptionsBuilder;
@@ -6,7 +6,7 @@ use bollard::query_parameters::ListContainersOptionsBuilder;
 use super::error::EngineCall;
 use super::{Engine, EngineError};
 
-/// A shorter beginning of an ID is more likely a name.
+/// Length of a short ID; a shorter text is more likely a name.
 pub(crate) const SHORT_ID: usize = 12;
 
 impl Engine {
@@ -25,7 +25,7 @@ pub(crate) fn container_name(container: &ContainerSummary) -> String {
         .iter()
         .flatten()
         .map(|n| n.trim_start_matches('/'));
-    // A link shows as a name with a slash inside.
+    // A link is shown as a name with a slash inside.
     let own = names.filter(|n| !n.contains('/')).min();
     let id = || {
         container

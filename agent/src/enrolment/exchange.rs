@@ -1,4 +1,4 @@
-//! One token for another, at the API server.
+//! Exchanges one token for another at the API server.
 
 use std::time::Duration;
 
@@ -11,8 +11,8 @@ use kube::{Api, Client};
 use super::kubeconfig::Proof;
 use super::{Enrolment, EnrolmentError, Store, Token};
 
-/// Joins the fleet: checks the server by its pinned CA, exchanges the token that came with the
-/// enrolment for the host's own at once, and keeps that. It can be repeated.
+/// Joins the fleet: checks the server by its pinned CA, exchanges the token of the enrolment for the host's
+/// own at once, and stores that. It can be repeated.
 pub async fn join(
     store: &Store,
     enrolment: &Enrolment,
@@ -25,7 +25,7 @@ pub async fn join(
     Ok(own)
 }
 
-/// Asks for a token of the host by the one it has.
+/// Requests a new token of the host with its present one.
 pub(super) async fn exchange(
     store: &Store,
     enrolment: &Enrolment,
@@ -39,8 +39,7 @@ pub(super) async fn exchange(
     request(client, enrolment, life).await
 }
 
-/// Asks for a token of a host that is bound to its Secret: by the host's agent for itself, or by an
-/// administrator for it.
+/// Requests a token of a host that is bound to its Secret, for the host's agent or for an administrator.
 pub async fn request(
     client: Client,
     enrolment: &Enrolment,

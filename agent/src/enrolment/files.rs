@@ -1,4 +1,4 @@
-//! The files of a credential, each written whole or not at all, for their owner alone.
+//! The files of a credential, each written atomically and readable only by its owner.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
@@ -11,19 +11,19 @@ use super::{Enrolment, EnrolmentError, KubeconfigError, Token};
 const KUBECONFIG: &str = "kubeconfig";
 const TOKEN: &str = "token";
 
-/// Where the credential of an agent is kept: its state folder.
+/// The credential files in the state folder of an agent.
 #[derive(Clone, Debug)]
 pub struct Store {
     dir: PathBuf,
 }
 
 impl Store {
-    /// Names the folder; nothing is made.
+    /// Names the folder, without creating it.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
         Self { dir: dir.into() }
     }
 
-    /// Returns who this agent is, if it has joined a fleet.
+    /// Returns the host of this agent, if it has joined a fleet.
     pub fn enrolment(&self) -> Result<Option<Enrolment>, EnrolmentError> {
         let path = self.dir.join(KUBECONFIG);
         let Some(text) = read(&path)? else {
@@ -34,7 +34,7 @@ impl Store {
         Ok(Some(enrolment))
     }
 
-    /// Returns the token, if there is one that could be sent.
+    /// Returns the token, if there is a valid one.
     pub fn token(&self) -> Result<Option<Token>, EnrolmentError> {
         Ok(read(&self.dir.join(TOKEN))?.and_then(|text| Token::parse(&text)))
     }
@@ -44,8 +44,8 @@ impl Store {
         self.write(TOKEN, token.expose())
     }
 
-    /// Writes who this agent is, and its first token. A folder that another host has already is
-    /// refused: the journal in it is that host's memory.
+    /// Writes the host of this agent and its first token. A folder of another host is refused, because the
+    /// journal in it belongs to that host.
     pub fn enrol(&self, enrolment: &Enrolment, token: &Token) -> Result<(), EnrolmentError> {
         self.check(enrolment)?;
         let created = DirBuilder::new()
@@ -53,13 +53,13 @@ impl Store {
             .mode(0o700)
             .create(&self.dir);
         created.map_err(|source| self.io("", source))?;
-        // The token first: who finds a kubeconfig finds a token.
+        // The token first, so that a kubeconfig is never without a token.
         self.set_token(token)?;
         let text = enrolment.to_kubeconfig_with_file(&self.token_path()?);
         self.write(KUBECONFIG, &text)
     }
 
-    /// Checks that the folder is this host's, or nobody's yet.
+    /// Checks that the folder belongs to this host or to none.
     pub fn check(&self, enrolment: &Enrolment) -> Result<(), EnrolmentError> {
         match self.enrolment()? {
             Some(before) if before.which() != enrolment.which() => Err(EnrolmentError::OtherHost {
@@ -71,7 +71,7 @@ impl Store {
         }
     }
 
-    /// Makes the way to the API server, by whatever token is in the file at the time.
+    /// Returns the client configuration. The client reads the token from the file whenever it needs it.
     pub async fn config(&self, enrolment: &Enrolment) -> Result<kube::Config, EnrolmentError> {
         let token = self.token_path()?;
         let config = enrolment.config(&Proof::File(&token)).await;
@@ -86,17 +86,17 @@ impl Store {
     }
 
     fn token_path(&self) -> Result<String, EnrolmentError> {
-        // Others read it from elsewhere.
+        // Other programs read the kubeconfig from another working directory.
         let path = std::path::absolute(self.dir.join(TOKEN)).map_err(|e| self.io(TOKEN, e))?;
         Ok(path.display().to_string())
     }
 
-    /// Writes a file whole or not at all, and durably.
+    /// Writes a file atomically and durably.
     fn write(&self, name: &str, text: &str) -> Result<(), EnrolmentError> {
         let written = || -> io::Result<()> {
             let path = self.dir.join(name);
             let new = self.dir.join(format!("{name}.new"));
-            // What a crash left behind may have another mode.
+            // A file that a crash left behind may have another mode.
             match fs::remove_file(&new) {
                 Err(err) if err.kind() != io::ErrorKind::NotFound => return Err(err),
                 _ => {}
@@ -165,7 +165,7 @@ mod tests {
                 .mode();
             assert_eq!(mode & 0o777, 0o600, "{name}");
         }
-        // Once more, and at another address.
+        // Again, with another address.
         let moved = Enrolment {
             server: "https://10.0.0.2:6443".to_owned(),
             ..enrolment("h1")

@@ -1,4 +1,4 @@
-//! Which host an agent serves and where its API server is, as a kubeconfig.
+//! The host of an agent and its API server, as a kubeconfig.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -7,15 +7,15 @@ use serde_json::{Value, json};
 
 use super::Token;
 
-/// Name of the cluster in a kubeconfig of ours.
+/// Name of the cluster in the kubeconfig.
 const CLUSTER: &str = "dockfleet";
 
-/// Which host an agent serves, and where its API server is.
+/// The host of an agent, and its API server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Enrolment {
     /// Address of the API server, with https.
     pub server: String,
-    /// The certificates that sign the API server's, in PEM; no others are trusted.
+    /// The CA certificates of the API server, in PEM; no others are trusted.
     pub ca: String,
     /// Namespace of the DockerHost.
     pub namespace: String,
@@ -23,29 +23,29 @@ pub struct Enrolment {
     pub host: String,
 }
 
-/// Why an enrolment makes no sense.
+/// Why an enrolment is not valid.
 #[derive(Debug, thiserror::Error)]
 pub enum KubeconfigError {
-    /// Its text is no JSON.
+    /// Its text is not JSON.
     #[error("it is no kubeconfig in JSON, as `dockfleet enroll` writes it")]
     NoKubeconfig(#[source] serde_json::Error),
     /// Something is missing or wrong.
     #[error("{what} is {found:?}; it has to be {wanted}")]
     Wrong {
-        /// What it is about.
+        /// The part that is wrong.
         what: &'static str,
-        /// What was found.
+        /// The value.
         found: String,
-        /// What it should be.
+        /// What it must be.
         wanted: &'static str,
     },
-    /// It cannot be made a way to the API server.
+    /// It cannot be turned into a client configuration.
     #[error("it is no way to an API server")]
     NoWay(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
 impl Enrolment {
-    /// Checks what can be checked without asking anybody.
+    /// Checks the values without a call.
     pub fn check(&self) -> Result<(), KubeconfigError> {
         let wrong = |what, found: &str, wanted| KubeconfigError::Wrong {
             what,
@@ -72,7 +72,7 @@ impl Enrolment {
         Ok(())
     }
 
-    /// Reads what [`to_kubeconfig`](Self::to_kubeconfig) wrote, with the token if it is in it.
+    /// Reads what [`to_kubeconfig`](Self::to_kubeconfig) wrote, and the token if there is one.
     pub fn from_kubeconfig(text: &str) -> Result<(Self, Option<Token>), KubeconfigError> {
         let value: Value = serde_json::from_str(text).map_err(KubeconfigError::NoKubeconfig)?;
         let first = |list: &str, path: &str| {
@@ -97,7 +97,7 @@ impl Enrolment {
         Ok((enrolment, Token::parse(&first("users", "user/token"))))
     }
 
-    /// Writes a kubeconfig, which `kubectl` takes too, whose user is `user`.
+    /// Returns a kubeconfig with this user; `kubectl` can use it too.
     fn kubeconfig(&self, user: &Value) -> Value {
         json!({
             "apiVersion": "v1",
@@ -116,17 +116,17 @@ impl Enrolment {
         })
     }
 
-    /// Writes a kubeconfig with the token in it: what is carried to a host.
+    /// Returns a kubeconfig with the token, to be copied to a host.
     pub fn to_kubeconfig(&self, token: &Token) -> String {
         format!("{:#}\n", self.kubeconfig(&json!({"token": token.expose()})))
     }
 
-    /// Writes a kubeconfig that names a file with the token: what stays on the host.
+    /// Returns a kubeconfig that names a file with the token, to be kept on the host.
     pub(super) fn to_kubeconfig_with_file(&self, token: &str) -> String {
         format!("{:#}\n", self.kubeconfig(&json!({"tokenFile": token})))
     }
 
-    /// Makes the way to the API server, by a token or by the file that it is in.
+    /// Returns the client configuration, with a token or its file.
     pub(super) async fn config(
         &self,
         credential: &Proof<'_>,
@@ -142,21 +142,21 @@ impl Enrolment {
             .map_err(|err| KubeconfigError::NoWay(Box::new(err)))
     }
 
-    /// Gives namespace and name of the host, for a message.
+    /// Returns the namespace and the name of the host for a message.
     pub(super) fn which(&self) -> String {
         format!("{}/{}", self.namespace, self.host)
     }
 }
 
-/// What a client proves itself by.
+/// The credential of a client.
 pub(super) enum Proof<'a> {
     /// This token.
     Token(&'a Token),
-    /// What is in this file, whenever it is read again.
+    /// The token in this file, which the client reads again when it changes.
     File(&'a str),
 }
 
-/// Returns the certificates in a PEM text in their binary form; nothing where one is broken.
+/// Returns the certificates of a PEM text in DER form; `None` if one is not valid.
 pub fn certificates(pem: &str) -> Option<Vec<Vec<u8>>> {
     let mut all = Vec::new();
     let mut inside: Option<String> = None;

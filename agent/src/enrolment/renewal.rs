@@ -1,4 +1,4 @@
-//! Renews a host's token long before it ends, for as long as the agent runs.
+//! Renews a host's token long before it expires, while the agent runs.
 
 use std::time::Duration;
 
@@ -11,28 +11,27 @@ use super::exchange::exchange;
 use super::{Claims, Enrolment, EnrolmentError, Store, Token};
 use crate::retry::{Backoff, jittered};
 
-/// How often the file is looked at for a token that somebody else put there: `dockfleet agent join`
-/// beside a running agent.
+/// How often the file is checked for a new token: `dockfleet agent join` may have written one.
 const LOOK: Duration = Duration::from_secs(15);
 const FIRST_RETRY: Duration = Duration::from_secs(5);
-/// A fleet whose API server was away comes back within this time, not all at once.
+/// After an outage of the API server the agents of a fleet retry within this time, not all at once.
 const LAST_RETRY: Duration = Duration::from_secs(300);
-/// Of the time until a renewal, how much earlier or later it may be: a fleet that joined at once
-/// does not renew at once.
+/// Jitter, as a share of the time until a renewal: agents that joined at the same time do not renew at the
+/// same time.
 const JITTER: f64 = 0.1;
 
 /// How tokens are renewed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Renewal {
-    /// How long a token is asked to live; the API server may give less.
+    /// Requested lifetime of a token; the API server may grant less.
     pub life: Duration,
-    /// At which part of a token's life it is renewed, between 0 and 1.
+    /// Share of a token's lifetime after which it is renewed, between 0 and 1.
     pub share: f64,
 }
 
 impl Renewal {
-    /// How long to wait with the renewal of a token, at the time `now` of the host's clock. One
-    /// whose times make no sense to that clock is renewed at once: only the API server's counts.
+    /// Returns how long to wait before a token is renewed, at the time `now` of the host's clock. A token
+    /// whose times do not fit that clock is renewed at once: only the API server's clock counts.
     fn wait(self, claims: Option<Claims>, now: i64) -> Duration {
         let Some(Claims {
             issued_at,
@@ -44,19 +43,18 @@ impl Renewal {
         let seconds = |n: i64| u64::try_from(n).ok().map(Duration::from_secs);
         match (seconds(expires_at - issued_at), seconds(now - issued_at)) {
             (Some(life), Some(age)) if age < life => life.mul_f64(self.share).saturating_sub(age),
-            // Made in this clock's future, by a little as a rule: the whole wait is in front of it.
+            // Issued in the future of this clock, usually by a little: the whole wait is still to come.
             (Some(life), None) => life.mul_f64(self.share),
             _ => Duration::ZERO,
         }
     }
 }
 
-/// Keeps the token of a host that has joined alive until `shutdown`. When it ends, by the API
-/// server's word, is sent to `expiry`, as seconds since 1970.
+/// Renews the token of a host until `shutdown`. `expiry` gets the time at which the token expires by the API
+/// server's clock, in seconds since 1970.
 ///
-/// A token that the API server refuses is beyond help from here: that is said once, as an error, and
-/// everything else on the host goes on. A new one that `dockfleet agent join` puts into its place is
-/// taken up.
+/// The agent cannot replace a token that the API server refuses. It logs that once, as an error, and its
+/// other work goes on. It uses a new token as soon as `dockfleet agent join` has written one.
 pub async fn keep(
     store: Store,
     enrolment: Enrolment,
@@ -98,12 +96,12 @@ struct Keeper {
     token: Option<Token>,
     due: Instant,
     backoff: Backoff,
-    /// The token is of no use any more, and that was said.
+    /// The API server has refused the token, and that was logged.
     refused: bool,
 }
 
 impl Keeper {
-    /// Takes up what is in the file, where that is new.
+    /// Uses the token in the file, if it is new.
     fn look(&mut self) {
         let found = match self.store.token() {
             Ok(found) => found,
@@ -123,7 +121,7 @@ impl Keeper {
         self.plan();
     }
 
-    /// Works out when the token is renewed.
+    /// Sets when the token is renewed.
     fn plan(&mut self) {
         self.backoff.reset();
         let claims = self.token.as_ref().and_then(Token::claims);
@@ -153,7 +151,7 @@ impl Keeper {
                 self.refused = false;
                 self.token = Some(new);
                 self.plan();
-                // One that lives for seconds would be renewed without end.
+                // A token that is valid for seconds would be renewed without a pause.
                 self.due = self.due.max(Instant::now() + FIRST_RETRY);
             }
             Err(err) => {
@@ -200,7 +198,7 @@ mod tests {
     #[test]
     fn a_token_is_renewed_at_two_thirds_of_its_own_life() {
         assert_eq!(wait(1000, 1600, 1000), 400);
-        // The API server gave less than was asked for.
+        // The API server granted less than requested.
         assert_eq!(wait(1000, 1060, 1000), 40);
         assert_eq!(wait(1000, 1600, 1300), 100);
         assert_eq!(wait(1000, 1600, 1500), 0);

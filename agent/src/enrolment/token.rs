@@ -1,4 +1,4 @@
-//! A token, and what it says of itself.
+//! A token and its claims.
 
 use std::fmt;
 
@@ -6,36 +6,35 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 
-/// A bearer token of the API server. It is never shown.
+/// A bearer token for the API server. It is never shown.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token(String);
 
-/// When a token was made and when it ends, in seconds since 1970 by the API server's clock.
+/// When a token was issued and when it expires, in seconds since 1970 by the API server's clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 pub struct Claims {
-    /// When it was made.
+    /// When it was issued.
     #[serde(rename = "iat")]
     pub issued_at: i64,
-    /// When it ends.
+    /// When it expires.
     #[serde(rename = "exp")]
     pub expires_at: i64,
 }
 
 impl Token {
-    /// Takes a token as it was printed or written; white space around it does not matter. Nothing
-    /// that could not be sent as one.
+    /// Reads a token, with or without white space around it. `None` if the text cannot be sent as a token.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         let is_token = |b: u8| b.is_ascii_alphanumeric() || b"-_.~+/=".contains(&b);
         (!text.is_empty() && text.bytes().all(is_token)).then(|| Self(text.to_owned()))
     }
 
-    /// Gives the token itself, to be sent or kept.
+    /// Returns the token itself, to be sent or stored.
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// Gives what it says of itself, if it can be read. Nothing is decided by it but when to renew.
+    /// Returns the claims, if they can be read. They only decide when the token is renewed.
     pub fn claims(&self) -> Option<Claims> {
         let payload = self.0.split('.').nth(1)?;
         let json = URL_SAFE_NO_PAD.decode(payload).ok()?;

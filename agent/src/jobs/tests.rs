@@ -11,14 +11,13 @@ use crate::effect::Effects;
 use crate::journal::Journal;
 use crate::journal::tests::open;
 
-/// Writes files with the numbers from one to the last, one at each step, and then one that says that all
-/// are there.
+/// Writes a file for each number from one to the last, one at each step, and then a file that marks the end.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Count {
     folder: PathBuf,
     last: usize,
     done: usize,
-    /// The number at which it waits until it is to end.
+    /// The number at which it waits until it must end.
     waits_at: Option<usize>,
     /// The number at which it fails.
     fails_at: Option<usize>,
@@ -165,7 +164,7 @@ async fn an_agent_that_stops_leaves_a_job_that_the_next_one_resumes() {
     let saved = &journal.ledger().jobs().unwrap()["a"];
     assert!(saved.contains("\"done\":1"), "{saved}");
 
-    // Nothing asks for it any more: what it left goes.
+    // It is no longer wanted: its files are removed.
     let mut jobs = lane(&journal, 1);
     jobs.want(BTreeMap::new()).unwrap();
     assert_eq!(jobs.next().await, Some(ended("a", JobOutcome::Cancelled)));
@@ -211,7 +210,7 @@ async fn i15_a_job_of_a_newer_version_is_left_as_it_is() {
     assert_eq!(journal.ledger().jobs().unwrap()["z"], newer);
 }
 
-/// Runs jobs until the process "ends" after its n-th effect, and returns whether it came so far.
+/// Runs jobs until the process "ends" after its n-th effect, and returns whether there were that many.
 async fn crashes(state: &Path, want: BTreeMap<String, Count>, after: usize) -> bool {
     let journal = open(state).unwrap();
     let crash = CancellationToken::new();
@@ -250,7 +249,7 @@ async fn every_crash_point_of_a_job_and_of_its_cleaning_is_repaired() {
             continue;
         }
         drop(journal);
-        // One that goes on, and one that nobody wants any more, which ends at each point in its turn.
+        // One job that is resumed, and one that is no longer wanted; the process ends at each point in turn.
         if after % 2 == 0 {
             crashes(state.path(), want, usize::MAX).await;
             assert_eq!(files(out.path()), ["1", "2", "3", "all"]);

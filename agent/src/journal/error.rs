@@ -1,5 +1,6 @@
-//! What is wrong where a journal cannot be used. Only what SQLite found to be no journal is damaged: a
-//! folder that cannot be written, a full disk or a lock says nothing of what is in the file.
+//! Maps errors of SQLite and of the file system to errors of a journal. A journal is damaged only if SQLite
+//! finds that its content is not valid: a read-only folder, a full disk or a lock says nothing about the
+//! content.
 
 use std::io::{Error, ErrorKind};
 use std::os::unix::fs::MetadataExt;
@@ -10,20 +11,20 @@ use rustix::fs::Access as Permission;
 
 use super::{Access, JournalError};
 
-/// Whether something is there under this name. An error where that cannot be known.
+/// Whether a path exists. It is an error if that cannot be found out.
 pub(super) fn exists(path: &Path, access: Access) -> Result<bool, JournalError> {
     path.try_exists().map_err(|err| of_file(path, access, &err))
 }
 
-/// Makes sure that a file can be opened, without opening it: to close it would take the locks away
-/// that SQLite has on it in this process.
+/// Checks that a file can be opened, without opening it: closing it would release the locks that SQLite has
+/// on it in this process.
 pub(super) fn usable(path: &Path, access: Access) -> Result<(), JournalError> {
     let found = std::fs::metadata(path).map_err(|err| of_file(path, access, &err))?;
     if !found.is_file() {
         let why = "it is not a file".to_owned();
         return Err(blocked(path, access, why));
     }
-    // SQLite takes an empty file for an empty database. We never leave one, so it was cut off.
+    // SQLite treats an empty file as an empty database. Dockfleet never leaves one, so it was truncated.
     if found.len() == 0 {
         let (path, why) = (path.to_owned(), "it is empty".to_owned());
         return Err(JournalError::Corrupt { path, why });
@@ -35,7 +36,7 @@ pub(super) fn usable(path: &Path, access: Access) -> Result<(), JournalError> {
     rustix::fs::access(path, wanted).map_err(|err| of_file(path, access, &err.into()))
 }
 
-/// Turns an error of SQLite into what it means for a journal.
+/// Maps an error of SQLite.
 pub(super) fn of(path: &Path, access: Access, err: &rusqlite::Error) -> JournalError {
     match err.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => JournalError::Busy {
@@ -63,7 +64,7 @@ pub(super) fn of(path: &Path, access: Access, err: &rusqlite::Error) -> JournalE
     }
 }
 
-/// Turns an error of the file system into a sentence.
+/// Maps an error of the file system.
 pub(super) fn of_file(path: &Path, access: Access, err: &Error) -> JournalError {
     blocked(path, access, sentence(path, err))
 }
@@ -78,7 +79,8 @@ fn blocked(path: &Path, access: Access, why: String) -> JournalError {
 
 const FULL: &str = "no space is left on its disk; make room";
 
-/// SQLite makes files beside its own, and does not say that the folder is what cannot be written.
+/// Returns the reason of an error. SQLite creates files beside its own, and does not report that the folder
+/// is read-only.
 fn folder_of(path: &Path, access: Access, err: &rusqlite::Error) -> String {
     let folder = path.parent().unwrap_or(path);
     match rustix::fs::access(folder, Permission::WRITE_OK) {
@@ -99,7 +101,7 @@ fn sentence(path: &Path, err: &Error) -> String {
     }
 }
 
-/// Says whose the first thing on the way is that this process has no right on.
+/// Names the owner of the first part of the path that this process may not use.
 fn denied(path: &Path, err: &Error) -> String {
     let me = rustix::process::geteuid().as_raw();
     let seen = path.ancestors().find_map(|p| Some((p, p.metadata().ok()?)));
@@ -120,7 +122,7 @@ fn denied(path: &Path, err: &Error) -> String {
     }
 }
 
-/// Names what is in the place of a folder.
+/// Names the file that is in the place of a folder.
 fn obstacle(path: &Path) -> Option<String> {
     let place = path
         .ancestors()

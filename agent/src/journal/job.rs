@@ -1,7 +1,7 @@
 //! Long jobs in a journal.
 //!
-//! Their table comes with the first of them and changes no version of the journal, so that an earlier
-//! agent still reads the rest after a rollback, and leaves the jobs alone (invariant 15).
+//! Their table is created with the first job and does not change the version of the journal. So after a
+//! rollback an earlier agent can still read the rest, and leaves the jobs alone (invariant 15).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,12 +14,12 @@ use crate::effect::{Effect, Effects};
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS job (uid TEXT PRIMARY KEY NOT NULL, body TEXT NOT NULL) STRICT, WITHOUT ROWID";
 
 impl Ledger {
-    /// Returns the jobs that have not ended, each as it was saved last, by the UID of its entry.
+    /// Returns the jobs that have not ended, as they were last saved, by the UID of their entries.
     pub(crate) fn jobs(&self) -> Result<BTreeMap<String, String>, JournalError> {
         read(&locked(&self.connection)).map_err(JournalError::Write)
     }
 
-    /// Makes durable how far a job is, in a thread that may block.
+    /// Saves a job durably, in a thread that may block.
     pub(crate) async fn keep_job(
         self: &Arc<Self>,
         uid: String,
@@ -32,7 +32,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// Drops a job that is done, or whose traces are gone, in a thread that may block.
+    /// Removes a job that is done or cleaned up, in a thread that may block.
     pub(crate) async fn end_job(
         self: &Arc<Self>,
         uid: String,

@@ -1,4 +1,4 @@
-//! One process a journal.
+//! The lock of a journal: only one process may write it.
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{Read, Write};
@@ -16,7 +16,7 @@ pub(super) struct Lock {
 }
 
 impl Lock {
-    /// Takes the lock of a folder, or says who holds it.
+    /// Takes the lock of a folder; the error names the process that has it.
     pub(super) fn take(dir: &Path) -> Result<Self, JournalError> {
         let path = dir.join(FILE);
         let io = |err| error::of_file(&path, Access::Write, &err);
@@ -47,7 +47,7 @@ impl Lock {
 
 fn lock_owner(file: &mut File) -> String {
     let mut pid = String::new();
-    // A process id has at most 10 digits; whatever else stands there is not one.
+    // A process ID has at most 10 digits; any other text is not one.
     let read = file.take(16).read_to_string(&mut pid);
     match read {
         Ok(_) if pid.bytes().all(|b| b.is_ascii_digit()) && !pid.is_empty() => pid,
@@ -55,7 +55,7 @@ fn lock_owner(file: &mut File) -> String {
     }
 }
 
-/// Makes the folder of a journal for its owner alone: entries may say more than others should know.
+/// Creates the folder of a journal, readable only by its owner: entries may contain confidential values.
 pub(super) fn create_folder(dir: &Path) -> Result<(), JournalError> {
     DirBuilder::new()
         .recursive(true)

@@ -1,4 +1,4 @@
-//! Opens a journal to look at it, wherever it is: also in a folder that cannot be written.
+//! Opens a journal for reading, even in a read-only folder.
 
 use std::fs::{self, DirBuilder};
 use std::io::{Error, ErrorKind};
@@ -13,17 +13,17 @@ use super::{Access, BUSY, FILE, Journal, JournalError, LOG, ReadFailure, error};
 
 const READ: OpenFlags = OpenFlags::SQLITE_OPEN_READ_ONLY.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
 
-/// Opens a journal that is there to look at it.
+/// Opens an existing journal for reading.
 pub(super) fn open(path: &Path) -> Result<Journal, JournalError> {
     let to_error = |failure: ReadFailure| failure.into_error(path, Access::Read);
     let failure = match at(path, READ) {
         Err(ReadFailure::Sql(err)) if lacks_its_files(&err) => ReadFailure::Sql(err),
         other => return other.map_err(to_error),
     };
-    // SQLite wants to make files beside its own, and cannot.
+    // SQLite needs to create files beside the journal, and cannot.
     let log = path.with_file_name(LOG);
     match fs::metadata(&log) {
-        // Nobody writes, and all is in the file itself.
+        // Nobody writes, and everything is in the file itself.
         Err(err) if err.kind() == ErrorKind::NotFound => immutable(path).map_err(to_error),
         Ok(found) if found.len() == 0 => immutable(path).map_err(to_error),
         Ok(_) => copied(path, &log).map_err(to_error),
@@ -33,7 +33,7 @@ pub(super) fn open(path: &Path) -> Result<Journal, JournalError> {
 
 /// Returns the folders of journals: the folder itself, or those in it.
 pub(super) fn find(dir: &Path) -> Result<Vec<PathBuf>, JournalError> {
-    // One that is gone and has left its log is damaged, and must be reported.
+    // A journal of which only the log is left is damaged, and must be reported.
     let has_one = |dir: &Path| -> Result<bool, JournalError> {
         Ok(error::exists(&dir.join(FILE), Access::Read)?
             || error::exists(&dir.join(LOG), Access::Read)?)
@@ -84,7 +84,7 @@ fn lacks_its_files(err: &rusqlite::Error) -> bool {
 
 /// Opens a file without a log as one that does not change.
 fn immutable(path: &Path) -> Result<Journal, ReadFailure> {
-    // In a URI everything but these has to be written by its number.
+    // In a URI all other characters must be percent-encoded.
     let plain = |b: &u8| b.is_ascii_alphanumeric() || b"/-_.~".contains(b);
     let text: String = path
         .as_os_str()
@@ -100,7 +100,7 @@ fn immutable(path: &Path) -> Result<Journal, ReadFailure> {
     Journal::load(connection, path, None)
 }
 
-/// Opens a copy of a file whose log is still to be worked in, as a killed process leaves it.
+/// Opens a copy of a file whose log is not applied yet, as a killed process leaves it.
 fn copied(path: &Path, log: &Path) -> Result<Journal, ReadFailure> {
     let copy = Copy::make(path, log)
         .map_err(|err| ReadFailure::Content(error::of_file(path, Access::Read, &err)))?;
@@ -108,7 +108,7 @@ fn copied(path: &Path, log: &Path) -> Result<Journal, ReadFailure> {
     Journal::load(connection, path, None)
 }
 
-/// A folder for its owner alone; SQLite goes on with a file that has no name any more.
+/// A temporary folder, readable only by its owner. SQLite can still use the files after they are removed.
 struct Copy(PathBuf);
 
 impl Copy {
@@ -124,7 +124,7 @@ impl Copy {
 
 impl Drop for Copy {
     fn drop(&mut self) {
-        // What is left in the folder for temporary files is nobody's harm.
+        // A folder that is left in the temporary folder does no harm.
         let _ = fs::remove_dir_all(&self.0);
     }
 }
@@ -161,7 +161,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut journal = Journal::open(dir.path()).unwrap();
         write(&mut journal, &[put(record("1", Stage::Owned))]);
-        // As a kill at this moment leaves it: the process that has it open clears nothing up.
+        // As a kill at this point leaves it: the process that has it open cleans nothing up.
         let left = tempfile::tempdir().unwrap();
         for file in [FILE, LOG] {
             fs::copy(dir.path().join(file), left.path().join(file)).unwrap();

@@ -1,4 +1,4 @@
-//! The tables of a journal and how they came to be.
+//! The tables of a journal and their migrations.
 
 use std::fs::{File, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -8,8 +8,8 @@ use rusqlite::Connection;
 
 use super::{Access, JournalError, ReadFailure, error};
 
-/// The steps from one version to the next; the version of a journal is the number of steps it has
-/// taken. A step that was released never changes.
+/// The migrations from one version to the next; the version of a journal is the number of its migrations. A
+/// released migration never changes.
 const STEPS: [&str; 2] = [
     "
     CREATE TABLE record (
@@ -30,7 +30,8 @@ const STEPS: [&str; 2] = [
 ",
 ];
 
-/// Makes a new journal. It gets its name when it is whole, so that a crash leaves none or a good one.
+/// Creates a new journal. It gets its name when it is complete, so that a crash leaves either none or a
+/// complete one.
 pub(super) fn create(path: &Path) -> Result<(), JournalError> {
     let io = |err| error::of_file(path, Access::Write, &err);
     let sql = |err| error::of(path, Access::Write, &err);
@@ -51,7 +52,7 @@ pub(super) fn create(path: &Path) -> Result<(), JournalError> {
         migrate(&mut connection, &draft)?;
     }
     std::fs::rename(&draft, path).map_err(io)?;
-    // The name is as durable as its folder.
+    // The name is durable only when its folder is.
     let folder = path.parent().unwrap_or(path);
     File::open(folder).and_then(|f| f.sync_all()).map_err(io)
 }
@@ -63,7 +64,7 @@ pub(super) fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     )
 }
 
-/// Takes the steps that a journal has not taken yet, all or none.
+/// Applies the missing migrations, all or none.
 pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), JournalError> {
     let version = check_version(connection, path)
         .map_err(|failure| failure.into_error(path, Access::Write))?;
@@ -83,8 +84,8 @@ fn take_steps(connection: &mut Connection, taken: usize) -> rusqlite::Result<()>
     transaction.commit()
 }
 
-/// Returns the query for the assignment in a journal of this version: one that is looked at takes no
-/// steps.
+/// Returns the query for the assignment in a journal of this version: a journal that is opened for reading is
+/// not migrated.
 pub(super) fn assignment(version: i64) -> &'static str {
     if version < 2 {
         "SELECT hub, uid, generation, entries, 0, NULL FROM assignment"

@@ -9,7 +9,7 @@ use dockfleet_planner::record::{Record, RecordKey, Stage};
 use super::{AssignmentSnapshot, Journal, JournalError};
 use crate::effect::Effects;
 
-/// How long another process may have the lock that it has come by.
+/// How long another process may keep an inherited lock.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(super) fn record(uid: &str, stage: Stage) -> Record {
@@ -36,8 +36,8 @@ pub(super) fn keys(journal: &Journal) -> Vec<String> {
     journal.records().keys().map(ToString::to_string).collect()
 }
 
-/// Opens a journal. A process that another test is starting has the lock of one that was just closed for
-/// as long as it has not become another program.
+/// Opens a journal. A process that another test has forked inherits the lock of a journal, and keeps it until
+/// it executes another program.
 pub(crate) fn open(dir: &Path) -> Result<Journal, JournalError> {
     let begin = Instant::now();
     loop {
@@ -219,7 +219,7 @@ fn a_record_of_a_newer_version_is_kept_byte_for_byte() {
     let dir = tempfile::tempdir().unwrap();
     drop(open(dir.path()).unwrap());
     let file = dir.path().join("journal.db");
-    // A form that no version of this program would write, spaces and all.
+    // A form that no version of this program writes, spaces included.
     let body = r#"{"uid": "g",  "kind": "DockerGalaxy", "stage": "Spinning", "orbit": [7]}"#;
     let connection = rusqlite::Connection::open(&file).unwrap();
     connection

@@ -1,12 +1,12 @@
-//! What of a plan is drift: an object that was as its entry says, and is not any more.
+//! Finds drift in a plan: an object that was as its entry describes and no longer is.
 
 use dockfleet_crds::{Entry, EntryState, EntryStatus, Intent, Reason};
 use dockfleet_planner::action::Operation;
 use dockfleet_planner::plan::{Planned, Records};
 use dockfleet_planner::record::{RecordKey, Stage};
 
-/// Whether somebody changed or removed what an entry asks for. A plan alone does not tell a change on
-/// the engine from one of the entry: `before` is how the entry stood after the last pass.
+/// Whether somebody changed or removed the object of an entry. A plan alone does not show whether the engine
+/// or the entry changed, so `before` is the status after the last pass.
 pub(crate) fn is_drift(
     entry: &Entry,
     planned: &Planned,
@@ -25,7 +25,7 @@ pub(crate) fn is_drift(
             .any(|r| planned.status.is_because(*r));
     let different = planned.operation() == Some(Operation::Replace)
         || planned.status.state == EntryState::Drifted;
-    // One that was different before stays so until it is repaired.
+    // An object that was different before counts until it is repaired.
     let existed = before.is_some_and(|b| {
         let existed = matches!(
             b.state.known(),
@@ -84,7 +84,7 @@ mod tests {
         assert!(is_drift(&entry(), &missing, &records(Stage::Owned), None));
         let lost = planned(EntryState::Failed, Some(Reason::Lost));
         assert!(is_drift(&entry(), &lost, &records(Stage::Owned), None));
-        // It was never there.
+        // It never existed.
         assert!(!is_drift(
             &entry(),
             &missing,

@@ -1,4 +1,4 @@
-//! What a pass is operation, for a person who waits.
+//! The progress of a pass, for a person who waits.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use dockfleet_crds::Entry;
 use dockfleet_crds::assignment::Kind;
 use dockfleet_planner::action::Operation;
 
-/// One moment of a pass.
+/// The progress of one operation of a pass.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Progress {
     /// UID of the resource.
@@ -15,9 +15,9 @@ pub struct Progress {
     pub kind: Kind,
     /// Name of the object on the host.
     pub object: String,
-    /// What is done to it.
+    /// The operation.
     pub operation: Operation,
-    /// How far that is: nothing while it goes on, then the result in a sentence where it failed.
+    /// The result; `None` while the operation runs. A failure is a sentence.
     pub result: Option<Result<(), String>>,
 }
 

@@ -10,7 +10,7 @@ use super::{PassRun, Progress};
 use crate::actions;
 use crate::engine::{Engine, EngineError};
 
-/// Makes sure that no container uses what actions would remove.
+/// Checks that no container uses the objects that actions would remove.
 pub(super) async fn is_free(
     engine: &Engine,
     kind: Kind,
@@ -26,15 +26,15 @@ pub(super) async fn is_free(
 }
 
 impl PassRun<'_> {
-    /// Does the actions of an entry until one fails. Returns whether the engine may have changed, and how
-    /// it went.
+    /// Does the actions of an entry until one fails. Returns whether the engine may have changed, and the
+    /// result.
     pub(super) async fn work_on<P: FnMut(&Progress) + ?Sized>(
         &self,
         entry: &Entry,
         planned: &Planned,
         progress: &mut P,
     ) -> (bool, Result<(), EngineError>) {
-        // Nothing is planned for an entry of a kind that is not known.
+        // There are no actions for an entry of an unknown kind.
         let (Some(operation), Some(action), Some(kind)) = (
             planned.operation(),
             planned.actions.first(),

@@ -1,21 +1,21 @@
-//! A status for a CRD that is older than this agent.
+//! Adapts a status to a CRD that is older than this agent.
 //!
-//! An API server refuses a whole status for one field or word that its CRD does not have, for example
-//! after a rollback of the CRDs. Everything else in it must still get through (invariant 15).
+//! An API server refuses a whole status if its CRD does not have one field or value, for example after a
+//! rollback of the CRDs. Everything else must still be written (invariant 15).
 
 use kube::core::Status;
 use serde_json::Value;
 
-/// Ends what an API server says of a field that the CRD does not have. Source: `typed/validate.go` in
+/// End of an API server's message about a field that the CRD does not have. Source: `typed/validate.go` in
 /// `sigs.k8s.io/structured-merge-diff`.
 const NOT_DECLARED: &str = ": field not declared in schema";
 /// Reason of a cause: the CRD has an enum at that field, and the value is not in it.
 const NOT_SUPPORTED: &str = "FieldValueNotSupported";
-/// The state in every version of the CRD that comes nearest to one that it does not have.
+/// The state that replaces a state that the CRD does not have; every version of the CRD has it.
 const NEAREST_STATE: &str = "Failed";
 
-/// Takes what the CRD does not have out of a status that was refused for it. Returns whether anything
-/// was taken out: a status that was refused for another reason stays as it is.
+/// Removes the fields and values that the CRD does not have from a refused status. Returns whether anything
+/// was removed: a status that was refused for another reason is not changed.
 pub(super) fn fit(status: &mut Value, refusal: &Status) -> bool {
     let mut fitted = false;
     for before in undeclared(&refusal.message) {
@@ -37,7 +37,7 @@ fn undeclared(message: &str) -> impl Iterator<Item = &str> {
     before.filter_map(|text| text.split_whitespace().next_back())
 }
 
-/// Removes the field at a path such as `.status.entries[0].reason`, or puts another word there.
+/// Removes the field at a path such as `.status.entries[0].reason`, or sets another value.
 fn take_out(status: &mut Value, path: &str, word: Option<&str>) -> bool {
     let pointer = path.replace(['.', '['], "/").replace(']', "");
     let pointer = pointer.trim_start_matches('/');

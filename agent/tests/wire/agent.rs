@@ -118,7 +118,7 @@ async fn a_refused_host_status_does_not_delay_the_statuses_of_entries() {
     cluster.refuse_host();
     let running = start(&fake, &cluster, &state);
     let mut entries = Vec::new();
-    // By now a status that waited for the other would wait for minutes.
+    // A status that depended on the other would now wait for minutes.
     for generation in 1..=8 {
         entries.push(network(&format!("n{generation}")));
         cluster.assign("hub", "uid", generation, &entries);
@@ -158,7 +158,7 @@ async fn absence_of_the_assignment_is_no_permission() {
     cluster.unassign();
     fake.lose_everything();
     fake.until("made again", |f| f.networks().len() == 1).await;
-    // Deleted and created again with nothing in it.
+    // Deleted and created again without entries.
     cluster.assign("hub", "other", 1, &[]);
     cluster
         .until("unassigned", |c| {

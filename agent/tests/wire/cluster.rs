@@ -48,7 +48,7 @@ impl Cluster {
         )
     }
 
-    /// Puts an assignment in the place of the one before, and tells who watches.
+    /// Replaces the assignment, and sends an event to watchers.
     pub(crate) fn assign(&self, hub: &str, uid: &str, generation: i64, entries: &[Entry]) {
         let object = json!({
             "apiVersion": "dockfleet.io/v1alpha1",
@@ -65,7 +65,7 @@ impl Cluster {
             .send(json!({"type": "MODIFIED", "object": object}));
     }
 
-    /// Makes the assignment one that no agent can read.
+    /// Sets an assignment that no agent can read.
     pub(crate) fn spoil(&self) {
         let mut things = self.things.lock().unwrap();
         if let Some(object) = &mut things.assignment {
@@ -73,7 +73,7 @@ impl Cluster {
         }
     }
 
-    /// Makes the first entry one of a kind of a newer version.
+    /// Changes the first entry to a kind of a newer version.
     pub(crate) fn make_newer(&self) {
         let mut things = self.things.lock().unwrap();
         if let Some(object) = &mut things.assignment {
@@ -83,7 +83,7 @@ impl Cluster {
         }
     }
 
-    /// Pauses the host, in a newer generation of the assignment, and tells who watches.
+    /// Pauses the host, in a newer generation of the assignment, and sends an event to watchers.
     pub(crate) fn pause(&self, generation: i64) {
         let mut things = self.things.lock().unwrap();
         let object = things.assignment.as_mut().unwrap();
@@ -107,12 +107,12 @@ impl Cluster {
             .send(json!({"type": "DELETED", "object": object}));
     }
 
-    /// Lets every call fail.
+    /// Makes every call fail.
     pub(crate) fn go_away(&self) {
         self.things.lock().unwrap().away = true;
     }
 
-    /// Refuses what is written about the host, as without the right to.
+    /// Refuses writes of the host's status, as without permission.
     pub(crate) fn refuse_host(&self) {
         self.things.lock().unwrap().refuses_host = true;
     }

@@ -1,5 +1,5 @@
-//! A process that ends after any of its effects: the next one finishes the work, and doubles and
-//! loses nothing.
+//! A process that ends after any of its effects: the next one finishes the work, duplicates nothing and loses
+//! nothing.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use futures::FutureExt;
 
 use crate::test_host::{TestHost, changed_network, network, tombstone, volume};
 
-/// Ends a pass by a panic after the n-th effect, as an abort would, and returns whether it came so far.
+/// Ends a pass by a panic after the n-th effect, as an abort would, and returns whether there were that many.
 async fn crashes(host: &mut TestHost, entries: &[Entry], after: usize) -> bool {
     let count = Arc::new(AtomicUsize::new(0));
     let effects = Effects::new(move |_| {
@@ -42,7 +42,7 @@ async fn crashes(host: &mut TestHost, entries: &[Entry], after: usize) -> bool {
 }
 
 fn restart(host: &mut TestHost) {
-    // The lock goes with the journal that was open, so that one has to go first.
+    // The open journal has the lock, so it must be closed first.
     let elsewhere = tempfile::tempdir().unwrap();
     host.journal = Journal::open(elsewhere.path()).unwrap();
     host.journal = Journal::open(host.folder.path()).unwrap();

@@ -1,4 +1,4 @@
-//! Creates: the intent comes first, and what the engine made is looked at.
+//! Creates: the intent comes first, and the created object is observed.
 
 use dockfleet_crds::{EntryState, Reason};
 use dockfleet_planner::record::Stage;

@@ -1,4 +1,4 @@
-//! A share's password: in the call that makes the volume, and in nothing that comes back.
+//! A share's password is in the call that creates the volume, and in nothing that is reported.
 
 use dockfleet_crds::assignment::Kind;
 use dockfleet_crds::{Entry, EntryState, Reason};
@@ -56,7 +56,7 @@ async fn a_share_waits_for_its_credentials_and_is_created_with_them() {
         made[0]["Options"]["o"],
         format!("addr=nas,rw,username=u,password={PASSWORD}")
     );
-    // Seen once, it is known without them.
+    // What was seen once is known without the credentials.
     let record = &host.journal.records()[&RecordKey::object("uid-a")];
     assert_eq!(record.credentials.as_deref(), Some("v1"));
     host.store = dockfleet_planner::credentials::CredentialStore::new();

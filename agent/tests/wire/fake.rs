@@ -1,4 +1,4 @@
-//! A Docker Engine on a Unix socket that keeps what it is given and fails as a test says.
+//! A fake Docker Engine on a Unix socket that stores objects and fails as configured.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -16,28 +16,28 @@ use serde_json::{Value, json};
 use tokio::net::UnixListener;
 use tokio::sync::{broadcast, watch};
 
-/// What goes wrong with a call.
+/// The fault of a call.
 #[derive(Clone, Debug)]
 pub(crate) enum Fault {
     /// This status and text.
     Status(u16, &'static str),
     /// No answer at all.
     Hang,
-    /// The right answer, after a while.
+    /// The right answer, with a delay.
     Slow(Duration),
     /// The connection ends in the middle of the body.
     Cut,
-    /// 200 with what is no JSON.
+    /// 200 with a body that is not JSON.
     Garbage,
-    /// 201, and nothing is made.
+    /// 201, and nothing is created.
     Ignored,
     /// 201, and the object has no driver options.
     WithoutOptions,
-    /// Somebody else makes an object of that name just before.
+    /// Somebody else creates an object of that name just before.
     Raced,
-    /// The same, and the engine does not look (Engine 20.10 and older).
+    /// The same, and the engine does not check the name (Engine 20.10 and older).
     Duplicated,
-    /// Somebody puts another object of that name in its place just before.
+    /// Somebody replaces it by another object of that name just before.
     Exchanged,
 }
 
@@ -72,7 +72,7 @@ pub(crate) const SHORT: Timeouts = Timeouts {
 };
 
 impl Fake {
-    /// Starts an engine that speaks this API version.
+    /// Starts an engine with this API version.
     pub(crate) fn start(api: &'static str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let fake = Self {
@@ -109,7 +109,7 @@ impl Fake {
             .unwrap()
     }
 
-    /// Lets a call fail from now on, such as `POST /networks/create`, or `POST /volumes/create nfs-plugin`
+    /// Makes a call fail from now on, such as `POST /networks/create`, or `POST /volumes/create nfs-plugin`
     /// where it is for that driver.
     pub(crate) fn fault(&self, call: &str, fault: Fault) {
         self.things
@@ -177,7 +177,7 @@ impl Fake {
         self.things.lock().unwrap().containers.clear();
     }
 
-    /// Removes everything as somebody with a shell would, and says so to who listens.
+    /// Removes everything as somebody with a shell would, and sends events.
     pub(crate) fn lose_everything(&self) {
         {
             let mut things = self.things.lock().unwrap();
@@ -272,7 +272,7 @@ fn without_version(uri: &Uri, api: &str) -> String {
     }
 }
 
-/// Answers, or returns nothing to let the caller wait.
+/// Answers, or returns `None` to let the caller wait.
 fn respond(fake: &Fake, method: &Method, path: &str, body: &Bytes) -> Option<Response> {
     let mut things = fake.things.lock().unwrap();
     let call = format!("{method} {path}");
@@ -309,7 +309,7 @@ fn respond(fake: &Fake, method: &Method, path: &str, body: &Bytes) -> Option<Res
         ("GET", "/volumes") => {
             let answer = json!({"Volumes": things.volumes, "Warnings": null});
             if let Some(Fault::Exchanged) = things.faults.get("DELETE /volumes") {
-                // The next who looks sees another volume of that name.
+                // The next list has another volume of that name.
                 for volume in &mut things.volumes {
                     volume["Labels"] = Value::Null;
                 }

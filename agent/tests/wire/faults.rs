@@ -1,4 +1,4 @@
-//! An engine that fails: what is not known is not absent (invariant 4).
+//! An engine that fails: unknown does not mean absent (invariant 4).
 
 use dockfleet_agent::engine::Cause;
 use dockfleet_agent::engine::EngineError;
@@ -15,10 +15,10 @@ const ALL: [Fault; 4] = [
     Fault::Garbage,
 ];
 
-/// How an action that fails so is reported.
+/// The reason for an action that fails with this fault.
 fn of_a_step(fault: &Fault) -> Reason {
     match fault {
-        // The engine says no, whatever it calls that.
+        // The engine refuses, whatever the status is.
         Fault::Status(500, "boom") => Reason::EngineRefused,
         Fault::Status(500, "device or resource busy") => Reason::EngineBusy,
         _ => Reason::EngineUnreachable,
@@ -167,7 +167,7 @@ async fn errors_say_what_was_asked_and_what_came() {
 async fn a_journal_that_cannot_be_written_stops_every_step() {
     let mut host = TestHost::new().await;
     host.settle(&[network("a")]).await;
-    // A reader has everything but the right to write.
+    // A journal for reading cannot be written.
     host.journal = dockfleet_agent::journal::Journal::read_only(host.folder.path()).unwrap();
     let report = host.pass(&[tombstone(&network("a")), volume("b")]).await;
     for name in ["a", "b"] {

@@ -1,4 +1,4 @@
-//! The agent against an engine that does what no real one can be made to do.
+//! The agent against a fake engine with faults that cannot be produced with a real one.
 
 #![expect(
     clippy::unwrap_used,

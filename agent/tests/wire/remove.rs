@@ -1,4 +1,4 @@
-//! Removals: only with permission, only what is meant, only what nothing uses.
+//! Removals: only with permission, only the named object, only if nothing uses it.
 
 use dockfleet_crds::{EntryState, Reason};
 use dockfleet_planner::desired::Behaviour;

@@ -1,4 +1,4 @@
-//! An engine, a journal, and the entries of an agent.
+//! An engine, a journal, and entries for an agent.
 
 use dockfleet_agent::effect::Effects;
 use dockfleet_agent::engine::Engine;
@@ -59,7 +59,7 @@ impl TestHost {
         .await
     }
 
-    /// Makes a pass that has to end with everything ready.
+    /// Runs a pass that must end with everything ready.
     pub(crate) async fn settle(&mut self, entries: &[Entry]) {
         let report = self.pass(entries).await;
         assert!(

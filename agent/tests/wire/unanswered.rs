@@ -1,4 +1,4 @@
-//! Drivers that hang, disks that are slow: the agent goes on listening, reporting and beating.
+//! Drivers that hang and slow disks: the agent still watches, reports and sends heartbeats.
 
 use std::time::{Duration, Instant};
 
@@ -31,7 +31,7 @@ fn start_patient(fake: &Fake, cluster: &Cluster, state: &tempfile::TempDir) -> R
     start_with(fake, cluster, state, |config| config.timeouts = timeouts)
 }
 
-/// Starts an agent that is given 30 volumes, and returns when two of them are made: each takes a while.
+/// Starts an agent with 30 volumes, and returns when two of them are created: each takes a while.
 async fn start_with_slow_volumes(
     fake: &Fake,
     cluster: &Cluster,
@@ -112,7 +112,7 @@ async fn a_pause_takes_effect_between_two_actions() {
                 && status["entries"][29]["reason"] == json!("Paused")
         })
         .await;
-    // One was under way, and the news of the pause may come with the next one just begun.
+    // One create was running, and the pause may arrive when the next one has just started.
     let made = fake.volumes().len();
     assert!(made <= 4, "{made}");
     running.end().await;
@@ -126,7 +126,7 @@ async fn an_agent_that_stops_finishes_its_current_action() {
     running.end().await;
     let made = fake.volumes().len();
     assert!(made <= 4, "{made}");
-    // What was made is known to be: the pass looked once more.
+    // The created volumes are known, because the pass observed the engine once more.
     let journal = Journal::read_only(state.path()).unwrap();
     let owned = journal.records();
     let owned = owned.values().filter(|r| r.was_ready);
@@ -140,7 +140,7 @@ async fn heartbeats_go_on_while_the_journal_waits_for_its_disk() {
     let running = start_with(&fake, &cluster, &state, |config| config.heartbeat = beat);
     cluster.until("a beat", |c| !c.beats().is_empty()).await;
 
-    // A write of the journal waits for this one as it would for a disk.
+    // A write of the journal waits for this transaction as it would for a slow disk.
     let disk = rusqlite::Connection::open(state.path().join("journal.db")).unwrap();
     disk.execute_batch("BEGIN IMMEDIATE").unwrap();
     let begin = Instant::now();
@@ -157,6 +157,6 @@ async fn heartbeats_go_on_while_the_journal_waits_for_its_disk() {
     let beats = cluster.beats();
     let gaps = beats.windows(2).map(|w| w[1] - w[0]);
     let longest = gaps.max().unwrap();
-    // A write that stopped the agent would stop it for the 5 s after which it is given up.
+    // A write that blocked the agent would block it for 5 s, until the write fails.
     assert!(longest < Duration::from_secs(3), "a gap of {longest:?}");
 }

@@ -20,7 +20,7 @@ fn status(state: EntryState, reason: Option<Reason>, message: &str) -> EntryStat
     }
 }
 
-/// What one host has and says.
+/// One host with its entry and its reported status.
 #[derive(Default)]
 struct Host {
     entry: Option<Entry>,
@@ -84,7 +84,7 @@ fn short(a: &Aggregate) -> Vec<String> {
         .collect()
 }
 
-/// What kstatus makes of the conditions (cli-utils pkg/kstatus/status/generic.go).
+/// The result of kstatus for the conditions (cli-utils pkg/kstatus/status/generic.go).
 fn kstatus(a: &Aggregate) -> &'static str {
     let is = |t: &str| a.conditions.iter().find(|c| c.type_ == t).map(|c| c.status);
     match (
@@ -139,7 +139,7 @@ fn ready_is_unknown_while_progressing() {
         }),
         ..unreported(Intent::Present)
     };
-    // Selected, and its entry not written yet.
+    // Selected, but the entry is not written yet.
     for host in [unreported(Intent::Present), stale, Host::default()] {
         let a = add(&[ready(), host], &Notes::default());
         assert_eq!(
@@ -449,7 +449,7 @@ fn the_last_report_of_an_offline_host_does_not_count() {
     let sum = add(&[ready(), offline(failed)], &Notes::default());
     assert_eq!((sum.hosts.failed, sum.hosts.offline), (0, 1));
     assert_eq!(kstatus(&sum), "Current");
-    // And it hides nothing of what the others say.
+    // It does not hide the reports of other hosts.
     let failed = present(EntryState::Failed, Some(Reason::Conflict), "taken");
     let sum = add(&[failed, offline(ready())], &Notes::default());
     assert_eq!(
@@ -474,7 +474,7 @@ fn with_ready_policy_all_offline_hosts_are_waited_for() {
         "Accepted=True/Accepted",
     ];
     assert_eq!(short(&add(&[ready(), offline(ready())], &all)), waiting);
-    // Where all hosts are offline, none is ready, whatever the policy.
+    // If all hosts are offline, the resource is not ready, whatever the policy.
     let nobody = add(&[offline(ready()), offline(ready())], &Notes::default());
     assert_eq!(short(&nobody), waiting);
     assert_eq!(kstatus(&nobody), "InProgress");

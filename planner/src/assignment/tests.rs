@@ -8,7 +8,7 @@ use dockfleet_crds::MAX_ENTRIES;
 use super::*;
 use crate::fixtures::{host, metadata, network, selector, volume, volume_spec};
 
-/// A network `name` made at a time, that is `net` on hosts.
+/// A network `name` with a creation time; its name on hosts is `net`.
 fn claimant(name: &str, created: i64) -> DockerNetwork {
     DockerNetwork {
         metadata: metadata(name, created),
@@ -29,7 +29,7 @@ fn elsewhere() -> DockerNetworkSpec {
     }
 }
 
-/// A resource, and where it is in its life.
+/// A resource with its lifecycle.
 type Known<'a> = (&'a dyn Resource, Lifecycle);
 
 /// One host and what is known about it.
@@ -69,7 +69,7 @@ impl World {
         })
     }
 
-    /// Assigns and takes the result for the assignment so far.
+    /// Assigns, and keeps the result as the previous assignment.
     fn next(&mut self, resources: &[Known<'_>]) -> Assigned {
         let assigned = self.assign(resources);
         self.previous.clone_from(&assigned.entries);
@@ -238,11 +238,11 @@ fn a_deleted_resource_is_a_tombstone_until_the_agent_reports_that_it_is_done() {
     world.report("uid-a", EntryState::Ready, Some("id1"));
     let stone = tombstone(&n, DeletionPolicy::Delete, Some("id1"));
     assert_eq!(world.next(&deleted).entries, std::slice::from_ref(&stone));
-    // What the agent said of the entry before is no answer to the tombstone.
+    // A report on the entry of before does not count for the tombstone.
     assert_eq!(world.next(&deleted).entries, std::slice::from_ref(&stone));
     world.report("uid-a", EntryState::Pending, Some("id1"));
     assert_eq!(world.next(&deleted).entries, std::slice::from_ref(&stone));
-    // The resource may be gone before the host is back.
+    // The resource may no longer exist when the host is back.
     assert_eq!(world.next(&[]).entries, [stone]);
     world.report("uid-a", EntryState::Gone, None);
     assert_eq!(world.next(&[]).entries, []);
@@ -275,7 +275,7 @@ fn a_resource_that_no_longer_selects_the_host_is_removed_by_its_own_policy() {
         world.next(&[live(&n)]).entries,
         [tombstone(&n, DeletionPolicy::Delete, None)]
     );
-    // Selected again before the agent saw the tombstone: it is void.
+    // Selected again before the agent received the tombstone, which becomes an entry again.
     n.spec.host_selector = Some(selector(&[]));
     assert_eq!(world.next(&[live(&n)]).entries, [present(&n)]);
 }
@@ -382,7 +382,7 @@ fn a_resource_does_not_get_back_a_name_that_another_one_has_now() {
     world.next(&[live(&first)]);
     world.next(&[live(&away), live(&second)]);
     let assigned = world.next(&[live(&first), live(&second)]);
-    // The first one's object must still be released, and must no longer be removed.
+    // The first resource's object must still be released, but no longer removed.
     assert_eq!(
         assigned.entries,
         [
@@ -408,7 +408,7 @@ fn labels_of_a_namespace_that_are_not_known_change_nothing() {
         (assigned.entries, assigned.refused),
         (vec![present(&n)], BTreeMap::new())
     );
-    // Nor do they make a tombstone vanish.
+    // Nor does a tombstone disappear.
     world.previous = vec![tombstone(&n, DeletionPolicy::Retain, Some("id"))];
     let assigned = world.next(&[live(&n)]);
     assert_eq!(
@@ -437,7 +437,7 @@ fn a_full_assignment_refuses_the_youngest() {
             "host h1 has 256 entries, the most it can have"
         )
     );
-    // A tombstone is an entry as well, and its place is free once the agent is done.
+    // A tombstone counts as an entry until the agent reports that it is done.
     let mut deleting = all.clone();
     deleting[1].1 = Lifecycle::Deleted;
     assert!(world.next(&deleting).refused.contains_key("uid-n000"));
@@ -554,8 +554,8 @@ fn i15_an_entry_of_a_newer_controller_stays_unchanged() {
     let mut world = World::new();
     world.previous = vec![galaxy, newer];
     let before = world.previous.clone();
-    // Neither a resource that is live, nor one that is deleted or selects the host no more, nor a
-    // report changes it.
+    // It is not changed by a live resource, by a resource that is deleted or no longer selects the host, or
+    // by a report.
     world.report("uid-web", EntryState::Gone, Some("id"));
     world.report("uid-galaxy", EntryState::Gone, Some("id"));
     let moved = DockerNetwork {

@@ -29,7 +29,7 @@ fn a_secret_is_read_by_its_keys() {
     assert_eq!(Credentials::of(&given), Ok(login("a", "b=c; d", "")));
     let given = secret(&[("username", "a"), ("password", "b"), ("domain", "D")]);
     assert_eq!(Credentials::of(&given), Ok(login("a", "b", "D")));
-    // As files have it.
+    // As a manifest from a file has it.
     let mut given = secret(&[("username", "a"), ("password", "old")]);
     given.string_data = Some(map(&[("password", "new")]));
     assert_eq!(Credentials::of(&given), Ok(login("a", "new", "")));
@@ -93,7 +93,7 @@ fn options_of_other_mounts_stay() {
     let mut options = nfs.clone();
     assert_eq!(Credentials::take_out(&mut options), None);
     assert_eq!(options, nfs);
-    // What comes twice is nobody's credentials, and is hidden where it is shown.
+    // A second value of a key does not count, and is hidden where it is shown.
     let mut twice = map(&[("type", "cifs"), ("o", "password=a,password=b")]);
     assert_eq!(Credentials::take_out(&mut twice), Some(login("", "a", "")));
     assert_eq!(twice.get("o").unwrap(), "password=b");

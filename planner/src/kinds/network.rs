@@ -1,4 +1,4 @@
-//! Networks: everything that makes a DockerNetwork one for the planner.
+//! Networks: everything about a DockerNetwork in the planner.
 
 pub mod capability;
 mod desired;

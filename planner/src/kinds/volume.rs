@@ -1,4 +1,4 @@
-//! Volumes: everything that makes a DockerVolume one for the planner.
+//! Volumes: everything about a DockerVolume in the planner.
 
 mod desired;
 mod diff;

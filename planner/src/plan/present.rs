@@ -1,4 +1,4 @@
-//! What to do about an entry that the host must have.
+//! Plans an entry with the intent `Present`.
 
 mod credentials;
 mod foreign;
@@ -14,7 +14,7 @@ use crate::desired::{Behaviour, hex};
 use crate::kinds::{Desired, Object};
 use crate::record::{Record, RecordKey, Stage};
 
-/// One entry and all that is known about it.
+/// One entry with everything that is known about it.
 struct Case<'a> {
     entry: &'a Entry,
     desired: &'a Desired,
@@ -24,7 +24,7 @@ struct Case<'a> {
     world: &'a World<'a>,
 }
 
-/// How an entry's object stands on the engine.
+/// The state of an entry's object on the engine.
 enum Standing<'a> {
     Absent,
     Ours(&'a Object),
@@ -33,7 +33,7 @@ enum Standing<'a> {
     Ambiguous(Vec<String>),
 }
 
-/// Plans an entry that the host must have.
+/// Plans the entry.
 pub(super) fn plan(
     entry: &Entry,
     desired: &Desired,
@@ -77,8 +77,8 @@ fn standing<'o>(entry: &Entry, named: &[&'o Object], world: &World<'_>) -> Stand
 }
 
 impl Case<'_> {
-    /// An object cannot be renamed, and an API server refuses to change the name in a resource;
-    /// files can change it between two runs.
+    /// An engine cannot rename an object, and an API server refuses to change the name in a resource. In
+    /// files it can change between two runs.
     fn renamed(&self) -> Option<Planned> {
         let record = self.record.filter(|r| r.stage != Stage::Retained)?;
         (record.object != self.desired.name()).then(|| {
@@ -140,7 +140,7 @@ impl Case<'_> {
         ))
     }
 
-    /// Invariant 2: an object that held data is not silently replaced by an empty one.
+    /// Invariant 2: an object that stored data is not silently replaced by an empty one.
     fn data_is_lost(&self) -> bool {
         self.record.is_some_and(|r| r.was_ready) && self.desired.stores_data()
     }
@@ -168,7 +168,7 @@ impl Case<'_> {
         }
     }
 
-    /// An intent that is in the journal already keeps its identity, so that a repeat is the same.
+    /// An intent that the journal already has keeps its identity, so that a repetition is the same.
     fn new_identity(&self) -> String {
         self.record
             .filter(|r| r.stage == Stage::Creating)
@@ -181,7 +181,7 @@ impl Case<'_> {
             })
     }
 
-    /// Returns what to make, with the labels that say whose it is.
+    /// Returns the object to create, with the labels of its owner.
     fn labelled(&self, id: Option<String>) -> Desired {
         let entry = self.entry;
         let mut desired = self.desired.clone();
@@ -204,13 +204,13 @@ impl Case<'_> {
         if self.policy.management == ManagementPolicy::Observe {
             return report(self.compared(object, diff));
         }
-        // A resource that released the object no longer counts.
+        // The record of the resource that released it is no longer needed.
         let before = self.world.retained(self.entry, object);
         let record = self.owned(object, &diff);
         self.keep(object, diff, record, before.map(|r| r.key.clone()))
     }
 
-    /// Keeps an object that is the entry's by its record, which may be about to be written.
+    /// Plans an object that the entry owns, or will own once its record is written.
     fn keep(
         &self,
         object: &Object,
@@ -262,15 +262,16 @@ impl Case<'_> {
         let was_there = self.record.is_some_and(|r| r.adopted);
         Record {
             adopted: was_there && !object.created_for(&self.entry.uid),
-            // A volume that differs may hold data too.
+            // A volume that differs may store data too.
             was_ready: true,
             credentials: self.credentials_of(object, diff),
             ..Record::new(self.entry, object.name(), Stage::Owned, Some(object.id()))
         }
     }
 
-    /// A network made from this very revision that differs all the same will differ again: an engine
-    /// cannot edit it, so it was made so. Replacing it would go on for ever.
+    /// Whether the object may be replaced. A network that was created from the same revision and still
+    /// differs would differ again, because an engine cannot edit a network: without this check it would be
+    /// replaced again and again.
     fn may_replace(&self, object: &Object) -> bool {
         let made_from_this = object.labels().get(labels::REVISION) == Some(&self.entry.revision);
         self.desired.is_replaceable()

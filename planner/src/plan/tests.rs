@@ -26,7 +26,7 @@ const CONTEXT: PlanContext<'static> = PlanContext {
 
 static NO_KEYS: CredentialStore = CredentialStore::new();
 
-/// Everything there is in one test.
+/// Entries, observed objects and records of one test.
 #[derive(Default)]
 struct Scene {
     entries: Vec<Entry>,
@@ -73,7 +73,7 @@ impl Scene {
         self.plan_with(&CONTEXT)
     }
 
-    /// Plans with something else around. No network and no volume takes more than one action.
+    /// Plans in another context. No entry needs more than the two actions of a replacement.
     fn plan_with(&self, context: &PlanContext<'_>) -> Vec<Planned> {
         let planned = plan(&self.entries, &self.observed(), &self.records, context);
         assert!(planned.iter().all(|p| p.actions.len() <= 2), "{planned:?}");
@@ -87,7 +87,7 @@ impl Scene {
         all.remove(0)
     }
 
-    /// Plans and returns what is said of one entry.
+    /// Plans, and returns the plan of one entry.
     fn about(&self, entry: &Entry) -> Planned {
         self.plan()
             .into_iter()
@@ -161,7 +161,7 @@ fn tombstone_of(entry: &Entry, policy: DeletionPolicy, id: Option<&str>) -> Entr
     crate::render::tombstone(entry, &Tombstone { name, policy }, id.map(str::to_owned))
 }
 
-/// The labels of what was made for an entry.
+/// The labels of an object that was created for an entry.
 fn marks(entry: &Entry) -> BTreeMap<String, String> {
     map(&[
         (labels::MANAGED, "true"),
@@ -172,7 +172,7 @@ fn marks(entry: &Entry) -> BTreeMap<String, String> {
     ])
 }
 
-/// What the action that makes an entry's object asks for.
+/// The object that the create action of an entry asks for.
 fn marked(entry: &Entry, volume_id: Option<&str>) -> Desired {
     let mut labels = marks(entry);
     labels.extend(volume_id.map(|id| (labels::VOLUME_ID.to_owned(), id.to_owned())));
@@ -183,12 +183,12 @@ fn marked(entry: &Entry, volume_id: Option<&str>) -> Desired {
     desired
 }
 
-/// The actions that make an object and do nothing else.
+/// The actions of a create.
 fn creates(desired: Desired) -> Vec<Action> {
     vec![desired.create()]
 }
 
-/// The actions that put a network in the place of another one of its name and do nothing else.
+/// The actions of a replacement of a network.
 fn replaces(id: &str, desired: Desired) -> Vec<Action> {
     let Desired::DockerNetwork(network) = desired else {
         panic!("not a network")
@@ -198,7 +198,7 @@ fn replaces(id: &str, desired: Desired) -> Vec<Action> {
     actions
 }
 
-/// The actions that remove a bridge network and do nothing else.
+/// The actions of a removal of a bridge network.
 fn removes(id: &str, name: &str) -> Vec<Action> {
     vec![Action::DockerNetwork(ObjectAction::Remove {
         id: id.to_owned(),
@@ -211,7 +211,7 @@ fn forget(uid: &str) -> JournalChange {
     JournalChange::Forget(RecordKey::object(uid))
 }
 
-/// The network as an engine shows it that made it from an entry.
+/// The observed network that was created from an entry.
 fn observed_network(entry: &Entry, id: &str) -> ObservedNetwork {
     let Desired::DockerNetwork(d) = marked(entry, None) else {
         panic!("not a network")
@@ -245,7 +245,7 @@ fn observed_volume(entry: &Entry, id: &str) -> ObservedVolume {
     }
 }
 
-/// The same network made by somebody else.
+/// The same network, created by somebody else.
 fn theirs(entry: &Entry, id: &str) -> ObservedNetwork {
     ObservedNetwork {
         labels: map(&[("com.docker.compose.project", "shop")]),

@@ -1,4 +1,4 @@
-//! What to do about a tombstone.
+//! Plans a tombstone.
 
 use dockfleet_crds::policy::DeletionPolicy;
 use dockfleet_crds::{Entry, EntryState, EntryStatus, Reason};
@@ -8,8 +8,8 @@ use super::{JournalChange, Planned, pending, report, status};
 use crate::kinds::Object;
 use crate::record::{Record, Stage};
 
-/// Plans a tombstone. It names the resource and, where the agent had reported one, the Docker
-/// identity; only an object that both fit is removed.
+/// Plans the tombstone. It names the resource and, if the agent has reported one, the Docker identity. Only
+/// an object that matches both is removed.
 pub(super) fn plan(
     entry: &Entry,
     policy: DeletionPolicy,
@@ -38,8 +38,8 @@ pub(super) fn plan(
             status: gone(entry, Reason::Retained, kept(entry, object)),
         };
     }
-    // Created again since the last report, or known by its label only (a journal that
-    // was lost): the controller asks again with this identity.
+    // The object was recreated since the last report, or is known by its label only, because the journal was
+    // lost: the controller writes the tombstone again with this identity.
     let unnamed = match &entry.id {
         Some(named) => *named != id,
         None => record.is_none(),

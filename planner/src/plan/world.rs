@@ -1,4 +1,4 @@
-//! All that a plan is made from, and who holds what.
+//! The input of a plan, and who owns which object.
 
 use std::collections::BTreeMap;
 
@@ -10,21 +10,21 @@ use crate::desired;
 use crate::kinds::Object;
 use crate::record::{Record, RecordKey, Stage};
 
-/// All that a plan is made from but the objects of the engine.
+/// The input of a plan without the objects of the engine.
 pub(super) struct World<'a> {
     entries: BTreeMap<&'a str, &'a Entry>,
-    /// Which of the entries that ask for one object name has it.
+    /// For each object name, the entry that has it among those that ask for it.
     claims: BTreeMap<(Kind, &'a str), &'a Entry>,
     pub(super) records: &'a Records,
     pub(super) context: &'a PlanContext<'a>,
 }
 
-/// Who else an object belongs to.
+/// Another owner of an object.
 #[derive(Clone, Copy)]
 pub(super) enum Owner<'a> {
     /// An entry of this assignment.
     Entry(&'a Entry),
-    /// A record that has no entry: its resource came back with another UID, or got lost.
+    /// A record without an entry: its resource was recreated with another UID, or its entry was lost.
     Record(&'a Record),
 }
 
@@ -62,15 +62,15 @@ impl<'a> World<'a> {
         self.records.get(&RecordKey::object(&entry.uid))
     }
 
-    /// Returns the entry that asks for the same object name and comes first. A controller lets one
-    /// resource have a name, but engines before 25.0 would make two networks of it.
+    /// Returns the entry that has the object name, if it is another one. A controller gives a name to one
+    /// resource only, but engines before 25.0 would create two networks of the name.
     pub(super) fn rival(&self, entry: &Entry, name: &str) -> Option<&'a Entry> {
         let first = *self.claims.get(&(entry.kind.known()?, name))?;
         (first.uid != entry.uid).then_some(first)
     }
 
-    /// Returns the object that the journal says is the entry's, or that its own label says was made
-    /// for it; the journal of who took it over since weighs more.
+    /// Returns the object that the entry owns according to the journal, or according to the object's label. A
+    /// journal record of another owner takes precedence over a label.
     pub(super) fn own<'o>(&self, entry: &Entry, named: &[&'o Object]) -> Option<&'o Object> {
         let is_owned = |o: &Object| self.journal_owner(entry, o).is_some();
         let journalled = |o: &Object| {
@@ -89,8 +89,8 @@ impl<'a> World<'a> {
             .copied()
     }
 
-    /// Returns who else the object belongs to: by the journal, or by its label as long as the
-    /// resource in it has an entry that has not released it.
+    /// Returns the other owner of an object: according to the journal, or according to its label as long as
+    /// the resource there has an entry that has not released it.
     pub(super) fn owner(&self, entry: &Entry, object: &Object) -> Option<Owner<'a>> {
         if let Some(record) = self.journal_owner(entry, object) {
             let owner = self.entries.get(record.key.uid.as_str());
@@ -106,7 +106,7 @@ impl<'a> World<'a> {
             .then_some(Owner::Entry(other))
     }
 
-    /// Returns the record of who else has the object.
+    /// Returns the record of another resource that owns the object.
     pub(super) fn journal_owner(&self, entry: &Entry, object: &Object) -> Option<&'a Record> {
         let id = object.id();
         self.records.values().find(|r| {
@@ -117,7 +117,7 @@ impl<'a> World<'a> {
         })
     }
 
-    /// Returns a record of this very object from when an earlier resource released it.
+    /// Returns the record of an earlier resource that released this object.
     pub(super) fn retained(&self, entry: &Entry, object: &Object) -> Option<&'a Record> {
         let id = object.id();
         let mut of_object = self.records.values().filter(|r| {
@@ -131,7 +131,7 @@ impl<'a> World<'a> {
     }
 }
 
-/// Whether an entry is of a resource that was made again under the same name.
+/// Whether the entry's resource was recreated under the name in a record.
 pub(super) fn is_successor(entry: &Entry, record: &Record) -> bool {
     record.namespace == entry.namespace && record.name == entry.name
 }

@@ -39,8 +39,8 @@ fn a_bare_network_asks_for_name_and_driver_only() {
     );
 }
 
-/// A revision that changes by accident makes every agent of a fleet report again, and replaces
-/// networks where policy allows it. A change here needs a word in the release notes.
+/// A revision that changes by accident makes every agent of a fleet report again, and replaces networks if
+/// their policy allows it. A change here must be in the release notes.
 #[test]
 fn revisions_are_stable() {
     let net = DockerNetworkSpec {

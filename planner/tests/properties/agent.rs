@@ -1,5 +1,5 @@
-//! A model of an agent: a journal, passes that can be cut off between any two effects, and a
-//! controller that answers tombstones. Every step is judged before it is done.
+//! A model of an agent: a journal, passes that can be interrupted between any two effects, and a controller
+//! that processes the reports on tombstones. Every action is checked before it is done.
 
 use std::collections::BTreeMap;
 
@@ -19,16 +19,16 @@ use dockfleet_planner::render;
 
 use crate::engine::Engine;
 
-/// What becomes of one effect.
+/// The result of one effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// Done, and the agent learns of it or not: it looks again in any case.
+    /// Done; the agent may not get the answer, but it observes the engine again in any case.
     Done,
     /// Not done.
     Failed,
-    /// Not done, and the agent is gone.
+    /// Not done, and the agent is killed.
     CrashBefore,
-    /// Done, and the agent is gone.
+    /// Done, and the agent is killed.
     CrashAfter,
 }
 
@@ -105,7 +105,7 @@ impl Agent {
         }
     }
 
-    /// Does one effect, or what is left of it.
+    /// Does one effect, unless the agent is killed before it.
     fn effect(&mut self, mut work: impl FnMut(&mut Self)) -> Result<(), End> {
         let fault = self.fault();
         if matches!(fault, Fault::Done | Fault::CrashAfter) {
@@ -117,7 +117,7 @@ impl Agent {
         Ok(())
     }
 
-    /// One pass: journal, actions, and the journal again after another look.
+    /// One pass: journal, actions, and the journal again after another observation.
     pub(crate) fn pass(&mut self) -> End {
         self.passes += 1;
         self.refused = 0;
@@ -141,7 +141,7 @@ impl Agent {
             written = true;
         })?;
         if !written {
-            // Nothing is done that the journal does not know of.
+            // Every action has a record in the journal first.
             return Ok(());
         }
         for p in &planned {
@@ -154,7 +154,7 @@ impl Agent {
             written = true;
         })?;
         if !written {
-            // Nothing is said to be gone that the journal still holds.
+            // An entry is not reported as gone while the journal has its record.
             return Ok(());
         }
         let statuses = self.plan().into_iter().map(|p| p.status);
@@ -187,7 +187,7 @@ impl Agent {
         }
     }
 
-    /// What the controller does with the reports on tombstones.
+    /// Processes the reports on tombstones as the controller does.
     fn controller(&mut self) {
         let statuses = &self.statuses;
         let reported = |e: &Entry| {
@@ -207,7 +207,7 @@ impl Agent {
     }
 }
 
-/// Returns the object that an action makes, if it does.
+/// Returns the object that an action creates, if any.
 fn made_by(action: &Action) -> Option<Desired> {
     match action {
         Action::DockerNetwork(ObjectAction::Create(desired)) => Some((**desired).clone().into()),
@@ -224,7 +224,7 @@ fn policy(spec: &EntrySpec) -> Behaviour {
     }
 }
 
-/// Checks every rule that one plan must keep, whatever it is made from.
+/// Checks every rule that a plan must keep for any input.
 pub(crate) fn judge(entries: &[Entry], observed: &Observed, before: &Records, planned: &[Planned]) {
     assert_eq!(planned.len(), entries.len());
     let mut after = before.clone();
@@ -260,7 +260,7 @@ pub(crate) fn judge(entries: &[Entry], observed: &Observed, before: &Records, pl
         let removed = p.actions.iter().find_map(|a| a.removes());
         let removed = removed.map(|(id, _)| id.to_owned());
         let made = p.actions.iter().find_map(made_by);
-        // What is replaced is removed first.
+        // A replacement removes first.
         let in_order = match p.actions.as_slice() {
             [] | [_] => true,
             [first, second] => first.removes().is_some() && made_by(second).is_some(),
@@ -282,7 +282,7 @@ pub(crate) fn judge(entries: &[Entry], observed: &Observed, before: &Records, pl
             }
             Some(Operation::Replace) => {
                 let (id, desired) = (&removed.unwrap(), made.unwrap());
-                // Invariant 1: permitted by the updatePolicy, and written down.
+                // Invariant 1: permitted by the updatePolicy, and in the journal.
                 assert!(policy.update_when_unused && policy.drift == DriftPolicy::Enforce);
                 assert!(matches!(desired, Desired::DockerNetwork(_)), "invariant 2");
                 assert_eq!(written, Some((Stage::Replacing, Some(id))));
@@ -292,7 +292,7 @@ pub(crate) fn judge(entries: &[Entry], observed: &Observed, before: &Records, pl
             }
             Some(Operation::Remove) => {
                 let id = &removed.unwrap();
-                // Invariant 1: permitted by a tombstone that names it, and written down.
+                // Invariant 1: permitted by a tombstone that names it, and in the journal.
                 let EntrySpec::Absent(_, stone) = &spec else {
                     panic!("a removal without a tombstone")
                 };
@@ -328,7 +328,7 @@ fn ours(entry: &Entry, before: &Records, named: &[&Object], id: &str, adoption: 
     let retained = record.is_some_and(|r| r.stage == Stage::Retained);
     assert!(
         !(entry.intent == Intent::Absent && retained),
-        "released already"
+        "already released"
     );
 }
 

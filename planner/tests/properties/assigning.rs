@@ -70,7 +70,7 @@ impl World {
         Some((found.0.view(), found.1))
     }
 
-    /// Whether the agent said that a tombstone is done.
+    /// Whether the agent has reported that a tombstone is done.
     fn is_reported_gone(&self, entry: &Entry) -> bool {
         entry.intent == Intent::Absent
             && self.statuses.iter().any(|s| {
@@ -173,7 +173,7 @@ fn lifecycle() -> impl Strategy<Value = Lifecycle> {
     prop_oneof![4 => Just(Lifecycle::Live), 1 => Just(Lifecycle::Braked), 1 => Just(Lifecycle::Deleted), 1 => Just(Lifecycle::Cascaded)]
 }
 
-/// The entry before: there, a tombstone, or none.
+/// The previous entry: present, a tombstone, or none.
 fn before() -> impl Strategy<Value = Option<Option<DeletionPolicy>>> {
     proptest::option::of(proptest::option::of(wishes::deletion()))
 }
@@ -284,7 +284,7 @@ proptest! {
                 continue;
             }
             // An entry leaves in one way only.
-            let now = now.expect("an entry left that nobody said was gone");
+            let now = now.expect("an entry was dropped that was not reported as gone");
             if world.resource(&before.uid).is_none() {
                 prop_assert_eq!(&now.intent, &before.intent);
                 prop_assert_eq!(tombstone(now), tombstone(before));
@@ -311,7 +311,7 @@ proptest! {
         }
     }
 
-    /// What the brake has stopped loses nothing by its own wishes.
+    /// A resource that the brake has stopped keeps its entries.
     #[test]
     fn a_braked_resource_keeps_its_entries(world in world()) {
         let assigned = world.assign();

@@ -14,9 +14,9 @@ use dockfleet_planner::observed::Observed;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Release {
-    /// Duplicate names, texts as they were given, no gateway filled in.
+    /// Duplicate names, texts as in the request, no gateway filled in.
     V20,
-    /// 409 on a taken name, parsed addresses, gateways filled in, IPv4 shown.
+    /// 409 for an existing name, parsed addresses, gateways filled in, IPv4 reported.
     V29,
 }
 
@@ -29,7 +29,7 @@ impl Release {
     }
 }
 
-/// Why an engine did not do it.
+/// Why an engine refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Refused;
 
@@ -81,7 +81,7 @@ impl Engine {
         }
         let mut ipam: Vec<AddressBlock> = n.ipam.iter().map(|b| self.shown(b)).collect();
         if !ipam.iter().any(|b| !address::is_ipv6(&b.subnet)) {
-            // The engine's choice; the same for the same name keeps runs comparable.
+            // The engine's choice; it depends on the name, so that runs can be compared.
             let octet = 18 + n.name.bytes().last().unwrap_or_default() % 10;
             ipam.push(AddressBlock {
                 subnet: format!("172.{octet}.0.0/16"),
@@ -112,7 +112,7 @@ impl Engine {
             driver: n.driver.clone(),
             options,
             labels: n.labels.clone(),
-            // Some engine somewhere does not do what it is asked: no reason to ask for ever.
+            // An engine may create something else than requested; the agent must not repeat that for ever.
             internal: n.internal && !(self.release == Release::V20 && n.name == "n1"),
             attachable: n.attachable,
             enable_ipv4: match self.release {
@@ -143,7 +143,7 @@ impl Engine {
 
     fn create_volume(&mut self, v: &DesiredVolume) -> Result<(), Refused> {
         if let Some(old) = self.volumes.get(&v.name) {
-            // The old one comes back with 201, whatever its options are.
+            // The answer is 201 with the existing volume, whatever its options are.
             return if old.driver == v.driver {
                 Ok(())
             } else {

@@ -1,4 +1,5 @@
-//! Lives of a host: eras of assignments with accidents, cut off between any two effects.
+//! Histories of a host: periods with one assignment each, with accidents, and with crashes between any two
+//! effects.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,11 +17,11 @@ use crate::agent::{Agent, End, Fault};
 use crate::engine::{Engine, Release};
 use crate::wishes::{self, UIDS, Wish};
 
-/// What people do to the host at the beginning of an era.
+/// What people do on the host at the beginning of a period.
 #[derive(Clone, Debug)]
 enum Accident {
     Remove(&'static str),
-    /// Somebody makes an object of that name, as a resource would want it or not.
+    /// Somebody creates an object of that name, matching a resource or not.
     Make(&'static str, u8),
     Use(&'static str),
     Release(&'static str),
@@ -71,10 +72,10 @@ fn release() -> impl Strategy<Value = Release> {
     prop_oneof![Just(Release::V20), Just(Release::V29)]
 }
 
-/// What is true of the world, whatever the journal says.
+/// The facts, independent of the journal.
 #[derive(Default)]
 struct Truth {
-    /// Identities of foreign objects that some entry was to adopt.
+    /// Identities of foreign objects that an entry may adopt.
     adoptable: BTreeSet<String>,
 }
 
@@ -118,13 +119,13 @@ impl Life {
                 let EntrySpec::Present(desired) = EntrySpec::of(&entry.unwrap()).unwrap() else {
                     panic!("a tombstone")
                 };
-                // An engine that refuses it leaves things as they are.
+                // If the engine refuses it, nothing changes.
                 let _ = engine.create(&desired);
             }
         }
     }
 
-    /// Takes an era's wishes for the assignment, as a controller would write it.
+    /// Sets the assignment of a period, as a controller would write it.
     fn begin(&mut self, era: &Era) {
         for accident in &era.accidents {
             self.happen(accident);
@@ -136,7 +137,7 @@ impl Life {
             let status = self.agent.statuses.get(*uid).filter(|_| named);
             let id = status.and_then(|s| s.id.clone());
             let entry = match wish {
-                // A tombstone is of what was there; an entry may get lost.
+                // A tombstone needs an earlier entry; an entry may get lost.
                 Wish::Absent { .. } if was.is_none() => None,
                 _ => wishes::entry(uid, wish, id),
             };
@@ -167,7 +168,7 @@ impl Life {
         }
     }
 
-    /// Invariant 3, by what was there and is not there any more.
+    /// Invariant 3, checked by the objects that no longer exist.
     fn nothing_foreign_went(&self, before: &Engine) {
         let after = &self.agent.engine;
         for n in &before.networks {
@@ -182,7 +183,7 @@ impl Life {
         }
     }
 
-    /// Lets passes follow each other until one changes nothing.
+    /// Runs passes until one changes nothing.
     fn rest(&mut self) {
         let bound = self.agent.faults.len() + 8;
         for _ in 0..bound {
@@ -201,7 +202,7 @@ impl Life {
         panic!("no rest after {bound} passes: {:#?}", self.agent);
     }
 
-    /// What holds of a host at rest.
+    /// The rules for a host at rest.
     fn at_rest(&self) {
         let agent = &self.agent;
         let left = agent.plan();
@@ -215,7 +216,7 @@ impl Life {
         for p in &left {
             assert_eq!(p.journal, JournalChange::Keep, "{p:?}");
         }
-        // Every tombstone is acknowledged but those that wait for a container.
+        // Every tombstone is acknowledged, except those that wait for a container.
         for entry in agent.entries.iter().filter(|e| e.intent == Intent::Absent) {
             let name = wishes::object(&entry.uid);
             assert!(
@@ -236,7 +237,7 @@ impl Life {
         }
     }
 
-    /// Returns the world without identities: what two lives must agree on.
+    /// Returns the state without identities, which must be equal in two histories.
     fn summary(&self) -> impl PartialEq + std::fmt::Debug + use<> {
         let observed = self.agent.engine.observe();
         let records: Vec<_> = self
@@ -275,7 +276,7 @@ impl Life {
 proptest! {
     #![proptest_config(crate::config(150))]
 
-    /// Eras follow each other at once, with the host at rest or not.
+    /// Periods follow each other at once, with the host at rest or not.
     #[test]
     fn a_host_converges_and_keeps_every_rule(
         release in release(),
@@ -293,7 +294,7 @@ proptest! {
         life.rest();
     }
 
-    /// Wherever an agent is cut off, it ends up where it would have without.
+    /// Wherever an agent is interrupted, the result is the same as without the interruption.
     #[test]
     fn a_crash_anywhere_changes_nothing_in_the_end(
         release in release(),
@@ -308,7 +309,7 @@ proptest! {
             cut.rest();
             smooth.rest();
             prop_assert_eq!(cut.summary(), smooth.summary());
-            // What the smooth life kept, the other kept too.
+            // The interrupted history kept the same objects as the other.
             let kept = |before: &BTreeSet<String>, life: &Life| {
                 before.intersection(&life.ids()).count()
             };

@@ -1,8 +1,8 @@
-//! Properties of planning and assigning, over generated worlds.
+//! Properties of planning and assigning, over generated input.
 //!
-//! `state` plans once over any mixture of entries, objects and journal, however unlikely; `history`
-//! lets a model of an agent live through eras of assignments, accidents and crashes on a model of an
-//! engine; `assigning` and `selecting` are about the controller's half.
+//! `state` plans once over any mixture of entries, objects and records, however unlikely. `history` runs a
+//! model of an agent on a model of an engine through assignments, accidents and crashes. `assigning` and
+//! `selecting` test the controller's half.
 
 #![expect(
     clippy::unwrap_used,
@@ -27,7 +27,7 @@ fn config(cases: u32) -> Config {
     let default = Config::default();
     Config {
         cases: if asked { default.cases } else { cases },
-        // A case that fails becomes a test of its own, in the words of the design.
+        // A failing case is written down as a test of its own.
         failure_persistence: None,
         ..default
     }

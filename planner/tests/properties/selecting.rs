@@ -1,4 +1,4 @@
-//! What is found by terms is what a look at everything finds.
+//! Terms find the same as a search of everything.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -78,7 +78,7 @@ fn selects(network: &DockerNetwork, host: &DockerHost) -> bool {
 proptest! {
     #![proptest_config(crate::config(1000))]
 
-    /// Hosts and resources change in any order, and are filed again each time with what is known then.
+    /// Hosts and resources change in any order, and are filed again after each change.
     #[test]
     fn terms_find_the_same_as_a_search_of_everything(
         history in vec((any::<bool>(), 0..4_usize, host(), network()), 1..20),

@@ -1,4 +1,4 @@
-//! One plan over any state: no history need lead there.
+//! One plan over any state, whether or not a history leads there.
 
 use dockfleet_crds::assignment::Kind;
 use dockfleet_crds::{Entry, labels};
@@ -133,7 +133,7 @@ fn state() -> impl Strategy<Value = State> {
     (wishes, networks(), volumes(), records).prop_map(|(wishes, networks, volumes, records)| {
         let mut journal = Records::new();
         for record in records.into_iter().flatten() {
-            // One object has one owner, whatever happened.
+            // An object has only one owner.
             let is_owner = |r: &Record| {
                 r.id == record.id && r.kind == record.kind && r.stage != Stage::Retained
             };
@@ -186,7 +186,7 @@ proptest! {
         prop_assert_eq!(state.plan(), other.plan());
     }
 
-    /// The word in the journal alone changes no decision: a crash right after it repeats the actions.
+    /// The journal write alone changes no decision: after a crash right behind it the actions are repeated.
     #[test]
     fn a_journalled_intent_is_repeated_as_it_is(state in state()) {
         let first = state.plan();

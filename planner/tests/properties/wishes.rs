@@ -1,4 +1,4 @@
-//! Generated wishes: entries of six resources that meet in four object names.
+//! Generated entries of six resources that share four object names.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use dockfleet_planner::kinds::volume::DesiredVolume;
 use dockfleet_planner::render;
 use proptest::prelude::*;
 
-/// The resources: `u0` and `u2`, as well as `u3` and `u5`, are one name made twice.
+/// The resources: `u0` and `u2`, as well as `u3` and `u5`, are one name, created twice.
 pub(crate) const UIDS: [&str; 6] = ["u0", "u1", "u2", "u3", "u4", "u5"];
 
 pub(crate) fn kind(uid: &str) -> Kind {
@@ -33,18 +33,18 @@ pub(crate) fn object(uid: &str) -> &'static str {
     }
 }
 
-/// What one resource asks of the host.
+/// The desired state of one resource on the host.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Wish {
     /// The assignment has no entry for it.
     Out,
-    /// To be there.
+    /// Present.
     Present {
         variant: u8,
         policy: Behaviour,
         loss: LossPolicy,
     },
-    /// A tombstone; `named` has the tombstone name an identity.
+    /// Absent; with `named` the tombstone names an identity.
     Absent { policy: DeletionPolicy, named: bool },
 }
 
@@ -176,7 +176,7 @@ pub(crate) fn entry(uid: &str, wish: &Wish, id: Option<String>) -> Option<Entry>
     }
 }
 
-/// An order for tests of order-freedom.
+/// An order of entries, for tests that the order does not matter.
 pub(crate) fn shuffled<T: Clone>(items: &[T], seed: u64) -> Vec<T> {
     let mut keyed: Vec<(u64, T)> = (1u64..)
         .zip(items)

@@ -1,16 +1,15 @@
-//! What an engine's answer means that is no success: by its status and its text.
+//! The meaning of an engine's error answer, by its status and its text.
 //!
-//! The status alone says little. An engine answers 404 when a plugin is missing and when no address
-//! pool is free, 409 when a plugin is disabled, and 500 to most of what it will never grant. Three
-//! things are distinguished:
+//! The status alone is not enough. An engine answers 404 if a plugin is missing and if no address pool is
+//! free, 409 if a plugin is disabled, and 500 to most requests that it will never accept. There are three
+//! meanings:
 //!
-//! - a *refusal*: the engine says no to this object. That is the meaning of every answer that nothing
-//!   below gives another one, because an answer is an answer;
-//! - a refusal *for now*: what the object needs is taken or does not answer, and that may end without
-//!   anybody changing the resource;
-//! - a *fault*: the engine, or a proxy before it, says that it does not work itself.
+//! - a *refusal*: the engine refuses this object. Every answer without another meaning is a refusal;
+//! - a refusal *for now*: something that the object needs is in use or does not answer, and that may end
+//!   without a change of the resource;
+//! - a *fault*: the engine, or a proxy in front of it, does not work itself.
 //!
-//! Only a 404 for the very object that was asked for means that it is not there (invariant 4).
+//! Only a 404 for the requested object itself means that it does not exist (invariant 4).
 //!
 //! Sources: the answers of Engine 20.10.24 and 29 to `e2e/tests/standalone/refusals.rs`, and moby's
 //! `daemon/server/httpstatus`, `daemon/libnetwork`, `daemon/volume`, `daemon/cluster`, `pkg/plugins`.
@@ -20,8 +19,8 @@ use crate::engine::redact::redact;
 
 /// Texts of a refusal that may end by itself, at any status.
 const FOR_NOW: [&str; 7] = [
-    // Every address pool is in use. Up to 26 (404); 20.10 says the same of IPv6, where it has no
-    // pools at all, and so that is final.
+    // Every address pool is in use. Up to 26 (404); 20.10 answers the same for IPv6, for which it has no
+    // pools at all; that is a final refusal.
     "non-overlapping ipv4 address pool",
     // The same since 27 (400), libnetwork/ipamapi.
     "address pools have been fully subnetted",
@@ -29,14 +28,14 @@ const FOR_NOW: [&str; 7] = [
     "post \"http",
     // A manager that starts, daemon/cluster (503).
     "manager is being prepared",
-    // Old iptables, while another program changes rules (500).
+    // Old iptables while another program changes rules (500).
     "holding the xtables lock",
     // A volume that is mounted outside of containers (500).
     "device or resource busy",
     "resource temporarily unavailable",
 ];
 
-/// Texts of a 500 that say that the engine itself does not work.
+/// Texts of a 500 that mean a fault of the engine itself.
 const FAULTS: [&str; 15] = [
     // The kernel, about the engine's own files and processes.
     "no space left on device",
@@ -49,25 +48,25 @@ const FAULTS: [&str; 15] = [
     // Its databases: libnetwork's store and that of volumes, which close when it stops.
     "store for object type",
     "database not open",
-    // It waited for itself, or is stopping.
+    // It ran into its own timeout, or is stopping.
     "context canceled",
     "context deadline exceeded",
     "shutting down",
-    // It does not reach containerd.
+    // It cannot reach containerd.
     "containerd.sock",
     "transport is closing",
-    // A proxy that has nothing else to say.
+    // The default text of a proxy.
     "internal server error",
 ];
 
 /// Texts of a 503 that are a refusal: of swarm (daemon/cluster), and of a pool without an address
-/// (libnetwork/ipamapi). Every other 503 is that of a proxy, or of an engine that does not work.
+/// (libnetwork/ipamapi). Every other 503 is a fault of a proxy or of the engine.
 const REFUSED_503: [&str; 3] = ["swarm", "no available", "no address"];
 
-/// What plugins are called with. What comes after it is the plugin's word, and not the engine's.
+/// Names of calls to plugins. The text after one is the plugin's, not the engine's.
 const PLUGIN_CALLS: [&str; 3] = ["volumedriver.", "networkdriver.", "ipamdriver."];
 
-/// Texts of a 409 that mean that an object of the name exists. A plugin that is disabled is a 409 too.
+/// Texts of a 409 that mean that an object of the name exists. A disabled plugin is a 409 too.
 const TAKEN: [&str; 4] = [
     "already exists",
     "must be unique",
@@ -78,7 +77,7 @@ const TAKEN: [&str; 4] = [
 /// Texts that mean that containers, services or another host use the object.
 const USED: [&str; 3] = ["has active endpoints", "has active mounts", "in use"];
 
-/// Returns what an answer that is no success means for a call.
+/// Returns the meaning of an error answer for a call.
 pub(super) fn meaning(call: EngineCall<'_>, status: u16, text: &str) -> EngineError {
     let plain = plain(text);
     let lower = plain.to_lowercase();
@@ -99,7 +98,7 @@ pub(super) fn meaning(call: EngineCall<'_>, status: u16, text: &str) -> EngineEr
         ) => {
             return EngineError::Refused(redacted);
         }
-        // That there are no lists at all says nothing of what is on them.
+        // A list that is not found says nothing about the objects in it.
         (
             EngineCall::Version
             | EngineCall::Info
@@ -123,16 +122,16 @@ pub(super) fn meaning(call: EngineCall<'_>, status: u16, text: &str) -> EngineEr
     }
     let of_a_plugin = contains(&PLUGIN_CALLS);
     let is_fault = match status {
-        // Too slow, too early, too many: nobody looked at the request.
+        // Too slow, too early, too many: the request was not processed.
         408 | 425 | 429 => true,
         400..=499 => false,
-        // An engine gives a reason, as text.
+        // An engine always gives a reason as text.
         _ if lower.is_empty() || text.trim_start().starts_with('<') => true,
         500 => !of_a_plugin && contains(&FAULTS),
         // The engine cannot do that.
         501 => false,
         503 => !of_a_plugin && !contains(&REFUSED_503),
-        // No engine answers so.
+        // An engine does not use other statuses.
         _ => true,
     };
     if contains(&FOR_NOW) {
@@ -144,7 +143,7 @@ pub(super) fn meaning(call: EngineCall<'_>, status: u16, text: &str) -> EngineEr
     }
 }
 
-/// Whether a 404 is about the object itself and not about what it needs.
+/// Whether a 404 is about the object itself and not about something that it needs.
 fn is_missing(text: &str, name: &str) -> bool {
     let not_found = text.contains("not found") || text.contains("no such");
     not_found
@@ -153,8 +152,8 @@ fn is_missing(text: &str, name: &str) -> bool {
         && !text.contains("pool")
 }
 
-/// Returns an answer as one line: without the markup of a proxy's page. Spaces stay as they are: what
-/// is a secret is found in the text as it was sent.
+/// Returns an answer as one line, without the markup of a proxy's page. Spaces stay, because secrets are
+/// searched for in the text as it was sent.
 fn plain(text: &str) -> String {
     let page = text.trim_start().starts_with('<');
     let mut line = String::new();

@@ -1,7 +1,7 @@
-//! What an engine must be to make a network: the one table of engine differences.
+//! The features of networks that not every supported engine has.
 //!
-//! An older engine takes an option that it does not know and ignores it, so the table is asked before
-//! the engine is. Source: the version history of the Engine API and the release notes of moby.
+//! An older engine accepts an option that it does not know and ignores it, so the table is checked before the
+//! engine is called. Source: the version history of the Engine API and the release notes of moby.
 
 use super::desired::DesiredNetwork;
 use super::options;
@@ -84,7 +84,7 @@ const ADVERTISE: [Setting; 2] = [
     ),
 ];
 
-/// Returns the first field that sets its option to such a value.
+/// Returns the first field whose option has a value for which `such` is true.
 fn field(
     network: &DesiredNetwork,
     settings: &[Setting],

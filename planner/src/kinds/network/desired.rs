@@ -1,4 +1,4 @@
-//! A network as an entry asks for it.
+//! The desired state of a network.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::desired::Behaviour;
 use crate::kinds::DesiredObject;
 
-/// The IPAM driver of a network when none is named.
+/// The IPAM driver of a network that names none.
 pub const DEFAULT_IPAM: &str = "default";
 
 /// A network as one host must have it.
@@ -24,19 +24,19 @@ pub struct DesiredNetwork {
     /// Labels without those of Dockfleet.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
-    /// No way out of the network.
+    /// No access to external networks.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub internal: bool,
-    /// Open to containers outside of services.
+    /// Standalone containers can attach.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub attachable: bool,
-    /// IPv4, where the user said so.
+    /// IPv4, if the user set it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enable_ipv4: Option<bool>,
-    /// IPv6, where the user said so.
+    /// IPv6, if the user set it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enable_ipv6: Option<bool>,
-    /// IPAM driver, where the user named one.
+    /// IPAM driver, if the user set it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ipam_driver: Option<String>,
     /// IPAM options, the typed ones rendered.
@@ -45,7 +45,7 @@ pub struct DesiredNetwork {
     /// Address blocks.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ipam: Vec<AddressBlock>,
-    /// What may be done about it.
+    /// The policies.
     #[serde(default, skip_serializing_if = "Behaviour::is_default")]
     pub policy: Behaviour,
 }
@@ -56,7 +56,7 @@ pub struct DesiredNetwork {
 pub struct AddressBlock {
     /// Subnet in CIDR form.
     pub subnet: String,
-    /// Part that containers get addresses from, in CIDR form.
+    /// Range from which containers get addresses, in CIDR form.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ip_range: Option<String>,
     /// Address of the gateway.
@@ -84,7 +84,7 @@ impl DesiredObject for DesiredNetwork {
         &mut self.labels
     }
 
-    /// One without subnets takes any that is left.
+    /// A network without subnets takes any free subnet.
     fn is_created_last(&self) -> bool {
         self.ipam.is_empty()
     }

@@ -1,4 +1,4 @@
-//! In what a network differs from what is desired.
+//! The differences between an observed and a desired network.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +16,7 @@ pub(super) fn network(want: &DesiredNetwork, have: &ObservedNetwork) -> Vec<Fiel
     value(&mut diff, "internal", &want.internal, &have.internal);
     value(&mut diff, "attachable", &want.attachable, &have.attachable);
     if let Some(want) = want.enable_ipv4 {
-        // An engine that says nothing of it (before 28.0) cannot do without IPv4.
+        // An engine that does not report it (before 28.0) cannot disable IPv4.
         value(
             &mut diff,
             "enableIPv4",
@@ -30,7 +30,7 @@ pub(super) fn network(want: &DesiredNetwork, have: &ObservedNetwork) -> Vec<Fiel
     subset(&mut diff, "options", &want.options, &have.options);
     subset(&mut diff, "labels", &want.labels, &have.labels);
     if let Some(driver) = &want.ipam_driver {
-        // An engine may leave the default's name out.
+        // An engine may leave out the name of the default driver.
         let have = if have.ipam_driver.is_empty() {
             DEFAULT_IPAM
         } else {
@@ -48,8 +48,8 @@ pub(super) fn network(want: &DesiredNetwork, have: &ObservedNetwork) -> Vec<Fiel
     diff
 }
 
-/// Compares address blocks by subnet, in no order. Blocks of a family that the user did not set
-/// are the engine's choice.
+/// Compares address blocks by subnet, in any order. Blocks of a family that the user did not set are the
+/// engine's choice.
 fn blocks(diff: &mut Vec<FieldDiff>, want: &[AddressBlock], have: &[AddressBlock]) {
     let find = |subnet: &str| have.iter().find(|b| address::block(&b.subnet) == subnet);
     for (i, block) in want.iter().enumerate() {
@@ -98,7 +98,8 @@ fn blocks(diff: &mut Vec<FieldDiff>, want: &[AddressBlock], have: &[AddressBlock
             family.filter(|b| address::is_ipv6(b) == ipv6).collect()
         };
         let (want, have) = (of(want), of(have));
-        // Where there are as many as wanted, each is reported as the change of a wanted one.
+        // If the numbers are equal, the loop above has reported each of these as the change of a wanted
+        // block.
         if !want.is_empty() && want.len() < have.len() {
             for subnet in have.difference(&want) {
                 diff.push(difference(

@@ -1,11 +1,11 @@
-//! A network as an engine shows it.
+//! The observed state of a network.
 
 use std::collections::BTreeMap;
 
 use super::desired::AddressBlock;
 use crate::kinds::ObservedObject;
 
-/// A network as the engine shows it.
+/// A network as the engine reports it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ObservedNetwork {
     /// The engine's ID.
@@ -14,15 +14,15 @@ pub struct ObservedNetwork {
     pub name: String,
     /// Driver.
     pub driver: String,
-    /// Driver options, those of the daemon's defaults among them.
+    /// Driver options, including the daemon's defaults.
     pub options: BTreeMap<String, String>,
     /// Labels.
     pub labels: BTreeMap<String, String>,
-    /// No way out.
+    /// No access to external networks.
     pub internal: bool,
-    /// Open to containers outside of services.
+    /// Standalone containers can attach.
     pub attachable: bool,
-    /// IPv4, where the engine says so (since 28.0).
+    /// IPv4, if the engine reports it (since 28.0).
     pub enable_ipv4: Option<bool>,
     /// IPv6.
     pub enable_ipv6: bool,
@@ -30,7 +30,7 @@ pub struct ObservedNetwork {
     pub ipam_driver: String,
     /// IPAM options.
     pub ipam_options: BTreeMap<String, String>,
-    /// Address blocks, the ones the engine chose among them.
+    /// Address blocks, including those that the engine chose.
     pub ipam: Vec<AddressBlock>,
 }
 

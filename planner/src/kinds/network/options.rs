@@ -1,4 +1,4 @@
-//! The driver options of networks that engines know, by their keys.
+//! The keys of the driver options of networks that engines know.
 //!
 //! Source: moby `daemon/libnetwork/netlabel` and the drivers' own label files; `docs/options.md` has
 //! the table for users.
@@ -79,13 +79,13 @@ pub fn is_known(driver: &str, key: &str) -> bool {
         "bridge" => &BRIDGE,
         "macvlan" => &MACVLAN,
         "ipvlan" => &IPVLAN,
-        // A plugin's keys are its own business.
+        // A plugin defines its own keys.
         _ => return true,
     };
     own.contains(&key) || ANY.contains(&key)
 }
 
-/// Returns a warning for each option that the engine would take in silence and ignore.
+/// Returns a warning for each option that the engine would accept without an error and ignore.
 pub(super) fn warnings(spec: &DockerNetworkSpec) -> Vec<SpecWarning> {
     let driver = spec.driver.as_str();
     let overrides = spec.host_overrides.iter().flat_map(|o| o.options.keys());

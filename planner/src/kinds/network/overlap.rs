@@ -1,13 +1,13 @@
-//! Subnets of two networks that no engine creates beside each other.
+//! Finds subnets of two networks that an engine refuses to create together.
 
 use ipnet::IpNet;
 
 use super::desired::{AddressBlock, DEFAULT_IPAM, DesiredNetwork};
 
-/// Returns a subnet of each of two networks of one host where these overlap, so that an engine refuses the
-/// second network. The engine's own IPAM refuses a subnet that is a part of another one, whatever the
-/// drivers (`Pool overlaps`), and the bridge driver two networks with one subnet. Several macvlan or ipvlan
-/// networks may have the same one.
+/// Returns a subnet of each of two networks of one host if these overlap, so that an engine refuses the
+/// second network. The engine's own IPAM refuses a subnet that is a part of another one, for any drivers
+/// (`Pool overlaps`), and the bridge driver refuses two networks with the same subnet. Several macvlan or
+/// ipvlan networks may have the same subnet.
 pub fn overlap<'a>(
     one: &'a DesiredNetwork,
     other: &'a DesiredNetwork,

@@ -1,4 +1,4 @@
-//! A DockerNetwork as one host must have it.
+//! Renders a DockerNetwork for one host.
 
 use std::collections::BTreeMap;
 
@@ -54,7 +54,7 @@ fn block(config: &IpamConfig) -> AddressBlock {
     }
 }
 
-/// Joins raw options, typed ones and those of an override, in this order of precedence.
+/// Merges raw options, typed options and those of an override; later ones take precedence.
 fn driver_options(
     spec: &DockerNetworkSpec,
     special: Option<&HostOverride>,

@@ -1,4 +1,4 @@
-//! A volume as an entry asks for it.
+//! The desired state of a volume.
 
 use std::collections::BTreeMap;
 
@@ -21,26 +21,26 @@ pub struct DesiredVolume {
     /// Driver options, every typed source rendered.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub options: BTreeMap<String, String>,
-    /// Version of the credentials that its mount takes; they are in the host's own Secret, under the
-    /// UID of the resource.
+    /// Version of the credentials that its mount needs. The host's own Secret has them, under the UID of the
+    /// resource.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials: Option<String>,
     /// Labels without those of Dockfleet.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
-    /// What to do when its data is gone.
+    /// What to do when its data is lost.
     #[serde(default, skip_serializing_if = "is_default")]
     pub loss_policy: LossPolicy,
-    /// What may be done about it.
+    /// The policies.
     #[serde(default, skip_serializing_if = "Behaviour::is_default")]
     pub policy: Behaviour,
 }
 
 impl DesiredVolume {
-    /// Whether the volume's data lives elsewhere than in the engine's data root, so that making the
-    /// volume again loses nothing.
+    /// Whether the volume's data is outside the engine's data root, so that recreating the volume loses
+    /// nothing.
     fn data_is_elsewhere(&self) -> bool {
-        // The local driver keeps data itself only when it mounts nothing.
+        // The local driver stores data itself only if it mounts no device.
         self.driver == dockfleet_crds::volume::LOCAL && self.options.contains_key("device")
     }
 }
@@ -67,7 +67,7 @@ impl DesiredObject for DesiredVolume {
         Some(labels::VOLUME_ID)
     }
 
-    /// Invariant 2: a volume that held data is not silently replaced by an empty one.
+    /// Invariant 2: a volume that stored data is not silently replaced by an empty one.
     fn stores_data(&self) -> bool {
         self.loss_policy == LossPolicy::Report && !self.data_is_elsewhere()
     }

@@ -1,4 +1,4 @@
-//! In what a volume differs from what is desired.
+//! The differences between an observed and a desired volume.
 
 use dockfleet_crds::FieldDiff;
 
@@ -11,8 +11,8 @@ use crate::secret;
 /// The field of credentials that come from a Secret.
 pub(super) const CREDENTIALS: &str = "cifs.credentialsSecret";
 
-/// Returns the fields in which a volume differs, in a fixed order. Where its credentials are in a
-/// Secret and not `given`, they are not compared.
+/// Returns the fields in which a volume differs, in a fixed order. Credentials from a Secret are not compared
+/// if they are not `given`.
 pub(super) fn volume(
     want: &DesiredVolume,
     have: &ObservedVolume,
@@ -23,7 +23,7 @@ pub(super) fn volume(
     let written = Credentials::take_out(&mut options);
     value(&mut diff, "driver", &want.driver, &have.driver);
     subset(&mut diff, "options", &options, &have.options);
-    // No engine adds an option to a volume, and one more means other data: a tmpfs is not a disk.
+    // No engine adds an option to a volume, and an additional option means other data: a tmpfs is not a disk.
     for (key, have) in &have.options {
         if !options.contains_key(key) {
             diff.push(difference(
@@ -48,7 +48,7 @@ pub(super) fn volume(
     diff
 }
 
-/// Tells that credentials differ, and not in what.
+/// Adds a difference of credentials without their values.
 fn credentials(
     diff: &mut Vec<FieldDiff>,
     field: &str,

@@ -1,4 +1,4 @@
-//! A volume as an engine shows it.
+//! The observed state of a volume.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use dockfleet_crds::labels;
 use crate::credentials::Credentials;
 use crate::kinds::ObservedObject;
 
-/// A volume as the engine shows it.
+/// A volume as the engine reports it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ObservedVolume {
     /// Name, which is unique on an engine.
@@ -16,15 +16,15 @@ pub struct ObservedVolume {
     pub driver: String,
     /// Driver options, without the credentials of a mount.
     pub options: BTreeMap<String, String>,
-    /// The credentials of a mount, where its options have some.
+    /// The credentials of a mount, if its options have any.
     pub credentials: Option<Credentials>,
     /// Labels.
     pub labels: BTreeMap<String, String>,
 }
 
 impl ObservedObject for ObservedVolume {
-    /// Returns the identity that its maker gave the volume. The engine gives none, and its creation
-    /// time is the change time of a folder, which moves (Engine 20.10).
+    /// Returns the identity from the volume's label. The engine gives none, and its creation time is the
+    /// modification time of a folder, which changes (Engine 20.10).
     fn id(&self) -> String {
         self.labels
             .get(labels::VOLUME_ID)

@@ -1,4 +1,4 @@
-//! A DockerVolume as a host must have it.
+//! Renders a DockerVolume for a host.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::options::Options;
 use crate::render::RenderError;
 use crate::resource::Resource;
 
-/// Renders a volume without the version of its credentials; it is the same on every host.
+/// Renders a volume without the version of its credentials. The result is the same for every host.
 pub fn volume(volume: &DockerVolume) -> Result<DesiredVolume, RenderError> {
     let spec = &volume.spec;
     let mut options = Options::default();
@@ -91,11 +91,11 @@ fn nfs(source: &NfsSource) -> BTreeMap<String, String> {
     mount("nfs", &format!(":{}", source.path), &o)
 }
 
-/// The options of a share, without the credentials, which never are in an assignment. The engine
-/// gives them to Linux as they are: no helper such as mount.cifs has a look at them, so a guest is
-/// a name, and an octal number begins with 0.
+/// Returns the options of a share without the credentials, which are never in an assignment. The engine
+/// passes them to Linux unchanged, without a helper such as mount.cifs. So a guest needs a name, and an octal
+/// number begins with 0.
 fn cifs(source: &CifsSource) -> BTreeMap<String, String> {
-    // The engine resolves the first address it finds, so that no other value can pass for one.
+    // First, because the engine resolves the first address that it finds: no other value can take its place.
     let mut o = vec![format!("addr={}", source.server)];
     o.extend(source.version.as_ref().map(|v| format!("vers={v}")));
     o.push(if source.read_only { "ro" } else { "rw" }.to_owned());

@@ -5,8 +5,8 @@ use dockfleet_crds::volume::DockerVolumeSpec;
 use crate::resource::SpecWarning;
 use crate::secret;
 
-/// Returns a warning where an option holds a password that everybody who reads the resource sees. The
-/// value is in no warning.
+/// Returns a warning for each option with a password, which everybody who can read the resource sees. No
+/// warning contains the value.
 pub(super) fn warnings(spec: &DockerVolumeSpec) -> Vec<SpecWarning> {
     let kind = spec.options.get("type").map_or("", String::as_str);
     let better = match kind {

@@ -1,4 +1,4 @@
-//! Credentials of a mount: at hand, or to be waited for.
+//! The credentials that an entry needs: available, or missing.
 
 use dockfleet_crds::{Entry, EntryStatus, FieldDiff, Reason};
 
@@ -7,14 +7,14 @@ use crate::credentials::{CredentialStore, Credentials};
 use crate::kinds::{Desired, Object};
 use crate::plan::pending;
 
-/// How an entry stands towards the credentials that it names.
+/// The credentials that an entry names.
 #[derive(Clone, Copy)]
 pub(super) enum EntryCredentials<'a> {
     /// It names none.
     NotNamed,
-    /// They are at hand, in this version.
+    /// They are available in this version.
     Available(&'a str, &'a Credentials),
-    /// They are not.
+    /// They are not available in this version.
     Missing(&'a str),
 }
 
@@ -36,7 +36,7 @@ impl<'a> EntryCredentials<'a> {
 }
 
 impl Case<'_> {
-    /// Says that nothing can be made before its credentials are there.
+    /// Returns the status of an object that cannot be created because its credentials are missing.
     pub(super) fn lacks_credentials(&self) -> Option<EntryStatus> {
         let EntryCredentials::Missing(_) = self.credentials else {
             return None;
@@ -48,8 +48,8 @@ impl Case<'_> {
         Some(pending(self.entry, Reason::CredentialsMissing, message))
     }
 
-    /// Says that it is not known whether an object has the credentials it should have. What was
-    /// seen once is known: an engine never changes the options of a volume.
+    /// Returns the status of an object of which it is not known whether it has the right credentials. What
+    /// was seen once is known: an engine never changes the options of a volume.
     pub(super) fn unknown_credentials(&self, object: &Object) -> Option<EntryStatus> {
         let waits = self.lacks_credentials()?;
         let EntryCredentials::Missing(version) = self.credentials else {
@@ -68,7 +68,7 @@ impl Case<'_> {
         same.credentials.clone()
     }
 
-    /// Returns the version of the credentials that an object was last seen to have.
+    /// Returns the version of the credentials that the object had when it was last compared.
     pub(super) fn credentials_of(&self, object: &Object, diff: &[FieldDiff]) -> Option<String> {
         match self.credentials {
             EntryCredentials::NotNamed => None,
@@ -77,7 +77,7 @@ impl Case<'_> {
             {
                 Some(version.to_owned())
             }
-            // Files have one version for all that was ever in them.
+            // In files the version does not change with the credentials.
             EntryCredentials::Available(version, _) => {
                 self.seen(object).filter(|seen| seen != version)
             }

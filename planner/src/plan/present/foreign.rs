@@ -1,4 +1,4 @@
-//! What to do about an object that is not the entry's.
+//! Plans an entry whose object has another owner.
 
 use dockfleet_crds::assignment::MAX_DIFF;
 use dockfleet_crds::policy::{AdoptionPolicy, ManagementPolicy};
@@ -32,14 +32,14 @@ impl Case<'_> {
             Some(Owner::Record(record)) => Some(record),
             None => self.world.retained(self.entry, object),
         };
-        // The person who adopts it makes sure that it is the same data: a policy that was set before the loss
-        // says nothing of it.
+        // Who adopts a volume must make sure that it has the same data. A policy that was set before the loss
+        // does not mean that.
         if self.record.is_some_and(|r| r.stage == Stage::Owned) && self.data_is_lost() {
             return report(self.lost_to(object));
         }
-        // Created by us or given to us for a resource of the same name that no longer exists: released
-        // since, or swept away with its namespace, its CRD or its host before the agent knew.
-        // Another cluster's resources do not get this far: an agent obeys one hub.
+        // Created by or given to a resource of the same name that no longer exists. It was released since, or
+        // its resource was deleted together with its namespace, its CRD or its host before the agent received
+        // a tombstone. Resources of another cluster never get here: an agent obeys one hub.
         let again = before.is_some_and(|r| is_successor(self.entry, r));
         let may_adopt = match self.policy.adoption {
             AdoptionPolicy::Never => again && diff.is_empty(),
@@ -47,7 +47,7 @@ impl Case<'_> {
             AdoptionPolicy::Force => true,
         };
         if may_adopt && let Some(waits) = self.lacks_credentials() {
-            // Whether it is the same is not known.
+            // Without the credentials it is not known whether it matches.
             return report(waits);
         }
         if !may_adopt {

@@ -1,4 +1,4 @@
-//! Volumes whose mount takes credentials.
+//! Volumes whose mount needs credentials.
 
 use dockfleet_crds::policy::{AdoptionPolicy, ManagementPolicy};
 
@@ -34,7 +34,7 @@ fn store(version: &str, password: &str) -> CredentialStore {
     store
 }
 
-/// The share on an engine, made with a password.
+/// The observed share, created with a password.
 fn made_with(entry: &Entry, password: &str) -> ObservedVolume {
     ObservedVolume {
         credentials: Some(login(password)),
@@ -74,14 +74,14 @@ fn a_share_is_created_when_its_credentials_are_available_and_not_before() {
         plan_with(&scene, &unreachable),
         waits(&format!("{message}: no answer"))
     );
-    // Older ones are others.
+    // An older version does not count.
     assert_eq!(plan_with(&scene, &store("v0", "old")), waits(message));
     let planned = plan_with(&scene, &store("v1", "hunter2"));
     assert!(
         planned.operation() == Some(Operation::Create),
         "{planned:?}"
     );
-    // The action has no password in it: it is added where the engine is called.
+    // The action has no password; the call to the engine adds it.
     let [Action::DockerVolume(ObjectAction::Create(volume))] = planned.actions.as_slice() else {
         unreachable!()
     };
@@ -141,13 +141,13 @@ fn different_credentials_are_reported_and_not_shown() {
         ..entry_status(&e, EntryState::Drifted, Some(Reason::Drifted), message)
     };
     assert_eq!(planned, only_reports(status));
-    // Nothing is forgotten of what it has, and nothing is believed that is not so.
+    // The record keeps the version of the credentials that the volume really has.
     let same_version = Scene::of(&e)
         .with_volume(made_with(&e, "hunter2"))
         .with_record(owned(&e, Some("v1")));
     let planned = plan_with(&same_version, &store("v1", "hunter3"));
     assert_eq!(planned.journal, put(owned(&e, None)));
-    // Removed by hand, it is made with the new ones: its data is elsewhere.
+    // Removed by hand, it is created with the new credentials: its data is elsewhere.
     let removed = Scene::of(&e).with_record(owned(&e, Some("v0")));
     let planned = plan_with(&removed, &store("v1", "hunter3"));
     assert!(

@@ -1,4 +1,4 @@
-//! Objects that are not the entry's: conflicts, adoption, succession (invariant 3).
+//! Objects with another owner: conflicts, adoption, recreated resources (invariant 3).
 
 use dockfleet_crds::policy::{AdoptionPolicy, LossPolicy};
 
@@ -84,7 +84,7 @@ fn i1_an_adopted_network_that_may_be_replaced_is_adopted_first() {
         put(adopted(&e, "id1").at(Stage::Replacing))
     );
     assert_eq!(planned.actions, replaces("id1", marked(&e, None)));
-    // What we made in its place was not there before us.
+    // The network that replaced it was created by Dockfleet.
     let scene = Scene::of(&e)
         .with(observed_network(&e, "id2"))
         .with_record(adopted(&e, "id1").at(Stage::Replacing));
@@ -126,7 +126,7 @@ fn i2_a_loss_is_not_hidden_by_a_volume_that_took_the_name() {
         let status = entry_status(&e, EntryState::Failed, Some(Reason::Lost), message);
         assert_eq!(scene.one(), only_reports(status), "{adoption:?}");
     }
-    // That is the way out.
+    // The policies in the message solve it.
     let going_on = DesiredVolume {
         loss_policy: LossPolicy::Recreate,
         ..data(adopting(AdoptionPolicy::IfMatching))
@@ -158,7 +158,7 @@ fn a_recreated_resource_adopts_the_object_that_its_predecessor_released() {
         }
     );
     assert_eq!(planned.status.state, EntryState::Ready);
-    // Not without a word where it differs, nor another object of that name.
+    // Not if it differs, and not another object of that name.
     assert_eq!(
         scene(differing(observed_network(&before, "id1")))
             .one()
@@ -170,7 +170,7 @@ fn a_recreated_resource_adopts_the_object_that_its_predecessor_released() {
         scene(theirs(&before, "id9")).one().status.reason,
         Some(Reason::Conflict.into())
     );
-    // Nor for a resource of another name.
+    // And not for a resource of another name.
     let other = Entry {
         name: "other".to_owned(),
         ..e.clone()
@@ -198,7 +198,7 @@ fn i3_an_object_that_another_entry_still_owns_is_not_adopted() {
                 Some(Reason::Progressing),
                 "waits until team/lab has released network lab",
             );
-            // By the journal, and by the label where the journal was lost.
+            // By the journal, or by the label if the journal was lost.
             let by_journal = Scene::of(&e)
                 .and(&tombstone)
                 .with(theirs(&before, "id1"))
@@ -214,7 +214,7 @@ fn i3_an_object_that_another_entry_still_owns_is_not_adopted() {
 
 #[test]
 fn a_resource_that_came_back_with_another_uid_takes_up_its_own_object() {
-    // The CRD or the namespace went and came back, and the agent never got a tombstone.
+    // The CRD or the namespace was deleted and created again, and the agent never got a tombstone.
     let before = net("u1", &lab(kept_policy()));
     let scene = |e: &Entry| {
         Scene::of(e)
@@ -231,7 +231,7 @@ fn a_resource_that_came_back_with_another_uid_takes_up_its_own_object() {
             }
         );
     }
-    // One that differs is taken over by policy only.
+    // An object that differs is adopted only if the policy allows it.
     let other = DesiredNetwork {
         internal: true,
         ..lab(kept_policy())
@@ -250,7 +250,7 @@ fn i3_the_journal_of_the_new_owner_takes_precedence_over_a_label() {
             .with(observed_network(&before, "id1"))
             .with_record(record(&now, Stage::Owned, Some("id1")))
     };
-    // The label says u1, and u2 has it by now: u1's tombstone does not touch it.
+    // The label names u1, but u2 owns it now: u1's tombstone does not touch it.
     let tombstone = tombstone_of(&before, DeletionPolicy::Delete, Some("id1"));
     let planned = scene(&tombstone, &now).about(&tombstone);
     let message = "the network named lab is not this resource's and stays; it belongs to \
@@ -266,7 +266,7 @@ fn i3_the_journal_of_the_new_owner_takes_precedence_over_a_label() {
         scene(&tombstone, &now).about(&now).status.state,
         EntryState::Ready
     );
-    // Nor does u1 get it back while u2 releases it, not even by its own old record.
+    // u1 does not get it back while u2 releases it, not even by its own old record.
     let leaving = tombstone_of(&now, DeletionPolicy::Delete, Some("id1"));
     for old in [None, Some(record(&before, Stage::Retained, Some("id1")))] {
         let mut scene = scene(&before, &leaving);
@@ -291,7 +291,7 @@ fn of_two_entries_with_one_name_one_acts() {
     let scene = Scene::of(&second).and(&first);
     assert!(scene.about(&first).operation() == Some(Operation::Create));
     assert_eq!(scene.about(&second), taken(&second));
-    // Who has it in the journal comes first.
+    // The owner in the journal takes precedence.
     let scene = scene.with_record(record(&second, Stage::Owned, Some("id1")));
     assert!(scene.about(&second).operation() == Some(Operation::Create));
     assert_eq!(scene.about(&first), taken(&first));

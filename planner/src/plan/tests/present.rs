@@ -1,4 +1,4 @@
-//! Entries whose object is absent or ours, by stage and policy.
+//! Entries whose object is absent or owned, by stage and policy.
 
 use dockfleet_crds::policy::{DriftPolicy, LossPolicy, ManagementPolicy};
 
@@ -59,7 +59,7 @@ fn i5_an_absent_network_is_created_after_a_journalled_intent() {
         ),
     };
     assert_eq!(Scene::of(&e).one(), expected);
-    // What was in progress goes on, and a removal that was permitted and is done is no loss.
+    // A create in progress goes on, and a removal that was permitted is not a loss.
     for stage in [Stage::Replacing, Stage::Removing, Stage::Retained] {
         let scene = Scene::of(&e).with_record(record(&e, stage, Some("old")));
         assert_eq!(scene.one(), expected, "{stage:?}");
@@ -94,7 +94,7 @@ fn an_absent_network_is_not_created_if_the_policy_forbids_it() {
         scene.one(),
         missing(&e, "it was removed by hand, and driftPolicy is Observe")
     );
-    // What was never there is no drift.
+    // An object that never existed is not drift.
     assert!(Scene::of(&e).one().operation() == Some(Operation::Create));
     let e = net("u1", &lab(suspended()));
     for stage in ALL_STAGES {
@@ -125,7 +125,7 @@ fn a_volume_gets_an_identity_that_a_repeat_keeps() {
     assert_eq!(again[0].actions, first.actions);
     assert_eq!(again[0].status, first.status);
     assert_eq!(again[0].journal, JournalChange::Keep);
-    // A volume that is created again is another one.
+    // A recreated volume has another identity.
     let scene = Scene::of(&e).with_record(record(&e, Stage::Removing, Some(&id)));
     let repeated = scene.plan_with(&other);
     assert_ne!(repeated[0].actions, first.actions);
@@ -156,7 +156,7 @@ fn i2_a_volume_that_existed_and_is_gone_is_reported_as_lost() {
             .one();
         assert!(planned.operation() == Some(Operation::Create));
     }
-    // The data of a plugin is the plugin's, and whether it is still there nobody knows.
+    // A plugin stores its own data, and whether that still exists is not known.
     let plugin = DesiredVolume {
         driver: "rexray".to_owned(),
         options: map(&[("device", "x")]),
@@ -219,7 +219,7 @@ fn an_object_as_asked_is_ready_whatever_was_in_progress() {
     let scene = || Scene::of(&e).with(observed_network(&e, "id1"));
     assert_eq!(scene().one(), ready(owned.clone()));
     for stage in ALL_STAGES {
-        // Found by the journal or, after a lost response, by its label.
+        // Found by the journal or, if the response was lost, by its label.
         for id in [None, Some("id0"), Some("id1")] {
             let scene = scene().with_record(record(&e, stage, id));
             let nothing_new = stage == Stage::Owned && id == Some("id1");
@@ -328,7 +328,7 @@ fn an_unsupported_feature_is_not_requested_from_an_engine() {
     let e = net("u1", &strict(kept_policy()));
     let status = entry_status(&e, EntryState::Failed, Some(Reason::Unsupported), message);
     assert_eq!(Scene::of(&e).one(), only_reports(status));
-    // The network of before stays, and stays ours.
+    // The previous network stays, and is still owned.
     let before = net("u1", &lab(when_unused()));
     let e = net("u1", &strict(when_unused()));
     let planned = Scene::of(&e).with(observed_network(&before, "id1")).one();
@@ -398,7 +398,7 @@ fn a_changed_name_is_refused() {
         Scene::of(&e).with_record(before.clone()).one(),
         only_reports(status)
     );
-    // An object that was released under another name does not bind.
+    // A record of a released object with another name does not matter.
     let retained = before.at(Stage::Retained);
     let scene = Scene::of(&e)
         .with(observed_network(&e, "id2"))

@@ -61,7 +61,7 @@ fn i1_an_object_that_the_tombstone_does_not_name_is_reported_with_its_identity()
             ..entry_status(e, EntryState::Pending, Some(Reason::Progressing), message)
         })
     };
-    // Created again since the last report.
+    // Recreated since the last report.
     let e = delete(Some("id1"));
     let scene = || Scene::of(&e).with(observed_network(&entry(), "id2"));
     let message = "the tombstone is for id1, and the host has id2";
@@ -69,7 +69,7 @@ fn i1_an_object_that_the_tombstone_does_not_name_is_reported_with_its_identity()
         let scene = scene().with_record(record(&e, Stage::Owned, id));
         assert_eq!(scene.one(), asks(&e, message), "{id:?}");
     }
-    // The journal was lost: the label alone is no permission, nor a reason to forget the object.
+    // The journal was lost: the label alone is not a permission, and not a reason to forget the object.
     assert_eq!(scene().one(), asks(&e, message));
     let e = delete(None);
     let scene = Scene::of(&e).with(observed_network(&entry(), "id2"));

@@ -1,4 +1,4 @@
-//! Plans of several entries, and what surrounds them.
+//! Plans of several entries, statuses and records without an entry.
 
 use super::*;
 
@@ -53,11 +53,11 @@ fn i4_a_list_that_is_not_known_is_not_empty() {
     };
     assert_eq!(planned[0], unknown(&tombstone));
     assert_eq!(planned[1], unknown(&n));
-    // Invariant 7: the other kind goes on.
+    // Invariant 7: the other kind is not blocked.
     assert!(planned[2].operation() == Some(Operation::Create));
 }
 
-/// A record's progress is that of the action that its stage is about.
+/// A record's progress belongs to the action of its stage.
 #[test]
 fn a_plan_keeps_the_progress_of_an_unfinished_action() {
     let n = net("u1", &lab(kept_policy()));
@@ -259,7 +259,7 @@ fn i15_an_object_in_a_record_of_a_newer_version_is_not_adopted() {
         stage: Open::Unknown("Draining".to_owned()),
         ..record(&e, Stage::Owned, Some("id1"))
     };
-    // Its own entry, its own tombstone, and another entry that would adopt anything.
+    // Its own entry, its own tombstone, and another entry that adopts any object.
     for entry in [&e, &tombstone, &force] {
         let scene = Scene::of(entry)
             .with(observed_network(&e, "id1"))
@@ -271,7 +271,7 @@ fn i15_an_object_in_a_record_of_a_newer_version_is_not_adopted() {
         );
         assert_eq!(planned.status.state, EntryState::Unsupported);
     }
-    // Nobody asks for it: it is reported, and never forgotten.
+    // Without an entry it is reported, and never forgotten.
     let scene = Scene::default().with_record(newer);
     let all = statuses(&[], &scene.records);
     assert_eq!(all.len(), 1);

@@ -3,7 +3,7 @@ use dockfleet_crds::assignment::Kind::{DockerNetwork, DockerVolume};
 use super::meaning;
 use crate::engine::error::EngineCall;
 
-/// In a word, what an answer means.
+/// The meaning of an answer in one word.
 fn word(call: EngineCall<'_>, status: u16, text: &str) -> &'static str {
     meaning(call, status, text).label()
 }
@@ -16,7 +16,7 @@ fn volume(status: u16, text: &str) -> &'static str {
     word(EngineCall::Create(DockerVolume, "data"), status, text)
 }
 
-/// What Engine 20.10.24 and 29 say, word for word.
+/// The exact texts of Engine 20.10.24 and 29.
 #[test]
 #[expect(clippy::too_many_lines, reason = "it is a table")]
 fn a_network_that_an_engine_will_not_make_is_refused_whatever_the_status() {
@@ -133,7 +133,7 @@ fn a_network_that_an_engine_will_not_make_is_refused_whatever_the_status() {
         ),
         (404, "plugin \"weave\" not found"),
         (404, "configuration network \"nosuch\" does not exist"),
-        // Read in their sources.
+        // From their sources.
         (409, "plugin \"weave\" found but disabled"),
         (
             500,
@@ -175,7 +175,7 @@ fn a_volume_that_an_engine_will_not_make_is_refused_whatever_the_status() {
             500,
             "create data: error while creating volume root path '/var/lib/docker/volumes/data': mkdir /var/lib/docker/volumes/data: file name too long",
         ),
-        // It is the plugin that has no room.
+        // The plugin has no space, not the engine.
         (
             500,
             "create data: VolumeDriver.Create: no space left on device",
@@ -318,7 +318,7 @@ fn only_a_404_for_the_object_itself_means_that_it_is_not_there() {
     ] {
         assert_eq!(word(call, 404, text), "refused", "{text}");
     }
-    // No create is reported so either.
+    // A create never has this meaning.
     assert_eq!(network(404, "network n not found"), "refused");
 }
 

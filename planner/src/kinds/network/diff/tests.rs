@@ -105,7 +105,7 @@ fn the_prefix_length_of_an_ipv6_gateway_is_no_drift() {
 
 #[test]
 fn host_bits_case_and_long_forms_are_no_drift() {
-    // Engines 20.10 and 24 echo what they were given.
+    // Engines 20.10 and 24 echo the text of the request.
     let asked = AddressBlock {
         ip_range: Some("10.20.0.128/25".to_owned()),
         aux_addresses: map(&[("r", "10.20.0.2")]),
@@ -163,7 +163,7 @@ fn a_changed_subnet_is_one_difference() {
         ),
         vec![d("ipam.config[0].subnet", "10.21.0.0/24", "10.20.0.0/24")]
     );
-    // The engine's own block of the other family makes it no second one.
+    // A block of the other family, which the engine chose, does not count as a second one.
     let shown = have(vec![block("10.20.0.0/24", None), block("fd00::/64", None)]);
     assert_eq!(
         network(&want(vec![block("10.21.0.0/24", None)]), &shown),
