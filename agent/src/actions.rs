@@ -1,5 +1,5 @@
 //! The calls to an engine for each kind of object. Each kind has a file; this file joins them by the list in
-//! [`dockfleet_crds::kinds`].
+//! [`dockfleet_crds::kinds!`].
 
 mod network;
 mod object;

@@ -392,7 +392,7 @@ impl Agent {
             // observes the engine.
             Err(err) => match err.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
-                Err(cancelled) => tracing::error!(%cancelled, "a pass was cut off"),
+                Err(cancelled) => tracing::error!(%cancelled, "a task was cancelled"),
             },
         }
     }
@@ -452,10 +452,10 @@ impl Agent {
                 tracing::info!(version, api, "the engine answers");
             }
             Err(error) if before == Some(false) => {
-                tracing::debug!(error, "the engine still cannot be asked");
+                tracing::debug!(error, "the engine still does not answer");
             }
             Err(error) => {
-                tracing::warn!(error, endpoint = %self.endpoint, "the engine cannot be asked");
+                tracing::warn!(error, endpoint = %self.endpoint, "the engine does not answer");
             }
         }
     }
@@ -479,7 +479,10 @@ impl Agent {
             }
             Err(err) => {
                 let error = chain(&err);
-                tracing::error!(%error, "the assignment is not durable, and is not acted by");
+                tracing::error!(
+                    %error,
+                    "the assignment could not be written to the journal and is not applied"
+                );
                 self.vitals.metrics.journal_failed();
                 self.accept_error = Some(error);
                 self.accept_due = Some(Instant::now() + self.backoff.next());

@@ -127,7 +127,7 @@ impl Reader {
             let missing = is_missing(&store, &wanted);
             update(&sender, store);
             if missing {
-                tracing::debug!("credentials are missing, and are read again");
+                tracing::debug!("credentials are missing; reading them again");
                 let wait = tokio::time::sleep(backoff.next());
                 tokio::select! {
                     () = wait => {}
@@ -158,8 +158,8 @@ impl Reader {
             let bytes = secret.data.as_ref().and_then(|data| data.get(uid));
             match bytes.and_then(|bytes| CredentialEntry::unpacked(&bytes.0)) {
                 Some(entry) if entry.version == *version => store.insert(uid.clone(), entry),
-                Some(_) => store.error = Some("it has another version of them".to_owned()),
-                None => store.error = Some("it does not have them yet".to_owned()),
+                Some(_) => store.error = Some("it has a different version".to_owned()),
+                None => store.error = Some("it does not have the credentials yet".to_owned()),
             }
         }
         store

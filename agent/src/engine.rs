@@ -155,7 +155,7 @@ impl Engine {
                 self.facts.hostname = info.name;
                 self.facts.data_root = info.docker_root_dir;
             }
-            Err(err) => tracing::debug!(error = err.sentence(), "the engine has no identity"),
+            Err(err) => tracing::debug!(error = err.sentence(), "the engine reports no identity"),
         }
         self
     }
@@ -227,7 +227,7 @@ impl Engine {
             Ok(name)
         } else {
             Err(EngineError::Refused(format!(
-                "{name:?} is no name or ID of an object"
+                "{name:?} is not a name or ID of an object"
             )))
         }
     }

@@ -44,7 +44,7 @@ pub enum EnrolmentError {
     /// The state folder belongs to another host.
     #[error(
         "{path} belongs to host {found}, and not to {asked}; give each host a state folder of its \
-         own (--state-dir), or move this one away if that host is no more"
+         own (--state-dir), or move this one away if that host no longer exists"
     )]
     OtherHost {
         /// The file that names the other host.
@@ -73,8 +73,8 @@ pub enum EnrolmentError {
     /// The API server does not accept the token: it has expired, or its Secret was deleted.
     #[error(
         "the API server does not accept the credential of host {host}: it has expired or was \
-         revoked; run `dockfleet enroll {host}` where you administer the cluster, and what it \
-         prints here"
+         revoked; run `dockfleet enroll {host}` where you administer the cluster, and run here \
+         the command that it prints"
     )]
     Refused {
         /// The host.
@@ -82,8 +82,8 @@ pub enum EnrolmentError {
     },
     /// The controller has not created the host's identity yet.
     #[error(
-        "host {host} is not prepared yet ({message}); the controller does that within seconds, in \
-         namespaces with the label dockfleet.io/hosts=true"
+        "host {host} is not prepared yet ({message}); the controller prepares it within seconds if \
+         its namespace has the label dockfleet.io/hosts=true"
     )]
     NotPrepared {
         /// The host, with its namespace.
@@ -92,7 +92,7 @@ pub enum EnrolmentError {
         message: String,
     },
     /// The API server refuses a token to the agent.
-    #[error("the API server gives host {host} no token: {message}")]
+    #[error("the API server refused a token for host {host}: {message}")]
     Denied {
         /// The host.
         host: String,

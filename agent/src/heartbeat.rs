@@ -65,7 +65,7 @@ pub(crate) async fn run(
                 if failing {
                     tracing::debug!(error, "heartbeat failed again");
                 } else {
-                    tracing::warn!(error, "heartbeat failed, and is retried");
+                    tracing::warn!(error, "heartbeat failed; retrying");
                 }
                 failing = true;
                 backoff.next()

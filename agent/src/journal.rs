@@ -44,15 +44,15 @@ pub enum JournalError {
         why: String,
     },
     /// Another program has locked the file.
-    #[error("the journal {path} is locked by another program that works with the file; try again")]
+    #[error("the journal {path} is locked by another program; try again")]
     Busy {
         /// The file.
         path: PathBuf,
     },
     /// Another dockfleet process uses the journal.
     #[error(
-        "{path} is held by another dockfleet, with process id {pid}; one process at a time may \
-         change a host"
+        "{path} is locked by another dockfleet process with process ID {pid}; only one process \
+         at a time may change a host"
     )]
     Locked {
         /// The folder of the journal.
@@ -76,7 +76,8 @@ pub enum JournalError {
     },
     /// A newer agent wrote it.
     #[error(
-        "the journal {path} has version {version}, and this agent knows {known}; use a newer agent"
+        "the journal {path} has version {version}, but this agent supports at most {known}; use a \
+         newer agent"
     )]
     Newer {
         /// The file.
@@ -451,7 +452,7 @@ fn journal_exists(dir: &Path, access: Access) -> Result<bool, JournalError> {
         return Ok(true);
     }
     if error::exists(&dir.join(LOG), access)? {
-        let why = "it is gone, and its log is there".to_owned();
+        let why = "the file does not exist, but its log does".to_owned();
         return Err(JournalError::Corrupt { path, why });
     }
     Ok(false)

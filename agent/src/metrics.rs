@@ -76,55 +76,55 @@ impl AgentMetrics {
         let all = Self {
             entries: r.gauges(
                 "dockfleet_agent_entries",
-                "Entries of the assignment, by how they stand.",
+                "Number of entries that the host must have, by state.",
                 ["kind", "state"],
             )?,
             drift_found: r.counters(
                 "dockfleet_agent_drift_found_total",
-                "Objects that were as wanted and were found different or gone.",
+                "Number of objects that were ready and were then found different or missing.",
                 ["kind"],
             )?,
             drift_repaired: r.counters(
                 "dockfleet_agent_drift_repaired_total",
-                "Objects that were different or missing, and were created again.",
+                "Number of objects that were found different or missing and were repaired.",
                 ["kind"],
             )?,
             engine_call_duration: r.histograms(
                 "dockfleet_agent_engine_call_duration_seconds",
-                "How long the engine took to answer, by call.",
+                "Duration of calls to the engine, by call.",
                 ["call"],
                 &SECONDS,
             )?,
             engine_errors: r.counters(
                 "dockfleet_agent_engine_errors_total",
-                "Calls of the engine that failed, by kind of failure.",
+                "Number of failed calls to the engine, by kind of failure.",
                 ["kind"],
             )?,
             engine_up: r.gauge(
                 "dockfleet_agent_engine_up",
-                "Whether the engine answered when it was last asked: 1, or 0.",
+                "1 if the engine answered when it was last observed, 0 otherwise.",
             )?,
             passes: r.counters(
                 "dockfleet_agent_passes_total",
-                "Passes over all entries, by how they ended.",
+                "Number of passes over the entries of one kind, by result.",
                 ["result"],
             )?,
             report_errors: r.counter(
                 "dockfleet_agent_report_errors_total",
-                "Reports that did not reach the API server; each is tried again.",
+                "Number of reports that did not reach the API server; each is retried.",
             )?,
             heartbeat_errors: r.counter(
                 "dockfleet_agent_heartbeat_errors_total",
-                "Heartbeats that did not reach the API server; each is tried again.",
+                "Number of heartbeats that did not reach the API server; each is retried.",
             )?,
             token_expiry: r.gauges(
                 "dockfleet_agent_token_expiry_timestamp_seconds",
-                "When the token of this host ends, in seconds since 1970.",
+                "Time at which the token of this host expires, in seconds since 1970.",
                 [],
             )?,
             journal_errors: r.counter(
                 "dockfleet_agent_journal_errors_total",
-                "Writes of the journal that failed, so that nothing was done.",
+                "Number of failed writes of the journal, after which nothing was changed.",
             )?,
         };
         all.begin();

@@ -406,7 +406,7 @@ fn pause_entry(planned: &mut Planned, why: &str) {
     planned.journal = JournalChange::Keep;
     let status = &mut planned.status;
     let what = match status.message.as_str() {
-        "" => "to be worked on",
+        "" => "to be changed",
         message => message,
     };
     status.message = bounded(format!("{what}; the host is paused: {why}"));
@@ -453,7 +453,7 @@ impl PassReport {
             ) {
                 p.status.state = EntryState::Failed.into();
                 p.status.reason = Some(Reason::JournalFailed.into());
-                p.status.message = bounded(format!("nothing was done: {}", chain(err)));
+                p.status.message = bounded(format!("nothing was changed: {}", chain(err)));
                 self.unfinished += 1;
                 continue;
             }

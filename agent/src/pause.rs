@@ -20,7 +20,7 @@ pub(crate) struct Pause {
 impl Pause {
     /// Combines `spec.paused` of the DockerHost and the file; either of them pauses the host.
     pub(crate) fn of(by_spec: bool, file: Option<String>) -> Option<Self> {
-        let spec = "spec.paused of the DockerHost is true, or its condition Stalled says why";
+        let spec = "spec.paused of the DockerHost is true, or its condition Stalled has the reason";
         let (reason, message) = match (by_spec, file) {
             (false, None) => return None,
             (true, None) => ("SpecPaused", spec.to_owned()),
@@ -56,9 +56,9 @@ impl PauseFile {
                 let text = String::from_utf8_lossy(&text);
                 let words: Vec<&str> = text.split_whitespace().collect();
                 Some(if words.is_empty() {
-                    format!("{path} is there")
+                    format!("{path} exists")
                 } else {
-                    format!("{path} says: {}", words.join(" "))
+                    format!("{path}: {}", words.join(" "))
                 })
             }
         }
@@ -76,9 +76,9 @@ mod tests {
         assert_eq!(file.read(), None);
         let path = dir.path().join("paused");
         std::fs::write(&path, "").unwrap();
-        assert_eq!(file.read(), Some(format!("{} is there", path.display())));
+        assert_eq!(file.read(), Some(format!("{} exists", path.display())));
         std::fs::write(&path, "disks are\nbeing changed\n").unwrap();
-        let expected = format!("{} says: disks are being changed", path.display());
+        let expected = format!("{}: disks are being changed", path.display());
         assert_eq!(file.read(), Some(expected));
         std::fs::write(&path, "x".repeat(5000)).unwrap();
         assert!(file.read().is_some_and(|text| text.len() < 400));
@@ -97,7 +97,7 @@ mod tests {
         let reason = |by_spec, file: Option<&str>| {
             Pause::of(by_spec, file.map(str::to_owned)).map(|p| (p.reason, p.message))
         };
-        let spec = "spec.paused of the DockerHost is true, or its condition Stalled says why";
+        let spec = "spec.paused of the DockerHost is true, or its condition Stalled has the reason";
         assert_eq!(reason(true, None), Some(("SpecPaused", spec.to_owned())));
         let both = Some(("SpecPaused", format!("{spec}; a file")));
         assert_eq!(reason(true, Some("a file")), both);

@@ -97,7 +97,7 @@ pub(crate) async fn keep_writing(
                 Err(err) => {
                     metrics.report_failed();
                     failing = true;
-                    tracing::warn!(error = %chain(&err), "report failed, and is retried");
+                    tracing::warn!(error = %chain(&err), "report failed; retrying");
                 }
             }
             if !open {
@@ -256,7 +256,7 @@ impl<K: Clone + DeserializeOwned + Debug> Target<'_, K> {
             tracing::warn!(
                 kind = self.kind,
                 error = answer.message,
-                "the CRD is older than this agent, and what it does not have is left out; apply the newer CRDs"
+                "the CRD is older than this agent; fields and values that it does not have are left out; apply the newer CRDs"
             );
             refusal = match self.apply_once(&fitted).await {
                 Err(ApiError::Api(err)) => err,

@@ -66,7 +66,10 @@ impl Vitals for AgentVitals {
         if self.engine_answered.load(Ordering::Relaxed) {
             Ok(())
         } else {
-            Err("the engine did not answer when it was last asked, or was not asked yet".to_owned())
+            Err(
+                "the engine did not answer when it was last observed, or was not observed yet"
+                    .to_owned(),
+            )
         }
     }
 

@@ -322,8 +322,8 @@ fn not_allowed(resource: &dyn Resource, host: &str) -> Refusal {
     Refusal {
         reason: Reason::NotAllowed,
         message: format!(
-            "host {host} allows no resources from namespace {}; its administrator opens it with \
-             spec.allowedNamespaces",
+            "host {host} does not allow resources from namespace {}; its administrator can allow \
+             them with spec.allowedNamespaces",
             resource.namespace()
         ),
     }
@@ -332,7 +332,7 @@ fn not_allowed(resource: &dyn Resource, host: &str) -> Refusal {
 fn too_many(host: &str, most: usize) -> Refusal {
     Refusal {
         reason: Reason::TooManyEntries,
-        message: format!("host {host} has {most} entries, the most it can have"),
+        message: format!("host {host} has {most} entries, which is the maximum"),
     }
 }
 
@@ -347,7 +347,7 @@ fn contest(loser: &dyn Resource, owner: Claimant<'_>, host: &str) -> (Refusal, S
         message: format!("{what} belongs to {}/{}", owner.namespace, owner.name),
     };
     let by = format!("{}/{}", loser.namespace(), loser.name());
-    (refusal, format!("{what} is asked for by {by} too"))
+    (refusal, format!("{by} also asks for {what}"))
 }
 
 #[cfg(test)]

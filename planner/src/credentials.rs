@@ -44,12 +44,12 @@ impl fmt::Debug for Credentials {
 pub enum Unusable {
     /// Its owner did not allow Dockfleet to copy it to hosts.
     #[error(
-        "it is not allowed to leave its namespace; who owns it allows it with the label \
+        "it is not allowed to leave its namespace; its owner can allow that with the label \
          {CREDENTIALS_LABEL}: \"true\""
     )]
     NotAllowed,
     /// It lacks a key that a mount needs.
-    #[error("it has no key {0}; a mount takes the keys username and password, and may have domain")]
+    #[error("it has no key {0}; a mount needs the keys username and password; domain is optional")]
     NoKey(&'static str),
     /// It has a value that cannot be written into mount options.
     #[error("its key {key} {why}")]
@@ -86,8 +86,8 @@ impl Credentials {
         fit("password", &credentials.password, MAX_PASSWORD)?;
         fit("domain", &credentials.domain, MAX_NAME)?;
         if credentials.username.contains('\\') {
-            let why = "has a backslash, which Linux takes for a part of the name; write the domain \
-                       into the key domain";
+            let why = "has a backslash, which Linux treats as a part of the name; write the \
+                       domain into the key domain";
             let key = "username";
             return Err(Unusable::Unfit { key, why });
         }
@@ -188,11 +188,11 @@ fn fit(key: &'static str, value: &str, most: usize) -> Result<(), Unusable> {
     } else if value.ends_with('\n') {
         "ends in a line break; write it without one, as `kubectl create secret --from-literal` does"
     } else if value.contains(',') {
-        "has a comma, which ends an option of a mount; choose another one at the server"
+        "has a comma, which ends an option of a mount; choose another value on the server"
     } else if value.chars().any(char::is_control) {
         "has a control character, such as a line break; write it without one"
     } else if value.chars().count() > most {
-        "is longer than Linux takes: 512 characters of a password, 255 of a name or domain"
+        "is longer than Linux accepts: 512 characters of a password, 255 of a name or domain"
     } else {
         return Ok(());
     };

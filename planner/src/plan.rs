@@ -212,7 +212,7 @@ fn plan_entry(entry: &Entry, observed: &Observed, world: &World<'_>) -> Planned 
         Err(err) => return report(unsupported(entry, err.to_string())),
     };
     if world.record(entry).is_some_and(|r| !r.is_understood()) {
-        let message = "the journal's record of it is of a newer version; upgrade the agent";
+        let message = "a newer version wrote its journal record; upgrade the agent";
         return report(unsupported(entry, message.to_owned()));
     }
     // A tombstone is for the object in the journal, even if a file has changed the name since.

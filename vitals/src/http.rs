@@ -71,7 +71,7 @@ impl Server {
                         let _permit = permit;
                         let served = tokio::time::timeout(CONNECTION, serve(stream, vitals));
                         if let Ok(Err(err)) = served.await {
-                            debug!(error = %err, "a probe or scrape was cut short");
+                            debug!(error = %err, "a probe or scrape was aborted");
                         }
                     });
                 }
@@ -101,7 +101,7 @@ async fn answer<B>(request: &Request<B>, vitals: &Shared) -> Response<Full<Bytes
         return response(
             StatusCode::METHOD_NOT_ALLOWED,
             TEXT,
-            "only GET\n".to_owned(),
+            "only GET is allowed\n".to_owned(),
         );
     }
     match request.uri().path() {

@@ -51,7 +51,7 @@ impl Watchdog {
             return Ok(());
         }
         Err(format!(
-            "the main loop has been at one step for {} s",
+            "the main loop has been in one step for {} s",
             busy_for.as_secs()
         ))
     }
@@ -91,7 +91,7 @@ mod tests {
             since: AtomicU64::new(0),
         };
         let message = stuck.verdict(Duration::from_secs(30)).unwrap_err();
-        assert_eq!(message, "the main loop has been at one step for 60 s");
+        assert_eq!(message, "the main loop has been in one step for 60 s");
     }
 
     #[test]

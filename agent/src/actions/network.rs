@@ -41,7 +41,7 @@ impl EngineObject for DockerNetwork {
             tracing::warn!(
                 object = desired.name,
                 warning = redact::redact(&created.warning),
-                "the engine warns"
+                "the engine returned a warning"
             );
         }
         Ok(())

@@ -54,7 +54,8 @@ fn credentials<'a, K: EngineObject>(
         return Ok(None);
     };
     let found = context.store.get(&context.entry.uid, version);
-    let lacking = || EngineError::Refused(format!("{} lacks its credentials", desired.name()));
+    let lacking =
+        || EngineError::Refused(format!("the credentials of {} are missing", desired.name()));
     found.map(Some).ok_or_else(lacking)
 }
 

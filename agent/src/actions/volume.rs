@@ -22,7 +22,7 @@ impl EngineObject for DockerVolume {
         for warning in list.warnings.iter().flatten() {
             tracing::warn!(
                 warning = redact::redact(warning),
-                "the engine's list of volumes may lack some"
+                "the engine's list of volumes may be incomplete"
             );
         }
         Ok(list.volumes.into_iter().flatten().map(observed).collect())

@@ -33,11 +33,11 @@ impl AssignmentTracker {
             Err(err) => {
                 let error = chain(&err);
                 if self.is_failing {
-                    tracing::debug!(error, "the API server still cannot be watched");
+                    tracing::debug!(error, "still cannot watch the API server");
                 } else {
                     tracing::warn!(
                         error,
-                        "the API server cannot be watched; the last assignment holds"
+                        "cannot watch the API server; the last assignment stays in force"
                     );
                 }
                 self.is_failing = true;
@@ -45,12 +45,12 @@ impl AssignmentTracker {
             }
         };
         if self.is_failing {
-            tracing::info!("the API server is watched again");
+            tracing::info!("watching the API server again");
         }
         self.is_failing = false;
         let Some(object) = object else {
             if !self.is_absent {
-                tracing::info!("there is no assignment; the last one holds");
+                tracing::info!("the assignment does not exist; the last one stays in force");
             }
             self.is_absent = true;
             return false;
@@ -59,7 +59,10 @@ impl AssignmentTracker {
         match object.spec {
             Ok(spec) => self.read(object.metadata, spec, known),
             Err(error) => {
-                tracing::warn!(error, "the assignment cannot be read; the last one holds");
+                tracing::warn!(
+                    error,
+                    "the assignment cannot be read; the last one stays in force"
+                );
                 self.unreadable = Some(error);
                 false
             }
@@ -91,7 +94,7 @@ impl AssignmentTracker {
                 tracing::warn!(
                     generation = snapshot.generation,
                     known,
-                    "an older assignment than the known one is ignored"
+                    "an assignment that is older than the known one is ignored"
                 );
                 return false;
             }

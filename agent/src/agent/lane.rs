@@ -316,7 +316,7 @@ fn carried_over(
         revision: entry.revision.clone(),
         state: EntryState::Pending.into(),
         reason: Some(Reason::Progressing.into()),
-        message: "the agent is still at work on other entries of the host".to_owned(),
+        message: "the agent is still working on other entries of the host".to_owned(),
         ..EntryStatus::default()
     }));
     found.sort_by(|a, b| a.uid.cmp(&b.uid));

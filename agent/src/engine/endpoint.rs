@@ -39,10 +39,12 @@ pub enum EndpointError {
     #[error("endpoint {0:?} has a path, which a tcp or ssh endpoint cannot have; remove it")]
     Path(String),
     /// It has certificates and is not TCP.
-    #[error("certificates are for tcp endpoints, and {0:?} is none")]
+    #[error("certificates are only for tcp endpoints, and {0:?} is not one")]
     Certificates(String),
     /// It needs TLS and has no certificates.
-    #[error("TLS is asked for, and no folder with its certificates is known; set DOCKER_CERT_PATH")]
+    #[error(
+        "TLS is enabled, but the folder with the certificates is not known; set DOCKER_CERT_PATH"
+    )]
     NoCertificates,
 }
 

@@ -16,7 +16,7 @@ use super::redact::redact;
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
     /// The object does not exist.
-    #[error("{0} is not there")]
+    #[error("{0} does not exist")]
     NotFound(String),
     /// An object of that name exists.
     #[error("{0} exists")]
@@ -41,9 +41,7 @@ pub enum EngineError {
         cause: Cause,
     },
     /// An engine that is too old for this agent.
-    #[error(
-        "engine {version} speaks API {api}, and the oldest that is supported is 20.10 (API 1.41)"
-    )]
+    #[error("engine {version} has API {api}, but the oldest supported engine is 20.10 (API 1.41)")]
     TooOld {
         /// Version of the engine.
         version: String,
@@ -203,7 +201,7 @@ impl EngineCall<'_> {
             Self::Info => "asking the engine for its identity".to_owned(),
             Self::List(kind) => format!("listing {}s", kind.object()),
             Self::Containers => "listing containers".to_owned(),
-            Self::Events => "listening to the engine".to_owned(),
+            Self::Events => "watching the engine's events".to_owned(),
             Self::Create(kind, name) => format!("creating {} {name}", kind.object()),
             Self::Remove(kind, name) => format!("removing {} {name}", kind.object()),
         }
@@ -235,7 +233,7 @@ dockfleet_crds::kinds!(labels);
 
 fn in_use(names: &[String]) -> String {
     if names.is_empty() {
-        return "the engine says that it is in use".to_owned();
+        return "the engine reports that it is in use".to_owned();
     }
     let shown: Vec<&str> = names.iter().take(5).map(String::as_str).collect();
     let more = names.len().saturating_sub(shown.len());

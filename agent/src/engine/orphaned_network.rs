@@ -21,6 +21,6 @@ pub(crate) fn rival(refusal: &str) -> Option<&str> {
 pub(crate) fn explained(refusal: &str, rival: &str) -> String {
     let short = rival.get(..SHORT_ID).unwrap_or(rival);
     format!(
-        "it was killed while it made network {short}, which it does not list and cannot remove; {refusal}"
+        "it was killed while it created network {short}, which it does not list and cannot remove; {refusal}"
     )
 }

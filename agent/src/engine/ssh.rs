@@ -205,7 +205,7 @@ fn reason(program: &str, status: ExitStatus, stderr: &[u8]) -> String {
     if shown.is_empty() {
         format!("{program} ended with {status}")
     } else {
-        format!("{program} says: {}", shown.join("; "))
+        format!("{program}: {}", shown.join("; "))
     }
 }
 
@@ -334,11 +334,11 @@ mod tests {
         for (script, shown) in [
             (
                 "echo 'Host key verification failed.' >&2; exit 255",
-                "sh says: Host key verification failed",
+                "sh: Host key verification failed",
             ),
             (
                 "read -r request; printf 'a\\nb\\nc\\r\\n\\n\\033[2Jd.\\n' >&2; exit 1",
-                "sh says: b; c; [2Jd",
+                "sh: b; c; [2Jd",
             ),
             (
                 "exec 0<&- 1>&-; sleep 0.1; exit 7",

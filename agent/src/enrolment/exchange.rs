@@ -75,7 +75,7 @@ pub async fn request(
         Ok(answer) => answer
             .status
             .and_then(|status| Token::parse(&status.token))
-            .ok_or_else(|| denied("its answer has no token in it".to_owned())),
+            .ok_or_else(|| denied("the answer has no token".to_owned())),
         Err(kube::Error::Api(status)) if status.code == 401 => Err(EnrolmentError::Refused {
             host: enrolment.host.clone(),
         }),

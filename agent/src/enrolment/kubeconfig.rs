@@ -27,10 +27,10 @@ pub struct Enrolment {
 #[derive(Debug, thiserror::Error)]
 pub enum KubeconfigError {
     /// Its text is not JSON.
-    #[error("it is no kubeconfig in JSON, as `dockfleet enroll` writes it")]
+    #[error("it is not a kubeconfig in JSON as `dockfleet enroll` writes it")]
     NoKubeconfig(#[source] serde_json::Error),
     /// Something is missing or wrong.
-    #[error("{what} is {found:?}; it has to be {wanted}")]
+    #[error("{what} is {found:?}; it must be {wanted}")]
     Wrong {
         /// The part that is wrong.
         what: &'static str,
@@ -40,7 +40,7 @@ pub enum KubeconfigError {
         wanted: &'static str,
     },
     /// It cannot be turned into a client configuration.
-    #[error("it is no way to an API server")]
+    #[error("it does not describe a connection to an API server")]
     NoWay(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 

@@ -114,7 +114,7 @@ impl Keeper {
             return;
         }
         if self.refused {
-            tracing::info!("there is a new credential");
+            tracing::info!("found a new credential");
         }
         self.refused = false;
         self.token = found;
@@ -164,15 +164,12 @@ impl Keeper {
     fn log_failure(&mut self, err: &EnrolmentError) {
         let error = chain(err);
         if !matches!(err, EnrolmentError::Refused { .. }) {
-            tracing::warn!(
-                error,
-                "the credential could not be renewed, and that is retried"
-            );
+            tracing::warn!(error, "the credential could not be renewed; retrying");
         } else if !self.refused {
             self.refused = true;
             tracing::error!(
                 error,
-                "the credential is dead; what is on this host is kept as it was last asked for"
+                "the credential has expired or was revoked; the agent keeps the host as last assigned"
             );
         }
     }

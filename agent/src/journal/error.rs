@@ -128,7 +128,7 @@ fn obstacle(path: &Path) -> Option<String> {
         .ancestors()
         .find(|p| p.symlink_metadata().is_ok_and(|_| !p.is_dir()))?;
     let what = if place.is_symlink() && !place.exists() {
-        "a link to nothing"
+        "a broken symbolic link"
     } else {
         "not a folder"
     };

@@ -274,7 +274,7 @@ fn an_obstacle_is_named_and_is_not_damage() {
     for (folder, part) in [
         (file.clone(), "file is not a folder"),
         (file.join("below"), "file is not a folder"),
-        (nothing, "link is a link to nothing"),
+        (nothing, "link is a broken symbolic link"),
         (taken, "journal.db: it is not a file"),
     ] {
         let refused = open(&folder).unwrap_err();

@@ -162,14 +162,14 @@ async fn a_network_that_the_engine_does_not_list_is_explained() {
         text.leak()
     };
     let phantom = format!("{:0<64}", "787fbb25c79d");
-    for (rival, told_of) in [(id.as_str(), false), (phantom.as_str(), true)] {
+    for (rival, is_explained) in [(id.as_str(), false), (phantom.as_str(), true)] {
         let fault = Fault::Status(403, refusal(rival));
         host.fake.fault("POST /networks/create", fault);
         let report = host.pass(&[network("a"), network("b")]).await;
         let (_, reason, message) = state_of(&report, "b");
         assert_eq!(reason, Some(Reason::EngineRefused));
-        let half = "killed while it made network 787fbb25c79d, which it does not list";
-        assert_eq!(message.contains(half), told_of, "{message}");
+        let half = "killed while it created network 787fbb25c79d, which it does not list";
+        assert_eq!(message.contains(half), is_explained, "{message}");
         assert!(message.contains("conflicts with network"), "{message}");
     }
 }

@@ -72,6 +72,6 @@ async fn an_engine_that_is_too_old_is_refused() {
         .unwrap_err();
     assert_eq!(
         refused.to_string(),
-        "engine fake speaks API 1.40, and the oldest that is supported is 20.10 (API 1.41)"
+        "engine fake has API 1.40, but the oldest supported engine is 20.10 (API 1.41)"
     );
 }

@@ -38,7 +38,7 @@ fn a_paused_host_is_looked_at_and_left_as_it_is() -> Result<()> {
     cluster.until(HOST, &format!("{PAUSED}=PauseFile"))?;
     let host = cluster.get(HOST)?;
     let said = crate::test_cluster::condition(&host, "Paused")["message"].to_string();
-    assert!(said.contains("says: new disks"), "{said}");
+    assert!(said.contains("paused: new disks"), "{said}");
     assert_eq!(
         host["status"]["observedGeneration"],
         host["metadata"]["generation"]

@@ -123,7 +123,7 @@ fn a_dead_credential_is_told_once_and_joining_again_heals_it() -> Result<()> {
     h1.kill_agent()?;
     replace_token(&cluster, h1, -800, -100)?;
     h1.start_agent()?;
-    crate::test_cluster::log_says(h1, "the credential is dead")?;
+    crate::test_cluster::log_says(h1, "the credential has expired or was revoked")?;
     let ended = token_ends(h1)?;
     ensure!(ended < now()? - 30, "{ended}");
     // What is there stays, and is kept as it was asked for.
@@ -142,7 +142,7 @@ fn a_dead_credential_is_told_once_and_joining_again_heals_it() -> Result<()> {
     h1.await_network("unseen")?;
     ensure!(token_ends(h1)? > now()?);
     assert_eq!(
-        lines(h1, "the credential is dead")?,
+        lines(h1, "the credential has expired or was revoked")?,
         1,
         "{}",
         h1.agent_log()

@@ -117,7 +117,7 @@ fn clear_up_after_the_engine(engine: &Engine, report: &Report) -> Result<Cleared
         } else {
             says(
                 &message,
-                &["it was killed while it made network", "does not list"],
+                &["it was killed while it created network", "does not list"],
             )?;
             ensure!(!have::has_network(engine, &name)?, "{row}");
             engine.stop()?;

@@ -32,7 +32,7 @@ fn a_second_apply_at_the_same_time_waits_for_the_first(
             .map_err(|e| e.to_string())?;
         let reported = report.failure("local").map_err(|e| e.to_string())?;
         let who = format!(
-            "is held by another dockfleet, with process id {}",
+            "is locked by another dockfleet process with process ID {}",
             first.pid()
         );
         says(&reported, &[&who]).map_err(|e| e.to_string())

@@ -143,7 +143,7 @@ fn the_oldest_resource_gets_a_name_and_both_get_a_message() {
             ),
             contested: BTreeMap::from([(
                 "uid-z-old".to_owned(),
-                "network net on host h1 is asked for by team/a-young too".to_owned()
+                "team/a-young also asks for network net on host h1".to_owned()
             )]),
         }
     );
@@ -336,8 +336,8 @@ fn a_closed_host_refuses_resources_with_its_reason() {
         refused(
             "uid-a",
             Reason::NotAllowed,
-            "host h1 allows no resources from namespace team; its administrator opens it with \
-             spec.allowedNamespaces"
+            "host h1 does not allow resources from namespace team; its administrator can allow \
+             them with spec.allowedNamespaces"
         )
     );
     assert_eq!(assigned.entries, []);
@@ -434,7 +434,7 @@ fn a_full_assignment_refuses_the_youngest() {
         refused(
             "uid-n000",
             Reason::TooManyEntries,
-            "host h1 has 256 entries, the most it can have"
+            "host h1 has 256 entries, which is the maximum"
         )
     );
     // A tombstone counts as an entry until the agent reports that it is done.

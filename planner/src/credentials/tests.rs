@@ -48,7 +48,7 @@ fn a_secret_that_its_owner_did_not_label_is_not_used() {
 fn a_value_that_does_not_fit_into_mount_options_is_refused_without_showing_it() {
     assert_eq!(
         why(&[("username", "a")]),
-        "it has no key password; a mount takes the keys username and password, and may have domain"
+        "it has no key password; a mount needs the keys username and password; domain is optional"
     );
     let cases = [
         ("hunter2,ro", "its key password has a comma"),

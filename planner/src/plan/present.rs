@@ -96,11 +96,11 @@ impl Case<'_> {
 
     fn absent(&self) -> Planned {
         if self.policy.management == ManagementPolicy::Observe {
-            return self.missing("it is not there, and managementPolicy is Observe");
+            return self.missing("it does not exist, and managementPolicy is Observe");
         }
         match self.record.and_then(|r| r.stage.known()) {
             None | Some(Stage::Creating | Stage::Replacing | Stage::Removing | Stage::Retained) => {
-                self.create("not there yet")
+                self.create("does not exist yet")
             }
             Some(Stage::Owned) => {
                 if self.data_is_lost() {
@@ -287,7 +287,7 @@ impl Case<'_> {
         } else if self.policy.drift == DriftPolicy::Observe {
             "driftPolicy is Observe"
         } else if self.policy.update_when_unused {
-            "the engine made it so from this very revision"
+            "the engine created it like this from the same revision"
         } else {
             "updatePolicy is Never"
         };

@@ -46,7 +46,7 @@ pub(super) fn plan(
     };
     if unnamed {
         let named = entry.id.as_deref().unwrap_or("no identity");
-        let message = format!("the tombstone is for {named}, and the host has {id}");
+        let message = format!("the tombstone names {named}, but the host has {id}");
         let status = pending(entry, Reason::Progressing, message);
         return report(EntryStatus {
             id: Some(id),
@@ -84,7 +84,8 @@ fn already_removed(
             );
             let name = other.name();
             let message = format!(
-                "the {kind} named {name} is not this resource's and stays; it belongs to {owner}"
+                "{kind} {name} does not belong to this resource and stays on the host; it belongs to \
+                 {owner}"
             );
             gone(entry, Reason::Retained, message)
         }

@@ -328,7 +328,7 @@ fn ours(entry: &Entry, before: &Records, named: &[&Object], id: &str, adoption: 
     let retained = record.is_some_and(|r| r.stage == Stage::Retained);
     assert!(
         !(entry.intent == Intent::Absent && retained),
-        "already released"
+        "released already"
     );
 }
 

@@ -84,9 +84,9 @@ impl DesiredObject for DesiredVolume {
         let name = &self.name;
         (self.has_other_credentials(diff) && diff.len() == 1).then(|| {
             format!(
-                "volume {name} has other credentials than its Secret, and keeps them: remove it \
-                 once no container uses it (docker volume rm {name}), and it is made again; its \
-                 data is on the server"
+                "volume {name} has other credentials than its Secret: when no container uses it, \
+                 remove it (docker volume rm {name}), and it is created again with the new ones; its \
+                 data stays on the server"
             )
         })
     }

@@ -10,16 +10,16 @@ use crate::secret;
 pub(super) fn warnings(spec: &DockerVolumeSpec) -> Vec<SpecWarning> {
     let kind = spec.options.get("type").map_or("", String::as_str);
     let better = match kind {
-        "cifs" | "smb3" => "write the field cifs in place of options, with credentialsSecret",
-        _ => "name a file on the host that holds it, if the driver can read one",
+        "cifs" | "smb3" => "use the field cifs with credentialsSecret instead of options",
+        _ => "use a file on the host that contains it, if the driver can read one",
     };
     let places = secret::credential_places(&spec.options).into_iter();
     places
         .map(|place| SpecWarning {
             reason: "CredentialInOptions",
             message: format!(
-                "options: {place} looks like a credential, which everybody sees who reads this resource or asks \
-                 the engine; {better}"
+                "options: {place} looks like a credential; everybody who can read this resource or query the \
+                 engine can see it; {better}"
             ),
         })
         .collect()
@@ -47,8 +47,8 @@ mod tests {
         assert_eq!(
             messages(&share),
             [
-                "options: password in o looks like a credential, which everybody sees who reads this resource or \
-                 asks the engine; write the field cifs in place of options, with credentialsSecret"
+                "options: password in o looks like a credential; everybody who can read this resource or query \
+                 the engine can see it; use the field cifs with credentialsSecret instead of options"
             ]
         );
         let [of_plugin] = messages(&[("sftp-pass", "hunter2")]).try_into().unwrap();

@@ -95,9 +95,9 @@ impl Case<'_> {
             self.entry,
             Reason::Lost,
             format!(
-                "{} {} was ready and is gone with its data; another one took its name and \
+                "{} {} was ready and is gone with its data; another one has its name and \
                  belongs to {}; remove that one, or set lossPolicy: Recreate and an \
-                 adoptionPolicy to go on with it",
+                 adoptionPolicy to use it",
                 self.entry.kind.object(),
                 object.name(),
                 object.owner()
@@ -110,8 +110,8 @@ impl Case<'_> {
         let (name, owner) = (object.name(), object.owner());
         let message = match self.policy.adoption {
             AdoptionPolicy::IfMatching => format!(
-                "{kind} {name} exists, belongs to {owner}, and differs, so that adoptionPolicy \
-                 IfMatching leaves it: {}",
+                "{kind} {name} exists, belongs to {owner}, and differs, so adoptionPolicy \
+                 IfMatching does not adopt it: {}",
                 in_words(&diff)
             ),
             AdoptionPolicy::Never | AdoptionPolicy::Force => format!(
@@ -132,8 +132,8 @@ impl Case<'_> {
             self.entry,
             Reason::Conflict,
             format!(
-                "the engine has {} {}s named {} ({}); a container that names it may get any; \
-                 remove all but one",
+                "the engine has {} {}s named {} ({}); a container that uses the name may get any \
+                 of them; remove all but one",
                 ids.len(),
                 self.entry.kind.object(),
                 self.desired.name(),

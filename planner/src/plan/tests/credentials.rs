@@ -128,9 +128,9 @@ fn different_credentials_are_reported_and_not_shown() {
         .with_volume(made_with(&e, "hunter2"))
         .with_record(owned(&e, Some("v0")));
     let planned = plan_with(&scene, &store("v1", "hunter3"));
-    let message = "volume data has other credentials than its Secret, and keeps them: remove it \
-                   once no container uses it (docker volume rm data), and it is made again; its \
-                   data is on the server";
+    let message = "volume data has other credentials than its Secret: when no container uses it, \
+                   remove it (docker volume rm data), and it is created again with the new ones; \
+                   its data stays on the server";
     let status = EntryStatus {
         id: Some("id1".to_owned()),
         diff: vec![FieldDiff {

@@ -52,8 +52,8 @@ fn i3_adoption_takes_what_matches_or_all() {
     assert_eq!(planned.journal, put(adopted(&e, "id1")));
     assert_eq!(planned.status.state, EntryState::Ready);
 
-    let message = "network lab exists, belongs to compose project shop, and differs, so that \
-                   adoptionPolicy IfMatching leaves it: internal: want false, have true";
+    let message = "network lab exists, belongs to compose project shop, and differs, so \
+                   adoptionPolicy IfMatching does not adopt it: internal: want false, have true";
     let scene = Scene::of(&e).with(differing(theirs(&e, "id1")));
     assert_eq!(scene.one(), conflict(&e, message, vec![internal()]));
 
@@ -120,9 +120,9 @@ fn i2_a_loss_is_not_hidden_by_a_volume_that_took_the_name() {
         let scene = Scene::of(&e)
             .with_volume(their_volume(&e))
             .with_record(record(&e, Stage::Owned, Some("v1")));
-        let message = "volume data was ready and is gone with its data; another one took its name \
+        let message = "volume data was ready and is gone with its data; another one has its name \
                        and belongs to compose project shop; remove that one, or set lossPolicy: \
-                       Recreate and an adoptionPolicy to go on with it";
+                       Recreate and an adoptionPolicy to use it";
         let status = entry_status(&e, EntryState::Failed, Some(Reason::Lost), message);
         assert_eq!(scene.one(), only_reports(status), "{adoption:?}");
     }
@@ -253,8 +253,8 @@ fn i3_the_journal_of_the_new_owner_takes_precedence_over_a_label() {
     // The label names u1, but u2 owns it now: u1's tombstone does not touch it.
     let tombstone = tombstone_of(&before, DeletionPolicy::Delete, Some("id1"));
     let planned = scene(&tombstone, &now).about(&tombstone);
-    let message = "the network named lab is not this resource's and stays; it belongs to \
-                   Dockfleet resource team/lab (uid u2)";
+    let message = "network lab does not belong to this resource and stays on the host; it \
+                   belongs to Dockfleet resource team/lab (uid u2)";
     let status = entry_status(
         &tombstone,
         EntryState::Gone,
@@ -301,7 +301,7 @@ fn of_two_entries_with_one_name_one_acts() {
 fn several_networks_of_one_name_are_a_conflict() {
     let e = net("u1", &lab(adopting(AdoptionPolicy::Force)));
     let message = "the engine has 2 networks named lab (id1, id2-long-eno); a container that \
-                   names it may get any; remove all but one";
+                   uses the name may get any of them; remove all but one";
     for twins in [["id1", "id2-long-enough"], ["id2-long-enough", "id1"]] {
         let scene = twins
             .iter()

@@ -55,7 +55,7 @@ fn i5_an_absent_network_is_created_after_a_journalled_intent() {
             &e,
             EntryState::Pending,
             Some(Reason::Progressing),
-            "to be created: not there yet",
+            "to be created: does not exist yet",
         ),
     };
     assert_eq!(Scene::of(&e).one(), expected);
@@ -85,7 +85,7 @@ fn an_absent_network_is_not_created_if_the_policy_forbids_it() {
     let e = net("u1", &lab(observing()));
     for stage in ALL_STAGES {
         let scene = Scene::of(&e).with_record(record(&e, stage, Some("old")));
-        let message = "it is not there, and managementPolicy is Observe";
+        let message = "it does not exist, and managementPolicy is Observe";
         assert_eq!(scene.one(), missing(&e, message), "{stage:?}");
     }
     let e = net("u1", &lab(drift_observing()));
@@ -115,7 +115,7 @@ fn a_volume_gets_an_identity_that_a_repeat_keeps() {
     let id = intent.id.clone().unwrap();
     assert_eq!(intent, &record(&e, Stage::Creating, Some(&id)));
     assert_eq!(first.actions, creates(marked(&e, Some(&id))));
-    assert_eq!(first.status.message, "to be created: not there yet");
+    assert_eq!(first.status.message, "to be created: does not exist yet");
     let scene = Scene::of(&e).with_record(intent.clone());
     let other = PlanContext {
         nonce: "another",
@@ -314,7 +314,7 @@ fn a_network_created_from_the_same_revision_is_not_replaced_again() {
         planned
             .status
             .message
-            .starts_with("left as it is, the engine made it so from this very revision")
+            .starts_with("left as it is, the engine created it like this from the same revision")
     );
 }
 

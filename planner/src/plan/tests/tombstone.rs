@@ -14,8 +14,8 @@ fn done_with(e: &Entry, reason: Reason, message: &str) -> EntryStatus {
     entry_status(e, EntryState::Gone, Some(reason), message)
 }
 
-const NOT_OURS: &str = "the network named lab is not this resource's and stays; it belongs to \
-                        compose project shop";
+const NOT_OURS: &str = "network lab does not belong to this resource and stays on the host; it \
+                        belongs to compose project shop";
 
 #[test]
 fn i1_a_tombstone_removes_the_object_it_names_after_a_journal_write() {
@@ -64,7 +64,7 @@ fn i1_an_object_that_the_tombstone_does_not_name_is_reported_with_its_identity()
     // Recreated since the last report.
     let e = delete(Some("id1"));
     let scene = || Scene::of(&e).with(observed_network(&entry(), "id2"));
-    let message = "the tombstone is for id1, and the host has id2";
+    let message = "the tombstone names id1, but the host has id2";
     for id in [Some("id1"), Some("id2"), None] {
         let scene = scene().with_record(record(&e, Stage::Owned, id));
         assert_eq!(scene.one(), asks(&e, message), "{id:?}");
@@ -73,7 +73,7 @@ fn i1_an_object_that_the_tombstone_does_not_name_is_reported_with_its_identity()
     assert_eq!(scene().one(), asks(&e, message));
     let e = delete(None);
     let scene = Scene::of(&e).with(observed_network(&entry(), "id2"));
-    let message = "the tombstone is for no identity, and the host has id2";
+    let message = "the tombstone names no identity, but the host has id2";
     assert_eq!(scene.one(), asks(&e, message));
     let e = delete(Some("id2"));
     let scene = Scene::of(&e).with(observed_network(&entry(), "id2"));
