@@ -90,7 +90,7 @@ fn a_token_is_renewed_under_load_without_a_gap() -> Result<()> {
     let log = std::fs::read_to_string(h1.agent_log_path()?)?;
     for gap in [
         "Unauthorized",
-        "is dead",
+        "has expired or was revoked",
         "report failed",
         "could not be renewed",
     ] {

@@ -117,7 +117,7 @@ fn while_watch_runs_others_look_and_do_not_apply(engine: &Engine, cli: &CliEnv) 
         let report = cli.report(&args)?.ended_with(1)?;
         says(
             &report.failure("local")?,
-            &["is held by", &watch.pid().to_string()],
+            &["is locked by", &watch.pid().to_string()],
         )?;
     }
     assert!(!have::has_network(engine, "more")?);
