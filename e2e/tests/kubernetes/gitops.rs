@@ -260,6 +260,11 @@ fn nothing_looks_finished_before_it_is() -> Result<()> {
     let taken = ", ipam: {config: [{subnet: 10.213.77.0/24}]}";
     cluster.apply(&front(taken))?;
     cluster.until("dnet/front", &ready_reason("EngineRefused"))?;
+    // Until the other host is ready, too, it is on its way.
+    cluster.until(
+        "dnet/front",
+        "{.status.conditions[?(@.type==\"Stalled\")].status}=True",
+    )?;
     h1.engine.docker(["network", "rm", "other"])?;
     cluster.ready("dnet/front")?;
 
