@@ -239,7 +239,7 @@ fn what_was_removed_beside_a_double_is_told() -> Result<()> {
         &report.stands("twin", "Gone", "Removed")?,
         &[
             "the network of this resource was removed",
-            "named twin",
+            "network twin",
             "stays",
         ],
     )?;
