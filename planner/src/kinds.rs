@@ -13,7 +13,8 @@ use std::ops::{Deref, DerefMut};
 
 use dockfleet_crds::assignment::Kind;
 use dockfleet_crds::policy::DeletionPolicy;
-use dockfleet_crds::{DockerNetwork, DockerVolume, FieldDiff};
+use dockfleet_crds::{DockerHost, DockerNetwork, DockerVolume, FieldDiff, ResourceStatus};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -21,8 +22,9 @@ use serde_json::Value;
 use crate::action::{ActionInfo, ObjectAction};
 use crate::capability::{self, ApiVersion, Capability};
 use crate::credentials::Credentials;
-use crate::desired::Behaviour;
-use crate::resource::Resource;
+use crate::desired::{Behaviour, Payload, payload};
+use crate::render::RenderError;
+use crate::resource::{CommonSpec, Resource, SpecWarning};
 
 /// A resource that asks for an object on each of its hosts.
 pub trait ObjectKind: Sized {
@@ -41,6 +43,24 @@ pub trait ObjectKind: Sized {
     type Desired: DesiredObject + Clone + PartialEq + Serialize + DeserializeOwned + 'static;
     /// The object as an engine shows it.
     type Observed: ObservedObject + Clone + PartialEq;
+
+    /// Returns the fields of the spec that all resources have.
+    fn common_spec(&self) -> CommonSpec<'_>;
+
+    /// Renders the object for a host, with the version of the credentials that its mount needs.
+    ///
+    /// # Errors
+    /// If the spec cannot be rendered; the schema should have refused it.
+    fn render(
+        &self,
+        host: &DockerHost,
+        credentials: Option<&str>,
+    ) -> Result<Self::Desired, RenderError>;
+
+    /// Returns warnings about parts of the spec that the user probably does not intend.
+    fn spec_warnings(&self) -> Vec<SpecWarning> {
+        Vec::new()
+    }
 
     /// Returns the fields in which an object differs, in a fixed order. Credentials from a Secret are not
     /// compared if they are not `given`.
@@ -190,6 +210,41 @@ macro_rules! join {
         }
 
         $(
+            impl Resource for $kind {
+                fn kind(&self) -> Kind {
+                    Kind::$kind
+                }
+
+                fn metadata(&self) -> &ObjectMeta {
+                    &self.metadata
+                }
+
+                fn metadata_mut(&mut self) -> &mut ObjectMeta {
+                    &mut self.metadata
+                }
+
+                fn status(&self) -> Option<&ResourceStatus> {
+                    self.status.as_ref()
+                }
+
+                fn common(&self) -> CommonSpec<'_> {
+                    self.common_spec()
+                }
+
+                fn payload(
+                    &self,
+                    host: &DockerHost,
+                    credentials: Option<&str>,
+                ) -> Result<Payload, RenderError> {
+                    let desired = ObjectKind::render(self, host, credentials)?;
+                    Ok(payload(&desired, None))
+                }
+
+                fn warnings(&self) -> Vec<SpecWarning> {
+                    self.spec_warnings()
+                }
+            }
+
             impl From<<$kind as ObjectKind>::Desired> for Desired {
                 fn from(desired: <$kind as ObjectKind>::Desired) -> Self {
                     Self::$kind(desired)

@@ -12,7 +12,7 @@ use k8s_openapi::jiff::Timestamp;
 use crate::desired::Payload;
 use crate::render::RenderError;
 
-/// A resource that selects hosts.
+/// A resource that selects hosts. Each [kind](crate::kinds) is one, by the list of kinds.
 pub trait Resource: Any + Debug + Send + Sync {
     /// Returns its kind.
     fn kind(&self) -> Kind;
@@ -37,9 +37,7 @@ pub trait Resource: Any + Debug + Send + Sync {
     -> Result<Payload, RenderError>;
 
     /// Returns warnings about parts of the spec that the user probably does not intend.
-    fn warnings(&self) -> Vec<SpecWarning> {
-        Vec::new()
-    }
+    fn warnings(&self) -> Vec<SpecWarning>;
 }
 
 /// A warning about a part of a spec that the user probably does not intend.

@@ -8,39 +8,28 @@ mod warnings;
 
 use dockfleet_crds::assignment::Kind;
 use dockfleet_crds::policy::DeletionPolicy;
-use dockfleet_crds::{DockerHost, DockerVolume, FieldDiff, ResourceStatus};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use dockfleet_crds::{DockerHost, DockerVolume, FieldDiff};
 
 use super::ObjectKind;
 use crate::credentials::Credentials;
-use crate::desired::{Payload, payload};
 use crate::render::RenderError;
-use crate::resource::{CommonSpec, Resource, SpecWarning};
+use crate::resource::{CommonSpec, SpecWarning};
 
 pub use desired::DesiredVolume;
 pub use observed::ObservedVolume;
 pub use render::volume as render;
 
-const DEFAULT_DELETION: DeletionPolicy = DeletionPolicy::Retain;
+impl ObjectKind for DockerVolume {
+    const KIND: Kind = Kind::DockerVolume;
+    const DEFAULT_DELETION: DeletionPolicy = DeletionPolicy::Retain;
+    const IS_REPLACEABLE: bool = false;
+    const IS_BASELINE: bool = true;
+    // No `CAPABILITIES`: every option of a volume works on the oldest supported engine.
 
-impl Resource for DockerVolume {
-    fn kind(&self) -> Kind {
-        Self::KIND
-    }
+    type Desired = DesiredVolume;
+    type Observed = ObservedVolume;
 
-    fn metadata(&self) -> &ObjectMeta {
-        &self.metadata
-    }
-
-    fn metadata_mut(&mut self) -> &mut ObjectMeta {
-        &mut self.metadata
-    }
-
-    fn status(&self) -> Option<&ResourceStatus> {
-        self.status.as_ref()
-    }
-
-    fn common(&self) -> CommonSpec<'_> {
+    fn common_spec(&self) -> CommonSpec<'_> {
         let secret = || Some(&self.spec.cifs.as_ref()?.credentials_secret.as_ref()?.name);
         CommonSpec {
             host_selector: self.spec.host_selector.as_ref(),
@@ -52,28 +41,20 @@ impl Resource for DockerVolume {
         }
     }
 
-    fn payload(&self, _: &DockerHost, credentials: Option<&str>) -> Result<Payload, RenderError> {
-        let volume = DesiredVolume {
+    fn render(
+        &self,
+        _: &DockerHost,
+        credentials: Option<&str>,
+    ) -> Result<DesiredVolume, RenderError> {
+        Ok(DesiredVolume {
             credentials: credentials.map(str::to_owned),
             ..render(self)?
-        };
-        Ok(payload(&volume, None))
+        })
     }
 
-    fn warnings(&self) -> Vec<SpecWarning> {
+    fn spec_warnings(&self) -> Vec<SpecWarning> {
         warnings::warnings(&self.spec)
     }
-}
-
-impl ObjectKind for DockerVolume {
-    const KIND: Kind = Kind::DockerVolume;
-    const DEFAULT_DELETION: DeletionPolicy = DEFAULT_DELETION;
-    const IS_REPLACEABLE: bool = false;
-    const IS_BASELINE: bool = true;
-    // No `CAPABILITIES`: every option of a volume works on the oldest supported engine.
-
-    type Desired = DesiredVolume;
-    type Observed = ObservedVolume;
 
     fn diff(
         want: &DesiredVolume,

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use dockfleet_crds::DockerHost;
 use dockfleet_crds::network::{DockerNetwork, DockerNetworkSpec, HostOverride, IpamConfig};
 
-use super::DEFAULT_DELETION;
 use super::desired::{AddressBlock, DesiredNetwork};
 use super::options;
 use crate::desired::Behaviour;
+use crate::kinds::ObjectKind as _;
 use crate::options::Options;
 use crate::resource::Resource;
 use crate::select::is_meant;
@@ -37,7 +37,7 @@ pub fn network(network: &DockerNetwork, host: &DockerHost) -> DesiredNetwork {
         ipam_driver: ipam.driver,
         ipam_options: ipam_options.into_map(),
         ipam: blocks.iter().map(block).collect(),
-        policy: Behaviour::of(spec.policies(), DEFAULT_DELETION),
+        policy: Behaviour::of(spec.policies(), DockerNetwork::DEFAULT_DELETION),
     }
 }
 

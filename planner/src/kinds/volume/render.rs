@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use dockfleet_crds::quantity;
 use dockfleet_crds::volume::{BindSource, CifsSource, DockerVolume, NfsSource, TmpfsSource};
 
-use super::DEFAULT_DELETION;
 use super::desired::DesiredVolume;
 use crate::desired::Behaviour;
+use crate::kinds::ObjectKind as _;
 use crate::options::Options;
 use crate::render::RenderError;
 use crate::resource::Resource;
@@ -39,7 +39,7 @@ pub fn volume(volume: &DockerVolume) -> Result<DesiredVolume, RenderError> {
         credentials: None,
         labels: spec.labels.clone(),
         loss_policy: spec.loss_policy,
-        policy: Behaviour::of(spec.policies(), DEFAULT_DELETION),
+        policy: Behaviour::of(spec.policies(), DockerVolume::DEFAULT_DELETION),
     })
 }
 
