@@ -10,6 +10,7 @@ use dockfleet_e2e::faults::Facts;
 use serde_json::{Value, json};
 
 use crate::engine_events::Happened;
+use crate::removals::Removal;
 
 /// The objects of an engine.
 pub(crate) struct Objects {
@@ -96,10 +97,14 @@ pub(crate) fn status_facts(host: &DockerHost, entries: &[EntryStatus]) -> Result
 }
 
 /// Gives how often each object was made and removed.
-pub(crate) fn event_facts(events: &[Happened]) -> Facts {
+pub(crate) fn happened_facts(events: &[Happened], removed: &[Removal]) -> Facts {
+    let created = events.iter().filter(|e| e.action == "create");
+    let created = created.map(|e| format!("happened: create {}", e.object));
+    let removed = removed
+        .iter()
+        .map(|r| format!("happened: remove {}", r.object));
     let mut counts: BTreeMap<String, u32> = BTreeMap::new();
-    for event in events {
-        let key = format!("events: {} {}", event.action, event.object);
+    for key in created.chain(removed) {
         *counts.entry(key).or_default() += 1;
     }
     counts.into_iter().map(|(k, n)| (k, n.into())).collect()

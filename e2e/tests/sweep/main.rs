@@ -12,6 +12,7 @@ mod engine_events;
 mod facts;
 mod hub;
 mod permission;
+mod removals;
 mod run;
 mod scenario;
 mod sweep;

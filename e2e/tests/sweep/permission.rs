@@ -1,10 +1,10 @@
-//! Invariant 1, by the engine's own events and by what was durable in the journal when the agent
-//! was killed.
+//! Invariant 1, by what was removed from the engine and by what was durable in the journal when the
+//! agent was killed.
 
 use serde_json::Value;
 
-use crate::engine_events::Happened;
 use crate::facts::Objects;
+use crate::removals::{Removal, engine_id};
 use crate::scenario::REMOVABLE;
 
 /// One permission to remove an object: the tombstone or the updatePolicy of the scenario.
@@ -26,13 +26,9 @@ impl Permissions {
     pub(crate) fn of(before: &Objects) -> Self {
         let permission = |(object, stage): (&'static str, _)| {
             let id = before.ids.get(object)?.clone();
-            let engine_id = match object.strip_prefix("volume ") {
-                Some(name) => name.to_owned(),
-                None => id.clone(),
-            };
             Some(Permission {
                 object,
-                engine_id,
+                engine_id: engine_id(object, &id),
                 id,
                 stage,
             })
@@ -41,11 +37,11 @@ impl Permissions {
     }
 
     /// Gives every removal that nothing permitted.
-    pub(crate) fn breaches(&self, events: &[Happened]) -> Vec<String> {
-        let removed = events.iter().filter(|e| e.action == "destroy");
+    pub(crate) fn breaches(&self, removed: &[Removal]) -> Vec<String> {
+        let removed = removed.iter();
         removed
-            .filter(|e| self.permits(e).is_none())
-            .map(|e| format!("{} ({}) was removed without a permission", e.object, e.id))
+            .filter(|r| self.permits(r).is_none())
+            .map(|r| format!("{} ({}) was removed without a permission", r.object, r.id))
             .collect()
     }
 
@@ -55,14 +51,13 @@ impl Permissions {
     /// moved on, and holds the object no more.
     pub(crate) fn not_durable(
         &self,
-        events: &[Happened],
+        removed: &[Removal],
         journal: &[Value],
         last_effect: &str,
     ) -> Vec<String> {
         let mut breaches = Vec::new();
-        let removed: Vec<_> = events.iter().filter(|e| e.action == "destroy").collect();
-        for (number, event) in removed.iter().enumerate() {
-            let Some(permission) = self.permits(event) else {
+        for (number, removal) in removed.iter().enumerate() {
+            let Some(permission) = self.permits(removal) else {
                 continue;
             };
             let held = journal.iter().find(|r| r["id"] == *permission.id);
@@ -79,8 +74,8 @@ impl Permissions {
         breaches
     }
 
-    fn permits(&self, event: &Happened) -> Option<&Permission> {
-        let fits = |p: &&Permission| p.object == event.object && p.engine_id == event.id;
+    fn permits(&self, removal: &Removal) -> Option<&Permission> {
+        let fits = |p: &&Permission| p.object == removal.object && p.engine_id == removal.id;
         self.0.iter().find(fits)
     }
 }

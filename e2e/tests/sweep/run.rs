@@ -15,9 +15,10 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::engine_events::{Moment, since};
-use crate::facts::{Objects, event_facts, journal_facts, status_facts};
+use crate::facts::{Objects, happened_facts, journal_facts, status_facts};
 use crate::hub::Hub;
 use crate::permission::Permissions;
+use crate::removals::Removals;
 use crate::scenario::{self, UNTOUCHED, WITH_CONTENT, Wish};
 
 /// How long anything may take on a machine that is busy with other things.
@@ -106,6 +107,7 @@ impl Run<'_> {
         let wishes = scenario::after()?;
         let before = Objects::read(&self.site.engine)?;
         let permissions = Permissions::of(&before);
+        let mut removals = Removals::since(&before);
         let begin = Moment::now()?;
         // From here on an agent finds the change when it starts: every effect belongs to it.
         let _ = self.site.hub.control(&self.host, &wishes)?;
@@ -113,9 +115,12 @@ impl Run<'_> {
         let (mut kills, mut breaches) = (0, Vec::new());
         while self.is_killed(crash, &wishes)? {
             kills += 1;
-            let (events, effects) = (since(&self.site.engine, begin)?, self.effects()?);
+            let objects = Objects::read(&self.site.engine)?;
+            removals.look(&objects, &since(&self.site.engine, begin)?);
+            let effects = self.effects()?;
             let last = effects.last().map_or("", String::as_str);
-            breaches.extend(permissions.not_durable(&events, &self.journal()?, last));
+            let not_durable = permissions.not_durable(removals.all(), &self.journal()?, last);
+            breaches.extend(not_durable);
             if crash != Crash::Always {
                 break;
             }
@@ -130,7 +135,8 @@ impl Run<'_> {
             Objects::read(&self.site.engine)?,
             since(&self.site.engine, begin)?,
         );
-        breaches.extend(permissions.breaches(&events));
+        removals.look(&after, &events);
+        breaches.extend(permissions.breaches(removals.all()));
         breaches.extend(touched(&before.ids, &after.ids));
         for volume in WITH_CONTENT {
             let content = fs::read_to_string(self.site.content_of(volume)?).unwrap_or_default();
@@ -142,7 +148,7 @@ impl Run<'_> {
         facts.extend(journal_facts(&self.journal()?));
         let host = self.site.hub.host(self.name)?;
         facts.extend(status_facts(&host, &statuses)?);
-        facts.extend(event_facts(&events));
+        facts.extend(happened_facts(&events, removals.all()));
         let mut names = after.names();
         let data = self.site.engine.data_root().display().to_string();
         names.push((data, "the engine's data".to_owned()));

@@ -89,8 +89,8 @@ pub(crate) fn sweep(
 /// Gives what is wrong with the run that the others are compared with.
 fn check_clean(clean: &Outcome) -> Vec<String> {
     let mut findings = clean.breaches.clone();
-    let made = MADE.map(|object| format!("events: create {object}"));
-    let removed = REMOVABLE.map(|(object, _)| format!("events: destroy {object}"));
+    let made = MADE.map(|object| format!("happened: create {object}"));
+    let removed = REMOVABLE.map(|(object, _)| format!("happened: remove {object}"));
     let events: Facts = made
         .into_iter()
         .chain(removed)
@@ -105,7 +105,7 @@ fn check_clean(clean: &Outcome) -> Vec<String> {
         findings.push(format!("the agent says other things: {said:?}"));
     }
     let mut happened = clean.facts.clone();
-    happened.retain(|key, _| key.starts_with("events: "));
+    happened.retain(|key, _| key.starts_with("happened: "));
     if happened != events {
         findings.push(format!("other things happened: {happened:?}"));
     }
