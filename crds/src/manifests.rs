@@ -2,6 +2,8 @@
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;
+use serde::ser::Error as _;
+use serde_json::Value;
 
 use crate::assignment::HostAssignment;
 use crate::{DockerHost, DockerNetwork, DockerVolume};
@@ -21,12 +23,48 @@ macro_rules! all {
 
 kinds!(all);
 
-/// Returns a CRD as the YAML text of its file.
+/// Returns a CRD as the YAML text of its file. Each paragraph of a description is one line: `kubectl explain`
+/// wraps lines, and also shows the line breaks that there are.
 ///
 /// # Errors
 /// If the type cannot be written as YAML. A test checks that this is not so for [`all`].
 pub fn yaml(crd: &CustomResourceDefinition) -> Result<String, serde_saphyr::ser::Error> {
-    serde_saphyr::to_string(crd)
+    let mut manifest = serde_json::to_value(crd).map_err(serde_saphyr::ser::Error::custom)?;
+    join_lines(&mut manifest);
+    serde_saphyr::to_string(&manifest)
+}
+
+/// Joins the lines of each paragraph in all descriptions. The items of a list stay lines.
+fn join_lines(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                match value {
+                    Value::String(text) if name == "description" => *text = joined(text),
+                    value => join_lines(value),
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(join_lines),
+        _ => {}
+    }
+}
+
+fn joined(text: &str) -> String {
+    let mut joined = String::new();
+    let mut starts_a_line = true;
+    for line in text.lines() {
+        let is_item = line.starts_with("- ") || line.starts_with("* ");
+        if line.is_empty() || is_item {
+            starts_a_line = true;
+        }
+        if !joined.is_empty() {
+            joined.push(if starts_a_line { '\n' } else { ' ' });
+        }
+        joined.push_str(line);
+        starts_a_line = line.is_empty();
+    }
+    joined
 }
 
 #[cfg(test)]
@@ -48,6 +86,15 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn a_paragraph_is_one_line() {
+        let text = "One\ntwo.\n\nThree:\n- four\nfive\n- six";
+        assert_eq!(
+            super::joined(text),
+            "One two.\n\nThree:\n- four five\n- six"
+        );
     }
 
     /// An API server refuses a schema without a type, and does not know unsigned formats.
