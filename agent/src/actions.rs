@@ -66,15 +66,16 @@ macro_rules! join {
             }
         }
 
-        /// Returns the names of the containers that use an object, running or stopped, in order.
-        pub(crate) async fn users(
+        /// Checks that no container uses an object, running or stopped. If one does, the error is
+        /// [`EngineError::InUse`].
+        pub(crate) async fn check_unused(
             engine: &Engine,
             kind: Kind,
             id: &str,
             name: &str,
-        ) -> Result<Vec<String>, EngineError> {
+        ) -> Result<(), EngineError> {
             match kind {
-                $(Kind::$kind => object::users::<$kind>(engine, id, name).await,)*
+                $(Kind::$kind => object::check_unused::<$kind>(engine, id, name).await,)*
             }
         }
 

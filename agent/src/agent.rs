@@ -18,7 +18,6 @@ use dockfleet_vitals::chain;
 use futures::{Stream, StreamExt};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client};
-use strum::VariantArray as _;
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, sleep_until};
@@ -146,10 +145,7 @@ pub async fn run(config: AgentConfig, shutdown: CancellationToken) -> Result<(),
         accept_error: None,
         pause_file: PauseFile::new(&config.state_dir),
         pause: None,
-        lanes: Kind::VARIANTS
-            .iter()
-            .map(|kind| PassLane::new(*kind))
-            .collect(),
+        lanes: Kind::all().map(PassLane::new).collect(),
         tasks: JoinSet::new(),
         connecting: false,
         engine_answers: None,

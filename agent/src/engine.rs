@@ -21,8 +21,7 @@ use bollard::{API_DEFAULT_VERSION, BollardRequest, Docker};
 use dockfleet_crds::assignment::Kind;
 use dockfleet_crds::host::EngineFacts;
 use dockfleet_planner::capability::{self, ApiVersion};
-use dockfleet_planner::observed::Observed;
-use strum::VariantArray as _;
+use dockfleet_planner::observed::ObservedState;
 
 use crate::actions;
 use crate::vitals::AgentVitals;
@@ -78,7 +77,7 @@ pub struct Engine {
 #[derive(Debug, Default)]
 pub struct Observation {
     /// The observed objects; a list that could not be read is unknown, not empty.
-    pub observed: Observed,
+    pub observed: ObservedState,
     /// Why lists could not be read, by kind.
     pub failures: BTreeMap<Kind, EngineError>,
 }
@@ -177,7 +176,7 @@ impl Engine {
 
     /// Lists the objects of every kind, with one call each.
     pub async fn observe(&self) -> Observation {
-        let looks = Kind::VARIANTS.iter().map(|kind| self.observe_kind(*kind));
+        let looks = Kind::all().map(|kind| self.observe_kind(kind));
         let mut all = Observation::default();
         for seen in futures::future::join_all(looks).await {
             all.observed.extend(seen.observed);

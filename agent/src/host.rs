@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use dockfleet_crds::condition::{self, Truth, Verdict};
+use dockfleet_crds::condition::{self, ConditionStatus, NewCondition};
 use dockfleet_crds::host::{AgentFacts, DockerHostStatus, EngineFacts, EntryCounts};
 use dockfleet_crds::{Entry, EntryState, EntryStatus, Intent};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -38,15 +38,15 @@ pub(crate) enum AgentCondition {
 }
 
 impl AgentCondition {
-    fn verdict(&self) -> Verdict {
+    fn new_condition(&self) -> NewCondition {
         let (status, reason, message) = match self {
-            Self::Ready => (Truth::True, "Ready", ""),
-            Self::ForeignHub(m) => (Truth::False, "ForeignHub", m.as_str()),
-            Self::JournalFailed(m) => (Truth::False, "JournalFailed", m.as_str()),
-            Self::EngineUnreachable(m) => (Truth::False, "EngineUnreachable", m.as_str()),
-            Self::InvalidAssignment(m) => (Truth::False, "InvalidAssignment", m.as_str()),
+            Self::Ready => (ConditionStatus::True, "Ready", ""),
+            Self::ForeignHub(m) => (ConditionStatus::False, "ForeignHub", m.as_str()),
+            Self::JournalFailed(m) => (ConditionStatus::False, "JournalFailed", m.as_str()),
+            Self::EngineUnreachable(m) => (ConditionStatus::False, "EngineUnreachable", m.as_str()),
+            Self::InvalidAssignment(m) => (ConditionStatus::False, "InvalidAssignment", m.as_str()),
         };
-        Verdict::new(condition::READY, status, reason, message)
+        NewCondition::new(condition::READY, status, reason, message)
     }
 }
 
@@ -54,15 +54,15 @@ impl DockerHostReport {
     /// Returns the status to write after `before`: unchanged conditions keep their time, and an engine that
     /// does not answer keeps its facts.
     pub(crate) fn status(&self, before: &DockerHostStatus, now: &Time) -> DockerHostStatus {
-        let verdicts: Vec<Verdict> = std::iter::once(self.condition.verdict())
-            .chain(self.pause.as_ref().map(Pause::verdict))
+        let new_conditions: Vec<NewCondition> = std::iter::once(self.condition.new_condition())
+            .chain(self.pause.as_ref().map(Pause::new_condition))
             .collect();
         DockerHostStatus {
             observed_generation: self.generation,
             engine: known(self.engine.as_ref(), before.engine.as_ref()),
             agent: Some(self.agent.clone()),
             entries: self.counts,
-            conditions: condition::merge(&before.conditions, &verdicts, self.generation, now),
+            conditions: condition::merge(&before.conditions, &new_conditions, self.generation, now),
         }
     }
 }

@@ -20,7 +20,6 @@ use dockfleet_crds::{Entry, Open};
 use dockfleet_planner::plan::{JournalChange, Records};
 use dockfleet_planner::record::{Record, RecordKey, Stage};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
-use strum::VariantArray as _;
 
 use self::lock::Lock;
 use crate::effect::{Effect, Effects};
@@ -153,7 +152,7 @@ impl AssignmentSnapshot {
 pub(crate) fn takes(kind: Kind, of: &Open<Kind>) -> bool {
     match of.known() {
         Some(known) => known == kind,
-        None => Kind::VARIANTS.last() == Some(&kind),
+        None => Kind::all().last() == Some(kind),
     }
 }
 

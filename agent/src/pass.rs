@@ -17,12 +17,11 @@ use dockfleet_crds::{Entry, EntryState, EntryStatus, Reason};
 use dockfleet_planner::action::Operation;
 use dockfleet_planner::capability::ApiVersion;
 use dockfleet_planner::credentials::CredentialStore;
-use dockfleet_planner::observed::Observed;
+use dockfleet_planner::observed::ObservedState;
 use dockfleet_planner::plan::{
     JournalChange, PlanContext, Planned, Records, bounded, forgettable, plan, statuses,
 };
 use dockfleet_vitals::chain;
-use strum::VariantArray as _;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -104,14 +103,14 @@ pub async fn pass_until(
     let report_progress = |current: &Progress| {
         (progress.lock().unwrap_or_else(PoisonError::into_inner))(current);
     };
-    let passes = Kind::VARIANTS.iter().map(|kind| {
-        let of_kind = entries.iter().filter(|e| takes(*kind, &e.kind));
+    let passes = Kind::all().map(|kind| {
+        let of_kind = entries.iter().filter(|e| takes(kind, &e.kind));
         let entries: Vec<Entry> = of_kind.cloned().collect();
         let ledger = journal.ledger();
         async move {
             let work = PassRun {
                 engine,
-                kind: *kind,
+                kind,
                 entries: &entries,
                 store,
                 effects,
@@ -194,7 +193,7 @@ pub(crate) fn unknown(entries: &[Entry], records: &Records) -> Vec<EntryStatus> 
         store: &CredentialStore::new(),
     };
     statuses(
-        &plan(entries, &Observed::default(), records, &context),
+        &plan(entries, &ObservedState::default(), records, &context),
         records,
     )
 }
@@ -323,7 +322,7 @@ impl PassRun<'_> {
     fn changes(
         &self,
         planned: &[Planned],
-        observed: &Observed,
+        observed: &ObservedState,
         records: &Records,
         is_due: impl Fn(&Planned) -> bool,
     ) -> Vec<JournalChange> {

@@ -3,7 +3,7 @@
 use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 
-use dockfleet_crds::condition::{self, Truth, Verdict};
+use dockfleet_crds::condition::{self, ConditionStatus, NewCondition};
 
 /// Name of the file in the state folder; its text is the reason.
 const FILE: &str = "paused";
@@ -30,8 +30,13 @@ impl Pause {
         Some(Self { reason, message })
     }
 
-    pub(crate) fn verdict(&self) -> Verdict {
-        Verdict::new(condition::PAUSED, Truth::True, self.reason, &*self.message)
+    pub(crate) fn new_condition(&self) -> NewCondition {
+        NewCondition::new(
+            condition::PAUSED,
+            ConditionStatus::True,
+            self.reason,
+            &*self.message,
+        )
     }
 }
 

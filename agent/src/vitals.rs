@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use dockfleet_vitals::{MetricError, Registry, Verdict, Vitals, Watchdog};
+use dockfleet_vitals::{MetricError, ProbeResult, Registry, Vitals, Watchdog};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use tokio::sync::watch;
@@ -58,11 +58,11 @@ impl AgentVitals {
 }
 
 impl Vitals for AgentVitals {
-    fn alive(&self) -> Verdict {
-        self.watchdog.verdict(STUCK)
+    fn alive(&self) -> ProbeResult {
+        self.watchdog.check(STUCK)
     }
 
-    fn ready(&self) -> Verdict {
+    fn ready(&self) -> ProbeResult {
         if self.engine_answered.load(Ordering::Relaxed) {
             Ok(())
         } else {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use dockfleet_crds::EntryState;
 use dockfleet_crds::assignment;
-use dockfleet_crds::condition::Truth;
+use dockfleet_crds::condition::ConditionStatus;
 use dockfleet_crds::open::labels;
 use dockfleet_vitals::{Counters, Gauges, Histograms, MetricError, Registry, SECONDS};
 use prometheus::{Gauge, Histogram, IntGauge};
@@ -140,7 +140,11 @@ impl ControllerMetrics {
     /// Sets the numbers of resources, entries and hosts.
     pub(crate) fn count(&self, census: &Census) {
         for kind in labels::<assignment::Kind>() {
-            for ready in [Truth::True, Truth::False, Truth::Unknown] {
+            for ready in [
+                ConditionStatus::True,
+                ConditionStatus::False,
+                ConditionStatus::Unknown,
+            ] {
                 let ready = ready.as_str();
                 let count = census.resources.get(&(kind, ready));
                 self.resources
@@ -157,9 +161,9 @@ impl ControllerMetrics {
         self.tombstones.set(census.tombstones);
         let hosts = census.hosts;
         for (reachable, count) in [
-            (Truth::True, hosts.reachable),
-            (Truth::False, hosts.offline),
-            (Truth::Unknown, hosts.unknown),
+            (ConditionStatus::True, hosts.reachable),
+            (ConditionStatus::False, hosts.offline),
+            (ConditionStatus::Unknown, hosts.unknown),
         ] {
             let reachable = reachable.as_str();
             self.hosts

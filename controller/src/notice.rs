@@ -169,13 +169,17 @@ fn condition_of<'a>(status: Option<&'a ResourceStatus>, type_: &str) -> Option<&
 mod tests {
     use super::*;
     use dockfleet_crds::Reason;
-    use dockfleet_crds::condition::{Truth, Verdict, merge};
+    use dockfleet_crds::condition::{ConditionStatus, NewCondition, merge};
     use dockfleet_crds::status::{FailingHost, HostCounts};
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
     use k8s_openapi::jiff::Timestamp;
 
-    fn status(desired: i32, ready: (Truth, &str), failing: &[(&str, Reason)]) -> ResourceStatus {
-        let verdict = Verdict::new(condition::READY, ready.0, ready.1, "some text");
+    fn status(
+        desired: i32,
+        ready: (ConditionStatus, &str),
+        failing: &[(&str, Reason)],
+    ) -> ResourceStatus {
+        let new_condition = NewCondition::new(condition::READY, ready.0, ready.1, "some text");
         ResourceStatus {
             last_handled_reconcile_at: None,
             observed_generation: Some(1),
@@ -191,13 +195,13 @@ mod tests {
                     message: "it said no".to_owned(),
                 })
                 .collect(),
-            conditions: merge(&[], &[verdict], Some(1), &Time(Timestamp::UNIX_EPOCH)),
+            conditions: merge(&[], &[new_condition], Some(1), &Time(Timestamp::UNIX_EPOCH)),
         }
     }
 
     #[test]
     fn the_first_status_is_one_event_with_the_number_of_hosts() {
-        let new = status(3, (Truth::Unknown, "Progressing"), &[]);
+        let new = status(3, (ConditionStatus::Unknown, "Progressing"), &[]);
         assert_eq!(
             transitions(None, &new, &[]),
             [Notice::normal("Assigned", "assigned to 3 hosts")]
@@ -207,13 +211,13 @@ mod tests {
 
     #[test]
     fn many_hosts_that_fail_for_one_reason_are_one_event() {
-        let old = status(3, (Truth::Unknown, "Progressing"), &[]);
+        let old = status(3, (ConditionStatus::Unknown, "Progressing"), &[]);
         let all = [
             ("a", Reason::Conflict),
             ("b", Reason::Conflict),
             ("c", Reason::InUse),
         ];
-        let new = status(3, (Truth::False, "Conflict"), &all);
+        let new = status(3, (ConditionStatus::False, "Conflict"), &all);
         assert_eq!(
             transitions(Some(&old), &new, &[]),
             [
@@ -221,14 +225,14 @@ mod tests {
                 Notice::warning("InUse", "c: it said no"),
             ]
         );
-        let fewer = status(3, (Truth::False, "Conflict"), &all[1..]);
+        let fewer = status(3, (ConditionStatus::False, "Conflict"), &all[1..]);
         assert_eq!(transitions(Some(&new), &fewer, &[]), []);
     }
 
     #[test]
     fn ready_is_published_once() {
-        let old = status(3, (Truth::Unknown, "Progressing"), &[]);
-        let new = status(3, (Truth::True, "Ready"), &[]);
+        let old = status(3, (ConditionStatus::Unknown, "Progressing"), &[]);
+        let new = status(3, (ConditionStatus::True, "Ready"), &[]);
         assert_eq!(
             transitions(Some(&old), &new, &[]),
             [Notice::normal("Ready", "some text")]
@@ -239,13 +243,21 @@ mod tests {
     #[test]
     fn a_failing_host_is_one_event_for_each_reason_and_one_when_it_is_ready_again() {
         let ready = |status, reason, text| {
-            let verdict = Verdict::new(condition::READY, status, reason, text);
-            merge(&[], &[verdict], None, &Time(Timestamp::UNIX_EPOCH))
+            let new_condition = NewCondition::new(condition::READY, status, reason, text);
+            merge(&[], &[new_condition], None, &Time(Timestamp::UNIX_EPOCH))
         };
-        let well = ready(Truth::True, "Ready", "");
-        let away = ready(Truth::False, "EngineUnreachable", "no answer within 10 s");
-        let other = ready(Truth::False, "EngineUnreachable", "connection refused");
-        let foreign = ready(Truth::False, "ForeignHub", "obeys another one");
+        let well = ready(ConditionStatus::True, "Ready", "");
+        let away = ready(
+            ConditionStatus::False,
+            "EngineUnreachable",
+            "no answer within 10 s",
+        );
+        let other = ready(
+            ConditionStatus::False,
+            "EngineUnreachable",
+            "connection refused",
+        );
+        let foreign = ready(ConditionStatus::False, "ForeignHub", "obeys another one");
         assert_eq!(
             host_transitions(&well, &away),
             [Notice::warning(

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use dockfleet_vitals::{MetricError, Registry, Verdict, Vitals, Watchdog};
+use dockfleet_vitals::{MetricError, ProbeResult, Registry, Vitals, Watchdog};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
@@ -67,11 +67,11 @@ impl ControllerVitals {
 }
 
 impl Vitals for ControllerVitals {
-    fn alive(&self) -> Verdict {
-        self.watchdog.verdict(STUCK)
+    fn alive(&self) -> ProbeResult {
+        self.watchdog.check(STUCK)
     }
 
-    fn ready(&self) -> Verdict {
+    fn ready(&self) -> ProbeResult {
         if self.filled.load(Ordering::Relaxed) {
             Ok(())
         } else {

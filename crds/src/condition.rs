@@ -21,7 +21,7 @@ pub const CLEAN: &str = "Clean";
 
 /// The three values of a condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Truth {
+pub enum ConditionStatus {
     /// `True`.
     True,
     /// `False`.
@@ -30,7 +30,7 @@ pub enum Truth {
     Unknown,
 }
 
-impl Truth {
+impl ConditionStatus {
     /// Returns the value as in a condition.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -43,22 +43,22 @@ impl Truth {
 
 /// A condition without its transition time, which [`merge`] fills in.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Verdict {
+pub struct NewCondition {
     /// One of the names in this module.
     pub type_: &'static str,
     /// Its value.
-    pub status: Truth,
+    pub status: ConditionStatus,
     /// One word in CamelCase.
     pub reason: String,
     /// A sentence for users.
     pub message: String,
 }
 
-impl Verdict {
+impl NewCondition {
     /// Creates a condition without a time.
     pub fn new(
         type_: &'static str,
-        status: Truth,
+        status: ConditionStatus,
         reason: impl Into<String>,
         message: impl Into<String>,
     ) -> Self {
@@ -78,7 +78,7 @@ impl Verdict {
 /// true.
 pub fn merge(
     old: &[Condition],
-    new: &[Verdict],
+    new: &[NewCondition],
     generation: Option<i64>,
     now: &Time,
 ) -> Vec<Condition> {

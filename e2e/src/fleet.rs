@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use anyhow::{Context as _, Result, ensure};
 
 use crate::host::Host;
-use crate::owned::{Kind, complain, lock, new_name, sweep_once};
+use crate::owned::{OwnedKind, complain, lock, new_name, sweep_once};
 use crate::program::tool;
 
 /// The network that the hosts of one test share; it is removed when the last handle of it and of
@@ -62,7 +62,7 @@ struct Bridge {
 
 impl Bridge {
     fn new() -> Result<Self> {
-        let name = new_name(Kind::Bridge)?;
+        let name = new_name(OwnedKind::Bridge)?;
         let _lock = lock()?;
         let third = free_subnet()?;
         // From here on `Drop` removes whatever part of it exists.

@@ -16,7 +16,7 @@ const LIMIT: Duration = Duration::from_secs(120);
 
 /// What a tool makes of one object, in its own words.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Verdict {
+pub struct Health {
     /// One word.
     pub status: String,
     /// A sentence.
@@ -24,23 +24,23 @@ pub struct Verdict {
 }
 
 /// Asks kstatus, the library that Flux waits with, how each of the objects stands.
-pub fn kstatus(objects: &[Value]) -> Result<Vec<Verdict>> {
+pub fn kstatus(objects: &[Value]) -> Result<Vec<Health>> {
     judge::<&OsStr>("kstatus", &[], objects)
 }
 
 /// Runs a `health.lua` over each of the objects, as Argo CD does it.
-pub fn argo_health(script: &Path, objects: &[Value]) -> Result<Vec<Verdict>> {
+pub fn argo_health(script: &Path, objects: &[Value]) -> Result<Vec<Health>> {
     judge("argo-health", &[script], objects)
 }
 
-fn judge<A: AsRef<OsStr>>(tool: &str, args: &[A], objects: &[Value]) -> Result<Vec<Verdict>> {
+fn judge<A: AsRef<OsStr>>(tool: &str, args: &[A], objects: &[Value]) -> Result<Vec<Health>> {
     let folder = Folder::new()?;
     let input = folder.file("objects");
     let lines: Vec<String> = objects.iter().map(Value::to_string).collect();
     fs::write(&input, lines.join("\n"))?;
     let command = program::command(program::built(BuiltSet::Kstatus)?.join(tool), args);
     let printed = program::run_with(&command, File::open(&input)?.into(), LIMIT)?.ok()?;
-    let verdicts: Vec<Verdict> = printed
+    let healths: Vec<Health> = printed
         .lines()
         .map(|line| {
             let said: Value = serde_json::from_str(line)?;
@@ -48,17 +48,17 @@ fn judge<A: AsRef<OsStr>>(tool: &str, args: &[A], objects: &[Value]) -> Result<V
                 let text = said.get(key).and_then(Value::as_str).map(str::to_owned);
                 text.with_context(|| format!("{tool} said {line}"))
             };
-            Ok(Verdict {
+            Ok(Health {
                 status: text("status")?,
                 message: text("message")?,
             })
         })
         .collect::<Result<_>>()?;
     ensure!(
-        verdicts.len() == objects.len(),
+        healths.len() == objects.len(),
         "{tool} judged {} of {} objects",
-        verdicts.len(),
+        healths.len(),
         objects.len()
     );
-    Ok(verdicts)
+    Ok(healths)
 }

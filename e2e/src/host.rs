@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::fleet::Fleet;
-use crate::owned::{Kind, complain, lock, new_name};
+use crate::owned::{OwnedKind, complain, lock, new_name};
 use crate::program::{self, Output, tool};
 
 /// A machine of the fleet as far as its network goes; it is removed when its last handle goes.
@@ -23,8 +23,8 @@ impl Host {
         let plug = Plug {
             name: name.to_owned(),
             address,
-            link: new_name(Kind::Link)?,
-            namespace: new_name(Kind::Namespace)?,
+            link: new_name(OwnedKind::Link)?,
+            namespace: new_name(OwnedKind::Namespace)?,
             fleet,
         };
         plug.make()?;

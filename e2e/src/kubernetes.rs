@@ -73,7 +73,7 @@ struct Servers {
 /// The state of a control plane at one moment, for [`ControlPlane::restore`]; it goes with the
 /// control plane.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AssignmentSnapshot {
+pub struct ControlPlaneSnapshot {
     folder: PathBuf,
 }
 
@@ -183,7 +183,7 @@ impl ControlPlane {
     }
 
     /// Keeps a copy of the current state; nothing is restarted.
-    pub fn snapshot(&self) -> Result<AssignmentSnapshot> {
+    pub fn snapshot(&self) -> Result<ControlPlaneSnapshot> {
         let servers = self.servers();
         let etcd = servers.etcd.as_ref().context("etcd does not run")?;
         let folder = self.new_file("snapshot");
@@ -193,12 +193,12 @@ impl ControlPlane {
         let copied = copy(&self.data(), &folder);
         etcd.resume()?;
         copied?;
-        Ok(AssignmentSnapshot { folder })
+        Ok(ControlPlaneSnapshot { folder })
     }
 
     /// Sets the state back to `snapshot`, older resource versions included: kills both servers, and
     /// starts them again.
-    pub fn restore(&self, snapshot: &AssignmentSnapshot) -> Result<()> {
+    pub fn restore(&self, snapshot: &ControlPlaneSnapshot) -> Result<()> {
         {
             let mut servers = self.servers();
             servers.api = None;

@@ -25,7 +25,7 @@ const LONGEST_LINK_NAME: usize = 15;
 
 /// What a name stands for; the letter is the third of the name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum OwnedKind {
     /// A network bridge.
     Bridge,
     /// The outer end of a host's link.
@@ -36,7 +36,7 @@ pub(crate) enum Kind {
     Folder,
 }
 
-impl Kind {
+impl OwnedKind {
     const ALL: [Self; 4] = [Self::Bridge, Self::Link, Self::Namespace, Self::Folder];
 
     const fn letter(self) -> char {
@@ -51,10 +51,10 @@ impl Kind {
 
 /// Makes a name that no other thing on this machine has: `df`, the kind, this process, `x`, a
 /// number.
-pub(crate) fn new_name(kind: Kind) -> Result<String> {
+pub(crate) fn new_name(kind: OwnedKind) -> Result<String> {
     static NEXT_LINK: AtomicU32 = AtomicU32::new(0);
     static NEXT: AtomicU32 = AtomicU32::new(0);
-    let is_link = matches!(kind, Kind::Bridge | Kind::Link);
+    let is_link = matches!(kind, OwnedKind::Bridge | OwnedKind::Link);
     let next = if is_link { &NEXT_LINK } else { &NEXT };
     let number = next.fetch_add(1, Ordering::Relaxed);
     let name = format!("df{}{}x{number}", kind.letter(), process::id());
@@ -66,9 +66,9 @@ pub(crate) fn new_name(kind: Kind) -> Result<String> {
 }
 
 /// Reads a name back; `None` when it is not one of ours.
-fn owner_of(name: &str) -> Option<(Kind, u32)> {
+fn owner_of(name: &str) -> Option<(OwnedKind, u32)> {
     let rest = name.strip_prefix("df")?;
-    let kind = Kind::ALL
+    let kind = OwnedKind::ALL
         .into_iter()
         .find(|kind| rest.starts_with(kind.letter()))?;
     let (pid, number) = rest.get(1..)?.split_once('x')?;
@@ -77,7 +77,7 @@ fn owner_of(name: &str) -> Option<(Kind, u32)> {
 }
 
 /// Says whether `name` is one of ours and its process has ended.
-fn is_stale(name: &str, kind: Kind) -> bool {
+fn is_stale(name: &str, kind: OwnedKind) -> bool {
     owner_of(name).is_some_and(|(found, pid)| {
         found == kind && pid != process::id() && !Path::new(&format!("/proc/{pid}")).exists()
     })
@@ -113,7 +113,7 @@ impl Folder {
     /// first.
     pub fn new() -> Result<Self> {
         sweep_once();
-        let name = new_name(Kind::Folder)?;
+        let name = new_name(OwnedKind::Folder)?;
         let path = env::temp_dir().join(&name);
         // Keys are in it, and the temporary folder is open to all.
         let made = DirBuilder::new().mode(0o700).create(&path);
@@ -175,18 +175,18 @@ pub(crate) fn sweep_once() {
 pub fn sweep() -> Result<()> {
     let _lock = lock()?;
     for name in names_in(Path::new("/run/netns")) {
-        if is_stale(&name, Kind::Namespace) {
+        if is_stale(&name, OwnedKind::Namespace) {
             complain(program::tool("ip", ["netns", "del", &name]).map(drop));
         }
     }
     for name in names_in(Path::new("/sys/class/net")) {
-        if is_stale(&name, Kind::Bridge) || is_stale(&name, Kind::Link) {
+        if is_stale(&name, OwnedKind::Bridge) || is_stale(&name, OwnedKind::Link) {
             complain(program::tool("ip", ["link", "del", &name]).map(drop));
         }
     }
     sweep_firewall()?;
     for name in names_in(&env::temp_dir()) {
-        if is_stale(&name, Kind::Folder) {
+        if is_stale(&name, OwnedKind::Folder) {
             complain(
                 fs::remove_dir_all(env::temp_dir().join(&name))
                     .with_context(|| format!("could not remove the folder {name}")),
@@ -195,7 +195,7 @@ pub fn sweep() -> Result<()> {
     }
     for hierarchy in hierarchies() {
         for name in names_in(&hierarchy) {
-            if is_stale(&name, Kind::Folder) {
+            if is_stale(&name, OwnedKind::Folder) {
                 complain(remove_cgroup(&hierarchy.join(name)));
             }
         }
@@ -207,7 +207,7 @@ fn sweep_firewall() -> Result<()> {
     for rule in program::tool("iptables", ["-w", "-S", "FORWARD"])?.lines() {
         let mut words = rule.split(' ');
         let added = words.next() == Some("-A");
-        if added && words.clone().any(|word| is_stale(word, Kind::Bridge)) {
+        if added && words.clone().any(|word| is_stale(word, OwnedKind::Bridge)) {
             complain(program::tool("iptables", ["-w", "-D"].into_iter().chain(words)).map(drop));
         }
     }
@@ -259,7 +259,7 @@ mod tests {
 
     #[test]
     fn a_name_tells_its_kind_and_process() {
-        for kind in Kind::ALL {
+        for kind in OwnedKind::ALL {
             let name = new_name(kind).unwrap();
             assert_eq!(owner_of(&name), Some((kind, process::id())));
             assert!(

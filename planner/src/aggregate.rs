@@ -1,6 +1,6 @@
 //! Aggregates the reports of all hosts on one resource: counters, a short list of failing hosts, conditions.
 
-use dockfleet_crds::condition::{self, Truth, Verdict};
+use dockfleet_crds::condition::{self, ConditionStatus, NewCondition};
 use dockfleet_crds::policy::ReadyPolicy;
 use dockfleet_crds::status::{FailingHost, HostCounts, MAX_FAILING_HOSTS};
 use dockfleet_crds::{Entry, EntryState, EntryStatus, Intent, Open, Reason};
@@ -46,7 +46,7 @@ pub struct Aggregate {
     /// Hosts that are not ready, by name.
     pub failing: Vec<FailingHost>,
     /// The conditions.
-    pub conditions: Vec<Verdict>,
+    pub conditions: Vec<NewCondition>,
 }
 
 /// The counter that a host adds to, the worst first.
@@ -180,56 +180,60 @@ fn conditions(
     not_allowed: i32,
     waits: bool,
     notes: &Notes,
-) -> Vec<Verdict> {
+) -> Vec<NewCondition> {
     let bad = counts.failed + counts.drifted;
     // If all hosts are offline, no host is known to have the resource.
     let waits_for_offline = counts.offline > 0
         && (notes.ready_policy == ReadyPolicy::All || counts.offline == counts.desired);
     let message = sentence(counts, worst);
-    let ready = |status, reason: &str| Verdict::new(condition::READY, status, reason, &*message);
+    let ready =
+        |status, reason: &str| NewCondition::new(condition::READY, status, reason, &*message);
     let mut all = Vec::new();
     if let Some(why) = &notes.stopped {
         for (type_, status) in [
-            (condition::READY, Truth::False),
-            (condition::STALLED, Truth::True),
+            (condition::READY, ConditionStatus::False),
+            (condition::STALLED, ConditionStatus::True),
         ] {
-            all.push(Verdict::new(type_, status, brake::REASON, &**why));
+            all.push(NewCondition::new(type_, status, brake::REASON, &**why));
         }
         all.push(accepted(counts, not_allowed, notes));
         return all;
     }
     all.push(if notes.deleting {
-        ready(Truth::Unknown, "Deleting")
+        ready(ConditionStatus::Unknown, "Deleting")
     } else if bad > 0 {
-        ready(Truth::False, worst.map_or("Failed", |w| w.reason.as_str()))
+        ready(
+            ConditionStatus::False,
+            worst.map_or("Failed", |w| w.reason.as_str()),
+        )
     } else if counts.pending > 0 && notes.suspended {
-        ready(Truth::Unknown, Reason::Suspended.as_str())
+        ready(ConditionStatus::Unknown, Reason::Suspended.as_str())
     } else if counts.pending > 0 {
         ready(
-            Truth::Unknown,
+            ConditionStatus::Unknown,
             worst.map_or("Progressing", |w| w.reason.as_str()),
         )
     } else if waits_for_offline {
-        ready(Truth::Unknown, Reason::Offline.as_str())
+        ready(ConditionStatus::Unknown, Reason::Offline.as_str())
     } else if counts.desired == 0 {
-        ready(Truth::True, "NoHosts")
+        ready(ConditionStatus::True, "NoHosts")
     } else {
-        ready(Truth::True, "Ready")
+        ready(ConditionStatus::True, "Ready")
     });
     let working =
         counts.pending > 0 || still_removing > 0 || waits_for_offline || (bad > 0 && waits);
     if working && !notes.suspended {
-        all.push(Verdict::new(
+        all.push(NewCondition::new(
             condition::RECONCILING,
-            Truth::True,
+            ConditionStatus::True,
             "Progressing",
             &*message,
         ));
     } else if bad > 0 {
         let reason = worst.map_or("Failed", |w| w.reason.as_str());
-        all.push(Verdict::new(
+        all.push(NewCondition::new(
             condition::STALLED,
-            Truth::True,
+            ConditionStatus::True,
             reason,
             &*message,
         ));
@@ -238,16 +242,16 @@ fn conditions(
     all
 }
 
-fn accepted(counts: HostCounts, not_allowed: i32, notes: &Notes) -> Verdict {
+fn accepted(counts: HostCounts, not_allowed: i32, notes: &Notes) -> NewCondition {
     let warnings = notes.warnings.join("; ");
     if not_allowed > 0 {
         let message = format!(
             "{not_allowed} of {} selected hosts do not allow this namespace",
             counts.desired
         );
-        return Verdict::new(
+        return NewCondition::new(
             condition::ACCEPTED,
-            Truth::False,
+            ConditionStatus::False,
             Reason::NotAllowed.as_str(),
             message,
         );
@@ -257,7 +261,7 @@ fn accepted(counts: HostCounts, not_allowed: i32, notes: &Notes) -> Verdict {
     } else {
         "AcceptedWithWarnings"
     };
-    Verdict::new(condition::ACCEPTED, Truth::True, reason, warnings)
+    NewCondition::new(condition::ACCEPTED, ConditionStatus::True, reason, warnings)
 }
 
 fn sentence(counts: HostCounts, worst: Option<&FailingHost>) -> String {

@@ -10,9 +10,9 @@ use crate::kinds::Object;
 /// The objects of an engine, by kind. A kind is missing if its list could not be read, which is not the same
 /// as an empty list.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Observed(BTreeMap<Kind, Vec<Object>>);
+pub struct ObservedState(BTreeMap<Kind, Vec<Object>>);
 
-impl Observed {
+impl ObservedState {
     /// Sets the complete list of a kind.
     pub fn insert(&mut self, kind: Kind, objects: Vec<Object>) {
         self.0.insert(kind, objects);

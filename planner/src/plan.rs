@@ -19,7 +19,7 @@ use crate::capability::ApiVersion;
 use crate::credentials::CredentialStore;
 use crate::desired::{self, EntrySpec};
 use crate::kinds::Action;
-use crate::observed::Observed;
+use crate::observed::ObservedState;
 use crate::record::{Record, RecordKey, Stage};
 use world::World;
 
@@ -94,7 +94,7 @@ impl JournalChange {
 /// existing objects, then networks with given subnets, and last networks that take any free subnet.
 pub fn plan(
     entries: &[Entry],
-    observed: &Observed,
+    observed: &ObservedState,
     records: &Records,
     context: &PlanContext<'_>,
 ) -> Vec<Planned> {
@@ -146,7 +146,11 @@ pub fn statuses(planned: &[Planned], records: &Records) -> Vec<EntryStatus> {
 
 /// Returns the keys of records that are no longer needed: they have no entry, and their object, which was
 /// released or never created, is not on the host.
-pub fn forgettable(entries: &[Entry], observed: &Observed, records: &Records) -> Vec<RecordKey> {
+pub fn forgettable(
+    entries: &[Entry],
+    observed: &ObservedState,
+    records: &Records,
+) -> Vec<RecordKey> {
     let assigned: BTreeSet<&str> = entries.iter().map(|e| e.uid.as_str()).collect();
     let absent = |r: &Record| {
         let all = r.kind.known().and_then(|kind| observed.all(kind));
@@ -205,7 +209,7 @@ fn unassigned(record: &Record) -> EntryStatus {
     }
 }
 
-fn plan_entry(entry: &Entry, observed: &Observed, world: &World<'_>) -> Planned {
+fn plan_entry(entry: &Entry, observed: &ObservedState, world: &World<'_>) -> Planned {
     let read = desired::kind(entry).and_then(|kind| Ok((kind, EntrySpec::of(entry)?)));
     let (kind, spec) = match read {
         Ok(read) => read,

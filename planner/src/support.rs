@@ -23,10 +23,7 @@ pub fn this_agent(version: &str) -> AgentFacts {
         .map(|f| <&str>::from(*f).to_owned());
     AgentFacts {
         version: version.to_owned(),
-        kinds: Kind::VARIANTS
-            .iter()
-            .map(|k| k.as_str().to_owned())
-            .collect(),
+        kinds: Kind::all().map(|k| k.as_str().to_owned()).collect(),
         features: features.collect(),
     }
 }

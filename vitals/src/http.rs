@@ -16,7 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tracing::{debug, info};
 
-use crate::{Shared, TEXT_FORMAT, Verdict};
+use crate::{ProbeResult, Shared, TEXT_FORMAT};
 
 /// The maximum number of connections: a kubelet and a few scrapers. Further ones wait.
 const CONNECTIONS: usize = 32;
@@ -115,8 +115,8 @@ async fn answer<B>(request: &Request<B>, vitals: &Shared) -> Response<Full<Bytes
     }
 }
 
-fn probe(verdict: Verdict) -> Response<Full<Bytes>> {
-    match verdict {
+fn probe(result: ProbeResult) -> Response<Full<Bytes>> {
+    match result {
         Ok(()) => response(StatusCode::OK, TEXT, "ok\n".to_owned()),
         Err(why) => response(StatusCode::SERVICE_UNAVAILABLE, TEXT, format!("{why}\n")),
     }
@@ -142,10 +142,10 @@ mod tests {
     struct Unwell;
 
     impl Vitals for Unwell {
-        fn alive(&self) -> Verdict {
+        fn alive(&self) -> ProbeResult {
             Ok(())
         }
-        fn ready(&self) -> Verdict {
+        fn ready(&self) -> ProbeResult {
             Err("the caches are not filled yet".to_owned())
         }
         fn metrics(&self) -> BoxFuture<'_, String> {

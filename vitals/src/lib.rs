@@ -26,14 +26,14 @@ pub use watchdog::Watchdog;
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The result of a probe. The reason of a failure is one sentence without names of resources.
-pub type Verdict = Result<(), String>;
+pub type ProbeResult = Result<(), String>;
 
 /// The answers to probes and scrapes.
 pub trait Vitals: Send + Sync + 'static {
     /// Whether the process makes progress. If not, it must be restarted.
-    fn alive(&self) -> Verdict;
+    fn alive(&self) -> ProbeResult;
     /// Whether the process can do its work.
-    fn ready(&self) -> Verdict;
+    fn ready(&self) -> ProbeResult;
     /// Returns the metrics in the form of [`TEXT_FORMAT`].
     fn metrics(&self) -> BoxFuture<'_, String>;
 }

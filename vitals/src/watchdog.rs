@@ -45,7 +45,7 @@ impl Watchdog {
     }
 
     /// Whether the present step has taken at most `most`.
-    pub fn verdict(&self, most: Duration) -> crate::Verdict {
+    pub fn check(&self, most: Duration) -> crate::ProbeResult {
         let busy_for = self.busy_for(Instant::now());
         if busy_for <= most {
             return Ok(());
@@ -76,7 +76,7 @@ mod tests {
         watchdog.busy();
         watchdog.idle();
         assert_eq!(watchdog.busy_for(Instant::now() + MINUTE), Duration::ZERO);
-        assert_eq!(watchdog.verdict(MINUTE), Ok(()));
+        assert_eq!(watchdog.check(MINUTE), Ok(()));
     }
 
     #[test]
@@ -90,7 +90,7 @@ mod tests {
             begin: since,
             since: AtomicU64::new(0),
         };
-        let message = stuck.verdict(Duration::from_secs(30)).unwrap_err();
+        let message = stuck.check(Duration::from_secs(30)).unwrap_err();
         assert_eq!(message, "the main loop has been in one step for 60 s");
     }
 

@@ -67,10 +67,7 @@ async fn remove<K: EngineObject>(
     name: &str,
 ) -> Result<(), EngineError> {
     let engine = context.engine;
-    let names = users::<K>(engine, id, name).await?;
-    if !names.is_empty() {
-        return Err(EngineError::InUse(names));
-    }
+    check_unused::<K>(engine, id, name).await?;
     if !K::is_still(engine, id, name).await? {
         // The next observation shows who owns it now.
         context.touched = true;
@@ -88,11 +85,23 @@ async fn remove<K: EngineObject>(
     }
 }
 
+/// Checks that no container uses an object, running or stopped.
+pub(super) async fn check_unused<K: EngineObject>(
+    engine: &Engine,
+    id: &str,
+    name: &str,
+) -> Result<(), EngineError> {
+    match users::<K>(engine, id, name).await? {
+        users if users.is_empty() => Ok(()),
+        users => Err(EngineError::InUse(users)),
+    }
+}
+
 /// Returns the names of the containers that use an object, running or stopped, in order.
 ///
 /// The engine's own filters are not enough: that for networks does not find containers that were created and
 /// never started, because those refer to the network by name only.
-pub(super) async fn users<K: EngineObject>(
+async fn users<K: EngineObject>(
     engine: &Engine,
     id: &str,
     name: &str,

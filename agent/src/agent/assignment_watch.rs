@@ -21,7 +21,7 @@ pub(super) struct WatchedAssignment {
 }
 
 #[derive(serde::Deserialize)]
-struct Object {
+struct AssignmentObject {
     metadata: Metadata,
     spec: Spec,
 }
@@ -60,7 +60,7 @@ struct Metadata {
 
 impl<'de> Deserialize<'de> for WatchedAssignment {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let Object { metadata, spec } = Object::deserialize(deserializer)?;
+        let AssignmentObject { metadata, spec } = AssignmentObject::deserialize(deserializer)?;
         let entries = spec.entries.into_iter().map(|entry| entry.0);
         let entries: Result<Vec<Entry>, String> = entries.collect();
         Ok(Self {

@@ -17,10 +17,7 @@ pub(super) async fn is_free(
     planned: &[Action],
 ) -> Result<(), EngineError> {
     for (id, name) in planned.iter().filter_map(|a| a.removes()) {
-        let users = actions::users(engine, kind, id, name).await?;
-        if !users.is_empty() {
-            return Err(EngineError::InUse(users));
-        }
+        actions::check_unused(engine, kind, id, name).await?;
     }
     Ok(())
 }

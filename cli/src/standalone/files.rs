@@ -21,8 +21,6 @@ pub(crate) struct Files {
     pub(crate) namespaces: NamespaceLabels,
     pub(crate) credentials: Login,
     pub(crate) targets: Vec<HostTarget>,
-    /// Networks that cannot both exist on a host.
-    overlaps: Vec<String>,
     /// Warnings about the files.
     warnings: Vec<String>,
 }
@@ -30,7 +28,7 @@ pub(crate) struct Files {
 /// Reads and checks files. If there are errors, they are printed, each with file, line, object and
 /// field, and there is no result.
 pub(crate) fn load(args: &FileArgs, output: Output) -> Result<Files, Exit> {
-    checked(read(args), output)
+    checked(read(args).map(|(files, _)| files), output)
 }
 
 /// Reads and checks files like [`load`], and checks that all of their objects can exist at the same
@@ -54,11 +52,12 @@ fn checked(read: Result<Files, Vec<String>>, output: Output) -> Result<Files, Ex
 /// # Errors
 /// All errors in the files.
 pub(crate) fn read_to_apply(args: &FileArgs) -> Result<Files, Vec<String>> {
-    let files = read(args)?;
-    if files.overlaps.is_empty() {
+    let (files, documents) = read(args)?;
+    let overlaps = overlap::problems(&files, &documents);
+    if overlaps.is_empty() {
         Ok(files)
     } else {
-        Err(files.overlaps)
+        Err(overlaps)
     }
 }
 
@@ -71,16 +70,15 @@ pub(crate) fn local(state: &StateArgs, output: Output) -> Result<Files, Exit> {
         namespaces: NamespaceLabels::new(),
         credentials: Login::default(),
         targets: vec![target],
-        overlaps: Vec::new(),
         warnings: Vec::new(),
     })
 }
 
-/// Reads and checks files without printing.
+/// Reads and checks files without printing. Returns the documents too, for the places of later errors.
 ///
 /// # Errors
 /// All errors in the files, in their order.
-fn read(args: &FileArgs) -> Result<Files, Vec<String>> {
+fn read(args: &FileArgs) -> Result<(Files, Vec<Document>), Vec<String>> {
     let words = |errors: Vec<ManifestError>| -> Vec<String> {
         errors.iter().map(ToString::to_string).collect()
     };
@@ -124,16 +122,15 @@ fn read(args: &FileArgs) -> Result<Files, Vec<String>> {
     if !problems.is_empty() {
         return Err(problems);
     }
-    let overlaps = overlap::problems(&documents, &resources, &namespaces, &targets);
     let credentials = Login::of(&resources, &secrets);
-    Ok(Files {
+    let files = Files {
         resources,
         namespaces,
         credentials,
         targets,
-        overlaps,
         warnings,
-    })
+    };
+    Ok((files, documents))
 }
 
 /// Returns the arguments that are files without `-f`.

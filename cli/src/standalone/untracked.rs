@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use dockfleet_crds::labels;
 use dockfleet_planner::assignment::Lifecycle;
-use dockfleet_planner::observed::Observed;
+use dockfleet_planner::observed::ObservedState;
 
 use super::{Files, HostTarget};
 
@@ -15,7 +15,7 @@ pub(super) fn hints(
     target: &HostTarget,
     files: &Files,
     known: &BTreeSet<String>,
-    observed: &Observed,
+    observed: &ObservedState,
 ) -> Vec<String> {
     let resources = files.resources(Lifecycle::Live);
     let unknown = resources.iter().filter(|(r, _)| !known.contains(r.uid()));

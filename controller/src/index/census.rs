@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use dockfleet_crds::condition::{self, Truth};
+use dockfleet_crds::condition::{self, ConditionStatus};
 use dockfleet_crds::{EntryState, Intent};
 
 use super::Index;
@@ -41,9 +41,9 @@ impl Index {
             let conditions = resource.status().map_or(&[][..], |s| &s.conditions);
             let ready = conditions.iter().find(|c| c.type_ == condition::READY);
             let ready = match ready.map(|c| c.status.as_str()) {
-                Some("True") => Truth::True,
-                Some("False") => Truth::False,
-                _ => Truth::Unknown,
+                Some("True") => ConditionStatus::True,
+                Some("False") => ConditionStatus::False,
+                _ => ConditionStatus::Unknown,
             };
             let key = (resource.kind().as_str(), ready.as_str());
             *census.resources.entry(key).or_default() += 1;

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use dockfleet_crds::DockerHost;
-use dockfleet_crds::condition::{self, Truth, Verdict};
+use dockfleet_crds::condition::{self, ConditionStatus, NewCondition};
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, MicroTime, ObjectMeta, Time};
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
@@ -128,16 +128,16 @@ impl HostState {
         status.conditions.iter().find(|c| c.type_ == type_)
     }
 
-    /// Whether the condition Clean differs from this verdict.
-    pub(super) fn is_clean_outdated(&self, clean_verdict: Option<&Verdict>) -> bool {
-        self.is_outdated(condition::CLEAN, clean_verdict)
+    /// Whether the condition Clean differs from this new one.
+    pub(super) fn is_clean_outdated(&self, clean_condition: Option<&NewCondition>) -> bool {
+        self.is_outdated(condition::CLEAN, clean_condition)
     }
 
-    /// Whether a condition differs from this verdict.
-    fn is_outdated(&self, type_: &str, verdict: Option<&Verdict>) -> bool {
+    /// Whether a condition differs from this new one.
+    fn is_outdated(&self, type_: &str, new_condition: Option<&NewCondition>) -> bool {
         let written = self.condition(type_);
         written.map(|c| (c.reason.as_str(), c.message.as_str()))
-            != verdict.map(|v| (v.reason.as_str(), v.message.as_str()))
+            != new_condition.map(|v| (v.reason.as_str(), v.message.as_str()))
     }
 
     /// Whether the condition Reachable is outdated.
@@ -215,7 +215,7 @@ impl Index {
             state.heartbeat.reachability,
             Some(Reachability::Silent | Reachability::NeverSeen)
         );
-        let shares = state.is_outdated(condition::STALLED, state.sharing_verdict().as_ref());
+        let shares = state.is_outdated(condition::STALLED, state.sharing_condition().as_ref());
         if state.heartbeat.lease.is_none() || state.is_reachable_outdated() || shares {
             self.dirty.heartbeats.insert(name.clone());
         }
@@ -309,22 +309,22 @@ impl Index {
         if state.heartbeat.suspect {
             return Some(HeartbeatWork::ReadLease);
         }
-        let clean_verdict = self.clean_verdict(state);
-        let sharing = state.sharing_verdict();
+        let clean_condition = self.clean_condition(state);
+        let sharing = state.sharing_condition();
         let reachable_changed = state.is_reachable_outdated();
-        let leaves = state.is_clean_outdated(clean_verdict.as_ref());
+        let leaves = state.is_clean_outdated(clean_condition.as_ref());
         let shares = state.is_outdated(condition::STALLED, sharing.as_ref());
         if !reachable_changed && !leaves && !shares {
             return None;
         }
         let old = host.status.as_ref().map_or(&[][..], |s| &s.conditions);
-        let reach = reachable_changed.then(|| self.verdict(state, now.0));
-        let verdicts: Vec<Verdict> = reach
+        let reach = reachable_changed.then(|| self.new_condition(state, now.0));
+        let new_conditions: Vec<NewCondition> = reach
             .into_iter()
-            .chain(clean_verdict)
+            .chain(clean_condition)
             .chain(sharing)
             .collect();
-        let mut conditions = condition::merge(old, &verdicts, host.metadata.generation, now);
+        let mut conditions = condition::merge(old, &new_conditions, host.metadata.generation, now);
         // A condition that is not written again would be removed by the apply.
         conditions.extend(
             state
@@ -335,18 +335,21 @@ impl Index {
         Some(HeartbeatWork::Write(Box::new(host.clone()), conditions))
     }
 
-    fn verdict(&self, state: &HostState, now: Timestamp) -> Verdict {
+    fn new_condition(&self, state: &HostState, now: Timestamp) -> NewCondition {
         let Heartbeats {
             started,
             offline_after,
             ..
         } = self.heartbeats;
-        let (truth, message) = match state.heartbeat.reachability {
-            Some(Reachability::Reachable) => (Truth::True, "the agent sends heartbeats".to_owned()),
+        let (status, message) = match state.heartbeat.reachability {
+            Some(Reachability::Reachable) => (
+                ConditionStatus::True,
+                "the agent sends heartbeats".to_owned(),
+            ),
             Some(Reachability::Silent) => {
                 let since = state.heartbeat.last_renewal.unwrap_or(started);
                 (
-                    Truth::False,
+                    ConditionStatus::False,
                     format!(
                         "no heartbeat since {}; check that the agent runs on the host and \
                          reaches the API server; the host keeps its objects, and applies its \
@@ -356,11 +359,11 @@ impl Index {
                 )
             }
             Some(Reachability::NeverSeen) => (
-                Truth::False,
+                ConditionStatus::False,
                 "no agent has ever sent a heartbeat; start one on the host".to_owned(),
             ),
             None => (
-                Truth::Unknown,
+                ConditionStatus::Unknown,
                 format!(
                     "waiting for a heartbeat; without one for {} s the host counts as offline",
                     offline_after.as_secs()
@@ -371,7 +374,7 @@ impl Index {
             .heartbeat
             .reachability
             .map_or("Waiting", Reachability::reason);
-        Verdict::new(condition::REACHABLE, truth, reason, message)
+        NewCondition::new(condition::REACHABLE, status, reason, message)
     }
 
     /// Converts a monotonic time to wall-clock time, to the second.

@@ -9,7 +9,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use dockfleet_crds::condition::{self, Truth, Verdict};
+use dockfleet_crds::condition::{self, ConditionStatus, NewCondition};
 use dockfleet_crds::policy::HostRemovalPolicy;
 use dockfleet_crds::{DockerHost, Entry, Intent};
 use dockfleet_planner::assignment::Lifecycle;
@@ -206,7 +206,7 @@ impl Index {
     }
 
     /// Returns the condition Clean of a host that is being drained.
-    pub(super) fn clean_verdict(&self, state: &HostState) -> Option<Verdict> {
+    pub(super) fn clean_condition(&self, state: &HostState) -> Option<NewCondition> {
         let host = state.host.as_ref().filter(|_| state.is_draining())?;
         let left: Vec<&Entry> = state
             .entries()
@@ -236,9 +236,9 @@ impl Index {
              --patch='{{\"spec\":{{\"removal\":\"Keep\"}}}}'",
             counted(&left, &why)
         );
-        Some(Verdict::new(
+        Some(NewCondition::new(
             condition::CLEAN,
-            Truth::False,
+            ConditionStatus::False,
             reason,
             message,
         ))

@@ -96,8 +96,8 @@ impl Index {
         self.check_secret_sync(name);
         let call = if as_wanted {
             let state = self.hosts.get(name)?;
-            let clean_verdict = self.clean_verdict(state);
-            if state.is_clean_outdated(clean_verdict.as_ref()) {
+            let clean_condition = self.clean_condition(state);
+            if state.is_clean_outdated(clean_condition.as_ref()) {
                 self.dirty.heartbeats.insert(name.clone());
             }
             state.finalizer_call(|entry| self.is_orphan(entry))?

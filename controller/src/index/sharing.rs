@@ -7,7 +7,7 @@
 //!
 //! An older agent reports no identity, so its host counts as having its own engine.
 
-use dockfleet_crds::condition::{self, Truth, Verdict};
+use dockfleet_crds::condition::{self, ConditionStatus, NewCondition};
 use dockfleet_crds::host::EngineIdentity;
 use dockfleet_crds::{DockerHost, Reason};
 use dockfleet_planner::assignment::Refusal;
@@ -109,11 +109,11 @@ impl HostState {
     }
 
     /// Returns the condition Stalled of a host that shares its engine.
-    pub(super) fn sharing_verdict(&self) -> Option<Verdict> {
+    pub(super) fn sharing_condition(&self) -> Option<NewCondition> {
         let closed = self.sharing_refusal()?;
-        Some(Verdict::new(
+        Some(NewCondition::new(
             condition::STALLED,
-            Truth::True,
+            ConditionStatus::True,
             closed.reason.as_str(),
             closed.message,
         ))

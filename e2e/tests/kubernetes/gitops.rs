@@ -8,7 +8,7 @@ use anyhow::Result;
 use dockfleet_crds::DockerHost;
 use dockfleet_crds::assignment::Kind;
 use dockfleet_e2e::Generation::{Debian20, Newest};
-use dockfleet_e2e::{Recording, Verdict, Version, argo_health, kstatus};
+use dockfleet_e2e::{Health, Recording, Version, argo_health, kstatus};
 use dockfleet_planner::kinds;
 use dockfleet_planner::render;
 use dockfleet_planner::resource::Resource;
@@ -17,7 +17,7 @@ use serde_json::Value;
 use crate::test_cluster::{FLEET, TestCluster, condition, network, ready_reason, volume};
 
 const NETWORKS: &str = "/apis/dockfleet.io/v1alpha1/dockernetworks";
-/// Everything that a verdict hangs on.
+/// Everything that a health hangs on.
 const RECORDED: [&str; 4] = [
     NETWORKS,
     "/apis/dockfleet.io/v1alpha1/dockervolumes",
@@ -147,7 +147,7 @@ fn health_lua() -> PathBuf {
 }
 
 /// What Argo CD may show of what kstatus calls so.
-fn agree(object: &Value, flux: &Verdict, argo: &Verdict) -> bool {
+fn agree(object: &Value, flux: &Health, argo: &Health) -> bool {
     let suspended = object["spec"]["suspend"] == true || object["spec"]["paused"] == true;
     // Of a host Argo CD is told that it is silent; kstatus knows no such condition.
     let reachable = condition(object, "Reachable")["status"].clone();
@@ -337,9 +337,9 @@ fn nothing_looks_finished_before_it_is() -> Result<()> {
     ] {
         assert_eq!(table.met(part, "h1").last().map_or("", String::as_str), end);
     }
-    for (part, name, verdict) in ON_THE_WAY {
+    for (part, name, health) in ON_THE_WAY {
         let met = table.met(part, name);
-        assert!(met.iter().any(|m| m == verdict), "{part}: {met:?}");
+        assert!(met.iter().any(|m| m == health), "{part}: {met:?}");
     }
     Ok(())
 }
@@ -392,8 +392,8 @@ impl Table {
         &mut self,
         part: &str,
         version: &Version,
-        flux: &Verdict,
-        argo: &Verdict,
+        flux: &Health,
+        argo: &Health,
         missing: &[String],
     ) {
         let object = &version.object;
@@ -431,7 +431,7 @@ impl Table {
         self.rows.push(row);
     }
 
-    /// The verdicts on a resource in a part of its life.
+    /// The health on a resource in a part of its life.
     fn met(&self, part: &str, name: &str) -> Vec<String> {
         let of_it = self
             .rows

@@ -27,7 +27,7 @@ type Holder = Option<String>;
 
 /// What the log says of the writes of controllers.
 #[derive(Debug, Default)]
-pub(crate) struct Verdict {
+pub(crate) struct WriteAudit {
     /// How many were carried out, those of the Lease left out; and by what they were, those of one who
     /// did not hold the Lease: `refused` by the API server, or `late`, being what no version can hold back.
     pub(crate) counts: BTreeMap<String, usize>,
@@ -35,7 +35,7 @@ pub(crate) struct Verdict {
     pub(crate) findings: Vec<String>,
 }
 
-impl Verdict {
+impl WriteAudit {
     fn count(&mut self, what: String, more: usize) {
         *self.counts.entry(what).or_default() += more;
     }
@@ -62,8 +62,8 @@ const HARMLESS: [&str; 7] = [
 ];
 
 /// Judges the log of the writes of everybody, in the order in which they were answered.
-pub(crate) fn judge(log: &[Value], namespace: &str) -> Result<Verdict> {
-    let mut verdict = Verdict::default();
+pub(crate) fn judge(log: &[Value], namespace: &str) -> Result<WriteAudit> {
+    let mut audit = WriteAudit::default();
     let mut versions = BTreeSet::new();
     let prefix = format!("system:serviceaccount:{namespace}:");
     let mut all = Vec::new();
@@ -83,17 +83,17 @@ pub(crate) fn judge(log: &[Value], namespace: &str) -> Result<Verdict> {
         .filter(|w| w.lease.is_none() || !w.refused)
         .partition(|w| w.lease.is_some());
     for write in &others {
-        verdict.count("carried out".to_owned(), usize::from(!write.refused));
+        audit.count("carried out".to_owned(), usize::from(!write.refused));
         if may_write(&leases, write) {
             continue;
         }
         let holder = holder_at(&leases, write);
         if write.refused {
-            verdict.count(format!("refused: {}", write.what), 1);
+            audit.count(format!("refused: {}", write.what), 1);
         } else if HARMLESS.contains(&write.what.as_str()) {
-            verdict.count(format!("late: {}", write.what), 1);
+            audit.count(format!("late: {}", write.what), 1);
         } else {
-            verdict.findings.push(format!(
+            audit.findings.push(format!(
                 "{} asked for {} of {} (version {:?}, received {}, answered {}) while {} held the Lease",
                 write.who,
                 write.what,
@@ -105,7 +105,7 @@ pub(crate) fn judge(log: &[Value], namespace: &str) -> Result<Verdict> {
             ));
         }
     }
-    Ok(verdict)
+    Ok(audit)
 }
 
 /// Gives the version of an object as it was answered; nothing where it went with its last finalizer:

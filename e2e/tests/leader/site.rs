@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use dockfleet_e2e::faults::{Facts, How, Order, RENEWAL, differences, now};
 use dockfleet_e2e::{ControlPlane, Dockfleet, eventually};
 
-use crate::audit::{Verdict, judge};
+use crate::audit::{WriteAudit, judge};
 use crate::controllers::{ACQUIRED, Controller, SOON, gap};
 use crate::facts::{facts, leftovers, undone};
 use crate::hub::{Hub, label};
@@ -186,7 +186,7 @@ impl Site {
     }
 
     /// Judges all writes by the API server's audit log.
-    pub(crate) fn judge(&self) -> Result<Verdict> {
+    pub(crate) fn judge(&self) -> Result<WriteAudit> {
         judge(&self.plane.writes()?, NAMESPACE)
     }
 

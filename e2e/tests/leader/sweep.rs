@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use dockfleet_e2e::faults::{How, Order, Queue, RENEWAL, Series, print};
 use dockfleet_e2e::{Dockfleet, at_once, is_proof};
 
-use crate::audit::Verdict;
+use crate::audit::WriteAudit;
 use crate::controllers::ACQUIRED;
 use crate::site::Site;
 
@@ -38,10 +38,10 @@ pub(crate) fn sweep(dockfleet: &Dockfleet) -> Result<Vec<String>> {
         }
         Ok((site.judge()?, site.leftovers()?, site.demoted, runs))
     })?;
-    let (mut verdict, mut leftovers, mut demoted) = (Verdict::default(), 0, 0);
+    let (mut audit, mut leftovers, mut demoted) = (WriteAudit::default(), 0, 0);
     let mut runs = Vec::new();
     for (more, left, by_chance, of_site) in ended {
-        verdict.add(more);
+        audit.add(more);
         leftovers += left;
         demoted += by_chance;
         runs.extend(of_site);
@@ -72,12 +72,12 @@ pub(crate) fn sweep(dockfleet: &Dockfleet) -> Result<Vec<String>> {
          clean-up: {leftovers}\nwrites: {}",
         span(given_up),
         begin.elapsed().as_secs_f64(),
-        verdict.counts,
-        verdict.findings.len(),
+        audit.counts,
+        audit.findings.len(),
         writes.join(", ")
     );
     print(["leader", "lost", "nobody led (s)"], &series, &follows)?;
-    let mut findings = verdict.findings;
+    let mut findings = audit.findings;
     // A change now and then takes a write less, and a busy machine costs a leader the Lease: but not so
     // often that nothing would have been tried.
     let lost: usize = series.iter().map(|s| s.stops).sum();

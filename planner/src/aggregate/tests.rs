@@ -92,9 +92,9 @@ fn kstatus(a: &Aggregate) -> &'static str {
         is(condition::STALLED),
         is(condition::READY),
     ) {
-        (Some(Truth::True), _, _) => "InProgress",
-        (_, Some(Truth::True), _) => "Failed",
-        (_, _, Some(Truth::True) | None) => "Current",
+        (Some(ConditionStatus::True), _, _) => "InProgress",
+        (_, Some(ConditionStatus::True), _) => "Failed",
+        (_, _, Some(ConditionStatus::True) | None) => "Current",
         _ => "InProgress",
     }
 }
@@ -111,13 +111,13 @@ fn all_hosts_ready() {
             },
             failing: vec![],
             conditions: vec![
-                Verdict::new(
+                NewCondition::new(
                     condition::READY,
-                    Truth::True,
+                    ConditionStatus::True,
                     "Ready",
                     "2 of 2 hosts are ready"
                 ),
-                Verdict::new(condition::ACCEPTED, Truth::True, "Accepted", ""),
+                NewCondition::new(condition::ACCEPTED, ConditionStatus::True, "Accepted", ""),
             ],
         }
     );
@@ -188,19 +188,19 @@ fn a_failure_that_does_not_end_by_itself_is_stalled() {
     assert_eq!(
         a.conditions,
         [
-            Verdict::new(
+            NewCondition::new(
                 condition::READY,
-                Truth::False,
+                ConditionStatus::False,
                 "Conflict",
                 "1 of 2 hosts are ready; h01: taken"
             ),
-            Verdict::new(
+            NewCondition::new(
                 condition::STALLED,
-                Truth::True,
+                ConditionStatus::True,
                 "Conflict",
                 "1 of 2 hosts are ready; h01: taken"
             ),
-            Verdict::new(condition::ACCEPTED, Truth::True, "Accepted", ""),
+            NewCondition::new(condition::ACCEPTED, ConditionStatus::True, "Accepted", ""),
         ]
     );
     assert_eq!(kstatus(&a), "Failed");
@@ -410,9 +410,9 @@ fn warnings_are_shown_and_change_nothing() {
     };
     assert_eq!(
         add(&[ready()], &notes).conditions.last().unwrap(),
-        &Verdict::new(
+        &NewCondition::new(
             condition::ACCEPTED,
-            Truth::True,
+            ConditionStatus::True,
             "AcceptedWithWarnings",
             "one; two"
         )

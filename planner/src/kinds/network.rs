@@ -20,7 +20,7 @@ use crate::resource::{CommonSpec, SpecWarning};
 
 pub use desired::{AddressBlock, DEFAULT_IPAM, DesiredNetwork};
 pub use observed::ObservedNetwork;
-pub use overlap::overlap;
+pub use overlap::Subnets;
 pub use render::network as render;
 
 impl ObjectKind for DockerNetwork {

@@ -60,10 +60,10 @@ impl Scene {
         self
     }
 
-    fn observed(&self) -> Observed {
+    fn observed(&self) -> ObservedState {
         let networks = self.networks.iter().cloned().map(Object::from);
         let volumes = self.volumes.iter().cloned().map(Object::from);
-        let mut observed = Observed::default();
+        let mut observed = ObservedState::default();
         observed.insert(Kind::DockerNetwork, networks.collect());
         observed.insert(Kind::DockerVolume, volumes.collect());
         observed

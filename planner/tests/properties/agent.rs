@@ -12,7 +12,7 @@ use dockfleet_planner::action::{ObjectAction, Operation};
 use dockfleet_planner::credentials::CredentialStore;
 use dockfleet_planner::desired::{Behaviour, EntrySpec};
 use dockfleet_planner::kinds::{Action, Desired, Object};
-use dockfleet_planner::observed::Observed;
+use dockfleet_planner::observed::ObservedState;
 use dockfleet_planner::plan::{JournalChange, PlanContext, Planned, Records, plan};
 use dockfleet_planner::record::{Record, RecordKey, Stage};
 use dockfleet_planner::render;
@@ -225,7 +225,12 @@ fn policy(spec: &EntrySpec) -> Behaviour {
 }
 
 /// Checks every rule that a plan must keep for any input.
-pub(crate) fn judge(entries: &[Entry], observed: &Observed, before: &Records, planned: &[Planned]) {
+pub(crate) fn judge(
+    entries: &[Entry],
+    observed: &ObservedState,
+    before: &Records,
+    planned: &[Planned],
+) {
     assert_eq!(planned.len(), entries.len());
     let mut after = before.clone();
     apply(&mut after, planned);

@@ -10,7 +10,7 @@ use dockfleet_planner::capability::ApiVersion;
 use dockfleet_planner::kinds::network::{AddressBlock, DesiredNetwork, ObservedNetwork};
 use dockfleet_planner::kinds::volume::{DesiredVolume, ObservedVolume};
 use dockfleet_planner::kinds::{Desired, Object, ObservedObject};
-use dockfleet_planner::observed::Observed;
+use dockfleet_planner::observed::ObservedState;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Release {
@@ -58,10 +58,10 @@ impl Engine {
         self.release.api()
     }
 
-    pub(crate) fn observe(&self) -> Observed {
+    pub(crate) fn observe(&self) -> ObservedState {
         let networks = self.networks.iter().cloned().map(Object::from);
         let volumes = self.volumes.values().cloned().map(Object::from);
-        let mut observed = Observed::default();
+        let mut observed = ObservedState::default();
         observed.insert(Kind::DockerNetwork, networks.collect());
         observed.insert(Kind::DockerVolume, volumes.collect());
         observed

@@ -7,7 +7,7 @@ use dockfleet_planner::credentials::CredentialStore;
 use dockfleet_planner::kinds::Object;
 use dockfleet_planner::kinds::network::ObservedNetwork;
 use dockfleet_planner::kinds::volume::ObservedVolume;
-use dockfleet_planner::observed::Observed;
+use dockfleet_planner::observed::ObservedState;
 use dockfleet_planner::plan::{PlanContext, Planned, Records, forgettable, plan, statuses};
 use dockfleet_planner::record::{Record, RecordKey, Stage};
 use proptest::prelude::*;
@@ -19,7 +19,7 @@ use crate::wishes::{self, UIDS, Wish};
 #[derive(Clone, Debug)]
 struct State {
     entries: Vec<Entry>,
-    observed: Observed,
+    observed: ObservedState,
     journal: Records,
 }
 
@@ -144,7 +144,7 @@ fn state() -> impl Strategy<Value = State> {
         let entry = |(uid, (wish, id)): (&&str, &(Wish, Option<String>))| {
             wishes::entry(uid, wish, id.clone())
         };
-        let mut observed = Observed::default();
+        let mut observed = ObservedState::default();
         if let Some(networks) = networks {
             let networks = networks.into_iter().map(Object::from);
             observed.insert(Kind::DockerNetwork, networks.collect());
@@ -171,7 +171,7 @@ proptest! {
 
     #[test]
     fn a_plan_is_the_same_in_any_order(state in state(), seed in any::<u64>()) {
-        let mut observed = Observed::default();
+        let mut observed = ObservedState::default();
         for kind in Kind::VARIANTS {
             if let Some(all) = state.observed.all(*kind) {
                 observed.insert(*kind, wishes::shuffled(all, seed));

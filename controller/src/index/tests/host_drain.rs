@@ -68,7 +68,7 @@ impl Fleet {
     }
 
     /// The reason and the message of the condition Clean.
-    fn clean_verdict(&mut self, name: &str) -> Option<(String, String)> {
+    fn clean_condition(&mut self, name: &str) -> Option<(String, String)> {
         let name = at(name);
         let mut lease = Lease::default();
         lease.metadata.namespace = Some(name.namespace.clone());
@@ -145,7 +145,7 @@ fn a_host_is_deleted_once_its_agent_has_released_everything() {
         (DeletionPolicy::Delete, Some("id-uid-web")),
     ];
     assert_eq!(policies, expected);
-    let (reason, message) = fleet.clean_verdict("h1").unwrap();
+    let (reason, message) = fleet.clean_condition("h1").unwrap();
     assert_eq!(reason, "Cleaning");
     let begins = "2 entries left (DockerNetwork apps/kept: Pending, DockerNetwork apps/web: Pending); \
                   the host is deleted once";
@@ -291,7 +291,7 @@ fn a_suspended_resource_keeps_its_host() {
     fleet.world.settle();
     fleet.delete("h1");
     fleet.wait();
-    let (_, message) = fleet.clean_verdict("h1").unwrap();
+    let (_, message) = fleet.clean_condition("h1").unwrap();
     let begins = "1 entry left (DockerNetwork apps/web: Suspended); ";
     assert!(message.starts_with(begins), "{message}");
     fleet.world.network(&edited(&web, |n| {
@@ -315,7 +315,7 @@ fn several_hosts_at_once_wait_for_permission() {
     for host in ["h1", "h2", "h3"] {
         assert_eq!(fleet.world.intents(host), present, "{host}");
     }
-    let (reason, message) = fleet.clean_verdict("h1").unwrap();
+    let (reason, message) = fleet.clean_condition("h1").unwrap();
     assert_eq!(reason, "RemovalBraked");
     let begins = "1 entry left (DockerNetwork apps/web: RemovalBraked); ";
     assert!(message.starts_with(begins), "{message}");

@@ -72,7 +72,7 @@ fn a_host_is_stalled_while_it_shares_its_engine() {
     let mut world = pair();
     let stalled = |world: &World| {
         let state = &world.index.hosts[&at("h1")];
-        state.sharing_verdict().map(|v| (v.type_, v.reason))
+        state.sharing_condition().map(|v| (v.type_, v.reason))
     };
     report_engine(&mut world, "h1", engine("one", "m"));
     assert_eq!(stalled(&world), None);

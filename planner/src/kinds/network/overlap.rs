@@ -2,42 +2,56 @@
 
 use ipnet::IpNet;
 
-use super::desired::{AddressBlock, DEFAULT_IPAM, DesiredNetwork};
+use super::desired::{DEFAULT_IPAM, DesiredNetwork};
 
-/// Returns a subnet of each of two networks of one host if these overlap, so that an engine refuses the
-/// second network. The engine's own IPAM refuses a subnet that is a part of another one, for any drivers
-/// (`Pool overlaps`), and the bridge driver refuses two networks with the same subnet. Several macvlan or
-/// ipvlan networks may have the same subnet.
-pub fn overlap<'a>(
-    one: &'a DesiredNetwork,
-    other: &'a DesiredNetwork,
-) -> Option<(&'a str, &'a str)> {
-    let is_ours =
-        |n: &DesiredNetwork| n.ipam_driver.as_deref().unwrap_or(DEFAULT_IPAM) == DEFAULT_IPAM;
-    if !is_ours(one) || !is_ours(other) {
-        return None;
+/// The subnets of a network that the engine's own IPAM assigns.
+#[derive(Clone, Debug)]
+pub struct Subnets {
+    is_bridge: bool,
+    subnets: Vec<IpNet>,
+}
+
+impl Subnets {
+    /// Returns the subnets of a network; nothing if it names none, or has another IPAM driver.
+    pub fn of(network: &DesiredNetwork) -> Option<Self> {
+        let driver = network.ipam_driver.as_deref().unwrap_or(DEFAULT_IPAM);
+        let blocks = network.ipam.iter();
+        let subnets: Vec<IpNet> = blocks.filter_map(|b| b.subnet.parse().ok()).collect();
+        (driver == DEFAULT_IPAM && !subnets.is_empty()).then(|| Self {
+            is_bridge: network.driver == "bridge",
+            subnets,
+        })
     }
-    let bridges = one.driver == "bridge" && other.driver == "bridge";
-    let subnet = |block: &AddressBlock| block.subnet.parse::<IpNet>().ok().map(|net| net.trunc());
-    one.ipam.iter().find_map(|a| {
-        let mine = subnet(a)?;
-        let refused = |b: &&AddressBlock| {
-            subnet(b).is_some_and(|theirs| {
-                if mine == theirs {
-                    bridges
-                } else {
-                    mine.contains(&theirs) || theirs.contains(&mine)
-                }
-            })
+
+    /// Returns a subnet of each of two networks of one host if these overlap, so that an engine refuses the
+    /// second network. The engine's own IPAM refuses a subnet that is a part of another one, for any
+    /// drivers (`Pool overlaps`), and the bridge driver refuses two networks with the same subnet. Several
+    /// macvlan or ipvlan networks may have the same subnet.
+    pub fn overlap(&self, other: &Self) -> Option<(IpNet, IpNet)> {
+        let bridges = self.is_bridge && other.is_bridge;
+        let overlaps = |mine: &IpNet, theirs: &IpNet| {
+            if mine.trunc() == theirs.trunc() {
+                bridges
+            } else {
+                mine.contains(theirs) || theirs.contains(mine)
+            }
         };
-        let b = other.ipam.iter().find(refused)?;
-        Some((a.subnet.as_str(), b.subnet.as_str()))
-    })
+        self.subnets.iter().find_map(|mine| {
+            let theirs = other.subnets.iter().find(|theirs| overlaps(mine, theirs))?;
+            Some((*mine, *theirs))
+        })
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kinds::network::AddressBlock;
+
+    fn overlap(one: &DesiredNetwork, other: &DesiredNetwork) -> Option<(String, String)> {
+        let overlap = Subnets::of(one)?.overlap(&Subnets::of(other)?);
+        overlap.map(|(a, b)| (a.to_string(), b.to_string()))
+    }
 
     fn network(driver: &str, subnets: &[&str]) -> DesiredNetwork {
         let block = |subnet: &&str| AddressBlock {
@@ -56,7 +70,7 @@ mod tests {
         for driver in ["bridge", "macvlan"] {
             let wide = network("bridge", &["fd00:1::/64", "10.0.0.0/16"]);
             let narrow = network(driver, &["10.0.7.1/24"]);
-            let both = Some(("10.0.0.0/16", "10.0.7.1/24"));
+            let both = Some(("10.0.0.0/16".to_owned(), "10.0.7.1/24".to_owned()));
             assert_eq!(overlap(&wide, &narrow), both, "{driver}");
             assert!(overlap(&narrow, &wide).is_some(), "{driver}");
         }

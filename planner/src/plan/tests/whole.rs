@@ -42,7 +42,7 @@ fn i4_a_list_that_is_not_known_is_not_empty() {
     );
     let mut scene = Scene::of(&n).and(&v).and(&tombstone);
     scene = scene.with_record(record(&n, Stage::Owned, Some("id1")));
-    let mut observed = Observed::default();
+    let mut observed = ObservedState::default();
     observed.insert(Kind::DockerVolume, vec![]);
     let planned = plan(&scene.entries, &observed, &scene.records, &CONTEXT);
     assert!(planned.iter().all(|p| p.actions.len() <= 1), "{planned:?}");
@@ -148,7 +148,7 @@ fn only_a_record_without_entry_and_object_is_forgettable() {
         assert_eq!(forget(&scene().and(&e)), nothing);
         assert_eq!(forget(&scene().with(theirs(&e, "id1"))), nothing);
         assert_eq!(forget(&scene().with(observed_network(&e, "id2"))), nothing);
-        let unknown = Observed::default();
+        let unknown = ObservedState::default();
         assert_eq!(forgettable(&[], &unknown, &scene().records), nothing);
     }
     for stage in [Stage::Owned, Stage::Replacing] {
