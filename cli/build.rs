@@ -10,7 +10,7 @@ fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     let set = |name| env::var(name).unwrap_or_default();
     let features = set("CARGO_CFG_TARGET_FEATURE");
-    // A static one (scripts/compile-static.sh) is linked its own way.
+    // The compiler itself links a static one like that (scripts/compile-static.sh).
     let is_dynamic = !features.split(',').any(|feature| feature == "crt-static");
     let is_gnu = set("CARGO_CFG_TARGET_OS") == "linux" && set("CARGO_CFG_TARGET_ENV") == "gnu";
     if set("PROFILE") == "release" && is_gnu && is_dynamic {

@@ -53,6 +53,22 @@ build_programs() {
     (cd "$top" && cargo build --locked "${packages[@]}")
 }
 
+# build_static: the programs in the form in which Dockfleet is released, and those that measure it, into
+# $target/static.
+build_static() {
+    local cpu arch
+    cpu=$(uname -m)
+    case $cpu in
+    x86_64) arch=amd64 ;;
+    aarch64) arch=arm64 ;;
+    *) die "there is no release for $cpu" ;;
+    esac
+    command -v cargo >/dev/null || die "cargo is not installed; install Rust with rustup (https://rustup.rs) and try again"
+    "$top/scripts/compile-static.sh" "$arch" -p dockfleet-bench
+    mkdir -p "$target/static"
+    install -m 0755 "$target/$cpu-unknown-linux-gnu/release/"dockfleet{,-bench,-scale} "$target/static"
+}
+
 # start_as_root LOG COMMAND...: prints the pid of what then runs on its own, without a terminal; a
 # sudo that stayed in between would end with this shell, and the command with it.
 start_as_root() {

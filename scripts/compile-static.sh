@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Compiles the program for an image: compile-static.sh amd64|arm64, into target/image/ARCH/dockfleet.
+# More arguments go to `cargo build`, such as `-p dockfleet-bench` for more programs of the same form.
 # It is static (nothing of a distribution is needed to run it), and the same sources give the same file
 # wherever they are compiled with the same tools: paths are taken out, its time is SOURCE_DATE_EPOCH.
 # For the other architecture it takes its C compiler and library (gcc-aarch64-linux-gnu and
@@ -7,7 +8,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-arch=${1:?usage: compile-static.sh amd64|arm64}
+arch=${1:?usage: compile-static.sh amd64|arm64 [ARGUMENT OF CARGO...]}
+shift
 case $arch in
 amd64) cpu=x86_64 ;;
 arm64) cpu=aarch64 ;;
@@ -29,11 +31,12 @@ if [ "$triple" != "$host" ]; then
     export "CC_${triple//-/_}=$cpu-linux-gnu-gcc" "CARGO_TARGET_${upper}_LINKER=$cpu-linux-gnu-gcc"
 fi
 # glibc since 2.34 looks names up without loading anything, so a static program of it does too.
-export RUSTFLAGS="-C target-feature=+crt-static \
+# Its address is fixed: cli/build.rs says what the other form would cost.
+export RUSTFLAGS="-C target-feature=+crt-static -C relocation-model=static \
  --remap-path-prefix=$PWD=/src --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo"
 export CFLAGS="-ffile-prefix-map=$PWD=/src -ffile-prefix-map=${CARGO_HOME:-$HOME/.cargo}=/cargo"
 export SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
-cargo build --locked --release --target "$triple" -p dockfleet
+cargo build --locked --release --target "$triple" -p dockfleet "$@"
 
 out=target/image/$arch
 mkdir -p "$out"

@@ -120,6 +120,25 @@ async fn a_pause_takes_effect_between_two_actions() {
 }
 
 #[tokio::test]
+async fn a_pause_file_takes_effect_while_a_pass_runs() {
+    let (fake, cluster, state) = setup();
+    let running = start_with_slow_volumes(&fake, &cluster, &state).await;
+    std::fs::write(state.path().join("paused"), "new disks").unwrap();
+    cluster
+        .until("paused", |c| {
+            let last = &c.assignment_status()["entries"][29];
+            last["reason"] == json!("Paused")
+                && last["message"].as_str().unwrap().contains("new disks")
+        })
+        .await;
+    // The file is looked for every two seconds; the whole pass would take nine.
+    let made = fake.volumes().len();
+    assert!(made <= 20, "{made}");
+    running.end().await;
+    assert_eq!(fake.volumes().len(), made);
+}
+
+#[tokio::test]
 async fn an_agent_that_stops_finishes_its_current_action() {
     let (fake, cluster, state) = setup();
     let running = start_with_slow_volumes(&fake, &cluster, &state).await;

@@ -256,6 +256,10 @@ fn a_hint_is_given_where_no_host_is_selected() -> Result<()> {
         &output.stderr,
         &["warning", "default/front", "selects none of the hosts"],
     )?;
+    assert_eq!(
+        output.stdout.lines().last(),
+        Some("1 on no host; nothing changed")
+    );
     untouched(&engine)?;
     // A watch of nothing can be ended like any other.
     let watch = cli.watch(&elsewhere)?;
@@ -263,5 +267,29 @@ fn a_hint_is_given_where_no_host_is_selected() -> Result<()> {
         says(&watch.log(), &["selects none"]).map_err(|e| e.to_string())
     })?;
     watch.terminate(SOON)?;
+    Ok(())
+}
+
+/// Invariant 9.
+#[test]
+fn i9_warnings_of_a_volume_are_printed_without_the_password() -> Result<()> {
+    let engine = solo(Generation::Newest)?;
+    let cli = CliEnv::at(&engine)?;
+    let share = "{type: cifs, device: //files/share, o: 'username=shop,password=canary'}";
+    let spec = format!("hostSelector: {{}}\nlabels: {{site: }}\noptions: {share}");
+    cli.write(
+        "all.yaml",
+        &manifest::document("DockerVolume", "share", &spec),
+    )?;
+    let output = cli.run(&["apply", "-f", "all.yaml"])?;
+    assert_eq!(output.code(), Some(0), "{output:?}");
+    let expected = [
+        "warning",
+        "spec.labels.site: it has no value and is ignored",
+        "default/share",
+        "options: password in o looks like a credential",
+    ];
+    says(&output.stderr, &expected)?;
+    assert!(!format!("{output:?}").contains("canary"), "{output:?}");
     Ok(())
 }
