@@ -118,16 +118,161 @@ fn every_option_and_capability_is_described() {
         assert!(row.contains(&wanted), "{row} should say {wanted}");
     }
     // The keys are named once in the code, in the planner.
-    let source = page("planner/src/options.rs");
+    let source = page("planner/src/kinds/network/options.rs");
     let keys = source.split("#[cfg(test)]").next().unwrap_or_default();
-    for key in keys
+    let keys: Vec<&str> = keys
         .split('"')
-        .skip(1)
-        .step_by(2)
         .filter(|k| k.starts_with("com.docker."))
-    {
+        .collect();
+    assert!(keys.len() >= 10, "the keys are elsewhere: {keys:?}");
+    for key in keys {
         assert!(described.contains(key), "{key} is not in docs/options.md");
     }
+}
+
+/// The folders of the crates of the program.
+const CRATES: [&str; 6] = ["crds", "planner", "vitals", "agent", "controller", "cli"];
+
+/// The names in a text of Rust.
+fn identifiers(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+        .filter(|name| !name.is_empty())
+}
+
+/// Whether a source declares a name, or exports it from another module.
+fn declares(source: &str, name: &str) -> bool {
+    let keywords = ["struct", "enum", "trait", "type", "fn", "const", "static"];
+    let names: Vec<&str> = identifiers(source).collect();
+    let is_declared = names
+        .windows(2)
+        .any(|pair| matches!(pair, [keyword, it] if keywords.contains(keyword) && *it == name));
+    let mut exports = source.split("\npub").skip(1).filter_map(|rest| {
+        let scope = rest.trim_start_matches("(crate)").trim_start();
+        scope.strip_prefix("use ")?.split(';').next()
+    });
+    is_declared || exports.any(|export| identifiers(export).any(|it| it == name))
+}
+
+/// Whether a path of code exists, such as `planner::record::Stage::Retained` or `Entry::revision`.
+fn exists(path: &str) -> bool {
+    let names: Vec<&str> = path.split("::").collect();
+    let is_in = |source: &str, names: &[&str]| match names {
+        [] => true,
+        [item, parts @ ..] => {
+            let has = |part: &&str| identifiers(source).any(|it| it == *part);
+            declares(source, item) && parts.iter().all(has)
+        }
+    };
+    let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let Some((first, mut rest)) = names.split_first() else {
+        return false;
+    };
+    if !CRATES.contains(first) {
+        let mut sources = Vec::new();
+        for part in CRATES {
+            files(&top.join(part).join("src"), "rs", &mut sources);
+        }
+        return sources
+            .iter()
+            .any(|file| is_in(&fs::read_to_string(file).unwrap(), &names));
+    }
+    let mut folder = top.join(first).join("src");
+    let mut file = folder.join("lib.rs");
+    while let [module, inner @ ..] = rest {
+        let next = folder.join(module).with_extension("rs");
+        if !next.exists() {
+            break;
+        }
+        (folder, file, rest) = (folder.join(module), next, inner);
+    }
+    is_in(&fs::read_to_string(file).unwrap(), rest)
+}
+
+#[test]
+fn every_path_of_code_in_the_architecture_exists() {
+    let text = page("ARCHITECTURE.md");
+    let paths: BTreeSet<&str> = text
+        .lines()
+        .flat_map(|line| line.split('`').skip(1).step_by(2))
+        .filter(|code| code.contains("::"))
+        .collect();
+    assert!(paths.len() > 40, "{paths:?}");
+    let missing: Vec<&&str> = paths.iter().filter(|path| !exists(path)).collect();
+    assert!(missing.is_empty(), "not in the code: {missing:?}");
+    for wrong in [
+        "planner::observed::Observed",
+        "planner::no_module",
+        "Entry::no_field",
+    ] {
+        assert!(!exists(wrong), "{wrong}");
+    }
+}
+
+/// Returns the parts of a message that are the same in each such message. Not part of it: what `...` stands
+/// for, words in capitals, single letters, words with digits or other signs, and an owner.
+fn fixed_parts(message: &str) -> Vec<String> {
+    let is_fixed = |word: &str| {
+        let word = word.trim_matches([',', ';', ':', '.', '(', ')']);
+        let is_text = |c: char| c.is_ascii_alphabetic() || "-.'`".contains(c);
+        word.len() > 1
+            && word.chars().all(is_text)
+            && !word.contains("..")
+            && word.chars().any(|c| c.is_ascii_lowercase())
+    };
+    let mut parts = vec![String::new()];
+    for word in message.replace("belongs to ", "belongs to ... ").split(' ') {
+        let ends = word.ends_with([':', ';']);
+        if is_fixed(word) {
+            let part = parts.last_mut().unwrap();
+            *part = format!("{part} {word}");
+        }
+        if ends || !is_fixed(word) {
+            parts.push(String::new());
+        }
+    }
+    let trimmed = parts
+        .iter()
+        .map(|part| part.trim_matches([' ', ',', ';', ':', '.', '(', ')']));
+    let parts = trimmed.filter(|part| !part.is_empty());
+    parts.map(str::to_owned).collect()
+}
+
+#[test]
+fn every_message_that_is_explained_is_in_the_code() {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut sources = Vec::new();
+    for part in CRATES.iter().chain(&["e2e"]) {
+        files(&top.join(part).join("src"), "rs", &mut sources);
+    }
+    files(&top.join("scripts"), "sh", &mut sources);
+    let mut code = String::new();
+    for source in &sources {
+        for line in fs::read_to_string(source).unwrap().lines() {
+            let line = line.trim();
+            if line.starts_with("//") {
+                continue;
+            }
+            // A text goes on in the next line.
+            match line.strip_suffix('\\') {
+                Some(line) => code.push_str(line),
+                None => code.extend([line, " "]),
+            }
+        }
+    }
+    let code = code.replace(['`', '\\'], "");
+    let text = page("docs/troubleshooting.md");
+    let is_known = |message: &str| fixed_parts(message).iter().all(|part| code.contains(part));
+    let messages: Vec<&str> = text
+        .lines()
+        .skip_while(|line| !line.starts_with("| message |"))
+        .filter_map(|line| line.strip_prefix("| `")?.split(" | ").next())
+        .flat_map(|cell| cell.split('`').step_by(2))
+        .filter(|message| !message.trim().is_empty())
+        .collect();
+    assert!(messages.len() > 40, "{messages:?}");
+    let missing: Vec<&&str> = messages.iter().filter(|m| !is_known(m)).collect();
+    assert!(missing.is_empty(), "not in the code: {missing:#?}");
+    assert!(!is_known("this agent cannot read the entry"));
 }
 
 /// All files with such a name below a folder.

@@ -20,7 +20,7 @@ const CRATES: [&str; 5] = ["crds", "planner", "agent", "controller", "cli"];
 /// The only file that names every kind.
 const LIST: &str = "crds/src/kinds.rs";
 
-/// A line that names kinds as arms of a match.
+/// A line that names kinds as arms of a match or compares with one.
 #[derive(Debug, PartialEq, Eq)]
 struct Finding {
     line: usize,
@@ -57,7 +57,7 @@ fn no_match_over_kinds_is_outside_of_their_list() {
     }
     assert!(
         all.is_empty(),
-        "{} lines name kinds as arms of a match:\n{}",
+        "{} lines name kinds as arms of a match, or compare with one:\n{}",
         all.len(),
         all.join("\n")
     );
@@ -140,6 +140,13 @@ fn findings(source: &str) -> Vec<Finding> {
             // Deeper blocks have ended, and every match in them.
             arms.retain(|(at, _)| *at <= depth);
         }
+        if is_comparison(line) {
+            found.push(Finding {
+                line: number,
+                text: line.trim().to_owned(),
+            });
+            continue;
+        }
         let Some(pattern) = pattern(line) else {
             continue;
         };
@@ -161,6 +168,14 @@ fn findings(source: &str) -> Vec<Finding> {
         arms.push((depth, named));
     }
     found
+}
+
+/// Whether a line compares something with a kind, by `==`, `!=` or a `matches!` in one line.
+fn is_comparison(line: &str) -> bool {
+    let kinds = || named(line).into_iter().chain(as_text(line));
+    let compares = line.contains(" == ") || line.contains(" != ");
+    (compares && kinds().any(|n| n.of == "Kind"))
+        || (line.contains("matches!(") && kinds().next().is_some())
 }
 
 /// Returns the part of a line that may be the pattern of an arm: what is before `=>`, a part of a pattern of
@@ -224,6 +239,15 @@ match kind {
         lines("let both = matches!(k, Kind::DockerNetwork | Kind::DockerVolume);"),
         [1]
     );
+    for compared in [
+        "if kind == Kind::DockerVolume {",
+        "let other = assignment::Kind::DockerVolume != kind;",
+        "entries.retain(|e| e.kind == \"DockerVolume\");",
+        "matches!(kind, Kind::DockerVolume)",
+        "if matches!(desired, Desired::DockerNetwork(n) if n.internal) {",
+    ] {
+        assert_eq!(lines(compared), [1], "{compared}");
+    }
     let pattern_of_two_lines = "
     Kind::DockerNetwork
     | Kind::DockerVolume => true,";
