@@ -142,7 +142,8 @@ pub struct DockerNetworkSpec {
     pub drift_policy: DriftPolicy,
     /// What to do if a network of that name exists and Dockfleet did not create it. `Never`
     /// (default) reports a conflict. `IfMatching` takes the network over if it matches this
-    /// resource. `Force` takes it over as it is.
+    /// resource. `Force` takes it over as it is. With `updatePolicy: WhenUnused`, a network that
+    /// differs is then replaced as soon as nothing uses it.
     #[serde(default)]
     pub adoption_policy: AdoptionPolicy,
     /// What happens to the network when this resource is deleted or no longer selects the host.

@@ -40,7 +40,8 @@ pub enum AdoptionPolicy {
     Never,
     /// The object is taken over if all fields that the resource sets match.
     IfMatching,
-    /// The object is taken over as it is. Differences are reported as drift.
+    /// The object is taken over as it is. Differences are reported as drift. With `updatePolicy:
+    /// WhenUnused`, a network that differs is then replaced as soon as nothing uses it.
     Force,
 }
 
