@@ -279,7 +279,11 @@ impl PassRun<'_> {
             });
             // Invariant 5: all intents are durable before the first action.
             if let Err(err) = ledger.commit(changes, self.effects).await {
-                tracing::error!(error = %chain(&err), "nothing is changed");
+                tracing::error!(
+                    kind = self.kind.as_str(),
+                    error = %chain(&err),
+                    "the journal cannot be written; no further action is started"
+                );
                 report.journal_failure = Some(err);
                 break planned;
             }

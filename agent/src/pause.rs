@@ -10,6 +10,10 @@ const FILE: &str = "paused";
 /// Number of bytes that are read of it.
 const MOST: u64 = 160;
 
+/// The message if the HostAssignment pauses the host.
+const BY_SPEC: &str = "the DockerHost is paused (spec.paused), or another DockerHost has the same engine \
+                       (condition Stalled)";
+
 /// Why a host is paused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Pause {
@@ -20,7 +24,7 @@ pub(crate) struct Pause {
 impl Pause {
     /// Combines `spec.paused` of the DockerHost and the file; either of them pauses the host.
     pub(crate) fn of(by_spec: bool, file: Option<String>) -> Option<Self> {
-        let spec = "spec.paused of the DockerHost is true, or its condition Stalled has the reason";
+        let spec = BY_SPEC;
         let (reason, message) = match (by_spec, file) {
             (false, None) => return None,
             (true, None) => ("SpecPaused", spec.to_owned()),
@@ -102,7 +106,8 @@ mod tests {
         let reason = |by_spec, file: Option<&str>| {
             Pause::of(by_spec, file.map(str::to_owned)).map(|p| (p.reason, p.message))
         };
-        let spec = "spec.paused of the DockerHost is true, or its condition Stalled has the reason";
+        let spec = "the DockerHost is paused (spec.paused), or another DockerHost has the same engine \
+                    (condition Stalled)";
         assert_eq!(reason(true, None), Some(("SpecPaused", spec.to_owned())));
         let both = Some(("SpecPaused", format!("{spec}; a file")));
         assert_eq!(reason(true, Some("a file")), both);

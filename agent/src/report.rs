@@ -8,11 +8,11 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use dockfleet_crds::assignment::HostAssignmentStatus;
-use dockfleet_crds::condition::REACHABLE;
+use dockfleet_crds::condition::{CLEAN, REACHABLE, STALLED};
 use dockfleet_crds::host::DockerHostStatus;
 use dockfleet_crds::{DockerHost, EntryStatus, GROUP, HostAssignment, VERSION};
 use dockfleet_vitals::{CALL_TIMEOUT, chain};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client};
 use serde::Serialize;
@@ -28,6 +28,9 @@ use crate::retry::Backoff;
 
 /// The field manager of an agent.
 const FIELD_MANAGER: &str = "dockfleet-agent";
+
+/// The conditions of a DockerHost that the controller writes. The agent does not compare them with its own.
+const OF_THE_CONTROLLER: [&str; 3] = [REACHABLE, CLEAN, STALLED];
 
 /// How often a status is adapted to an older CRD: an API server first reports unknown fields, and only then
 /// unknown values.
@@ -138,8 +141,9 @@ impl Writer for HostWriter {
         } else {
             let found = call(self.hosts.get(&self.name)).await?;
             let mut status = found.status.unwrap_or_default();
-            // The controller owns this condition; it stays whatever is written here.
-            status.conditions.retain(|c| c.type_ != REACHABLE);
+            // They stay, whatever the agent writes.
+            let is_own = |c: &Condition| !OF_THE_CONTROLLER.contains(&c.type_.as_str());
+            status.conditions.retain(is_own);
             status
         };
         let now = Time(jiff::Timestamp::now());

@@ -53,6 +53,9 @@ impl AssignmentTracker {
                 tracing::info!("the assignment does not exist; the last one stays in force");
             }
             self.is_absent = true;
+            // What was wrong with the deleted assignment is over.
+            self.foreign = None;
+            self.unreadable = None;
             return false;
         };
         self.is_absent = false;
@@ -100,14 +103,14 @@ impl AssignmentTracker {
             }
             Judgement::Foreign { known } => {
                 let why = format!(
-                    "an assignment of hub {} is ignored: this agent obeys hub {known}; to hand the \
-                     host over, move the agent's journal away",
+                    "an assignment of another cluster (ID {}) is ignored: this agent obeys the cluster \
+                     with ID {known}; to hand the host over, move the agent's journal away",
                     snapshot.hub
                 );
                 tracing::warn!(
                     hub = snapshot.hub,
                     known,
-                    "an assignment of another hub is ignored"
+                    "an assignment of another cluster is ignored"
                 );
                 self.foreign = Some(why);
                 return false;
@@ -179,6 +182,30 @@ mod tests {
         let known = tracker.pending.take();
         assert!(known.is_some());
         assert!(!tracker.track(event(&object), known.as_ref()));
+    }
+
+    #[test]
+    fn what_was_wrong_with_an_assignment_is_over_when_it_is_deleted() {
+        let known = snapshot("a", "1", 5);
+        let foreign = serde_json::json!({
+            "metadata": {"uid": "2", "generation": 1},
+            "spec": {"hub": "b", "entries": []},
+        });
+        let unreadable = serde_json::json!({
+            "metadata": {"uid": "2", "generation": 2},
+            "spec": {"hub": "a", "entries": [{"kind": "DockerGalaxy"}]},
+        });
+        let mut tracker = AssignmentTracker::default();
+        let read = |object| Ok(Some(serde_json::from_value(object).unwrap()));
+        assert!(!tracker.track(read(foreign), Some(&known)));
+        let why = "an assignment of another cluster (ID b) is ignored: this agent obeys the cluster with \
+                   ID a; to hand the host over, move the agent's journal away";
+        assert_eq!(tracker.foreign.as_deref(), Some(why));
+        assert!(!tracker.track(read(unreadable), Some(&known)));
+        assert!(tracker.unreadable.is_some());
+
+        assert!(!tracker.track(Ok(None), Some(&known)));
+        assert_eq!((&tracker.foreign, &tracker.unreadable), (&None, &None));
     }
 
     #[test]
