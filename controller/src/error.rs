@@ -98,6 +98,11 @@ impl CallError {
         matches!(self, Self::Refused(_) | Self::NoVersion)
     }
 
+    /// Whether the controller has no right to make the call.
+    pub(crate) fn is_forbidden(&self) -> bool {
+        matches!(self, Self::Refused(status) if status.is_forbidden())
+    }
+
     /// Whether another client changed the object first.
     pub(crate) fn is_conflict(&self) -> bool {
         matches!(self, Self::Refused(status) if status.is_conflict())
@@ -109,5 +114,22 @@ impl CallError {
 pub(crate) fn panic_with(ended: Option<JoinError>) {
     if let Some(Ok(panic)) = ended.map(JoinError::try_into_panic) {
         std::panic::resume_unwind(panic);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_right_is_known_by_the_status_code() {
+        let refused = |code, message: &str| {
+            let status = Status::failure(message, "").with_code(code).boxed();
+            let err = watcher::Error::WatchStartFailed(kube::Error::Api(status));
+            CallError::from(err)
+        };
+        assert!(refused(403, "no").is_forbidden());
+        assert!(!refused(500, "Forbidden").is_forbidden());
+        assert!(!CallError::NoVersion.is_forbidden());
     }
 }

@@ -25,19 +25,12 @@
 //! is one client (`wire`), and each of its writes passes one `write_fence` that is open only for
 //! the leader.
 //!
-//! # Rights it needs
-//!
-//! - get, list, watch: its own four kinds, namespaces; get: CRDs;
-//! - patch: networks and volumes, and their status; create, patch: assignments;
-//! - list, watch, create, get: Leases; patch: status of hosts;
-//! - create, patch: events (`events.k8s.io`) in the namespaces of resources;
-//! - patch: the own Secrets of hosts; get: the Secrets that volumes name, one by one;
-//! - get, list, watch, create, update: its Lease.
+//! The rights that it needs are in `docs/kubernetes.md`, section "Rights".
 //!
 //! # What this crate never does
 //!
 //! - It never writes the status of an assignment, nor the spec of a resource, nor more of a host's
-//!   status than the condition Reachable.
+//!   status than the conditions Reachable, Clean and Stalled.
 //! - It never takes absence for a permission: a missing resource leaves its entries as they are.
 //!   Only an observed deletion, of a resource whose namespace and CRD are not being deleted,
 //!   becomes a tombstone that may remove something.

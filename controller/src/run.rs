@@ -267,7 +267,7 @@ impl Controller {
                 let Some(sync) = self.index.secret_sync(name) else {
                     return false;
                 };
-                let span = info_span!("delivery", namespace = name.namespace, host = name.name);
+                let span = info_span!("secret_sync", namespace = name.namespace, host = name.name);
                 self.spawn(sync_secret(context, name.clone(), sync), span);
             }
             LaneKey::Secret(name) => {

@@ -29,7 +29,7 @@ pub(crate) enum FenceState {
 
 /// A write was not sent, because this controller may not be the leader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not sent: this controller does not state the Lease")]
+#[error("not sent: this controller does not hold the Lease")]
 pub(crate) struct NotLeading;
 
 impl FenceState {

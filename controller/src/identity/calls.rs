@@ -51,7 +51,7 @@ pub(super) enum Removed {
     /// The host exists.
     No,
     /// The host is deleted with its CRD or namespace, and not by itself.
-    Swept,
+    Cascaded,
 }
 
 /// Creates or restores the objects of a host's identity, each independent of the others; returns
@@ -79,7 +79,12 @@ pub(super) async fn make(
             }
         };
         match done {
-            Ok(()) => info!(host, kind = kind.as_str(), how = ?how, "identity written"),
+            Ok(()) => info!(
+                host,
+                kind = kind.as_str(),
+                how = how.done(),
+                "identity written"
+            ),
             Err(err) => first = first.and(Err(err)),
         }
     }
@@ -99,7 +104,7 @@ where
     let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
     let api: Api<K> = Api::namespaced(client.clone(), &namespace);
     match how {
-        Make::Mend => {
+        Make::Repair => {
             let params = PatchParams::apply(FIELD_MANAGER).force();
             // The type of an object is left out of its own serialization.
             let mut body = serde_json::to_value(object).map_err(kube::Error::SerdeError);
@@ -147,8 +152,8 @@ pub(super) async fn remove(
     host: String,
     pieces: BTreeSet<PieceKind>,
 ) -> Result<Removed, IdentityError> {
-    if is_swept(&client, &namespace).await? {
-        return Ok(Removed::Swept);
+    if is_cascade(&client, &namespace).await? {
+        return Ok(Removed::Cascaded);
     }
     let hosts: Api<DockerHost> = Api::namespaced(client.clone(), &namespace);
     if in_time(hosts.get_metadata_opt(&host)).await?.is_some() {
@@ -171,7 +176,7 @@ pub(super) async fn remove(
 }
 
 /// Whether hosts are deleted because their namespace or CRD is.
-async fn is_swept(client: &Client, namespace: &str) -> Result<bool, CallError> {
+async fn is_cascade(client: &Client, namespace: &str) -> Result<bool, CallError> {
     let namespaces: Api<Namespace> = Api::all(client.clone());
     let crds: Api<CustomResourceDefinition> = Api::all(client.clone());
     let namespace = in_time(namespaces.get_metadata_opt(namespace)).await?;

@@ -18,7 +18,7 @@ use kube::{Api, Client, Resource, ResourceExt as _};
 use serde::de::DeserializeOwned;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
 use super::calls::{self, IdentityError, Removed};
 use super::state::{IdentityState, IdentityWork, WatchedPiece};
@@ -179,12 +179,12 @@ impl IdentityKeeper {
         match result {
             Ok(removed) => {
                 self.lane.succeeded(&host);
-                if removed == Some(Removed::Swept) {
+                if removed == Some(Removed::Cascaded) {
                     info!(
                         host,
                         "the host was deleted with its CRD or namespace; its identity is kept for now"
                     );
-                    self.state.swept(&host, Instant::now());
+                    self.state.cascaded(&host, Instant::now());
                 }
             }
             Err(err) => {
@@ -200,7 +200,7 @@ impl IdentityKeeper {
     }
 }
 
-type NewsStream = Pin<Box<dyn Stream<Item = IdentityEvent> + Send>>;
+type EventStream = Pin<Box<dyn Stream<Item = IdentityEvent> + Send>>;
 
 fn watch(client: &Client, namespace: &str) -> impl Stream<Item = IdentityEvent> + Unpin + use<> {
     let hosts: Api<PartialObjectMeta<DockerHost>> = Api::namespaced(client.clone(), namespace);
@@ -216,7 +216,7 @@ fn watch(client: &Client, namespace: &str) -> impl Stream<Item = IdentityEvent> 
     ])
 }
 
-fn pieces<K>(client: &Client, namespace: &str) -> NewsStream
+fn pieces<K>(client: &Client, namespace: &str) -> EventStream
 where
     K: Piece + Resource<Scope = kube::core::NamespaceResourceScope, DynamicType = ()>,
     K: Clone + Debug + DeserializeOwned + Send + 'static,
@@ -236,7 +236,7 @@ fn stream<K>(
     config: Config,
     watched: WatchedPiece,
     seen: impl Fn(&K) -> IdentityEvent + Send + 'static,
-) -> NewsStream
+) -> EventStream
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static,
 {
@@ -252,8 +252,9 @@ where
                 Some(IdentityEvent::Gone(watched, object.name_any()))
             }
             Err(err) => {
-                let error = chain(&CallError::from(err));
-                if error.contains("Forbidden") || error.contains("forbidden") {
+                let err = CallError::from(err);
+                let error = chain(&err);
+                if err.is_forbidden() {
                     warn!(
                         ?watched,
                         error,
@@ -261,7 +262,7 @@ where
                          fleetNamespaces of the chart"
                     );
                 } else {
-                    debug!(?watched, error, "watch interrupted");
+                    warn!(?watched, error, "watch interrupted");
                 }
                 None
             }

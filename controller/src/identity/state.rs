@@ -75,7 +75,17 @@ pub(super) enum Make {
     /// It does not exist.
     Create,
     /// It was changed.
-    Mend,
+    Repair,
+}
+
+impl Make {
+    /// Returns what was done, for logs.
+    pub(super) fn done(self) -> &'static str {
+        match self {
+            Self::Create => "created",
+            Self::Repair => "repaired",
+        }
+    }
 }
 
 impl IdentityState {
@@ -165,7 +175,7 @@ impl IdentityState {
     }
 
     /// Records that a host was deleted with its CRD or namespace, and not by itself.
-    pub(super) fn swept(&mut self, name: &str, now: Instant) {
+    pub(super) fn cascaded(&mut self, name: &str, now: Instant) {
         let identity = self.at(name);
         if !identity.is_host {
             identity.missing = Some(Missing {
@@ -191,7 +201,7 @@ impl IdentityState {
                 .filter(|kind| *kind != PieceKind::Secret || secret_again.is_none())
                 .filter_map(|kind| match identity.held.get(&kind) {
                     None => Some((kind, Make::Create)),
-                    Some(false) => Some((kind, Make::Mend)),
+                    Some(false) => Some((kind, Make::Repair)),
                     Some(true) => None,
                 })
                 .collect();
@@ -263,7 +273,7 @@ mod tests {
         assert_eq!(state.work("h1", now), IdentityWork::None);
         state.piece(PieceKind::Role, "h1", false);
         let work = IdentityWork::Make {
-            pieces: BTreeMap::from([(PieceKind::Role, Make::Mend)]),
+            pieces: BTreeMap::from([(PieceKind::Role, Make::Repair)]),
             later: None,
         };
         assert_eq!(state.work("h1", now), work);
@@ -343,7 +353,7 @@ mod tests {
         });
         deleted.gone(WatchedPiece::Hosts, "h1", now);
         assert_eq!(deleted.work("h1", now), everything);
-        deleted.swept("h1", now);
+        deleted.cascaded("h1", now);
         assert_eq!(deleted.work("h1", now), IdentityWork::Wait(now + ORPHAN));
         deleted.host("h1");
         assert_eq!(deleted.work("h1", now), IdentityWork::None);

@@ -29,7 +29,7 @@ impl Index {
         let new = state.assignment.as_ref();
         let touched = differing_uids(before.as_ref(), new);
         // The agent reports on a tombstone: it may be carried out.
-        let let_go = touched
+        let has_tombstone = touched
             .iter()
             .any(|uid| state.entry(uid).is_some_and(|e| e.intent == Intent::Absent));
         // Another client wrote the spec, which only the controller may write.
@@ -37,9 +37,9 @@ impl Index {
         let foreign = rewritten && *source == Source::Watched;
         let mut misses = false;
         for uid in &touched {
-            misses |= state.hear_of_credentials(uid);
+            misses |= state.note_missing_credentials(uid);
         }
-        if let_go || misses || foreign || was_unreadable {
+        if has_tombstone || misses || foreign || was_unreadable {
             self.dirty.hosts.insert(name.clone());
         }
         if rewritten {

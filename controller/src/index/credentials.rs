@@ -198,7 +198,7 @@ impl HostState {
 
     /// Records whether the agent reports a resource's credentials as missing, and returns whether
     /// that is new.
-    pub(super) fn hear_of_credentials(&mut self, uid: &str) -> bool {
+    pub(super) fn note_missing_credentials(&mut self, uid: &str) -> bool {
         let misses = self.report(uid).is_some_and(|report| {
             report.is_because(Reason::CredentialsMissing)
                 && self

@@ -186,7 +186,7 @@ impl Index {
                     && !own
                     && !self.brakes.allowed.contains(resource.namespace())
                     && now < ends;
-                let why = asks.then(|| swept_away(parent, counts, self.brakes.namespace_hold));
+                let why = asks.then(|| cascaded(parent, counts, self.brakes.namespace_hold));
                 (asks.then_some(ends), false, why)
             }
             Some(Lifecycle::Deleted) if resource.deletion() == DeletionPolicy::Delete => {
@@ -215,13 +215,13 @@ fn keep(uids: &mut BTreeSet<Uid>, uid: &str, is_in: bool) {
     }
 }
 
-fn swept_away(parent: &ParentState, counts: Counts, hold: Duration) -> String {
+fn cascaded(parent: &ParentState, counts: Counts, hold: Duration) -> String {
     let resource = &*parent.object;
     let namespace = resource.namespace();
     format!(
         "the namespace or the CRD is being deleted with {} resources; the hosts keep and manage \
          their objects for {} min: move what you need to another namespace, or allow the deletion \
-         now: kubectl annotate namespace/{namespace} {ALLOW_REMOVAL}=$(kubectl get \
+         now: kubectl annotate --overwrite namespace/{namespace} {ALLOW_REMOVAL}=$(kubectl get \
          namespace/{namespace} -o jsonpath={{.metadata.uid}}), or for this one: {}",
         counts.of,
         hold.as_secs().div_ceil(60),

@@ -23,7 +23,7 @@ pub(super) async fn decide(
 ) -> Result<(Lifecycle, Notice), CallError> {
     let crd = kinds::crd_name(parent.kind());
     let (namespace, kind) = (parent.namespace(), parent.kind().as_str());
-    if let Some(why) = swept_away(ctx, namespace, crd, kind).await? {
+    if let Some(why) = cascade(ctx, namespace, crd, kind).await? {
         let note = format!("{why}: nothing is removed on any host");
         return Ok((Lifecycle::Cascaded, Notice::normal("Retained", note)));
     }
@@ -38,7 +38,7 @@ pub(super) async fn decide_host(
 ) -> Result<(Lifecycle, Notice), CallError> {
     let namespace = host.metadata.namespace.as_deref().unwrap_or_default();
     let (crd, kind) = (DockerHost::crd_name(), "DockerHost");
-    if let Some(why) = swept_away(ctx, namespace, crd, kind).await? {
+    if let Some(why) = cascade(ctx, namespace, crd, kind).await? {
         let note = format!("{why}: nothing is removed on the host");
         return Ok((Lifecycle::Cascaded, Notice::normal("Retained", note)));
     }
@@ -47,7 +47,7 @@ pub(super) async fn decide_host(
 }
 
 /// Returns why an object is deleted by a cascade: with its namespace or its CRD.
-async fn swept_away(
+async fn cascade(
     ctx: &JobContext,
     name: &str,
     crd: &str,

@@ -217,7 +217,7 @@ fn a_deleted_namespace_with_many_resources_waits_for_permission_but_not_for_ever
         assert!(
             stopped(&world, "uid-n00")
                 .unwrap()
-                .contains("kubectl annotate namespace/apps")
+                .contains("kubectl annotate --overwrite namespace/apps")
         );
         if allowed {
             namespace_goes(&mut world, &[(ALLOW_REMOVAL, "uid-apps")]);
