@@ -25,7 +25,9 @@ pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
     /// Log level for standard error: off, error, warn, info, debug, trace, or a filter such as
-    /// `warn,dockfleet_agent=debug`. Default: info for controller and agent, otherwise error.
+    /// `warn,dockfleet_agent=debug`. Default of controller and agent:
+    /// `warn,dockfleet_agent=info,dockfleet_controller=info,dockfleet_vitals=info`, which is info for
+    /// Dockfleet and warn for libraries. Default of all other commands, also of agent join: `error`.
     #[arg(long, global = true, env = "DOCKFLEET_LOG", value_name = "FILTER", value_parser = crate::logging::filter)]
     pub(crate) log: Option<String>,
     /// Format of the log. Default: text on a terminal, otherwise json.

@@ -9,6 +9,13 @@ use tracing_subscriber::fmt::format::JsonFields;
 
 use crate::args::LogFormat;
 
+/// The default filter of a service. The info logs of kube and its HTTP client are not useful for
+/// operators.
+pub(crate) const SERVICE_FILTER: &str =
+    "warn,dockfleet_agent=info,dockfleet_controller=info,dockfleet_vitals=info";
+/// The default filter of all other commands, which print their results and errors themselves.
+pub(crate) const COMMAND_FILTER: &str = "error";
+
 /// The client library logs whole requests and responses, with the options of volumes, which may
 /// have passwords (invariant 9). No filter enables these logs.
 const NEVER_IN_FULL: [&str; 3] = ["bollard=info", "bollard::docker=info", "bollard::read=info"];

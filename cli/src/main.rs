@@ -23,18 +23,16 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(err) => return print_answer(&err).into(),
     };
-    let default = match cli.command {
-        // The info logs of kube and its HTTP client are not useful for operators.
-        Command::Controller(_) | Command::Agent(_) => {
-            "warn,dockfleet_agent=info,dockfleet_controller=info,dockfleet_vitals=info"
-        }
-        _ => "error",
+    let is_service = is_service(&cli.command);
+    let default = if is_service {
+        logging::SERVICE_FILTER
+    } else {
+        logging::COMMAND_FILTER
     };
     if let Err(err) = logging::init(cli.log.as_deref().unwrap_or(default), cli.log_format) {
         anstream::eprintln!("error: --log: {err}");
         return Exit::BadInput.into();
     }
-    let is_service = matches!(cli.command, Command::Controller(_) | Command::Agent(_));
     fault::end_on_panic(is_service);
     match run(cli.command) {
         Ok(exit) => exit.into(),
@@ -48,6 +46,16 @@ fn main() -> ExitCode {
             }
             Exit::Failed.into()
         }
+    }
+}
+
+/// Whether a command runs until it is stopped, and so only its log is read. `agent join` is a command that
+/// a person types.
+fn is_service(command: &Command) -> bool {
+    match command {
+        Command::Controller(_) => true,
+        Command::Agent(args) => args.command.is_none(),
+        _ => false,
     }
 }
 
@@ -90,4 +98,21 @@ fn run(command: Command) -> anyhow::Result<Exit> {
             }
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn controller_and_agent_are_services_and_joining_is_a_command() {
+        let is_service = |args: &[&str]| {
+            let matches = args::command().try_get_matches_from(args).unwrap();
+            is_service(&Cli::from_arg_matches(&matches).unwrap().command)
+        };
+        assert!(is_service(&["dockfleet", "controller"]));
+        assert!(is_service(&["dockfleet", "agent"]));
+        assert!(!is_service(&["dockfleet", "agent", "join", "--file", "a"]));
+        assert!(!is_service(&["dockfleet", "crds"]));
+    }
 }

@@ -85,6 +85,35 @@ fn an_invalid_log_filter_is_refused() {
 }
 
 #[test]
+fn the_default_log_filters_are_described() {
+    let source = include_str!("../src/logging.rs");
+    let filter = |name: &str| {
+        let value = source.split(&format!("const {name}: &str =")).nth(1);
+        value.unwrap().split('"').nth(1).unwrap()
+    };
+    let described = format!(
+        "Default of controller and agent: `{}`, which is info for Dockfleet and warn for libraries. \
+         Default of all other commands, also of agent join: `{}`",
+        filter("SERVICE_FILTER"),
+        filter("COMMAND_FILTER"),
+    );
+    let docs = include_str!("../../docs/cli.md").to_owned();
+    for text in [run(&[], &["--help"]).1, docs] {
+        let words: Vec<&str> = text.split_whitespace().collect();
+        assert!(words.join(" ").contains(&described), "{described}\n{text}");
+    }
+    let main = include_str!("../src/main.rs");
+    assert!(main.contains("logging::SERVICE_FILTER") && main.contains("logging::COMMAND_FILTER"));
+}
+
+#[test]
+fn joining_reports_its_errors_as_text() {
+    let (code, stdout, stderr) = run(&[], &["agent", "join", "--file", "missing"]);
+    assert_eq!((code, stdout.as_str()), (1, ""), "{stderr}");
+    assert!(stderr.starts_with("error: cannot read missing"), "{stderr}");
+}
+
+#[test]
 fn an_empty_variable_counts_as_not_set() {
     let empty = [
         ("DOCKFLEET_STATE_DIR", ""),
