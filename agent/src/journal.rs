@@ -28,6 +28,8 @@ const FILE: &str = "journal.db";
 const LOG: &str = "journal.db-wal";
 /// Only `dockfleet journal` shares the file, and only for a moment.
 const BUSY: Duration = Duration::from_secs(5);
+/// Maximum time of a write. A slow disk takes seconds; one that takes longer may never answer.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Why a journal cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -89,6 +91,9 @@ pub enum JournalError {
     /// It cannot be written.
     #[error("the journal cannot be written")]
     Write(#[source] rusqlite::Error),
+    /// Its disk does not answer.
+    #[error("the journal cannot be written: its disk did not answer within {} s", WRITE_TIMEOUT.as_secs())]
+    Timeout,
     /// The thread that writes it has ended.
     #[error("the journal cannot be written")]
     Thread(#[source] tokio::task::JoinError),
@@ -173,6 +178,8 @@ pub(crate) struct Ledger {
     /// The kinds of which a process was creating an object when it ended: the engine may still be creating
     /// it.
     interrupted: Mutex<BTreeSet<Kind>>,
+    /// Held by the thread that writes.
+    turn: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Journal {
@@ -307,6 +314,7 @@ impl Ledger {
             connection: Mutex::new(connection),
             records: Mutex::new(Arc::new(records)),
             interrupted: Mutex::new(interrupted),
+            turn: Arc::default(),
         }
     }
 
@@ -343,13 +351,28 @@ impl Ledger {
 
     /// Writes in a thread that may block: on a slow disk a write takes seconds, and heartbeats, reports
     /// and the watch of the assignment must go on meanwhile.
+    ///
+    /// A write that takes longer than [`WRITE_TIMEOUT`] is an error, although it may still be carried out: what
+    /// it permits is not done. No other write starts before it ends.
     async fn in_thread(
         self: &Arc<Self>,
         write: impl FnOnce(&Self) -> Result<(), JournalError> + Send + 'static,
     ) -> Result<(), JournalError> {
         let ledger = Arc::clone(self);
-        let written = tokio::task::spawn_blocking(move || write(&ledger)).await;
-        written.map_err(JournalError::Thread)?
+        let turn = Arc::clone(&self.turn);
+        let written = async move {
+            let turn = turn.lock_owned().await;
+            let write = move || {
+                let written = write(&ledger);
+                drop(turn);
+                written
+            };
+            tokio::task::spawn_blocking(write).await
+        };
+        match tokio::time::timeout(WRITE_TIMEOUT, written).await {
+            Ok(written) => written.map_err(JournalError::Thread)?,
+            Err(_) => Err(JournalError::Timeout),
+        }
     }
 
     fn write(&self, changes: &[JournalChange]) -> Result<(), JournalError> {

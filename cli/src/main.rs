@@ -10,12 +10,16 @@ mod result;
 mod standalone;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::FromArgMatches;
 use clap::error::ErrorKind;
 
 use args::{Cli, Command};
 use exit::Exit;
+
+/// How long the end of the program waits for threads that write to a disk.
+const LAST_WRITES: Duration = Duration::from_secs(10);
 
 fn main() -> ExitCode {
     let cli = args::command().try_get_matches();
@@ -79,7 +83,7 @@ fn run(command: Command) -> anyhow::Result<Exit> {
             .enable_all()
             .build()?,
     };
-    runtime.block_on(async {
+    let done = runtime.block_on(async {
         match command {
             Command::Apply(args) => commands::apply::run(args).await,
             Command::Diff(args) => commands::diff::run(args).await,
@@ -97,7 +101,10 @@ fn run(command: Command) -> anyhow::Result<Exit> {
                 Ok(Exit::Ready)
             }
         }
-    })
+    });
+    // A thread that waits for a disk that does not answer is not waited for.
+    runtime.shutdown_timeout(LAST_WRITES);
+    done
 }
 
 #[cfg(test)]

@@ -370,3 +370,32 @@ fn a_journal_of_an_older_version_is_read_without_migration() {
     let opened = open(dir.path()).unwrap();
     assert_eq!(opened.assignment().map(AsRef::as_ref), Some(&snapshot));
 }
+
+/// Invariant 13.
+#[tokio::test(start_paused = true)]
+async fn a_disk_that_does_not_answer_is_an_error_and_only_one_thread_waits_for_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = open(dir.path()).unwrap();
+    let ledger = std::sync::Arc::clone(journal.ledger());
+    let changes = || vec![put(record("u", Stage::Owned))];
+    let (disk, answer) = std::sync::mpsc::channel::<()>();
+    let first = ledger.in_thread(move |ledger| {
+        let _ = answer.recv();
+        ledger.write(&[put(record("first", Stage::Owned))])
+    });
+    let effects = Effects::default();
+    let wait = || async {
+        tokio::task::yield_now().await;
+        tokio::time::advance(super::WRITE_TIMEOUT).await;
+    };
+    let (first, ()) = tokio::join!(first, wait());
+    let (second, ()) = tokio::join!(ledger.commit(changes(), &effects), wait());
+    for error in [first.unwrap_err(), second.unwrap_err()] {
+        assert!(matches!(error, JournalError::Timeout), "{error}");
+        assert!(error.to_string().contains("within 60 s"), "{error}");
+    }
+    drop(disk);
+    // The first write is carried out late, and the journal can be written again.
+    ledger.commit(changes(), &effects).await.unwrap();
+    assert_eq!(keys(&journal), ["first", "u"]);
+}
