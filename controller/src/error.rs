@@ -100,7 +100,7 @@ impl CallError {
 
     /// Whether the controller has no right to make the call.
     pub(crate) fn is_forbidden(&self) -> bool {
-        matches!(self, Self::Refused(status) if status.is_forbidden())
+        matches!(self, Self::Refused(status) if status.is_forbidden() || status.code == 403)
     }
 
     /// Whether another client changed the object first.

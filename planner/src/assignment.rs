@@ -233,8 +233,8 @@ fn successor(
     match (entry.intent.known(), directive) {
         (Some(Intent::Present), Directive::Render | Directive::Keep(_)) => {
             if resource.policies().suspend {
-                // The agent has to know of the suspension.
-                rendered(resource, context).unwrap_or(entry)
+                // The agent has to know of the suspension, even if nothing else of the resource can reach it.
+                rendered(resource, context).unwrap_or_else(|_| suspended(entry))
             } else {
                 entry
             }
@@ -253,6 +253,20 @@ fn successor(
         }
         // An entry with an intent of a newer controller stays unchanged.
         (Some(Intent::Absent) | None, _) => entry,
+    }
+}
+
+/// Suspends an entry as it was last rendered.
+fn suspended(entry: Entry) -> Entry {
+    let Ok(EntrySpec::Present(mut desired)) = EntrySpec::of(&entry) else {
+        return entry;
+    };
+    desired.policy_mut().suspend = true;
+    let (spec, revision) = desired.payload();
+    Entry {
+        spec,
+        revision,
+        ..entry
     }
 }
 

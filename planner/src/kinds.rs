@@ -82,6 +82,9 @@ pub trait DesiredObject: Debug + Send + Sync {
     /// Returns its policies.
     fn policy(&self) -> Behaviour;
 
+    /// Returns its policies, to change them.
+    fn policy_mut(&mut self) -> &mut Behaviour;
+
     /// Returns the labels, without those of Dockfleet.
     fn labels_mut(&mut self) -> &mut BTreeMap<String, String>;
 
@@ -157,6 +160,13 @@ macro_rules! join {
             pub(crate) fn read(kind: Kind, spec: Value) -> Result<Self, serde_json::Error> {
                 match kind {
                     $(Kind::$kind => serde_json::from_value(spec).map(Self::$kind),)*
+                }
+            }
+
+            /// Returns the payload of its entry.
+            pub(crate) fn payload(&self) -> Payload {
+                match self {
+                    $(Self::$kind(desired) => payload(desired, None),)*
                 }
             }
 

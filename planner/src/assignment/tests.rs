@@ -524,17 +524,26 @@ mod credentials {
     }
 
     #[test]
-    fn a_suspended_resource_keeps_its_entry_without_its_secret() {
+    fn a_suspended_resource_keeps_its_entry_and_is_suspended_without_its_secret() {
         let mut share = share();
         let mut world = World::new();
         world.credentials =
             CredentialVersions::from([("uid-share".to_owned(), Ok("v1".to_owned()))]);
         let there = world.next(&[(&share, Lifecycle::Live)]);
         share.spec.suspend = true;
-        share.spec.host_selector = Some(selector(&[("site", "nowhere")]));
         world.credentials = CredentialVersions::from([("uid-share".to_owned(), Err(missing()))]);
-        let kept = world.next(&[(&share, Lifecycle::Live)]);
-        assert_eq!(kept.entries, there.entries);
+        let mut expected = there.entries.clone();
+        expected[0]
+            .spec
+            .insert("policy".to_owned(), serde_json::json!({"suspend": true}));
+        for labels in [&[][..], &[("site", "nowhere")]] {
+            share.spec.host_selector = Some(selector(labels));
+            let kept = world.next(&[(&share, Lifecycle::Live)]);
+            // The revision follows the suspension, and then stays.
+            assert_ne!(kept.entries[0].revision, there.entries[0].revision);
+            expected[0].revision.clone_from(&kept.entries[0].revision);
+            assert_eq!(kept.entries, expected, "{labels:?}");
+        }
     }
 }
 

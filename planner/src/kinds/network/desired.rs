@@ -80,6 +80,10 @@ impl DesiredObject for DesiredNetwork {
         self.policy
     }
 
+    fn policy_mut(&mut self) -> &mut Behaviour {
+        &mut self.policy
+    }
+
     fn labels_mut(&mut self) -> &mut BTreeMap<String, String> {
         &mut self.labels
     }
