@@ -16,10 +16,10 @@ use crate::engine::{Engine, EngineError};
 
 /// The calls to an engine for one kind of object.
 pub(crate) trait EngineObject: ObjectKind {
-    /// Lists every object.
+    /// Lists every object, with the engine's warnings about what the list may lack.
     fn list(
         engine: &Engine,
-    ) -> impl Future<Output = Result<Vec<Self::Observed>, EngineError>> + Send;
+    ) -> impl Future<Output = Result<(Vec<Self::Observed>, Vec<String>), EngineError>> + Send;
 
     /// Creates an object, with the credentials. Success does not mean that the object is as desired: an
     /// engine gives the same answer if a different volume of the name exists. So the object must be observed
@@ -56,12 +56,15 @@ pub(crate) trait EngineObject: ObjectKind {
 
 macro_rules! join {
     ($($kind:ident $object:literal $plural:literal,)*) => {
-        /// Lists the objects of a kind.
-        pub(crate) async fn list(engine: &Engine, kind: Kind) -> Result<Vec<Object>, EngineError> {
+        /// Lists the objects of a kind, with the engine's warnings about what the list may lack.
+        pub(crate) async fn list(
+            engine: &Engine,
+            kind: Kind,
+        ) -> Result<(Vec<Object>, Vec<String>), EngineError> {
             match kind {
                 $(Kind::$kind => {
-                    let list = $kind::list(engine).await?;
-                    Ok(list.into_iter().map(Object::from).collect())
+                    let (list, warnings) = $kind::list(engine).await?;
+                    Ok((list.into_iter().map(Object::from).collect(), warnings))
                 })*
             }
         }

@@ -189,7 +189,10 @@ impl Engine {
     pub(crate) async fn observe_kind(&self, kind: Kind) -> Observation {
         let mut seen = Observation::default();
         match actions::list(self, kind).await {
-            Ok(objects) => seen.observed.insert(kind, objects),
+            Ok((objects, warnings)) => {
+                seen.observed.insert(kind, objects);
+                seen.observed.warn(kind, warnings);
+            }
             Err(err) => drop(seen.failures.insert(kind, err)),
         }
         seen

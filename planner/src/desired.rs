@@ -90,6 +90,9 @@ pub enum NotUnderstood {
     /// A newer version wrote its intent.
     #[error("this agent does not know the intent {0}; upgrade the agent")]
     Intent(String),
+    /// A newer version wrote a field beside its spec.
+    #[error("this agent does not know the field {0} of the entry; upgrade the agent")]
+    Field(String),
     /// A newer version wrote a part of its spec.
     #[error("this agent does not understand the entry ({0}); upgrade the agent")]
     Spec(#[from] serde_json::Error),
@@ -106,6 +109,9 @@ impl EntrySpec {
             Open::Known(intent) => *intent,
             Open::Unknown(text) => return Err(NotUnderstood::Intent(text.clone())),
         };
+        if let Some(field) = entry.other.keys().next() {
+            return Err(NotUnderstood::Field(field.clone()));
+        }
         let spec = Value::Object(entry.spec.clone());
         Ok(match intent {
             Intent::Absent => Self::Absent(kind, serde_json::from_value(spec)?),

@@ -10,27 +10,53 @@ use crate::kinds::Object;
 /// The objects of an engine, by kind. A kind is missing if its list could not be read, which is not the same
 /// as an empty list.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct ObservedState(BTreeMap<Kind, Vec<Object>>);
+pub struct ObservedState {
+    lists: BTreeMap<Kind, Vec<Object>>,
+    warnings: BTreeMap<Kind, Vec<String>>,
+}
 
 impl ObservedState {
-    /// Sets the complete list of a kind.
+    /// Sets the list of a kind.
     pub fn insert(&mut self, kind: Kind, objects: Vec<Object>) {
-        self.0.insert(kind, objects);
+        self.lists.insert(kind, objects);
+    }
+
+    /// Sets the engine's warnings about the list of a kind: what drivers did not answer.
+    pub fn warn(&mut self, kind: Kind, warnings: Vec<String>) {
+        self.warnings.insert(kind, warnings);
     }
 
     /// Adds the lists of another observation.
     pub fn extend(&mut self, other: Self) {
-        self.0.extend(other.0);
+        self.lists.extend(other.lists);
+        self.warnings.extend(other.warnings);
     }
 
     /// Whether no list could be read.
     pub fn is_unknown(&self) -> bool {
-        self.0.is_empty()
+        self.lists.is_empty()
     }
 
     /// Returns the objects of a kind, or `None` if they are not known.
     pub fn all(&self, kind: Kind) -> Option<&[Object]> {
-        self.0.get(&kind).map(Vec::as_slice)
+        self.lists.get(&kind).map(Vec::as_slice)
+    }
+
+    /// Returns the warning that the objects of a driver may be missing in the list of a kind, or may lack their
+    /// labels. If the driver is not known, any warning is about it.
+    ///
+    /// The engine asks each volume plugin for its volumes, and warns `list DRIVER: CAUSE` if that fails (moby,
+    /// `volume/service/store.go`). It then shows what it remembers, which is nothing after a restart.
+    pub fn incomplete(&self, kind: Kind, driver: Option<&str>) -> Option<&str> {
+        let about = |warning: &&String| match (driver, warning.strip_prefix("list ")) {
+            (Some(driver), Some(rest)) => {
+                let named = rest.strip_prefix(driver);
+                named.is_some_and(|rest| rest.starts_with(": ") || rest.starts_with(":latest: "))
+            }
+            (None, _) | (_, None) => true,
+        };
+        let mut warnings = self.warnings.get(&kind)?.iter();
+        warnings.find(about).map(String::as_str)
     }
 
     /// Returns the objects of a kind and name in the order of their identities, or `None` if they are not

@@ -11,14 +11,14 @@ mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use dockfleet_crds::assignment::{MAX_DIFF, MAX_MESSAGE};
+use dockfleet_crds::assignment::{Kind, MAX_DIFF, MAX_MESSAGE};
 use dockfleet_crds::{Entry, EntryState, EntryStatus, FieldDiff, Intent, Open, Reason};
 
 use crate::action::Operation;
 use crate::capability::ApiVersion;
 use crate::credentials::CredentialStore;
 use crate::desired::{self, EntrySpec};
-use crate::kinds::Action;
+use crate::kinds::{Action, Object};
 use crate::observed::ObservedState;
 use crate::record::{Record, RecordKey, Stage};
 use world::World;
@@ -154,13 +154,16 @@ pub fn forgettable(
     let assigned: BTreeSet<&str> = entries.iter().map(|e| e.uid.as_str()).collect();
     let absent = |r: &Record| {
         let all = r.kind.known().and_then(|kind| observed.all(kind));
-        all.is_some_and(|all| {
-            !all.iter()
-                .any(|o| r.id.as_ref() == Some(&o.id()) || o.created_for(&r.key.uid))
-        })
+        let listed = |kind| observed.incomplete(kind, r.driver.as_deref()).is_none();
+        r.kind.known().is_some_and(listed)
+            && all.is_some_and(|all| {
+                !all.iter()
+                    .any(|o| r.id.as_ref() == Some(&o.id()) || o.created_for(&r.key.uid))
+            })
     };
     records
         .values()
+        .filter(|r| r.is_understood())
         .filter(|r| match r.stage.known() {
             Some(Stage::Creating | Stage::Removing | Stage::Retained) => true,
             // If the entry comes back, the absence of the object is a loss.
@@ -174,14 +177,13 @@ pub fn forgettable(
 fn unassigned(record: &Record) -> EntryStatus {
     let Record {
         kind,
-        stage,
         object,
         namespace,
         name,
         ..
     } = record;
-    let (state, reason, message) = match (kind.known(), stage.known()) {
-        (Some(kind), Some(_)) => (
+    let (state, reason, message) = match kind.known() {
+        Some(kind) if record.is_understood() => (
             EntryState::Pending,
             Reason::Unassigned,
             format!(
@@ -190,7 +192,7 @@ fn unassigned(record: &Record) -> EntryStatus {
                 kind.object()
             ),
         ),
-        (None, _) | (_, None) => (
+        Some(_) | None => (
             EntryState::Unsupported,
             Reason::AgentTooOld,
             format!(
@@ -215,7 +217,10 @@ fn plan_entry(entry: &Entry, observed: &ObservedState, world: &World<'_>) -> Pla
         Ok(read) => read,
         Err(err) => return report(unsupported(entry, err.to_string())),
     };
-    if world.record(entry).is_some_and(|r| !r.is_understood()) {
+    let acts_on_all = matches!(spec, EntrySpec::Absent(..));
+    // A tombstone is not done as long as the host has other things of the resource.
+    let mut concerned = world.records_of(entry);
+    if concerned.any(|r| !r.is_understood() && (acts_on_all || r.key.thing.is_empty())) {
         let message = "a newer version wrote its journal record; upgrade the agent";
         return report(unsupported(entry, message.to_owned()));
     }
@@ -228,10 +233,41 @@ fn plan_entry(entry: &Entry, observed: &ObservedState, world: &World<'_>) -> Pla
         let message = format!("the engine's {}s could not be listed", kind.object());
         return report(pending(entry, Reason::EngineUnreachable, message));
     };
+    if let Some(status) = unlisted(entry, kind, &spec, &named, observed, world) {
+        return report(status);
+    }
     match &spec {
         EntrySpec::Absent(_, t) => tombstone::plan(entry, t.policy, &named, world),
         EntrySpec::Present(desired) => present::plan(entry, desired, &named, world),
     }
+}
+
+/// Returns the status of an entry whose object was not found, while the engine could not list the objects of
+/// its driver: the object may exist (invariant 4).
+fn unlisted(
+    entry: &Entry,
+    kind: Kind,
+    spec: &EntrySpec,
+    named: &[&Object],
+    observed: &ObservedState,
+    world: &World<'_>,
+) -> Option<EntryStatus> {
+    if world.own(entry, named).is_some() {
+        return None;
+    }
+    let recorded = || world.record(entry).and_then(|r| r.driver.as_deref());
+    let driver = match (named, spec) {
+        ([object, ..], _) => Some(object.driver()),
+        ([], EntrySpec::Present(desired)) => recorded().or_else(|| Some(desired.driver())),
+        ([], EntrySpec::Absent(..)) => recorded(),
+    };
+    let warning = observed.incomplete(kind, driver)?;
+    let message = format!(
+        "the engine could not list all {}s, so it is not known whether {} exists: {warning}",
+        kind.object(),
+        spec.name()
+    );
+    Some(pending(entry, Reason::EngineUnreachable, message))
 }
 
 fn order(entry: &Entry, planned: &Planned) -> u8 {

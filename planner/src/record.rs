@@ -92,6 +92,9 @@ pub struct Record {
     pub adopted: bool,
     /// The object has existed and was owned, so that its absence is a loss.
     pub was_ready: bool,
+    /// Driver of the object; missing in the records of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub driver: Option<String>,
     /// Version of the credentials that its mount had when it was last compared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials: Option<String>,
@@ -155,6 +158,7 @@ impl Record {
                     stage: outline.stage,
                     adopted: false,
                     was_ready: false,
+                    driver: None,
                     credentials: None,
                     progress: None,
                     other: Map::new(),
@@ -164,10 +168,10 @@ impl Record {
         }
     }
 
-    /// Whether this version knows the kind and the stage. A record that it does not understand is never
-    /// acted on and never written.
+    /// Whether this version knows the kind, the stage and the thing. It creates no other thing than the
+    /// object itself. A record that it does not understand is never acted on and never written.
     pub fn is_understood(&self) -> bool {
-        self.kind.known().is_some() && self.stage.known().is_some()
+        self.kind.known().is_some() && self.stage.known().is_some() && self.key.thing.is_empty()
     }
 
     /// Creates the record of an entry's object.
@@ -182,6 +186,7 @@ impl Record {
             stage: stage.into(),
             adopted: false,
             was_ready: false,
+            driver: None,
             credentials: None,
             progress: None,
             other: Map::new(),
@@ -195,12 +200,17 @@ impl Record {
         serde_json::from_value(progress).ok()
     }
 
-    /// Returns the record with the progress of the previous one, if that has the same stage.
+    /// Returns the record with what the previous one of the same thing has beside it: the fields of a newer
+    /// version, and the progress if it has the same stage.
     #[must_use]
     pub(crate) fn after(self, before: Option<&Self>) -> Self {
-        let same_stage = before.filter(|b| b.key == self.key && b.stage == self.stage);
+        let Some(before) = before.filter(|b| b.key == self.key) else {
+            return self;
+        };
+        let same_stage = before.stage == self.stage;
         Self {
-            progress: same_stage.and_then(|b| b.progress.clone()),
+            progress: before.progress.clone().filter(|_| same_stage),
+            other: before.other.clone(),
             ..self
         }
     }
@@ -257,6 +267,7 @@ mod tests {
     /// The record of a thing that a resource owns beside its object.
     fn of_thing(thing: &str) -> Record {
         let object = Record::read(&body("DockerNetwork", "Owned").to_string()).unwrap();
+        assert!(object.is_understood());
         let uid = object.key.uid.clone();
         Record {
             key: RecordKey {
@@ -271,6 +282,7 @@ mod tests {
     #[test]
     fn a_record_of_another_thing_has_its_own_key_and_is_read_back_as_it_was() {
         let record = of_thing("peer");
+        assert!(!record.is_understood());
         assert_ne!(record.key, RecordKey::object("u"));
         let written = serde_json::to_value(&record).unwrap();
         assert_eq!(written["uid"], json!("u/peer"));

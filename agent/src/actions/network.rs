@@ -19,10 +19,10 @@ use crate::engine::{Engine, EngineCall, EngineError, orphaned_network, redact, u
 const UNIQUE_NAMES: ApiVersion = ApiVersion(1, 44);
 
 impl EngineObject for DockerNetwork {
-    async fn list(engine: &Engine) -> Result<Vec<ObservedNetwork>, EngineError> {
+    async fn list(engine: &Engine) -> Result<(Vec<ObservedNetwork>, Vec<String>), EngineError> {
         let call = engine.docker().list_networks(None::<ListNetworksOptions>);
         let list = engine.read(EngineCall::List(Self::KIND), call).await?;
-        Ok(list.into_iter().map(observed).collect())
+        Ok((list.into_iter().map(observed).collect(), Vec::new()))
     }
 
     async fn create(
@@ -76,7 +76,7 @@ async fn refusal(engine: &Engine, text: String) -> EngineError {
         return EngineError::Refused(text);
     };
     let text = match DockerNetwork::list(engine).await {
-        Ok(listed) if listed.iter().all(|n| n.id != rival) => {
+        Ok((listed, _)) if listed.iter().all(|n| n.id != rival) => {
             orphaned_network::explained(&text, rival)
         }
         Ok(_) | Err(_) => text,

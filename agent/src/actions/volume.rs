@@ -16,16 +16,16 @@ use crate::engine::map::{from_engine, to_engine};
 use crate::engine::{Engine, EngineCall, EngineError, redact};
 
 impl EngineObject for DockerVolume {
-    async fn list(engine: &Engine) -> Result<Vec<ObservedVolume>, EngineError> {
+    async fn list(engine: &Engine) -> Result<(Vec<ObservedVolume>, Vec<String>), EngineError> {
         let call = engine.docker().list_volumes(None::<ListVolumesOptions>);
         let list = engine.read(EngineCall::List(Self::KIND), call).await?;
-        for warning in list.warnings.iter().flatten() {
-            tracing::warn!(
-                warning = redact::redact(warning),
-                "the engine's list of volumes may be incomplete"
-            );
+        let warnings = list.warnings.iter().flatten();
+        let warnings: Vec<String> = warnings.map(|w| redact::redact(w)).collect();
+        for warning in &warnings {
+            tracing::warn!(warning, "the engine's list of volumes may be incomplete");
         }
-        Ok(list.volumes.into_iter().flatten().map(observed).collect())
+        let volumes = list.volumes.into_iter().flatten();
+        Ok((volumes.map(observed).collect(), warnings))
     }
 
     async fn create(

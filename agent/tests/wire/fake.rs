@@ -45,6 +45,8 @@ pub(crate) enum Fault {
 struct Things {
     networks: Vec<Value>,
     volumes: Vec<Value>,
+    /// What the engine says about its list of volumes.
+    warnings: Vec<String>,
     containers: Vec<Value>,
     calls: Vec<String>,
     faults: BTreeMap<String, Fault>,
@@ -167,6 +169,13 @@ impl Fake {
 
     pub(crate) fn add_network(&self, network: Value) {
         self.things.lock().unwrap().add_network(network);
+    }
+
+    /// Makes the engine list no volumes but those of the local driver, as if the plugins do not answer.
+    pub(crate) fn lose_plugins(&self, warnings: &[&str]) {
+        let mut things = self.things.lock().unwrap();
+        things.warnings = warnings.iter().map(|w| (*w).to_owned()).collect();
+        things.volumes.retain(|v| v["Driver"] == "local");
     }
 
     pub(crate) fn add_container(&self, container: Value) {
@@ -307,7 +316,7 @@ fn respond(fake: &Fake, method: &Method, path: &str, body: &Bytes) -> Option<Res
         .into_response(),
         ("GET", "/networks") => axum::Json(&things.networks).into_response(),
         ("GET", "/volumes") => {
-            let answer = json!({"Volumes": things.volumes, "Warnings": null});
+            let answer = json!({"Volumes": things.volumes, "Warnings": things.warnings});
             if let Some(Fault::Exchanged) = things.faults.get("DELETE /volumes") {
                 // The next list has another volume of that name.
                 for volume in &mut things.volumes {

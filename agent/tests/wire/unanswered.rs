@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::agent::{Running, ready, start, start_with};
 use crate::cluster::Cluster;
 use crate::fake::{Fake, Fault, SHORT};
-use crate::test_host::{TestHost, network, plugin_volume, state_of, volume};
+use crate::test_host::{TestHost, network, plugin_volume, state_of, tombstone, volume};
 
 const HANGS: &str = "POST /volumes/create sleepy";
 
@@ -73,6 +73,29 @@ async fn a_driver_that_twice_does_not_answer_waits_for_the_next_pass_and_others_
     assert_eq!(report.unfinished, 5);
     host.fake.heal();
     host.settle(&entries).await;
+}
+
+/// Invariant 4.
+#[tokio::test]
+async fn i4_volumes_of_a_plugin_that_the_engine_cannot_list_are_neither_lost_nor_gone() {
+    let mut host = TestHost::new().await;
+    let (kept, deleted) = (plugin_volume("a", "sleepy"), plugin_volume("b", "sleepy"));
+    host.settle(&[kept.clone(), deleted.clone()]).await;
+    let records = host.journal.records();
+    let warning = "list sleepy: Post \"http://sleepy/VolumeDriver.List\": no answer";
+    host.fake.lose_plugins(&[warning]);
+    let entries = [kept, tombstone(&deleted), volume("c")];
+    let report = host.pass(&entries).await;
+    for name in ["a", "b"] {
+        let (state, reason, message) = state_of(&report, name);
+        assert_eq!(state, EntryState::Pending, "{name}");
+        assert_eq!(reason, Some(Reason::EngineUnreachable), "{name}");
+        assert!(message.contains(warning), "{message}");
+    }
+    assert_eq!(state_of(&report, "c").0, EntryState::Ready);
+    assert_eq!(host.fake.changes(), ["POST /volumes/create"]);
+    let after = host.journal.records();
+    assert!(records.iter().all(|(key, r)| after.get(key) == Some(r)));
 }
 
 #[tokio::test]

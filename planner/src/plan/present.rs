@@ -156,7 +156,10 @@ impl Case<'_> {
             return report(waits);
         }
         let id = self.desired.identity_label().map(|_| self.new_identity());
-        let record = Record::new(self.entry, self.desired.name(), Stage::Creating, id.clone());
+        let record = Record {
+            driver: Some(self.desired.driver().to_owned()),
+            ..Record::new(self.entry, self.desired.name(), Stage::Creating, id.clone())
+        };
         Planned {
             actions: vec![self.labelled(id).create()],
             journal: JournalChange::put(record, self.record),
@@ -234,6 +237,10 @@ impl Case<'_> {
                     ..status
                 },
             )
+        } else if let Some(status) = self.lacks_credentials() {
+            // It could not be created again.
+            let id = Some(object.id());
+            (Vec::new(), record, EntryStatus { id, ..status })
         } else {
             let id = self.desired.identity_label().map(|_| self.new_identity());
             let actions = vec![object.remove(), self.labelled(id).create()];
@@ -264,6 +271,7 @@ impl Case<'_> {
             adopted: was_there && !object.created_for(&self.entry.uid),
             // A volume that differs may store data too.
             was_ready: true,
+            driver: Some(object.driver().to_owned()),
             credentials: self.credentials_of(object, diff),
             ..Record::new(self.entry, object.name(), Stage::Owned, Some(object.id()))
         }

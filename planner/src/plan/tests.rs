@@ -278,8 +278,10 @@ fn internal() -> FieldDiff {
 fn record(entry: &Entry, stage: Stage, id: Option<&str>) -> Record {
     let object = crate::desired::object_name(entry).unwrap();
     let was_ready = !matches!(stage, Stage::Creating);
+    let driver = entry.spec.get("driver").and_then(|d| d.as_str());
     Record {
         was_ready,
+        driver: driver.map(str::to_owned),
         ..Record::new(entry, object, stage, id.map(str::to_owned))
     }
 }

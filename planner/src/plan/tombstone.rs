@@ -29,7 +29,10 @@ pub(super) fn plan(
             id: Some(object.id()),
             ..r.at(stage)
         },
-        None => Record::new(entry, object.name(), stage, Some(object.id())),
+        None => Record {
+            driver: Some(object.driver().to_owned()),
+            ..Record::new(entry, object.name(), stage, Some(object.id()))
+        },
     };
     if policy == DeletionPolicy::Retain {
         return Planned {

@@ -62,6 +62,14 @@ impl<'a> World<'a> {
         self.records.get(&RecordKey::object(&entry.uid))
     }
 
+    /// Returns the records of everything that the entry's resource has on the host.
+    pub(super) fn records_of(&self, entry: &Entry) -> impl Iterator<Item = &'a Record> {
+        let uid = entry.uid.clone();
+        let from = self.records.range(RecordKey::object(&entry.uid)..);
+        from.map(|(_, record)| record)
+            .take_while(move |r| r.key.uid == uid)
+    }
+
     /// Returns the entry that has the object name, if it is another one. A controller gives a name to one
     /// resource only, but engines before 25.0 would create two networks of the name.
     pub(super) fn rival(&self, entry: &Entry, name: &str) -> Option<&'a Entry> {

@@ -120,6 +120,7 @@ fn record(uid: &'static str) -> impl Strategy<Value = Option<Record>> {
             stage: stage.into(),
             adopted,
             was_ready,
+            driver: None,
             credentials: None,
             progress: None,
             other: serde_json::Map::new(),

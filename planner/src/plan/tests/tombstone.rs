@@ -147,6 +147,7 @@ fn a_retained_object_is_released() {
         let mut scene = scene();
         let mut expected = Record {
             was_ready: false,
+            driver: Some("bridge".to_owned()),
             ..record(&e, Stage::Retained, Some("id1"))
         };
         if let Some(stage) = before {

@@ -221,11 +221,22 @@ fn i15_an_entry_of_a_newer_version_is_reported_alone_and_nothing_is_changed_for_
         newer(|e| e.kind = Open::Unknown("DockerGalaxy".to_owned())),
         newer(|e| e.intent = Open::Unknown("Frozen".to_owned())),
         newer(|e| drop(e.spec.insert("orbit".to_owned(), true.into()))),
+        newer(|e| drop(e.other.insert("unless".to_owned(), "used".into()))),
+        Entry {
+            other: serde_json::Map::from_iter([("unless".to_owned(), "used".into())]),
+            ..tombstone_of(
+                &net("u1", &lab(kept_policy())),
+                DeletionPolicy::Delete,
+                Some("id1"),
+            )
+        },
     ];
     let words = [
         "kind DockerGalaxy",
         "intent Frozen",
         "unknown field `orbit`",
+        "field unless of the entry",
+        "field unless of the entry",
     ];
     let good = vol("u2", &data(kept_policy()));
     for (entry, word) in cases.iter().zip(words) {
@@ -280,4 +291,165 @@ fn i15_an_object_in_a_record_of_a_newer_version_is_not_adopted() {
         forgettable(&[], &scene.observed(), &scene.records),
         Vec::new()
     );
+}
+
+/// Every stage that a plan writes keeps them.
+#[test]
+fn i15_fields_of_a_newer_version_stay_in_a_record() {
+    let newer = |stage, id| Record {
+        other: serde_json::Map::from_iter([("attachments".to_owned(), "c1".into())]),
+        ..record(&net("u1", &lab(kept_policy())), stage, id)
+    };
+    let e = net("u1", &lab(kept_policy()));
+    let have = observed_network(&e, "id1");
+    let owned = Scene::of(&e)
+        .with(have.clone())
+        .with_record(newer(Stage::Owned, Some("id1")));
+    assert_eq!(owned.one().journal, JournalChange::Keep);
+
+    let replaced = net("u1", &lab(when_unused()));
+    let release = tombstone_of(&e, DeletionPolicy::Retain, Some("id1"));
+    let removal = tombstone_of(&e, DeletionPolicy::Delete, Some("id1"));
+    let old = labelled_by("older", differing(have.clone()));
+    let changes = [
+        (Scene::of(&e), Stage::Creating),
+        (Scene::of(&replaced).with(old), Stage::Replacing),
+        (Scene::of(&release).with(have.clone()), Stage::Retained),
+        (Scene::of(&removal).with(have), Stage::Removing),
+    ];
+    for (scene, stage) in changes {
+        let scene = scene.with_record(newer(Stage::Owned, Some("id1")));
+        let JournalChange::Put { record, .. } = scene.one().journal else {
+            panic!("{stage:?} is not written");
+        };
+        assert_eq!(record.stage, stage);
+        assert_eq!(record.other, newer(stage, None).other, "{stage:?}");
+    }
+}
+
+fn labelled_by(revision: &str, network: ObservedNetwork) -> ObservedNetwork {
+    let mut labels = network.labels.clone();
+    labels.insert(labels::REVISION.to_owned(), revision.to_owned());
+    ObservedNetwork { labels, ..network }
+}
+
+/// Invariant 15: a newer version may have more things of a resource on the host than its object.
+#[test]
+fn i15_a_record_of_another_thing_is_kept_and_its_resource_is_not_gone() {
+    let e = net("u1", &lab(kept_policy()));
+    let peer = |stage| Record {
+        key: RecordKey::from("u1/peer".to_owned()),
+        ..record(&e, stage, Some("id9"))
+    };
+    let tombstone = tombstone_of(&e, DeletionPolicy::Delete, Some("id1"));
+    for stage in [
+        Stage::Creating,
+        Stage::Owned,
+        Stage::Removing,
+        Stage::Retained,
+    ] {
+        // The object itself is kept as before.
+        let scene = Scene::of(&e)
+            .with(observed_network(&e, "id1"))
+            .with_record(record(&e, Stage::Owned, Some("id1")))
+            .with_record(peer(stage));
+        let planned = scene.one();
+        assert_eq!(planned.status.state, EntryState::Ready, "{stage:?}");
+        assert_eq!(planned.journal, JournalChange::Keep);
+        // The resource is not gone, with its object or without.
+        let gone = Scene::of(&tombstone).with_record(peer(stage));
+        let there = Scene::of(&tombstone)
+            .with(observed_network(&e, "id1"))
+            .with_record(record(&e, Stage::Owned, Some("id1")))
+            .with_record(peer(stage));
+        for scene in [gone, there] {
+            let planned = scene.one();
+            assert!(planned.actions.is_empty(), "{stage:?}");
+            assert_eq!(planned.journal, JournalChange::Keep);
+            assert_eq!(planned.status.state, EntryState::Unsupported);
+        }
+        // Without an entry it is reported, and never forgotten.
+        let scene = Scene::default().with_record(peer(stage));
+        let forgotten = forgettable(&[], &scene.observed(), &scene.records);
+        assert_eq!(forgotten, Vec::new(), "{stage:?}");
+    }
+    let scene = Scene::default().with_record(peer(Stage::Owned));
+    let all = statuses(&[], &scene.records);
+    assert!(all.iter().all(|s| s.is_because(Reason::AgentTooOld)));
+}
+
+/// The engine lists no volumes of a plugin that does not answer, or lists them without labels.
+#[test]
+fn i4_a_volume_that_the_engine_could_not_list_is_not_gone() {
+    let of_plugin = DesiredVolume {
+        driver: "sleepy".to_owned(),
+        ..data(kept_policy())
+    };
+    let recreated = DesiredVolume {
+        loss_policy: dockfleet_crds::policy::LossPolicy::Recreate,
+        ..of_plugin.clone()
+    };
+    let e = vol("u1", &of_plugin);
+    let owned = record(&e, Stage::Owned, Some("vid"));
+    let tombstone = tombstone_of(&e, DeletionPolicy::Delete, Some("vid"));
+    let without_labels = ObservedVolume {
+        name: "data".to_owned(),
+        driver: "sleepy:latest".to_owned(),
+        ..ObservedVolume::default()
+    };
+    let scenes = [
+        Scene::of(&e),
+        Scene::of(&e).with_record(owned.clone()),
+        Scene::of(&vol("u1", &recreated)).with_record(owned.clone()),
+        Scene::of(&tombstone).with_record(owned.clone()),
+        Scene::of(&tombstone),
+        Scene::of(&tombstone)
+            .with_record(owned.clone())
+            .with_volume(without_labels),
+    ];
+    for scene in &scenes {
+        let planned = |warning: &str| {
+            let mut observed = scene.observed();
+            observed.warn(Kind::DockerVolume, vec![warning.to_owned()]);
+            plan(&scene.entries, &observed, &scene.records, &CONTEXT)
+        };
+        let mut held = planned("list sleepy:latest: no answer");
+        let held = held.remove(0);
+        assert_eq!(
+            (held.actions, held.journal),
+            (Vec::new(), JournalChange::Keep)
+        );
+        assert!(
+            held.status.is_because(Reason::EngineUnreachable),
+            "{:?}",
+            held.status
+        );
+        assert!(
+            held.status
+                .message
+                .contains("list sleepy:latest: no answer")
+        );
+    }
+    // Invariant 7: what is known of other drivers is known.
+    let local = vol("u2", &data(kept_policy()));
+    let scene = Scene::of(&local);
+    let mut observed = scene.observed();
+    observed.warn(
+        Kind::DockerVolume,
+        vec!["list sleepy: no answer".to_owned()],
+    );
+    let planned = plan(&scene.entries, &observed, &scene.records, &CONTEXT);
+    assert!(planned[0].operation() == Some(Operation::Create));
+    let removed = record(&local, Stage::Removing, Some("vid"));
+    let scene = Scene::of(&tombstone_of(&local, DeletionPolicy::Delete, Some("vid")));
+    let scene = scene.with_record(removed);
+    let planned = plan(&scene.entries, &observed, &scene.records, &CONTEXT);
+    assert_eq!(planned[0].status.state, EntryState::Gone);
+    // A record is not forgotten either.
+    let retained = Record {
+        stage: Stage::Retained.into(),
+        ..owned
+    };
+    let records = Records::from([(retained.key.clone(), retained)]);
+    assert_eq!(forgettable(&[], &observed, &records), Vec::new());
 }
