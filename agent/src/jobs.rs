@@ -23,6 +23,9 @@ pub const MAX_DETAIL: usize = 200;
 
 /// A long job of one entry: its task and its progress.
 pub trait Job: Clone + Debug + Serialize + DeserializeOwned + Send + Sync + 'static {
+    /// The name of this type of job, which never changes: an entry has at most one job of a type.
+    const TYPE: &'static str;
+
     /// Does the next step, and returns the job with its new progress, or `None` if it is done. A step must be
     /// repeatable, because a process may end before the step is saved. It ends early when `control` ends the
     /// job. An error is a sentence without secrets.
@@ -118,16 +121,24 @@ impl<J: Job> Jobs<J> {
 
     /// Sets the wanted jobs, by the UID of the entry. Jobs that do not run yet are started or resumed as soon
     /// as the limit allows it; all others are cancelled. A job in the journal that this version does not
-    /// understand is not changed. It is an error if the journal cannot be read.
-    pub fn want(&mut self, wanted: BTreeMap<String, J>) -> Result<(), JournalError> {
+    /// understand is logged and not changed. It is an error if the journal cannot be read.
+    pub async fn want(&mut self, wanted: BTreeMap<String, J>) -> Result<(), JournalError> {
         for (uid, running) in &self.running {
             if !wanted.contains_key(uid) {
                 running.cancel.cancel();
             }
         }
         let mut saved = BTreeMap::new();
-        for (uid, body) in self.ledger.jobs()? {
-            saved.insert(uid, serde_json::from_str::<SavedJob<J>>(&body).ok());
+        for (uid, body) in self.ledger.jobs(J::TYPE).await? {
+            let job = serde_json::from_str::<SavedJob<J>>(&body).ok();
+            if job.is_none() {
+                tracing::warn!(
+                    uid,
+                    job = J::TYPE,
+                    "a job in the journal is not understood and is left as it is; upgrade the agent"
+                );
+            }
+            saved.insert(uid, job);
         }
         let is_wanted = |uid: &String| wanted.contains_key(uid);
         self.queue.clear();
@@ -244,7 +255,7 @@ impl JobWork {
             }
             match saved.job.clone().step(&control).await {
                 Ok(None) => {
-                    self.drop_saved().await?;
+                    self.drop_saved::<J>().await?;
                     return Ok(JobOutcome::Done);
                 }
                 Ok(Some(job)) => saved.job = job,
@@ -262,18 +273,20 @@ impl JobWork {
             self.save(&saved).await?;
         }
         saved.job.clean_up().await?;
-        self.drop_saved().await?;
+        self.drop_saved::<J>().await?;
         Ok(JobOutcome::Cancelled)
     }
 
     async fn save<J: Job>(&self, saved: &SavedJob<J>) -> Result<(), String> {
         let body = serde_json::to_string(saved).map_err(|err| err.to_string())?;
-        let saved = self.ledger.keep_job(self.uid.clone(), body, &self.effects);
+        let ledger = &self.ledger;
+        let saved = ledger.keep_job(J::TYPE, self.uid.clone(), body, &self.effects);
         saved.await.map_err(|err| chain(&err))
     }
 
-    async fn drop_saved(&self) -> Result<(), String> {
-        let dropped = self.ledger.end_job(self.uid.clone(), &self.effects);
+    async fn drop_saved<J: Job>(&self) -> Result<(), String> {
+        let ledger = &self.ledger;
+        let dropped = ledger.end_job(J::TYPE, self.uid.clone(), &self.effects);
         dropped.await.map_err(|err| chain(&err))
     }
 }

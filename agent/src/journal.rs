@@ -354,10 +354,10 @@ impl Ledger {
     ///
     /// A write that takes longer than [`WRITE_TIMEOUT`] is an error, although it may still be carried out: what
     /// it permits is not done. No other write starts before it ends.
-    async fn in_thread(
+    async fn in_thread<T: Send + 'static>(
         self: &Arc<Self>,
-        write: impl FnOnce(&Self) -> Result<(), JournalError> + Send + 'static,
-    ) -> Result<(), JournalError> {
+        write: impl FnOnce(&Self) -> Result<T, JournalError> + Send + 'static,
+    ) -> Result<T, JournalError> {
         let ledger = Arc::clone(self);
         let turn = Arc::clone(&self.turn);
         let written = async move {

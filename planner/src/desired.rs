@@ -109,9 +109,6 @@ impl EntrySpec {
             Open::Known(intent) => *intent,
             Open::Unknown(text) => return Err(NotUnderstood::Intent(text.clone())),
         };
-        if let Some(field) = entry.other.keys().next() {
-            return Err(NotUnderstood::Field(field.clone()));
-        }
         let spec = Value::Object(entry.spec.clone());
         Ok(match intent {
             Intent::Absent => Self::Absent(kind, serde_json::from_value(spec)?),
@@ -136,6 +133,18 @@ impl EntrySpec {
             Self::Present(desired) => desired.name(),
             Self::Absent(_, tombstone) => &tombstone.name,
         }
+    }
+}
+
+/// Returns the desired state of an entry that an agent may act on: one with an unknown field is not.
+///
+/// # Errors
+/// If this version does not understand the entry, or a part of it.
+pub(crate) fn whole(entry: &Entry) -> Result<(Kind, EntrySpec), NotUnderstood> {
+    let kind = kind(entry)?;
+    match entry.other.keys().next() {
+        Some(field) => Err(NotUnderstood::Field(field.clone())),
+        None => Ok((kind, EntrySpec::of(entry)?)),
     }
 }
 

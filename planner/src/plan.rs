@@ -212,8 +212,7 @@ fn unassigned(record: &Record) -> EntryStatus {
 }
 
 fn plan_entry(entry: &Entry, observed: &ObservedState, world: &World<'_>) -> Planned {
-    let read = desired::kind(entry).and_then(|kind| Ok((kind, EntrySpec::of(entry)?)));
-    let (kind, spec) = match read {
+    let (kind, spec) = match desired::whole(entry) {
         Ok(read) => read,
         Err(err) => return report(unsupported(entry, err.to_string())),
     };

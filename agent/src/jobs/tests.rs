@@ -36,6 +36,8 @@ impl Count {
 }
 
 impl Job for Count {
+    const TYPE: &'static str = "count";
+
     async fn step(mut self, control: &JobControl) -> Result<Option<Self>, String> {
         if self.done == self.last {
             std::fs::write(self.folder.join("all"), "").map_err(|err| err.to_string())?;
@@ -93,10 +95,11 @@ async fn a_job_does_its_steps_and_leaves_nothing_in_the_journal() {
     let journal = Journal::open(state.path()).unwrap();
     let mut jobs = lane(&journal, 1);
     jobs.want(wanted([("a", Count::to(out.path(), 3))]))
+        .await
         .unwrap();
     assert_eq!(jobs.next().await, Some(ended("a", JobOutcome::Done)));
     assert_eq!(files(out.path()), ["1", "2", "3", "all"]);
-    assert!(journal.ledger().jobs().unwrap().is_empty());
+    assert!(journal.ledger().jobs(Count::TYPE).await.unwrap().is_empty());
     assert_eq!(jobs.next().await, None);
 }
 
@@ -113,7 +116,7 @@ async fn no_more_jobs_run_at_the_same_time_than_may() {
         ("d", job()),
         ("e", job()),
     ];
-    jobs.want(wanted(five)).unwrap();
+    jobs.want(wanted(five)).await.unwrap();
     let mut done = 0;
     loop {
         assert!(jobs.details().len() <= 2);
@@ -134,15 +137,15 @@ async fn a_job_reports_its_progress_and_is_cancelled_and_cleaned_up() {
         waits_at: Some(3),
         ..Count::to(out.path(), 5)
     };
-    jobs.want(wanted([("a", waits)])).unwrap();
+    jobs.want(wanted([("a", waits)])).await.unwrap();
     let mut detail = jobs.running["a"].detail.clone();
     detail.wait_for(|text| text == "3 of 5").await.unwrap();
     assert_eq!(jobs.details()["a"], "3 of 5");
     assert_eq!(files(out.path()), ["1", "2"]);
-    jobs.want(BTreeMap::new()).unwrap();
+    jobs.want(BTreeMap::new()).await.unwrap();
     assert_eq!(jobs.next().await, Some(ended("a", JobOutcome::Cancelled)));
     assert_eq!(files(out.path()), Vec::<String>::new());
-    assert!(journal.ledger().jobs().unwrap().is_empty());
+    assert!(journal.ledger().jobs(Count::TYPE).await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -155,18 +158,18 @@ async fn an_agent_that_stops_leaves_a_job_that_the_next_one_resumes() {
         waits_at: Some(2),
         ..Count::to(out.path(), 3)
     };
-    jobs.want(wanted([("a", waits)])).unwrap();
+    jobs.want(wanted([("a", waits)])).await.unwrap();
     let mut detail = jobs.running["a"].detail.clone();
     detail.wait_for(|text| text == "2 of 3").await.unwrap();
     stop.cancel();
     assert_eq!(jobs.next().await, Some(ended("a", JobOutcome::Stopped)));
     assert_eq!(files(out.path()), ["1"]);
-    let saved = &journal.ledger().jobs().unwrap()["a"];
+    let saved = &journal.ledger().jobs(Count::TYPE).await.unwrap()["a"];
     assert!(saved.contains("\"done\":1"), "{saved}");
 
     // It is no longer wanted: its files are removed.
     let mut jobs = lane(&journal, 1);
-    jobs.want(BTreeMap::new()).unwrap();
+    jobs.want(BTreeMap::new()).await.unwrap();
     assert_eq!(jobs.next().await, Some(ended("a", JobOutcome::Cancelled)));
     assert_eq!(files(out.path()), Vec::<String>::new());
 }
@@ -180,16 +183,38 @@ async fn a_failed_job_stays_in_the_journal_and_resumes_when_it_is_wanted_again()
         fails_at: Some(2),
         ..Count::to(out.path(), 2)
     };
-    jobs.want(wanted([("a", fails.clone())])).unwrap();
+    jobs.want(wanted([("a", fails.clone())])).await.unwrap();
     let failed = JobOutcome::Failed("2 is unlucky".to_owned());
     assert_eq!(jobs.next().await, Some(ended("a", failed)));
-    jobs.want(wanted([("a", fails)])).unwrap();
+    jobs.want(wanted([("a", fails)])).await.unwrap();
     let again = jobs.next().await;
     assert!(
         matches!(again, Some((_, JobOutcome::Failed(_)))),
         "{again:?}"
     );
     assert_eq!(files(out.path()), ["1"], "it began at its second step");
+}
+
+#[tokio::test]
+async fn an_entry_has_a_job_of_each_type() {
+    let (state, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let journal = Journal::open(state.path()).unwrap();
+    let effects = Effects::default();
+    let body = r#"{"job":{"folder":"/nowhere","last":1,"done":0}}"#.to_owned();
+    let other = journal.ledger();
+    other
+        .keep_job("other", "a".to_owned(), body.clone(), &effects)
+        .await
+        .unwrap();
+    // Neither is it taken over, nor is it cancelled because this type of job is not wanted.
+    let mut jobs = lane(&journal, 1);
+    let want = wanted([("a", Count::to(out.path(), 1))]);
+    jobs.want(want).await.unwrap();
+    assert_eq!(jobs.next().await, Some(ended("a", JobOutcome::Done)));
+    jobs.want(BTreeMap::new()).await.unwrap();
+    assert_eq!(jobs.next().await, None);
+    assert_eq!(files(out.path()), ["1", "all"]);
+    assert_eq!(other.jobs("other").await.unwrap()["a"], body);
 }
 
 #[tokio::test]
@@ -200,14 +225,18 @@ async fn i15_a_job_of_a_newer_version_is_left_as_it_is() {
     let effects = Effects::default();
     let kept = journal
         .ledger()
-        .keep_job("z".to_owned(), newer.clone(), &effects);
+        .keep_job(Count::TYPE, "z".to_owned(), newer.clone(), &effects);
     kept.await.unwrap();
     let mut jobs = lane(&journal, 1);
     jobs.want(wanted([("a", Count::to(out.path(), 1))]))
+        .await
         .unwrap();
     assert_eq!(jobs.next().await, Some(ended("a", JobOutcome::Done)));
     assert_eq!(jobs.next().await, None);
-    assert_eq!(journal.ledger().jobs().unwrap()["z"], newer);
+    assert_eq!(
+        journal.ledger().jobs(Count::TYPE).await.unwrap()["z"],
+        newer
+    );
 }
 
 /// Runs jobs until the process "ends" after its n-th effect, and returns whether there were that many.
@@ -222,7 +251,7 @@ async fn crashes(state: &Path, want: BTreeMap<String, Count>, after: usize) -> b
         }
     });
     let mut jobs = Jobs::new(&journal, effects, 1, CancellationToken::new());
-    jobs.want(want).unwrap();
+    jobs.want(want).await.unwrap();
     while let Some(ended) = jobs.tasks.join_next().await {
         let Ok((uid, _)) = ended else {
             return true;
@@ -244,7 +273,7 @@ async fn every_crash_point_of_a_job_and_of_its_cleaning_is_repaired() {
         }
         let half = files(out.path());
         let journal = open(state.path()).unwrap();
-        if journal.ledger().jobs().unwrap().is_empty() {
+        if journal.ledger().jobs(Count::TYPE).await.unwrap().is_empty() {
             assert_eq!(half, ["1", "2", "3", "all"]);
             continue;
         }
@@ -263,7 +292,7 @@ async fn every_crash_point_of_a_job_and_of_its_cleaning_is_repaired() {
             assert!(left.iter().all(|name| name == "all"), "{left:?}");
         }
         let journal = open(state.path()).unwrap();
-        assert!(journal.ledger().jobs().unwrap().is_empty());
+        assert!(journal.ledger().jobs(Count::TYPE).await.unwrap().is_empty());
     }
 }
 
