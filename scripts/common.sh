@@ -36,11 +36,15 @@ install_packages() {
         apt-get install -q -y --no-install-recommends --no-remove "${missing[@]}"
 }
 
+require_cargo() {
+    command -v cargo >/dev/null ||
+        die "cargo is not installed; install Rust with rustup (https://rustup.rs) and try again"
+}
+
 # build_programs PACKAGE...: with cargo, debug profile.
 build_programs() {
     local packages=() package
-    command -v cargo >/dev/null ||
-        die "cargo is not installed; install Rust with rustup (https://rustup.rs) and try again"
+    require_cargo
     if ! command -v cc >/dev/null; then
         command -v apt-get >/dev/null ||
             die "there is no C compiler; install gcc and the headers of libc, and try again"
@@ -63,7 +67,7 @@ build_static() {
     aarch64) arch=arm64 ;;
     *) die "there is no release for $cpu" ;;
     esac
-    command -v cargo >/dev/null || die "cargo is not installed; install Rust with rustup (https://rustup.rs) and try again"
+    require_cargo
     "$top/scripts/compile-static.sh" "$arch" -p dockfleet-bench
     mkdir -p "$target/static"
     install -m 0755 "$target/$cpu-unknown-linux-gnu/release/"dockfleet{,-bench,-scale} "$target/static"

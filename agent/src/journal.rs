@@ -178,7 +178,7 @@ pub(crate) struct Ledger {
     /// The kinds of which a process was creating an object when it ended: the engine may still be creating
     /// it.
     interrupted: Mutex<BTreeSet<Kind>>,
-    /// Held by the thread that writes.
+    /// Held by the thread that works on the file.
     turn: Arc<tokio::sync::Mutex<()>>,
 }
 
@@ -349,28 +349,28 @@ impl Ledger {
         Ok(())
     }
 
-    /// Writes in a thread that may block: on a slow disk a write takes seconds, and heartbeats, reports
-    /// and the watch of the assignment must go on meanwhile.
+    /// Works on the file in a thread that may block: on a slow disk a write takes seconds, and heartbeats,
+    /// reports and the watch of the assignment must go on meanwhile. A read waits for the writes before it.
     ///
     /// A write that takes longer than [`WRITE_TIMEOUT`] is an error, although it may still be carried out: what
     /// it permits is not done. No other write starts before it ends.
     async fn in_thread<T: Send + 'static>(
         self: &Arc<Self>,
-        write: impl FnOnce(&Self) -> Result<T, JournalError> + Send + 'static,
+        work: impl FnOnce(&Self) -> Result<T, JournalError> + Send + 'static,
     ) -> Result<T, JournalError> {
         let ledger = Arc::clone(self);
         let turn = Arc::clone(&self.turn);
-        let written = async move {
+        let done = async move {
             let turn = turn.lock_owned().await;
-            let write = move || {
-                let written = write(&ledger);
+            let work = move || {
+                let done = work(&ledger);
                 drop(turn);
-                written
+                done
             };
-            tokio::task::spawn_blocking(write).await
+            tokio::task::spawn_blocking(work).await
         };
-        match tokio::time::timeout(WRITE_TIMEOUT, written).await {
-            Ok(written) => written.map_err(JournalError::Thread)?,
+        match tokio::time::timeout(WRITE_TIMEOUT, done).await {
+            Ok(done) => done.map_err(JournalError::Thread)?,
             Err(_) => Err(JournalError::Timeout),
         }
     }

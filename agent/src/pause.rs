@@ -24,12 +24,11 @@ pub(crate) struct Pause {
 impl Pause {
     /// Combines `spec.paused` of the DockerHost and the file; either of them pauses the host.
     pub(crate) fn of(by_spec: bool, file: Option<String>) -> Option<Self> {
-        let spec = BY_SPEC;
         let (reason, message) = match (by_spec, file) {
             (false, None) => return None,
-            (true, None) => ("SpecPaused", spec.to_owned()),
+            (true, None) => ("SpecPaused", BY_SPEC.to_owned()),
             (false, Some(file)) => ("PauseFile", file),
-            (true, Some(file)) => ("SpecPaused", format!("{spec}; {file}")),
+            (true, Some(file)) => ("SpecPaused", format!("{BY_SPEC}; {file}")),
         };
         Some(Self { reason, message })
     }

@@ -342,12 +342,7 @@ fn i15_a_record_of_another_thing_is_kept_and_its_resource_is_not_gone() {
         ..record(&e, stage, Some("id9"))
     };
     let tombstone = tombstone_of(&e, DeletionPolicy::Delete, Some("id1"));
-    for stage in [
-        Stage::Creating,
-        Stage::Owned,
-        Stage::Removing,
-        Stage::Retained,
-    ] {
+    for stage in <Stage as strum::VariantArray>::VARIANTS.iter().copied() {
         // The object itself is kept as before.
         let scene = Scene::of(&e)
             .with(observed_network(&e, "id1"))
