@@ -3,11 +3,12 @@
 
 mod network;
 mod object;
+mod swarm;
 mod volume;
 
 use bollard::models::ContainerSummary;
 use dockfleet_crds::assignment::Kind;
-use dockfleet_crds::{DockerNetwork, DockerVolume};
+use dockfleet_crds::{DockerNetwork, DockerVolume, SwarmCluster};
 use dockfleet_planner::credentials::Credentials;
 use dockfleet_planner::kinds::{Action, Object, ObjectKind};
 
@@ -47,6 +48,13 @@ pub(crate) trait EngineObject: ObjectKind {
 
     /// Whether a container, running or stopped, uses an object.
     fn is_used_by(container: &ContainerSummary, id: &str, name: &str) -> bool;
+
+    /// Changes an object in place.
+    fn update(
+        engine: &Engine,
+        name: &str,
+        change: &Self::Change,
+    ) -> impl Future<Output = Result<(), EngineError>> + Send;
 
     /// Whether an engine can create a second object of a name while it still creates the first.
     fn may_create_duplicates(_engine: &Engine) -> bool {

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use dockfleet_crds::assignment::Kind;
 use dockfleet_crds::host::{AgentFacts, EngineFacts};
-use dockfleet_planner::support;
+use dockfleet_planner::{kinds, support};
 use dockfleet_vitals::chain;
 use futures::{Stream, StreamExt};
 use kube::runtime::{WatchStreamExt, watcher};
@@ -37,6 +37,7 @@ use crate::pass::PassReport;
 use crate::pause::{Pause, PauseFile};
 use crate::report::{self, AssignmentReport, AssignmentWriter, HostWriter, Report};
 use crate::retry::Backoff;
+use crate::token_sharing::TokenSharing;
 use crate::vitals::AgentVitals;
 
 /// Events come in groups: one pass starts this long after the first event.
@@ -119,6 +120,7 @@ pub async fn run(config: AgentConfig, shutdown: CancellationToken) -> Result<(),
     ));
     let mut credentials = CredentialKeeper::start(&config.client, &config.namespace, &config.host);
     credentials.ask_for(journal.assignment().map_or(&[], |s| &s.entries));
+    let token_sharing = TokenSharing::start(&config.client, &config.namespace, &config.host);
     let heartbeat = tokio::spawn(heartbeat::run(
         config.client.clone(),
         config.namespace.clone(),
@@ -137,6 +139,7 @@ pub async fn run(config: AgentConfig, shutdown: CancellationToken) -> Result<(),
         tracker: AssignmentTracker::default(),
         journal,
         credentials,
+        token_sharing,
         engine: None,
         facts: None,
         own_facts: support::this_agent(env!("CARGO_PKG_VERSION")),
@@ -184,6 +187,7 @@ struct Agent {
     tracker: AssignmentTracker,
     journal: Journal,
     credentials: CredentialKeeper,
+    token_sharing: TokenSharing,
     /// `None` while the engine must be connected again.
     engine: Option<Arc<Engine>>,
     facts: Option<EngineFacts>,
@@ -237,6 +241,7 @@ impl Agent {
                     }
                 }
                 () = self.credentials.changed() => self.wake(Instant::now()),
+                () = self.token_sharing.failed() => {}
                 event = next(&mut self.events) => match event {
                     Some(Ok(event)) => self.on_engine_event(event),
                     Some(Err(_)) | None => self.events_ended(),
@@ -249,6 +254,8 @@ impl Agent {
                 self.accept().await;
             }
             self.start_due_passes();
+            let entries = self.journal.assignment().map_or(&[][..], |s| &s.entries);
+            self.token_sharing.follow(entries, self.engine.as_ref());
             if self.report_due.is_some_and(|at| at <= Instant::now()) {
                 self.publish();
             }
@@ -284,7 +291,11 @@ impl Agent {
         for lane in &mut self.lanes {
             match event {
                 EngineEvent::Release if lane.waiting == 0 => {}
-                EngineEvent::Release | EngineEvent::Object => lane.wake_by_event(settled),
+                // Networks and volumes do not depend on the nodes of a swarm.
+                EngineEvent::Node if kinds::is_observed_always(lane.kind) => {}
+                EngineEvent::Release | EngineEvent::Object | EngineEvent::Node => {
+                    lane.wake_by_event(settled);
+                }
             }
         }
     }

@@ -14,6 +14,8 @@ pub enum Effect {
     EngineCreate,
     /// The engine was called to remove an object.
     EngineRemove,
+    /// The engine was called to change an object in place.
+    EngineUpdate,
     /// A status was written to the API server.
     ApiWrite,
 }

@@ -17,6 +17,7 @@ use dockfleet_crds::{Entry, EntryState, EntryStatus, Reason};
 use dockfleet_planner::action::Operation;
 use dockfleet_planner::capability::ApiVersion;
 use dockfleet_planner::credentials::CredentialStore;
+use dockfleet_planner::kinds;
 use dockfleet_planner::observed::ObservedState;
 use dockfleet_planner::plan::{
     JournalChange, PlanContext, Planned, Records, bounded, forgettable, plan, statuses,
@@ -258,6 +259,9 @@ impl PassRun<'_> {
         let mut attempts = Attempts::default();
         let mut report = PassReport::default();
         let mut round = 0;
+        if self.has_nothing_to_observe(ledger) {
+            return report;
+        }
         self.await_orphaned_request(ledger).await;
         let mut planned = loop {
             let seen = self.engine.observe_kind(self.kind).await;
@@ -310,6 +314,13 @@ impl PassRun<'_> {
         report.finish(planned, &attempts, &ledger.records_of(self.kind));
         report.engine_calls = self.engine.calls() - calls_before;
         report
+    }
+
+    /// Whether the host has no entry and no record of a kind that is observed only if it has one.
+    fn has_nothing_to_observe(&self, ledger: &Ledger) -> bool {
+        !kinds::is_observed_always(self.kind)
+            && self.entries.is_empty()
+            && ledger.records_of(self.kind).is_empty()
     }
 
     /// Waits until the engine has probably finished a request of a process that has ended, if it could create

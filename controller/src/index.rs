@@ -29,6 +29,7 @@ mod resources;
 mod secrets;
 mod sharing;
 mod stale_reports;
+mod swarms;
 #[cfg(test)]
 mod tests;
 
@@ -39,6 +40,7 @@ use dockfleet_crds::host::EngineIdentity;
 use dockfleet_crds::{DockerHost, HostAssignment};
 use dockfleet_planner::assignment::{Lifecycle, Refusal};
 use dockfleet_planner::brake::Limits;
+use dockfleet_planner::kinds::swarm::SwarmMembership;
 use dockfleet_planner::select::{NamespaceLabels, Selection, selection};
 use dockfleet_planner::term::Filed;
 
@@ -53,8 +55,8 @@ pub(crate) use credentials::SecretSync;
 pub(crate) use heartbeats::{HeartbeatWork, MANAGED_BY};
 pub(crate) use host_drain::FINALIZER as CLEAN_FINALIZER;
 pub(crate) use host_work::{HostCall, HostWork};
-pub(crate) use parent_work::{ParentStep, ParentWork};
-pub(crate) use secrets::SecretReading;
+pub(crate) use parent_work::{ParentStep, ParentWork, WrittenStatus};
+pub(crate) use secrets::{SecretForm, SecretReading};
 
 /// UID of a resource.
 pub(crate) type Uid = String;
@@ -77,6 +79,8 @@ pub(crate) struct Index {
     filed_resources: Filed<Uid>,
     namespaces: NamespaceLabels,
     secrets: secrets::Secrets,
+    /// The swarm of each host that is in one.
+    swarms: BTreeMap<Name, SwarmMembership>,
     heartbeats: heartbeats::Heartbeats,
     brakes: brake::Brakes,
     drains: host_drain::Drains,
@@ -184,6 +188,7 @@ impl Index {
             filed_resources: Filed::default(),
             namespaces: NamespaceLabels::new(),
             secrets: secrets::Secrets::default(),
+            swarms: BTreeMap::new(),
             relists: changes::Relists::default(),
             dirty: Dirty::default(),
         }

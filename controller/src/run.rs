@@ -271,11 +271,11 @@ impl Controller {
                 self.spawn(sync_secret(context, name.clone(), sync), span);
             }
             LaneKey::Secret(name) => {
-                if !self.index.names_secret(name) {
+                let Some(form) = self.index.secret_form(name) else {
                     return false;
-                }
+                };
                 let span = info_span!("secret", namespace = name.namespace, name = name.name);
-                self.spawn(read_secret(context, name.clone()), span);
+                self.spawn(read_secret(context, name.clone(), form), span);
             }
         }
         true

@@ -89,7 +89,8 @@ pub struct Entry {
     /// tombstone: the permission to remove or release the object.
     #[serde(default, skip_serializing_if = "is_present")]
     pub intent: Open<Intent>,
-    /// Docker identity of the object that a tombstone is for, if the agent has reported one.
+    /// Docker identity of the object that a tombstone is for, if the agent has reported one; without
+    /// the intent `Absent`, of the object that somebody else has confirmed to be the resource's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
     /// Mark of the last request to check the object again.
@@ -165,6 +166,10 @@ pub struct EntryStatus {
     /// Fields in which the object differs, at most five.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub diff: Vec<FieldDiff>,
+    /// What else the agent observed, in the form of the kind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(transform = opaque_object)]
+    pub detail: Option<Map<String, Value>>,
 }
 
 impl EntryStatus {
@@ -244,6 +249,8 @@ pub enum Reason {
     Offline,
     /// The host does not allow resources from this namespace.
     NotAllowed,
+    /// The host is in no swarm, or in another one than the network.
+    NotInSwarm,
     /// The host already has the maximum number of entries.
     TooManyEntries,
     /// The tombstone is completed and the object is removed.
@@ -264,6 +271,7 @@ impl Reason {
             | Self::EngineUnreachable
             | Self::JournalFailed
             | Self::Offline
+            | Self::NotInSwarm
             // Their Secret is watched.
             | Self::CredentialsMissing => true,
             // The agent retries it anyway, because a person may have changed the host.

@@ -1,7 +1,7 @@
 //! The resources of Dockfleet (API group `dockfleet.io`).
 //!
 //! This crate has all types that processes exchange: the resources of users ([`DockerNetwork`],
-//! [`DockerVolume`]) and administrators ([`DockerHost`]), and the object that the controller and the
+//! [`DockerVolume`]) and administrators ([`DockerHost`], [`SwarmCluster`]), and the object that the controller and the
 //! agent of one host exchange ([`HostAssignment`]). The CRD manifests are generated from these types,
 //! and [`validation`] checks a document against them like an API server.
 //!
@@ -26,6 +26,7 @@ pub mod quantity;
 mod schema;
 pub mod selector;
 pub mod status;
+pub mod swarm;
 pub mod validation;
 pub mod volume;
 
@@ -35,6 +36,7 @@ pub use network::DockerNetwork;
 pub use open::Open;
 pub use policy::Policies;
 pub use status::ResourceStatus;
+pub use swarm::SwarmCluster;
 pub use volume::DockerVolume;
 
 /// The API group of every resource.

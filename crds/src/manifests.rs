@@ -6,7 +6,7 @@ use serde::ser::Error as _;
 use serde_json::Value;
 
 use crate::assignment::HostAssignment;
-use crate::{DockerHost, DockerNetwork, DockerVolume};
+use crate::{DockerHost, DockerNetwork, DockerVolume, SwarmCluster};
 
 macro_rules! all {
     ($($kind:ident $object:literal $plural:literal,)*) => {

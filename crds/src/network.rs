@@ -3,6 +3,7 @@
 mod ipam;
 mod options;
 mod rules;
+mod status;
 
 use std::collections::BTreeMap;
 
@@ -14,14 +15,15 @@ use serde::{Deserialize, Serialize};
 pub use ipam::{Ipam, IpamConfig};
 pub use options::{
     BridgeOptions, GatewayMode, IpvlanFlag, IpvlanMode, IpvlanOptions, MacvlanMode, MacvlanOptions,
+    OverlayOptions,
 };
+pub use status::{DockerNetworkStatus, OverlayState};
 
 use crate::policy::{
     AdoptionPolicy, DeletionPolicy, DriftPolicy, ManagementPolicy, NetworkUpdatePolicy, Policies,
     ReadyPolicy,
 };
 use crate::schema::{Rule, plain_options, rules, selector};
-use crate::status::ResourceStatus;
 
 /// Spec of a DockerNetwork.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -30,7 +32,7 @@ use crate::status::ResourceStatus;
     version = "v1alpha1",
     kind = "DockerNetwork",
     namespaced,
-    status = "ResourceStatus",
+    status = "DockerNetworkStatus",
     shortname = "dnet",
     category = "dockfleet",
     derive = "Default",
@@ -80,6 +82,9 @@ pub struct DockerNetworkSpec {
     /// Options of the driver `ipvlan`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ipvlan: Option<IpvlanOptions>,
+    /// Options of the driver `overlay`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overlay: Option<OverlayOptions>,
     /// Number of unsolicited ARP and neighbour advertisement messages that are sent when a
     /// container gets an address, 0 to 3. Needs Engine 28.0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -104,10 +109,11 @@ pub struct DockerNetworkSpec {
     /// Isolates the network from external networks. Default: false.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub internal: bool,
-    /// Allows standalone containers to connect to a swarm network. The engine stores this flag for
-    /// every network. Default: false.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub attachable: bool,
+    /// Allows containers that belong to no service to connect to a network of a swarm. The engine
+    /// stores this flag for every network. Default: true for the driver `overlay`, false for
+    /// others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attachable: Option<bool>,
     /// Gives containers IPv4 addresses. The engine's default is true. False needs Engine 28.0 and
     /// `enableIPv6: true`.
     #[serde(
@@ -176,6 +182,8 @@ pub enum NetworkDriver {
     Macvlan,
     /// All containers share the MAC address of a host interface.
     Ipvlan,
+    /// One network across the hosts of a swarm.
+    Overlay,
 }
 
 impl NetworkDriver {
@@ -185,6 +193,7 @@ impl NetworkDriver {
             Self::Bridge => "bridge",
             Self::Macvlan => "macvlan",
             Self::Ipvlan => "ipvlan",
+            Self::Overlay => "overlay",
         }
     }
 }

@@ -4,7 +4,7 @@ use crate::kinds::{Action, DesiredObject, ObservedObject};
 
 /// A change of one object, which takes one call to the engine. A replacement is a removal and a create.
 #[derive(Clone, Debug, PartialEq)]
-pub enum ObjectAction<D> {
+pub enum ObjectAction<D, C> {
     /// Create the object, with these labels and no others.
     Create(Box<D>),
     /// Remove the object, if nothing uses it.
@@ -15,6 +15,15 @@ pub enum ObjectAction<D> {
         name: String,
         /// Its driver.
         driver: String,
+    },
+    /// Change the object in place.
+    Update {
+        /// Its name.
+        name: String,
+        /// Its driver.
+        driver: String,
+        /// The change.
+        change: C,
     },
 }
 
@@ -27,6 +36,8 @@ pub enum Operation {
     Replace,
     /// It is removed.
     Remove,
+    /// It is changed in place.
+    Update,
 }
 
 impl Operation {
@@ -35,7 +46,8 @@ impl Operation {
         let removes = actions.iter().any(|a| a.removes().is_some());
         let creates = actions.iter().any(|a| a.creates().is_some());
         match (removes, creates) {
-            (false, false) => None,
+            (false, false) if actions.is_empty() => None,
+            (false, false) => Some(Self::Update),
             (false, true) => Some(Self::Create),
             (true, true) => Some(Self::Replace),
             (true, false) => Some(Self::Remove),
@@ -48,6 +60,7 @@ impl Operation {
             Self::Create => "create",
             Self::Replace => "replace",
             Self::Remove => "remove",
+            Self::Update => "update",
         }
     }
 }
@@ -67,7 +80,7 @@ pub trait ActionInfo {
     fn creates(&self) -> Option<&dyn DesiredObject>;
 }
 
-impl<D: DesiredObject> ObjectAction<D> {
+impl<D: DesiredObject, C> ObjectAction<D, C> {
     pub(crate) fn remove(object: &impl ObservedObject) -> Self {
         Self::Remove {
             id: object.id(),
@@ -77,24 +90,24 @@ impl<D: DesiredObject> ObjectAction<D> {
     }
 }
 
-impl<D: DesiredObject> ActionInfo for ObjectAction<D> {
+impl<D: DesiredObject, C> ActionInfo for ObjectAction<D, C> {
     fn object(&self) -> &str {
         match self {
             Self::Create(desired) => desired.name(),
-            Self::Remove { name, .. } => name,
+            Self::Remove { name, .. } | Self::Update { name, .. } => name,
         }
     }
 
     fn driver(&self) -> &str {
         match self {
             Self::Create(desired) => desired.driver(),
-            Self::Remove { driver, .. } => driver,
+            Self::Remove { driver, .. } | Self::Update { driver, .. } => driver,
         }
     }
 
     fn removes(&self) -> Option<(&str, &str)> {
         match self {
-            Self::Create(_) => None,
+            Self::Create(_) | Self::Update { .. } => None,
             Self::Remove { id, name, .. } => Some((id, name)),
         }
     }
@@ -102,7 +115,7 @@ impl<D: DesiredObject> ActionInfo for ObjectAction<D> {
     fn creates(&self) -> Option<&dyn DesiredObject> {
         match self {
             Self::Create(desired) => Some(desired.as_ref()),
-            Self::Remove { .. } => None,
+            Self::Remove { .. } | Self::Update { .. } => None,
         }
     }
 }

@@ -14,6 +14,7 @@ use dockfleet_crds::{DockerHost, Entry, EntryState, EntryStatus, Intent, Reason}
 
 use crate::desired::{self, EntrySpec, Tombstone};
 use crate::directive::{Directive, directive};
+use crate::kinds::swarm::SwarmMembership;
 use crate::render;
 use crate::resource::Resource;
 use crate::select::{NamespaceLabels, Selection, selection};
@@ -42,6 +43,8 @@ pub struct RenderContext<'a> {
     pub called: &'a str,
     /// The facts that the host's agent reports about itself, if it does.
     pub agent: Option<&'a AgentFacts>,
+    /// The host's membership in a swarm, if it has one.
+    pub swarm: Option<&'a SwarmMembership>,
     /// The credential versions of the resources that need credentials.
     pub credentials: &'a CredentialVersions,
 }
@@ -102,7 +105,8 @@ pub fn assign(input: &Input<'_>) -> Assigned {
     let mut directives: BTreeMap<&str, (&dyn Resource, Directive)> = BTreeMap::new();
     for (resource, lifecycle) in input.resources {
         let selected = selection(*resource, context.host, input.namespaces);
-        let directive = directive(*resource, *lifecycle, selected);
+        let may_remove = resource.may_remove_on(context.host);
+        let directive = directive(*resource, *lifecycle, selected).limited(may_remove);
         directives.insert(resource.uid(), (*resource, directive));
         if selected == Selection::NotAllowed
             && matches!(lifecycle, Lifecycle::Live | Lifecycle::Braked)
@@ -280,7 +284,11 @@ fn rendered(resource: &dyn Resource, context: &RenderContext<'_>) -> Result<Entr
     if let Some(refusal) = support::refusal(context.agent, resource, context.called) {
         return Err(refusal);
     }
-    let credentials = match resource.credentials_secret() {
+    if let Some(refusal) = resource.refusal(context.called, context.swarm) {
+        return Err(refusal);
+    }
+    let named = resource.credentials_secret();
+    let credentials = match named.filter(|_| resource.needs_credentials(context.host)) {
         None => None,
         Some(secret) => match context.credentials.get(resource.uid()) {
             Some(Ok(version)) => Some(version.as_str()),

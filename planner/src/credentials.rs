@@ -14,6 +14,9 @@ use sha2::{Digest, Sha256};
 
 use crate::desired::hex;
 
+/// The key of a host's own Secret under which its agent shares the join token of a swarm.
+pub const JOIN_TOKEN_KEY: &str = "swarm-join-token";
+
 /// The type of a mount whose options contain a user name and a password.
 const CIFS: &str = "cifs";
 /// The maximum length in characters that Linux accepts (`CIFS_MAX_USERNAME_LEN` and similar constants in
@@ -111,6 +114,11 @@ impl Credentials {
             o.push_str(value);
         }
         options.insert("o".to_owned(), o);
+    }
+
+    /// Returns the password or token.
+    pub fn secret(&self) -> &str {
+        &self.password
     }
 
     /// Hides the password in a text. A very short password is not searched for: it would be found in ordinary
@@ -215,6 +223,23 @@ pub struct CredentialEntry {
 }
 
 impl CredentialEntry {
+    /// Returns the join token of a swarm in the form of credentials. A token is long and random, so its hash does
+    /// not help to guess it.
+    pub fn of_token(token: &str) -> Self {
+        Self {
+            version: hex(&Sha256::digest(token), 8),
+            credentials: Credentials {
+                password: token.to_owned(),
+                ..Credentials::default()
+            },
+        }
+    }
+
+    /// Reads the join token in the Secret of a host.
+    pub fn of_host(secret: &Secret) -> Option<Self> {
+        Self::unpacked(&secret.data.as_ref()?.get(JOIN_TOKEN_KEY)?.0)
+    }
+
     /// Returns the form in which a Secret contains it.
     pub fn packed(&self) -> Vec<u8> {
         // Structs of strings always become JSON.

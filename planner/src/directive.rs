@@ -22,6 +22,16 @@ pub enum Directive {
 }
 
 impl Directive {
+    /// Removes the permission to remove the object, if it must not be removed on this host.
+    #[must_use]
+    pub fn limited(self, may_remove: bool) -> Self {
+        match self {
+            Self::Keep(_) if !may_remove => Self::Keep(DeletionPolicy::Retain),
+            Self::Retire(_) if !may_remove => Self::Retire(DeletionPolicy::Retain),
+            other => other,
+        }
+    }
+
     /// Returns what a tombstone may permit.
     pub fn permission(self) -> DeletionPolicy {
         match self {

@@ -5,6 +5,7 @@
 //! kind.
 
 pub mod network;
+pub mod swarm;
 pub mod volume;
 
 use std::collections::BTreeMap;
@@ -13,18 +14,22 @@ use std::ops::{Deref, DerefMut};
 
 use dockfleet_crds::assignment::Kind;
 use dockfleet_crds::policy::DeletionPolicy;
-use dockfleet_crds::{DockerHost, DockerNetwork, DockerVolume, FieldDiff, ResourceStatus};
+use dockfleet_crds::{
+    DockerHost, DockerNetwork, DockerVolume, FieldDiff, ResourceStatus, SwarmCluster,
+};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
+use self::swarm::SwarmMembership;
 use crate::action::{ActionInfo, ObjectAction};
+use crate::assignment::Refusal;
 use crate::capability::{self, ApiVersion, Capability};
 use crate::credentials::Credentials;
 use crate::desired::{Behaviour, Payload, payload};
 use crate::render::RenderError;
-use crate::resource::{CommonSpec, Resource, SpecWarning};
+use crate::resource::{CommonSpec, HostReport, Resource, SpecWarning};
 
 /// A resource that asks for an object on each of its hosts.
 pub trait ObjectKind: Sized {
@@ -36,6 +41,10 @@ pub trait ObjectKind: Sized {
     const IS_REPLACEABLE: bool;
     /// Whether every agent supports it, including one that does not report its features.
     const IS_BASELINE: bool = false;
+    /// Whether the resource selects only hosts of its own namespace.
+    const IS_FOR_OWN_NAMESPACE: bool = false;
+    /// Whether an agent observes the objects of the kind even if it has no entry and no record of it.
+    const IS_OBSERVED_ALWAYS: bool = true;
     /// The features of the kind that not every supported engine has, oldest first.
     const CAPABILITIES: &'static [Capability<Self::Desired>] = &[];
 
@@ -43,9 +52,54 @@ pub trait ObjectKind: Sized {
     type Desired: DesiredObject + Clone + PartialEq + Serialize + DeserializeOwned + 'static;
     /// The object as an engine shows it.
     type Observed: ObservedObject + Clone + PartialEq;
+    /// A change of an object in place.
+    type Change: Debug + Clone + PartialEq + Send + Sync;
 
     /// Returns the fields of the spec that all resources have.
     fn common_spec(&self) -> CommonSpec<'_>;
+
+    /// Returns the part of the status that all resources have.
+    fn common_status(&self) -> Option<&ResourceStatus>;
+
+    /// Returns the rest of the status.
+    fn own_status(&self) -> Map<String, Value> {
+        Map::new()
+    }
+
+    /// Works out the rest of the status from the hosts, sorted by name.
+    fn next_own_status<'a>(&self, _hosts: &dyn Fn() -> Vec<HostReport<'a>>) -> Map<String, Value> {
+        Map::new()
+    }
+
+    /// Whether it needs a swarm.
+    fn needs_swarm(&self) -> bool {
+        false
+    }
+
+    /// Returns the hosts that it makes members of a swarm, by name.
+    fn memberships(&self) -> Vec<(String, SwarmMembership)> {
+        Vec::new()
+    }
+
+    /// Returns why a host, in messages `called` so, cannot have the object now, if so.
+    fn refusal(&self, _called: &str, _swarm: Option<&SwarmMembership>) -> Option<Refusal> {
+        None
+    }
+
+    /// Whether a tombstone on a host may permit the removal of the object.
+    fn may_remove_on(&self, _host: &DockerHost) -> bool {
+        true
+    }
+
+    /// Whether a host needs the credentials now.
+    fn needs_credentials(&self, _host: &DockerHost) -> bool {
+        self.common_spec().credentials_secret.is_some()
+    }
+
+    /// Returns the identity of the object on a host, if somebody else than the host has confirmed it.
+    fn confirmed_id(&self, _host: &DockerHost) -> Option<String> {
+        None
+    }
 
     /// Renders the object for a host, with the version of the credentials that its mount needs.
     ///
@@ -69,6 +123,44 @@ pub trait ObjectKind: Sized {
         have: &Self::Observed,
         given: Option<&Credentials>,
     ) -> Vec<FieldDiff>;
+
+    /// Returns the next change in place of an object that differs.
+    fn next_change(_want: &Self::Desired, _have: &Self::Observed) -> Update<Self::Change> {
+        Update::Impossible
+    }
+
+    /// Whether an object is the result of an attempt of this entry that the journal has.
+    fn has_created(_want: &Self::Desired, _have: &Self::Observed) -> bool {
+        false
+    }
+
+    /// Returns what a status contains beside the identity of an object.
+    fn detail(_want: &Self::Desired, _have: &Self::Observed) -> Option<Map<String, Value>> {
+        None
+    }
+}
+
+/// The host that creates an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Creator<'a> {
+    /// The host of the entry.
+    ThisHost,
+    /// Another host. The engine of this one shows the object while something uses it.
+    AnotherHost {
+        /// Identity of the object, if it was created.
+        id: Option<&'a str>,
+    },
+}
+
+/// How an object that differs can be changed in place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Update<C> {
+    /// Not at all: it must be replaced.
+    Impossible,
+    /// Not now, and why.
+    Waits(String),
+    /// By this change; others may follow it.
+    Change(C),
 }
 
 /// An object as an entry asks for it.
@@ -101,6 +193,27 @@ pub trait DesiredObject: Debug + Send + Sync {
     /// Whether it is created after the others of its kind.
     fn is_created_last(&self) -> bool {
         false
+    }
+
+    /// Returns which host creates it.
+    fn creator(&self) -> Creator<'_> {
+        Creator::ThisHost
+    }
+
+    /// Returns what it waits for before it can be created, as a message.
+    fn waits_for(&self) -> Option<&str> {
+        None
+    }
+
+    /// Whether only somebody else than the host can tell that an object without labels is the one that was
+    /// created.
+    fn is_confirmed_by_others(&self) -> bool {
+        false
+    }
+
+    /// Whether the agent shares the join token of its swarm; `None` for what is not a swarm.
+    fn shares_token(&self) -> Option<bool> {
+        None
     }
 
     /// Returns the version of the credentials that it needs.
@@ -152,7 +265,7 @@ macro_rules! join {
         #[derive(Clone, Debug, PartialEq)]
         pub enum Action {
             $(#[doc = concat!("A change of a ", $object, ".")]
-            $kind(ObjectAction<<$kind as ObjectKind>::Desired>),)*
+            $kind(ObjectAction<<$kind as ObjectKind>::Desired, <$kind as ObjectKind>::Change>),)*
         }
 
         impl Desired {
@@ -200,6 +313,40 @@ macro_rules! join {
                 }
             }
 
+            /// Returns the next change in place of an object that differs.
+            pub(crate) fn update(&self, have: &Object) -> Update<Action> {
+                match (self, have) {
+                    $((Self::$kind(want), Object::$kind(object)) => match $kind::next_change(want, object) {
+                        Update::Impossible => Update::Impossible,
+                        Update::Waits(why) => Update::Waits(why),
+                        Update::Change(change) => {
+                            Update::Change(Action::$kind(ObjectAction::Update {
+                                name: object.name().to_owned(),
+                                driver: object.driver().to_owned(),
+                                change,
+                            }))
+                        }
+                    },)*
+                    _ => Update::Impossible,
+                }
+            }
+
+            /// Whether an object is the result of an attempt of this entry that the journal has.
+            pub(crate) fn has_created(&self, have: &Object) -> bool {
+                match (self, have) {
+                    $((Self::$kind(want), Object::$kind(have)) => $kind::has_created(want, have),)*
+                    _ => false,
+                }
+            }
+
+            /// Returns what a status contains beside the identity of an object.
+            pub(crate) fn detail(&self, have: &Object) -> Option<Map<String, Value>> {
+                match (self, have) {
+                    $((Self::$kind(want), Object::$kind(have)) => $kind::detail(want, have),)*
+                    _ => None,
+                }
+            }
+
             /// Returns the action that creates it.
             pub(crate) fn create(self) -> Action {
                 match self {
@@ -234,7 +381,43 @@ macro_rules! join {
                 }
 
                 fn status(&self) -> Option<&ResourceStatus> {
-                    self.status.as_ref()
+                    self.common_status()
+                }
+
+                fn own_status(&self) -> Map<String, Value> {
+                    ObjectKind::own_status(self)
+                }
+
+                fn next_own_status<'a>(&self, hosts: &dyn Fn() -> Vec<HostReport<'a>>) -> Map<String, Value> {
+                    ObjectKind::next_own_status(self, hosts)
+                }
+
+                fn needs_swarm(&self) -> bool {
+                    ObjectKind::needs_swarm(self)
+                }
+
+                fn memberships(&self) -> Vec<(String, SwarmMembership)> {
+                    ObjectKind::memberships(self)
+                }
+
+                fn refusal(&self, called: &str, swarm: Option<&SwarmMembership>) -> Option<Refusal> {
+                    ObjectKind::refusal(self, called, swarm)
+                }
+
+                fn may_remove_on(&self, host: &DockerHost) -> bool {
+                    ObjectKind::may_remove_on(self, host)
+                }
+
+                fn is_for_own_namespace(&self) -> bool {
+                    <$kind as ObjectKind>::IS_FOR_OWN_NAMESPACE
+                }
+
+                fn needs_credentials(&self, host: &DockerHost) -> bool {
+                    ObjectKind::needs_credentials(self, host)
+                }
+
+                fn confirmed_id(&self, host: &DockerHost) -> Option<String> {
+                    ObjectKind::confirmed_id(self, host)
                 }
 
                 fn common(&self) -> CommonSpec<'_> {
@@ -320,6 +503,13 @@ macro_rules! join {
         pub(crate) fn is_baseline(kind: Kind) -> bool {
             match kind {
                 $(Kind::$kind => $kind::IS_BASELINE,)*
+            }
+        }
+
+        /// Whether an agent observes the objects of a kind even if it has no entry and no record of it.
+        pub fn is_observed_always(kind: Kind) -> bool {
+            match kind {
+                $(Kind::$kind => $kind::IS_OBSERVED_ALWAYS,)*
             }
         }
 

@@ -71,6 +71,11 @@ impl ObservedState {
 }
 
 impl Object {
+    /// Whether it has a label that names a resource.
+    pub(crate) fn is_labelled(&self) -> bool {
+        self.labels().contains_key(labels::UID)
+    }
+
     /// Whether Dockfleet created it for the resource with this UID.
     pub fn created_for(&self, uid: &str) -> bool {
         self.labels().get(labels::UID).is_some_and(|u| u == uid)

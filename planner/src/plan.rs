@@ -237,7 +237,12 @@ fn plan_entry(entry: &Entry, observed: &ObservedState, world: &World<'_>) -> Pla
     }
     match &spec {
         EntrySpec::Absent(_, t) => tombstone::plan(entry, t.policy, &named, world),
-        EntrySpec::Present(desired) => present::plan(entry, desired, &named, world),
+        EntrySpec::Present(desired) => {
+            let mut planned = present::plan(entry, desired, &named, world);
+            let object = named.iter().find(|o| Some(o.id()) == planned.status.id);
+            planned.status.detail = object.and_then(|o| desired.detail(o));
+            planned
+        }
     }
 }
 
@@ -304,6 +309,7 @@ fn status(
         id: None,
         handled: None,
         diff: Vec::new(),
+        detail: None,
     }
 }
 

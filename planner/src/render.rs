@@ -33,7 +33,7 @@ pub fn entry(
         name: resource.name().to_owned(),
         revision,
         intent: Intent::Present.into(),
-        id: None,
+        id: resource.confirmed_id(host),
         request: request::mark(resource.metadata()),
         spec,
         other: Map::new(),

@@ -8,8 +8,12 @@ use dockfleet_crds::policy::{DeletionPolicy, ManagementPolicy, ReadyPolicy};
 use dockfleet_crds::{DockerHost, Policies, ResourceStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use k8s_openapi::jiff::Timestamp;
+use serde_json::{Map, Value};
 
+use crate::aggregate::HostView;
+use crate::assignment::Refusal;
 use crate::desired::Payload;
+use crate::kinds::swarm::SwarmMembership;
 use crate::render::RenderError;
 
 /// A resource that selects hosts. Each [kind](crate::kinds) is one, by the list of kinds.
@@ -23,8 +27,35 @@ pub trait Resource: Any + Debug + Send + Sync {
     /// Returns its metadata, mutable.
     fn metadata_mut(&mut self) -> &mut ObjectMeta;
 
-    /// Returns its status.
+    /// Returns the part of its status that all resources have.
     fn status(&self) -> Option<&ResourceStatus>;
+
+    /// Returns the rest of its status.
+    fn own_status(&self) -> Map<String, Value>;
+
+    /// Works out the rest of its status from its hosts, sorted by name.
+    fn next_own_status<'a>(&self, hosts: &dyn Fn() -> Vec<HostReport<'a>>) -> Map<String, Value>;
+
+    /// Whether it needs a swarm.
+    fn needs_swarm(&self) -> bool;
+
+    /// Returns the hosts that it makes members of a swarm, by name.
+    fn memberships(&self) -> Vec<(String, SwarmMembership)>;
+
+    /// Returns why a host, in messages `called` so, cannot have its object now, if so.
+    fn refusal(&self, called: &str, swarm: Option<&SwarmMembership>) -> Option<Refusal>;
+
+    /// Whether a tombstone on a host may permit the removal of its object.
+    fn may_remove_on(&self, host: &DockerHost) -> bool;
+
+    /// Whether it selects only hosts of its own namespace.
+    fn is_for_own_namespace(&self) -> bool;
+
+    /// Whether a host needs the credentials now.
+    fn needs_credentials(&self, host: &DockerHost) -> bool;
+
+    /// Returns the identity of its object on a host, if somebody else than the host has confirmed it.
+    fn confirmed_id(&self, host: &DockerHost) -> Option<String>;
 
     /// Returns the fields of its spec that all resources have.
     fn common(&self) -> CommonSpec<'_>;
@@ -47,6 +78,17 @@ pub struct SpecWarning {
     pub reason: &'static str,
     /// The message, a sentence.
     pub message: String,
+}
+
+/// A host that a resource selects or is on, with the state of the resource there.
+#[derive(Clone, Debug)]
+pub struct HostReport<'a> {
+    /// The host.
+    pub host: &'a DockerHost,
+    /// The state of the resource on it.
+    pub view: HostView<'a>,
+    /// Its membership in a swarm, if it has one.
+    pub swarm: Option<&'a SwarmMembership>,
 }
 
 /// The fields of a spec that all resources have.

@@ -55,7 +55,9 @@ pub fn selection(
 
 /// Whether `resource` names or selects `host`, allowed or not.
 fn names(resource: &dyn Resource, host: &DockerHost) -> bool {
-    is_meant(resource.host_names(), resource.host_selector(), host)
+    let is_own = || host.metadata.namespace.as_deref() == Some(resource.namespace());
+    (!resource.is_for_own_namespace() || is_own())
+        && is_meant(resource.host_names(), resource.host_selector(), host)
 }
 
 /// Whether a list of names, each `NAME` or `NAMESPACE/NAME`, or a selector matches a host.

@@ -1,5 +1,7 @@
 //! The calls to an engine for networks.
 
+use std::convert::Infallible;
+
 use bollard::models::{ContainerSummary, Ipam, IpamConfig, Network, NetworkCreateRequest};
 use bollard::query_parameters::ListNetworksOptions;
 use bollard::{Docker, body_full};
@@ -59,6 +61,11 @@ impl EngineObject for DockerNetwork {
         Ok(true)
     }
 
+    /// An engine cannot change it.
+    async fn update(_: &Engine, _: &str, change: &Infallible) -> Result<(), EngineError> {
+        match *change {}
+    }
+
     fn is_used_by(container: &ContainerSummary, id: &str, name: &str) -> bool {
         is_used_by(container, id, name)
     }
@@ -67,6 +74,18 @@ impl EngineObject for DockerNetwork {
     fn may_create_duplicates(engine: &Engine) -> bool {
         engine.api() < UNIQUE_NAMES
     }
+}
+
+/// Returns the ID and the name of each network of a swarm that the engine shows.
+pub(super) async fn swarm_networks(engine: &Engine) -> Result<Vec<(String, String)>, EngineError> {
+    let call = engine.docker().list_networks(None::<ListNetworksOptions>);
+    let list = engine
+        .read(EngineCall::List(DockerNetwork::KIND), call)
+        .await?;
+    let of_swarm = list
+        .into_iter()
+        .filter(|n| n.scope.as_deref() == Some("swarm"));
+    Ok(of_swarm.filter_map(|n| Some((n.id?, n.name?))).collect())
 }
 
 /// Returns the refusal of a network, with an explanation if the reason is a network that the engine does not
@@ -183,7 +202,7 @@ fn observed_block(shown: IpamConfig) -> AddressBlock {
     }
 }
 
-fn is_used_by(container: &ContainerSummary, id: &str, name: &str) -> bool {
+pub(super) fn is_used_by(container: &ContainerSummary, id: &str, name: &str) -> bool {
     let names_it = |text: &str| {
         text == name || text == id || (text.len() >= usage::SHORT_ID && id.starts_with(text))
     };

@@ -1,4 +1,4 @@
-//! Creates objects of any kind, and removes those that nothing uses.
+//! Creates and changes objects of any kind, and removes those that nothing uses.
 
 use dockfleet_crds::Entry;
 use dockfleet_planner::action::ObjectAction;
@@ -25,11 +25,17 @@ pub(crate) struct ActionContext<'a> {
 /// Does one action.
 pub(super) async fn act<K: EngineObject>(
     context: &mut ActionContext<'_>,
-    action: &ObjectAction<K::Desired>,
+    action: &ObjectAction<K::Desired, K::Change>,
 ) -> Result<(), EngineError> {
     match action {
         ObjectAction::Create(desired) => create::<K>(context, desired).await,
         ObjectAction::Remove { id, name, .. } => remove::<K>(context, id, name).await,
+        ObjectAction::Update { name, change, .. } => {
+            context.touched = true;
+            let result = K::update(context.engine, name, change).await;
+            context.effects.happened(Effect::EngineUpdate);
+            result
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The calls to an engine for volumes.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 
 use bollard::models::{ContainerSummary, Volume, VolumeCreateRequest};
 use bollard::query_parameters::{
@@ -62,6 +63,11 @@ impl EngineObject for DockerVolume {
         let list = engine.read(EngineCall::List(Self::KIND), call).await?;
         let found = list.volumes.into_iter().flatten().find(|v| v.name == name);
         Ok(found.is_some_and(|volume| observed(volume).id() == id))
+    }
+
+    /// An engine cannot change it.
+    async fn update(_: &Engine, _: &str, change: &Infallible) -> Result<(), EngineError> {
+        match *change {}
     }
 
     fn is_used_by(container: &ContainerSummary, _id: &str, name: &str) -> bool {

@@ -89,6 +89,10 @@ pub(crate) enum EngineCall<'a> {
     Create(Kind, &'a str),
     /// Remove an object by its ID or name.
     Remove(Kind, &'a str),
+    /// Change an object in place.
+    Update(Kind, &'a str),
+    /// Get the token with which workers join a swarm.
+    JoinToken,
 }
 
 impl EngineError {
@@ -192,6 +196,8 @@ impl EngineCall<'_> {
             Self::List(kind) => labels(kind).list,
             Self::Create(kind, _) => labels(kind).create,
             Self::Remove(kind, _) => labels(kind).remove,
+            Self::Update(kind, _) => labels(kind).update,
+            Self::JoinToken => "join token",
         }
     }
 
@@ -204,6 +210,8 @@ impl EngineCall<'_> {
             Self::Events => "watching the engine's events".to_owned(),
             Self::Create(kind, name) => format!("creating {} {name}", kind.object()),
             Self::Remove(kind, name) => format!("removing {} {name}", kind.object()),
+            Self::Update(kind, name) => format!("changing {} {name}", kind.object()),
+            Self::JoinToken => "asking the engine for the join token".to_owned(),
         }
     }
 }
@@ -213,6 +221,7 @@ struct Labels {
     list: &'static str,
     create: &'static str,
     remove: &'static str,
+    update: &'static str,
 }
 
 macro_rules! labels {
@@ -223,6 +232,7 @@ macro_rules! labels {
                     list: concat!("list ", $object, "s"),
                     create: concat!("create ", $object),
                     remove: concat!("remove ", $object),
+                    update: concat!("update ", $object),
                 },)*
             }
         }

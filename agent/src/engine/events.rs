@@ -10,6 +10,9 @@ use futures::{Stream, StreamExt, future};
 use super::error::EngineCall;
 use super::{Engine, EngineError};
 
+/// The type of events about the nodes of a swarm.
+const NODE: &str = "node";
+
 /// An event of an engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EngineEvent {
@@ -17,6 +20,8 @@ pub enum EngineEvent {
     Object,
     /// A container no longer uses something: only waiting entries are affected.
     Release,
+    /// A node of the swarm was added, changed or removed. Only managers have such events.
+    Node,
 }
 
 impl Engine {
@@ -25,12 +30,12 @@ impl Engine {
     pub fn events(&self) -> impl Stream<Item = Result<EngineEvent, EngineError>> + Send + use<> {
         self.calls
             .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let types = Kind::all().map(Kind::object).chain(["container"]);
+        let types = Kind::all().map(Kind::object).chain(["container", NODE]);
         let filters = HashMap::from([
             ("type", types.collect()),
             (
                 "event",
-                vec!["create", "destroy", "remove", "disconnect", "die"],
+                vec!["create", "destroy", "remove", "disconnect", "die", "update"],
             ),
         ]);
         let options = EventsOptionsBuilder::default().filters(&filters).build();
@@ -48,6 +53,7 @@ fn relevant(event: &EventMessage) -> Option<EngineEvent> {
     let is_object = |of: &str| Kind::all().any(|kind| kind.object() == of);
     match (event.typ?.as_ref(), action) {
         (of, "create" | "destroy" | "remove") if is_object(of) => Some(EngineEvent::Object),
+        (NODE, "create" | "update" | "remove") => Some(EngineEvent::Node),
         ("network", "disconnect") | ("container", "die" | "destroy") => Some(EngineEvent::Release),
         _ => None,
     }
@@ -68,6 +74,8 @@ mod tests {
         assert_eq!(event("volume", "create"), Some(EngineEvent::Object));
         assert_eq!(event("network", "disconnect"), Some(EngineEvent::Release));
         assert_eq!(event("container", "die"), Some(EngineEvent::Release));
+        assert_eq!(event("node", "update"), Some(EngineEvent::Node));
+        assert_eq!(event("container", "update"), None);
         assert_eq!(event("container", "create"), None);
         assert_eq!(event("network", "connect"), None);
     }

@@ -99,7 +99,7 @@ fn read(args: &FileArgs) -> Result<(Files, Vec<Document>), Vec<String>> {
         let uid = uid(kind.as_str(), resource.namespace(), resource.name());
         resource.metadata_mut().uid = Some(uid);
     }
-    let mut problems = Vec::new();
+    let mut problems = without_controller(&resources, &documents);
     let mut targets = Vec::new();
     for host in hosts {
         let place = place_of(&documents, "DockerHost", &host.metadata);
@@ -144,6 +144,24 @@ fn unreadable(args: &FileArgs) -> Vec<String> {
         ));
     }
     problems
+}
+
+/// Returns the resources that only a controller can apply: it records what each host of a swarm may do.
+fn without_controller(resources: &[Box<dyn Resource>], documents: &[Document]) -> Vec<String> {
+    let of_a_swarm = resources
+        .iter()
+        .filter(|r| r.needs_swarm() || r.is_for_own_namespace());
+    of_a_swarm
+        .map(|r| {
+            let kind = r.kind().as_str();
+            format!(
+                "{}: {kind} {}/{}: swarms and overlay networks need the controller; apply this with kubectl",
+                place_of(documents, kind, r.metadata()),
+                r.namespace(),
+                r.name()
+            )
+        })
+        .collect()
 }
 
 /// Two hosts with one engine would have two journals, and one would remove the objects of the

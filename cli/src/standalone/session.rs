@@ -226,6 +226,7 @@ impl HostSession {
         let resources = files.resources(goal.lifecycle);
         let mut assigned = assign(&Input {
             context: RenderContext {
+                swarm: None,
                 host: &self.target.host,
                 called: self.target.name(),
                 credentials: &files.credentials.granted,

@@ -58,7 +58,7 @@ pub(super) fn role(namespace: &str, host: &str) -> Role {
                 &["patch"],
             ),
             rule("coordination.k8s.io", &["leases"], &["patch"]),
-            rule("", &["secrets"], &["get"]),
+            rule("", &["secrets"], &["get", "patch"]),
             rule("", &["serviceaccounts/token"], &["create"]),
         ]),
     }

@@ -53,9 +53,10 @@ impl Index {
         let Some(name) = secret_of(resource) else {
             return CredentialState::NotNeeded;
         };
-        let comes = state
-            .host()
-            .is_some_and(|h| selection(resource, h, &self.namespaces) == Selection::Yes);
+        let comes = state.host().is_some_and(|h| {
+            selection(resource, h, &self.namespaces) == Selection::Yes
+                && resource.needs_credentials(h)
+        });
         match self.secrets.known.get(&name) {
             _ if !comes => CredentialState::NotNeeded,
             None => CredentialState::NotRead,

@@ -138,6 +138,7 @@ impl Index {
             context: RenderContext {
                 host,
                 called: &state.display_name,
+                swarm: self.swarms.get(&Name::of(&host.metadata)),
                 credentials: &granted,
                 agent: host.status.as_ref().and_then(|s| s.agent.as_ref()),
             },

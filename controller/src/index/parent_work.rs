@@ -6,8 +6,11 @@ use dockfleet_crds::condition;
 use dockfleet_crds::{Intent, ResourceStatus};
 use dockfleet_planner::aggregate::{HostView, Notes, aggregate};
 use dockfleet_planner::request;
+use dockfleet_planner::resource::HostReport;
 use dockfleet_planner::select::{Selection, selection};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use serde::Serialize;
+use serde_json::{Map, Value};
 
 use super::{HostState, Index, ParentState};
 use crate::notice::{self, Notice, Warning};
@@ -41,7 +44,18 @@ pub(crate) enum ParentStep {
     /// Remove the finalizer.
     RemoveFinalizer,
     /// Write its status, and publish events for its changes.
-    WriteStatus(Box<ResourceStatus>, Vec<Notice>),
+    WriteStatus(Box<WrittenStatus>, Vec<Notice>),
+}
+
+/// The whole status of a resource.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct WrittenStatus {
+    /// The part that all resources have.
+    #[serde(flatten)]
+    pub(crate) common: ResourceStatus,
+    /// The rest.
+    #[serde(flatten)]
+    pub(crate) own: Map<String, Value>,
 }
 
 impl Index {
@@ -135,11 +149,41 @@ impl Index {
             last_handled_reconcile_at: request::handled(resource.metadata(), handled, views()),
             conditions: condition::merge(conditions, &sum.conditions, generation, now),
         };
-        if old == Some(&status) {
+        let own = resource.next_own_status(&|| self.reports(&hosts, uid, parent));
+        if old == Some(&status) && own == resource.own_status() {
             return None;
         }
         let notices = notice::transitions(old, &status, &warnings);
-        Some(ParentStep::WriteStatus(Box::new(status), notices))
+        let common = status;
+        let status = Box::new(WrittenStatus { common, own });
+        Some(ParentStep::WriteStatus(status, notices))
+    }
+}
+
+impl Index {
+    /// Returns the hosts with what their agents last reported, even if it is about an earlier entry.
+    fn reports<'a>(
+        &'a self,
+        hosts: &[(&Name, &'a HostState)],
+        uid: &str,
+        parent: &ParentState,
+    ) -> Vec<HostReport<'a>> {
+        let known = |(name, state): &(&Name, &'a HostState)| {
+            let host = state.host()?;
+            let is_concerned = parent.selected.contains(*name) || state.entry(uid).is_some();
+            is_concerned.then(|| HostReport {
+                host,
+                view: HostView {
+                    host: &state.display_name,
+                    entry: state.entry(uid),
+                    status: state.report(uid),
+                    refused: state.refused.get(uid),
+                    offline: state.is_offline(),
+                },
+                swarm: self.swarms.get(*name),
+            })
+        };
+        hosts.iter().filter_map(known).collect()
     }
 }
 

@@ -39,6 +39,11 @@ impl Index {
         let changed = before
             .as_ref()
             .is_none_or(|b| b.object.metadata().generation != object.metadata().generation);
+        // Entries are rendered from it.
+        let own_status_changed = before
+            .as_ref()
+            .is_some_and(|b| b.object.own_status() != object.own_status());
+        self.follow_memberships(before.as_ref().map(|b| &*b.object), Some(&*object));
         let asked = before.as_ref().is_some_and(|b| {
             request::mark(b.object.metadata()) != request::mark(object.metadata())
         });
@@ -67,7 +72,8 @@ impl Index {
             concerned.append(&mut self.concerned(&uid));
             self.await_entries(&uid, &concerned);
             self.dirty.now.insert(uid.clone());
-        } else if finalizer_came {
+        } else if finalizer_came || own_status_changed {
+            self.follow_secret(&uid);
             let concerned = self.concerned(&uid);
             self.await_entries(&uid, &concerned);
         } else if finalizer_went {
@@ -103,7 +109,8 @@ impl Index {
         }
         let concerned = self.concerned(&known);
         self.uids.remove(name);
-        self.parents.remove(&known);
+        let removed = self.parents.remove(&known);
+        self.follow_memberships(removed.as_ref().map(|p| &*p.object), None);
         self.count_deletion(name, &known);
         self.filed_resources.file(&known, BTreeSet::new());
         self.update_placements_of(&known);

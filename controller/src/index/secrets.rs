@@ -27,11 +27,24 @@ fn again_after(secrets: usize, random: u64) -> Duration {
     spread(AGAIN.max(each), random)
 }
 
+/// What is read of a Secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SecretForm {
+    /// The credentials of a mount.
+    Mount,
+    /// The join token of a swarm, in the Secret of the host whose agent shares it.
+    JoinToken,
+}
+
 /// The result of reading one Secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum SecretReading {
     /// It exists in this version, with usable credentials or without.
     Found(String, Result<Credentials, Unusable>),
+    /// It is that of a host, with the join token of its swarm.
+    Token(CredentialEntry),
+    /// It is that of a host, without a join token.
+    NoToken,
     /// It does not exist.
     Missing,
     /// It cannot be read, and why.
@@ -111,9 +124,16 @@ impl Index {
         }
     }
 
-    /// Whether a resource names a Secret.
-    pub(crate) fn names_secret(&self, name: &Name) -> bool {
-        self.secrets.users.contains_key(name)
+    /// Returns what is read of a Secret; `None` if no resource names it. A resource of users that names the
+    /// Secret of a host gets nothing out of it.
+    pub(crate) fn secret_form(&self, name: &Name) -> Option<SecretForm> {
+        let users = &self.secrets.users.get(name)?.uids;
+        let mut users = users.iter().filter_map(|uid| self.parents.get(uid));
+        Some(if users.all(|p| p.object.is_for_own_namespace()) {
+            SecretForm::JoinToken
+        } else {
+            SecretForm::Mount
+        })
     }
 
     /// Schedules the next read of a Secret.
@@ -155,6 +175,8 @@ impl Index {
             SecretReading::Found(_, Err(why)) => {
                 Err(format!("Secret {name} cannot be used: {why}"))
             }
+            SecretReading::Token(entry) => Ok(entry),
+            SecretReading::NoToken => Err(format!("Secret {name} has no join token yet")),
             SecretReading::Missing => Err(format!("Secret {name} does not exist")),
             // The earlier result counts.
             SecretReading::Unreadable(_) if self.secrets.known.contains_key(name) => return,

@@ -261,7 +261,7 @@ impl World {
             ParentStep::WriteStatus(status, _) => Some(status),
             _ => None,
         });
-        *status.unwrap()
+        status.unwrap().common
     }
 
     fn ready(&self, uid: &str) -> (i64, i32, String) {

@@ -2,7 +2,6 @@
 
 use std::fmt::Debug;
 
-use dockfleet_crds::ResourceStatus;
 use kube::api::Patch;
 use kube::core::NamespaceResourceScope;
 use kube::{Api, Client};
@@ -12,7 +11,7 @@ use tracing::{debug, info};
 
 use super::{JobContext, JobResult, Learned, apply, finalizer, in_time, lifecycle};
 use crate::error::CallError;
-use crate::index::{ParentStep, ParentWork};
+use crate::index::{ParentStep, ParentWork, WrittenStatus};
 use crate::kinds;
 use crate::lanes::LaneKey;
 use crate::parent::{FINALIZER, Parent};
@@ -107,7 +106,7 @@ async fn work_on_step(
 
 /// Returns the object to apply to the status. The UID protects a resource that was created again,
 /// the version protects later writes, such as those of another controller.
-fn status_object(parent: &Parent, status: &ResourceStatus) -> Value {
+fn status_object(parent: &Parent, status: &WrittenStatus) -> Value {
     let resource = &**parent;
     json!({
         "apiVersion": format!("{}/{}", dockfleet_crds::GROUP, dockfleet_crds::VERSION),

@@ -157,6 +157,29 @@ impl MacvlanMode {
     }
 }
 
+/// Options of the overlay driver.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(transform = plain_options)]
+pub struct OverlayOptions {
+    /// Encrypts the traffic between hosts with IPsec (`encrypted`). Needs ESP in the kernel of every
+    /// host, and protocol 50 between them. Default: false.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub encrypted: bool,
+    /// Size of the largest packet in bytes, 68 to 65535 (`com.docker.network.driver.mtu`). The
+    /// engine's default is 1450. It must be 50 bytes smaller than that of the network between the
+    /// hosts, or 100 with `encrypted`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 68, max = 65535))]
+    pub mtu: Option<i32>,
+    /// VXLAN network identifiers, one for each subnet, 256 to 16777215
+    /// (`com.docker.network.driver.overlay.vxlanid_list`). Default: the engine chooses them. At most
+    /// 8.
+    #[serde(default, rename = "vxlanIDs", skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8), inner(range(min = 256, max = 16_777_215)))]
+    pub vxlan_ids: Vec<i32>,
+}
+
 /// Options of the ipvlan driver.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

@@ -41,6 +41,7 @@ pub(super) fn spec(schema: &mut Schema) {
     names(schema);
     driver_blocks(schema);
     families(schema);
+    overlays(schema);
     overrides(schema);
     gateway_modes(schema);
     maps(schema);
@@ -98,6 +99,14 @@ fn driver_blocks(schema: &mut Schema) {
             message: "'ipvlan options are set, but driver is %s; set driver: ipvlan or remove the block ipvlan'.format([self.driver])",
         }],
     );
+    rules_at(
+        schema,
+        ".overlay",
+        &[Rule {
+            rule: "!has(self.overlay) || self.driver == 'overlay'",
+            message: "'overlay options are set, but driver is %s; set driver: overlay or remove the block overlay'.format([self.driver])",
+        }],
+    );
 }
 
 /// Address families: which are enabled, and the subnets of each.
@@ -134,12 +143,28 @@ fn families(schema: &mut Schema) {
     );
 }
 
+/// What a swarm does not pass on to its networks.
+fn overlays(schema: &mut Schema) {
+    rules_at(
+        schema,
+        ".ipam.config",
+        &[Rule {
+            rule: "self.driver != 'overlay' || !has(self.ipam) || !has(self.ipam.config) || !self.ipam.config.exists(c, has(c.auxAddresses) && c.auxAddresses.size() > 0)",
+            message: "'subnet %s has auxAddresses, which a swarm ignores; use ipRange to keep addresses free'.format([self.ipam.config.filter(c, has(c.auxAddresses) && c.auxAddresses.size() > 0)[0].subnet])",
+        }],
+    );
+}
+
 /// Values of a host override have to fit the network as a whole.
 fn overrides(schema: &mut Schema) {
     rules_at(
         schema,
         ".hostOverrides",
         &[
+            Rule {
+                rule: "self.driver != 'overlay' || !has(self.hostOverrides) || self.hostOverrides.size() == 0",
+                message: "'hostOverrides is set, but an overlay network is the same on all hosts; remove it'",
+            },
             Rule {
                 rule: "self.driver != 'bridge' || !has(self.hostOverrides) || !self.hostOverrides.exists(o, has(o.parent))",
                 message: "'a host override sets parent: %s, but driver bridge has none; set driver: macvlan or ipvlan, or remove parent'.format([self.hostOverrides.filter(o, has(o.parent))[0].parent])",
@@ -194,6 +219,13 @@ fn maps(schema: &mut Schema) {
         ".options",
         &[
             repeated!("bridge", "mtu", "com.docker.network.driver.mtu"),
+            repeated!("overlay", "mtu", "com.docker.network.driver.mtu"),
+            repeated!("overlay", "encrypted", "encrypted"),
+            repeated!(
+                "overlay",
+                "vxlanIDs",
+                "com.docker.network.driver.overlay.vxlanid_list"
+            ),
             repeated!(
                 "bridge",
                 "containerInterfacePrefix",

@@ -32,6 +32,7 @@ mod removal;
 mod replay;
 mod rights;
 mod selection;
+mod swarm;
 mod test_cluster;
 mod test_host;
 mod tokens;

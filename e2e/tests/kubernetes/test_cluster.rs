@@ -283,7 +283,7 @@ impl TestCluster {
     pub(crate) fn report(&self) -> String {
         let mut text = String::new();
         for words in [
-            "get dhost,hassign,dnet,dvol -A -o yaml",
+            "get dhost,hassign,dnet,dvol,dswarm -A -o yaml",
             "get events -A -o wide",
         ] {
             let said = self.plane.kubectl(words.split_whitespace());
@@ -321,8 +321,8 @@ pub(crate) fn install_crds(plane: &ControlPlane, dockfleet: &Dockfleet) -> Resul
     let wait = ["wait", "--for=condition=Established", "--timeout=60s"];
     let ready = plane.kubectl([&wait[..], &["-f", &path]].concat())?.ok()?;
     ensure!(
-        ready.lines().count() == 4,
-        "there are four CRDs, and not: {ready}"
+        ready.lines().count() == 5,
+        "there are five CRDs, and not: {ready}"
     );
     Ok(())
 }

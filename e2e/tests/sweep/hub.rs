@@ -51,6 +51,7 @@ impl Hub {
         let resources: Vec<_> = wishes.iter().map(|w| (&*w.resource, w.lifecycle)).collect();
         let assigned = assign(&Input {
             context: RenderContext {
+                swarm: None,
                 agent: None,
                 host,
                 called: name,

@@ -55,6 +55,7 @@ impl World {
     fn assign(&self, resources: &[Known<'_>]) -> Assigned {
         assign(&Input {
             context: RenderContext {
+                swarm: None,
                 agent: None,
                 host: &self.host,
                 called: "h1",
@@ -593,6 +594,7 @@ fn an_unsupported_resource_is_refused_and_existing_entries_stay() {
         world.previous = previous;
         let assigned = assign(&Input {
             context: RenderContext {
+                swarm: None,
                 agent: Some(&agent),
                 host: &world.host,
                 called: "h1",
@@ -621,6 +623,7 @@ fn an_assignment_that_no_api_server_keeps_has_no_most() {
     let all: Vec<_> = networks.iter().map(live).collect();
     let assigned = assign(&Input {
         context: RenderContext {
+            swarm: None,
             agent: None,
             host: &host("h1", &[]),
             called: "h1",

@@ -6,19 +6,25 @@ mod diff;
 mod observed;
 pub mod options;
 mod overlap;
+mod overlay;
 mod render;
+
+use std::convert::Infallible;
 
 use dockfleet_crds::assignment::Kind;
 use dockfleet_crds::policy::DeletionPolicy;
-use dockfleet_crds::{DockerHost, DockerNetwork, FieldDiff};
+use dockfleet_crds::{DockerHost, DockerNetwork, FieldDiff, ResourceStatus};
+use serde_json::{Map, Value};
 
 use super::ObjectKind;
+use crate::assignment::Refusal;
 use crate::capability::Capability;
 use crate::credentials::Credentials;
+use crate::kinds::swarm::SwarmMembership;
 use crate::render::RenderError;
-use crate::resource::{CommonSpec, SpecWarning};
+use crate::resource::{CommonSpec, HostReport, SpecWarning};
 
-pub use desired::{AddressBlock, DEFAULT_IPAM, DesiredNetwork};
+pub use desired::{AddressBlock, DEFAULT_IPAM, DesiredNetwork, SharedNetwork};
 pub use observed::ObservedNetwork;
 pub use overlap::Subnets;
 pub use render::network as render;
@@ -32,6 +38,7 @@ impl ObjectKind for DockerNetwork {
 
     type Desired = DesiredNetwork;
     type Observed = ObservedNetwork;
+    type Change = Infallible;
 
     fn common_spec(&self) -> CommonSpec<'_> {
         CommonSpec {
@@ -42,6 +49,38 @@ impl ObjectKind for DockerNetwork {
             policies: self.spec.policies(),
             credentials_secret: None,
         }
+    }
+
+    fn common_status(&self) -> Option<&ResourceStatus> {
+        self.status.as_ref().map(|s| &s.resource)
+    }
+
+    fn own_status(&self) -> Map<String, Value> {
+        overlay::fields(overlay::recorded(self).cloned())
+    }
+
+    fn next_own_status<'a>(&self, hosts: &dyn Fn() -> Vec<HostReport<'a>>) -> Map<String, Value> {
+        if overlay::is_overlay(self) {
+            overlay::fields(overlay::next(self, &hosts()))
+        } else {
+            Map::new()
+        }
+    }
+
+    fn needs_swarm(&self) -> bool {
+        overlay::is_overlay(self)
+    }
+
+    fn refusal(&self, called: &str, swarm: Option<&SwarmMembership>) -> Option<Refusal> {
+        overlay::refusal(self, called, swarm)
+    }
+
+    fn may_remove_on(&self, host: &DockerHost) -> bool {
+        overlay::may_remove_on(self, host)
+    }
+
+    fn confirmed_id(&self, host: &DockerHost) -> Option<String> {
+        overlay::shared(self, host)?.id
     }
 
     fn render(&self, host: &DockerHost, _: Option<&str>) -> Result<DesiredNetwork, RenderError> {

@@ -6,9 +6,11 @@ mod observed;
 mod render;
 mod warnings;
 
+use std::convert::Infallible;
+
 use dockfleet_crds::assignment::Kind;
 use dockfleet_crds::policy::DeletionPolicy;
-use dockfleet_crds::{DockerHost, DockerVolume, FieldDiff};
+use dockfleet_crds::{DockerHost, DockerVolume, FieldDiff, ResourceStatus};
 
 use super::ObjectKind;
 use crate::credentials::Credentials;
@@ -28,6 +30,7 @@ impl ObjectKind for DockerVolume {
 
     type Desired = DesiredVolume;
     type Observed = ObservedVolume;
+    type Change = Infallible;
 
     fn common_spec(&self) -> CommonSpec<'_> {
         let secret = || Some(&self.spec.cifs.as_ref()?.credentials_secret.as_ref()?.name);
@@ -39,6 +42,10 @@ impl ObjectKind for DockerVolume {
             policies: self.spec.policies(),
             credentials_secret: secret().map(String::as_str),
         }
+    }
+
+    fn common_status(&self) -> Option<&ResourceStatus> {
+        self.status.as_ref()
     }
 
     fn render(

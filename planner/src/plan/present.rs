@@ -11,7 +11,7 @@ use self::credentials::EntryCredentials;
 use super::world::World;
 use super::{JournalChange, Planned, drifted, failed, in_words, pending, ready, report};
 use crate::desired::{Behaviour, hex};
-use crate::kinds::{Desired, Object};
+use crate::kinds::{Action, Creator, Desired, Object, Update};
 use crate::record::{Record, RecordKey, Stage};
 
 /// One entry with everything that is known about it.
@@ -28,6 +28,8 @@ struct Case<'a> {
 enum Standing<'a> {
     Absent,
     Ours(&'a Object),
+    /// Perhaps created for the entry.
+    Unconfirmed(&'a Object),
     Foreign(&'a Object),
     /// Several networks of one name, which engines before 25.0 allow.
     Ambiguous(Vec<String>),
@@ -57,26 +59,52 @@ pub(super) fn plan(
     {
         return report(case.taken(other));
     }
-    match standing(entry, named, world) {
+    match case.standing(named) {
         Standing::Absent => case.absent(),
         Standing::Ours(object) => case.ours(object),
+        Standing::Unconfirmed(object) => case.unconfirmed(object),
         Standing::Foreign(object) => case.foreign(object),
         Standing::Ambiguous(ids) => case.ambiguous(&ids),
     }
 }
 
-fn standing<'o>(entry: &Entry, named: &[&'o Object], world: &World<'_>) -> Standing<'o> {
-    match named {
-        [] => Standing::Absent,
-        [only] => match world.own(entry, named) {
-            Some(object) => Standing::Ours(object),
-            None => Standing::Foreign(only),
-        },
-        several => Standing::Ambiguous(several.iter().map(|o| o.id()).collect()),
-    }
-}
-
 impl Case<'_> {
+    fn standing<'o>(&self, named: &[&'o Object]) -> Standing<'o> {
+        match named {
+            [] => Standing::Absent,
+            [only] => match self.world.own(self.entry, named) {
+                Some(object) => Standing::Ours(object),
+                None if self.is_confirmed(only) => Standing::Ours(only),
+                None if self.may_have_created(only) => Standing::Unconfirmed(only),
+                None => Standing::Foreign(only),
+            },
+            several => Standing::Ambiguous(several.iter().map(|o| o.id()).collect()),
+        }
+    }
+
+    /// Whether an object without an owner is known to be the entry's, although neither the journal nor a label
+    /// has its identity.
+    fn is_confirmed(&self, object: &Object) -> bool {
+        let is_free = self.world.journal_owner(self.entry, object).is_none();
+        let attempted = self.record.is_some_and(|r| r.stage == Stage::Creating);
+        let created = attempted && self.desired.has_created(object);
+        is_free && (created || self.entry.id == Some(object.id()))
+    }
+
+    /// Whether an object may be the result of an attempt that the journal has, which somebody else has to
+    /// confirm.
+    fn may_have_created(&self, object: &Object) -> bool {
+        let attempted = self.record.is_some_and(|r| r.stage == Stage::Creating);
+        attempted && self.desired.is_confirmed_by_others() && !object.is_labelled()
+    }
+
+    fn unconfirmed(&self, object: &Object) -> Planned {
+        let message = "created; nobody has confirmed yet that it is the right one".to_owned();
+        let status = pending(self.entry, Reason::Progressing, message);
+        let id = Some(object.id());
+        report(EntryStatus { id, ..status })
+    }
+
     /// An engine cannot rename an object, and an API server refuses to change the name in a resource. In
     /// files it can change between two runs.
     fn renamed(&self) -> Option<Planned> {
@@ -95,6 +123,14 @@ impl Case<'_> {
     }
 
     fn absent(&self) -> Planned {
+        if let Creator::AnotherHost { id } = self.desired.creator() {
+            let waits = || "waits until a manager of the swarm has created it".to_owned();
+            let status = id.map_or_else(
+                || pending(self.entry, Reason::Progressing, waits()),
+                |id| ready(self.entry, id.to_owned()),
+            );
+            return report(status);
+        }
         if self.policy.management == ManagementPolicy::Observe {
             return self.missing("it does not exist, and managementPolicy is Observe");
         }
@@ -151,6 +187,10 @@ impl Case<'_> {
         }
         if let Some(message) = self.desired.missing(self.world.context.api) {
             return report(failed(self.entry, Reason::Unsupported, message));
+        }
+        if let Some(waits) = self.desired.waits_for() {
+            let status = pending(self.entry, Reason::Progressing, waits.to_owned());
+            return report(status);
         }
         if let Some(waits) = self.lacks_credentials() {
             return report(waits);
@@ -225,6 +265,8 @@ impl Case<'_> {
             let status = self.unknown_credentials(object);
             let status = status.unwrap_or_else(|| ready(self.entry, object.id()));
             (Vec::new(), record, status)
+        } else if let Some((actions, status)) = self.update(object, &diff) {
+            (actions, record, status)
         } else if !self.may_replace(object) {
             (Vec::new(), record, self.left_different(object, diff))
         } else if let Some(message) = self.desired.missing(self.world.context.api) {
@@ -265,6 +307,24 @@ impl Case<'_> {
         }
     }
 
+    /// Returns the change in place of an object that differs, if its kind has one, and the status before it.
+    fn update(&self, object: &Object, diff: &[FieldDiff]) -> Option<(Vec<Action>, EntryStatus)> {
+        if self.policy.suspend || self.policy.drift == DriftPolicy::Observe {
+            return None;
+        }
+        let (actions, message) = match self.desired.update(object) {
+            Update::Impossible => return None,
+            Update::Waits(why) => (Vec::new(), why),
+            Update::Change(action) => {
+                let message = format!("to be changed: {}", in_words(diff));
+                (vec![action], message)
+            }
+        };
+        let status = pending(self.entry, Reason::Progressing, message);
+        let id = Some(object.id());
+        Some((actions, EntryStatus { id, ..status }))
+    }
+
     fn owned(&self, object: &Object, diff: &[FieldDiff]) -> Record {
         let was_there = self.record.is_some_and(|r| r.adopted);
         Record {
@@ -283,6 +343,7 @@ impl Case<'_> {
     fn may_replace(&self, object: &Object) -> bool {
         let made_from_this = object.labels().get(labels::REVISION) == Some(&self.entry.revision);
         self.desired.is_replaceable()
+            && self.desired.creator() == Creator::ThisHost
             && self.policy.update_when_unused
             && self.policy.drift == DriftPolicy::Enforce
             && !self.policy.suspend

@@ -214,6 +214,7 @@ fn made_by(action: &Action) -> Option<Desired> {
         Action::DockerVolume(ObjectAction::Create(desired)) => Some((**desired).clone().into()),
         Action::DockerNetwork(ObjectAction::Remove { .. })
         | Action::DockerVolume(ObjectAction::Remove { .. }) => None,
+        other => panic!("no entry of these worlds asks for {other:?}"),
     }
 }
 
@@ -274,6 +275,9 @@ pub(crate) fn judge(
         assert!(in_order, "several changes of one object: {p:?}");
         match p.operation() {
             None => {}
+            Some(Operation::Update) => {
+                panic!("networks and volumes are not changed in place: {p:?}")
+            }
             Some(Operation::Create) => {
                 let desired = made.unwrap();
                 assert!(

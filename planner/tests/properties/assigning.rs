@@ -51,6 +51,7 @@ impl World {
         let resources: Vec<_> = self.resources.iter().map(|(r, f)| (r.view(), *f)).collect();
         assign(&Input {
             context: RenderContext {
+                swarm: None,
                 agent: None,
                 host: &self.host,
                 called: "h1",
@@ -125,6 +126,7 @@ fn resource(uid: &str, t: &Traits) -> Owned {
     let host_selector = t.selects.then(LabelSelector::default);
     let name = Some(wishes::object(uid).to_owned());
     match wishes::kind(uid) {
+        Kind::SwarmCluster => panic!("no world has swarms"),
         Kind::DockerNetwork => {
             let mut n = DockerNetwork {
                 metadata,

@@ -93,6 +93,7 @@ pub(super) fn meaning(call: EngineCall<'_>, status: u16, text: &str) -> EngineEr
             | EngineCall::Info
             | EngineCall::List(_)
             | EngineCall::Containers
+            | EngineCall::JoinToken
             | EngineCall::Events,
             400..=403 | 405..=407,
         ) => {
@@ -104,6 +105,7 @@ pub(super) fn meaning(call: EngineCall<'_>, status: u16, text: &str) -> EngineEr
             | EngineCall::Info
             | EngineCall::List(_)
             | EngineCall::Containers
+            | EngineCall::JoinToken
             | EngineCall::Events,
             _,
         ) => {
@@ -118,7 +120,7 @@ pub(super) fn meaning(call: EngineCall<'_>, status: u16, text: &str) -> EngineEr
         (EngineCall::Create(kind, name), 409) if contains(&TAKEN) => {
             return EngineError::AlreadyExists(format!("{} {name}", kind.object()));
         }
-        (EngineCall::Create(..) | EngineCall::Remove(..), _) => {}
+        (EngineCall::Create(..) | EngineCall::Remove(..) | EngineCall::Update(..), _) => {}
     }
     let of_a_plugin = contains(&PLUGIN_CALLS);
     let is_fault = match status {

@@ -251,7 +251,7 @@ fn a_host_without_a_secret_delays_nothing_else() {
 #[test]
 fn a_secret_is_read_again_after_some_seconds_once_and_as_long_as_it_is_named() {
     let mut world = settled();
-    assert!(world.index.names_secret(&login()));
+    assert!(world.index.secret_form(&login()).is_some());
     let begin = Instant::now();
     let at = |s| begin + Duration::from_secs(s);
     world.index.tick(at(0));
@@ -273,7 +273,7 @@ fn a_secret_is_read_again_after_some_seconds_once_and_as_long_as_it_is_named() {
         cifs.credentials_secret = None;
     }
     world.volume(&plain);
-    assert!(!world.index.names_secret(&login()));
+    assert!(!world.index.secret_form(&login()).is_some());
     // Nobody waits for it any more.
     assert_eq!(world.index.secrets.next(), None);
     world.settle();

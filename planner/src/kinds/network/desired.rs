@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::desired::Behaviour;
-use crate::kinds::DesiredObject;
+use crate::kinds::{Creator, DesiredObject};
 
 /// The IPAM driver of a network that names none.
 pub const DEFAULT_IPAM: &str = "default";
@@ -45,9 +45,21 @@ pub struct DesiredNetwork {
     /// Address blocks.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ipam: Vec<AddressBlock>,
+    /// Set if another host of the swarm creates the network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shared: Option<SharedNetwork>,
     /// The policies.
     #[serde(default, skip_serializing_if = "Behaviour::is_default")]
     pub policy: Behaviour,
+}
+
+/// A network that another host of the swarm creates.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SharedNetwork {
+    /// Its ID, if it was created.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
 }
 
 /// One address block of a network.
@@ -86,6 +98,15 @@ impl DesiredObject for DesiredNetwork {
 
     fn labels_mut(&mut self) -> &mut BTreeMap<String, String> {
         &mut self.labels
+    }
+
+    fn creator(&self) -> Creator<'_> {
+        match &self.shared {
+            None => Creator::ThisHost,
+            Some(shared) => Creator::AnotherHost {
+                id: shared.id.as_deref(),
+            },
+        }
     }
 
     /// A network without subnets takes any free subnet.

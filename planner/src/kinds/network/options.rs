@@ -47,6 +47,12 @@ pub const MACVLAN_MODE: &str = "macvlan_mode";
 pub const IPVLAN_MODE: &str = "ipvlan_mode";
 /// Flag of ipvlan.
 pub const IPVLAN_FLAG: &str = "ipvlan_flag";
+/// Encryption of overlay networks.
+pub const ENCRYPTED: &str = "encrypted";
+/// VXLAN network identifiers of an overlay network, with commas between them.
+pub const VXLAN_IDS: &str = "com.docker.network.driver.overlay.vxlanid_list";
+/// Direct server return of services, without a value.
+const DSR: &str = "dsr";
 /// Serial allocation of addresses, an option of IPAM.
 pub const IPAM_SERIAL: &str = "com.docker.network.ipam.serial";
 
@@ -72,6 +78,7 @@ const BRIDGE: [&str; 12] = [
 ];
 const MACVLAN: [&str; 2] = [PARENT, MACVLAN_MODE];
 const IPVLAN: [&str; 3] = [PARENT, IPVLAN_MODE, IPVLAN_FLAG];
+const OVERLAY: [&str; 4] = [MTU, ENCRYPTED, VXLAN_IDS, DSR];
 
 /// Whether a built-in network driver knows an option's key.
 pub fn is_known(driver: &str, key: &str) -> bool {
@@ -79,6 +86,7 @@ pub fn is_known(driver: &str, key: &str) -> bool {
         "bridge" => &BRIDGE,
         "macvlan" => &MACVLAN,
         "ipvlan" => &IPVLAN,
+        "overlay" => &OVERLAY,
         // A plugin defines its own keys.
         _ => return true,
     };

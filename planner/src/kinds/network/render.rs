@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use dockfleet_crds::DockerHost;
-use dockfleet_crds::network::{DockerNetwork, DockerNetworkSpec, HostOverride, IpamConfig};
+use dockfleet_crds::network::{
+    DockerNetwork, DockerNetworkSpec, HostOverride, IpamConfig, NetworkDriver,
+};
 
 use super::desired::{AddressBlock, DesiredNetwork};
-use super::options;
+use super::{options, overlay};
 use crate::desired::Behaviour;
 use crate::kinds::ObjectKind as _;
 use crate::options::Options;
@@ -31,12 +33,15 @@ pub fn network(network: &DockerNetwork, host: &DockerHost) -> DesiredNetwork {
         options: driver_options(spec, special),
         labels: spec.labels.clone(),
         internal: spec.internal,
-        attachable: spec.attachable,
+        attachable: spec
+            .attachable
+            .unwrap_or(spec.driver == NetworkDriver::Overlay),
         enable_ipv4: spec.enable_ipv4,
         enable_ipv6: spec.enable_ipv6,
         ipam_driver: ipam.driver,
         ipam_options: ipam_options.into_map(),
         ipam: blocks.iter().map(block).collect(),
+        shared: overlay::shared(network, host),
         policy: Behaviour::of(spec.policies(), DockerNetwork::DEFAULT_DELETION),
     }
 }
@@ -112,6 +117,13 @@ fn driver_options(
             options::IPVLAN_FLAG,
             i.flag.map(dockfleet_crds::network::IpvlanFlag::as_str),
         );
+    }
+    if let Some(o) = &spec.overlay {
+        all.set(options::MTU, o.mtu);
+        // The engine looks only whether the key is there.
+        all.set(options::ENCRYPTED, o.encrypted.then_some(""));
+        let ids: Vec<String> = o.vxlan_ids.iter().map(ToString::to_string).collect();
+        all.set(options::VXLAN_IDS, (!ids.is_empty()).then(|| ids.join(",")));
     }
     if let Some(special) = special {
         all.extend(&special.options);

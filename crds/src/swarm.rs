@@ -1,0 +1,172 @@
+//! SwarmCluster: Docker hosts that form one swarm.
+
+mod rules;
+mod state;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use kube::CustomResource;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use state::{Bootstrap, Member, MemberState, NodeRole, SwarmClusterStatus, SwarmState};
+
+use crate::policy::{
+    AdoptionPolicy, DeletionPolicy, DriftPolicy, ManagementPolicy, Policies, ReadyPolicy,
+};
+use crate::schema::{plain_options, selector};
+
+/// Spec of a SwarmCluster.
+#[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[kube(
+    group = "dockfleet.io",
+    version = "v1alpha1",
+    kind = "SwarmCluster",
+    namespaced,
+    status = "SwarmClusterStatus",
+    shortname = "dswarm",
+    category = "dockfleet",
+    derive = "Default",
+    derive = "PartialEq",
+    doc = "Docker hosts that form one swarm. It is in the namespace of its hosts.",
+    printcolumn(name = "Hosts", type_ = "integer", json_path = ".status.hosts.desired"),
+    printcolumn(name = "Ready", type_ = "integer", json_path = ".status.hosts.ready"),
+    printcolumn(name = "Managers", type_ = "integer", json_path = ".status.managers"),
+    printcolumn(name = "Workers", type_ = "integer", json_path = ".status.workers"),
+    printcolumn(
+        name = "Status",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].reason"
+    ),
+    printcolumn(
+        name = "Age",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp"
+    ),
+    printcolumn(
+        name = "Cluster ID",
+        type_ = "string",
+        json_path = ".status.clusterID",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].message",
+        priority = 1
+    )
+)]
+#[serde(rename_all = "camelCase")]
+#[schemars(transform = rules::spec)]
+pub struct SwarmClusterSpec {
+    /// Selects hosts of the same namespace by their labels. `{}` selects every host. The hosts in
+    /// `hostNames` are added.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(transform = selector)]
+    pub host_selector: Option<LabelSelector>,
+    /// Selects hosts of the same namespace by name, in addition to `hostSelector`. At most 500.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 500), inner(length(min = 1, max = 253)))]
+    pub host_names: Vec<String>,
+    /// Which hosts are managers of the swarm. Default: one of all hosts.
+    #[serde(default)]
+    pub managers: Managers,
+    /// Address, or name of a network interface, that the other hosts reach a host by, such as
+    /// `eth1`. Default: the engine chooses it, which works if the host has one address only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64))]
+    pub advertise_address: Option<String>,
+    /// Subnets from which overlay networks get theirs if they set none, in CIDR form. The engine's
+    /// default is `10.0.0.0/8`. Set when the swarm is created, and cannot be changed. At most 16.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), inner(length(min = 1, max = 43)))]
+    pub default_address_pools: Vec<String>,
+    /// Prefix length of the subnets from `defaultAddressPools`, 8 to 29. The engine's default is 24.
+    /// Set when the swarm is created, and cannot be changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 8, max = 29))]
+    pub subnet_size: Option<i32>,
+    /// UDP port of the traffic between containers, 1024 to 49151. The engine's default is 4789. Set
+    /// when the swarm is created, and cannot be changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1024, max = 49151))]
+    pub data_path_port: Option<i32>,
+    /// What happens on a host that is no longer selected, or when this resource is deleted. `Keep`
+    /// (default): the host stays in the swarm. `Leave`: the host leaves the swarm.
+    #[serde(default)]
+    pub removed_hosts: RemovedHosts,
+    /// Which hosts must be in the swarm before this resource is ready. `Reachable` (default) means
+    /// all hosts that are not offline, at least one. `All` means all hosts.
+    #[serde(default)]
+    pub ready_policy: ReadyPolicy,
+    /// If true, nothing is changed on any host. Checks and reports continue. Default: false.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub suspend: bool,
+}
+
+/// Which hosts are managers of a swarm.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(transform = plain_options)]
+pub struct Managers {
+    /// Number of managers: 1, 3, 5 or 7. With 3, the swarm still works after the loss of one, with 5
+    /// after the loss of two. Default: 1.
+    #[serde(default = "one")]
+    #[schemars(transform = rules::odd)]
+    pub count: i32,
+    /// Selects the hosts that may be managers by their labels. Default: all hosts of the swarm.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(transform = selector)]
+    pub host_selector: Option<LabelSelector>,
+}
+
+/// The defaults of the schema.
+impl Default for Managers {
+    fn default() -> Self {
+        Self {
+            count: one(),
+            host_selector: None,
+        }
+    }
+}
+
+fn one() -> i32 {
+    1
+}
+
+/// What happens on a host that is no longer selected.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum RemovedHosts {
+    /// The host stays in the swarm, and is released.
+    #[default]
+    Keep,
+    /// The host leaves the swarm.
+    Leave,
+}
+
+impl SwarmClusterSpec {
+    /// Returns the policies in the form that planner and agent read.
+    pub fn policies(&self) -> Policies {
+        Policies {
+            deletion: match self.removed_hosts {
+                RemovedHosts::Keep => DeletionPolicy::Retain,
+                RemovedHosts::Leave => DeletionPolicy::Delete,
+            },
+            suspend: self.suspend,
+            update_when_unused: false,
+            drift: DriftPolicy::Enforce,
+            adoption: AdoptionPolicy::Never,
+            management: ManagementPolicy::Manage,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::SwarmClusterSpec;
+
+    #[test]
+    fn the_defaults_are_those_of_the_schema() {
+        let empty: SwarmClusterSpec = serde_json::from_str("{}").unwrap();
+        assert_eq!(SwarmClusterSpec::default(), empty);
+    }
+}

@@ -1,0 +1,115 @@
+//! What the controller records about a swarm, beside what every resource's status has.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use strum::{IntoStaticStr, VariantArray};
+
+use crate::open::Open;
+use crate::schema::unobserved;
+use crate::status::ResourceStatus;
+
+/// Status of a SwarmCluster.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(transform = unobserved)]
+pub struct SwarmClusterStatus {
+    /// What every resource's status has.
+    #[serde(flatten)]
+    pub resource: ResourceStatus,
+    /// The state of the swarm.
+    #[serde(flatten)]
+    pub swarm: SwarmState,
+}
+
+/// The state of a swarm. What is not recorded here is not done: a host creates the swarm only after
+/// `bootstrap` names it, and never again after `clusterID` is set.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SwarmState {
+    /// ID of the swarm.
+    #[serde(default, rename = "clusterID", skip_serializing_if = "Option::is_none")]
+    pub cluster_id: Option<String>,
+    /// The one host that may create the swarm.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bootstrap: Option<Bootstrap>,
+    /// The manager whose agent changes the nodes of the swarm.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub writer: Option<String>,
+    /// Number of managers that the swarm reaches.
+    #[serde(default)]
+    pub managers: i32,
+    /// Number of workers that the swarm reaches.
+    #[serde(default)]
+    pub workers: i32,
+    /// The hosts, sorted by name. At most 1000.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 1000), extend("x-kubernetes-list-type" = "atomic"))]
+    pub members: Vec<Member>,
+    /// IDs of nodes that the writer removes from the swarm, because their host has left it or has
+    /// another node ID now. At most 1000.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 1000), extend("x-kubernetes-list-type" = "atomic"))]
+    pub removed_nodes: Vec<String>,
+}
+
+/// The permission to create a swarm.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Bootstrap {
+    /// Name of the host.
+    pub host: String,
+    /// Identity of the attempt. The agent writes it into its journal before it creates the swarm.
+    pub attempt: String,
+}
+
+/// One host of a swarm.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Member {
+    /// Name of the host.
+    pub host: String,
+    /// State of the host in the swarm, such as `Worker` or `Joining`.
+    pub state: Open<MemberState>,
+    /// The role that the host must have.
+    pub role: Open<NodeRole>,
+    /// Its node ID in the swarm.
+    #[serde(default, rename = "nodeID", skip_serializing_if = "Option::is_none")]
+    pub node_id: Option<String>,
+    /// The address, with the port, by which other hosts reach a manager.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+}
+
+/// The role of a node in a swarm.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, IntoStaticStr, VariantArray,
+)]
+pub enum NodeRole {
+    /// It runs containers.
+    #[default]
+    Worker,
+    /// It also keeps the state of the swarm.
+    Manager,
+}
+
+/// The state of a host in a swarm.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, IntoStaticStr, VariantArray)]
+pub enum MemberState {
+    /// It is in no swarm, or its agent has not reported yet.
+    #[default]
+    Absent,
+    /// It is to join, or has joined and is not confirmed by a manager yet.
+    Joining,
+    /// A worker.
+    Worker,
+    /// A manager.
+    Manager,
+    /// The manager that leads the others.
+    Leader,
+    /// A node of the swarm that the managers do not reach.
+    Unreachable,
+    /// It is in a swarm that this resource did not create. It is not changed.
+    Foreign,
+    /// It is to leave the swarm.
+    Leaving,
+}

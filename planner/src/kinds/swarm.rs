@@ -1,0 +1,116 @@
+//! Swarms: everything about a SwarmCluster in the planner.
+//!
+//! The object of a SwarmCluster on a host is the host's membership in the swarm. [`state`] works out the state of
+//! the swarm from what all hosts report. That state is written into the status of the SwarmCluster, and the
+//! entry of each host is rendered from the written status alone: nothing is done that is not recorded.
+
+mod desired;
+mod nodes;
+mod observed;
+mod render;
+pub mod state;
+
+use dockfleet_crds::assignment::Kind;
+use dockfleet_crds::policy::DeletionPolicy;
+use dockfleet_crds::{DockerHost, FieldDiff, ResourceStatus, SwarmCluster};
+use serde_json::{Map, Value};
+
+use super::{ObjectKind, Update};
+use crate::credentials::Credentials;
+use crate::render::RenderError;
+use crate::resource::{CommonSpec, HostReport};
+
+pub use desired::{DesiredMembership, Init, Start, Writer};
+pub use nodes::NodeChange;
+pub use observed::{MembershipDetail, Node, NodeStatus, ObservedMembership};
+
+/// The membership of a host in a swarm, as other resources need to know it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SwarmMembership {
+    /// ID of the swarm.
+    pub cluster: String,
+    /// Whether the host is a manager that the swarm reaches.
+    pub is_manager: bool,
+}
+
+/// The name of the object on every host: a host is a member of one swarm at most.
+pub const MEMBERSHIP: &str = "membership";
+
+/// The engine's driver of a membership.
+pub const DRIVER: &str = "swarm";
+
+impl ObjectKind for SwarmCluster {
+    const KIND: Kind = Kind::SwarmCluster;
+    const DEFAULT_DELETION: DeletionPolicy = DeletionPolicy::Retain;
+    const IS_REPLACEABLE: bool = false;
+    const IS_FOR_OWN_NAMESPACE: bool = true;
+    const IS_OBSERVED_ALWAYS: bool = false;
+
+    type Desired = DesiredMembership;
+    type Observed = ObservedMembership;
+    type Change = NodeChange;
+
+    fn common_spec(&self) -> CommonSpec<'_> {
+        CommonSpec {
+            host_selector: self.spec.host_selector.as_ref(),
+            host_names: &self.spec.host_names,
+            object_name: Some(MEMBERSHIP),
+            ready_policy: self.spec.ready_policy,
+            policies: self.spec.policies(),
+            credentials_secret: render::token_secret(self),
+        }
+    }
+
+    fn common_status(&self) -> Option<&ResourceStatus> {
+        self.status.as_ref().map(|s| &s.resource)
+    }
+
+    fn own_status(&self) -> Map<String, Value> {
+        let swarm = self.status.as_ref().map(|s| s.swarm.clone());
+        state::fields(&swarm.unwrap_or_default())
+    }
+
+    fn next_own_status<'a>(&self, hosts: &dyn Fn() -> Vec<HostReport<'a>>) -> Map<String, Value> {
+        state::fields(&state::next(self, &hosts()))
+    }
+
+    fn memberships(&self) -> Vec<(String, SwarmMembership)> {
+        render::memberships(self)
+    }
+
+    fn needs_credentials(&self, host: &DockerHost) -> bool {
+        render::needs_token(self, host)
+    }
+
+    fn confirmed_id(&self, host: &DockerHost) -> Option<String> {
+        render::confirmed_node(self, host)
+    }
+
+    fn render(
+        &self,
+        host: &DockerHost,
+        credentials: Option<&str>,
+    ) -> Result<DesiredMembership, RenderError> {
+        Ok(render::membership(self, host, credentials))
+    }
+
+    fn diff(
+        want: &DesiredMembership,
+        have: &ObservedMembership,
+        _: Option<&Credentials>,
+    ) -> Vec<FieldDiff> {
+        nodes::diff(want, have)
+    }
+
+    fn next_change(want: &DesiredMembership, have: &ObservedMembership) -> Update<NodeChange> {
+        nodes::next_change(want, have)
+    }
+
+    fn has_created(want: &DesiredMembership, have: &ObservedMembership) -> bool {
+        want.has_created(have)
+    }
+
+    fn detail(want: &DesiredMembership, have: &ObservedMembership) -> Option<Map<String, Value>> {
+        MembershipDetail::of(have, want.writer.is_some()).fields()
+    }
+}

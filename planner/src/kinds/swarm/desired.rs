@@ -1,0 +1,134 @@
+//! The desired state of a host's membership in a swarm.
+
+use std::collections::BTreeMap;
+
+use dockfleet_crds::Open;
+use dockfleet_crds::swarm::NodeRole;
+use serde::{Deserialize, Serialize};
+
+use super::{DRIVER, ObservedMembership};
+use crate::desired::Behaviour;
+use crate::kinds::DesiredObject;
+
+/// The membership as one host must have it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DesiredMembership {
+    /// Always [`super::MEMBERSHIP`].
+    pub name: String,
+    /// ID of the swarm, once it is recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<String>,
+    /// How the host becomes a member; missing while it has to wait, and when it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<Start>,
+    /// Address or interface that the other hosts reach it by, if the user set it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub advertise_address: Option<String>,
+    /// What this host, a manager, changes in the swarm.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub writer: Option<Writer>,
+    /// Version of the join token, if the host needs it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credentials: Option<String>,
+    /// The labels of the swarm that the host creates.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// The policies.
+    #[serde(default, skip_serializing_if = "Behaviour::is_default")]
+    pub policy: Behaviour,
+}
+
+/// How a host becomes a member.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub enum Start {
+    /// It creates the swarm.
+    Init(Init),
+    /// It joins through the manager with this address and port. Everybody joins as a worker, so that the token
+    /// for managers never leaves a manager.
+    Join(String),
+}
+
+/// What the engine takes only when it creates a swarm.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Init {
+    /// Identity of the attempt.
+    pub attempt: String,
+    /// Subnets for overlay networks, in CIDR form.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub default_address_pools: Vec<String>,
+    /// Prefix length of the subnets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subnet_size: Option<i32>,
+    /// UDP port of the traffic between containers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_path_port: Option<i32>,
+}
+
+/// What a manager changes in the swarm.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Writer {
+    /// The role of each node, by its ID. Other nodes are not changed.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub roles: BTreeMap<String, Open<NodeRole>>,
+    /// IDs of nodes to be removed once they are down.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub removed: Vec<String>,
+    /// The agent writes the join token for workers into its host's own Secret.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shares_token: bool,
+}
+
+impl DesiredObject for DesiredMembership {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn driver(&self) -> &str {
+        DRIVER
+    }
+
+    fn policy(&self) -> Behaviour {
+        self.policy
+    }
+
+    fn policy_mut(&mut self) -> &mut Behaviour {
+        &mut self.policy
+    }
+
+    fn labels_mut(&mut self) -> &mut BTreeMap<String, String> {
+        &mut self.labels
+    }
+
+    /// The engine of a worker does not know which swarm it is in.
+    fn is_confirmed_by_others(&self) -> bool {
+        true
+    }
+
+    fn shares_token(&self) -> Option<bool> {
+        Some(self.writer.as_ref().is_some_and(|w| w.shares_token))
+    }
+
+    fn credentials(&self) -> Option<&str> {
+        self.credentials.as_deref()
+    }
+
+    fn waits_for(&self) -> Option<&str> {
+        match (&self.start, &self.cluster) {
+            (Some(_), _) => None,
+            (None, None) => Some("waits until another host has created the swarm"),
+            (None, Some(_)) => Some("waits for a manager of the swarm to join through"),
+        }
+    }
+}
+
+impl DesiredMembership {
+    /// Whether a membership is the result of this entry's own attempt to create the swarm. The engine adds the
+    /// labels of a new swarm some time after it is created.
+    pub(super) fn has_created(&self, have: &ObservedMembership) -> bool {
+        matches!(self.start, Some(Start::Init(_))) && have.cluster.is_some()
+    }
+}

@@ -1,0 +1,127 @@
+//! The observed state of a host's membership in a swarm, and what an agent reports of it.
+
+use std::collections::BTreeMap;
+
+use dockfleet_crds::Open;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use strum::{IntoStaticStr, VariantArray};
+
+use super::{DRIVER, MEMBERSHIP};
+use crate::kinds::ObservedObject;
+
+/// The membership of a host as its engine reports it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ObservedMembership {
+    /// ID of the node.
+    pub node: String,
+    /// ID of the swarm; only managers know it.
+    pub cluster: Option<String>,
+    /// Address and port of the node, if it is a manager.
+    pub address: Option<String>,
+    /// Labels of the swarm; only managers know them.
+    pub labels: BTreeMap<String, String>,
+    /// The nodes of the swarm; only managers know them.
+    pub nodes: Vec<Node>,
+}
+
+/// A node of a swarm as a manager reports it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Node {
+    /// Its ID.
+    pub id: String,
+    /// Its role and state.
+    pub status: NodeStatus,
+}
+
+/// The role and state of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr, VariantArray)]
+pub enum NodeStatus {
+    /// The manager that leads the others.
+    Leader,
+    /// A manager.
+    Manager,
+    /// A manager that the others do not reach.
+    UnreachableManager,
+    /// A worker.
+    Worker,
+    /// A worker that the managers do not reach.
+    DownWorker,
+}
+
+impl NodeStatus {
+    /// Whether it is a manager.
+    pub fn is_manager(self) -> bool {
+        match self {
+            Self::Leader | Self::Manager | Self::UnreachableManager => true,
+            Self::Worker | Self::DownWorker => false,
+        }
+    }
+
+    /// Whether the managers reach it.
+    pub fn is_reachable(self) -> bool {
+        match self {
+            Self::Leader | Self::Manager | Self::Worker => true,
+            Self::UnreachableManager | Self::DownWorker => false,
+        }
+    }
+}
+
+impl ObservedObject for ObservedMembership {
+    fn id(&self) -> String {
+        self.node.clone()
+    }
+
+    fn name(&self) -> &str {
+        MEMBERSHIP
+    }
+
+    fn driver(&self) -> &str {
+        DRIVER
+    }
+
+    fn labels(&self) -> &BTreeMap<String, String> {
+        &self.labels
+    }
+}
+
+/// What an agent reports of a membership, beside the ID of the node.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MembershipDetail {
+    /// ID of the swarm, if the host is a manager.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<String>,
+    /// Address and port of the host, if it is a manager.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// The nodes of the swarm by ID, if the host writes them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub nodes: BTreeMap<String, Open<NodeStatus>>,
+}
+
+impl MembershipDetail {
+    /// Returns what is reported of a membership.
+    pub fn of(have: &ObservedMembership, with_nodes: bool) -> Self {
+        let nodes = have.nodes.iter().filter(|_| with_nodes);
+        Self {
+            cluster: have.cluster.clone(),
+            address: have.address.clone(),
+            nodes: nodes.map(|n| (n.id.clone(), n.status.into())).collect(),
+        }
+    }
+
+    /// Returns it in the form of an entry's status; `None` if there is nothing to report.
+    pub(super) fn fields(&self) -> Option<Map<String, Value>> {
+        match serde_json::to_value(self) {
+            Ok(Value::Object(fields)) if !fields.is_empty() => Some(fields),
+            Ok(_) | Err(_) => None,
+        }
+    }
+
+    /// Reads it from an entry's status. What cannot be read counts as not reported.
+    pub fn read(detail: Option<&Map<String, Value>>) -> Self {
+        let fields = detail.cloned().unwrap_or_default();
+        serde_json::from_value(Value::Object(fields)).unwrap_or_default()
+    }
+}

@@ -1,0 +1,155 @@
+//! Renders a host's membership from the recorded state of its swarm.
+
+use dockfleet_crds::swarm::{Member, MemberState, NodeRole, SwarmState};
+use dockfleet_crds::{DockerHost, Open, SwarmCluster};
+
+use super::{DesiredMembership, Init, MEMBERSHIP, Start, SwarmMembership, Writer};
+use crate::desired::Behaviour;
+use crate::kinds::ObjectKind as _;
+
+static NONE: SwarmState = SwarmState {
+    cluster_id: None,
+    bootstrap: None,
+    writer: None,
+    managers: 0,
+    workers: 0,
+    members: Vec::new(),
+    removed_nodes: Vec::new(),
+};
+
+/// Returns the recorded state of a swarm.
+pub(super) fn recorded(cluster: &SwarmCluster) -> &SwarmState {
+    cluster.status.as_ref().map_or(&NONE, |s| &s.swarm)
+}
+
+fn name(host: &DockerHost) -> &str {
+    host.metadata.name.as_deref().unwrap_or_default()
+}
+
+fn member<'a>(state: &'a SwarmState, host: &DockerHost) -> Option<&'a Member> {
+    state.members.iter().find(|m| m.host == name(host))
+}
+
+/// Whether a host is to join and has no node ID yet.
+fn is_joining(member: &Member) -> bool {
+    member.state == MemberState::Joining && member.node_id.is_none()
+}
+
+/// Returns the address of the manager through which hosts join.
+fn way_in(state: &SwarmState) -> Option<&str> {
+    state.cluster_id.as_ref()?;
+    let writer = state.writer.as_ref()?;
+    let member = state.members.iter().find(|m| m.host == *writer)?;
+    member.address.as_deref()
+}
+
+/// Returns the name of the Secret with the join token, that of the writer's host, while a host needs it.
+pub(super) fn token_secret(cluster: &SwarmCluster) -> Option<&str> {
+    let state = recorded(cluster);
+    way_in(state)?;
+    let needed = !cluster.spec.suspend && state.members.iter().any(is_joining);
+    state.writer.as_deref().filter(|_| needed)
+}
+
+/// Whether a host needs the join token.
+pub(super) fn needs_token(cluster: &SwarmCluster, host: &DockerHost) -> bool {
+    let joins = member(recorded(cluster), host).is_some_and(is_joining);
+    joins && token_secret(cluster).is_some()
+}
+
+/// Returns the hosts that a manager lists.
+pub(super) fn memberships(cluster: &SwarmCluster) -> Vec<(String, SwarmMembership)> {
+    let state = recorded(cluster);
+    let Some(id) = &state.cluster_id else {
+        return Vec::new();
+    };
+    let of = |m: &Member| {
+        let is_manager = match m.state.known()? {
+            MemberState::Manager | MemberState::Leader => true,
+            MemberState::Worker | MemberState::Unreachable | MemberState::Leaving => false,
+            MemberState::Absent | MemberState::Joining | MemberState::Foreign => return None,
+        };
+        let cluster = id.clone();
+        let membership = SwarmMembership {
+            cluster,
+            is_manager,
+        };
+        Some((m.host.clone(), membership))
+    };
+    state.members.iter().filter_map(of).collect()
+}
+
+/// Returns the node ID of a host that a manager lists.
+pub(super) fn confirmed_node(cluster: &SwarmCluster, host: &DockerHost) -> Option<String> {
+    let member = member(recorded(cluster), host)?;
+    match member.state.known()? {
+        MemberState::Worker
+        | MemberState::Manager
+        | MemberState::Leader
+        | MemberState::Unreachable => member.node_id.clone(),
+        MemberState::Absent
+        | MemberState::Joining
+        | MemberState::Foreign
+        | MemberState::Leaving => None,
+    }
+}
+
+/// Renders the membership of a host, with the version of the join token that it needs.
+pub(super) fn membership(
+    cluster: &SwarmCluster,
+    host: &DockerHost,
+    credentials: Option<&str>,
+) -> DesiredMembership {
+    let state = recorded(cluster);
+    let writes = state.writer.as_deref() == Some(name(host));
+    DesiredMembership {
+        name: MEMBERSHIP.to_owned(),
+        cluster: state.cluster_id.clone(),
+        start: start(cluster, host, credentials.is_some()),
+        advertise_address: cluster.spec.advertise_address.clone(),
+        writer: writes.then(|| writer(cluster)),
+        credentials: credentials.map(str::to_owned),
+        labels: std::collections::BTreeMap::new(),
+        policy: Behaviour::of(cluster.spec.policies(), SwarmCluster::DEFAULT_DELETION),
+    }
+}
+
+/// Returns how a host becomes a member, if it may now. Invariant 14: only the host that the status names creates
+/// the swarm, and only as long as no cluster ID is recorded.
+fn start(cluster: &SwarmCluster, host: &DockerHost, has_token: bool) -> Option<Start> {
+    let state = recorded(cluster);
+    let bootstrap = state.bootstrap.as_ref();
+    match (&state.cluster_id, bootstrap) {
+        (None, Some(bootstrap)) if bootstrap.host == name(host) => Some(Start::Init(Init {
+            attempt: bootstrap.attempt.clone(),
+            default_address_pools: cluster.spec.default_address_pools.clone(),
+            subnet_size: cluster.spec.subnet_size,
+            data_path_port: cluster.spec.data_path_port,
+        })),
+        (Some(_), _) if has_token => Some(Start::Join(way_in(state)?.to_owned())),
+        (None | Some(_), _) => None,
+    }
+}
+
+/// Returns what the writer changes.
+fn writer(cluster: &SwarmCluster) -> Writer {
+    let state = recorded(cluster);
+    let listed = state.members.iter().filter(|m| match m.state.known() {
+        Some(
+            MemberState::Worker
+            | MemberState::Manager
+            | MemberState::Leader
+            | MemberState::Unreachable
+            | MemberState::Leaving,
+        ) => true,
+        Some(MemberState::Absent | MemberState::Joining | MemberState::Foreign) | None => false,
+    });
+    let role = |m: &Member| -> Option<(String, Open<NodeRole>)> {
+        Some((m.node_id.clone()?, m.role.clone()))
+    };
+    Writer {
+        roles: listed.filter_map(role).collect(),
+        removed: state.removed_nodes.clone(),
+        shares_token: token_secret(cluster).is_some(),
+    }
+}

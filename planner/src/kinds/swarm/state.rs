@@ -1,0 +1,323 @@
+//! Works out the state of a swarm from what is recorded of it and what its hosts report.
+//!
+//! The order of a swarm's life: every host reports that it is in no swarm; one host gets the permission to create
+//! the swarm (`bootstrap`); its ID is recorded; the others join as workers; one manager, the writer, gives nodes
+//! their roles. Each step is taken only after the one before it is recorded.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use dockfleet_crds::swarm::{Bootstrap, Member, MemberState, NodeRole, RemovedHosts, SwarmState};
+use dockfleet_crds::{EntryStatus, Intent, Open, Reason, SwarmCluster, selector};
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+
+use super::render::recorded;
+use super::{MembershipDetail, NodeStatus};
+use crate::desired::hex;
+use crate::resource::HostReport;
+
+/// Returns a state as the fields of a status.
+pub(super) fn fields(state: &SwarmState) -> Map<String, Value> {
+    match serde_json::to_value(state) {
+        Ok(Value::Object(fields)) => fields,
+        // A struct always becomes an object.
+        Ok(_) | Err(_) => Map::new(),
+    }
+}
+
+/// One host with what it reports.
+struct Host<'a> {
+    name: &'a str,
+    report: &'a HostReport<'a>,
+    /// The last report on the membership, whatever the revision of its entry was: what was observed stays
+    /// observed.
+    status: Option<&'a EntryStatus>,
+    detail: MembershipDetail,
+    /// It may be a manager.
+    eligible: bool,
+    /// It is to leave or to be released.
+    retires: bool,
+    /// What was recorded of it.
+    before: Option<&'a Member>,
+}
+
+impl Host<'_> {
+    /// Whether it reports a membership that is not this resource's.
+    fn is_foreign(&self) -> bool {
+        self.status.is_some_and(|s| s.is_because(Reason::Conflict))
+    }
+
+    /// Returns the ID of its node; the recorded one if it has not reported yet.
+    fn node(&self) -> Option<String> {
+        match self.status {
+            Some(status) => status.id.clone().filter(|_| !self.is_foreign()),
+            None => self.before?.node_id.clone(),
+        }
+    }
+
+    /// Whether it reports, about its present entry, that it is in no swarm.
+    fn is_free(&self) -> bool {
+        let view = &self.report.view;
+        let current = match (view.entry, self.status) {
+            (Some(entry), Some(status)) => status.revision == entry.revision,
+            (None, _) | (_, None) => false,
+        };
+        let waits = |s: &EntryStatus| s.id.is_none() && s.is_because(Reason::Progressing);
+        current && !view.offline && view.refused.is_none() && self.status.is_some_and(waits)
+    }
+
+    fn is_online(&self) -> bool {
+        !self.report.view.offline && self.report.view.refused.is_none()
+    }
+}
+
+/// Works out the state of a swarm.
+pub fn next(cluster: &SwarmCluster, reports: &[HostReport<'_>]) -> SwarmState {
+    let before = recorded(cluster);
+    let hosts = hosts(cluster, before, reports);
+    let mut state = SwarmState {
+        bootstrap: before.bootstrap.clone(),
+        cluster_id: before.cluster_id.clone(),
+        ..SwarmState::default()
+    };
+    if cluster.spec.suspend || cluster.metadata.deletion_timestamp.is_some() {
+        // Nothing new begins.
+    } else if state.bootstrap.is_none() && state.cluster_id.is_none() {
+        state.bootstrap = bootstrap(cluster, &hosts);
+    }
+    if state.cluster_id.is_none() {
+        state.cluster_id = created(before, &hosts);
+    }
+    state.writer = writer(before, &state, &hosts);
+    let nodes = nodes(&state, &hosts);
+    let managers = managers(cluster, &state, &hosts, nodes.as_ref());
+    state.members = hosts
+        .iter()
+        .filter(|h| !h.retires || cluster.spec.removed_hosts == RemovedHosts::Leave)
+        .map(|h| member(h, &state, nodes.as_ref(), &managers))
+        .collect();
+    state.removed_nodes = removed_nodes(cluster, before, &state, nodes.as_ref());
+    if let Some(nodes) = &nodes {
+        let reached = nodes.values().filter_map(Open::known);
+        for status in reached.filter(|n| n.is_reachable()) {
+            if status.is_manager() {
+                state.managers += 1;
+            } else {
+                state.workers += 1;
+            }
+        }
+    } else {
+        (state.managers, state.workers) = (before.managers, before.workers);
+    }
+    state
+}
+
+fn hosts<'a>(
+    cluster: &'a SwarmCluster,
+    before: &'a SwarmState,
+    reports: &'a [HostReport<'a>],
+) -> Vec<Host<'a>> {
+    let none = BTreeMap::new();
+    let mut hosts: Vec<Host<'a>> = reports
+        .iter()
+        .map(|report| {
+            let name = report.host.metadata.name.as_deref().unwrap_or_default();
+            let labels = report.host.metadata.labels.as_ref().unwrap_or(&none);
+            let by_label = cluster.spec.managers.host_selector.as_ref();
+            let status = report.view.status;
+            Host {
+                name,
+                report,
+                status,
+                detail: MembershipDetail::read(status.and_then(|s| s.detail.as_ref())),
+                eligible: by_label.is_none_or(|s| selector::matches(s, labels)),
+                retires: report
+                    .view
+                    .entry
+                    .is_some_and(|e| e.intent == Intent::Absent),
+                before: before.members.iter().find(|m| m.host == name),
+            }
+        })
+        .collect();
+    hosts.sort_by_key(|h| h.name);
+    hosts
+}
+
+/// Chooses the host that creates the swarm. Every host must have reported that it is in no swarm: one that has
+/// not may be in the swarm that this resource created before its status was lost.
+fn bootstrap(cluster: &SwarmCluster, hosts: &[Host<'_>]) -> Option<Bootstrap> {
+    let mut selected = hosts.iter().filter(|h| !h.retires && !h.is_foreign());
+    if !selected.clone().all(Host::is_free) {
+        return None;
+    }
+    let host = selected.find(|h| h.eligible)?;
+    let uid = cluster.metadata.uid.as_deref().unwrap_or_default();
+    let attempt = hex(&Sha256::digest(format!("{uid}\0{}", host.name)), 16);
+    Some(Bootstrap {
+        host: host.name.to_owned(),
+        attempt,
+    })
+}
+
+/// Returns the ID of the swarm that the host with the permission has created; or, if the record of the permission
+/// was lost, that of the swarm which the engine of a host says was created for this resource.
+fn created(before: &SwarmState, hosts: &[Host<'_>]) -> Option<String> {
+    let permitted = before.bootstrap.as_ref().map(|b| b.host.as_str());
+    let mut created = hosts.iter().filter(|h| {
+        !h.is_foreign() && h.detail.cluster.is_some() && permitted.is_none_or(|p| p == h.name)
+    });
+    created.next()?.detail.cluster.clone()
+}
+
+/// Chooses the manager that changes the swarm: the same as before, as long as it is there.
+fn writer(before: &SwarmState, state: &SwarmState, hosts: &[Host<'_>]) -> Option<String> {
+    let cluster = state.cluster_id.as_ref()?;
+    let manages = |h: &&Host<'_>| {
+        h.is_online() && !h.retires && !h.is_foreign() && h.detail.cluster.as_ref() == Some(cluster)
+    };
+    let same = |h: &&Host<'_>| before.writer.as_deref() == Some(h.name);
+    let stays = |h: &&Host<'_>| h.before.is_some_and(|m| m.role == NodeRole::Manager);
+    let candidates = || hosts.iter().filter(manages);
+    let chosen = candidates()
+        .find(same)
+        .or_else(|| candidates().find(stays))
+        .or_else(|| candidates().next());
+    // If none can be reached, the last one is still named.
+    chosen.map_or_else(|| before.writer.clone(), |h| Some(h.name.to_owned()))
+}
+
+/// Returns the nodes that the writer reports; `None` if it has not reported any.
+fn nodes(state: &SwarmState, hosts: &[Host<'_>]) -> Option<BTreeMap<String, Open<NodeStatus>>> {
+    let writer = state.writer.as_deref()?;
+    let host = hosts.iter().find(|h| h.name == writer)?;
+    let reported = host.detail.cluster.is_some() && host.detail.cluster == state.cluster_id;
+    let nodes = &host.detail.nodes;
+    (reported && !nodes.is_empty()).then(|| nodes.clone())
+}
+
+/// Chooses the managers. A host that is a manager, or was chosen before, stays one.
+fn managers<'a>(
+    cluster: &SwarmCluster,
+    state: &SwarmState,
+    hosts: &[Host<'a>],
+    nodes: Option<&BTreeMap<String, Open<NodeStatus>>>,
+) -> BTreeSet<&'a str> {
+    let first = state.bootstrap.as_ref().map(|b| b.host.as_str());
+    let writer = state.writer.as_deref();
+    let mut candidates: Vec<(u8, &'a str)> = Vec::new();
+    for host in hosts.iter().filter(|h| h.eligible && !h.retires) {
+        let listed = host.node().and_then(|id| nodes?.get(&id)?.known());
+        let chosen = host.before.is_some_and(|m| m.role == NodeRole::Manager);
+        let rank = if Some(host.name) == writer {
+            0
+        } else if Some(host.name) == first && state.cluster_id.is_none() {
+            1
+        } else if chosen && listed.is_some_and(NodeStatus::is_manager) {
+            2
+        } else if chosen && (listed.is_some() || nodes.is_none()) {
+            // As long as no writer has reported the nodes, nobody loses a role.
+            3
+        } else if listed.is_some_and(NodeStatus::is_reachable) {
+            4
+        } else {
+            continue;
+        };
+        candidates.push((rank, host.name));
+    }
+    candidates.sort_unstable();
+    let count = usize::try_from(cluster.spec.managers.count).unwrap_or(1);
+    candidates.into_iter().take(count).map(|(_, n)| n).collect()
+}
+
+fn member(
+    host: &Host<'_>,
+    state: &SwarmState,
+    nodes: Option<&BTreeMap<String, Open<NodeStatus>>>,
+    managers: &BTreeSet<&str>,
+) -> Member {
+    let node_id = host.node();
+    let role = if managers.contains(host.name) {
+        NodeRole::Manager
+    } else {
+        NodeRole::Worker
+    };
+    Member {
+        host: host.name.to_owned(),
+        state: member_state(host, state, node_id.as_ref(), nodes).into(),
+        role: role.into(),
+        address: host
+            .detail
+            .address
+            .clone()
+            .filter(|_| !host.is_foreign())
+            .or_else(|| {
+                // Without a report the recorded address is the best that is known.
+                let before = host.before.filter(|_| host.status.is_none())?;
+                before.address.clone()
+            }),
+        node_id,
+    }
+}
+
+fn member_state(
+    host: &Host<'_>,
+    state: &SwarmState,
+    node_id: Option<&String>,
+    nodes: Option<&BTreeMap<String, Open<NodeStatus>>>,
+) -> MemberState {
+    if host.retires {
+        return MemberState::Leaving;
+    }
+    if host.is_foreign() {
+        return MemberState::Foreign;
+    }
+    let Some(id) = node_id else {
+        return match state.cluster_id {
+            Some(_) => MemberState::Joining,
+            None => MemberState::Absent,
+        };
+    };
+    let Some(nodes) = nodes else {
+        // Nobody says otherwise.
+        let same = host.before.filter(|m| m.node_id.as_ref() == Some(id));
+        let known = same.and_then(|m| m.state.known());
+        return known.unwrap_or(MemberState::Joining);
+    };
+    match nodes.get(id).map(Open::known) {
+        Some(Some(NodeStatus::Leader)) => MemberState::Leader,
+        Some(Some(NodeStatus::Manager)) => MemberState::Manager,
+        Some(Some(NodeStatus::Worker)) => MemberState::Worker,
+        Some(Some(NodeStatus::UnreachableManager | NodeStatus::DownWorker) | None) => {
+            MemberState::Unreachable
+        }
+        None => MemberState::Joining,
+    }
+}
+
+/// Returns the nodes to be removed: those of hosts that have left, or that have another node ID now, for as long
+/// as the writer lists them.
+fn removed_nodes(
+    cluster: &SwarmCluster,
+    before: &SwarmState,
+    state: &SwarmState,
+    nodes: Option<&BTreeMap<String, Open<NodeStatus>>>,
+) -> Vec<String> {
+    let current: BTreeSet<&String> = state
+        .members
+        .iter()
+        .filter_map(|m| m.node_id.as_ref())
+        .collect();
+    let leaves = cluster.spec.removed_hosts == RemovedHosts::Leave;
+    let abandoned = before.members.iter().filter(|m| {
+        let still = state.members.iter().any(|now| now.host == m.host);
+        // A host that was released stays in the swarm.
+        still || (leaves && m.state == MemberState::Leaving)
+    });
+    let mut removed: BTreeSet<String> = before.removed_nodes.iter().cloned().collect();
+    removed.extend(abandoned.filter_map(|m| m.node_id.clone()));
+    removed.retain(|id| !current.contains(id) && nodes.is_none_or(|n| n.contains_key(id)));
+    removed.into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests;

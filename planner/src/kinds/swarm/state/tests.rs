@@ -1,0 +1,337 @@
+use dockfleet_crds::DockerHost;
+use dockfleet_crds::swarm::{Managers, SwarmClusterSpec, SwarmClusterStatus};
+use dockfleet_crds::{Entry, EntryState};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
+
+use super::*;
+use crate::aggregate::HostView;
+use crate::kinds::swarm::{DesiredMembership, Start};
+use crate::resource::Resource;
+
+/// What the agent of a host reports.
+#[derive(Clone, Default)]
+enum Says {
+    /// Nothing yet.
+    #[default]
+    Nothing,
+    /// It is in no swarm.
+    Free,
+    /// It is in somebody else's swarm.
+    Foreign,
+    /// A worker with this node ID.
+    Worker(&'static str),
+    /// A manager with this node ID of the swarm `c`, and the nodes if it is the writer.
+    Manager(&'static str, Vec<(&'static str, NodeStatus)>),
+}
+
+/// Three hosts and their swarm.
+struct World {
+    cluster: SwarmCluster,
+    hosts: Vec<(DockerHost, Says, bool)>,
+}
+
+impl World {
+    fn new(count: i32) -> Self {
+        let cluster = SwarmCluster {
+            metadata: ObjectMeta {
+                name: Some("prod".to_owned()),
+                namespace: Some("dockfleet-hosts".to_owned()),
+                uid: Some("uid-prod".to_owned()),
+                ..ObjectMeta::default()
+            },
+            spec: SwarmClusterSpec {
+                host_selector: Some(LabelSelector::default()),
+                managers: Managers {
+                    count,
+                    host_selector: None,
+                },
+                ..SwarmClusterSpec::default()
+            },
+            status: None,
+        };
+        let host = |name: &str| (crate::fixtures::host(name, &[]), Says::Nothing, false);
+        Self {
+            cluster,
+            hosts: ["h1", "h2", "h3"].map(host).into(),
+        }
+    }
+
+    fn says(&mut self, host: usize, says: Says) -> &mut Self {
+        self.hosts[host].1 = says;
+        self
+    }
+
+    fn all_free(&mut self) -> &mut Self {
+        for host in 0..3 {
+            self.says(host, Says::Free);
+        }
+        self
+    }
+
+    /// Works out the next state, and records it.
+    fn step(&mut self) -> SwarmState {
+        let entry = Entry {
+            revision: "r".to_owned(),
+            ..Entry::default()
+        };
+        let statuses: Vec<Option<EntryStatus>> =
+            self.hosts.iter().map(|(_, says, _)| status(says)).collect();
+        let reports: Vec<HostReport<'_>> = self
+            .hosts
+            .iter()
+            .zip(&statuses)
+            .map(|((host, _, offline), status)| HostReport {
+                host,
+                view: HostView {
+                    host: host.metadata.name.as_deref().unwrap(),
+                    entry: Some(&entry),
+                    status: status.as_ref(),
+                    refused: None,
+                    offline: *offline,
+                },
+                swarm: None,
+            })
+            .collect();
+        let state = next(&self.cluster, &reports);
+        self.cluster.status = Some(SwarmClusterStatus {
+            swarm: state.clone(),
+            ..SwarmClusterStatus::default()
+        });
+        state
+    }
+
+    /// Renders the membership of a host, with the token if it needs it.
+    fn rendered(&self, host: usize) -> DesiredMembership {
+        let host = &self.hosts[host].0;
+        let resource: &dyn Resource = &self.cluster;
+        let token = resource.needs_credentials(host).then_some("v1");
+        super::super::render::membership(&self.cluster, host, token)
+    }
+}
+
+fn status(says: &Says) -> Option<EntryStatus> {
+    let base = EntryStatus {
+        revision: "r".to_owned(),
+        ..EntryStatus::default()
+    };
+    let detail = |cluster: Option<&str>, node: &str, nodes: &[(&str, NodeStatus)]| {
+        MembershipDetail {
+            cluster: cluster.map(str::to_owned),
+            address: cluster.map(|_| format!("{node}:2377")),
+            nodes: nodes
+                .iter()
+                .map(|(id, status)| ((*id).to_owned(), (*status).into()))
+                .collect(),
+        }
+        .fields()
+    };
+    Some(match says {
+        Says::Nothing => return None,
+        Says::Free => EntryStatus {
+            reason: Some(Reason::Progressing.into()),
+            ..base
+        },
+        Says::Foreign => EntryStatus {
+            state: EntryState::Failed.into(),
+            reason: Some(Reason::Conflict.into()),
+            ..base
+        },
+        Says::Worker(node) => EntryStatus {
+            id: Some((*node).to_owned()),
+            ..base
+        },
+        Says::Manager(node, nodes) => EntryStatus {
+            id: Some((*node).to_owned()),
+            detail: detail(Some("c"), node, nodes),
+            ..base
+        },
+    })
+}
+
+fn states(state: &SwarmState) -> Vec<&str> {
+    state.members.iter().map(|m| m.state.as_str()).collect()
+}
+
+fn roles(state: &SwarmState) -> Vec<&str> {
+    state.members.iter().map(|m| m.role.as_str()).collect()
+}
+
+const LEADER: NodeStatus = NodeStatus::Leader;
+const MANAGER: NodeStatus = NodeStatus::Manager;
+const WORKER: NodeStatus = NodeStatus::Worker;
+
+#[test]
+fn i14_nobody_creates_the_swarm_before_every_host_says_that_it_is_in_none() {
+    let mut world = World::new(1);
+    world.says(0, Says::Free).says(1, Says::Free);
+    assert_eq!(world.step().bootstrap, None);
+    // The last one is offline, whatever it said before.
+    world.says(2, Says::Free).hosts[2].2 = true;
+    assert_eq!(world.step().bootstrap, None);
+    assert_eq!(world.rendered(0).start, None);
+    world.hosts[2].2 = false;
+    let bootstrap = world.step().bootstrap.unwrap();
+    assert_eq!(bootstrap.host, "h1");
+    assert!(matches!(world.rendered(0).start, Some(Start::Init(_))));
+    assert_eq!(world.rendered(1).start, None);
+}
+
+#[test]
+fn i14_the_permission_stays_with_its_host() {
+    let mut world = World::new(1);
+    world.all_free().step();
+    world.hosts[0].2 = true;
+    let state = world.step();
+    assert_eq!(state.bootstrap.unwrap().host, "h1");
+    world.says(0, Says::Nothing);
+    assert_eq!(world.step().bootstrap.unwrap().host, "h1");
+    assert_eq!(world.rendered(1).start, None);
+}
+
+#[test]
+fn i14_no_host_creates_a_swarm_once_its_id_is_recorded() {
+    let mut world = World::new(1);
+    world.all_free().step();
+    world.says(0, Says::Manager("n1", Vec::new()));
+    let state = world.step();
+    assert_eq!(state.cluster_id.as_deref(), Some("c"));
+    // The host is reinstalled, and the whole swarm is gone with it.
+    world.says(0, Says::Free);
+    world.step();
+    for host in 0..3 {
+        assert_eq!(world.rendered(host).start, None, "host {host}");
+    }
+}
+
+#[test]
+fn i14_a_swarm_whose_record_was_lost_is_found_again() {
+    let mut world = World::new(1);
+    world
+        .all_free()
+        .says(1, Says::Manager("n2", vec![("n2", LEADER)]));
+    let state = world.step();
+    assert_eq!(state.cluster_id.as_deref(), Some("c"));
+    assert_eq!(state.writer.as_deref(), Some("h2"));
+    assert_eq!(
+        world.rendered(0).start,
+        Some(Start::Join("n2:2377".to_owned()))
+    );
+}
+
+#[test]
+fn the_others_join_as_workers_once_a_manager_can_be_reached() {
+    let mut world = World::new(3);
+    world.all_free().step();
+    world.says(0, Says::Manager("n1", Vec::new())).step();
+    // The writer has not reported the nodes yet; its address is enough to join.
+    assert!(world.rendered(0).writer.unwrap().shares_token);
+    let join = Some(Start::Join("n1:2377".to_owned()));
+    assert_eq!(world.rendered(1).start, join);
+    world.says(0, Says::Manager("n1", vec![("n1", LEADER)]));
+    assert_eq!(states(&world.step()), ["Leader", "Joining", "Joining"]);
+    // It has joined, and nobody has confirmed it: it does not join again.
+    world.says(1, Says::Worker("n2"));
+    assert_eq!(states(&world.step()), ["Leader", "Joining", "Joining"]);
+    assert_eq!(world.rendered(1).start, None);
+    let host = &world.hosts[1].0;
+    assert_eq!(Resource::confirmed_id(&world.cluster, host), None);
+    world.says(0, Says::Manager("n1", vec![("n1", LEADER), ("n2", WORKER)]));
+    let state = world.step();
+    assert_eq!(states(&state), ["Leader", "Worker", "Joining"]);
+    assert_eq!(roles(&state), ["Manager", "Manager", "Worker"]);
+    let host = &world.hosts[1].0;
+    let confirmed = Resource::confirmed_id(&world.cluster, host);
+    assert_eq!(confirmed.as_deref(), Some("n2"));
+}
+
+#[test]
+fn i9_the_token_is_shared_only_while_somebody_joins() {
+    let mut world = World::new(1);
+    world.all_free().step();
+    world
+        .says(0, Says::Manager("n1", vec![("n1", LEADER)]))
+        .step();
+    assert!(world.rendered(0).writer.unwrap().shares_token);
+    world
+        .says(1, Says::Worker("n2"))
+        .says(2, Says::Worker("n3"));
+    world.step();
+    assert!(!world.rendered(0).writer.unwrap().shares_token);
+    assert_eq!(world.rendered(1).credentials, None);
+    let resource: &dyn Resource = &world.cluster;
+    assert_eq!(resource.credentials_secret(), None);
+}
+
+#[test]
+fn i3_a_host_in_a_foreign_swarm_is_no_member() {
+    let mut world = World::new(1);
+    world.all_free().says(0, Says::Foreign);
+    let state = world.step();
+    assert_eq!(state.bootstrap.unwrap().host, "h2");
+    world.says(1, Says::Manager("n2", vec![("n2", LEADER)]));
+    assert_eq!(states(&world.step()), ["Foreign", "Leader", "Joining"]);
+    assert_eq!(world.rendered(0).start, None);
+}
+
+/// A swarm with managers on all three hosts.
+fn three_managers() -> World {
+    let mut world = World::new(3);
+    world.all_free().step();
+    let nodes = vec![("n1", LEADER), ("n2", MANAGER), ("n3", MANAGER)];
+    world.says(0, Says::Manager("n1", nodes));
+    world.says(1, Says::Manager("n2", Vec::new()));
+    world.says(2, Says::Manager("n3", Vec::new()));
+    world.step();
+    world.step();
+    world
+}
+
+#[test]
+fn another_manager_writes_when_the_writer_is_lost() {
+    let mut world = three_managers();
+    assert_eq!(world.step().writer.as_deref(), Some("h1"));
+    world.hosts[0].2 = true;
+    let state = world.step();
+    assert_eq!(state.writer.as_deref(), Some("h2"));
+    // Its nodes are not known before it has reported them.
+    assert_eq!(states(&state), ["Leader", "Manager", "Manager"]);
+    let nodes = vec![
+        ("n1", NodeStatus::UnreachableManager),
+        ("n2", LEADER),
+        ("n3", MANAGER),
+    ];
+    world.says(1, Says::Manager("n2", nodes));
+    let state = world.step();
+    assert_eq!(states(&state), ["Unreachable", "Leader", "Manager"]);
+    assert_eq!((state.managers, state.workers), (2, 0));
+    // It stays a manager: nobody has given it up.
+    assert_eq!(roles(&state), ["Manager", "Manager", "Manager"]);
+    // The first one does not take over when it is back.
+    world.hosts[0].2 = false;
+    assert_eq!(world.step().writer.as_deref(), Some("h2"));
+}
+
+#[test]
+fn fewer_managers_leave_the_writer_one() {
+    let mut world = three_managers();
+    world.cluster.spec.managers.count = 1;
+    assert_eq!(roles(&world.step()), ["Manager", "Worker", "Worker"]);
+}
+
+#[test]
+fn a_reinstalled_host_replaces_its_old_node() {
+    let mut world = three_managers();
+    world.says(2, Says::Free);
+    let state = world.step();
+    assert_eq!(states(&state), ["Leader", "Manager", "Joining"]);
+    assert_eq!(state.removed_nodes, ["n3"]);
+    assert_eq!(world.rendered(0).writer.unwrap().removed, ["n3"]);
+    // The writer no longer lists it.
+    let nodes = vec![("n1", LEADER), ("n2", MANAGER), ("n4", WORKER)];
+    world
+        .says(0, Says::Manager("n1", nodes))
+        .says(2, Says::Worker("n4"));
+    let state = world.step();
+    assert_eq!(states(&state), ["Leader", "Manager", "Worker"]);
+    assert!(state.removed_nodes.is_empty());
+}
