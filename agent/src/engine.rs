@@ -21,6 +21,7 @@ use bollard::{API_DEFAULT_VERSION, BollardRequest, Docker};
 use dockfleet_crds::assignment::Kind;
 use dockfleet_crds::host::EngineFacts;
 use dockfleet_planner::capability::{self, ApiVersion};
+use dockfleet_planner::kinds;
 use dockfleet_planner::observed::ObservedState;
 
 use crate::actions;
@@ -174,9 +175,10 @@ impl Engine {
         self.calls.load(Ordering::Relaxed)
     }
 
-    /// Lists the objects of every kind, with one call each.
+    /// Lists the objects of every kind that is always observed, with one call each.
     pub async fn observe(&self) -> Observation {
-        let looks = Kind::all().map(|kind| self.observe_kind(kind));
+        let all = Kind::all().filter(|kind| kinds::is_observed_always(*kind));
+        let looks = all.map(|kind| self.observe_kind(kind));
         let mut all = Observation::default();
         for seen in futures::future::join_all(looks).await {
             all.observed.extend(seen.observed);

@@ -31,7 +31,7 @@ pub use self::progress::Progress;
 use self::unanswered::Unanswered;
 use crate::actions;
 use crate::effect::Effects;
-use crate::engine::{Engine, EngineError};
+use crate::engine::{Engine, EngineError, Observation};
 use crate::journal::{Journal, JournalError, Ledger, takes};
 
 /// How often a pass plans and acts before it leaves the rest to the next one: once for the planned actions,
@@ -259,12 +259,13 @@ impl PassRun<'_> {
         let mut attempts = Attempts::default();
         let mut report = PassReport::default();
         let mut round = 0;
-        if self.has_nothing_to_observe(ledger) {
-            return report;
-        }
         self.await_orphaned_request(ledger).await;
         let mut planned = loop {
-            let seen = self.engine.observe_kind(self.kind).await;
+            let seen = if self.has_objects_to_observe(ledger) {
+                self.engine.observe_kind(self.kind).await
+            } else {
+                Observation::default()
+            };
             report.engine_failures = seen.failures.into_values().collect();
             let records = ledger.records_of(self.kind);
             let planned = plan(self.entries, &seen.observed, &records, &context);
@@ -316,11 +317,14 @@ impl PassRun<'_> {
         report
     }
 
-    /// Whether the host has no entry and no record of a kind that is observed only if it has one.
-    fn has_nothing_to_observe(&self, ledger: &Ledger) -> bool {
-        !kinds::is_observed_always(self.kind)
-            && self.entries.is_empty()
-            && ledger.records_of(self.kind).is_empty()
+    /// Whether objects of the kind are observed: always, or only if the host has an entry or a record of it.
+    fn has_objects_to_observe(&self, ledger: &Ledger) -> bool {
+        kinds::is_observed_always(self.kind)
+            || self.entries.iter().any(|e| e.kind == self.kind)
+            || ledger
+                .records_of(self.kind)
+                .values()
+                .any(|r| r.kind == self.kind)
     }
 
     /// Waits until the engine has probably finished a request of a process that has ended, if it could create

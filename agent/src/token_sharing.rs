@@ -62,8 +62,10 @@ impl TokenSharing {
 
     /// Shares or removes the token as the entries ask for it.
     pub(crate) fn follow(&mut self, entries: &[Entry], engine: Option<&Arc<Engine>>) {
+        let untouched = matches!(*self.wanted.borrow(), Wanted::Untouched);
         let wanted = match (shares(entries), engine) {
-            (None, _) => Wanted::Untouched,
+            (None, _) if untouched => Wanted::Untouched,
+            (None, _) => Wanted::Nothing,
             (Some(false), _) => Wanted::Nothing,
             (Some(true), Some(engine)) => Wanted::Token(Arc::clone(engine)),
             // Until the engine answers, everything stays.

@@ -34,6 +34,8 @@ pub struct Notes {
     pub stopped: Option<String>,
     /// The hosts that the resource waits for.
     pub ready_policy: ReadyPolicy,
+    /// What all hosts wait for, in a sentence.
+    pub waits_for: Option<String>,
     /// Warnings for the resource's author: options that an engine ignores, names that other resources want.
     pub warnings: Vec<String>,
 }
@@ -185,7 +187,10 @@ fn conditions(
     // If all hosts are offline, no host is known to have the resource.
     let waits_for_offline = counts.offline > 0
         && (notes.ready_policy == ReadyPolicy::All || counts.offline == counts.desired);
-    let message = sentence(counts, worst);
+    let message = match &notes.waits_for {
+        Some(why) => format!("{}; {why}", sentence(counts, worst)),
+        None => sentence(counts, worst),
+    };
     let ready =
         |status, reason: &str| NewCondition::new(condition::READY, status, reason, &*message);
     let mut all = Vec::new();

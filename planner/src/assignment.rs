@@ -106,7 +106,12 @@ pub fn assign(input: &Input<'_>) -> Assigned {
     for (resource, lifecycle) in input.resources {
         let selected = selection(*resource, context.host, input.namespaces);
         let may_remove = resource.may_remove_on(context.host);
-        let directive = directive(*resource, *lifecycle, selected).limited(may_remove);
+        let directive = match directive(*resource, *lifecycle, selected).limited(may_remove) {
+            Directive::Retire(DeletionPolicy::Delete) if resource.is_needed_on(context.host) => {
+                Directive::Render
+            }
+            other => other,
+        };
         directives.insert(resource.uid(), (*resource, directive));
         if selected == Selection::NotAllowed
             && matches!(lifecycle, Lifecycle::Live | Lifecycle::Braked)

@@ -29,7 +29,7 @@ use crate::capability::{self, ApiVersion, Capability};
 use crate::credentials::Credentials;
 use crate::desired::{Behaviour, Payload, payload};
 use crate::render::RenderError;
-use crate::resource::{CommonSpec, HostReport, Resource, SpecWarning};
+use crate::resource::{CommonSpec, HostReport, OwnStatus, Resource, SpecWarning};
 
 /// A resource that asks for an object on each of its hosts.
 pub trait ObjectKind: Sized {
@@ -67,8 +67,8 @@ pub trait ObjectKind: Sized {
     }
 
     /// Works out the rest of the status from the hosts, sorted by name.
-    fn next_own_status<'a>(&self, _hosts: &dyn Fn() -> Vec<HostReport<'a>>) -> Map<String, Value> {
-        Map::new()
+    fn next_own_status<'a>(&self, _hosts: &dyn Fn() -> Vec<HostReport<'a>>) -> OwnStatus {
+        OwnStatus::default()
     }
 
     /// Whether it needs a swarm.
@@ -84,6 +84,12 @@ pub trait ObjectKind: Sized {
     /// Returns why a host, in messages `called` so, cannot have the object now, if so.
     fn refusal(&self, _called: &str, _swarm: Option<&SwarmMembership>) -> Option<Refusal> {
         None
+    }
+
+    /// Whether a host keeps its entry for now although the resource is being deleted, because other hosts need
+    /// it.
+    fn is_needed_on(&self, _host: &DockerHost) -> bool {
+        false
     }
 
     /// Whether a tombstone on a host may permit the removal of the object.
@@ -129,7 +135,7 @@ pub trait ObjectKind: Sized {
         Update::Impossible
     }
 
-    /// Whether an object is the result of an attempt of this entry that the journal has.
+    /// Whether an object can be the result of the entry's own attempt.
     fn has_created(_want: &Self::Desired, _have: &Self::Observed) -> bool {
         false
     }
@@ -202,6 +208,16 @@ pub trait DesiredObject: Debug + Send + Sync {
 
     /// Returns what it waits for before it can be created, as a message.
     fn waits_for(&self) -> Option<&str> {
+        None
+    }
+
+    /// Returns the message for an object of another owner, if it is not the usual one.
+    fn conflict(&self) -> Option<&str> {
+        None
+    }
+
+    /// Returns the identity of the attempt to create it, which the journal has to have first.
+    fn attempt(&self) -> Option<&str> {
         None
     }
 
@@ -331,7 +347,7 @@ macro_rules! join {
                 }
             }
 
-            /// Whether an object is the result of an attempt of this entry that the journal has.
+            /// Whether an object can be the result of the entry's own attempt.
             pub(crate) fn has_created(&self, have: &Object) -> bool {
                 match (self, have) {
                     $((Self::$kind(want), Object::$kind(have)) => $kind::has_created(want, have),)*
@@ -388,7 +404,7 @@ macro_rules! join {
                     ObjectKind::own_status(self)
                 }
 
-                fn next_own_status<'a>(&self, hosts: &dyn Fn() -> Vec<HostReport<'a>>) -> Map<String, Value> {
+                fn next_own_status<'a>(&self, hosts: &dyn Fn() -> Vec<HostReport<'a>>) -> OwnStatus {
                     ObjectKind::next_own_status(self, hosts)
                 }
 
@@ -402,6 +418,10 @@ macro_rules! join {
 
                 fn refusal(&self, called: &str, swarm: Option<&SwarmMembership>) -> Option<Refusal> {
                     ObjectKind::refusal(self, called, swarm)
+                }
+
+                fn is_needed_on(&self, host: &DockerHost) -> bool {
+                    ObjectKind::is_needed_on(self, host)
                 }
 
                 fn may_remove_on(&self, host: &DockerHost) -> bool {

@@ -34,7 +34,7 @@ pub trait Resource: Any + Debug + Send + Sync {
     fn own_status(&self) -> Map<String, Value>;
 
     /// Works out the rest of its status from its hosts, sorted by name.
-    fn next_own_status<'a>(&self, hosts: &dyn Fn() -> Vec<HostReport<'a>>) -> Map<String, Value>;
+    fn next_own_status<'a>(&self, hosts: &dyn Fn() -> Vec<HostReport<'a>>) -> OwnStatus;
 
     /// Whether it needs a swarm.
     fn needs_swarm(&self) -> bool;
@@ -44,6 +44,10 @@ pub trait Resource: Any + Debug + Send + Sync {
 
     /// Returns why a host, in messages `called` so, cannot have its object now, if so.
     fn refusal(&self, called: &str, swarm: Option<&SwarmMembership>) -> Option<Refusal>;
+
+    /// Whether a host keeps its entry for now although the resource is being deleted, because other hosts need
+    /// it.
+    fn is_needed_on(&self, host: &DockerHost) -> bool;
 
     /// Whether a tombstone on a host may permit the removal of its object.
     fn may_remove_on(&self, host: &DockerHost) -> bool;
@@ -78,6 +82,17 @@ pub struct SpecWarning {
     pub reason: &'static str,
     /// The message, a sentence.
     pub message: String,
+}
+
+/// The part of a status that only one kind has, and what it says about the rest.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct OwnStatus {
+    /// The fields.
+    pub fields: Map<String, Value>,
+    /// What all hosts wait for, in a sentence.
+    pub waits_for: Option<String>,
+    /// Warnings for the author of the resource.
+    pub warnings: Vec<String>,
 }
 
 /// A host that a resource selects or is on, with the state of the resource there.

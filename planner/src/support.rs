@@ -62,6 +62,8 @@ pub fn refusal(agent: Option<&AgentFacts>, resource: &dyn Resource, host: &str) 
 fn needed_features(resource: &dyn Resource) -> Vec<Feature> {
     let credentials = resource.credentials_secret();
     credentials
+        // The join token of a swarm is a part of its kind.
+        .filter(|_| !resource.is_for_own_namespace())
         .map(|_| Feature::VolumeCredentials)
         .into_iter()
         .collect()

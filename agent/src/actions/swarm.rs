@@ -79,9 +79,15 @@ impl EngineObject for SwarmCluster {
         if !users.is_empty() {
             return Err(EngineError::InUse(users));
         }
-        let options = LeaveSwarmOptionsBuilder::default()
-            .force(is_the_only_node(engine).await?)
-            .build();
+        let force = match leaving(engine).await? {
+            Leaving::Worker => false,
+            Leaving::LastNode => true,
+            Leaving::Manager => {
+                let why = "this node is a manager; it leaves after another manager has demoted it";
+                return Err(EngineError::Busy(why.to_owned()));
+            }
+        };
+        let options = LeaveSwarmOptionsBuilder::default().force(force).build();
         let answer = engine.docker().leave_swarm(Some(options));
         engine
             .change(EngineCall::Remove(Self::KIND, name), answer)
@@ -169,12 +175,30 @@ async fn attached_containers(engine: &Engine) -> Result<Vec<String>, EngineError
     Ok(names)
 }
 
-/// Whether the engine is the only node of its swarm. It can leave only by force, and the swarm ends with it.
-async fn is_the_only_node(engine: &Engine) -> Result<bool, EngineError> {
+/// How a node can leave its swarm.
+enum Leaving {
+    /// As it is.
+    Worker,
+    /// By force: no other node is left, and the swarm ends.
+    LastNode,
+    /// Not before it is a worker.
+    Manager,
+}
+
+async fn leaving(engine: &Engine) -> Result<Leaving, EngineError> {
     let call = EngineCall::List(SwarmCluster::KIND);
     let info = engine.read(call, engine.docker().info()).await?;
     let swarm = info.swarm.unwrap_or_default();
-    Ok(swarm.cluster.is_some() && swarm.managers == Some(1) && swarm.nodes == Some(1))
+    if swarm.control_available != Some(true) {
+        return Ok(Leaving::Worker);
+    }
+    let nodes = nodes(engine).await?;
+    let mut others = nodes.iter().filter(|n| n.id != swarm.node_id);
+    Ok(if others.all(|n| status(n) == NodeStatus::DownWorker) {
+        Leaving::LastNode
+    } else {
+        Leaving::Manager
+    })
 }
 
 fn init_request(want: &DesiredMembership, init: &Init) -> SwarmInitRequest {

@@ -103,8 +103,8 @@ fn a_missing_field_is_reported_at_its_parent() {
 
 #[test]
 fn an_unknown_kind_is_reported_with_the_known_kinds() {
-    let known = "known are DockerHost, DockerNetwork, DockerVolume in version \"dockfleet.io/v1alpha1\", and \
-                 Namespace and Secret in version \"v1\"";
+    let known = "known are DockerHost, DockerNetwork, DockerVolume, SwarmCluster in version \
+                 \"dockfleet.io/v1alpha1\", and Namespace and Secret in version \"v1\"";
     assert_eq!(
         messages("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: s}\n"),
         [format!(
@@ -473,7 +473,7 @@ fn a_similar_field_is_suggested_for_an_unknown_one() {
         (
             "bridge:",
             "mtu: 1400",
-            "unknown field \"spec.mtu\"; did you mean \"spec.bridge.mtu\"?",
+            "unknown field \"spec.mtu\"; did you mean \"spec.bridge.mtu\" or \"spec.overlay.mtu\"?",
         ),
         (
             "  name: lab",

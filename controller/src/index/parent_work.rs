@@ -116,6 +116,7 @@ impl Index {
         let hosts = hosts.filter_map(|name| Some((name, self.hosts.get(name)?)));
         // Collected once: the lookup of a host costs more than its use.
         let hosts: Vec<(&Name, &HostState)> = hosts.collect();
+        let own = resource.next_own_status(&|| self.reports(&hosts, uid, parent));
         let contests = contests(uid, &hosts);
         let of_spec = parent.object.warnings();
         // One event for all hosts on which a name is contested; the condition has more of them.
@@ -127,10 +128,12 @@ impl Index {
             suspended: resource.policies().suspend,
             ready_policy: resource.ready_policy(),
             stopped: parent.brake.stopped.clone(),
+            waits_for: own.waits_for,
             warnings: of_spec
                 .into_iter()
                 .map(|w| w.message)
                 .chain(contests)
+                .chain(own.warnings)
                 .collect(),
         };
         let views = || {
@@ -149,13 +152,15 @@ impl Index {
             last_handled_reconcile_at: request::handled(resource.metadata(), handled, views()),
             conditions: condition::merge(conditions, &sum.conditions, generation, now),
         };
-        let own = resource.next_own_status(&|| self.reports(&hosts, uid, parent));
-        if old == Some(&status) && own == resource.own_status() {
+        if old == Some(&status) && own.fields == resource.own_status() {
             return None;
         }
         let notices = notice::transitions(old, &status, &warnings);
         let common = status;
-        let status = Box::new(WrittenStatus { common, own });
+        let status = Box::new(WrittenStatus {
+            common,
+            own: own.fields,
+        });
         Some(ParentStep::WriteStatus(status, notices))
     }
 }

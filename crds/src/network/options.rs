@@ -166,9 +166,10 @@ pub struct OverlayOptions {
     /// host, and protocol 50 between them. Default: false.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub encrypted: bool,
-    /// Size of the largest packet in bytes, 68 to 65535 (`com.docker.network.driver.mtu`). The
-    /// engine's default is 1450. It must be 50 bytes smaller than that of the network between the
-    /// hosts, or 100 with `encrypted`.
+    /// Size of the largest packet on the network between the hosts in bytes, 68 to 65535
+    /// (`com.docker.network.driver.mtu`). The engine's default is 1500. The engine subtracts what it
+    /// needs itself: packets of containers have 50 bytes less, and with `encrypted` about 80 bytes
+    /// less.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 68, max = 65535))]
     pub mtu: Option<i32>,

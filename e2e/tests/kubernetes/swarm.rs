@@ -5,9 +5,10 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
 use dockfleet_e2e::Generation::{Debian20, Newest};
+use dockfleet_e2e::eventually;
 use serde_json::Value;
 
-use crate::test_cluster::{FLEET, TestCluster};
+use crate::test_cluster::{FLEET, SOON, TestCluster, network};
 use crate::test_host::TestHost;
 
 /// The manifest of a swarm.
@@ -105,4 +106,119 @@ fn hosts_form_one_swarm_with_the_managers_that_are_asked_for() -> Result<()> {
     assert_eq!(members(&status, "Worker"), ["h4", "h5"].into());
     one_swarm(&cluster, &status)?;
     no_token_is_left(&cluster)
+}
+
+/// An overlay network connects containers of all hosts by name; it is one network, created once.
+#[test]
+fn containers_on_all_hosts_of_a_swarm_reach_each_other_by_name() -> Result<()> {
+    let cluster = TestCluster::start(&[("h1", Newest, "{}"), ("h2", Newest, "{}")])?;
+    cluster.apply(&swarm("prod", "{hostSelector: {}, advertiseAddress: eth0}"))?;
+    cluster.apply(&network("mesh", "{hostSelector: {}, driver: overlay}"))?;
+    cluster.until("dnet/mesh", "{.status.hosts.ready}=2")?;
+    cluster.ready("dnet/mesh")?;
+    let [h1, h2] = cluster.hosts()?;
+    for host in [h1, h2] {
+        host.engine.import_busybox()?;
+        let name = format!("on-{}", host.name());
+        host.engine
+            .run_container(&name, &["--network", "mesh"], &["sleep", "600"])?;
+    }
+    for (host, other) in [(h1, h2), (h2, h1)] {
+        let (own, peer) = (
+            format!("on-{}", host.name()),
+            format!("on-{}", other.name()),
+        );
+        let ping = ["exec", &own, "ping", "-c", "1", "-W", "5", &peer];
+        eventually("an answer of the other container", SOON, || {
+            host.engine.docker(ping).map_err(|err| format!("{err:#}"))
+        })?;
+    }
+    // Both show the same network now, and both are still ready.
+    let id = h1.network_id("mesh")?;
+    assert_eq!(h2.network_id("mesh")?, id);
+    cluster.until("dnet/mesh", "{.status.hosts.ready}=2")?;
+    cluster.until("dnet/mesh", &format!("{{.status.overlay.networkID}}={id}"))?;
+    // It is not removed while a container of any host uses it.
+    cluster.kubectl("delete dnet/mesh --wait=false")?;
+    let uid = cluster.uid("dnet/mesh")?;
+    cluster.entry_with(h1, &uid, "InUse")?;
+    for host in [h1, h2] {
+        let name = format!("on-{}", host.name());
+        host.engine.docker(["rm", "--force", &name])?;
+    }
+    cluster.kubectl("wait dnet/mesh --for=delete --timeout=90s")?;
+    h1.await_no_network("mesh")?;
+    h2.await_no_network("mesh")
+}
+
+/// Invariant 3: a swarm that somebody else formed is not touched.
+#[test]
+fn i3_a_host_in_a_foreign_swarm_stays_in_it() -> Result<()> {
+    let cluster = TestCluster::start(&[("h1", Debian20, "{}"), ("h2", Debian20, "{}")])?;
+    let [h1, h2] = cluster.hosts()?;
+    h1.engine
+        .docker(["swarm", "init", "--advertise-addr", "eth0"])?;
+    let before = info(h1)?;
+    cluster.apply(&swarm("prod", "{hostSelector: {}, advertiseAddress: eth0}"))?;
+    let what = format!("dswarm/prod -n {FLEET}");
+    cluster.until(&what, "{.status.managers}=1")?;
+    cluster.not_ready(&what, "False", "Conflict")?;
+    let status = cluster.get(&what)?["status"].clone();
+    assert_eq!(members(&status, "Foreign"), ["h1"].into());
+    assert_eq!(members(&status, "Leader"), ["h2"].into());
+    assert_ne!(info(h2)?["Cluster"]["ID"], before["Cluster"]["ID"]);
+    cluster.patch(&what, r#"{"spec": {"removedHosts": "Leave"}}"#)?;
+    cluster.kubectl(&format!("delete {what} --timeout=90s"))?;
+    eventually("h2 in no swarm", SOON, || {
+        let state = info(h2).map_err(|e| e.to_string())?["LocalNodeState"].clone();
+        (state == "inactive")
+            .then_some(())
+            .ok_or_else(|| state.to_string())
+    })?;
+    let after = info(h1)?;
+    assert_eq!(after["Cluster"]["ID"], before["Cluster"]["ID"]);
+    assert_eq!(after["NodeID"], before["NodeID"]);
+    Ok(())
+}
+
+/// A host that is no longer selected leaves, and its node is removed; the others stay. At last all leave.
+#[test]
+fn hosts_leave_one_after_the_other() -> Result<()> {
+    let cluster = TestCluster::start(&[
+        ("h1", Debian20, "{in: prod}"),
+        ("h2", Debian20, "{in: prod}"),
+        ("h3", Debian20, "{in: prod}"),
+    ])?;
+    let what = format!("dswarm/prod -n {FLEET}");
+    cluster.apply(&swarm(
+        "prod",
+        "{hostSelector: {matchLabels: {in: prod}}, managers: {count: 3}, \
+         advertiseAddress: eth0, removedHosts: Leave}",
+    ))?;
+    cluster.until(&what, "{.status.managers}=3")?;
+    cluster.ready(&what)?;
+    let [h1, h2, h3] = cluster.hosts()?;
+    let inactive = |host: &TestHost| {
+        eventually("a host in no swarm", SOON, || {
+            let state = info(host).map_err(|e| e.to_string())?["LocalNodeState"].clone();
+            (state == "inactive")
+                .then_some(())
+                .ok_or_else(|| state.to_string())
+        })
+        .with_context(|| cluster.report())
+    };
+    // The writer itself leaves, and another manager goes on.
+    cluster.kubectl(&format!("label dhost/h1 -n {FLEET} in-"))?;
+    inactive(h1)?;
+    cluster.until(&what, "{.status.managers}=2")?;
+    eventually("two nodes", SOON, || {
+        let nodes = h2.engine.get("/nodes").map_err(|e| e.to_string())?;
+        let count = nodes.as_array().map_or(0, Vec::len);
+        (count == 2).then_some(()).ok_or_else(|| nodes.to_string())
+    })?;
+    cluster.kubectl(&format!("delete {what} --wait=false"))?;
+    inactive(h2)?;
+    inactive(h3)?;
+    cluster.kubectl(&format!("wait {what} --for=delete --timeout=90s"))?;
+    Ok(())
 }

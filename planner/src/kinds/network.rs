@@ -22,7 +22,7 @@ use crate::capability::Capability;
 use crate::credentials::Credentials;
 use crate::kinds::swarm::SwarmMembership;
 use crate::render::RenderError;
-use crate::resource::{CommonSpec, HostReport, SpecWarning};
+use crate::resource::{CommonSpec, HostReport, OwnStatus, SpecWarning};
 
 pub use desired::{AddressBlock, DEFAULT_IPAM, DesiredNetwork, SharedNetwork};
 pub use observed::ObservedNetwork;
@@ -59,11 +59,14 @@ impl ObjectKind for DockerNetwork {
         overlay::fields(overlay::recorded(self).cloned())
     }
 
-    fn next_own_status<'a>(&self, hosts: &dyn Fn() -> Vec<HostReport<'a>>) -> Map<String, Value> {
+    fn next_own_status<'a>(&self, hosts: &dyn Fn() -> Vec<HostReport<'a>>) -> OwnStatus {
         if overlay::is_overlay(self) {
-            overlay::fields(overlay::next(self, &hosts()))
+            OwnStatus {
+                fields: overlay::fields(overlay::next(self, &hosts())),
+                ..OwnStatus::default()
+            }
         } else {
-            Map::new()
+            OwnStatus::default()
         }
     }
 

@@ -8,7 +8,7 @@ mod desired;
 mod nodes;
 mod observed;
 mod render;
-pub mod state;
+mod state;
 
 use dockfleet_crds::assignment::Kind;
 use dockfleet_crds::policy::DeletionPolicy;
@@ -18,7 +18,7 @@ use serde_json::{Map, Value};
 use super::{ObjectKind, Update};
 use crate::credentials::Credentials;
 use crate::render::RenderError;
-use crate::resource::{CommonSpec, HostReport};
+use crate::resource::{CommonSpec, HostReport, OwnStatus};
 
 pub use desired::{DesiredMembership, Init, Start, Writer};
 pub use nodes::NodeChange;
@@ -70,12 +70,16 @@ impl ObjectKind for SwarmCluster {
         state::fields(&swarm.unwrap_or_default())
     }
 
-    fn next_own_status<'a>(&self, hosts: &dyn Fn() -> Vec<HostReport<'a>>) -> Map<String, Value> {
-        state::fields(&state::next(self, &hosts()))
+    fn next_own_status<'a>(&self, hosts: &dyn Fn() -> Vec<HostReport<'a>>) -> OwnStatus {
+        state::status(self, &hosts())
     }
 
     fn memberships(&self) -> Vec<(String, SwarmMembership)> {
         render::memberships(self)
+    }
+
+    fn is_needed_on(&self, host: &DockerHost) -> bool {
+        render::is_needed_on(self, host)
     }
 
     fn needs_credentials(&self, host: &DockerHost) -> bool {

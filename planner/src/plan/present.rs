@@ -5,6 +5,7 @@ mod foreign;
 
 use dockfleet_crds::policy::{DriftPolicy, ManagementPolicy};
 use dockfleet_crds::{Entry, EntryStatus, FieldDiff, Reason, labels};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use self::credentials::EntryCredentials;
@@ -86,9 +87,16 @@ impl Case<'_> {
     /// has its identity.
     fn is_confirmed(&self, object: &Object) -> bool {
         let is_free = self.world.journal_owner(self.entry, object).is_none();
-        let attempted = self.record.is_some_and(|r| r.stage == Stage::Creating);
+        let attempted = self
+            .record
+            .is_some_and(|r| r.stage == Stage::Creating && r.progress == self.attempt());
         let created = attempted && self.desired.has_created(object);
         is_free && (created || self.entry.id == Some(object.id()))
+    }
+
+    /// Returns the attempt to create the object as the journal has it.
+    fn attempt(&self) -> Option<Value> {
+        self.desired.attempt().map(Value::from)
     }
 
     /// Whether an object may be the result of an attempt that the journal has, which somebody else has to
@@ -99,7 +107,7 @@ impl Case<'_> {
     }
 
     fn unconfirmed(&self, object: &Object) -> Planned {
-        let message = "created; nobody has confirmed yet that it is the right one".to_owned();
+        let message = "created; waits until a manager of the swarm confirms it".to_owned();
         let status = pending(self.entry, Reason::Progressing, message);
         let id = Some(object.id());
         report(EntryStatus { id, ..status })
@@ -198,6 +206,7 @@ impl Case<'_> {
         let id = self.desired.identity_label().map(|_| self.new_identity());
         let record = Record {
             driver: Some(self.desired.driver().to_owned()),
+            progress: self.attempt(),
             ..Record::new(self.entry, self.desired.name(), Stage::Creating, id.clone())
         };
         Planned {

@@ -1,6 +1,7 @@
 //! Changes that would remove many objects at once wait for permission.
 
 use dockfleet_crds::condition::STALLED;
+use dockfleet_crds::network::DockerNetworkStatus;
 use dockfleet_planner::brake::ALLOW_REMOVAL;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -290,7 +291,10 @@ fn a_restarted_controller_continues_to_wait() {
     let mut typo = nowhere(&web);
     world.network(&typo);
     world.settle();
-    typo.status = Some(world.status("uid-web"));
+    typo.status = Some(DockerNetworkStatus {
+        resource: world.status("uid-web"),
+        overlay: None,
+    });
 
     let mut again = World::of(0);
     again.version = world.version;

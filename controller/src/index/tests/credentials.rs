@@ -25,7 +25,7 @@ fn share(site: &str) -> DockerVolume {
     };
     let mut share = DockerVolume::new("share", spec);
     share.metadata = web.metadata;
-    share.status = web.status;
+    share.status = web.status.map(|s| s.resource);
     share
 }
 

@@ -83,8 +83,7 @@ pub(super) fn refusal(
     };
     let Some(swarm) = swarm else {
         return refuse(format!(
-            "host {called} is in no swarm of Dockfleet, which an overlay network needs; select it in a \
-             SwarmCluster"
+            "host {called} is not in a swarm of a SwarmCluster, which an overlay network needs"
         ));
     };
     match recorded(network) {

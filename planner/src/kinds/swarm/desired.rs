@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use dockfleet_crds::Open;
 use dockfleet_crds::swarm::NodeRole;
+use dockfleet_crds::{FieldDiff, Open};
 use serde::{Deserialize, Serialize};
 
+use super::nodes::CLUSTER_ID;
 use super::{DRIVER, ObservedMembership};
 use crate::desired::Behaviour;
 use crate::kinds::DesiredObject;
@@ -103,6 +104,28 @@ impl DesiredObject for DesiredMembership {
         &mut self.labels
     }
 
+    fn conflict(&self) -> Option<&str> {
+        Some(
+            "the host is in another swarm, which is not changed; run `docker swarm leave` on the host (with \
+             --force if it is the only manager), or do not select it",
+        )
+    }
+
+    fn explain(&self, diff: &[FieldDiff]) -> Option<String> {
+        let other = diff.iter().find(|d| d.field == CLUSTER_ID)?;
+        Some(format!(
+            "the host is in swarm {}, and this is swarm {}; nothing is changed on it",
+            other.have, other.want
+        ))
+    }
+
+    fn attempt(&self) -> Option<&str> {
+        match &self.start {
+            Some(Start::Init(init)) => Some(&init.attempt),
+            Some(Start::Join(_)) | None => None,
+        }
+    }
+
     /// The engine of a worker does not know which swarm it is in.
     fn is_confirmed_by_others(&self) -> bool {
         true
@@ -119,7 +142,7 @@ impl DesiredObject for DesiredMembership {
     fn waits_for(&self) -> Option<&str> {
         match (&self.start, &self.cluster) {
             (Some(_), _) => None,
-            (None, None) => Some("waits until another host has created the swarm"),
+            (None, None) => Some("waits until the swarm is created"),
             (None, Some(_)) => Some("waits for a manager of the swarm to join through"),
         }
     }

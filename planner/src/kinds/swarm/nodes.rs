@@ -8,6 +8,9 @@ use dockfleet_crds::swarm::NodeRole;
 use super::{DesiredMembership, Node, NodeStatus, ObservedMembership, Writer};
 use crate::kinds::Update;
 
+/// The field with the ID of the swarm.
+pub(super) const CLUSTER_ID: &str = "clusterID";
+
 /// One change of the nodes of a swarm.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NodeChange {
@@ -40,7 +43,7 @@ pub(super) fn diff(want: &DesiredMembership, have: &ObservedMembership) -> Vec<F
         && wanted != had
     {
         all.push(FieldDiff {
-            field: "clusterID".to_owned(),
+            field: CLUSTER_ID.to_owned(),
             want: wanted.clone(),
             have: had.clone(),
         });

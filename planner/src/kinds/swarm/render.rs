@@ -79,6 +79,15 @@ pub(super) fn memberships(cluster: &SwarmCluster) -> Vec<(String, SwarmMembershi
     state.members.iter().filter_map(of).collect()
 }
 
+/// Whether a host is the writer of a swarm that all hosts leave, while others are still to leave: it demotes them
+/// and leaves last.
+pub(super) fn is_needed_on(cluster: &SwarmCluster, host: &DockerHost) -> bool {
+    let state = recorded(cluster);
+    let ends = cluster.metadata.deletion_timestamp.is_some();
+    let writes = state.writer.as_deref() == Some(name(host));
+    ends && writes && state.members.iter().any(|m| m.host != name(host))
+}
+
 /// Returns the node ID of a host that a manager lists.
 pub(super) fn confirmed_node(cluster: &SwarmCluster, host: &DockerHost) -> Option<String> {
     let member = member(recorded(cluster), host)?;

@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use super::render::recorded;
 use super::{MembershipDetail, NodeStatus};
 use crate::desired::hex;
-use crate::resource::HostReport;
+use crate::resource::{HostReport, OwnStatus};
 
 /// Returns a state as the fields of a status.
 pub(super) fn fields(state: &SwarmState) -> Map<String, Value> {
@@ -71,29 +71,78 @@ impl Host<'_> {
     }
 }
 
+/// Works out the status of a swarm.
+pub(super) fn status(cluster: &SwarmCluster, reports: &[HostReport<'_>]) -> OwnStatus {
+    let hosts = hosts(cluster, recorded(cluster), reports);
+    let state = next(cluster, &hosts);
+    let count = hosts.iter().filter(|h| h.eligible && !h.retires).count();
+    let wanted = cluster.spec.managers.count;
+    let too_few = usize::try_from(wanted).is_ok_and(|wanted| count < wanted);
+    let warning =
+        || format!("managers.count is {wanted}, and {count} of the hosts can be managers");
+    OwnStatus {
+        fields: fields(&state),
+        waits_for: waits_for(&state, &hosts),
+        warnings: too_few.then(warning).into_iter().collect(),
+    }
+}
+
+/// Returns what all hosts wait for, if so.
+fn waits_for(state: &SwarmState, hosts: &[Host<'_>]) -> Option<String> {
+    let offline = |name: &str| {
+        let host = hosts.iter().find(|h| h.name == name);
+        host.is_none_or(|h| !h.is_online())
+    };
+    match (&state.cluster_id, &state.bootstrap) {
+        (None, None) => {
+            let mut selected = hosts.iter().filter(|h| !h.retires && !h.is_foreign());
+            let Some(host) = selected.clone().find(|h| !h.is_free()) else {
+                let eligible = selected.any(|h| h.eligible);
+                let why = "managers.hostSelector selects no host that can create the swarm";
+                return (!eligible).then(|| why.to_owned());
+            };
+            Some(format!(
+                "the swarm is created when every host has reported that it is in no swarm; {} has not",
+                host.name
+            ))
+        }
+        (None, Some(bootstrap)) if offline(&bootstrap.host) => Some(format!(
+            "host {} was chosen to create the swarm and cannot be reached; no other host creates it",
+            bootstrap.host
+        )),
+        (Some(_), _) if state.writer.as_deref().is_some_and(offline) => {
+            Some("no manager of the swarm can be reached".to_owned())
+        }
+        (None | Some(_), _) => None,
+    }
+}
+
 /// Works out the state of a swarm.
-pub fn next(cluster: &SwarmCluster, reports: &[HostReport<'_>]) -> SwarmState {
+fn next(cluster: &SwarmCluster, hosts: &[Host<'_>]) -> SwarmState {
     let before = recorded(cluster);
-    let hosts = hosts(cluster, before, reports);
     let mut state = SwarmState {
         bootstrap: before.bootstrap.clone(),
         cluster_id: before.cluster_id.clone(),
         ..SwarmState::default()
     };
-    if cluster.spec.suspend || cluster.metadata.deletion_timestamp.is_some() {
+    let ends = cluster.metadata.deletion_timestamp.is_some();
+    if cluster.spec.suspend || ends {
         // Nothing new begins.
     } else if state.bootstrap.is_none() && state.cluster_id.is_none() {
-        state.bootstrap = bootstrap(cluster, &hosts);
+        state.bootstrap = bootstrap(cluster, hosts);
     }
     if state.cluster_id.is_none() {
-        state.cluster_id = created(before, &hosts);
+        state.cluster_id = created(before, hosts);
     }
-    state.writer = writer(before, &state, &hosts);
-    let nodes = nodes(&state, &hosts);
-    let managers = managers(cluster, &state, &hosts, nodes.as_ref());
+    state.writer = writer(before, &state, hosts);
+    let nodes = nodes(&state, hosts);
+    let managers = managers(cluster, &state, hosts, nodes.as_ref());
+    let leave = cluster.spec.removed_hosts == RemovedHosts::Leave;
     state.members = hosts
         .iter()
-        .filter(|h| !h.retires || cluster.spec.removed_hosts == RemovedHosts::Leave)
+        .filter(|h| !h.retires || leave)
+        // Nobody waits for a host that is offline when the swarm is deleted.
+        .filter(|h| !ends || (h.report.view.entry.is_some() && !h.report.view.offline))
         .map(|h| member(h, &state, nodes.as_ref(), &managers))
         .collect();
     state.removed_nodes = removed_nodes(cluster, before, &state, nodes.as_ref());
@@ -311,7 +360,7 @@ fn removed_nodes(
     let abandoned = before.members.iter().filter(|m| {
         let still = state.members.iter().any(|now| now.host == m.host);
         // A host that was released stays in the swarm.
-        still || (leaves && m.state == MemberState::Leaving)
+        still || leaves
     });
     let mut removed: BTreeSet<String> = before.removed_nodes.iter().cloned().collect();
     removed.extend(abandoned.filter_map(|m| m.node_id.clone()));

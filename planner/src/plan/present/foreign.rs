@@ -108,7 +108,7 @@ impl Case<'_> {
     fn conflict(&self, object: &Object, mut diff: Vec<FieldDiff>) -> EntryStatus {
         let kind = self.entry.kind.object();
         let (name, owner) = (object.name(), object.owner());
-        let message = match self.policy.adoption {
+        let usual = || match self.policy.adoption {
             AdoptionPolicy::IfMatching => format!(
                 "{kind} {name} exists, belongs to {owner}, and differs, so adoptionPolicy \
                  IfMatching does not adopt it: {}",
@@ -119,6 +119,7 @@ impl Case<'_> {
                  adoptionPolicy to take it over"
             ),
         };
+        let message = self.desired.conflict().map_or_else(usual, str::to_owned);
         diff.truncate(MAX_DIFF);
         EntryStatus {
             diff,

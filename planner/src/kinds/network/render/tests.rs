@@ -121,7 +121,7 @@ fn fields_that_are_not_options_are_rendered_too() {
         network_name: Some("lab-net".to_owned()),
         labels: map(&[("team", "lab")]),
         internal: true,
-        attachable: true,
+        attachable: Some(true),
         enable_ipv4: Some(true),
         enable_ipv6: Some(false),
         ipam: Some(Ipam {
@@ -162,6 +162,7 @@ fn fields_that_are_not_options_are_rendered_too() {
                 gateway: Some("10.20.0.1".to_owned()),
                 aux_addresses: map(&[("router", "10.20.0.2")]),
             }],
+            shared: None,
             policy: Behaviour {
                 update_when_unused: true,
                 drift: DriftPolicy::Observe,

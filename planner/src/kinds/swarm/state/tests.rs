@@ -92,7 +92,8 @@ impl World {
                 swarm: None,
             })
             .collect();
-        let state = next(&self.cluster, &reports);
+        let hosts = hosts(&self.cluster, recorded(&self.cluster), &reports);
+        let state = next(&self.cluster, &hosts);
         self.cluster.status = Some(SwarmClusterStatus {
             swarm: state.clone(),
             ..SwarmClusterStatus::default()
