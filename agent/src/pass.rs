@@ -496,7 +496,9 @@ impl PassReport {
                 set_failure(p, err);
             }
             match failure {
-                Some(EngineError::InUse(_)) => self.waiting += 1,
+                Some(EngineError::InUse(users)) if !users.is_empty() => self.waiting += 1,
+                // Users that the engine does not list are on other hosts of the swarm: no event reports their
+                // end.
                 _ => self.unfinished += 1,
             }
         }

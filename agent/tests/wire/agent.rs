@@ -238,7 +238,10 @@ async fn i15_an_entry_of_a_newer_controller_is_reported_alone_and_kept() {
         .until("the host", |c| c.ready_reason() == "Ready")
         .await;
     let agent = &cluster.host_status()["agent"];
-    assert_eq!(agent["kinds"], json!(["DockerNetwork", "DockerVolume"]));
+    assert_eq!(
+        agent["kinds"],
+        json!(["DockerNetwork", "DockerVolume", "SwarmCluster"])
+    );
     running.end().await;
     assert_eq!(fake.changes(), ["POST /volumes/create"]);
     let journal = Journal::read_only(state.path()).unwrap();

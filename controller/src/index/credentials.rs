@@ -131,7 +131,8 @@ impl Index {
         }
         if state.assignment.is_some() {
             let had = state.synced.had.keys();
-            let idle = had.filter(|uid| state.entry(uid).is_none());
+            let idle =
+                had.filter(|uid| state.entry(uid).is_none() || self.needs_no_more(state, uid));
             let idle = idle.filter(|uid| !sync.put.contains_key(*uid));
             sync.take = idle.cloned().collect();
         }
@@ -140,6 +141,17 @@ impl Index {
             sync.put.clear();
         }
         (sync != SecretSync::default()).then_some(sync)
+    }
+
+    /// Whether a host has joined its swarm, so that it needs the join token no more (invariant 9).
+    fn needs_no_more(&self, state: &HostState, uid: &str) -> bool {
+        let of_a_swarm = self
+            .parents
+            .get(uid)
+            .filter(|p| p.object.is_for_own_namespace());
+        of_a_swarm
+            .zip(state.host())
+            .is_some_and(|(parent, host)| !parent.object.needs_credentials(host))
     }
 
     /// Records the versions in a host's Secret after a sync.

@@ -44,6 +44,7 @@ fn every_schema_and_every_rule_compiles() {
             "DockerHost",
             "DockerNetwork",
             "DockerVolume",
+            "SwarmCluster",
             "HostAssignment"
         ]
     );
@@ -155,7 +156,7 @@ fn rules_are_checked_after_the_structure() {
     assert_eq!(
         errors("DockerNetwork", &spec),
         [
-            "spec.driver: Unsupported value: \"brigde\": supported values: \"bridge\", \"macvlan\", \"ipvlan\""
+            "spec.driver: Unsupported value: \"brigde\": supported values: \"bridge\", \"macvlan\", \"ipvlan\", \"overlay\""
         ],
     );
 }

@@ -139,14 +139,13 @@ fn containers_on_all_hosts_of_a_swarm_reach_each_other_by_name() -> Result<()> {
     cluster.until("dnet/mesh", "{.status.hosts.ready}=2")?;
     cluster.until("dnet/mesh", &format!("{{.status.overlay.networkID}}={id}"))?;
     // It is not removed while a container of any host uses it.
-    cluster.kubectl("delete dnet/mesh --wait=false")?;
     let uid = cluster.uid("dnet/mesh")?;
+    cluster.kubectl("delete dnet/mesh --timeout=90s")?;
     cluster.entry_with(h1, &uid, "InUse")?;
     for host in [h1, h2] {
         let name = format!("on-{}", host.name());
         host.engine.docker(["rm", "--force", &name])?;
     }
-    cluster.kubectl("wait dnet/mesh --for=delete --timeout=90s")?;
     h1.await_no_network("mesh")?;
     h2.await_no_network("mesh")
 }

@@ -268,7 +268,7 @@ impl Life {
     fn ids(&self) -> BTreeSet<String> {
         let observed = self.agent.engine.observe();
         let kinds = Kind::VARIANTS.iter();
-        let all = kinds.flat_map(|kind| observed.all(*kind).unwrap());
+        let all = kinds.filter_map(|kind| observed.all(*kind)).flatten();
         all.map(|o| o.id()).collect()
     }
 }
