@@ -4,8 +4,9 @@ mod json;
 
 use std::io::IsTerminal;
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, ParseError, Targets};
 use tracing_subscriber::fmt::format::JsonFields;
+use tracing_subscriber::prelude::*;
 
 use crate::args::LogFormat;
 
@@ -18,7 +19,7 @@ pub(crate) const COMMAND_FILTER: &str = "error";
 
 /// The client library logs whole requests and responses, with the options of volumes, which may
 /// have passwords (invariant 9). No filter enables these logs.
-const NEVER_IN_FULL: [&str; 3] = ["bollard=info", "bollard::docker=info", "bollard::read=info"];
+const NEVER_IN_FULL: [&str; 3] = ["bollard", "bollard::docker", "bollard::read"];
 
 /// The levels of a filter, from least to most.
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
@@ -50,29 +51,27 @@ pub(crate) fn filter(text: &str) -> Result<String, String> {
 ///
 /// # Errors
 /// If `filter` cannot be read.
-pub(crate) fn init(
-    filter: &str,
-    format: Option<LogFormat>,
-) -> Result<(), tracing_subscriber::filter::ParseError> {
+pub(crate) fn init(filter: &str, format: Option<LogFormat>) -> Result<(), ParseError> {
     let terminal = std::io::stderr().is_terminal();
     let default = if terminal {
         LogFormat::Text
     } else {
         LogFormat::Json
     };
-    let mut filter = EnvFilter::try_new(filter)?;
-    for directive in NEVER_IN_FULL {
-        filter = filter.add_directive(directive.parse()?);
-    }
+    let never = NEVER_IN_FULL.map(|part| (part, LevelFilter::INFO));
+    let filter = filter.parse::<Targets>()?.with_targets(never);
     let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        // The filter decides.
+        .with_max_level(LevelFilter::TRACE)
         .with_writer(std::io::stderr)
         .with_ansi(terminal);
     match format.unwrap_or(default) {
-        LogFormat::Text => builder.with_target(false).init(),
+        LogFormat::Text => builder.with_target(false).finish().with(filter).init(),
         LogFormat::Json => builder
             .fmt_fields(JsonFields::new())
             .event_format(json::Flat)
+            .finish()
+            .with(filter)
             .init(),
     }
     Ok(())

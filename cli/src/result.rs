@@ -1,8 +1,10 @@
 //! The output of a command: one line for each resource on each host.
 
 use std::fmt::{self, Write as _};
-use std::io::Write as _;
+use std::io::{Write as _, stdout};
 
+use anstream::adapter::strip_str;
+use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
 use dockfleet_crds::assignment::Kind;
 use dockfleet_crds::{Entry, EntryState, EntryStatus, FieldDiff, Open, Reason};
@@ -126,6 +128,20 @@ pub(crate) fn bad_input(problems: Vec<String>, output: Output) -> Exit {
     Exit::BadInput
 }
 
+/// Prints a text with colours, if the terminal has them, in one write. Otherwise each line would be a
+/// write of its own, and would wake the program that reads it.
+fn print_at_once(text: &str) {
+    let plain;
+    let text = match AutoStream::choice(&stdout()) {
+        ColorChoice::Never => {
+            plain = strip_str(text).to_string();
+            &plain
+        }
+        _ => text,
+    };
+    anstream::print!("{text}");
+}
+
 impl ResultRow {
     pub(crate) fn new(host: &str, entry: &Entry, object: &str, status: &EntryStatus) -> Self {
         Self {
@@ -182,8 +198,8 @@ impl Summary {
     pub(crate) fn print(&self, output: Output) -> anyhow::Result<()> {
         match output {
             Output::Json | Output::Yaml => self.document().print(output)?,
-            Output::Table => anstream::print!("{}", self.table(false)?),
-            Output::Wide => anstream::print!("{}", self.table(true)?),
+            Output::Table => print_at_once(&self.table(false)?),
+            Output::Wide => print_at_once(&self.table(true)?),
         }
         for hint in &self.hints {
             anstream::eprintln!("hint: {hint}");

@@ -71,15 +71,15 @@ impl HostSession {
         let entries = self.previous();
         // Volumes that were applied with credentials are assumed to have them.
         let store = CredentialStore::new();
-        let mut planned = pass::preview(&self.engine, &self.journal, &entries, &store).await?;
-        self.make_up_for_files(&entries, &mut planned).await?;
+        let mut planned = pass::preview(&self.engine, &self.journal, entries, &store).await?;
+        self.make_up_for_files(entries, &mut planned).await?;
         let mut rows: Vec<ResultRow> = entries
             .iter()
             .filter_map(|e| {
                 Some(self.current_row(e, planned.iter().find(|p| p.status.uid == e.uid)?))
             })
             .collect();
-        rows.extend(self.messages.without_entry(&entries));
+        rows.extend(self.messages.without_entry(entries));
         rows.sort_by(|a, b| sort_key(a).cmp(&sort_key(b)));
         Ok(rows)
     }

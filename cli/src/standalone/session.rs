@@ -1,6 +1,6 @@
 //! The work on one host: it computes the assignment from files, and runs a pass of the agent.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use dockfleet_agent::effect::Effects;
@@ -177,7 +177,7 @@ impl HostSession {
 
     /// Returns hints about objects of these resources on the engine that are not in the journal.
     async fn hints(&mut self, files: &Files) -> Vec<String> {
-        let entries = self.previous().into_iter().map(|e| e.uid);
+        let entries = self.previous().iter().map(|e| e.uid.clone());
         let known: BTreeSet<String> = entries
             .chain(self.journal.records().keys().map(|k| k.uid.clone()))
             .collect();
@@ -188,26 +188,26 @@ impl HostSession {
         untracked::hints(&self.target, files, &known, &seen)
     }
 
-    pub(super) fn previous(&self) -> Vec<Entry> {
+    pub(super) fn previous(&self) -> &[Entry] {
         entries_of(&self.journal)
     }
 
     /// Returns the identities in the journal, in the form of an agent's report on the previous
     /// entries. A tombstone for an object that was replaced gets the new identity from it.
     pub(super) fn known(&self) -> Vec<EntryStatus> {
-        let previous = self.previous();
-        let revision = |uid: &str| {
-            previous
-                .iter()
-                .find(|e| e.uid == uid)
-                .map(|e| e.revision.clone())
-        };
+        let previous = self.previous().iter();
+        let revisions: BTreeMap<&str, &String> =
+            previous.map(|e| (e.uid.as_str(), &e.revision)).collect();
         let records = self.journal.records();
         records
             .values()
             .map(|r| EntryStatus {
                 uid: r.key.uid.clone(),
-                revision: revision(&r.key.uid).unwrap_or_default(),
+                revision: revisions
+                    .get(&*r.key.uid)
+                    .copied()
+                    .cloned()
+                    .unwrap_or_default(),
                 id: r.id.clone(),
                 ..EntryStatus::default()
             })
@@ -222,7 +222,6 @@ impl HostSession {
         goal: &CommandGoal,
         statuses: &[EntryStatus],
     ) -> (Assigned, BTreeSet<String>) {
-        let previous = self.previous();
         let resources = files.resources(goal.lifecycle);
         let mut assigned = assign(&Input {
             context: RenderContext {
@@ -235,7 +234,7 @@ impl HostSession {
             closed: None,
             resources: &resources,
             namespaces: &files.namespaces,
-            previous: &previous,
+            previous: self.previous(),
             statuses,
             // The journal has no limit on entries.
             most: usize::MAX,
@@ -296,10 +295,12 @@ impl HostSession {
         assigned: &Assigned,
         files: &Files,
     ) -> Vec<ResultRow> {
+        let by_uid: BTreeMap<&str, &EntryStatus> =
+            statuses.iter().map(|s| (s.uid.as_str(), s)).collect();
         let mut rows: Vec<ResultRow> = entries
             .iter()
             .filter(|e| !is_stale(e, assigned))
-            .filter_map(|e| Some(self.row(e, statuses.iter().find(|s| s.uid == e.uid)?)))
+            .filter_map(|e| Some(self.row(e, by_uid.get(e.uid.as_str())?)))
             .collect();
         rows.extend(self.refused(assigned, files));
         rows.sort_by(|a, b| sort_key(a).cmp(&sort_key(b)));
@@ -357,9 +358,8 @@ fn report_removal(row: &mut ResultRow) {
 }
 
 /// Returns the entries that were last applied.
-pub(super) fn entries_of(journal: &Journal) -> Vec<Entry> {
-    let snapshot = journal.assignment();
-    snapshot.map(|s| s.entries.clone()).unwrap_or_default()
+pub(super) fn entries_of(journal: &Journal) -> &[Entry] {
+    journal.assignment().map_or(&[], |s| &s.entries)
 }
 
 /// Returns the UIDs of the files' resources.

@@ -15,12 +15,13 @@ pub(super) const KEYWORD: &str = "x-kubernetes-validations";
 /// The rules of a schema, and of the schemas in it.
 ///
 /// Compiling a rule takes as long as running it some thousand times. So a rule is compiled only if
-/// a document has its field, and its message only if the rule is broken.
+/// a document has the fields that it is about, and its message only if the rule is broken.
 #[derive(Debug, Default)]
 pub(super) struct Rules {
     /// The rules of this schema, with the parts of the schema that they need; null if it has none.
     schema: Value,
-    compiled: OnceLock<CompiledSchema>,
+    /// The same rules without their messages.
+    groups: Vec<Group>,
     with_messages: OnceLock<CompiledSchema>,
     fields: BTreeMap<String, Rules>,
     items: Option<Box<Rules>>,
@@ -43,6 +44,7 @@ impl Rules {
             Value::Object(schema)
         });
         Self {
+            groups: here.as_ref().map(groups).unwrap_or_default(),
             schema: here.unwrap_or_default(),
             fields: fields.filter(|(_, rules)| !rules.is_empty()).collect(),
             items: inner("items"),
@@ -51,10 +53,10 @@ impl Rules {
         }
     }
 
-    /// Calls `see` with the rules of every schema, with their messages.
+    /// Calls `see` with the rules of every schema, with their messages, and in their groups.
     #[cfg(test)]
-    pub(super) fn each(&self, see: &mut impl FnMut(&CompiledSchema)) {
-        see(&compile_schema(&self.schema));
+    pub(super) fn each(&self, see: &mut impl FnMut(&CompiledSchema, &[Group])) {
+        see(&compile_schema(&self.schema), &self.groups);
         let inner = self.items.iter().chain(&self.values).map(AsRef::as_ref);
         for rules in self.fields.values().chain(inner) {
             rules.each(see);
@@ -67,24 +69,19 @@ impl Rules {
             fields,
             items,
             values,
-            compiled: _,
+            groups: _,
             with_messages: _,
         } = self;
         schema.is_null() && fields.is_empty() && items.is_none() && values.is_none()
     }
 
-    /// Compiles the rules of the document itself and of its fields: every document has a spec.
+    /// Compiles the rules that every document needs: those of the document itself and of its spec.
     pub(super) fn prepare(&self) {
         for rules in std::iter::once(self).chain(self.fields.values()) {
-            if !rules.schema.is_null() {
-                rules.compiled();
+            for group in rules.groups.iter().filter(|group| group.field.is_none()) {
+                group.compiled();
             }
         }
-    }
-
-    fn compiled(&self) -> &CompiledSchema {
-        self.compiled
-            .get_or_init(|| compile_schema(&terse(&self.schema)))
     }
 
     /// Adds to `broken` the rules that a value at `path` breaks.
@@ -109,7 +106,10 @@ impl Rules {
     }
 
     fn check_here(&self, path: &str, value: &Value, old: Option<&Value>, broken: &mut Vec<Broken>) {
-        let Err(errors) = cel::validate_compiled(self.compiled(), value, old) else {
+        let concerned = self.groups.iter().filter(|group| group.concerns(value));
+        let mut broken_groups = concerned
+            .filter_map(|group| cel::validate_compiled(group.compiled(), value, old).err());
+        let Some(errors) = broken_groups.next() else {
             return;
         };
         let rules = self
@@ -122,6 +122,91 @@ impl Rules {
             error,
         }));
     }
+}
+
+/// Rules of one schema that hold for every value without a field.
+#[derive(Debug)]
+pub(super) struct Group {
+    /// The field; `None` if the rules are about every value.
+    field: Option<String>,
+    schema: Value,
+    compiled: OnceLock<CompiledSchema>,
+}
+
+impl Group {
+    /// Returns the field without which its rules hold, and the broken ones of them for a value without it.
+    #[cfg(test)]
+    pub(super) fn broken_without_field(&self) -> Option<(&str, Vec<String>)> {
+        let found = cel::validate_compiled(self.compiled(), &serde_json::json!({}), None);
+        let broken = found.err().into_iter().flatten().map(|error| error.rule);
+        Some((self.field.as_deref()?, broken.collect()))
+    }
+
+    fn concerns(&self, value: &Value) -> bool {
+        let field = self.field.as_ref();
+        field.is_none_or(|field| value.get(field).is_some())
+    }
+
+    fn compiled(&self) -> &CompiledSchema {
+        self.compiled.get_or_init(|| compile_schema(&self.schema))
+    }
+}
+
+/// Returns the rules of a schema in groups, without their messages.
+fn groups(schema: &Value) -> Vec<Group> {
+    let mut by_field: BTreeMap<Option<&str>, Vec<Value>> = BTreeMap::new();
+    let rules = schema.get(KEYWORD).and_then(Value::as_array);
+    for rule in rules.into_iter().flatten() {
+        let text = rule.get("rule").and_then(Value::as_str);
+        let mut terse = rule.clone();
+        if let Some(parts) = terse.as_object_mut() {
+            parts.remove("messageExpression");
+        }
+        let field = text.and_then(needed_field);
+        by_field.entry(field).or_default().push(terse);
+    }
+    let groups = by_field.into_iter().map(|(field, rules)| {
+        let mut schema = schema.clone();
+        if let Some(keywords) = schema.as_object_mut() {
+            keywords.insert(KEYWORD.to_owned(), rules.into());
+        }
+        Group {
+            field: field.map(str::to_owned),
+            schema,
+            compiled: OnceLock::new(),
+        }
+    });
+    groups.collect()
+}
+
+/// Returns a field without which a rule holds: one of its alternatives is `!has(self.FIELD)`.
+fn needed_field(rule: &str) -> Option<&str> {
+    // Without these, a string ends at the next quote, and no operator binds weaker than `||`.
+    if rule.contains(['\\', '?']) {
+        return None;
+    }
+    let is_plain = |name: &&str| name.chars().all(|c| c.is_ascii_alphanumeric());
+    alternatives(rule).find_map(|alternative| {
+        let field = alternative.trim().strip_prefix("!has(self.")?;
+        field.strip_suffix(')').filter(is_plain)
+    })
+}
+
+/// Splits a rule at each `|` that is in no brackets and in no string.
+fn alternatives(rule: &str) -> impl Iterator<Item = &str> {
+    let mut depth = 0_usize;
+    let mut quote = None;
+    rule.split(move |c| {
+        match (quote, c) {
+            (Some(end), _) if c == end => quote = None,
+            (Some(_), _) => {}
+            (None, '\'' | '"') => quote = Some(c),
+            (None, '(' | '[' | '{') => depth += 1,
+            (None, ')' | ']' | '}') => depth = depth.saturating_sub(1),
+            (None, _) => return c == '|' && depth == 0,
+        }
+        false
+    })
 }
 
 /// A rule that a document breaks.
@@ -167,16 +252,6 @@ fn conversion(schema: &Value) -> Option<Map<String, Value>> {
         kept.extend(inner.map(|inner| (keyword.clone(), inner)));
     }
     (!kept.is_empty()).then_some(kept)
-}
-
-/// Returns the rules without their messages.
-fn terse(schema: &Value) -> Value {
-    let mut schema = schema.clone();
-    let rules = schema.get_mut(KEYWORD).and_then(Value::as_array_mut);
-    for rule in rules.into_iter().flatten().filter_map(Value::as_object_mut) {
-        rule.remove("messageExpression");
-    }
-    schema
 }
 
 /// Returns the errors of the rules that a document breaks. Its structure must be correct.

@@ -1,5 +1,8 @@
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
+use super::rules::Group;
 use super::*;
 
 fn object(kind: &str, name: &str, spec: &Value) -> Value {
@@ -51,13 +54,37 @@ fn every_schema_and_every_rule_compiles() {
     for kind in kinds {
         let schema = schema::of(kind).unwrap();
         let mut compiled = 0;
-        schema.rules.each(&mut |rules| {
+        schema.rules.each(&mut |rules, _| {
             let errors = rules.compilation_errors();
             assert!(errors.is_empty(), "{kind}: {errors:?}");
             compiled += rules.validations.len();
         });
         // All rules of the schema were found.
         assert_eq!(compiled, rules_in(&schema.raw), "{kind}");
+    }
+}
+
+#[test]
+fn a_rule_that_is_left_out_without_a_field_holds_without_it() {
+    let mut left_out = BTreeSet::new();
+    for kind in kinds() {
+        schema::of(kind).unwrap().rules.each(&mut |_, groups| {
+            for (field, broken) in groups.iter().filter_map(Group::broken_without_field) {
+                assert_eq!(broken, [""; 0], "{kind}: {field}");
+                left_out.insert(field.to_owned());
+            }
+        });
+    }
+    // These decide how long a short document takes.
+    for field in [
+        "auxAddresses",
+        "gateway",
+        "hostOverrides",
+        "ipam",
+        "ipRange",
+        "options",
+    ] {
+        assert!(left_out.contains(field), "{field}: {left_out:?}");
     }
 }
 

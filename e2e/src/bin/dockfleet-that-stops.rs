@@ -29,7 +29,8 @@ use rustix::process::{Signal, getpid, kill_process};
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::prelude::*;
 
 const USAGE: &str =
     "usage: dockfleet-that-stops FOLDER (agent HOST NAMESPACE | controller LEASE RENEW RETRY)";
@@ -41,12 +42,13 @@ const OFFLINE_AFTER: Duration = Duration::from_secs(3600);
 const TAKES_EFFECT: Duration = Duration::from_millis(200);
 
 fn main() -> Result<()> {
+    let filter: Targets = "warn,dockfleet_agent=info,dockfleet_controller=info".parse()?;
     tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::new(
-            "warn,dockfleet_agent=info,dockfleet_controller=info",
-        ))
+        .with_max_level(LevelFilter::TRACE)
         .with_writer(std::io::stderr)
         .with_ansi(false)
+        .finish()
+        .with(filter)
         .init();
     let args: Vec<String> = env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();

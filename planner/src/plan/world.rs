@@ -129,9 +129,9 @@ impl<'a> World<'a> {
     pub(super) fn retained(&self, entry: &Entry, object: &Object) -> Option<&'a Record> {
         let id = object.id();
         let mut of_object = self.records.values().filter(|r| {
-            r.key.uid != entry.uid
+            r.stage == Stage::Retained
+                && r.key.uid != entry.uid
                 && r.kind == entry.kind
-                && r.stage == Stage::Retained
                 && r.id.as_ref() == Some(&id)
         });
         let first = of_object.clone().next();
