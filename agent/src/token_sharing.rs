@@ -65,8 +65,7 @@ impl TokenSharing {
         let untouched = matches!(*self.wanted.borrow(), Wanted::Untouched);
         let wanted = match (shares(entries), engine) {
             (None, _) if untouched => Wanted::Untouched,
-            (None, _) => Wanted::Nothing,
-            (Some(false), _) => Wanted::Nothing,
+            (None | Some(false), _) => Wanted::Nothing,
             (Some(true), Some(engine)) => Wanted::Token(Arc::clone(engine)),
             // Until the engine answers, everything stays.
             (Some(true), None) => return,
@@ -89,7 +88,7 @@ impl TokenSharing {
         {
             resume_unwind(panic);
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

@@ -16,6 +16,10 @@ use crate::resource;
 
 /// The desired state of one entry.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it is read, used and dropped for one entry at a time"
+)]
 pub enum EntrySpec {
     /// The object must exist as described.
     Present(Desired),

@@ -128,7 +128,7 @@ impl Lab {
         let parameters = kube::api::ListParams::default();
         let networks = networks.list(&parameters).await?.items;
         let volumes = volumes.list(&parameters).await?.items;
-        let statuses = networks.into_iter().map(|n| n.status);
+        let statuses = networks.into_iter().map(|n| n.status.map(|s| s.resource));
         let statuses = statuses.chain(volumes.into_iter().map(|v| v.status));
         let ready: Vec<u32> = statuses.map(|s| ready_hosts(s.as_ref())).collect();
         let least = ready.iter().copied().min().unwrap_or_default();

@@ -141,7 +141,7 @@ async fn edit(lab: &Lab, round: u32) -> Result<()> {
 }
 
 fn is_done(network: &DockerNetwork, generation: Option<i64>, hosts: u32) -> bool {
-    let Some(status) = &network.status else {
+    let Some(status) = network.status.as_ref().map(|s| &s.resource) else {
         return false;
     };
     let ready = status

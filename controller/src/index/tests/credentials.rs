@@ -273,7 +273,7 @@ fn a_secret_is_read_again_after_some_seconds_once_and_as_long_as_it_is_named() {
         cifs.credentials_secret = None;
     }
     world.volume(&plain);
-    assert!(!world.index.secret_form(&login()).is_some());
+    assert!(world.index.secret_form(&login()).is_none());
     // Nobody waits for it any more.
     assert_eq!(world.index.secrets.next(), None);
     world.settle();

@@ -118,9 +118,10 @@ pub(super) fn next_change(
         .chain(left(writer, nodes).filter(|n| n.status.is_manager()))
         .collect();
     if let Some(node) = demoted.iter().find(|n| !n.status.is_reachable()) {
-        return match keeps_majority(nodes, node) {
-            true => set(node, NodeRole::Worker),
-            false => Update::Waits(no_majority(nodes)),
+        return if keeps_majority(nodes, node) {
+            set(node, NodeRole::Worker)
+        } else {
+            Update::Waits(no_majority(nodes))
         };
     }
     let promoted = other_roles(writer, nodes).find(|(_, want, _)| *want == NodeRole::Manager);
@@ -131,7 +132,7 @@ pub(super) fn next_change(
         (Some((node, ..)), None) if node.status.is_reachable() => {
             return set(node, NodeRole::Manager);
         }
-        (Some((_, ..)), Some(manager)) => {
+        (Some(_), Some(manager)) => {
             return Update::Waits(format!(
                 "no other node becomes a manager while manager {} cannot be reached",
                 manager.id
@@ -141,7 +142,7 @@ pub(super) fn next_change(
     }
     // The node of the writer is the last one: after it, another writer goes on.
     let own = |n: &&&Node| n.id == have.node;
-    let next = demoted.iter().find(|n| !own(n)).or(demoted.first());
+    let next = demoted.iter().find(|n| !own(n)).or_else(|| demoted.first());
     match next {
         Some(node) if keeps_majority(nodes, node) => set(node, NodeRole::Worker),
         Some(_) => Update::Waits(no_majority(nodes)),
