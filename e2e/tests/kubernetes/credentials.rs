@@ -2,21 +2,20 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::net::Ipv4Addr;
-use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 use dockfleet_e2e::Generation::{Debian20, Newest};
 use dockfleet_e2e::{Dockfleet, eventually};
 use serde_json::{Value, json};
 
+use crate::canary::{found_nowhere, holds_none, secrets_with};
 use crate::test_cluster::{FLEET, SOON, TestCluster, condition, host, network, volume};
 use crate::test_host::TestHost;
-use crate::vitals;
 
 /// Passwords that are nowhere in any program or document.
 const FIRST: &str = "kanarienvogel-4711";
 const SECOND: &str = "zaunkoenig-0815";
+const BOTH: &[&str] = &[FIRST, SECOND];
 
 const SHARE: &str = "{hostSelector: {matchLabels: {site: a}}, deletionPolicy: Delete, cifs: {\
     server: files.invalid, share: team/media, version: '3.1.1', uid: 1000, gid: 1001, \
@@ -71,105 +70,6 @@ fn mounts_with(cluster: &TestCluster, host: &TestHost, password: &str) -> Result
     .with_context(|| cluster.report())
 }
 
-/// A text as it stands, and as it is in base64 at any place of a longer text.
-fn shapes(text: &str) -> Vec<String> {
-    let mut shapes = vec![text.to_owned()];
-    for lead in 0..3 {
-        let padded = [&[b'x'].repeat(lead)[..], text.as_bytes()].concat();
-        let whole = base64(&padded);
-        // Without the characters that hang on what is before and behind it.
-        let inner = whole.get(4..whole.len() - 4).unwrap_or_default();
-        shapes.push(inner.to_owned());
-    }
-    shapes
-}
-
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::new();
-    for three in bytes.chunks(3) {
-        let byte = |i: usize| u32::from(three.get(i).copied().unwrap_or_default());
-        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
-        for shift in [18, 12, 6, 0] {
-            let digit = usize::try_from(bits >> shift & 63).unwrap_or_default();
-            text.extend(DIGITS.get(digit).copied().map(char::from));
-        }
-    }
-    text
-}
-
-fn holds_none(place: &str, bytes: &[u8]) -> Result<()> {
-    for password in [FIRST, SECOND] {
-        for shape in shapes(password) {
-            let found = bytes.windows(shape.len()).any(|w| w == shape.as_bytes());
-            ensure!(!found, "{place} has the password (as {shape})");
-        }
-    }
-    Ok(())
-}
-
-/// Looks for the passwords everywhere; gives how many places that were.
-fn found_nowhere(cluster: &TestCluster, hosts: &[&TestHost]) -> Result<usize> {
-    let mut places = 0;
-    let mut search = |place: &str, bytes: &[u8]| {
-        places += 1;
-        ensure!(!bytes.is_empty(), "{place} is empty");
-        holds_none(place, bytes)
-    };
-    let kinds = cluster.kubectl("api-resources --verbs=list -o name")?;
-    for kind in kinds.lines().filter(|kind| *kind != "secrets") {
-        let line = format!("get {kind} -A -o yaml --show-managed-fields");
-        search(&line, cluster.kubectl(&line)?.as_bytes())?;
-    }
-    for kind in ["dhost", "hassign", "dvol", "dnet", "ns"] {
-        let line = format!("describe {kind} -A");
-        search(&line, cluster.kubectl(&line)?.as_bytes())?;
-    }
-    let log = cluster.controller_log_path()?;
-    search("the controller's log", &fs::read(&log)?)?;
-    let shown = metrics(&log, Ipv4Addr::LOCALHOST)?;
-    search("the controller's metrics", shown.as_bytes())?;
-    for host in hosts {
-        let name = host.name();
-        let log = host.agent_log_path()?;
-        search(&format!("the log of {name}"), &fs::read(&log)?)?;
-        let shown = metrics(&log, host.host.address())?;
-        search(&format!("the metrics of {name}"), shown.as_bytes())?;
-        for file in fs::read_dir(host.state_dir())? {
-            let path = file?.path();
-            let bytes = fs::read(&path)?;
-            if !bytes.is_empty() {
-                search(&path.display().to_string(), &bytes)?;
-            }
-        }
-        let journal = host.state_dir().display().to_string();
-        for format in ["table", "wide", "json", "yaml"] {
-            let shown = cluster.dockfleet.run(["journal", &journal, "-o", format])?;
-            search("dockfleet journal", shown.ok()?.as_bytes())?;
-        }
-    }
-    Ok(places)
-}
-
-/// Gives the metrics of the program with this log.
-fn metrics(log: &Path, host: Ipv4Addr) -> Result<String> {
-    Ok(vitals::get(vitals::served(log, host)?, "/metrics")?.1)
-}
-
-/// Gives the names of the Secrets in which one of the passwords is.
-fn secrets_with(cluster: &TestCluster) -> Result<BTreeSet<String>> {
-    let all = cluster.get("secrets --all-namespaces")?;
-    let items = all["items"].as_array().context("no list")?;
-    let with = items
-        .iter()
-        .filter(|s| holds_none("", s.to_string().as_bytes()).is_err());
-    let name = |s: &Value| {
-        let text = |key: &str| s["metadata"][key].as_str().unwrap_or_default().to_owned();
-        format!("{}/{}", text("namespace"), text("name"))
-    };
-    Ok(with.map(name).collect())
-}
-
 fn names<const N: usize>(names: [&str; N]) -> BTreeSet<String> {
     names.into_iter().map(str::to_owned).collect()
 }
@@ -211,7 +111,7 @@ fn i9_a_password_is_found_on_engines_and_in_secrets_only() -> Result<()> {
     for host in hosts {
         assert_eq!(host.volume("share")?, None);
     }
-    assert_eq!(secrets_with(&cluster)?, names(["default/nas-login"]));
+    assert_eq!(secrets_with(BOTH, &cluster)?, names(["default/nas-login"]));
 
     // With the label it goes to the hosts that need it, and to no other.
     cluster.apply(&secret(FIRST, ALLOWED))?;
@@ -224,7 +124,7 @@ fn i9_a_password_is_found_on_engines_and_in_secrets_only() -> Result<()> {
         "dockfleet-hosts/h1",
         "dockfleet-hosts/h2",
     ]);
-    assert_eq!(secrets_with(&cluster)?, copies);
+    assert_eq!(secrets_with(BOTH, &cluster)?, copies);
 
     // What an engine says of it: a mount that fails, a device that it refuses.
     for host in hosts {
@@ -270,7 +170,7 @@ fn i9_a_password_is_found_on_engines_and_in_secrets_only() -> Result<()> {
     for host in hosts {
         mounts_with(&cluster, host, SECOND)?;
     }
-    let places = found_nowhere(&cluster, &hosts)?;
+    let places = found_nowhere(BOTH, &cluster, &hosts)?;
     println!("the passwords are in none of {places} places");
 
     // An agent that starts anew needs nothing for what is there, and asks for what is not.
@@ -285,18 +185,19 @@ fn i9_a_password_is_found_on_engines_and_in_secrets_only() -> Result<()> {
         host.await_no_volume("share")?;
     }
     eventually("the end of the copies", SOON, || {
-        let with = secrets_with(&cluster).map_err(|e| e.to_string())?;
+        let with = secrets_with(BOTH, &cluster).map_err(|e| e.to_string())?;
         with.is_empty()
             .then_some(())
             .ok_or_else(|| format!("{with:?}"))
     })
     .with_context(|| cluster.report())?;
     holds_none(
+        BOTH,
         "the controller's log",
         &fs::read(cluster.controller_log_path()?)?,
     )?;
     for host in hosts {
-        holds_none(host.name(), &fs::read(host.agent_log_path()?)?)?;
+        holds_none(BOTH, host.name(), &fs::read(host.agent_log_path()?)?)?;
     }
     Ok(())
 }

@@ -8,6 +8,7 @@
 )]
 
 mod brake;
+mod canary;
 mod conditions;
 mod conflict;
 mod crashes;

@@ -5,9 +5,10 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
 use dockfleet_e2e::Generation::{Debian20, Newest};
-use dockfleet_e2e::eventually;
+use dockfleet_e2e::{Dockfleet, eventually};
 use serde_json::Value;
 
+use crate::canary::{found_nowhere, secrets_with};
 use crate::test_cluster::{FLEET, SOON, TestCluster, network};
 use crate::test_host::TestHost;
 
@@ -17,6 +18,16 @@ fn swarm(name: &str, spec: &str) -> String {
         "apiVersion: dockfleet.io/v1alpha1\nkind: SwarmCluster\n\
          metadata: {{name: {name}, namespace: {FLEET}}}\nspec: {spec}\n---\n"
     )
+}
+
+/// Starts the controller and the agents of a cluster that was prepared.
+fn start(cluster: &TestCluster) -> Result<()> {
+    cluster.start_controller()?;
+    for host in &cluster.hosts {
+        host.join(&cluster.plane)?;
+        host.start_agent()?;
+    }
+    Ok(())
 }
 
 /// Gives what an engine says about its swarm.
@@ -65,17 +76,6 @@ fn one_swarm(cluster: &TestCluster, status: &Value) -> Result<String> {
     Ok(id.to_owned())
 }
 
-/// No token of a swarm is in any Secret.
-fn no_token_is_left(cluster: &TestCluster) -> Result<()> {
-    let secrets = cluster.get(&format!("secrets -n {FLEET}"))?;
-    for secret in secrets["items"].as_array().into_iter().flatten() {
-        let keys = secret["data"].as_object().into_iter().flatten();
-        let keys: Vec<&String> = keys.map(|(key, _)| key).collect();
-        ensure!(keys.is_empty(), "{}: {keys:?}", secret["metadata"]["name"]);
-    }
-    Ok(())
-}
-
 #[test]
 fn hosts_form_one_swarm_with_the_managers_that_are_asked_for() -> Result<()> {
     let cluster = TestCluster::start(&[
@@ -104,8 +104,105 @@ fn hosts_form_one_swarm_with_the_managers_that_are_asked_for() -> Result<()> {
     managers.append(&mut members(&status, "Leader"));
     assert_eq!(managers, ["h1", "h2", "h3"].into());
     assert_eq!(members(&status, "Worker"), ["h4", "h5"].into());
-    one_swarm(&cluster, &status)?;
-    no_token_is_left(&cluster)
+    one_swarm(&cluster, &status).map(drop)
+}
+
+/// Invariant 9: the tokens of the swarm are nowhere, not even in a Secret once all hosts have joined.
+#[test]
+fn i9_no_token_of_a_swarm_is_left_anywhere() -> Result<()> {
+    let dockfleet = Dockfleet::find()?.with_env("DOCKFLEET_LOG", "trace");
+    let hosts = [("h1", Debian20, "{}"), ("h2", Newest, "{}")];
+    let cluster = TestCluster::prepare_with(dockfleet, &hosts)?;
+    start(&cluster)?;
+    cluster.apply(&swarm("prod", "{hostSelector: {}, advertiseAddress: eth0}"))?;
+    let what = format!("dswarm/prod -n {FLEET}");
+    cluster.until(&what, "{.status.workers}=1")?;
+    cluster.ready(&what)?;
+    let [h1, h2] = cluster.hosts()?;
+    let tokens = h1.engine.get("/swarm")?["JoinTokens"].take();
+    let token = |role: &str| tokens[role].as_str().context("no token").map(str::to_owned);
+    let (worker, manager) = (token("Worker")?, token("Manager")?);
+    let tokens = [worker.as_str(), manager.as_str()];
+    eventually("Secrets without a token", SOON, || {
+        let with = secrets_with(&tokens, &cluster).map_err(|e| e.to_string())?;
+        with.is_empty()
+            .then_some(())
+            .ok_or_else(|| format!("{with:?}"))
+    })
+    .with_context(|| cluster.report())?;
+    let places = found_nowhere(&tokens, &cluster, &[h1, h2])?;
+    println!("the tokens are in none of {places} places");
+    Ok(())
+}
+
+/// Invariant 14: a swarm is created once, whoever is killed meanwhile.
+#[test]
+fn i14_a_killed_controller_and_killed_agents_leave_one_swarm() -> Result<()> {
+    let cluster = TestCluster::start(&[
+        ("h1", Debian20, "{}"),
+        ("h2", Newest, "{}"),
+        ("h3", Newest, "{}"),
+    ])?;
+    let what = format!("dswarm/prod -n {FLEET}");
+    cluster.apply(&swarm(
+        "prod",
+        "{hostSelector: {}, managers: {count: 3}, advertiseAddress: eth0}",
+    ))?;
+    // The controller ends as soon as its permission is there, and the agent that has it as soon as its engine
+    // has a swarm, before anybody has heard of it.
+    cluster.until(&what, "{.status.bootstrap.host}=h1")?;
+    cluster.kill_controller()?;
+    let [h1, h2, h3] = cluster.hosts()?;
+    h1.kill_agent()?;
+    cluster.start_controller()?;
+    h1.start_agent()?;
+    cluster.until(&what, "{.status.clusterID}")?;
+    let id = cluster.get(&what)?["status"]["clusterID"].clone();
+    for host in [h2, h3, h1] {
+        host.kill_agent()?;
+        cluster.kill_controller()?;
+        cluster.start_controller()?;
+        host.start_agent()?;
+    }
+    cluster.until(&what, "{.status.managers}=3")?;
+    cluster.ready(&what)?;
+    let status = cluster.get(&what)?["status"].clone();
+    assert_eq!(status["clusterID"], id);
+    one_swarm(&cluster, &status).map(drop)
+}
+
+/// The manager that created the swarm is lost: another one goes on, and nobody creates a second swarm.
+#[test]
+fn i14_the_loss_of_the_first_manager_makes_no_second_swarm() -> Result<()> {
+    let cluster = TestCluster::prepare(&[
+        ("h1", Newest, "{in: prod}"),
+        ("h2", Newest, "{in: prod}"),
+        ("h3", Newest, "{in: prod}"),
+        ("h4", Debian20, "{}"),
+    ])?;
+    cluster.hurry();
+    start(&cluster)?;
+    let what = format!("dswarm/prod -n {FLEET}");
+    cluster.apply(&swarm(
+        "prod",
+        "{hostSelector: {matchLabels: {in: prod}}, managers: {count: 3}, advertiseAddress: eth0}",
+    ))?;
+    cluster.until(&what, "{.status.managers}=3")?;
+    cluster.ready(&what)?;
+    let id = cluster.get(&what)?["status"]["clusterID"].clone();
+    let [h1, ..] = cluster.hosts::<4>()?;
+    assert_eq!(cluster.get(&what)?["status"]["writer"], "h1");
+    h1.kill_agent()?;
+    h1.engine.kill()?;
+    cluster.until(&what, "{.status.members[0].state}=Unreachable")?;
+    // Another host joins through another manager.
+    cluster.kubectl(&format!("label dhost/h4 -n {FLEET} in=prod"))?;
+    cluster.until(&what, "{.status.workers}=1")?;
+    let status = cluster.get(&what)?["status"].clone();
+    assert_eq!(status["clusterID"], id);
+    assert_ne!(status["writer"], "h1");
+    assert_eq!(status["managers"], 2);
+    Ok(())
 }
 
 /// An overlay network connects containers of all hosts by name; it is one network, created once.

@@ -230,6 +230,7 @@ fn keys(logs: &[PathBuf]) -> Result<()> {
     let kinds = [
         "DockerNetwork",
         "DockerVolume",
+        "SwarmCluster",
         "DockerHost",
         "HostAssignment",
         "Namespace",

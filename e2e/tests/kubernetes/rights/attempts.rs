@@ -357,13 +357,25 @@ impl<'a> Prober<'a> {
             for path in [
                 dockfleet(&format!("dockerhosts/{own}")),
                 dockfleet(&format!("hostassignments/{own}")),
-                core(&format!("secrets/{own}")),
                 core(&format!("serviceaccounts/{own}")),
             ] {
                 refuse(Method::PATCH, &path, mark, says)?;
             }
-            refuse(Method::PATCH, &lease, mark, "may not change labels")?;
+            for path in [lease.clone(), core(&format!("secrets/{own}"))] {
+                refuse(Method::PATCH, &path, mark, "may not change labels")?;
+            }
         }
+        // Of its Secret one key.
+        let secret = core(&format!("secrets/{own}"));
+        for other in [
+            json!({"data": {"uid": "YQ=="}}),
+            json!({"stringData": {"swarm-join-token": "a", "uid": "a"}}),
+        ] {
+            refuse(Method::PATCH, &secret, &other, "may write no other key")?;
+        }
+        let token = json!({"stringData": {"swarm-join-token": "a"}});
+        let (status, text) = self.raw(&Method::PATCH, &secret, &token)?;
+        ensure!(status == 200, "its own join token: {status} {text}");
         let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "more"}});
         refuse(Method::POST, &core("secrets"), &secret, says)?;
         for path in [
