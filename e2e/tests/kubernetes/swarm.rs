@@ -9,7 +9,7 @@ use dockfleet_e2e::{Dockfleet, eventually};
 use serde_json::Value;
 
 use crate::canary::{found_nowhere, secrets_with};
-use crate::test_cluster::{FLEET, SOON, TestCluster, network};
+use crate::test_cluster::{FLEET, SOON, TestCluster, network, volume};
 use crate::test_host::TestHost;
 
 /// The manifest of a swarm.
@@ -118,6 +118,11 @@ fn i9_no_token_of_a_swarm_is_left_anywhere() -> Result<()> {
     let what = format!("dswarm/prod -n {FLEET}");
     cluster.until(&what, "{.status.workers}=1")?;
     cluster.ready(&what)?;
+    // Every kind is looked into.
+    cluster.make(&[
+        volume("data", "{hostSelector: {}}"),
+        network("mesh", "{hostSelector: {}, driver: overlay}"),
+    ])?;
     let [h1, h2] = cluster.hosts()?;
     let tokens = h1.engine.get("/swarm")?["JoinTokens"].take();
     let token = |role: &str| tokens[role].as_str().context("no token").map(str::to_owned);
