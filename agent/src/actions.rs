@@ -49,6 +49,11 @@ pub(crate) trait EngineObject: ObjectKind {
     /// Whether a container, running or stopped, uses an object.
     fn is_used_by(container: &ContainerSummary, id: &str, name: &str) -> bool;
 
+    /// Returns what uses an object on other hosts, in order, as far as the engine knows.
+    fn users_elsewhere(_engine: &Engine, _id: &str) -> impl Future<Output = Vec<String>> + Send {
+        std::future::ready(Vec::new())
+    }
+
     /// Changes an object in place.
     fn update(
         engine: &Engine,

@@ -496,9 +496,7 @@ impl PassReport {
                 set_failure(p, err);
             }
             match failure {
-                Some(EngineError::InUse(users)) if !users.is_empty() => self.waiting += 1,
-                // Users that the engine does not list are on other hosts of the swarm: no event reports their
-                // end.
+                Some(EngineError::InUse(_)) => self.waiting += 1,
                 _ => self.unfinished += 1,
             }
         }
@@ -512,8 +510,12 @@ fn set_failure(planned: &mut Planned, err: &EngineError) {
     let operation = planned.operation();
     let status = &mut planned.status;
     let (state, reason) = match (err, operation) {
-        (EngineError::InUse(_), Some(Operation::Replace)) => (EntryState::Drifted, Reason::InUse),
-        (EngineError::InUse(_), _) => (EntryState::Pending, Reason::InUse),
+        (EngineError::InUse(_) | EngineError::InUseElsewhere(_), Some(Operation::Replace)) => {
+            (EntryState::Drifted, Reason::InUse)
+        }
+        (EngineError::InUse(_) | EngineError::InUseElsewhere(_), _) => {
+            (EntryState::Pending, Reason::InUse)
+        }
         // The object is being removed; the next pass observes the result.
         (EngineError::NotFound(_), _) => return,
         (EngineError::AlreadyExists(_), _) => (EntryState::Failed, Reason::Conflict),
@@ -524,7 +526,9 @@ fn set_failure(planned: &mut Planned, err: &EngineError) {
         (EngineError::Unreachable { .. }, _) => (EntryState::Failed, Reason::EngineUnreachable),
     };
     let message = match err {
-        EngineError::InUse(_) => format!("{err}; {}", status.message),
+        EngineError::InUse(_) | EngineError::InUseElsewhere(_) => {
+            format!("{err}; {}", status.message)
+        }
         _ => err.sentence(),
     };
     status.state = state.into();

@@ -13,7 +13,7 @@ use dockfleet_planner::kinds::network::{
     AddressBlock, DEFAULT_IPAM, DesiredNetwork, ObservedNetwork,
 };
 
-use super::EngineObject;
+use super::{EngineObject, swarm};
 use crate::engine::map::{from_engine, to_engine};
 use crate::engine::{Engine, EngineCall, EngineError, orphaned_network, redact, usage, versioned};
 
@@ -59,6 +59,18 @@ impl EngineObject for DockerNetwork {
     /// A network is removed by its ID, which no other network ever has.
     async fn is_still(_engine: &Engine, _id: &str, _name: &str) -> Result<bool, EngineError> {
         Ok(true)
+    }
+
+    async fn users_elsewhere(engine: &Engine, id: &str) -> Vec<String> {
+        swarm::network_users(engine, id)
+            .await
+            .unwrap_or_else(|err| {
+                tracing::debug!(
+                    error = err.sentence(),
+                    "the users of a network are not known"
+                );
+                Vec::new()
+            })
     }
 
     /// An engine cannot change it.

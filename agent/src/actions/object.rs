@@ -85,8 +85,13 @@ async fn remove<K: EngineObject>(
     context.effects.happened(Effect::EngineRemove);
     match result {
         Err(EngineError::NotFound(_)) => Ok(()),
-        // A container was created between the check and the removal.
-        Err(EngineError::InUse(_)) => Err(EngineError::InUse(users::<K>(engine, id, name).await?)),
+        // A container was created between the check and the removal, or another host uses the object.
+        Err(EngineError::InUse(_)) => match users::<K>(engine, id, name).await? {
+            here if !here.is_empty() => Err(EngineError::InUse(here)),
+            _ => Err(EngineError::InUseElsewhere(
+                K::users_elsewhere(engine, id).await,
+            )),
+        },
         other => other,
     }
 }

@@ -1,11 +1,14 @@
 //! The calls to an engine for its membership in a swarm.
 
+use std::collections::{BTreeMap, HashMap};
+
 use bollard::models::{
     LocalNodeState, Node as ListedNode, NodeSpecRoleEnum, NodeState, Reachability, SwarmInfo,
-    SwarmInitRequest, SwarmJoinRequest, SwarmSpec,
+    SwarmInitRequest, SwarmJoinRequest, SwarmSpec, TaskSpec,
 };
 use bollard::query_parameters::{
-    LeaveSwarmOptionsBuilder, ListNodesOptions, UpdateNodeOptionsBuilder,
+    LeaveSwarmOptionsBuilder, ListNodesOptions, ListServicesOptions, ListTasksOptionsBuilder,
+    UpdateNodeOptionsBuilder,
 };
 use dockfleet_crds::SwarmCluster;
 use dockfleet_crds::swarm::NodeRole;
@@ -116,6 +119,49 @@ impl EngineObject for SwarmCluster {
             }
         }
     }
+}
+
+/// Returns the services on a network of the swarm, and the containers of other nodes that belong to no service.
+pub(super) async fn network_users(engine: &Engine, id: &str) -> Result<Vec<String>, EngineError> {
+    let call = EngineCall::Containers;
+    let is_on = |spec: Option<&TaskSpec>| {
+        let networks = spec.and_then(|s| s.networks.as_ref());
+        networks.is_some_and(|all| all.iter().any(|n| n.target.as_deref() == Some(id)))
+    };
+    let services = engine.docker().list_services(None::<ListServicesOptions>);
+    let services = engine.read(call, services).await?;
+    let services = services.into_iter().filter_map(|s| s.spec);
+    let mut users: Vec<String> = services
+        .filter(|spec| is_on(spec.task_template.as_ref()))
+        .map(|spec| format!("service {}", spec.name.unwrap_or_default()))
+        .collect();
+    // The engine leaves these tasks out unless they are asked for (moby, `daemon/cluster/tasks.go`).
+    let filters = HashMap::from([("runtime", vec!["attachment"])]);
+    let options = ListTasksOptionsBuilder::default().filters(&filters).build();
+    let tasks = engine
+        .read(call, engine.docker().list_tasks(Some(options)))
+        .await?;
+    let names: BTreeMap<String, String> = nodes(engine)
+        .await?
+        .into_iter()
+        .filter_map(|n| Some((n.id?, n.description?.hostname?)))
+        .collect();
+    for task in tasks.iter().filter(|t| is_on(t.spec.as_ref())) {
+        let attached = task
+            .spec
+            .as_ref()
+            .and_then(|s| s.network_attachment_spec.as_ref()?.container_id.as_deref());
+        let container: String = attached
+            .unwrap_or_default()
+            .chars()
+            .take(usage::SHORT_ID)
+            .collect();
+        let node = task.node_id.as_deref().unwrap_or_default();
+        let node = names.get(node).map_or(node, String::as_str);
+        users.push(format!("container {container} on node {node}"));
+    }
+    users.sort();
+    Ok(users)
 }
 
 async fn nodes(engine: &Engine) -> Result<Vec<ListedNode>, EngineError> {

@@ -24,6 +24,10 @@ pub enum EngineError {
     /// Containers use the object, running or stopped: their names, if they are known.
     #[error("{}", in_use(.0))]
     InUse(Vec<String>),
+    /// Containers and services on other hosts of the swarm use the object: what they are, if that is known. No
+    /// event of this engine reports their end.
+    #[error("{}", in_use(.0))]
+    InUseElsewhere(Vec<String>),
     /// The engine refused the request, with this text.
     #[error("the engine refuses: {0}")]
     Refused(String),
@@ -114,6 +118,7 @@ impl EngineError {
             Self::NotFound(_)
             | Self::AlreadyExists(_)
             | Self::InUse(_)
+            | Self::InUseElsewhere(_)
             | Self::Refused(_)
             | Self::Busy(_)
             | Self::TooOld { .. } => false,
@@ -148,7 +153,7 @@ impl EngineError {
         match self {
             Self::NotFound(_) => "not-found",
             Self::AlreadyExists(_) => "exists",
-            Self::InUse(_) => "in-use",
+            Self::InUse(_) | Self::InUseElsewhere(_) => "in-use",
             Self::Refused(_) => "refused",
             Self::Busy(_) => "busy",
             Self::Unreachable { .. } => "unreachable",

@@ -81,7 +81,7 @@ fn log(
         Ok(()) => {
             tracing::info!(kind, object, namespace, name, action, why, result = "done");
         }
-        Err(err @ EngineError::InUse(_)) => {
+        Err(err @ (EngineError::InUse(_) | EngineError::InUseElsewhere(_))) => {
             tracing::debug!(kind, object, namespace, name, action, why, result = %err);
         }
         Err(err) => {

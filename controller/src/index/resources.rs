@@ -44,6 +44,10 @@ impl Index {
             .as_ref()
             .is_some_and(|b| b.object.own_status() != object.own_status());
         self.follow_memberships(before.as_ref().map(|b| &*b.object), Some(&*object));
+        // An annotation may permit what a status waits for.
+        let annotated = before
+            .as_ref()
+            .is_some_and(|b| b.object.metadata().annotations != object.metadata().annotations);
         let asked = before.as_ref().is_some_and(|b| {
             request::mark(b.object.metadata()) != request::mark(object.metadata())
         });
@@ -81,6 +85,8 @@ impl Index {
         }
         if asked {
             self.ask_again(&uid);
+        } else if annotated {
+            self.touch(&uid);
         }
         if answered {
             self.review_selection(&uid);

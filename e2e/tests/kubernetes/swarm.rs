@@ -9,7 +9,7 @@ use dockfleet_e2e::{Dockfleet, eventually};
 use serde_json::Value;
 
 use crate::canary::{found_nowhere, secrets_with};
-use crate::test_cluster::{FLEET, SOON, TestCluster, network, volume};
+use crate::test_cluster::{FLEET, SOON, TestCluster, condition, network, volume};
 use crate::test_host::TestHost;
 
 /// The manifest of a swarm.
@@ -243,11 +243,21 @@ fn containers_on_all_hosts_of_a_swarm_reach_each_other_by_name() -> Result<()> {
     // It is not removed while a container of any host uses it.
     let uid = cluster.uid("dnet/mesh")?;
     cluster.kubectl("delete dnet/mesh --timeout=90s")?;
-    cluster.entry_with(h1, &uid, "InUse")?;
-    for host in [h1, h2] {
-        let name = format!("on-{}", host.name());
-        host.engine.docker(["rm", "--force", &name])?;
-    }
+    let entry = cluster.entry_with(h1, &uid, "InUse")?;
+    ensure!(entry["message"].to_string().contains("on-h1"), "{entry}");
+    h1.engine.docker(["rm", "--force", "on-h1"])?;
+    // The container of the other host is named too.
+    let id = h2
+        .engine
+        .docker(["ps", "--quiet", "--filter", "name=on-h2"])?;
+    let named = format!("in use by container {id} on node ");
+    let what = format!("hassign/h1 -n {FLEET}");
+    eventually("the container of the other host", SOON, || {
+        let assignment = cluster.get(&what).map_err(|e| e.to_string())?;
+        let said = assignment["status"]["entries"].to_string();
+        said.contains(&named).then_some(()).ok_or(said)
+    })?;
+    h2.engine.docker(["rm", "--force", "on-h2"])?;
     h1.await_no_network("mesh")?;
     h2.await_no_network("mesh")
 }
@@ -322,4 +332,43 @@ fn hosts_leave_one_after_the_other() -> Result<()> {
     inactive(h3)?;
     cluster.kubectl(&format!("wait {what} --for=delete --timeout=90s"))?;
     Ok(())
+}
+
+/// The host that may create the swarm is lost before it has: another one does it only by permission.
+#[test]
+fn i14_a_swarm_is_created_by_another_host_only_by_permission() -> Result<()> {
+    let cluster = TestCluster::prepare(&[("h1", Debian20, "{}"), ("h2", Newest, "{}")])?;
+    cluster.hurry();
+    cluster.start_controller()?;
+    cluster.apply(&swarm("prod", "{hostSelector: {}, advertiseAddress: eth0}"))?;
+    let what = format!("dswarm/prod -n {FLEET}");
+    let [h1, h2] = cluster.hosts()?;
+    h1.join(&cluster.plane)?;
+    h1.start_agent()?;
+    let uid = cluster.uid(&what)?;
+    cluster.entry_with(h1, &uid, "Progressing")?;
+    h1.kill_agent()?;
+    // The controller does not know of its end yet.
+    h2.join(&cluster.plane)?;
+    h2.start_agent()?;
+    cluster.until(&what, "{.status.bootstrap.host}=h1")?;
+    let attempt = cluster.get(&what)?["status"]["bootstrap"]["attempt"].clone();
+    let attempt = attempt.as_str().context("no attempt")?;
+    let advice = format!("dockfleet.io/allow-swarm-creation={attempt}");
+    eventually("advice", SOON, || {
+        let swarm = cluster.get(&what).map_err(|e| e.to_string())?;
+        let said = condition(&swarm, "Ready")["message"].to_string();
+        said.contains(&advice).then_some(()).ok_or(said)
+    })
+    .with_context(|| cluster.report())?;
+    assert_eq!(info(h2)?["LocalNodeState"], "inactive");
+    cluster.kubectl(&format!("annotate {what} {advice}"))?;
+    cluster.until(&what, "{.status.managers}=1")?;
+    assert_eq!(info(h2)?["LocalNodeState"], "active");
+    assert_eq!(info(h1)?["LocalNodeState"], "inactive");
+    // The first host joins when it is back.
+    h1.start_agent()?;
+    cluster.until(&what, "{.status.workers}=1")?;
+    let status = cluster.get(&what)?["status"].clone();
+    one_swarm(&cluster, &status).map(drop)
 }

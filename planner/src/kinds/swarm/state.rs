@@ -16,6 +16,10 @@ use super::{MembershipDetail, NodeStatus};
 use crate::desired::hex;
 use crate::resource::{HostReport, OwnStatus};
 
+/// The annotation that permits another host to create the swarm, because the host with the permission is lost. Its
+/// value is the attempt in the status, so that it does not permit a later one.
+const ALLOW_CREATION: &str = "dockfleet.io/allow-swarm-creation";
+
 /// Returns a state as the fields of a status.
 pub(super) fn fields(state: &SwarmState) -> Map<String, Value> {
     match serde_json::to_value(state) {
@@ -107,8 +111,9 @@ fn waits_for(state: &SwarmState, hosts: &[Host<'_>]) -> Option<String> {
             ))
         }
         (None, Some(bootstrap)) if offline(&bootstrap.host) => Some(format!(
-            "host {} was chosen to create the swarm and cannot be reached; no other host creates it",
-            bootstrap.host
+            "host {0} was chosen to create the swarm and cannot be reached; no other host creates it, unless {0} \
+             is lost and the annotation {ALLOW_CREATION}={1} says so",
+            bootstrap.host, bootstrap.attempt
         )),
         (Some(_), _) if state.writer.as_deref().is_some_and(offline) => {
             Some("no manager of the swarm can be reached".to_owned())
@@ -129,7 +134,10 @@ fn next(cluster: &SwarmCluster, hosts: &[Host<'_>]) -> SwarmState {
     if cluster.spec.suspend || ends {
         // Nothing new begins.
     } else if state.bootstrap.is_none() && state.cluster_id.is_none() {
-        state.bootstrap = bootstrap(cluster, hosts);
+        state.bootstrap = bootstrap(cluster, hosts, None);
+    } else if state.cluster_id.is_none() && is_given_up(cluster, before) {
+        let another = bootstrap(cluster, hosts, before.bootstrap.as_ref());
+        state.bootstrap = another.or(state.bootstrap);
     }
     if state.cluster_id.is_none() {
         state.cluster_id = created(before, hosts);
@@ -194,18 +202,37 @@ fn hosts<'a>(
 
 /// Chooses the host that creates the swarm. Every host must have reported that it is in no swarm: one that has
 /// not may be in the swarm that this resource created before its status was lost.
-fn bootstrap(cluster: &SwarmCluster, hosts: &[Host<'_>]) -> Option<Bootstrap> {
-    let mut selected = hosts.iter().filter(|h| !h.retires && !h.is_foreign());
+fn bootstrap(
+    cluster: &SwarmCluster,
+    hosts: &[Host<'_>],
+    given_up: Option<&Bootstrap>,
+) -> Option<Bootstrap> {
+    let is_lost = |h: &&Host<'_>| given_up.is_some_and(|b| b.host == h.name);
+    let mut selected = hosts
+        .iter()
+        .filter(|h| !h.retires && !h.is_foreign() && !is_lost(h));
     if !selected.clone().all(Host::is_free) {
         return None;
     }
     let host = selected.find(|h| h.eligible)?;
     let uid = cluster.metadata.uid.as_deref().unwrap_or_default();
-    let attempt = hex(&Sha256::digest(format!("{uid}\0{}", host.name)), 16);
+    let before = given_up.map_or("", |b| &b.attempt);
+    let attempt = format!("{uid}\0{}\0{before}", host.name);
+    let attempt = hex(&Sha256::digest(attempt), 16);
     Some(Bootstrap {
         host: host.name.to_owned(),
         attempt,
     })
+}
+
+/// Whether somebody has permitted that another host creates the swarm.
+fn is_given_up(cluster: &SwarmCluster, before: &SwarmState) -> bool {
+    let annotations = cluster.metadata.annotations.as_ref();
+    let permitted = annotations.and_then(|all| all.get(ALLOW_CREATION));
+    before
+        .bootstrap
+        .as_ref()
+        .is_some_and(|b| permitted == Some(&b.attempt))
 }
 
 /// Returns the ID of the swarm that the host with the permission has created; or, if the record of the permission

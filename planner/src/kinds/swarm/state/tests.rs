@@ -190,6 +190,26 @@ fn i14_the_permission_stays_with_its_host() {
 }
 
 #[test]
+fn i14_another_host_creates_the_swarm_only_if_somebody_gives_the_first_one_up() {
+    let mut world = World::new(1);
+    let first = world.all_free().step().bootstrap.unwrap();
+    world.hosts[0].2 = true;
+    let annotate = |world: &mut World, value: &str| {
+        let annotations = [(ALLOW_CREATION.to_owned(), value.to_owned())];
+        world.cluster.metadata.annotations = Some(annotations.into());
+        world.step().bootstrap.unwrap()
+    };
+    assert_eq!(annotate(&mut world, "yes"), first);
+    let second = annotate(&mut world, &first.attempt);
+    assert_eq!(second.host, "h2");
+    assert_ne!(second.attempt, first.attempt);
+    assert_eq!(world.rendered(0).start, None);
+    assert!(matches!(world.rendered(1).start, Some(Start::Init(_))));
+    // The permission was for the first attempt, and is used up.
+    assert_eq!(world.step().bootstrap.unwrap(), second);
+}
+
+#[test]
 fn i14_no_host_creates_a_swarm_once_its_id_is_recorded() {
     let mut world = World::new(1);
     world.all_free().step();
