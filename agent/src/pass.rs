@@ -312,6 +312,11 @@ impl PassRun<'_> {
                 pause_entry(p, why);
             }
         }
+        // An engine has no event for a manager of the swarm that becomes reachable.
+        let waits = |p: &Planned| p.actions.is_empty() && p.status.is_because(Reason::Progressing);
+        if !kinds::is_observed_always(self.kind) && planned.iter().any(waits) {
+            report.unfinished += 1;
+        }
         report.finish(planned, &attempts, &ledger.records_of(self.kind));
         report.engine_calls = self.engine.calls() - calls_before;
         report

@@ -7,6 +7,7 @@ use std::time::Duration;
 use dockfleet_crds::assignment::Kind;
 use dockfleet_crds::{Entry, EntryState, EntryStatus, Reason};
 use dockfleet_planner::credentials::CredentialStore;
+use dockfleet_planner::kinds;
 use dockfleet_vitals::chain;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -21,6 +22,8 @@ use crate::retry::{Backoff, jittered};
 
 /// Events can be lost, so a pass starts after this time without one.
 const RELIST: Duration = Duration::from_secs(300);
+/// The same for a kind without events for every change: an engine has none for a manager of its swarm that is lost.
+const RELIST_WITHOUT_EVENTS: Duration = Duration::from_secs(60);
 const RELIST_SHARE: f64 = 0.2;
 /// Minimum time between two passes that events start.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
@@ -207,7 +210,13 @@ impl PassLane {
             self.backoff.next()
         } else {
             self.backoff.reset();
-            jittered(RELIST, RELIST_SHARE)
+            let is_idle = report.engine_calls == 0;
+            let relist = if is_idle || kinds::is_observed_always(self.kind) {
+                RELIST
+            } else {
+                RELIST_WITHOUT_EVENTS
+            };
+            jittered(relist, RELIST_SHARE)
         };
         self.wake(now + wait);
         if std::mem::take(&mut self.opened) {

@@ -44,10 +44,11 @@ impl Index {
             .as_ref()
             .is_some_and(|b| b.object.own_status() != object.own_status());
         self.follow_memberships(before.as_ref().map(|b| &*b.object), Some(&*object));
-        // An annotation may permit what a status waits for.
-        let annotated = before
-            .as_ref()
-            .is_some_and(|b| b.object.metadata().annotations != object.metadata().annotations);
+        // An annotation may permit what a swarm waits for.
+        let annotated = object.is_for_own_namespace()
+            && before
+                .as_ref()
+                .is_some_and(|b| b.object.metadata().annotations != object.metadata().annotations);
         let asked = before.as_ref().is_some_and(|b| {
             request::mark(b.object.metadata()) != request::mark(object.metadata())
         });
