@@ -254,8 +254,6 @@ impl Agent {
                 self.accept().await;
             }
             self.start_due_passes();
-            let entries = self.journal.assignment().map_or(&[][..], |s| &s.entries);
-            self.token_sharing.follow(entries, self.engine.as_ref());
             if self.report_due.is_some_and(|at| at <= Instant::now()) {
                 self.publish();
             }
@@ -411,6 +409,13 @@ impl Agent {
             self.facts = Some(engine.facts().clone());
         }
         self.engine = Some(Arc::new(engine));
+        self.share_token();
+    }
+
+    /// Shares the join token of the engine's swarm, or removes it, as the assignment asks for it.
+    fn share_token(&mut self) {
+        let entries = self.journal.assignment().map_or(&[][..], |s| &s.entries);
+        self.token_sharing.follow(entries, self.engine.as_ref());
     }
 
     fn engine_unreachable(&mut self, err: &EngineError) {
@@ -481,6 +486,7 @@ impl Agent {
                 let generation = self.journal.assignment().map(|s| s.generation);
                 tracing::info!(generation, entries = entries.len(), "assignment accepted");
                 self.credentials.ask_for(entries);
+                self.share_token();
                 self.check_pause();
                 self.restart();
             }

@@ -22,8 +22,7 @@ const UNIQUE_NAMES: ApiVersion = ApiVersion(1, 44);
 
 impl EngineObject for DockerNetwork {
     async fn list(engine: &Engine) -> Result<(Vec<ObservedNetwork>, Vec<String>), EngineError> {
-        let call = engine.docker().list_networks(None::<ListNetworksOptions>);
-        let list = engine.read(EngineCall::List(Self::KIND), call).await?;
+        let list = networks(engine).await?;
         Ok((list.into_iter().map(observed).collect(), Vec::new()))
     }
 
@@ -90,14 +89,16 @@ impl EngineObject for DockerNetwork {
 
 /// Returns the ID and the name of each network of a swarm that the engine shows.
 pub(super) async fn swarm_networks(engine: &Engine) -> Result<Vec<(String, String)>, EngineError> {
-    let call = engine.docker().list_networks(None::<ListNetworksOptions>);
-    let list = engine
-        .read(EngineCall::List(DockerNetwork::KIND), call)
-        .await?;
-    let of_swarm = list
-        .into_iter()
-        .filter(|n| n.scope.as_deref() == Some("swarm"));
+    let list = networks(engine).await?.into_iter();
+    let of_swarm = list.filter(|n| n.scope.as_deref() == Some("swarm"));
     Ok(of_swarm.filter_map(|n| Some((n.id?, n.name?))).collect())
+}
+
+async fn networks(engine: &Engine) -> Result<Vec<Network>, EngineError> {
+    let call = engine.docker().list_networks(None::<ListNetworksOptions>);
+    engine
+        .read(EngineCall::List(DockerNetwork::KIND), call)
+        .await
 }
 
 /// Returns the refusal of a network, with an explanation if the reason is a network that the engine does not

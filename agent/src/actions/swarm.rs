@@ -27,9 +27,7 @@ const LISTEN: &str = "0.0.0.0:2377";
 
 impl EngineObject for SwarmCluster {
     async fn list(engine: &Engine) -> Result<(Vec<ObservedMembership>, Vec<String>), EngineError> {
-        let call = EngineCall::List(Self::KIND);
-        let info = engine.read(call, engine.docker().info()).await?;
-        let swarm = info.swarm.unwrap_or_default();
+        let swarm = info(engine).await?;
         let state = swarm.local_node_state.unwrap_or(LocalNodeState::EMPTY);
         match state {
             LocalNodeState::INACTIVE | LocalNodeState::EMPTY => Ok((Vec::new(), Vec::new())),
@@ -99,9 +97,7 @@ impl EngineObject for SwarmCluster {
 
     /// An engine leaves whatever swarm it is in.
     async fn is_still(engine: &Engine, id: &str, _name: &str) -> Result<bool, EngineError> {
-        let call = EngineCall::List(Self::KIND);
-        let info = engine.read(call, engine.docker().info()).await?;
-        Ok(info.swarm.and_then(|s| s.node_id).as_deref() == Some(id))
+        Ok(info(engine).await?.node_id.as_deref() == Some(id))
     }
 
     /// Containers use networks of the swarm, and not the membership: [`EngineObject::remove`] looks for them.
@@ -162,6 +158,13 @@ pub(super) async fn network_users(engine: &Engine, id: &str) -> Result<Vec<Strin
     }
     users.sort();
     Ok(users)
+}
+
+/// Returns what the engine says about its swarm.
+async fn info(engine: &Engine) -> Result<SwarmInfo, EngineError> {
+    let call = EngineCall::List(SwarmCluster::KIND);
+    let info = engine.read(call, engine.docker().info()).await?;
+    Ok(info.swarm.unwrap_or_default())
 }
 
 async fn nodes(engine: &Engine) -> Result<Vec<ListedNode>, EngineError> {
@@ -232,9 +235,7 @@ enum Leaving {
 }
 
 async fn leaving(engine: &Engine) -> Result<Leaving, EngineError> {
-    let call = EngineCall::List(SwarmCluster::KIND);
-    let info = engine.read(call, engine.docker().info()).await?;
-    let swarm = info.swarm.unwrap_or_default();
+    let swarm = info(engine).await?;
     if swarm.control_available != Some(true) {
         return Ok(Leaving::Worker);
     }
