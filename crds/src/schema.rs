@@ -42,6 +42,17 @@ pub(crate) fn rules_at(schema: &mut Schema, field: &str, rules: &[Rule]) {
     }
 }
 
+/// Requires that a spec selects hosts, by name or by label.
+pub(crate) fn selects_hosts(schema: &mut Schema) {
+    rules(
+        schema,
+        &[Rule {
+            rule: "has(self.hostSelector) || has(self.hostNames) && self.hostNames.size() > 0",
+            message: "'no host is selected; set hostNames, or hostSelector ({} selects every host)'",
+        }],
+    );
+}
+
 /// Gives optional fields the same form as the others, in the whole schema.
 ///
 /// schemars writes `Option<T>` as "a `T` or null" and keeps the text of the field separate from the

@@ -174,15 +174,20 @@ pub type Payload = (Map<String, Value>, String);
 /// The hash is over the typed form, whose order of fields is fixed, so that it does not depend on how a JSON
 /// library sorts.
 pub fn payload<T: Serialize>(desired: &T, id: Option<&str>) -> Payload {
-    let spec = match serde_json::to_value(desired) {
-        Ok(Value::Object(map)) => map,
-        // Structs of strings, maps and enums always become objects.
-        Ok(_) | Err(_) => Map::new(),
-    };
+    let spec = fields(desired);
     let mut hash = Sha256::new();
     hash.update(serde_json::to_vec(desired).unwrap_or_default());
     hash.update(id.unwrap_or_default());
     (spec, hex(&hash.finalize(), 8))
+}
+
+/// Returns a struct as a JSON object.
+pub(crate) fn fields<T: Serialize>(value: &T) -> Map<String, Value> {
+    match serde_json::to_value(value) {
+        Ok(Value::Object(fields)) => fields,
+        // Structs of strings, maps and enums always become objects.
+        Ok(_) | Err(_) => Map::new(),
+    }
 }
 
 /// Returns the first `bytes` bytes of a digest in hexadecimal.

@@ -5,7 +5,7 @@ use std::fmt::Debug;
 
 use dockfleet_crds::assignment::Kind;
 use dockfleet_crds::policy::{DeletionPolicy, ManagementPolicy, ReadyPolicy};
-use dockfleet_crds::{DockerHost, Policies, ResourceStatus};
+use dockfleet_crds::{DockerHost, Intent, Policies, ResourceStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use k8s_openapi::jiff::Timestamp;
 use serde_json::{Map, Value};
@@ -104,6 +104,14 @@ pub struct HostReport<'a> {
     pub view: HostView<'a>,
     /// Its membership in a swarm, if it has one.
     pub swarm: Option<&'a SwarmMembership>,
+}
+
+impl HostReport<'_> {
+    /// Whether the host has a tombstone of the resource.
+    pub(crate) fn is_retiring(&self) -> bool {
+        let entry = self.view.entry;
+        entry.is_some_and(|e| e.intent == Intent::Absent)
+    }
 }
 
 /// The fields of a spec that all resources have.

@@ -178,13 +178,7 @@ impl Index {
             let is_concerned = parent.selected.contains(*name) || state.entry(uid).is_some();
             is_concerned.then(|| HostReport {
                 host,
-                view: HostView {
-                    host: &state.display_name,
-                    entry: state.entry(uid),
-                    status: state.report(uid),
-                    refused: state.refused.get(uid),
-                    offline: state.is_offline(),
-                },
+                view: state.view(uid),
                 swarm: self.swarms.get(*name),
             })
         };
@@ -200,32 +194,36 @@ fn view<'a>(
     parent: &ParentState,
 ) -> Option<HostView<'a>> {
     state.host()?;
-    let entry = state.entry(uid);
-    let known = HostView {
-        host: &state.display_name,
-        entry,
-        status: state.report(uid),
-        refused: None,
-        offline: state.is_offline(),
-    };
+    let seen = state.view(uid);
+    let entry = seen.entry;
     if parent.object.is_deleting() {
-        return entry.is_some().then_some(known);
+        let refused = None;
+        return entry.is_some().then_some(HostView { refused, ..seen });
     }
     if state.is_unsettled(uid) && entry.is_none_or(|e| e.intent == Intent::Present) {
         // The entry is outdated, so the report on it does not count.
         let unknown = HostView {
-            host: &state.display_name,
             entry: None,
             status: None,
             refused: None,
-            ..known
+            ..seen
         };
         return parent.selected.contains(name).then_some(unknown);
     }
-    Some(HostView {
-        refused: state.refused.get(uid),
-        ..known
-    })
+    Some(seen)
+}
+
+impl HostState {
+    /// Returns the state of a resource on the host as it was last seen.
+    fn view(&self, uid: &str) -> HostView<'_> {
+        HostView {
+            host: &self.display_name,
+            entry: self.entry(uid),
+            status: self.report(uid),
+            refused: self.refused.get(uid),
+            offline: self.is_offline(),
+        }
+    }
 }
 
 /// Returns on which hosts others ask for a resource's name, in sentences.

@@ -3,7 +3,7 @@
 //! Messages use `format`: the API server estimates the cost of every rule before it accepts a CRD, and
 //! only `format` accepts text of unknown length.
 
-use crate::schema::{Rule, plain_options, rules, rules_at};
+use crate::schema::{Rule, plain_options, rules_at, selects_hosts};
 use schemars::Schema;
 
 /// A rule against an option that a field of the driver's block sets already.
@@ -37,7 +37,7 @@ macro_rules! repeated {
 /// Rules on the spec of a network.
 pub(super) fn spec(schema: &mut Schema) {
     plain_options(schema);
-    hosts(schema);
+    selects_hosts(schema);
     names(schema);
     driver_blocks(schema);
     families(schema);
@@ -45,16 +45,6 @@ pub(super) fn spec(schema: &mut Schema) {
     overrides(schema);
     gateway_modes(schema);
     maps(schema);
-}
-
-fn hosts(schema: &mut Schema) {
-    rules(
-        schema,
-        &[Rule {
-            rule: "has(self.hostSelector) || has(self.hostNames) && self.hostNames.size() > 0",
-            message: "'no host is selected; set hostNames, or hostSelector ({} selects every host)'",
-        }],
-    );
 }
 
 fn names(schema: &mut Schema) {

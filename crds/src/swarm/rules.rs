@@ -2,18 +2,12 @@
 
 use schemars::Schema;
 
-use crate::schema::{Rule, plain_options, rules, rules_at};
+use crate::schema::{Rule, plain_options, rules, rules_at, selects_hosts};
 
 /// Rules on the spec of a swarm.
 pub(super) fn spec(schema: &mut Schema) {
     plain_options(schema);
-    rules(
-        schema,
-        &[Rule {
-            rule: "has(self.hostSelector) || has(self.hostNames) && self.hostNames.size() > 0",
-            message: "'no host is selected; set hostNames, or hostSelector ({} selects every host)'",
-        }],
-    );
+    selects_hosts(schema);
     // An engine takes these when it creates the swarm, and never again.
     rules_at(
         schema,

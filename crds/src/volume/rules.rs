@@ -1,12 +1,12 @@
 //! Rules over several fields of a volume that can be checked without an engine.
 
-use crate::schema::{Rule, plain_options, rules, rules_at};
+use crate::schema::{Rule, plain_options, rules, rules_at, selects_hosts};
 use schemars::Schema;
 
 /// Rules on the spec of a volume.
 pub(super) fn spec(schema: &mut Schema) {
     plain_options(schema);
-    hosts(schema);
+    selects_hosts(schema);
     sources(schema);
     options(schema);
     rules_at(
@@ -23,16 +23,6 @@ pub(super) fn spec(schema: &mut Schema) {
         &[Rule {
             rule: "!has(self.labels) || !self.labels.exists(k, k.startsWith('io.dockfleet.'))",
             message: "'label %s is reserved for Dockfleet; choose a key outside io.dockfleet.'.format([self.labels.filter(k, k.startsWith('io.dockfleet.'))[0]])",
-        }],
-    );
-}
-
-fn hosts(schema: &mut Schema) {
-    rules(
-        schema,
-        &[Rule {
-            rule: "has(self.hostSelector) || has(self.hostNames) && self.hostNames.size() > 0",
-            message: "'no host is selected; set hostNames, or hostSelector ({} selects every host)'",
         }],
     );
 }

@@ -17,6 +17,7 @@ use serde_json::{Map, Value};
 
 use super::{ObjectKind, Update};
 use crate::credentials::Credentials;
+use crate::desired::fields;
 use crate::render::RenderError;
 use crate::resource::{CommonSpec, HostReport, OwnStatus};
 
@@ -66,8 +67,7 @@ impl ObjectKind for SwarmCluster {
     }
 
     fn own_status(&self) -> Map<String, Value> {
-        let swarm = self.status.as_ref().map(|s| s.swarm.clone());
-        state::fields(&swarm.unwrap_or_default())
+        fields(render::recorded(self))
     }
 
     fn next_own_status<'a>(&self, hosts: &dyn Fn() -> Vec<HostReport<'a>>) -> OwnStatus {

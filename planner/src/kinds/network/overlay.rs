@@ -4,7 +4,7 @@
 //! others show the network when a container uses it.
 
 use dockfleet_crds::network::{NetworkDriver, OverlayState};
-use dockfleet_crds::{DockerHost, DockerNetwork, Intent, Reason};
+use dockfleet_crds::{DockerHost, DockerNetwork, Reason};
 use serde_json::{Map, Value, json};
 
 use super::SharedNetwork;
@@ -46,11 +46,10 @@ pub(super) fn next(network: &DockerNetwork, hosts: &[HostReport<'_>]) -> Option<
     }
     let manages = |report: &&HostReport<'_>| {
         let view = &report.view;
-        let retires = view.entry.is_some_and(|e| e.intent == Intent::Absent);
         let swarm = report.swarm.filter(|s| s.is_manager);
         // A network does not move to another swarm.
         let same = swarm.is_some_and(|s| before.is_none_or(|b| b.cluster_id == s.cluster));
-        same && !view.offline && !retires
+        same && !view.offline && !report.is_retiring()
     };
     let candidates = || hosts.iter().filter(manages);
     let is_writer = |r: &&HostReport<'_>| before.is_some_and(|b| b.writer == full_name(r.host));

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use strum::{IntoStaticStr, VariantArray};
 
 use super::{DRIVER, MEMBERSHIP};
+use crate::desired::fields;
 use crate::kinds::ObservedObject;
 
 /// The membership of a host as its engine reports it.
@@ -113,10 +114,7 @@ impl MembershipDetail {
 
     /// Returns it in the form of an entry's status; `None` if there is nothing to report.
     pub(super) fn fields(&self) -> Option<Map<String, Value>> {
-        match serde_json::to_value(self) {
-            Ok(Value::Object(fields)) if !fields.is_empty() => Some(fields),
-            Ok(_) | Err(_) => None,
-        }
+        Some(fields(self)).filter(|fields| !fields.is_empty())
     }
 
     /// Reads it from an entry's status. What cannot be read counts as not reported.

@@ -7,27 +7,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use dockfleet_crds::swarm::{Bootstrap, Member, MemberState, NodeRole, RemovedHosts, SwarmState};
-use dockfleet_crds::{EntryStatus, Intent, Open, Reason, SwarmCluster, selector};
-use serde_json::{Map, Value};
+use dockfleet_crds::{EntryStatus, Open, Reason, SwarmCluster, selector};
 use sha2::{Digest, Sha256};
 
 use super::render::recorded;
 use super::{MembershipDetail, NodeStatus};
-use crate::desired::hex;
+use crate::desired::{fields, hex};
 use crate::resource::{HostReport, OwnStatus};
 
 /// The annotation that permits another host to create the swarm, because the host with the permission is lost. Its
 /// value is the attempt in the status, so that it does not permit a later one.
 const ALLOW_CREATION: &str = "dockfleet.io/allow-swarm-creation";
-
-/// Returns a state as the fields of a status.
-pub(super) fn fields(state: &SwarmState) -> Map<String, Value> {
-    match serde_json::to_value(state) {
-        Ok(Value::Object(fields)) => fields,
-        // A struct always becomes an object.
-        Ok(_) | Err(_) => Map::new(),
-    }
-}
 
 /// One host with what it reports.
 struct Host<'a> {
@@ -188,10 +178,7 @@ fn hosts<'a>(
                 status,
                 detail: MembershipDetail::read(status.and_then(|s| s.detail.as_ref())),
                 eligible: by_label.is_none_or(|s| selector::matches(s, labels)),
-                retires: report
-                    .view
-                    .entry
-                    .is_some_and(|e| e.intent == Intent::Absent),
+                retires: report.is_retiring(),
                 before: before.members.iter().find(|m| m.host == name),
             }
         })
