@@ -35,6 +35,17 @@ fn info(host: &TestHost) -> Result<Value> {
     Ok(host.engine.get("/info")?["Swarm"].clone())
 }
 
+/// Waits until the engine of a host is in no swarm.
+fn inactive(cluster: &TestCluster, host: &TestHost) -> Result<()> {
+    eventually("a host in no swarm", SOON, || {
+        let state = info(host).map_err(|e| e.to_string())?["LocalNodeState"].clone();
+        (state == "inactive")
+            .then_some(())
+            .ok_or_else(|| state.to_string())
+    })
+    .with_context(|| cluster.report())
+}
+
 /// Gives the names of the members in this state, by the status of the swarm.
 fn members<'a>(status: &'a Value, state: &str) -> BTreeSet<&'a str> {
     let members = status["members"].as_array().into_iter().flatten();
@@ -280,12 +291,7 @@ fn i3_a_host_in_a_foreign_swarm_stays_in_it() -> Result<()> {
     assert_ne!(info(h2)?["Cluster"]["ID"], before["Cluster"]["ID"]);
     cluster.patch(&what, r#"{"spec": {"removedHosts": "Leave"}}"#)?;
     cluster.kubectl(&format!("delete {what} --timeout=90s"))?;
-    eventually("h2 in no swarm", SOON, || {
-        let state = info(h2).map_err(|e| e.to_string())?["LocalNodeState"].clone();
-        (state == "inactive")
-            .then_some(())
-            .ok_or_else(|| state.to_string())
-    })?;
+    inactive(&cluster, h2)?;
     let after = info(h1)?;
     assert_eq!(after["Cluster"]["ID"], before["Cluster"]["ID"]);
     assert_eq!(after["NodeID"], before["NodeID"]);
@@ -309,18 +315,9 @@ fn hosts_leave_one_after_the_other() -> Result<()> {
     cluster.until(&what, "{.status.managers}=3")?;
     cluster.ready(&what)?;
     let [h1, h2, h3] = cluster.hosts()?;
-    let inactive = |host: &TestHost| {
-        eventually("a host in no swarm", SOON, || {
-            let state = info(host).map_err(|e| e.to_string())?["LocalNodeState"].clone();
-            (state == "inactive")
-                .then_some(())
-                .ok_or_else(|| state.to_string())
-        })
-        .with_context(|| cluster.report())
-    };
     // The writer itself leaves, and another manager goes on.
     cluster.kubectl(&format!("label dhost/h1 -n {FLEET} in-"))?;
-    inactive(h1)?;
+    inactive(&cluster, h1)?;
     cluster.until(&what, "{.status.managers}=2")?;
     eventually("two nodes", SOON, || {
         let nodes = h2.engine.get("/nodes").map_err(|e| e.to_string())?;
@@ -328,8 +325,8 @@ fn hosts_leave_one_after_the_other() -> Result<()> {
         (count == 2).then_some(()).ok_or_else(|| nodes.to_string())
     })?;
     cluster.kubectl(&format!("delete {what} --wait=false"))?;
-    inactive(h2)?;
-    inactive(h3)?;
+    inactive(&cluster, h2)?;
+    inactive(&cluster, h3)?;
     cluster.kubectl(&format!("wait {what} --for=delete --timeout=90s"))?;
     Ok(())
 }
