@@ -1,6 +1,6 @@
 //! Swarms: everything about a SwarmCluster in the planner.
 //!
-//! The object of a SwarmCluster on a host is the host's membership in the swarm. [`state`] works out the state of
+//! The object of a SwarmCluster on a host is the host's membership in the swarm. `state` works out the state of
 //! the swarm from what all hosts report. That state is written into the status of the SwarmCluster, and the
 //! entry of each host is rendered from the written status alone: nothing is done that is not recorded.
 
