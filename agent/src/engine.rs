@@ -70,6 +70,7 @@ pub struct Engine {
     facts: EngineFacts,
     api: ApiVersion,
     timeouts: Timeouts,
+    is_local: bool,
     calls: AtomicU64,
     vitals: Option<Arc<AgentVitals>>,
 }
@@ -124,6 +125,7 @@ impl Engine {
             facts,
             api,
             timeouts,
+            is_local: matches!(endpoint, Endpoint::Unix(_)),
             calls: AtomicU64::new(1),
             vitals: None,
         })
@@ -163,6 +165,11 @@ impl Engine {
     /// Returns what the engine reported about itself.
     pub fn facts(&self) -> &EngineFacts {
         &self.facts
+    }
+
+    /// Whether the engine is on this machine, so that this process reaches what the engine reaches.
+    pub(crate) fn is_local(&self) -> bool {
+        self.is_local
     }
 
     /// Returns the newest API version that the engine supports.

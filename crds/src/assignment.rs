@@ -251,6 +251,8 @@ pub enum Reason {
     NotAllowed,
     /// The host is in no swarm, or in another one than the network.
     NotInSwarm,
+    /// The managers of the swarm do not reach more than half of them, so the swarm cannot be changed.
+    NoQuorum,
     /// The host already has the maximum number of entries.
     TooManyEntries,
     /// The tombstone is completed and the object is removed.
@@ -272,6 +274,7 @@ impl Reason {
             | Self::JournalFailed
             | Self::Offline
             | Self::NotInSwarm
+            | Self::NoQuorum
             // Their Secret is watched.
             | Self::CredentialsMissing => true,
             // The agent retries it anyway, because a person may have changed the host.

@@ -23,7 +23,7 @@ use crate::policy::{
     AdoptionPolicy, DeletionPolicy, DriftPolicy, ManagementPolicy, NetworkUpdatePolicy, Policies,
     ReadyPolicy,
 };
-use crate::schema::{Rule, plain_options, rules, selector};
+use crate::schema::{Rule, bounded_map, overrides_hosts, plain_options, rules, selector};
 
 /// Spec of a DockerNetwork.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -244,21 +244,6 @@ fn delete() -> DeletionPolicy {
     DeletionPolicy::Delete
 }
 
-/// Bounds the values of a map of strings, so that rules over it stay within the API server's
-/// cost limit.
-pub(crate) fn bounded_map(schema: &mut Schema) {
-    let map = schema.ensure_object();
-    // schemars bounds a map with minProperties and maxProperties only through an extension.
-    if let Some(max) = map.remove("maxItems") {
-        map.insert("maxProperties".to_owned(), max);
-    }
-    map.entry("maxProperties").or_insert_with(|| 64.into());
-    map.insert(
-        "additionalProperties".to_owned(),
-        serde_json::json!({"type": "string", "maxLength": 1024}),
-    );
-}
-
 fn network_name(schema: &mut Schema) {
     rules(
         schema,
@@ -271,13 +256,7 @@ fn network_name(schema: &mut Schema) {
 
 fn override_rules(schema: &mut Schema) {
     plain_options(schema);
-    rules(
-        schema,
-        &[Rule {
-            rule: "has(self.hostSelector) || has(self.hostNames) && self.hostNames.size() > 0",
-            message: "'a host override names no host; set hostNames or hostSelector'",
-        }],
-    );
+    overrides_hosts(schema);
 }
 
 #[cfg(test)]

@@ -53,6 +53,32 @@ pub(crate) fn selects_hosts(schema: &mut Schema) {
     );
 }
 
+/// An override names or selects hosts.
+pub(crate) fn overrides_hosts(schema: &mut Schema) {
+    rules(
+        schema,
+        &[Rule {
+            rule: "has(self.hostSelector) || has(self.hostNames) && self.hostNames.size() > 0",
+            message: "'a host override names no host; set hostNames or hostSelector'",
+        }],
+    );
+}
+
+/// Bounds the values of a map of strings, so that rules over it stay within the API server's
+/// cost limit.
+pub(crate) fn bounded_map(schema: &mut Schema) {
+    let map = schema.ensure_object();
+    // schemars bounds a map with minProperties and maxProperties only through an extension.
+    if let Some(max) = map.remove("maxItems") {
+        map.insert("maxProperties".to_owned(), max);
+    }
+    map.entry("maxProperties").or_insert_with(|| 64.into());
+    map.insert(
+        "additionalProperties".to_owned(),
+        json!({"type": "string", "maxLength": 1024}),
+    );
+}
+
 /// Gives optional fields the same form as the others, in the whole schema.
 ///
 /// schemars writes `Option<T>` as "a `T` or null" and keeps the text of the field separate from the

@@ -3,17 +3,22 @@
 mod rules;
 mod state;
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use strum::{IntoStaticStr, VariantArray};
 
-pub use state::{Bootstrap, Member, MemberState, NodeRole, SwarmClusterStatus, SwarmState};
+pub use state::{
+    Bootstrap, Member, MemberState, NodeRole, Quorum, Recovery, SwarmClusterStatus, SwarmState,
+};
 
 use crate::policy::{
     AdoptionPolicy, DeletionPolicy, DriftPolicy, ManagementPolicy, Policies, ReadyPolicy,
 };
-use crate::schema::{plain_options, selector};
+use crate::schema::{bounded_map, plain_options, selector};
 
 /// Spec of a SwarmCluster.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -32,6 +37,7 @@ use crate::schema::{plain_options, selector};
     printcolumn(name = "Ready", type_ = "integer", json_path = ".status.hosts.ready"),
     printcolumn(name = "Managers", type_ = "integer", json_path = ".status.managers"),
     printcolumn(name = "Workers", type_ = "integer", json_path = ".status.workers"),
+    printcolumn(name = "Quorum", type_ = "string", json_path = ".status.quorum"),
     printcolumn(
         name = "Status",
         type_ = "string",
@@ -46,6 +52,12 @@ use crate::schema::{plain_options, selector};
         name = "Cluster ID",
         type_ = "string",
         json_path = ".status.clusterID",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Engines",
+        type_ = "string",
+        json_path = ".status.engineVersions",
         priority = 1
     ),
     printcolumn(
@@ -71,10 +83,31 @@ pub struct SwarmClusterSpec {
     #[serde(default)]
     pub managers: Managers,
     /// Address, or name of a network interface, that the other hosts reach a host by, such as
-    /// `eth1`. Default: the engine chooses it, which works if the host has one address only.
+    /// `eth1`. Default: the engine chooses it, which works if the host has one address only. It is
+    /// used when a host joins.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64))]
     pub advertise_address: Option<String>,
+    /// Address, or name of a network interface, for the traffic between containers. Default: that
+    /// of `advertiseAddress`. It is used when a host joins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64))]
+    pub data_path_address: Option<String>,
+    /// Whether services may start containers on the hosts. `Active`: yes. `Pause`: no new ones.
+    /// `Drain`: no new ones, and the running ones move to other hosts. Default: it is not changed,
+    /// and a host joins as `Active`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub availability: Option<Availability>,
+    /// Labels of the nodes in the swarm, for the placement of services. Other labels are not
+    /// changed. At most 64.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(length(max = 64), transform = bounded_map)]
+    pub node_labels: BTreeMap<String, String>,
+    /// Different values for some hosts. The first item that names or selects a host applies to it.
+    /// At most 100.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100))]
+    pub host_overrides: Vec<SwarmHostOverride>,
     /// Subnets from which overlay networks get theirs if they set none, in CIDR form. The engine's
     /// default is `10.0.0.0/8`. Set when the swarm is created, and cannot be changed. At most 16.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -117,6 +150,65 @@ pub struct Managers {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(transform = selector)]
     pub host_selector: Option<LabelSelector>,
+    /// Key of a label of DockerHosts, such as `rack`. New managers are chosen so that as few as
+    /// possible of them have the same value. Hosts that are managers stay managers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 317))]
+    pub spread_by: Option<String>,
+}
+
+/// Different values for some hosts of a swarm.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(transform = rules::host_override)]
+pub struct SwarmHostOverride {
+    /// Selects hosts by their labels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(transform = selector)]
+    pub host_selector: Option<LabelSelector>,
+    /// Selects hosts by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 500), inner(length(min = 1, max = 253)))]
+    pub host_names: Vec<String>,
+    /// Address or interface on these hosts. It replaces `advertiseAddress`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64))]
+    pub advertise_address: Option<String>,
+    /// Address or interface on these hosts. It replaces `dataPathAddress`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64))]
+    pub data_path_address: Option<String>,
+    /// Whether services may start containers on these hosts. It replaces `availability`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub availability: Option<Availability>,
+    /// Labels of these nodes. They replace labels with the same key. At most 64.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(length(max = 64), transform = bounded_map)]
+    pub node_labels: BTreeMap<String, String>,
+}
+
+/// Whether services may start containers on a node.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+    IntoStaticStr,
+    VariantArray,
+)]
+pub enum Availability {
+    /// They may.
+    #[default]
+    Active,
+    /// They start no new ones.
+    Pause,
+    /// They start no new ones, and the running ones move to other nodes.
+    Drain,
 }
 
 /// The defaults of the schema.
@@ -125,6 +217,7 @@ impl Default for Managers {
         Self {
             count: one(),
             host_selector: None,
+            spread_by: None,
         }
     }
 }

@@ -14,12 +14,11 @@ use serde::{Deserialize, Serialize};
 pub use cifs::{CREDENTIALS_LABEL, CifsSource, SecretName};
 pub use source::{BindSource, NfsSource, TmpfsSource};
 
-use crate::network::bounded_map;
 use crate::policy::{
     AdoptionPolicy, DeletionPolicy, DriftPolicy, LossPolicy, ManagementPolicy, Policies,
     ReadyPolicy, VolumeUpdatePolicy,
 };
-use crate::schema::{Rule, rules, selector};
+use crate::schema::{Rule, bounded_map, rules, selector};
 use crate::status::ResourceStatus;
 
 /// The driver of a volume when none is named.

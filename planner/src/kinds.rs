@@ -15,7 +15,7 @@ use std::ops::{Deref, DerefMut};
 use dockfleet_crds::assignment::Kind;
 use dockfleet_crds::policy::DeletionPolicy;
 use dockfleet_crds::{
-    DockerHost, DockerNetwork, DockerVolume, FieldDiff, ResourceStatus, SwarmCluster,
+    DockerHost, DockerNetwork, DockerVolume, FieldDiff, Reason, ResourceStatus, SwarmCluster,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::Serialize;
@@ -164,7 +164,7 @@ pub enum Update<C> {
     /// Not at all: it must be replaced.
     Impossible,
     /// Not now, and why.
-    Waits(String),
+    Waits(Reason, String),
     /// By this change; others may follow it.
     Change(C),
 }
@@ -334,7 +334,7 @@ macro_rules! join {
                 match (self, have) {
                     $((Self::$kind(want), Object::$kind(object)) => match $kind::next_change(want, object) {
                         Update::Impossible => Update::Impossible,
-                        Update::Waits(why) => Update::Waits(why),
+                        Update::Waits(reason, why) => Update::Waits(reason, why),
                         Update::Change(change) => {
                             Update::Change(Action::$kind(ObjectAction::Update {
                                 name: object.name().to_owned(),

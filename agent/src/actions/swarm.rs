@@ -1,29 +1,35 @@
 //! The calls to an engine for its membership in a swarm.
 
-use std::collections::{BTreeMap, HashMap};
+mod node;
+mod users;
+
+use std::time::Duration;
 
 use bollard::models::{
-    LocalNodeState, Node as ListedNode, NodeSpecRoleEnum, NodeState, Reachability, SwarmInfo,
-    SwarmInitRequest, SwarmJoinRequest, SwarmSpec, TaskSpec,
+    ContainerSummary, LocalNodeState, Node as ListedNode, NodeSpecAvailabilityEnum,
+    NodeSpecRoleEnum, NodeState, Reachability, SwarmInfo, SwarmInitRequest, SwarmJoinRequest,
+    SwarmSpec,
 };
-use bollard::query_parameters::{
-    LeaveSwarmOptionsBuilder, ListNodesOptions, ListServicesOptions, ListTasksOptionsBuilder,
-    UpdateNodeOptionsBuilder,
-};
+use bollard::query_parameters::{LeaveSwarmOptionsBuilder, ListNodesOptions};
 use dockfleet_crds::SwarmCluster;
-use dockfleet_crds::swarm::NodeRole;
+use dockfleet_crds::swarm::{Availability, NodeRole};
 use dockfleet_planner::credentials::Credentials;
 use dockfleet_planner::kinds::ObjectKind as _;
 use dockfleet_planner::kinds::swarm::{
-    DRIVER, DesiredMembership, Init, Node, NodeChange, NodeStatus, ObservedMembership, Start,
+    DRIVER, DesiredMembership, Init, Node, NodeStatus, ObservedMembership, Start, SwarmChange,
 };
+use tokio::net::TcpStream;
 
 use super::EngineObject;
 use crate::engine::map::{from_engine, to_engine};
-use crate::engine::{Engine, EngineCall, EngineError, usage};
+use crate::engine::{Engine, EngineCall, EngineError};
+
+pub(super) use users::network_users;
 
 /// All addresses of the host; the port is that of Docker.
 const LISTEN: &str = "0.0.0.0:2377";
+/// How long a manager may take to accept a connection.
+const REACH: Duration = Duration::from_secs(5);
 
 impl EngineObject for SwarmCluster {
     async fn list(engine: &Engine) -> Result<(Vec<ObservedMembership>, Vec<String>), EngineError> {
@@ -32,11 +38,15 @@ impl EngineObject for SwarmCluster {
         match state {
             LocalNodeState::INACTIVE | LocalNodeState::EMPTY => Ok((Vec::new(), Vec::new())),
             LocalNodeState::ACTIVE => {
-                let nodes = match swarm.cluster {
-                    Some(_) => nodes(engine).await?,
-                    None => Vec::new(),
+                let nodes = if cluster_id(&swarm).is_some() {
+                    nodes(engine).await?
+                } else {
+                    Vec::new()
                 };
                 Ok((vec![observed(swarm, &nodes)], Vec::new()))
+            }
+            LocalNodeState::PENDING if starts_without_leader(&swarm) => {
+                Ok((vec![observed(swarm, &[])], Vec::new()))
             }
             // The engine is a member, or becomes one, and does not say more.
             LocalNodeState::PENDING | LocalNodeState::ERROR | LocalNodeState::LOCKED => {
@@ -60,6 +70,9 @@ impl EngineObject for SwarmCluster {
                 engine.change(call, answer).await.map(drop)
             }
             (Some(Start::Join(address)), Some(token)) => {
+                if engine.is_local() {
+                    reach(address).await?;
+                }
                 let answer = engine
                     .docker()
                     .join_swarm(join_request(desired, address, token));
@@ -76,11 +89,15 @@ impl EngineObject for SwarmCluster {
     /// Leaves the swarm. The engine would stop the containers of services, and disconnect the others from the
     /// networks of the swarm.
     async fn remove(engine: &Engine, _id: &str, name: &str) -> Result<(), EngineError> {
-        let users = attached_containers(engine).await?;
-        if !users.is_empty() {
-            return Err(EngineError::InUse(users));
+        let containers = users::swarm_containers(engine).await?;
+        if !containers.attached.is_empty() {
+            return Err(EngineError::InUse(containers.attached));
         }
         let force = match leaving(engine).await? {
+            // The writer has drained the node, so they end here when others run elsewhere.
+            Leaving::Worker if !containers.of_services.is_empty() => {
+                return Err(EngineError::InUse(containers.of_services));
+            }
             Leaving::Worker => false,
             Leaving::LastNode => true,
             Leaving::Manager => {
@@ -101,63 +118,55 @@ impl EngineObject for SwarmCluster {
     }
 
     /// Containers use networks of the swarm, and not the membership: [`EngineObject::remove`] looks for them.
-    fn is_used_by(_: &bollard::models::ContainerSummary, _id: &str, _name: &str) -> bool {
+    fn is_used_by(_: &ContainerSummary, _id: &str, _name: &str) -> bool {
         false
     }
 
-    async fn update(engine: &Engine, name: &str, change: &NodeChange) -> Result<(), EngineError> {
+    async fn update(engine: &Engine, name: &str, change: &SwarmChange) -> Result<(), EngineError> {
         let call = EngineCall::Update(Self::KIND, name);
         match change {
-            NodeChange::SetRole { node, role } => set_role(engine, call, node, *role).await,
-            NodeChange::Remove { node } => {
+            SwarmChange::SetRole { node, role } => node::set_role(engine, call, node, *role).await,
+            SwarmChange::SetNodes(all) => {
+                for settings in all {
+                    node::set_node(engine, call, settings).await?;
+                }
+                Ok(())
+            }
+            SwarmChange::Remove { node } => {
                 let answer = engine.docker().delete_node(Engine::plain(node)?, None);
+                engine.change(call, answer).await
+            }
+            SwarmChange::ForceNewCluster => {
+                let address = own_address(engine).await?;
+                let request = SwarmInitRequest {
+                    listen_addr: Some(LISTEN.to_owned()),
+                    advertise_addr: address,
+                    force_new_cluster: Some(true),
+                    ..SwarmInitRequest::default()
+                };
+                let answer = engine.docker().init_swarm(request);
+                engine.change(call, answer).await.map(drop)
+            }
+            SwarmChange::LeaveByForce => {
+                let options = LeaveSwarmOptionsBuilder::default().force(true).build();
+                let answer = engine.docker().leave_swarm(Some(options));
                 engine.change(call, answer).await
             }
         }
     }
 }
 
-/// Returns the services on a network of the swarm, and the containers of other nodes that belong to no service.
-pub(super) async fn network_users(engine: &Engine, id: &str) -> Result<Vec<String>, EngineError> {
-    let call = EngineCall::Containers;
-    let is_on = |spec: Option<&TaskSpec>| {
-        let networks = spec.and_then(|s| s.networks.as_ref());
-        networks.is_some_and(|all| all.iter().any(|n| n.target.as_deref() == Some(id)))
+/// Tries to connect to the manager through which the engine is to join. If an engine cannot, it tries again and again
+/// in the background, and nobody hears why.
+async fn reach(address: &str) -> Result<(), EngineError> {
+    let why = match tokio::time::timeout(REACH, TcpStream::connect(address)).await {
+        Ok(Ok(_)) => return Ok(()),
+        Ok(Err(err)) => err.to_string(),
+        Err(_) => format!("no answer within {} s", REACH.as_secs()),
     };
-    let services = engine.docker().list_services(None::<ListServicesOptions>);
-    let services = engine.read(call, services).await?;
-    let services = services.into_iter().filter_map(|s| s.spec);
-    let mut users: Vec<String> = services
-        .filter(|spec| is_on(spec.task_template.as_ref()))
-        .map(|spec| format!("service {}", spec.name.unwrap_or_default()))
-        .collect();
-    // The engine leaves these tasks out unless they are asked for (moby, `daemon/cluster/tasks.go`).
-    let filters = HashMap::from([("runtime", vec!["attachment"])]);
-    let options = ListTasksOptionsBuilder::default().filters(&filters).build();
-    let tasks = engine
-        .read(call, engine.docker().list_tasks(Some(options)))
-        .await?;
-    let names: BTreeMap<String, String> = nodes(engine)
-        .await?
-        .into_iter()
-        .filter_map(|n| Some((n.id?, n.description?.hostname?)))
-        .collect();
-    for task in tasks.iter().filter(|t| is_on(t.spec.as_ref())) {
-        let attached = task
-            .spec
-            .as_ref()
-            .and_then(|s| s.network_attachment_spec.as_ref()?.container_id.as_deref());
-        let container: String = attached
-            .unwrap_or_default()
-            .chars()
-            .take(usage::SHORT_ID)
-            .collect();
-        let node = task.node_id.as_deref().unwrap_or_default();
-        let node = names.get(node).map_or(node, String::as_str);
-        users.push(format!("container {container} on node {node}"));
-    }
-    users.sort();
-    Ok(users)
+    Err(EngineError::Busy(format!(
+        "the manager at {address} cannot be reached from this host: {why}; allow 2377/tcp from this host to the manager"
+    )))
 }
 
 /// Returns what the engine says about its swarm.
@@ -174,54 +183,27 @@ async fn nodes(engine: &Engine) -> Result<Vec<ListedNode>, EngineError> {
         .await
 }
 
-/// Sets the role of a node. The engine takes the whole spec of a node, in the version that it was read in.
-async fn set_role(
-    engine: &Engine,
-    call: EngineCall<'_>,
-    node: &str,
-    role: NodeRole,
-) -> Result<(), EngineError> {
-    let inspect = engine.docker().inspect_node(Engine::plain(node)?);
-    let found = engine.read(call, inspect).await?;
-    let mut spec = found.spec.unwrap_or_default();
-    let role = match role {
-        NodeRole::Worker => NodeSpecRoleEnum::WORKER,
-        NodeRole::Manager => NodeSpecRoleEnum::MANAGER,
-    };
-    // The swarm takes some time until the node has the role.
-    if spec.role.replace(role) == Some(role) {
-        return Ok(());
-    }
-    let version = found.version.and_then(|v| v.index).unwrap_or_default();
-    let options = UpdateNodeOptionsBuilder::default()
-        .version(i64::try_from(version).unwrap_or(i64::MAX))
-        .build();
-    let answer = engine.docker().update_node(node, spec, options);
-    engine.change(call, answer).await
+/// Returns the ID of the engine's swarm, if it is a manager that reaches a majority of the managers.
+fn cluster_id(swarm: &SwarmInfo) -> Option<&str> {
+    let id = swarm.cluster.as_ref()?.id.as_deref();
+    id.filter(|id| !id.is_empty())
 }
 
-/// Returns the names of the containers, running or stopped, on networks of the swarm, in order. Those of services
-/// do not count: the managers start others elsewhere.
-async fn attached_containers(engine: &Engine) -> Result<Vec<String>, EngineError> {
-    let swarm_networks = super::network::swarm_networks(engine).await?;
-    let containers = engine.containers().await?;
-    let is_attached = |c: &&bollard::models::ContainerSummary| {
-        let of_a_service = c
-            .labels
-            .as_ref()
-            .is_some_and(|l| l.contains_key("com.docker.swarm.service.id"));
-        !of_a_service
-            && swarm_networks
-                .iter()
-                .any(|(id, name)| super::network::is_used_by(c, id, name))
-    };
-    let mut names: Vec<String> = containers
-        .iter()
-        .filter(is_attached)
-        .map(usage::container_name)
-        .collect();
-    names.sort();
-    Ok(names)
+/// Whether the engine was started as a manager and does not reach enough of the others to elect a leader (swarmkit,
+/// `manager/controlapi`: "The swarm does not have a leader").
+fn starts_without_leader(swarm: &SwarmInfo) -> bool {
+    let peers = swarm.remote_managers.iter().flatten();
+    let is_manager = swarm.node_id.is_some() && peers.clone().any(|p| p.node_id == swarm.node_id);
+    let error = swarm.error.as_deref().unwrap_or_default();
+    swarm.local_node_state == Some(LocalNodeState::PENDING)
+        && is_manager
+        && error.contains("does not have a leader")
+}
+
+/// Returns the address by which the other nodes know this engine.
+async fn own_address(engine: &Engine) -> Result<Option<String>, EngineError> {
+    let address = info(engine).await?.node_addr;
+    Ok(address.filter(|address| !address.is_empty()))
 }
 
 /// How a node can leave its swarm.
@@ -254,6 +236,7 @@ fn init_request(want: &DesiredMembership, init: &Init) -> SwarmInitRequest {
     SwarmInitRequest {
         listen_addr: Some(LISTEN.to_owned()),
         advertise_addr: want.advertise_address.clone(),
+        data_path_addr: want.data_path_address.clone(),
         data_path_port: unsigned(init.data_path_port),
         default_addr_pool: (!pools.is_empty()).then(|| pools.clone()),
         subnet_size: unsigned(init.subnet_size),
@@ -270,39 +253,59 @@ fn join_request(want: &DesiredMembership, address: &str, token: &Credentials) ->
     SwarmJoinRequest {
         listen_addr: Some(LISTEN.to_owned()),
         advertise_addr: want.advertise_address.clone(),
+        data_path_addr: want.data_path_address.clone(),
         // An engine tries only the first one.
         remote_addrs: Some(vec![address.to_owned()]),
         join_token: Some(token.secret().to_owned()),
-        ..SwarmJoinRequest::default()
     }
 }
 
 fn observed(shown: SwarmInfo, nodes: &[ListedNode]) -> ObservedMembership {
+    let is_manager = shown.control_available == Some(true) || starts_without_leader(&shown);
     let node = shown.node_id.unwrap_or_default();
     let peers = shown.remote_managers.unwrap_or_default();
     let own = peers
         .into_iter()
         .find(|p| p.node_id.as_ref() == Some(&node));
-    let cluster = shown.cluster;
+    // A manager without a majority shows a swarm without an ID.
+    let cluster = shown
+        .cluster
+        .filter(|c| c.id.as_deref().is_some_and(|id| !id.is_empty()));
+    let lacks_quorum = is_manager && cluster.is_none();
     let labels = cluster
         .as_ref()
         .and_then(|c| c.spec.as_ref()?.labels.clone());
     let mut listed: Vec<Node> = nodes
         .iter()
         .filter_map(|n| {
+            let spec = n.spec.as_ref();
             Some(Node {
                 id: n.id.clone()?,
                 status: status(n),
+                role: match spec.and_then(|s| s.role) {
+                    Some(NodeSpecRoleEnum::MANAGER) => NodeRole::Manager,
+                    Some(NodeSpecRoleEnum::WORKER | NodeSpecRoleEnum::EMPTY) | None => {
+                        NodeRole::Worker
+                    }
+                },
+                availability: match spec.and_then(|s| s.availability) {
+                    Some(NodeSpecAvailabilityEnum::PAUSE) => Availability::Pause,
+                    Some(NodeSpecAvailabilityEnum::DRAIN) => Availability::Drain,
+                    Some(NodeSpecAvailabilityEnum::ACTIVE | NodeSpecAvailabilityEnum::EMPTY)
+                    | None => Availability::Active,
+                },
+                labels: from_engine(spec.and_then(|s| s.labels.clone())),
             })
         })
         .collect();
     listed.sort_by(|a, b| a.id.cmp(&b.id));
     ObservedMembership {
         node,
-        address: own.and_then(|p| p.addr).filter(|_| cluster.is_some()),
+        address: own.and_then(|p| p.addr).filter(|_| is_manager),
         labels: from_engine(labels),
         cluster: cluster.and_then(|c| c.id),
         nodes: listed,
+        lacks_quorum,
     }
 }
 
@@ -358,6 +361,7 @@ mod tests {
         let info = |cluster: serde_json::Value| -> SwarmInfo {
             serde_json::from_value(json!({
                 "NodeID": "n1",
+                "ControlAvailable": !cluster.is_null(),
                 "RemoteManagers": [
                     {"NodeID": "n0", "Addr": "10.0.0.1:2377"},
                     {"NodeID": "n1", "Addr": "10.0.0.2:2377"},
@@ -375,9 +379,23 @@ mod tests {
             Some("u")
         );
         let seen = observed(info(serde_json::Value::Null), &[]);
+        assert!(!seen.lacks_quorum);
         assert_eq!(
             (seen.node.as_str(), seen.cluster, seen.address),
             ("n1", None, None)
         );
+        // A manager without a majority shows a swarm without an ID.
+        let seen = observed(info(json!({"ID": ""})), &[]);
+        assert!(seen.lacks_quorum);
+        assert_eq!(seen.cluster, None);
+        // So does one that was started while the others are down.
+        let pending = |node: &str| SwarmInfo {
+            node_id: Some(node.to_owned()),
+            local_node_state: Some(LocalNodeState::PENDING),
+            error: Some("The swarm does not have a leader. It's possible that".to_owned()),
+            ..info(serde_json::Value::Null)
+        };
+        assert!(observed(pending("n1"), &[]).lacks_quorum);
+        assert!(!observed(pending("worker"), &[]).lacks_quorum);
     }
 }

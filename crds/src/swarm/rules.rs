@@ -2,37 +2,47 @@
 
 use schemars::Schema;
 
-use crate::schema::{Rule, plain_options, rules, rules_at, selects_hosts};
+use crate::schema::{Rule, overrides_hosts, plain_options, rules, rules_at, selects_hosts};
+
+/// The rule that a field cannot change.
+macro_rules! fixed {
+    ($field:literal) => {
+        Rule {
+            rule: concat!(
+                "has(self.",
+                $field,
+                ") == has(oldSelf.",
+                $field,
+                ") && (!has(self.",
+                $field,
+                ") || self.",
+                $field,
+                " == oldSelf.",
+                $field,
+                ")"
+            ),
+            message: concat!(
+                "'",
+                $field,
+                " cannot change: the engine takes it only when the swarm is created'"
+            ),
+        }
+    };
+}
 
 /// Rules on the spec of a swarm.
 pub(super) fn spec(schema: &mut Schema) {
     plain_options(schema);
     selects_hosts(schema);
+    node_labels(schema);
     // An engine takes these when it creates the swarm, and never again.
     rules_at(
         schema,
         ".defaultAddressPools",
-        &[Rule {
-            rule: "has(self.defaultAddressPools) == has(oldSelf.defaultAddressPools) && (!has(self.defaultAddressPools) || self.defaultAddressPools == oldSelf.defaultAddressPools)",
-            message: "'defaultAddressPools cannot change: the engine takes them only when the swarm is created'",
-        }],
+        &[fixed!("defaultAddressPools")],
     );
-    rules_at(
-        schema,
-        ".subnetSize",
-        &[Rule {
-            rule: "has(self.subnetSize) == has(oldSelf.subnetSize) && (!has(self.subnetSize) || self.subnetSize == oldSelf.subnetSize)",
-            message: "'subnetSize cannot change: the engine takes it only when the swarm is created'",
-        }],
-    );
-    rules_at(
-        schema,
-        ".dataPathPort",
-        &[Rule {
-            rule: "has(self.dataPathPort) == has(oldSelf.dataPathPort) && (!has(self.dataPathPort) || self.dataPathPort == oldSelf.dataPathPort)",
-            message: "'dataPathPort cannot change: the engine takes it only when the swarm is created'",
-        }],
-    );
+    rules_at(schema, ".subnetSize", &[fixed!("subnetSize")]);
+    rules_at(schema, ".dataPathPort", &[fixed!("dataPathPort")]);
     let Some(pools) = schema.pointer_mut("/properties/defaultAddressPools/items") else {
         return;
     };
@@ -45,6 +55,31 @@ pub(super) fn spec(schema: &mut Schema) {
             }],
         );
     }
+}
+
+/// Rules on an override.
+pub(super) fn host_override(schema: &mut Schema) {
+    plain_options(schema);
+    overrides_hosts(schema);
+    node_labels(schema);
+}
+
+/// Labels that Dockfleet writes itself.
+fn node_labels(schema: &mut Schema) {
+    rules_at(
+        schema,
+        ".nodeLabels",
+        &[
+            Rule {
+                rule: "!has(self.nodeLabels) || self.nodeLabels.all(k, k.matches('^[a-zA-Z0-9][a-zA-Z0-9_./-]*$'))",
+                message: "'label %s has another character than letters, digits, _, ., - and /'.format([self.nodeLabels.filter(k, !k.matches('^[a-zA-Z0-9][a-zA-Z0-9_./-]*$'))[0]])",
+            },
+            Rule {
+                rule: "!has(self.nodeLabels) || !self.nodeLabels.exists(k, k.startsWith('io.dockfleet.'))",
+                message: "'label %s is reserved for Dockfleet; choose a key outside io.dockfleet.'.format([self.nodeLabels.filter(k, k.startsWith('io.dockfleet.'))[0]])",
+            },
+        ],
+    );
 }
 
 /// The number of managers. An even number survives no more losses than the odd number below it.

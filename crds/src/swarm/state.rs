@@ -1,5 +1,7 @@
 //! What the controller records about a swarm, beside what every resource's status has.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use strum::{IntoStaticStr, VariantArray};
@@ -7,6 +9,7 @@ use strum::{IntoStaticStr, VariantArray};
 use crate::open::Open;
 use crate::schema::unobserved;
 use crate::status::ResourceStatus;
+use crate::swarm::Availability;
 
 /// Status of a SwarmCluster.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -41,6 +44,20 @@ pub struct SwarmState {
     /// Number of workers that the swarm reaches.
     #[serde(default)]
     pub workers: i32,
+    /// Whether more than half of the managers reach each other: `Available`, `Lost` or `Unknown`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quorum: Option<Open<Quorum>>,
+    /// The oldest and the newest engine version of the hosts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine_versions: Option<String>,
+    /// The last recovery from a lost quorum.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovery: Option<Recovery>,
+    /// IDs of the managers without which the swarm went on. Their hosts must leave the swarm before
+    /// they can join again, because together they could form a majority of their own. At most 64.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "atomic"))]
+    pub given_up: Vec<String>,
     /// The hosts, sorted by name. At most 1000.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 1000), extend("x-kubernetes-list-type" = "atomic"))]
@@ -62,6 +79,31 @@ pub struct Bootstrap {
     pub attempt: String,
 }
 
+/// The permission of one manager to go on without the others.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Recovery {
+    /// Name of the host with the manager.
+    pub host: String,
+    /// The annotation that permits it.
+    pub permission: String,
+    /// Whether it is done. The annotation then permits nothing any more.
+    #[serde(default)]
+    pub done: bool,
+}
+
+/// Whether the managers of a swarm have a majority.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, IntoStaticStr, VariantArray)]
+pub enum Quorum {
+    /// More than half of them reach each other.
+    Available,
+    /// They do not, so the swarm cannot be changed.
+    Lost,
+    /// No manager can be asked.
+    #[default]
+    Unknown,
+}
+
 /// One host of a swarm.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -78,6 +120,13 @@ pub struct Member {
     /// The address, with the port, by which other hosts reach a manager.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
+    /// The availability that the node must have, if the spec sets one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub availability: Option<Open<Availability>>,
+    /// The labels that the node must have. At most 64.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(length(max = 64))]
+    pub node_labels: BTreeMap<String, String>,
 }
 
 /// The role of a node in a swarm.

@@ -369,3 +369,127 @@ fn i14_a_swarm_is_created_by_another_host_only_by_permission() -> Result<()> {
     let status = cluster.get(&what)?["status"].clone();
     one_swarm(&cluster, &status).map(drop)
 }
+
+/// A swarm whose managers have lost their majority is left as it is; one manager goes on alone by permission
+/// only, and the others leave before they join again.
+#[test]
+fn a_lost_quorum_is_told_and_ended_by_permission_only() -> Result<()> {
+    let cluster = TestCluster::prepare(&[
+        ("h1", Debian20, "{}"),
+        ("h2", Newest, "{}"),
+        ("h3", Newest, "{}"),
+    ])?;
+    cluster.hurry();
+    start(&cluster)?;
+    let what = format!("dswarm/prod -n {FLEET}");
+    cluster.apply(&swarm(
+        "prod",
+        "{hostSelector: {}, managers: {count: 3}, advertiseAddress: eth0}",
+    ))?;
+    cluster.until(&what, "{.status.managers}=3")?;
+    cluster.ready(&what)?;
+    cluster.until(&what, "{.status.quorum}=Available")?;
+    let id = cluster.get(&what)?["status"]["clusterID"].clone();
+    let id = id.as_str().context("no cluster ID")?;
+    let [h1, h2, h3] = cluster.hosts()?;
+    let node = info(h2)?["NodeID"].clone();
+    for host in [h1, h2] {
+        host.kill_agent()?;
+        host.engine.kill()?;
+    }
+    cluster.until(&what, "{.status.quorum}=Lost")?;
+    let permission = format!("dockfleet.io/force-new-cluster=h3/{id}");
+    let advice = format!("(h1, h2); only if they are lost for good, the annotation {permission} ");
+    eventually("advice", SOON, || {
+        let swarm = cluster.get(&what).map_err(|e| e.to_string())?;
+        let said = condition(&swarm, "Ready")["message"].to_string();
+        said.contains(&advice).then_some(()).ok_or(said)
+    })
+    .with_context(|| cluster.report())?;
+    cluster.not_ready(&what, "Unknown", "NoQuorum")?;
+    cluster.kubectl(&format!("annotate {what} {permission}"))?;
+    cluster.until(&what, "{.status.quorum}=Available")?;
+    cluster.until(&what, "{.status.recovery.done}=true")?;
+    cluster.until(&what, "{.status.writer}=h3")?;
+    assert_eq!(info(h3)?["Cluster"]["ID"], id);
+    // The two others would have a majority of the old managers.
+    for host in [h1, h2] {
+        host.engine.start_again()?;
+        host.start_agent()?;
+    }
+    cluster.until(&what, "{.status.managers}=3")?;
+    cluster.ready(&what)?;
+    let status = cluster.get(&what)?["status"].clone();
+    assert_eq!(status["clusterID"], id);
+    assert_ne!(info(h2)?["NodeID"], node);
+    one_swarm(&cluster, &status).map(drop)
+}
+
+/// Availability and labels of nodes are set; a host that leaves gives the containers of services to others first.
+#[test]
+fn nodes_have_their_availability_and_labels_and_are_drained_before_they_leave() -> Result<()> {
+    let cluster =
+        TestCluster::start(&[("h1", Debian20, "{in: prod}"), ("h2", Newest, "{in: prod}")])?;
+    let what = format!("dswarm/prod -n {FLEET}");
+    cluster.apply(&swarm(
+        "prod",
+        "{hostSelector: {matchLabels: {in: prod}}, advertiseAddress: eth0, removedHosts: Leave, \
+         nodeLabels: {site: a}, hostOverrides: [{hostNames: [h1], availability: Drain, \
+         nodeLabels: {site: b}}]}",
+    ))?;
+    cluster.until(&what, "{.status.workers}=1")?;
+    cluster.ready(&what)?;
+    let [h1, h2] = cluster.hosts()?;
+    let spec = |host: &TestHost| -> Result<Value> {
+        let id = info(host)?["NodeID"].clone();
+        let id = id.as_str().context("no node ID")?;
+        Ok(h1.engine.get(&format!("/nodes/{id}"))?["Spec"].clone())
+    };
+    let (first, second) = (spec(h1)?, spec(h2)?);
+    assert_eq!(
+        (&first["Availability"], &first["Labels"]["site"]),
+        (&"drain".into(), &"b".into())
+    );
+    assert_eq!(
+        (&second["Availability"], &second["Labels"]["site"]),
+        (&"active".into(), &"a".into())
+    );
+    // A service runs on the other host only.
+    for host in [h1, h2] {
+        host.engine.import_busybox()?;
+    }
+    h1.engine.docker([
+        "service",
+        "create",
+        "--detach",
+        "--name",
+        "web",
+        "--no-resolve-image",
+        "busybox:local",
+        "sleep",
+        "600",
+    ])?;
+    let tasks = |host: &TestHost| {
+        host.engine
+            .docker(["ps", "--quiet", "--filter", "name=web"])
+    };
+    let runs_on = |host: &TestHost| {
+        eventually("a container of the service", SOON, || match tasks(host) {
+            Ok(ids) if !ids.is_empty() => Ok(()),
+            other => Err(format!("{other:?}")),
+        })
+    };
+    runs_on(h2)?;
+    cluster.kubectl(&format!("label dhost/h2 -n {FLEET} in-"))?;
+    // There is no other host for it, and this one leaves all the same: it is drained.
+    inactive(&cluster, h2)?;
+    assert_eq!(tasks(h2)?, "");
+    // The first one takes over.
+    cluster.patch(
+        &what,
+        r#"{"spec": {"hostOverrides": [{"hostNames": ["h1"], "availability": "Active"}]}}"#,
+    )?;
+    runs_on(h1)?;
+    assert_eq!(spec(h1)?["Labels"]["site"], "a");
+    Ok(())
+}

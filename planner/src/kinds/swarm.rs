@@ -5,9 +5,13 @@
 //! entry of each host is rendered from the written status alone: nothing is done that is not recorded.
 
 mod desired;
+mod host;
+mod managers;
 mod nodes;
 mod observed;
+mod quorum;
 mod render;
+mod settings;
 mod state;
 
 use dockfleet_crds::assignment::Kind;
@@ -21,9 +25,10 @@ use crate::desired::fields;
 use crate::render::RenderError;
 use crate::resource::{CommonSpec, HostReport, OwnStatus};
 
-pub use desired::{DesiredMembership, Init, Start, Writer};
-pub use nodes::NodeChange;
+pub use desired::{DesiredMembership, DesiredNode, Init, Start, Writer};
+pub use nodes::SwarmChange;
 pub use observed::{MembershipDetail, Node, NodeStatus, ObservedMembership};
+pub use settings::NodeSettings;
 
 /// The membership of a host in a swarm, as other resources need to know it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,7 +54,7 @@ impl ObjectKind for SwarmCluster {
 
     type Desired = DesiredMembership;
     type Observed = ObservedMembership;
-    type Change = NodeChange;
+    type Change = SwarmChange;
 
     fn common_spec(&self) -> CommonSpec<'_> {
         CommonSpec {
@@ -106,7 +111,7 @@ impl ObjectKind for SwarmCluster {
         nodes::diff(want, have)
     }
 
-    fn next_change(want: &DesiredMembership, have: &ObservedMembership) -> Update<NodeChange> {
+    fn next_change(want: &DesiredMembership, have: &ObservedMembership) -> Update<SwarmChange> {
         nodes::next_change(want, have)
     }
 

@@ -321,15 +321,15 @@ impl Case<'_> {
         if self.policy.suspend || self.policy.drift == DriftPolicy::Observe {
             return None;
         }
-        let (actions, message) = match self.desired.update(object) {
+        let (actions, reason, message) = match self.desired.update(object) {
             Update::Impossible => return None,
-            Update::Waits(why) => (Vec::new(), why),
+            Update::Waits(reason, why) => (Vec::new(), reason, why),
             Update::Change(action) => {
                 let message = format!("to be changed: {}", in_words(diff));
-                (vec![action], message)
+                (vec![action], Reason::Progressing, message)
             }
         };
-        let status = pending(self.entry, Reason::Progressing, message);
+        let status = pending(self.entry, reason, message);
         let id = Some(object.id());
         Some((actions, EntryStatus { id, ..status }))
     }

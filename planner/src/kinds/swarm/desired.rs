@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use dockfleet_crds::swarm::NodeRole;
+use dockfleet_crds::swarm::{Availability, NodeRole};
 use dockfleet_crds::{FieldDiff, Open};
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +26,15 @@ pub struct DesiredMembership {
     /// Address or interface that the other hosts reach it by, if the user set it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub advertise_address: Option<String>,
+    /// Address or interface for the traffic between containers, if the user set it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_path_address: Option<String>,
+    /// The swarm goes on with this manager alone if it has lost its quorum.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub goes_on_alone: bool,
+    /// ID of the node that this host must leave the swarm as, by force, before it can join again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub given_up: Option<String>,
     /// What this host, a manager, changes in the swarm.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub writer: Option<Writer>,
@@ -72,15 +81,32 @@ pub struct Init {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Writer {
-    /// The role of each node, by its ID. Other nodes are not changed.
+    /// The nodes by their ID. Other nodes are not changed.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub roles: BTreeMap<String, Open<NodeRole>>,
+    pub nodes: BTreeMap<String, DesiredNode>,
     /// IDs of nodes to be removed once they are down.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub removed: Vec<String>,
     /// The agent writes the join token for workers into its host's own Secret.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub shares_token: bool,
+}
+
+/// A node as its writer must make it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DesiredNode {
+    /// Its role.
+    pub role: Open<NodeRole>,
+    /// Its availability; it is not changed if it is missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub availability: Option<Open<Availability>>,
+    /// Its labels. Those that were here before and are missing now are removed; others are not changed.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// The host is to leave, so no containers of services stay on it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub leaves: bool,
 }
 
 impl DesiredObject for DesiredMembership {

@@ -1,19 +1,26 @@
-//! The nodes of a swarm: what differs from the roles that they must have, and the one change that is safe next.
+//! The nodes of a swarm: what differs from how they must be, and the one change that is safe next.
 
 use std::collections::BTreeMap;
 
-use dockfleet_crds::FieldDiff;
 use dockfleet_crds::swarm::NodeRole;
+use dockfleet_crds::{FieldDiff, Reason};
 
-use super::{DesiredMembership, Node, NodeStatus, ObservedMembership, Writer};
+use super::{
+    DesiredMembership, DesiredNode, Node, NodeSettings, NodeStatus, ObservedMembership, Writer,
+};
 use crate::kinds::Update;
 
 /// The field with the ID of the swarm.
 pub(super) const CLUSTER_ID: &str = "clusterID";
+/// The message of a manager without a majority.
+const NO_QUORUM: &str = "the managers of the swarm have lost their quorum: this one does not reach more than half of them; \
+                         start the others again";
+/// How many nodes get their labels and availability in one step.
+const AT_ONCE: usize = 50;
 
-/// One change of the nodes of a swarm.
+/// One change of a swarm.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum NodeChange {
+pub enum SwarmChange {
     /// Give a node a role.
     SetRole {
         /// ID of the node.
@@ -21,11 +28,17 @@ pub enum NodeChange {
         /// The role.
         role: NodeRole,
     },
+    /// Set the availability and labels of nodes.
+    SetNodes(Vec<NodeSettings>),
     /// Remove a node that is down.
     Remove {
         /// ID of the node.
         node: String,
     },
+    /// Go on with this manager alone.
+    ForceNewCluster,
+    /// Leave the swarm by force, because the swarm has gone on without this manager.
+    LeaveByForce,
 }
 
 fn role(status: NodeStatus) -> NodeRole {
@@ -48,6 +61,20 @@ pub(super) fn diff(want: &DesiredMembership, have: &ObservedMembership) -> Vec<F
             have: had.clone(),
         });
     }
+    if have.lacks_quorum {
+        all.push(FieldDiff {
+            field: "quorum".to_owned(),
+            want: "available".to_owned(),
+            have: "lost".to_owned(),
+        });
+    }
+    if want.given_up.as_ref() == Some(&have.node) {
+        all.push(FieldDiff {
+            field: "nodeID".to_owned(),
+            want: "another node".to_owned(),
+            have: have.node.clone(),
+        });
+    }
     let Some(writer) = &want.writer else {
         return all;
     };
@@ -57,6 +84,9 @@ pub(super) fn diff(want: &DesiredMembership, have: &ObservedMembership) -> Vec<F
             want: <&str>::from(want).to_owned(),
             have: <&str>::from(had).to_owned(),
         });
+    }
+    for (settings, node) in other_settings(writer, &have.nodes) {
+        all.extend(settings.differences(node));
     }
     for node in left(writer, &have.nodes) {
         all.push(FieldDiff {
@@ -73,12 +103,29 @@ fn other_roles<'a>(
     writer: &'a Writer,
     nodes: &'a [Node],
 ) -> impl Iterator<Item = (&'a Node, NodeRole, NodeRole)> {
-    let by_id: BTreeMap<&str, &Node> = nodes.iter().map(|n| (n.id.as_str(), n)).collect();
-    writer.roles.iter().filter_map(move |(id, want)| {
-        let node = *by_id.get(id.as_str())?;
-        let (want, have) = (want.known()?, role(node.status));
+    listed(writer, nodes).filter_map(|(want, node)| {
+        let (want, have) = (want.role.known()?, role(node.status));
         (want != have).then_some((node, want, have))
     })
+}
+
+/// Returns the nodes of the writer that are listed, by ID.
+fn listed<'a>(
+    writer: &'a Writer,
+    nodes: &'a [Node],
+) -> impl Iterator<Item = (&'a DesiredNode, &'a Node)> {
+    let by_id: BTreeMap<&str, &Node> = nodes.iter().map(|n| (n.id.as_str(), n)).collect();
+    let all = writer.nodes.iter();
+    all.filter_map(move |(id, want)| Some((want, *by_id.get(id.as_str())?)))
+}
+
+/// Returns the nodes with another availability or other labels than they must have, by ID.
+fn other_settings<'a>(
+    writer: &'a Writer,
+    nodes: &'a [Node],
+) -> impl Iterator<Item = (NodeSettings, &'a Node)> {
+    let all = listed(writer, nodes).map(|(want, node)| (NodeSettings::of(want, node), node));
+    all.filter(|(settings, _)| !settings.is_empty())
 }
 
 /// Returns the nodes that must be removed and are still listed.
@@ -95,22 +142,45 @@ fn left<'a>(writer: &'a Writer, nodes: &'a [Node]) -> impl Iterator<Item = &'a N
 pub(super) fn next_change(
     want: &DesiredMembership,
     have: &ObservedMembership,
-) -> Update<NodeChange> {
+) -> Update<SwarmChange> {
+    if want.given_up.as_ref() == Some(&have.node) {
+        return Update::Change(SwarmChange::LeaveByForce);
+    }
+    if have.lacks_quorum {
+        return if want.goes_on_alone {
+            Update::Change(SwarmChange::ForceNewCluster)
+        } else {
+            Update::Waits(Reason::NoQuorum, NO_QUORUM.to_owned())
+        };
+    }
     let Some(writer) = &want.writer else {
         return Update::Impossible;
     };
     if want.cluster != have.cluster {
         return Update::Impossible;
     }
+    let waits = |why: String| Update::Waits(Reason::Progressing, why);
     let nodes = &have.nodes;
-    let set = |node: &Node, role| {
-        let node = node.id.clone();
-        Update::Change(NodeChange::SetRole { node, role })
+    let set = |node: &Node, role: NodeRole| {
+        let id = &node.id;
+        if node.role == role {
+            let role = <&str>::from(role).to_lowercase();
+            return waits(format!("waits until node {id} is a {role}"));
+        }
+        let node = id.clone();
+        Update::Change(SwarmChange::SetRole { node, role })
     };
     let removable = |n: &&Node| n.status == NodeStatus::DownWorker;
     if let Some(node) = left(writer, nodes).find(removable) {
         let node = node.id.clone();
-        return Update::Change(NodeChange::Remove { node });
+        return Update::Change(SwarmChange::Remove { node });
+    }
+    let settings: Vec<NodeSettings> = other_settings(writer, nodes)
+        .map(|(settings, _)| settings)
+        .take(AT_ONCE)
+        .collect();
+    if !settings.is_empty() {
+        return Update::Change(SwarmChange::SetNodes(settings));
     }
     let demoted: Vec<&Node> = other_roles(writer, nodes)
         .filter(|(_, want, _)| *want == NodeRole::Worker)
@@ -121,7 +191,7 @@ pub(super) fn next_change(
         return if keeps_majority(nodes, node) {
             set(node, NodeRole::Worker)
         } else {
-            Update::Waits(no_majority(nodes))
+            waits(no_majority(nodes))
         };
     }
     let promoted = other_roles(writer, nodes).find(|(_, want, _)| *want == NodeRole::Manager);
@@ -133,7 +203,7 @@ pub(super) fn next_change(
             return set(node, NodeRole::Manager);
         }
         (Some(_), Some(manager)) => {
-            return Update::Waits(format!(
+            return waits(format!(
                 "no other node becomes a manager while manager {} cannot be reached",
                 manager.id
             ));
@@ -145,8 +215,8 @@ pub(super) fn next_change(
     let next = demoted.iter().find(|n| !own(n)).or_else(|| demoted.first());
     match next {
         Some(node) if keeps_majority(nodes, node) => set(node, NodeRole::Worker),
-        Some(_) => Update::Waits(no_majority(nodes)),
-        None => Update::Waits("waits until nodes of the swarm are down or reachable".to_owned()),
+        Some(_) => waits(no_majority(nodes)),
+        None => waits("waits until nodes of the swarm are down or reachable".to_owned()),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use dockfleet_crds::Open;
+use dockfleet_crds::swarm::{Availability, NodeRole};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use strum::{IntoStaticStr, VariantArray};
@@ -24,19 +25,27 @@ pub struct ObservedMembership {
     pub labels: BTreeMap<String, String>,
     /// The nodes of the swarm; only managers know them.
     pub nodes: Vec<Node>,
+    /// Whether it is a manager that reaches no majority of the managers, so that it knows nothing of the above.
+    pub lacks_quorum: bool,
 }
 
 /// A node of a swarm as a manager reports it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Node {
     /// Its ID.
     pub id: String,
     /// Its role and state.
     pub status: NodeStatus,
+    /// The role that somebody gave it; it takes some time until it has it.
+    pub role: NodeRole,
+    /// Its availability.
+    pub availability: Availability,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
 }
 
 /// The role and state of a node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr, VariantArray)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, IntoStaticStr, VariantArray)]
 pub enum NodeStatus {
     /// The manager that leads the others.
     Leader,
@@ -47,6 +56,7 @@ pub enum NodeStatus {
     /// A worker.
     Worker,
     /// A worker that the managers do not reach.
+    #[default]
     DownWorker,
 }
 
@@ -99,6 +109,9 @@ pub struct MembershipDetail {
     /// The nodes of the swarm by ID, if the host writes them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub nodes: BTreeMap<String, Open<NodeStatus>>,
+    /// Whether the host is a manager that reaches no majority of the managers.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lacks_quorum: bool,
 }
 
 impl MembershipDetail {
@@ -109,6 +122,7 @@ impl MembershipDetail {
             cluster: have.cluster.clone(),
             address: have.address.clone(),
             nodes: nodes.map(|n| (n.id.clone(), n.status.into())).collect(),
+            lacks_quorum: have.lacks_quorum,
         }
     }
 

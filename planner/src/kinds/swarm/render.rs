@@ -1,11 +1,12 @@
 //! Renders a host's membership from the recorded state of its swarm.
 
-use dockfleet_crds::swarm::{Member, MemberState, NodeRole, SwarmState};
-use dockfleet_crds::{DockerHost, Open, SwarmCluster};
+use dockfleet_crds::swarm::{Member, MemberState, Quorum, SwarmHostOverride, SwarmState};
+use dockfleet_crds::{DockerHost, SwarmCluster};
 
-use super::{DesiredMembership, Init, MEMBERSHIP, Start, SwarmMembership, Writer};
+use super::{DesiredMembership, DesiredNode, Init, MEMBERSHIP, Start, SwarmMembership, Writer};
 use crate::desired::Behaviour;
 use crate::kinds::ObjectKind as _;
+use crate::select::is_meant;
 
 static NONE: SwarmState = SwarmState {
     cluster_id: None,
@@ -13,6 +14,10 @@ static NONE: SwarmState = SwarmState {
     writer: None,
     managers: 0,
     workers: 0,
+    quorum: None,
+    engine_versions: None,
+    recovery: None,
+    given_up: Vec::new(),
     members: Vec::new(),
     removed_nodes: Vec::new(),
 };
@@ -35,9 +40,13 @@ fn is_joining(member: &Member) -> bool {
     member.state == MemberState::Joining && member.node_id.is_none()
 }
 
-/// Returns the address of the manager through which hosts join.
+/// Returns the address of the manager through which hosts join. An engine that tries it while the managers have no
+/// majority does so in the background for ever.
 fn way_in(state: &SwarmState) -> Option<&str> {
     state.cluster_id.as_ref()?;
+    if state.quorum.as_ref().is_some_and(|q| *q == Quorum::Lost) {
+        return None;
+    }
     let writer = state.writer.as_ref()?;
     let member = state.members.iter().find(|m| m.host == *writer)?;
     member.address.as_deref()
@@ -111,11 +120,20 @@ pub(super) fn membership(
 ) -> DesiredMembership {
     let state = recorded(cluster);
     let writes = state.writer.as_deref() == Some(name(host));
+    let special = special(cluster, host);
+    let spec = &cluster.spec;
     DesiredMembership {
         name: MEMBERSHIP.to_owned(),
         cluster: state.cluster_id.clone(),
         start: start(cluster, host, credentials.is_some()),
-        advertise_address: cluster.spec.advertise_address.clone(),
+        advertise_address: special
+            .and_then(|o| o.advertise_address.clone())
+            .or_else(|| spec.advertise_address.clone()),
+        data_path_address: special
+            .and_then(|o| o.data_path_address.clone())
+            .or_else(|| spec.data_path_address.clone()),
+        goes_on_alone: recovers(state, host),
+        given_up: given_up(state, host),
         writer: writes.then(|| writer(cluster)),
         credentials: credentials.map(str::to_owned),
         labels: std::collections::BTreeMap::new(),
@@ -140,6 +158,27 @@ fn start(cluster: &SwarmCluster, host: &DockerHost, has_token: bool) -> Option<S
     }
 }
 
+/// Returns the override that applies to a host: the first one that names or selects it.
+pub(super) fn special<'a>(
+    cluster: &'a SwarmCluster,
+    host: &DockerHost,
+) -> Option<&'a SwarmHostOverride> {
+    let mut all = cluster.spec.host_overrides.iter();
+    all.find(|o| is_meant(&o.host_names, o.host_selector.as_ref(), host))
+}
+
+/// Whether a host is permitted to go on without the other managers.
+fn recovers(state: &SwarmState, host: &DockerHost) -> bool {
+    let recovery = state.recovery.as_ref();
+    recovery.is_some_and(|r| !r.done && r.host == name(host))
+}
+
+/// Returns the node ID of a host, if the swarm has gone on without it.
+fn given_up(state: &SwarmState, host: &DockerHost) -> Option<String> {
+    let node = member(state, host)?.node_id.as_ref()?;
+    state.given_up.contains(node).then(|| node.clone())
+}
+
 /// Returns what the writer changes.
 fn writer(cluster: &SwarmCluster) -> Writer {
     let state = recorded(cluster);
@@ -153,11 +192,17 @@ fn writer(cluster: &SwarmCluster) -> Writer {
         ) => true,
         Some(MemberState::Absent | MemberState::Joining | MemberState::Foreign) | None => false,
     });
-    let role = |m: &Member| -> Option<(String, Open<NodeRole>)> {
-        Some((m.node_id.clone()?, m.role.clone()))
+    let node = |m: &Member| -> Option<(String, DesiredNode)> {
+        let node = DesiredNode {
+            role: m.role.clone(),
+            availability: m.availability.clone(),
+            labels: m.node_labels.clone(),
+            leaves: m.state == MemberState::Leaving,
+        };
+        Some((m.node_id.clone()?, node))
     };
     Writer {
-        roles: listed.filter_map(role).collect(),
+        nodes: listed.filter_map(node).collect(),
         removed: state.removed_nodes.clone(),
         shares_token: token_secret(cluster).is_some(),
     }

@@ -6,64 +6,24 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use dockfleet_crds::swarm::{Bootstrap, Member, MemberState, NodeRole, RemovedHosts, SwarmState};
-use dockfleet_crds::{EntryStatus, Open, Reason, SwarmCluster, selector};
+use dockfleet_crds::swarm::{
+    Availability, Bootstrap, Member, MemberState, NodeRole, Quorum, RemovedHosts, SwarmState,
+};
+use dockfleet_crds::{Open, SwarmCluster};
 use sha2::{Digest, Sha256};
 
-use super::render::recorded;
-use super::{MembershipDetail, NodeStatus};
+use super::NodeStatus;
+use super::host::{Host, hosts};
+use super::managers::managers;
+use super::quorum;
+use super::render::{recorded, special};
+use crate::capability::ApiVersion;
 use crate::desired::{fields, hex};
 use crate::resource::{HostReport, OwnStatus};
 
 /// The annotation that permits another host to create the swarm, because the host with the permission is lost. Its
 /// value is the attempt in the status, so that it does not permit a later one.
 const ALLOW_CREATION: &str = "dockfleet.io/allow-swarm-creation";
-
-/// One host with what it reports.
-struct Host<'a> {
-    name: &'a str,
-    report: &'a HostReport<'a>,
-    /// The last report on the membership, whatever the revision of its entry was: what was observed stays
-    /// observed.
-    status: Option<&'a EntryStatus>,
-    detail: MembershipDetail,
-    /// It may be a manager.
-    eligible: bool,
-    /// It is to leave or to be released.
-    retires: bool,
-    /// What was recorded of it.
-    before: Option<&'a Member>,
-}
-
-impl Host<'_> {
-    /// Whether it reports a membership that is not this resource's.
-    fn is_foreign(&self) -> bool {
-        self.status.is_some_and(|s| s.is_because(Reason::Conflict))
-    }
-
-    /// Returns the ID of its node; the recorded one if it has not reported yet.
-    fn node(&self) -> Option<String> {
-        match self.status {
-            Some(status) => status.id.clone().filter(|_| !self.is_foreign()),
-            None => self.before?.node_id.clone(),
-        }
-    }
-
-    /// Whether it reports, about its present entry, that it is in no swarm.
-    fn is_free(&self) -> bool {
-        let view = &self.report.view;
-        let current = match (view.entry, self.status) {
-            (Some(entry), Some(status)) => status.revision == entry.revision,
-            (None, _) | (_, None) => false,
-        };
-        let waits = |s: &EntryStatus| s.id.is_none() && s.is_because(Reason::Progressing);
-        current && !view.offline && view.refused.is_none() && self.status.is_some_and(waits)
-    }
-
-    fn is_online(&self) -> bool {
-        !self.report.view.offline && self.report.view.refused.is_none()
-    }
-}
 
 /// Works out the status of a swarm.
 pub(super) fn status(cluster: &SwarmCluster, reports: &[HostReport<'_>]) -> OwnStatus {
@@ -76,13 +36,13 @@ pub(super) fn status(cluster: &SwarmCluster, reports: &[HostReport<'_>]) -> OwnS
         || format!("managers.count is {wanted}, and {count} of the hosts can be managers");
     OwnStatus {
         fields: fields(&state),
-        waits_for: waits_for(&state, &hosts),
+        waits_for: waits_for(cluster, &state, &hosts),
         warnings: too_few.then(warning).into_iter().collect(),
     }
 }
 
 /// Returns what all hosts wait for, if so.
-fn waits_for(state: &SwarmState, hosts: &[Host<'_>]) -> Option<String> {
+fn waits_for(cluster: &SwarmCluster, state: &SwarmState, hosts: &[Host<'_>]) -> Option<String> {
     let offline = |name: &str| {
         let host = hosts.iter().find(|h| h.name == name);
         host.is_none_or(|h| !h.is_online())
@@ -105,6 +65,9 @@ fn waits_for(state: &SwarmState, hosts: &[Host<'_>]) -> Option<String> {
              is lost and the annotation {ALLOW_CREATION}={1} says so",
             bootstrap.host, bootstrap.attempt
         )),
+        (Some(_), _) if state.quorum.as_ref().is_some_and(|q| *q == Quorum::Lost) => {
+            Some(quorum::advice(cluster, state, hosts))
+        }
         (Some(_), _) if state.writer.as_deref().is_some_and(offline) => {
             Some("no manager of the swarm can be reached".to_owned())
         }
@@ -132,6 +95,8 @@ fn next(cluster: &SwarmCluster, hosts: &[Host<'_>]) -> SwarmState {
     if state.cluster_id.is_none() {
         state.cluster_id = created(before, hosts);
     }
+    quorum::follow(cluster, &mut state, hosts);
+    state.engine_versions = engine_versions(hosts);
     state.writer = writer(before, &state, hosts);
     let nodes = nodes(&state, hosts);
     let managers = managers(cluster, &state, hosts, nodes.as_ref());
@@ -141,8 +106,9 @@ fn next(cluster: &SwarmCluster, hosts: &[Host<'_>]) -> SwarmState {
         .filter(|h| !h.retires || leave)
         // Nobody waits for a host that is offline when the swarm is deleted.
         .filter(|h| !ends || (h.report.view.entry.is_some() && !h.report.view.offline))
-        .map(|h| member(h, &state, nodes.as_ref(), &managers))
+        .map(|h| member(cluster, h, &state, nodes.as_ref(), &managers))
         .collect();
+    quorum::forget_given_up(&mut state);
     state.removed_nodes = removed_nodes(cluster, before, &state, nodes.as_ref());
     if let Some(nodes) = &nodes {
         let reached = nodes.values().filter_map(Open::known);
@@ -157,34 +123,6 @@ fn next(cluster: &SwarmCluster, hosts: &[Host<'_>]) -> SwarmState {
         (state.managers, state.workers) = (before.managers, before.workers);
     }
     state
-}
-
-fn hosts<'a>(
-    cluster: &'a SwarmCluster,
-    before: &'a SwarmState,
-    reports: &'a [HostReport<'a>],
-) -> Vec<Host<'a>> {
-    let none = BTreeMap::new();
-    let mut hosts: Vec<Host<'a>> = reports
-        .iter()
-        .map(|report| {
-            let name = report.host.metadata.name.as_deref().unwrap_or_default();
-            let labels = report.host.metadata.labels.as_ref().unwrap_or(&none);
-            let by_label = cluster.spec.managers.host_selector.as_ref();
-            let status = report.view.status;
-            Host {
-                name,
-                report,
-                status,
-                detail: MembershipDetail::read(status.and_then(|s| s.detail.as_ref())),
-                eligible: by_label.is_none_or(|s| selector::matches(s, labels)),
-                retires: report.is_retiring(),
-                before: before.members.iter().find(|m| m.host == name),
-            }
-        })
-        .collect();
-    hosts.sort_by_key(|h| h.name);
-    hosts
 }
 
 /// Chooses the host that creates the swarm. Every host must have reported that it is in no swarm: one that has
@@ -235,9 +173,7 @@ fn created(before: &SwarmState, hosts: &[Host<'_>]) -> Option<String> {
 /// Chooses the manager that changes the swarm: the same as before, as long as it is there.
 fn writer(before: &SwarmState, state: &SwarmState, hosts: &[Host<'_>]) -> Option<String> {
     let cluster = state.cluster_id.as_ref()?;
-    let manages = |h: &&Host<'_>| {
-        h.is_online() && !h.retires && !h.is_foreign() && h.detail.cluster.as_ref() == Some(cluster)
-    };
+    let manages = |h: &&Host<'_>| !h.retires && h.manages(cluster);
     let same = |h: &&Host<'_>| before.writer.as_deref() == Some(h.name);
     let stays = |h: &&Host<'_>| h.before.is_some_and(|m| m.role == NodeRole::Manager);
     let candidates = || hosts.iter().filter(manages);
@@ -258,41 +194,37 @@ fn nodes(state: &SwarmState, hosts: &[Host<'_>]) -> Option<BTreeMap<String, Open
     (reported && !nodes.is_empty()).then(|| nodes.clone())
 }
 
-/// Chooses the managers. A host that is a manager, or was chosen before, stays one.
-fn managers<'a>(
+/// Returns the oldest and the newest engine version of the hosts.
+fn engine_versions(hosts: &[Host<'_>]) -> Option<String> {
+    let engine = |h: &Host<'_>| {
+        let engine = h.report.host.status.as_ref()?.engine.as_ref()?;
+        let api: ApiVersion = engine.api_version.parse().ok()?;
+        Some((api, engine.version.clone()))
+    };
+    let all: BTreeSet<(ApiVersion, String)> = hosts.iter().filter_map(engine).collect();
+    let ((_, oldest), (_, newest)) = (all.first()?, all.last()?);
+    Some(if oldest == newest {
+        oldest.clone()
+    } else {
+        format!("{oldest} to {newest}")
+    })
+}
+
+/// Returns the availability and the labels that a host's node must have.
+fn settings(
     cluster: &SwarmCluster,
-    state: &SwarmState,
-    hosts: &[Host<'a>],
-    nodes: Option<&BTreeMap<String, Open<NodeStatus>>>,
-) -> BTreeSet<&'a str> {
-    let first = state.bootstrap.as_ref().map(|b| b.host.as_str());
-    let writer = state.writer.as_deref();
-    let mut candidates: Vec<(u8, &'a str)> = Vec::new();
-    for host in hosts.iter().filter(|h| h.eligible && !h.retires) {
-        let listed = host.node().and_then(|id| nodes?.get(&id)?.known());
-        let chosen = host.before.is_some_and(|m| m.role == NodeRole::Manager);
-        let rank = if Some(host.name) == writer {
-            0
-        } else if Some(host.name) == first && state.cluster_id.is_none() {
-            1
-        } else if chosen && listed.is_some_and(NodeStatus::is_manager) {
-            2
-        } else if chosen && (listed.is_some() || nodes.is_none()) {
-            // As long as no writer has reported the nodes, nobody loses a role.
-            3
-        } else if listed.is_some_and(NodeStatus::is_reachable) {
-            4
-        } else {
-            continue;
-        };
-        candidates.push((rank, host.name));
-    }
-    candidates.sort_unstable();
-    let count = usize::try_from(cluster.spec.managers.count).unwrap_or(1);
-    candidates.into_iter().take(count).map(|(_, n)| n).collect()
+    host: &Host<'_>,
+) -> (Option<Open<Availability>>, BTreeMap<String, String>) {
+    let spec = &cluster.spec;
+    let special = special(cluster, host.report.host);
+    let availability = special.and_then(|o| o.availability).or(spec.availability);
+    let mut labels = spec.node_labels.clone();
+    labels.extend(special.into_iter().flat_map(|o| o.node_labels.clone()));
+    (availability.map(Open::from), labels)
 }
 
 fn member(
+    cluster: &SwarmCluster,
     host: &Host<'_>,
     state: &SwarmState,
     nodes: Option<&BTreeMap<String, Open<NodeStatus>>>,
@@ -304,8 +236,11 @@ fn member(
     } else {
         NodeRole::Worker
     };
+    let (availability, node_labels) = settings(cluster, host);
     Member {
         host: host.name.to_owned(),
+        availability,
+        node_labels,
         state: member_state(host, state, node_id.as_ref(), nodes).into(),
         role: role.into(),
         address: host

@@ -1,11 +1,15 @@
 use dockfleet_crds::swarm::NodeRole::{Manager, Worker};
 
+use dockfleet_crds::swarm::Availability;
+
 use super::*;
 
 fn node(id: &str, status: NodeStatus) -> Node {
     Node {
         id: id.to_owned(),
         status,
+        role: role(status),
+        ..Node::default()
     }
 }
 
@@ -25,9 +29,16 @@ fn want(roles: &[(&str, NodeRole)], removed: &[&str]) -> DesiredMembership {
     DesiredMembership {
         cluster: Some("c".to_owned()),
         writer: Some(Writer {
-            roles: roles
+            nodes: roles
                 .iter()
-                .map(|(id, role)| ((*id).to_owned(), (*role).into()))
+                .map(|(id, role)| {
+                    let role = (*role).into();
+                    let node = DesiredNode {
+                        role,
+                        ..DesiredNode::default()
+                    };
+                    ((*id).to_owned(), node)
+                })
                 .collect(),
             removed: removed.iter().map(|id| (*id).to_owned()).collect(),
             shares_token: false,
@@ -36,13 +47,13 @@ fn want(roles: &[(&str, NodeRole)], removed: &[&str]) -> DesiredMembership {
     }
 }
 
-fn set(node: &str, role: NodeRole) -> Update<NodeChange> {
+fn set(node: &str, role: NodeRole) -> Update<SwarmChange> {
     let node = node.to_owned();
-    Update::Change(NodeChange::SetRole { node, role })
+    Update::Change(SwarmChange::SetRole { node, role })
 }
 
-fn waits(update: &Update<NodeChange>) -> bool {
-    matches!(update, Update::Waits(_))
+fn waits(update: &Update<SwarmChange>) -> bool {
+    matches!(update, Update::Waits(Reason::Progressing, _))
 }
 
 #[test]
@@ -61,6 +72,14 @@ fn one_node_becomes_a_manager_at_a_time() {
     let want = want(&[("m0", Manager), ("w1", Manager), ("w2", Manager)], &[]);
     assert_eq!(diff(&want, &have).len(), 2);
     assert_eq!(next_change(&want, &have), set("w1", Manager));
+}
+
+#[test]
+fn a_role_that_was_given_is_waited_for() {
+    let mut have = seen(&[("w1", NodeStatus::Worker), ("w2", NodeStatus::Worker)]);
+    have.nodes[1].role = Manager;
+    let want = want(&[("m0", Manager), ("w1", Manager), ("w2", Manager)], &[]);
+    assert!(waits(&next_change(&want, &have)));
 }
 
 #[test]
@@ -126,7 +145,7 @@ fn a_node_is_removed_only_when_it_is_a_worker_that_is_down() {
     assert!(waits(&next_change(&removed, &have(NodeStatus::Worker))));
     let gone = next_change(&removed, &have(NodeStatus::DownWorker));
     let node = "x".to_owned();
-    assert_eq!(gone, Update::Change(NodeChange::Remove { node }));
+    assert_eq!(gone, Update::Change(SwarmChange::Remove { node }));
     let lost = next_change(&removed, &have(NodeStatus::UnreachableManager));
     assert_eq!(lost, set("x", Worker));
 }
@@ -144,4 +163,50 @@ fn i3_another_swarm_is_not_changed() {
         ..other
     };
     assert_eq!(next_change(&want, &worker), Update::Impossible);
+}
+
+#[test]
+fn a_manager_without_a_majority_only_waits() {
+    let alone = ObservedMembership {
+        node: "m0".to_owned(),
+        lacks_quorum: true,
+        ..ObservedMembership::default()
+    };
+    let mut want = want(&[("w1", Manager)], &["x"]);
+    assert_eq!(diff(&want, &alone).len(), 1);
+    let change = next_change(&want, &alone);
+    assert!(matches!(change, Update::Waits(Reason::NoQuorum, _)));
+    // It goes on alone only by permission.
+    want.goes_on_alone = true;
+    let change = next_change(&want, &alone);
+    assert_eq!(change, Update::Change(SwarmChange::ForceNewCluster));
+    // The permission is for a lost majority only.
+    let reached = seen(&[("w1", NodeStatus::Worker)]);
+    assert_eq!(next_change(&want, &reached), set("w1", Manager));
+}
+
+#[test]
+fn a_manager_that_was_given_up_leaves_as_that_node_only() {
+    let mut want = want(&[], &[]);
+    want.given_up = Some("m0".to_owned());
+    let have = seen(&[]);
+    assert_eq!(diff(&want, &have).len(), 1);
+    let leaves = Update::Change(SwarmChange::LeaveByForce);
+    assert_eq!(next_change(&want, &have), leaves);
+    want.given_up = Some("other".to_owned());
+    assert_eq!(diff(&want, &have), []);
+}
+
+#[test]
+fn a_node_that_leaves_is_drained_before_it_is_demoted() {
+    let have = seen(&[("m1", NodeStatus::Manager), ("m2", NodeStatus::Manager)]);
+    let mut want = want(&[("m0", Manager), ("m1", Manager), ("m2", Worker)], &[]);
+    for (id, node) in &mut want.writer.as_mut().unwrap().nodes {
+        node.leaves = id == "m2";
+    }
+    let Update::Change(SwarmChange::SetNodes(settings)) = next_change(&want, &have) else {
+        panic!("not drained first");
+    };
+    assert_eq!(settings.len(), 1);
+    assert_eq!(settings[0].availability, Some(Availability::Drain));
 }

@@ -1,11 +1,11 @@
 use dockfleet_crds::DockerHost;
-use dockfleet_crds::swarm::{Managers, SwarmClusterSpec, SwarmClusterStatus};
-use dockfleet_crds::{Entry, EntryState};
+use dockfleet_crds::swarm::{Managers, SwarmClusterSpec, SwarmClusterStatus, SwarmHostOverride};
+use dockfleet_crds::{Entry, EntryState, EntryStatus, Reason};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 
 use super::*;
 use crate::aggregate::HostView;
-use crate::kinds::swarm::{DesiredMembership, Start};
+use crate::kinds::swarm::{DesiredMembership, MembershipDetail, Start};
 use crate::resource::Resource;
 
 /// What the agent of a host reports.
@@ -22,6 +22,10 @@ enum Says {
     Worker(&'static str),
     /// A manager with this node ID of the swarm `c`, and the nodes if it is the writer.
     Manager(&'static str, Vec<(&'static str, NodeStatus)>),
+    /// A manager with this node ID that reaches no majority.
+    Alone(&'static str),
+    /// Its engine does not answer.
+    NoEngine,
 }
 
 /// Three hosts and their swarm.
@@ -43,7 +47,7 @@ impl World {
                 host_selector: Some(LabelSelector::default()),
                 managers: Managers {
                     count,
-                    host_selector: None,
+                    ..Managers::default()
                 },
                 ..SwarmClusterSpec::default()
             },
@@ -70,6 +74,22 @@ impl World {
 
     /// Works out the next state, and records it.
     fn step(&mut self) -> SwarmState {
+        let state = self.with_hosts(|hosts| next(&self.cluster, hosts));
+        self.cluster.status = Some(SwarmClusterStatus {
+            swarm: state.clone(),
+            ..SwarmClusterStatus::default()
+        });
+        state
+    }
+
+    /// Returns what all hosts wait for.
+    fn advice(&self) -> String {
+        let state = recorded(&self.cluster);
+        let waits = self.with_hosts(|hosts| waits_for(&self.cluster, state, hosts));
+        waits.unwrap_or_default()
+    }
+
+    fn with_hosts<T>(&self, work: impl FnOnce(&[Host<'_>]) -> T) -> T {
         let entry = Entry {
             revision: "r".to_owned(),
             ..Entry::default()
@@ -92,13 +112,7 @@ impl World {
                 swarm: None,
             })
             .collect();
-        let hosts = hosts(&self.cluster, recorded(&self.cluster), &reports);
-        let state = next(&self.cluster, &hosts);
-        self.cluster.status = Some(SwarmClusterStatus {
-            swarm: state.clone(),
-            ..SwarmClusterStatus::default()
-        });
-        state
+        work(&hosts(&self.cluster, recorded(&self.cluster), &reports))
     }
 
     /// Renders the membership of a host, with the token if it needs it.
@@ -123,6 +137,7 @@ fn status(says: &Says) -> Option<EntryStatus> {
                 .iter()
                 .map(|(id, status)| ((*id).to_owned(), (*status).into()))
                 .collect(),
+            lacks_quorum: false,
         }
         .fields()
     };
@@ -144,6 +159,21 @@ fn status(says: &Says) -> Option<EntryStatus> {
         Says::Manager(node, nodes) => EntryStatus {
             id: Some((*node).to_owned()),
             detail: detail(Some("c"), node, nodes),
+            ..base
+        },
+        Says::NoEngine => EntryStatus {
+            reason: Some(Reason::EngineUnreachable.into()),
+            ..base
+        },
+        Says::Alone(node) => EntryStatus {
+            id: Some((*node).to_owned()),
+            reason: Some(Reason::NoQuorum.into()),
+            detail: MembershipDetail {
+                lacks_quorum: true,
+                address: Some(format!("{node}:2377")),
+                ..MembershipDetail::default()
+            }
+            .fields(),
             ..base
         },
     })
@@ -354,5 +384,164 @@ fn a_reinstalled_host_replaces_its_old_node() {
         .says(2, Says::Worker("n4"));
     let state = world.step();
     assert_eq!(states(&state), ["Leader", "Manager", "Worker"]);
+    assert!(state.removed_nodes.is_empty());
+}
+
+/// Three managers of which two are lost: the third one reaches nobody.
+fn one_of_three() -> World {
+    let mut world = three_managers();
+    world.says(0, Says::Alone("n1"));
+    world.hosts[1].2 = true;
+    world.hosts[2].2 = true;
+    world
+}
+
+impl World {
+    fn quorum(&mut self) -> Quorum {
+        self.step().quorum.unwrap().known().unwrap()
+    }
+
+    fn annotate(&mut self, value: &str) {
+        let annotations = self.cluster.metadata.annotations.get_or_insert_default();
+        annotations.insert(
+            "dockfleet.io/force-new-cluster".to_owned(),
+            value.to_owned(),
+        );
+    }
+}
+
+#[test]
+fn a_lost_quorum_is_told_and_changes_nothing() {
+    let mut world = one_of_three();
+    let before = world.cluster.status.clone().unwrap().swarm;
+    let state = world.step();
+    assert_eq!(state.quorum, Some(Quorum::Lost.into()));
+    assert_eq!(
+        (&state.members, &state.writer),
+        (&before.members, &before.writer)
+    );
+    assert_eq!((&state.recovery, state.given_up.len()), (&None, 0));
+    assert!(!world.rendered(0).goes_on_alone);
+    // Nobody joins meanwhile.
+    assert_eq!(
+        world.rendered(0).writer.map(|w| w.shares_token),
+        Some(false)
+    );
+    let advice = world.advice();
+    assert!(
+        advice.contains("start the other managers again (h2, h3)"),
+        "{advice}"
+    );
+    assert!(
+        advice.contains("dockfleet.io/force-new-cluster=h1/c"),
+        "{advice}"
+    );
+    // The others are back.
+    world.hosts[1].2 = false;
+    assert_eq!(world.quorum(), Quorum::Available);
+}
+
+#[test]
+fn a_swarm_goes_on_alone_only_by_the_permission_for_this_host_and_this_swarm() {
+    for (annotation, why) in [
+        ("h1", "is not HOST/CLUSTERID"),
+        ("h1/other", "it names swarm other, and this is swarm c"),
+        ("h2/c", "h2 is not a manager that can be reached"),
+    ] {
+        let mut world = one_of_three();
+        world.annotate(annotation);
+        assert_eq!(world.step().recovery, None, "{annotation}");
+        let advice = world.advice();
+        assert!(advice.contains(why), "{advice}");
+    }
+    // Another manager that is there would form a majority with the lost ones.
+    let mut world = one_of_three();
+    world.hosts[1].2 = false;
+    world.says(1, Says::Alone("n2"));
+    world.annotate("h1/c");
+    assert_eq!(world.step().recovery, None);
+    let advice = world.advice();
+    assert!(
+        advice.contains("host h2 can be reached and is a manager too"),
+        "{advice}"
+    );
+    // It has left.
+    world.says(1, Says::Free);
+    assert_eq!(world.step().recovery.unwrap().host, "h1");
+}
+
+#[test]
+fn a_recovery_is_done_once_and_the_others_join_again() {
+    let mut world = one_of_three();
+    world.annotate("h1/c");
+    let state = world.step();
+    assert_eq!(state.given_up, ["n2", "n3"]);
+    assert!(world.rendered(0).goes_on_alone);
+    assert!(!world.rendered(1).goes_on_alone);
+    let nodes = vec![
+        ("n1", LEADER),
+        ("n2", NodeStatus::DownWorker),
+        ("n3", NodeStatus::DownWorker),
+    ];
+    world.says(0, Says::Manager("n1", nodes.clone()));
+    let state = world.step();
+    assert!(state.recovery.unwrap().done);
+    assert_eq!(state.quorum, Some(Quorum::Available.into()));
+    assert_eq!(roles(&world.step()), ["Manager", "Worker", "Worker"]);
+    // The permission is used: another loss needs another one.
+    world.says(0, Says::Alone("n1"));
+    world.step();
+    assert!(!world.rendered(0).goes_on_alone);
+    world.says(0, Says::Manager("n1", nodes));
+    // A manager that comes back leaves, as the node that it was.
+    world.hosts[1].2 = false;
+    world.step();
+    assert_eq!(world.rendered(1).given_up.as_deref(), Some("n2"));
+    assert_eq!(world.rendered(0).given_up, None);
+    world.says(1, Says::Free);
+    let state = world.step();
+    assert_eq!(
+        (state.given_up, state.removed_nodes),
+        (vec!["n3".to_owned()], vec!["n2".to_owned()])
+    );
+    assert_eq!(world.rendered(1).given_up, None);
+    assert!(matches!(world.rendered(1).start, Some(Start::Join(_))));
+    // Without the annotation it is forgotten.
+    world.cluster.metadata.annotations = None;
+    assert_eq!(world.step().recovery, None);
+}
+
+#[test]
+fn nodes_have_the_settings_of_the_spec_and_of_the_first_override() {
+    let mut world = three_managers();
+    let labels = |pairs: &[(&str, &str)]| crate::fixtures::map(pairs);
+    world.cluster.spec.availability = Some(Availability::Active);
+    world.cluster.spec.node_labels = labels(&[("disk", "hdd"), ("site", "a")]);
+    world.cluster.spec.advertise_address = Some("eth0".to_owned());
+    world.cluster.spec.host_overrides = vec![SwarmHostOverride {
+        host_names: vec!["h2".to_owned()],
+        availability: Some(Availability::Drain),
+        node_labels: labels(&[("disk", "ssd")]),
+        advertise_address: Some("10.0.0.2".to_owned()),
+        ..SwarmHostOverride::default()
+    }];
+    world.step();
+    let nodes = world.rendered(0).writer.unwrap().nodes;
+    let node = |id: &str| (nodes[id].availability.clone(), nodes[id].labels.clone());
+    let all = labels(&[("disk", "hdd"), ("site", "a")]);
+    assert_eq!(node("n1"), (Some(Availability::Active.into()), all));
+    let special = labels(&[("disk", "ssd"), ("site", "a")]);
+    assert_eq!(node("n2"), (Some(Availability::Drain.into()), special));
+    let address = |host: usize| world.rendered(host).advertise_address;
+    assert_eq!(address(0).as_deref(), Some("eth0"));
+    assert_eq!(address(1).as_deref(), Some("10.0.0.2"));
+}
+
+#[test]
+fn i4_a_host_whose_engine_does_not_answer_keeps_its_node() {
+    let mut world = three_managers();
+    world.says(2, Says::NoEngine);
+    let state = world.step();
+    assert_eq!(state.members[2].node_id.as_deref(), Some("n3"));
     assert!(state.removed_nodes.is_empty());
 }
