@@ -3,7 +3,7 @@
 
 mod network;
 mod object;
-mod swarm;
+pub(crate) mod swarm;
 mod volume;
 
 use bollard::models::ContainerSummary;

@@ -37,7 +37,7 @@ use crate::pass::PassReport;
 use crate::pause::{Pause, PauseFile};
 use crate::report::{self, AssignmentReport, AssignmentWriter, HostWriter, Report};
 use crate::retry::Backoff;
-use crate::token_sharing::TokenSharing;
+use crate::swarm_secrets::SecretKeeper;
 use crate::vitals::AgentVitals;
 
 /// Events come in groups: one pass starts this long after the first event.
@@ -120,7 +120,7 @@ pub async fn run(config: AgentConfig, shutdown: CancellationToken) -> Result<(),
     ));
     let mut credentials = CredentialKeeper::start(&config.client, &config.namespace, &config.host);
     credentials.ask_for(journal.assignment().map_or(&[], |s| &s.entries));
-    let token_sharing = TokenSharing::start(&config.client, &config.namespace, &config.host);
+    let swarm_secrets = SecretKeeper::start(&config.client, &config.namespace, &config.host);
     let heartbeat = tokio::spawn(heartbeat::run(
         config.client.clone(),
         config.namespace.clone(),
@@ -139,7 +139,7 @@ pub async fn run(config: AgentConfig, shutdown: CancellationToken) -> Result<(),
         tracker: AssignmentTracker::default(),
         journal,
         credentials,
-        token_sharing,
+        swarm_secrets,
         engine: None,
         facts: None,
         own_facts: support::this_agent(env!("CARGO_PKG_VERSION")),
@@ -187,7 +187,7 @@ struct Agent {
     tracker: AssignmentTracker,
     journal: Journal,
     credentials: CredentialKeeper,
-    token_sharing: TokenSharing,
+    swarm_secrets: SecretKeeper,
     /// `None` while the engine must be connected again.
     engine: Option<Arc<Engine>>,
     facts: Option<EngineFacts>,
@@ -241,7 +241,7 @@ impl Agent {
                     }
                 }
                 () = self.credentials.changed() => self.wake(Instant::now()),
-                () = self.token_sharing.failed() => {}
+                () = self.swarm_secrets.failed() => {}
                 event = next(&mut self.events) => match event {
                     Some(Ok(event)) => self.on_engine_event(event),
                     Some(Err(_)) | None => self.events_ended(),
@@ -415,7 +415,7 @@ impl Agent {
     /// Shares the join token of the engine's swarm, or removes it, as the assignment asks for it.
     fn share_token(&mut self) {
         let entries = self.journal.assignment().map_or(&[][..], |s| &s.entries);
-        self.token_sharing.follow(entries, self.engine.as_ref());
+        self.swarm_secrets.follow(entries, self.engine.as_ref());
     }
 
     fn engine_unreachable(&mut self, err: &EngineError) {

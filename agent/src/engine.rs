@@ -8,6 +8,7 @@ mod error;
 mod events;
 pub(crate) mod map;
 pub(crate) mod orphaned_network;
+mod raw;
 pub(crate) mod redact;
 mod ssh;
 pub(crate) mod usage;
@@ -308,10 +309,16 @@ fn client(endpoint: &Endpoint) -> Result<Docker, bollard::errors::Error> {
 
 /// Adds the API version to the path, which the client library leaves out. Otherwise an engine would answer in
 /// the form of its newest version.
-pub(crate) fn versioned(mut request: BollardRequest, api: ApiVersion) -> BollardRequest {
+pub(crate) fn versioned(request: BollardRequest, api: ApiVersion) -> BollardRequest {
+    on_path(request, api, None)
+}
+
+/// Puts the API version before a path: another one, or that of the request.
+fn on_path(mut request: BollardRequest, api: ApiVersion, path: Option<&str>) -> BollardRequest {
     let uri = request.uri();
     let text = match (uri.scheme_str(), uri.authority(), uri.path_and_query()) {
-        (Some(scheme), Some(authority), Some(path)) => {
+        (Some(scheme), Some(authority), Some(own)) => {
+            let path = path.unwrap_or_else(|| own.as_str());
             format!("{scheme}://{authority}/v{}{path}", api.min(KNOWN))
         }
         // Without them the request cannot be sent, and the client returns an error.

@@ -25,7 +25,7 @@ pub mod pass;
 mod pause;
 mod report;
 mod retry;
-mod token_sharing;
+mod swarm_secrets;
 mod vitals;
 
 pub use agent::{AgentConfig, AgentError, run};

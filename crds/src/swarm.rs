@@ -123,6 +123,21 @@ pub struct SwarmClusterSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1024, max = 49151))]
     pub data_path_port: Option<i32>,
+    /// Whether a manager that restarts must be unlocked, because it encrypts its keys. Its agent
+    /// unlocks it, with the key in the Secret of the host. Default: it is not changed; a new swarm
+    /// does not lock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auto_lock: Option<bool>,
+    /// How long the certificate of a node is valid, in hours, such as `2160h`. Nodes renew it
+    /// before. Default: it is not changed; the engine's default is `2160h`, which is 90 days.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 6), transform = rules::hours)]
+    pub certificate_expiry: Option<String>,
+    /// Any text, such as a date. If it changes, the join tokens of the swarm are rotated. They are
+    /// also rotated after a host has left the swarm.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64))]
+    pub token_rotation: Option<String>,
     /// What happens on a host that is no longer selected, or when this resource is deleted. `Keep`
     /// (default): the host stays in the swarm. `Leave`: the host leaves the swarm.
     #[serde(default)]

@@ -17,6 +17,9 @@ use crate::desired::hex;
 /// The key of a host's own Secret under which its agent shares the join token of a swarm.
 pub const JOIN_TOKEN_KEY: &str = "swarm-join-token";
 
+/// The key of a host's own Secret under which its agent keeps the key that unlocks its engine.
+pub const UNLOCK_KEY_KEY: &str = "swarm-unlock-key";
+
 /// The type of a mount whose options contain a user name and a password.
 const CIFS: &str = "cifs";
 /// The maximum length in characters that Linux accepts (`CIFS_MAX_USERNAME_LEN` and similar constants in
@@ -223,7 +226,7 @@ pub struct CredentialEntry {
 }
 
 impl CredentialEntry {
-    /// Returns the join token of a swarm in the form of credentials. A token is long and random, so its hash does
+    /// Returns the join token or the unlock key of a swarm in the form of credentials. A token is long and random, so its hash does
     /// not help to guess it.
     pub fn of_token(token: &str) -> Self {
         Self {
@@ -235,9 +238,9 @@ impl CredentialEntry {
         }
     }
 
-    /// Reads the join token in the Secret of a host.
-    pub fn of_host(secret: &Secret) -> Option<Self> {
-        Self::unpacked(&secret.data.as_ref()?.get(JOIN_TOKEN_KEY)?.0)
+    /// Reads the join token, or the unlock key, in the Secret of a host.
+    pub fn of_host(secret: &Secret, key: &str) -> Option<Self> {
+        Self::unpacked(&secret.data.as_ref()?.get(key)?.0)
     }
 
     /// Returns the form in which a Secret contains it.

@@ -22,7 +22,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use self::swarm::SwarmMembership;
+use self::swarm::{SwarmMembership, SwarmSecrets};
 use crate::action::{ActionInfo, ObjectAction};
 use crate::assignment::Refusal;
 use crate::capability::{self, ApiVersion, Capability};
@@ -227,8 +227,8 @@ pub trait DesiredObject: Debug + Send + Sync {
         false
     }
 
-    /// Whether the agent shares the join token of its swarm; `None` for what is not a swarm.
-    fn shares_token(&self) -> Option<bool> {
+    /// Returns the secrets of its swarm that the agent keeps in a Secret; `None` for what is not a swarm.
+    fn swarm_secrets(&self) -> Option<SwarmSecrets> {
         None
     }
 

@@ -1,6 +1,7 @@
 //! The calls to an engine for its membership in a swarm.
 
 mod node;
+mod settings;
 mod users;
 
 use std::time::Duration;
@@ -126,6 +127,7 @@ impl EngineObject for SwarmCluster {
         let call = EngineCall::Update(Self::KIND, name);
         match change {
             SwarmChange::SetRole { node, role } => node::set_role(engine, call, node, *role).await,
+            SwarmChange::SetSwarm(settings) => settings::change(engine, call, settings).await,
             SwarmChange::SetNodes(all) => {
                 for settings in all {
                     node::set_node(engine, call, settings).await?;
@@ -204,6 +206,38 @@ fn starts_without_leader(swarm: &SwarmInfo) -> bool {
 async fn own_address(engine: &Engine) -> Result<Option<String>, EngineError> {
     let address = info(engine).await?.node_addr;
     Ok(address.filter(|address| !address.is_empty()))
+}
+
+/// Whether an engine is a manager that can be locked.
+pub(crate) enum LockState {
+    /// It is locked.
+    Locked,
+    /// It is a manager that is not locked.
+    Manager,
+    /// It does not say now.
+    Unknown,
+    /// It is a worker, or in no swarm.
+    NoManager,
+}
+
+/// Asks an engine whether it is locked.
+pub(crate) async fn lock_state(engine: &Engine) -> Result<LockState, EngineError> {
+    let swarm = info(engine).await?;
+    Ok(match swarm.local_node_state {
+        Some(LocalNodeState::LOCKED) => LockState::Locked,
+        Some(LocalNodeState::ACTIVE) if swarm.control_available != Some(true) => {
+            LockState::NoManager
+        }
+        Some(LocalNodeState::ACTIVE) if cluster_id(&swarm).is_some() => LockState::Manager,
+        Some(LocalNodeState::INACTIVE) => LockState::NoManager,
+        Some(
+            LocalNodeState::ACTIVE
+            | LocalNodeState::PENDING
+            | LocalNodeState::ERROR
+            | LocalNodeState::EMPTY,
+        )
+        | None => LockState::Unknown,
+    })
 }
 
 /// How a node can leave its swarm.
@@ -299,7 +333,9 @@ fn observed(shown: SwarmInfo, nodes: &[ListedNode]) -> ObservedMembership {
         })
         .collect();
     listed.sort_by(|a, b| a.id.cmp(&b.id));
+    let settings = cluster.as_ref().map(settings::observed);
     ObservedMembership {
+        settings: settings.unwrap_or_default(),
         node,
         address: own.and_then(|p| p.addr).filter(|_| is_manager),
         labels: from_engine(labels),

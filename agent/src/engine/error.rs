@@ -97,6 +97,10 @@ pub(crate) enum EngineCall<'a> {
     Update(Kind, &'a str),
     /// Get the token with which workers join a swarm.
     JoinToken,
+    /// Get the key that unlocks a manager.
+    UnlockKey,
+    /// Unlock a manager.
+    Unlock,
 }
 
 impl EngineError {
@@ -203,6 +207,8 @@ impl EngineCall<'_> {
             Self::Remove(kind, _) => labels(kind).remove,
             Self::Update(kind, _) => labels(kind).update,
             Self::JoinToken => "join token",
+            Self::UnlockKey => "unlock key",
+            Self::Unlock => "unlock",
         }
     }
 
@@ -217,6 +223,8 @@ impl EngineCall<'_> {
             Self::Remove(kind, name) => format!("removing {} {name}", kind.object()),
             Self::Update(kind, name) => format!("changing {} {name}", kind.object()),
             Self::JoinToken => "asking the engine for the join token".to_owned(),
+            Self::UnlockKey => "asking the engine for the unlock key".to_owned(),
+            Self::Unlock => "unlocking the engine".to_owned(),
         }
     }
 }

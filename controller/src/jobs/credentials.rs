@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use dockfleet_planner::credentials::{CredentialEntry, JOIN_TOKEN_KEY};
+use dockfleet_planner::credentials::{CredentialEntry, JOIN_TOKEN_KEY, UNLOCK_KEY_KEY};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
@@ -66,8 +66,8 @@ fn patch(sync: &SecretSync) -> Value {
 /// Returns the versions of the credentials that a Secret has.
 fn versions(secret: &Secret) -> BTreeMap<String, String> {
     let data = secret.data.iter().flatten();
-    // The host's agent writes the join token of a swarm.
-    let data = data.filter(|(key, _)| *key != JOIN_TOKEN_KEY);
+    // The host's agent writes the secrets of a swarm.
+    let data = data.filter(|(key, _)| *key != JOIN_TOKEN_KEY && *key != UNLOCK_KEY_KEY);
     data.filter_map(|(uid, bytes)| {
         Some((uid.clone(), CredentialEntry::unpacked(&bytes.0)?.version))
     })

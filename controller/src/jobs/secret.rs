@@ -2,7 +2,7 @@
 //!
 //! It is read by name, so that the right can be granted for that Secret only.
 
-use dockfleet_planner::credentials::{CredentialEntry, Credentials};
+use dockfleet_planner::credentials::{CredentialEntry, Credentials, JOIN_TOKEN_KEY};
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 
@@ -23,7 +23,7 @@ pub(crate) async fn read_secret(ctx: JobContext, name: Name, form: SecretForm) -
             let version = meta.resource_version.as_deref().unwrap_or_default();
             let reading = match form {
                 SecretForm::Mount => SecretReading::found(uid, version, Credentials::of(&secret)),
-                SecretForm::JoinToken => CredentialEntry::of_host(&secret)
+                SecretForm::JoinToken => CredentialEntry::of_host(&secret, JOIN_TOKEN_KEY)
                     .map_or(SecretReading::NoToken, SecretReading::Token),
             };
             (reading, None)

@@ -82,6 +82,17 @@ fn node_labels(schema: &mut Schema) {
     );
 }
 
+/// A duration that the engine accepts for certificates: an hour or more.
+pub(super) fn hours(schema: &mut Schema) {
+    rules(
+        schema,
+        &[Rule {
+            rule: "self.matches('^[1-9][0-9]{0,4}h$')",
+            message: "'%s is not a number of hours; write it like 2160h'.format([self])",
+        }],
+    );
+}
+
 /// The number of managers. An even number survives no more losses than the odd number below it.
 pub(super) fn odd(schema: &mut Schema) {
     rules(

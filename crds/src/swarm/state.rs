@@ -47,6 +47,13 @@ pub struct SwarmState {
     /// Whether more than half of the managers reach each other: `Available`, `Lost` or `Unknown`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quorum: Option<Open<Quorum>>,
+    /// The last value of `tokenRotation` for which the join tokens were rotated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_rotation: Option<String>,
+    /// How often the join tokens had to be rotated. The swarm has this number in its label
+    /// `io.dockfleet.token-epoch` when it is done.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub token_epoch: i64,
     /// The oldest and the newest engine version of the hosts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub engine_versions: Option<String>,
@@ -67,6 +74,11 @@ pub struct SwarmState {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 1000), extend("x-kubernetes-list-type" = "atomic"))]
     pub removed_nodes: Vec<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_zero(number: &i64) -> bool {
+    *number == 0
 }
 
 /// The permission to create a swarm.

@@ -493,3 +493,77 @@ fn nodes_have_their_availability_and_labels_and_are_drained_before_they_leave() 
     assert_eq!(spec(h1)?["Labels"]["site"], "a");
     Ok(())
 }
+
+/// Managers that lock are unlocked by their agents, even if all of them restart at once. Neither the key nor the
+/// tokens of before a rotation are anywhere but in the Secrets of managers.
+#[test]
+fn i9_managers_that_lock_are_unlocked_and_tokens_are_rotated() -> Result<()> {
+    let dockfleet = Dockfleet::find()?.with_env("DOCKFLEET_LOG", "trace");
+    let hosts = [
+        ("h1", Debian20, "{}"),
+        ("h2", Newest, "{}"),
+        ("h3", Newest, "{}"),
+    ];
+    let cluster = TestCluster::prepare_with(dockfleet, &hosts)?;
+    start(&cluster)?;
+    let what = format!("dswarm/prod -n {FLEET}");
+    cluster.apply(&swarm(
+        "prod",
+        "{hostSelector: {}, managers: {count: 3}, advertiseAddress: eth0}",
+    ))?;
+    cluster.until(&what, "{.status.managers}=3")?;
+    cluster.ready(&what)?;
+    let [h1, h2, h3] = cluster.hosts()?;
+    let shown = || -> Result<Value> { h1.engine.get("/swarm") };
+    let before = shown()?;
+    cluster.patch(
+        &what,
+        r#"{"spec": {"autoLock": true, "certificateExpiry": "720h", "tokenRotation": "first"}}"#,
+    )?;
+    eventually("the settings", SOON, || {
+        let now = shown().map_err(|e| e.to_string())?;
+        let spec = &now["Spec"];
+        let set = spec["EncryptionConfig"]["AutoLockManagers"] == true
+            && spec["CAConfig"]["NodeCertExpiry"] == 720_u64 * 3_600_000_000_000
+            && now["JoinTokens"]["Worker"] != before["JoinTokens"]["Worker"]
+            && now["JoinTokens"]["Manager"] != before["JoinTokens"]["Manager"];
+        set.then_some(()).ok_or_else(|| spec.to_string())
+    })
+    .with_context(|| cluster.report())?;
+    // What the user did not set is as it was.
+    assert_eq!(shown()?["Spec"]["Raft"], before["Spec"]["Raft"]);
+    cluster.until(&what, "{.status.tokenEpoch}=1")?;
+    let key = h1.engine.get("/swarm/unlockkey")?["UnlockKey"].clone();
+    let key = key.as_str().context("no unlock key")?;
+    let names: BTreeSet<String> = ["h1", "h2", "h3"].map(|h| format!("{FLEET}/{h}")).into();
+    eventually("the key in the Secrets of all managers", SOON, || {
+        let with = secrets_with(&[key], &cluster).map_err(|e| e.to_string())?;
+        (with == names)
+            .then_some(())
+            .ok_or_else(|| format!("{with:?}"))
+    })
+    .with_context(|| cluster.report())?;
+    for host in [h1, h2, h3] {
+        host.engine.kill()?;
+    }
+    for host in [h1, h2, h3] {
+        host.engine.start_again()?;
+    }
+    for host in [h1, h2, h3] {
+        eventually("an unlocked manager", SOON, || {
+            let now = info(host).map_err(|e| e.to_string())?;
+            let works = now["LocalNodeState"] == "active" && now["ControlAvailable"] == true;
+            works.then_some(()).ok_or_else(|| now.to_string())
+        })
+        .with_context(|| cluster.report())?;
+    }
+    cluster.ready(&what)?;
+    let status = cluster.get(&what)?["status"].clone();
+    one_swarm(&cluster, &status)?;
+    let tokens = shown()?["JoinTokens"].take();
+    let token = |role: &str| tokens[role].as_str().context("no token").map(str::to_owned);
+    let (worker, manager) = (token("Worker")?, token("Manager")?);
+    let places = found_nowhere(&[key, &worker, &manager], &cluster, &[h1, h2])?;
+    println!("the unlock key and the tokens are in none of {places} places");
+    Ok(())
+}

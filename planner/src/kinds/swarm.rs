@@ -4,6 +4,7 @@
 //! the swarm from what all hosts report. That state is written into the status of the SwarmCluster, and the
 //! entry of each host is rendered from the written status alone: nothing is done that is not recorded.
 
+mod cluster;
 mod desired;
 mod host;
 mod managers;
@@ -25,6 +26,7 @@ use crate::desired::fields;
 use crate::render::RenderError;
 use crate::resource::{CommonSpec, HostReport, OwnStatus};
 
+pub use cluster::{SwarmSettings, TOKEN_EPOCH};
 pub use desired::{DesiredMembership, DesiredNode, Init, Start, Writer};
 pub use nodes::SwarmChange;
 pub use observed::{MembershipDetail, Node, NodeStatus, ObservedMembership};
@@ -37,6 +39,15 @@ pub struct SwarmMembership {
     pub cluster: String,
     /// Whether the host is a manager that the swarm reaches.
     pub is_manager: bool,
+}
+
+/// The secrets of a swarm that an agent writes into its host's own Secret.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SwarmSecrets {
+    /// The token with which workers join.
+    pub join_token: bool,
+    /// The key that unlocks a manager.
+    pub unlock_key: bool,
 }
 
 /// The name of the object on every host: a host is a member of one swarm at most.

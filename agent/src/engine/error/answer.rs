@@ -94,6 +94,7 @@ pub(super) fn meaning(call: EngineCall<'_>, status: u16, text: &str) -> EngineEr
             | EngineCall::List(_)
             | EngineCall::Containers
             | EngineCall::JoinToken
+            | EngineCall::UnlockKey
             | EngineCall::Events,
             400..=403 | 405..=407,
         ) => {
@@ -106,6 +107,7 @@ pub(super) fn meaning(call: EngineCall<'_>, status: u16, text: &str) -> EngineEr
             | EngineCall::List(_)
             | EngineCall::Containers
             | EngineCall::JoinToken
+            | EngineCall::UnlockKey
             | EngineCall::Events,
             _,
         ) => {
@@ -120,7 +122,13 @@ pub(super) fn meaning(call: EngineCall<'_>, status: u16, text: &str) -> EngineEr
         (EngineCall::Create(kind, name), 409) if contains(&TAKEN) => {
             return EngineError::AlreadyExists(format!("{} {name}", kind.object()));
         }
-        (EngineCall::Create(..) | EngineCall::Remove(..) | EngineCall::Update(..), _) => {}
+        (
+            EngineCall::Create(..)
+            | EngineCall::Remove(..)
+            | EngineCall::Update(..)
+            | EngineCall::Unlock,
+            _,
+        ) => {}
     }
     let of_a_plugin = contains(&PLUGIN_CALLS);
     let is_fault = match status {

@@ -323,7 +323,7 @@ impl<'a> Prober<'a> {
         })
     }
 
-    /// Of its own Secret an agent may write one key.
+    /// Of its own Secret an agent may write the secrets of its swarm.
     fn try_keys_of_the_secret(&self, secret: &str) -> Result<()> {
         for other in [
             json!({"data": {"uid": "YQ=="}}),
@@ -333,9 +333,9 @@ impl<'a> Prober<'a> {
             let refused = status == 403 && text.contains("may write no other key");
             ensure!(refused, "{other}: {status} {text}");
         }
-        let token = json!({"stringData": {"swarm-join-token": "a"}});
-        let (status, text) = self.raw(&Method::PATCH, secret, &token)?;
-        ensure!(status == 200, "its join token: {status} {text}");
+        let own = json!({"stringData": {"swarm-join-token": "a", "swarm-unlock-key": "a"}});
+        let (status, text) = self.raw(&Method::PATCH, secret, &own)?;
+        ensure!(status == 200, "the secrets of its swarm: {status} {text}");
         Ok(())
     }
 

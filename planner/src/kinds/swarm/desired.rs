@@ -7,7 +7,7 @@ use dockfleet_crds::{FieldDiff, Open};
 use serde::{Deserialize, Serialize};
 
 use super::nodes::CLUSTER_ID;
-use super::{DRIVER, ObservedMembership};
+use super::{DRIVER, ObservedMembership, SwarmSecrets, SwarmSettings};
 use crate::desired::Behaviour;
 use crate::kinds::DesiredObject;
 
@@ -35,6 +35,9 @@ pub struct DesiredMembership {
     /// ID of the node that this host must leave the swarm as, by force, before it can join again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub given_up: Option<String>,
+    /// The agent keeps the unlock key of this manager in its host's own Secret, and unlocks its engine.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub keeps_unlock_key: bool,
     /// What this host, a manager, changes in the swarm.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub writer: Option<Writer>,
@@ -87,6 +90,9 @@ pub struct Writer {
     /// IDs of nodes to be removed once they are down.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub removed: Vec<String>,
+    /// The settings of the swarm.
+    #[serde(default, skip_serializing_if = "SwarmSettings::is_empty")]
+    pub settings: SwarmSettings,
     /// The agent writes the join token for workers into its host's own Secret.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub shares_token: bool,
@@ -157,8 +163,11 @@ impl DesiredObject for DesiredMembership {
         true
     }
 
-    fn shares_token(&self) -> Option<bool> {
-        Some(self.writer.as_ref().is_some_and(|w| w.shares_token))
+    fn swarm_secrets(&self) -> Option<SwarmSecrets> {
+        Some(SwarmSecrets {
+            join_token: self.writer.as_ref().is_some_and(|w| w.shares_token),
+            unlock_key: self.keeps_unlock_key,
+        })
     }
 
     fn credentials(&self) -> Option<&str> {

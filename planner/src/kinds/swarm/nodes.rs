@@ -6,7 +6,8 @@ use dockfleet_crds::swarm::NodeRole;
 use dockfleet_crds::{FieldDiff, Reason};
 
 use super::{
-    DesiredMembership, DesiredNode, Node, NodeSettings, NodeStatus, ObservedMembership, Writer,
+    DesiredMembership, DesiredNode, Node, NodeSettings, NodeStatus, ObservedMembership,
+    SwarmSettings, Writer,
 };
 use crate::kinds::Update;
 
@@ -28,6 +29,8 @@ pub enum SwarmChange {
         /// The role.
         role: NodeRole,
     },
+    /// Change settings of the swarm: those that are set.
+    SetSwarm(SwarmSettings),
     /// Set the availability and labels of nodes.
     SetNodes(Vec<NodeSettings>),
     /// Remove a node that is down.
@@ -78,6 +81,8 @@ pub(super) fn diff(want: &DesiredMembership, have: &ObservedMembership) -> Vec<F
     let Some(writer) = &want.writer else {
         return all;
     };
+    let settings = writer.settings.other_than(&have.settings);
+    all.extend(settings.differences(&have.settings));
     for (node, want, had) in other_roles(writer, &have.nodes) {
         all.push(FieldDiff {
             field: format!("nodes[{}].role", node.id),
@@ -174,6 +179,10 @@ pub(super) fn next_change(
     if let Some(node) = left(writer, nodes).find(removable) {
         let node = node.id.clone();
         return Update::Change(SwarmChange::Remove { node });
+    }
+    let settings = writer.settings.other_than(&have.settings);
+    if !settings.is_empty() {
+        return Update::Change(SwarmChange::SetSwarm(settings));
     }
     let settings: Vec<NodeSettings> = other_settings(writer, nodes)
         .map(|(settings, _)| settings)

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use strum::{IntoStaticStr, VariantArray};
 
-use super::{DRIVER, MEMBERSHIP};
+use super::{DRIVER, MEMBERSHIP, SwarmSettings};
 use crate::desired::fields;
 use crate::kinds::ObservedObject;
 
@@ -23,6 +23,8 @@ pub struct ObservedMembership {
     pub address: Option<String>,
     /// Labels of the swarm; only managers know them.
     pub labels: BTreeMap<String, String>,
+    /// The settings of the swarm; only managers know them.
+    pub settings: SwarmSettings,
     /// The nodes of the swarm; only managers know them.
     pub nodes: Vec<Node>,
     /// Whether it is a manager that reaches no majority of the managers, so that it knows nothing of the above.

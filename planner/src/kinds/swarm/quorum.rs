@@ -7,10 +7,10 @@
 use std::collections::BTreeSet;
 
 use dockfleet_crds::SwarmCluster;
-use dockfleet_crds::swarm::{Member, MemberState, NodeRole, Quorum, Recovery, SwarmState};
+use dockfleet_crds::swarm::{Member, NodeRole, Quorum, Recovery, SwarmState};
 
 use super::host::Host;
-use super::render::recorded;
+use super::render::{manages, recorded};
 
 /// The annotation that permits one manager to go on without the others. Its value is the name of the host and the ID
 /// of the swarm.
@@ -106,21 +106,8 @@ fn quorum(id: &str, hosts: &[Host<'_>]) -> Quorum {
 
 /// Returns the hosts that are managers, or are to be, as far as recorded.
 fn managers(state: &SwarmState) -> impl Iterator<Item = &Member> {
-    state.members.iter().filter(|m| {
-        let is_one = match m.state.known() {
-            Some(MemberState::Manager | MemberState::Leader) => true,
-            Some(
-                MemberState::Absent
-                | MemberState::Joining
-                | MemberState::Worker
-                | MemberState::Unreachable
-                | MemberState::Foreign
-                | MemberState::Leaving,
-            )
-            | None => false,
-        };
-        is_one || m.role == NodeRole::Manager
-    })
+    let is_one = |m: &&Member| manages(m) || m.role == NodeRole::Manager;
+    state.members.iter().filter(is_one)
 }
 
 /// Returns the host that a permission names, or why the swarm cannot go on with it alone.

@@ -3,7 +3,9 @@
 use dockfleet_crds::swarm::{Member, MemberState, Quorum, SwarmHostOverride, SwarmState};
 use dockfleet_crds::{DockerHost, SwarmCluster};
 
-use super::{DesiredMembership, DesiredNode, Init, MEMBERSHIP, Start, SwarmMembership, Writer};
+use super::{
+    DesiredMembership, DesiredNode, Init, MEMBERSHIP, Start, SwarmMembership, SwarmSettings, Writer,
+};
 use crate::desired::Behaviour;
 use crate::kinds::ObjectKind as _;
 use crate::select::is_meant;
@@ -16,6 +18,8 @@ static NONE: SwarmState = SwarmState {
     workers: 0,
     quorum: None,
     engine_versions: None,
+    token_rotation: None,
+    token_epoch: 0,
     recovery: None,
     given_up: Vec::new(),
     members: Vec::new(),
@@ -38,6 +42,22 @@ fn member<'a>(state: &'a SwarmState, host: &DockerHost) -> Option<&'a Member> {
 /// Whether a host is to join and has no node ID yet.
 fn is_joining(member: &Member) -> bool {
     member.state == MemberState::Joining && member.node_id.is_none()
+}
+
+/// Whether a host is a manager.
+pub(super) fn manages(member: &Member) -> bool {
+    match member.state.known() {
+        Some(MemberState::Manager | MemberState::Leader) => true,
+        Some(
+            MemberState::Absent
+            | MemberState::Joining
+            | MemberState::Worker
+            | MemberState::Unreachable
+            | MemberState::Foreign
+            | MemberState::Leaving,
+        )
+        | None => false,
+    }
 }
 
 /// Returns the address of the manager through which hosts join. An engine that tries it while the managers have no
@@ -134,6 +154,7 @@ pub(super) fn membership(
             .or_else(|| spec.data_path_address.clone()),
         goes_on_alone: recovers(state, host),
         given_up: given_up(state, host),
+        keeps_unlock_key: spec.auto_lock == Some(true) && member(state, host).is_some_and(manages),
         writer: writes.then(|| writer(cluster)),
         credentials: credentials.map(str::to_owned),
         labels: std::collections::BTreeMap::new(),
@@ -201,7 +222,13 @@ fn writer(cluster: &SwarmCluster) -> Writer {
         };
         Some((m.node_id.clone()?, node))
     };
+    let hours = cluster.spec.certificate_expiry.as_deref();
     Writer {
+        settings: SwarmSettings {
+            auto_lock: cluster.spec.auto_lock,
+            certificate_expiry_hours: hours.and_then(|h| h.trim_end_matches('h').parse().ok()),
+            token_epoch: Some(state.token_epoch).filter(|epoch| *epoch > 0),
+        },
         nodes: listed.filter_map(node).collect(),
         removed: state.removed_nodes.clone(),
         shares_token: token_secret(cluster).is_some(),

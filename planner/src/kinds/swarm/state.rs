@@ -110,6 +110,9 @@ fn next(cluster: &SwarmCluster, hosts: &[Host<'_>]) -> SwarmState {
         .collect();
     quorum::forget_given_up(&mut state);
     state.removed_nodes = removed_nodes(cluster, before, &state, nodes.as_ref());
+    let has_left = |id: &String| !before.removed_nodes.contains(id);
+    let left = !ends && state.removed_nodes.iter().any(has_left);
+    follow_tokens(cluster, before, &mut state, left);
     if let Some(nodes) = &nodes {
         let reached = nodes.values().filter_map(Open::known);
         for status in reached.filter(|n| n.is_reachable()) {
@@ -192,6 +195,20 @@ fn nodes(state: &SwarmState, hosts: &[Host<'_>]) -> Option<BTreeMap<String, Open
     let reported = host.detail.cluster.is_some() && host.detail.cluster == state.cluster_id;
     let nodes = &host.detail.nodes;
     (reported && !nodes.is_empty()).then(|| nodes.clone())
+}
+
+/// Counts the rotations of the join tokens: one for each change of the spec, and one whenever hosts have left, which
+/// had the token once. A new swarm has new tokens.
+fn follow_tokens(cluster: &SwarmCluster, before: &SwarmState, state: &mut SwarmState, left: bool) {
+    let asked = cluster.spec.token_rotation.as_ref();
+    state.token_epoch = before.token_epoch;
+    state.token_rotation = asked.cloned();
+    if before.cluster_id.is_none() {
+        return;
+    }
+    if left || (asked.is_some() && asked != before.token_rotation.as_ref()) {
+        state.token_epoch += 1;
+    }
 }
 
 /// Returns the oldest and the newest engine version of the hosts.

@@ -41,7 +41,7 @@ fn want(roles: &[(&str, NodeRole)], removed: &[&str]) -> DesiredMembership {
                 })
                 .collect(),
             removed: removed.iter().map(|id| (*id).to_owned()).collect(),
-            shares_token: false,
+            ..Writer::default()
         }),
         ..DesiredMembership::default()
     }
@@ -209,4 +209,32 @@ fn a_node_that_leaves_is_drained_before_it_is_demoted() {
     };
     assert_eq!(settings.len(), 1);
     assert_eq!(settings[0].availability, Some(Availability::Drain));
+}
+
+#[test]
+fn settings_of_the_swarm_are_changed_only_if_they_are_set_and_differ() {
+    let mut have = seen(&[]);
+    have.settings = SwarmSettings {
+        auto_lock: Some(false),
+        certificate_expiry_hours: Some(2160),
+        token_epoch: None,
+    };
+    let mut want = want(&[], &[]);
+    assert_eq!(diff(&want, &have), []);
+    let settings = SwarmSettings {
+        auto_lock: Some(true),
+        certificate_expiry_hours: Some(2160),
+        token_epoch: Some(1),
+    };
+    want.writer.as_mut().unwrap().settings = settings.clone();
+    let differences: Vec<String> = diff(&want, &have).into_iter().map(|d| d.field).collect();
+    assert_eq!(differences, ["autoLock", "tokenEpoch"]);
+    let changed = SwarmSettings {
+        certificate_expiry_hours: None,
+        ..settings.clone()
+    };
+    let change = next_change(&want, &have);
+    assert_eq!(change, Update::Change(SwarmChange::SetSwarm(changed)));
+    have.settings = settings;
+    assert_eq!(diff(&want, &have), []);
 }

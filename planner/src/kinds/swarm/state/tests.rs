@@ -545,3 +545,48 @@ fn i4_a_host_whose_engine_does_not_answer_keeps_its_node() {
     assert_eq!(state.members[2].node_id.as_deref(), Some("n3"));
     assert!(state.removed_nodes.is_empty());
 }
+
+#[test]
+fn tokens_are_rotated_on_request_and_after_a_host_has_left() {
+    let mut world = three_managers();
+    let epoch = |world: &World| world.rendered(0).writer.unwrap().settings.token_epoch;
+    assert_eq!(epoch(&world), None);
+    world.cluster.spec.token_rotation = Some("2026-12".to_owned());
+    assert_eq!(world.step().token_epoch, 1);
+    assert_eq!(world.step().token_epoch, 1);
+    assert_eq!(epoch(&world), Some(1));
+    // The request is withdrawn.
+    world.cluster.spec.token_rotation = None;
+    assert_eq!(world.step().token_epoch, 1);
+    // A host has left.
+    world.says(2, Says::Free);
+    assert_eq!(world.step().token_epoch, 2);
+    assert_eq!(world.step().token_epoch, 2);
+}
+
+#[test]
+fn a_new_swarm_has_new_tokens() {
+    let mut world = World::new(1);
+    world.cluster.spec.token_rotation = Some("first".to_owned());
+    world.all_free().step();
+    world.says(0, Says::Manager("n1", vec![("n1", LEADER)]));
+    world.step();
+    assert_eq!(world.step().token_epoch, 0);
+}
+
+#[test]
+fn managers_keep_the_unlock_key_if_they_lock() {
+    let mut world = three_managers();
+    assert!(!world.rendered(0).keeps_unlock_key);
+    world.cluster.spec.auto_lock = Some(true);
+    world.cluster.spec.managers.count = 1;
+    assert!(world.rendered(1).keeps_unlock_key);
+    let nodes = vec![("n1", LEADER), ("n2", WORKER), ("n3", MANAGER)];
+    world.says(0, Says::Manager("n1", nodes)).step();
+    assert!(world.rendered(0).keeps_unlock_key);
+    assert!(!world.rendered(1).keeps_unlock_key);
+    assert_eq!(
+        world.rendered(0).writer.unwrap().settings.auto_lock,
+        Some(true)
+    );
+}
