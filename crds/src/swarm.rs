@@ -108,6 +108,15 @@ pub struct SwarmClusterSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100))]
     pub host_overrides: Vec<SwarmHostOverride>,
+    /// ID of a swarm that exists, which this resource takes over. No host creates a swarm then. Set
+    /// `managers` to what the swarm has.
+    #[serde(
+        default,
+        rename = "adoptClusterID",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schemars(length(max = 25), transform = rules::cluster_id)]
+    pub adopt_cluster_id: Option<String>,
     /// Subnets from which overlay networks get theirs if they set none, in CIDR form. The engine's
     /// default is `10.0.0.0/8`. Set when the swarm is created, and cannot be changed. At most 16.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

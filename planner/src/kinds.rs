@@ -140,6 +140,11 @@ pub trait ObjectKind: Sized {
         false
     }
 
+    /// Whether the user has given an object to the resource by its identity.
+    fn is_given(_want: &Self::Desired, _have: &Self::Observed) -> bool {
+        false
+    }
+
     /// Returns what a status contains beside the identity of an object.
     fn detail(_want: &Self::Desired, _have: &Self::Observed) -> Option<Map<String, Value>> {
         None
@@ -351,6 +356,14 @@ macro_rules! join {
             pub(crate) fn has_created(&self, have: &Object) -> bool {
                 match (self, have) {
                     $((Self::$kind(want), Object::$kind(have)) => $kind::has_created(want, have),)*
+                    _ => false,
+                }
+            }
+
+            /// Whether the user has given an object to the resource by its identity.
+            pub(crate) fn is_given(&self, have: &Object) -> bool {
+                match (self, have) {
+                    $((Self::$kind(want), Object::$kind(have)) => $kind::is_given(want, have),)*
                     _ => false,
                 }
             }

@@ -239,7 +239,9 @@ fn plan_entry(entry: &Entry, observed: &ObservedState, world: &World<'_>) -> Pla
         EntrySpec::Absent(_, t) => tombstone::plan(entry, t.policy, &named, world),
         EntrySpec::Present(desired) => {
             let mut planned = present::plan(entry, desired, &named, world);
+            let of_others = || named.first().filter(|_| desired.is_confirmed_by_others());
             let object = named.iter().find(|o| Some(o.id()) == planned.status.id);
+            let object = object.or_else(of_others);
             planned.status.detail = object.and_then(|o| desired.detail(o));
             planned
         }

@@ -21,6 +21,10 @@ const AGAIN: Duration = Duration::from_secs(5);
 /// The additional interval for each Secret: 20 Secrets are read each second, however many exist.
 const AGAIN_FOR_EACH: Duration = Duration::from_millis(50);
 
+/// The interval while a join token is awaited: an agent is about to write it, and hosts wait for it. Few swarms form
+/// at the same time.
+const AWAITED_TOKEN: Duration = Duration::from_secs(1);
+
 /// Returns the interval between two reads of a Secret, with jitter.
 fn again_after(secrets: usize, random: u64) -> Duration {
     let each = AGAIN_FOR_EACH.saturating_mul(u32::try_from(secrets).unwrap_or(u32::MAX));
@@ -138,7 +142,13 @@ impl Index {
 
     /// Schedules the next read of a Secret.
     pub(crate) fn read_again(&mut self, name: &Name, random: u64) {
-        let at = self.heartbeats.now() + again_after(self.secrets.users.len(), random);
+        let is_known = matches!(self.secrets.known.get(name), Some(Ok(_)));
+        let after = if !is_known && self.secret_form(name) == Some(SecretForm::JoinToken) {
+            AWAITED_TOKEN
+        } else {
+            again_after(self.secrets.users.len(), random)
+        };
+        let at = self.heartbeats.now() + after;
         let Some(users) = self.secrets.users.get_mut(name) else {
             return;
         };

@@ -82,6 +82,17 @@ fn node_labels(schema: &mut Schema) {
     );
 }
 
+/// The ID of a swarm (swarmkit, `identity`: 25 characters in base 36).
+pub(super) fn cluster_id(schema: &mut Schema) {
+    rules(
+        schema,
+        &[Rule {
+            rule: "self.matches('^[a-z0-9]{25}$')",
+            message: "'%s is not the ID of a swarm; `docker info` on a manager shows it as ClusterID'.format([self])",
+        }],
+    );
+}
+
 /// A duration that the engine accepts for certificates: an hour or more.
 pub(super) fn hours(schema: &mut Schema) {
     rules(

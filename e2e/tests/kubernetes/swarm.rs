@@ -567,3 +567,44 @@ fn i9_managers_that_lock_are_unlocked_and_tokens_are_rotated() -> Result<()> {
     println!("the unlock key and the tokens are in none of {places} places");
     Ok(())
 }
+
+/// A swarm that was formed by hand is taken over as it is, and other hosts join it.
+#[test]
+fn a_swarm_that_exists_is_taken_over() -> Result<()> {
+    let cluster = TestCluster::start(&[
+        ("h1", Debian20, "{}"),
+        ("h2", Newest, "{}"),
+        ("h3", Newest, "{}"),
+    ])?;
+    let [h1, h2, _] = cluster.hosts()?;
+    h1.engine
+        .docker(["swarm", "init", "--advertise-addr", "eth0"])?;
+    let token = h1
+        .engine
+        .docker(["swarm", "join-token", "--quiet", "worker"])?;
+    let before = info(h1)?;
+    let address = before["NodeAddr"].as_str().context("no address")?;
+    let address = format!("{address}:2377");
+    h2.engine.docker([
+        "swarm",
+        "join",
+        "--advertise-addr",
+        "eth0",
+        "--token",
+        &token,
+        &address,
+    ])?;
+    let node = info(h2)?["NodeID"].clone();
+    let id = before["Cluster"]["ID"].as_str().context("no cluster ID")?;
+    let spec = format!("{{hostSelector: {{}}, advertiseAddress: eth0, adoptClusterID: {id}}}");
+    cluster.apply(&swarm("prod", &spec))?;
+    let what = format!("dswarm/prod -n {FLEET}");
+    cluster.until(&what, "{.status.workers}=2")?;
+    cluster.ready(&what)?;
+    let status = cluster.get(&what)?["status"].clone();
+    assert_eq!(one_swarm(&cluster, &status)?, id);
+    assert_eq!(info(h1)?["NodeID"], before["NodeID"]);
+    assert_eq!(info(h2)?["NodeID"], node);
+    assert_eq!(members(&status, "Worker"), ["h2", "h3"].into());
+    Ok(())
+}

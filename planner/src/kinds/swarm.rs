@@ -130,7 +130,11 @@ impl ObjectKind for SwarmCluster {
         want.has_created(have)
     }
 
+    fn is_given(want: &DesiredMembership, have: &ObservedMembership) -> bool {
+        want.is_given(have)
+    }
+
     fn detail(want: &DesiredMembership, have: &ObservedMembership) -> Option<Map<String, Value>> {
-        MembershipDetail::of(have, want.writer.is_some()).fields()
+        MembershipDetail::of(want, have).fields()
     }
 }

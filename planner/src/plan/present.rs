@@ -91,7 +91,8 @@ impl Case<'_> {
             .record
             .is_some_and(|r| r.stage == Stage::Creating && r.progress == self.attempt());
         let created = attempted && self.desired.has_created(object);
-        is_free && (created || self.entry.id == Some(object.id()))
+        let given = self.desired.is_given(object);
+        is_free && (created || given || self.entry.id == Some(object.id()))
     }
 
     /// Returns the attempt to create the object as the journal has it.

@@ -20,6 +20,9 @@ pub struct DesiredMembership {
     /// ID of the swarm, once it is recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cluster: Option<String>,
+    /// The host is a member if its engine is in the swarm already, whoever created that.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub adopts: bool,
     /// How the host becomes a member; missing while it has to wait, and when it is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start: Option<Start>,
@@ -184,6 +187,11 @@ impl DesiredObject for DesiredMembership {
 }
 
 impl DesiredMembership {
+    /// Whether a membership is in the swarm that the user has given to the resource. Only a manager knows it.
+    pub(super) fn is_given(&self, have: &ObservedMembership) -> bool {
+        self.adopts && have.cluster.is_some() && have.cluster == self.cluster
+    }
+
     /// Whether a membership is the result of this entry's own attempt to create the swarm. The engine adds the
     /// labels of a new swarm some time after it is created.
     pub(super) fn has_created(&self, have: &ObservedMembership) -> bool {

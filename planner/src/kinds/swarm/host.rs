@@ -1,6 +1,6 @@
 //! One host of a swarm with what it reports.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use dockfleet_crds::swarm::{Member, SwarmState};
 use dockfleet_crds::{EntryStatus, Reason, SwarmCluster, selector};
@@ -16,6 +16,8 @@ pub(super) struct Host<'a> {
     /// observed.
     pub(super) status: Option<&'a EntryStatus>,
     pub(super) detail: MembershipDetail,
+    /// It reports a membership that is not this resource's.
+    pub(super) foreign: bool,
     /// It may be a manager.
     pub(super) eligible: bool,
     /// It is to leave or to be released.
@@ -25,15 +27,11 @@ pub(super) struct Host<'a> {
 }
 
 impl<'a> Host<'a> {
-    /// Whether it reports a membership that is not this resource's.
-    pub(super) fn is_foreign(&self) -> bool {
-        self.status.is_some_and(|s| s.is_because(Reason::Conflict))
-    }
-
     /// Returns the ID of its node; the recorded one if its report does not say.
     pub(super) fn node(&self) -> Option<String> {
         match self.status {
-            Some(_) if self.is_foreign() => None,
+            Some(_) if self.foreign => None,
+            Some(status) if status.is_because(Reason::Conflict) => self.detail.node.clone(),
             Some(status) if status.id.is_some() || !says_nothing(status) => status.id.clone(),
             Some(_) | None => self.before?.node_id.clone(),
         }
@@ -62,12 +60,12 @@ impl<'a> Host<'a> {
 
     /// Whether it reports that it is a manager which reaches a majority of the managers of this swarm.
     pub(super) fn manages(&self, cluster: &str) -> bool {
-        self.is_online() && !self.is_foreign() && self.detail.cluster.as_deref() == Some(cluster)
+        self.is_online() && !self.foreign && self.detail.cluster.as_deref() == Some(cluster)
     }
 
     /// Whether it reports that it is a manager which reaches no majority.
     pub(super) fn lacks_quorum(&self) -> bool {
-        self.is_online() && !self.is_foreign() && self.detail.lacks_quorum
+        self.is_online() && !self.foreign && self.detail.lacks_quorum
     }
 }
 
@@ -129,6 +127,7 @@ pub(super) fn hosts<'a>(
                 name,
                 report,
                 status,
+                foreign: status.is_some_and(|s| s.is_because(Reason::Conflict)),
                 detail: MembershipDetail::read(status.and_then(|s| s.detail.as_ref())),
                 eligible: by_label.is_none_or(|s| selector::matches(s, labels)),
                 retires: report.is_retiring(),
@@ -137,5 +136,18 @@ pub(super) fn hosts<'a>(
         })
         .collect();
     hosts.sort_by_key(|h| h.name);
+    // A worker does not know which swarm it is in, but a manager lists it.
+    let id = before.cluster_id.as_deref();
+    let managers = hosts.iter().filter(|h| id.is_some_and(|id| h.manages(id)));
+    let listed: BTreeSet<String> = managers
+        .flat_map(|h| h.detail.nodes.keys().cloned())
+        .collect();
+    for host in &mut hosts {
+        host.foreign &= !host
+            .detail
+            .node
+            .as_ref()
+            .is_some_and(|id| listed.contains(id));
+    }
     hosts
 }

@@ -31,11 +31,13 @@ pub(super) fn managers<'a>(
             1
         } else if chosen && listed.is_some_and(NodeStatus::is_manager) {
             2
+        } else if listed.is_some_and(NodeStatus::is_manager) {
+            3
         } else if chosen && (listed.is_some() || nodes.is_none()) {
             // As long as no writer has reported the nodes, nobody loses a role.
-            3
-        } else if listed.is_some_and(NodeStatus::is_reachable) {
             4
+        } else if listed.is_some_and(NodeStatus::is_reachable) {
+            5
         } else {
             continue;
         };

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use strum::{IntoStaticStr, VariantArray};
 
-use super::{DRIVER, MEMBERSHIP, SwarmSettings};
+use super::{DRIVER, DesiredMembership, MEMBERSHIP, SwarmSettings};
 use crate::desired::fields;
 use crate::kinds::ObservedObject;
 
@@ -114,17 +114,22 @@ pub struct MembershipDetail {
     /// Whether the host is a manager that reaches no majority of the managers.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub lacks_quorum: bool,
+    /// ID of the node, if the swarm is to be taken over: the writer lists it, and so it is known that the host is in
+    /// this swarm.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
 }
 
 impl MembershipDetail {
     /// Returns what is reported of a membership.
-    pub fn of(have: &ObservedMembership, with_nodes: bool) -> Self {
-        let nodes = have.nodes.iter().filter(|_| with_nodes);
+    pub fn of(want: &DesiredMembership, have: &ObservedMembership) -> Self {
+        let nodes = have.nodes.iter().filter(|_| want.writer.is_some());
         Self {
             cluster: have.cluster.clone(),
             address: have.address.clone(),
             nodes: nodes.map(|n| (n.id.clone(), n.status.into())).collect(),
             lacks_quorum: have.lacks_quorum,
+            node: want.adopts.then(|| have.node.clone()),
         }
     }
 

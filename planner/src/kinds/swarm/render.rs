@@ -145,6 +145,7 @@ pub(super) fn membership(
     DesiredMembership {
         name: MEMBERSHIP.to_owned(),
         cluster: state.cluster_id.clone(),
+        adopts: spec.adopt_cluster_id.is_some() && spec.adopt_cluster_id == state.cluster_id,
         start: start(cluster, host, credentials.is_some()),
         advertise_address: special
             .and_then(|o| o.advertise_address.clone())

@@ -34,10 +34,19 @@ pub(super) fn status(cluster: &SwarmCluster, reports: &[HostReport<'_>]) -> OwnS
     let too_few = usize::try_from(wanted).is_ok_and(|wanted| count < wanted);
     let warning =
         || format!("managers.count is {wanted}, and {count} of the hosts can be managers");
+    let given = cluster.spec.adopt_cluster_id.as_ref();
+    let other = given
+        .zip(state.cluster_id.as_ref())
+        .filter(|(given, id)| given != id);
+    let other = other.map(|(given, id)| {
+        format!(
+            "adoptClusterID is {given}, and the swarm of this resource is {id}; it is not changed"
+        )
+    });
     OwnStatus {
         fields: fields(&state),
         waits_for: waits_for(cluster, &state, &hosts),
-        warnings: too_few.then(warning).into_iter().collect(),
+        warnings: too_few.then(warning).into_iter().chain(other).collect(),
     }
 }
 
@@ -49,7 +58,7 @@ fn waits_for(cluster: &SwarmCluster, state: &SwarmState, hosts: &[Host<'_>]) -> 
     };
     match (&state.cluster_id, &state.bootstrap) {
         (None, None) => {
-            let mut selected = hosts.iter().filter(|h| !h.retires && !h.is_foreign());
+            let mut selected = hosts.iter().filter(|h| !h.retires && !h.foreign);
             let Some(host) = selected.clone().find(|h| !h.is_free()) else {
                 let eligible = selected.any(|h| h.eligible);
                 let why = "managers.hostSelector selects no host that can create the swarm";
@@ -84,8 +93,11 @@ fn next(cluster: &SwarmCluster, hosts: &[Host<'_>]) -> SwarmState {
         ..SwarmState::default()
     };
     let ends = cluster.metadata.deletion_timestamp.is_some();
+    let given = cluster.spec.adopt_cluster_id.as_ref();
     if cluster.spec.suspend || ends {
         // Nothing new begins.
+    } else if state.bootstrap.is_none() && state.cluster_id.is_none() && given.is_some() {
+        state.cluster_id = given.cloned();
     } else if state.bootstrap.is_none() && state.cluster_id.is_none() {
         state.bootstrap = bootstrap(cluster, hosts, None);
     } else if state.cluster_id.is_none() && is_given_up(cluster, before) {
@@ -138,7 +150,7 @@ fn bootstrap(
     let is_lost = |h: &&Host<'_>| given_up.is_some_and(|b| b.host == h.name);
     let mut selected = hosts
         .iter()
-        .filter(|h| !h.retires && !h.is_foreign() && !is_lost(h));
+        .filter(|h| !h.retires && !h.foreign && !is_lost(h));
     if !selected.clone().all(Host::is_free) {
         return None;
     }
@@ -168,7 +180,7 @@ fn is_given_up(cluster: &SwarmCluster, before: &SwarmState) -> bool {
 fn created(before: &SwarmState, hosts: &[Host<'_>]) -> Option<String> {
     let permitted = before.bootstrap.as_ref().map(|b| b.host.as_str());
     let mut created = hosts.iter().filter(|h| {
-        !h.is_foreign() && h.detail.cluster.is_some() && permitted.is_none_or(|p| p == h.name)
+        !h.foreign && h.detail.cluster.is_some() && permitted.is_none_or(|p| p == h.name)
     });
     created.next()?.detail.cluster.clone()
 }
@@ -264,7 +276,7 @@ fn member(
             .detail
             .address
             .clone()
-            .filter(|_| !host.is_foreign())
+            .filter(|_| !host.foreign)
             .or_else(|| {
                 // Without a report the recorded address is the best that is known.
                 let before = host.before.filter(|_| host.status.is_none())?;
@@ -283,7 +295,7 @@ fn member_state(
     if host.retires {
         return MemberState::Leaving;
     }
-    if host.is_foreign() {
+    if host.foreign {
         return MemberState::Foreign;
     }
     let Some(id) = node_id else {

@@ -18,6 +18,8 @@ enum Says {
     Free,
     /// It is in somebody else's swarm.
     Foreign,
+    /// It is in a swarm that it does not know, as this node.
+    Unknown(&'static str),
     /// A worker with this node ID.
     Worker(&'static str),
     /// A manager with this node ID of the swarm `c`, and the nodes if it is the writer.
@@ -137,7 +139,7 @@ fn status(says: &Says) -> Option<EntryStatus> {
                 .iter()
                 .map(|(id, status)| ((*id).to_owned(), (*status).into()))
                 .collect(),
-            lacks_quorum: false,
+            ..MembershipDetail::default()
         }
         .fields()
     };
@@ -159,6 +161,16 @@ fn status(says: &Says) -> Option<EntryStatus> {
         Says::Manager(node, nodes) => EntryStatus {
             id: Some((*node).to_owned()),
             detail: detail(Some("c"), node, nodes),
+            ..base
+        },
+        Says::Unknown(node) => EntryStatus {
+            state: EntryState::Failed.into(),
+            reason: Some(Reason::Conflict.into()),
+            detail: MembershipDetail {
+                node: Some((*node).to_owned()),
+                ..MembershipDetail::default()
+            }
+            .fields(),
             ..base
         },
         Says::NoEngine => EntryStatus {
@@ -589,4 +601,55 @@ fn managers_keep_the_unlock_key_if_they_lock() {
         world.rendered(0).writer.unwrap().settings.auto_lock,
         Some(true)
     );
+}
+
+#[test]
+fn a_swarm_that_the_user_gives_is_taken_over_and_none_is_created() {
+    let mut world = World::new(1);
+    world.cluster.spec.adopt_cluster_id = Some("c".to_owned());
+    world.all_free();
+    let state = world.step();
+    assert_eq!(
+        (state.cluster_id.as_deref(), state.bootstrap),
+        (Some("c"), None)
+    );
+    let entry = world.rendered(0);
+    assert!(entry.adopts && entry.start.is_none());
+    world.says(1, Says::Manager("n2", Vec::new()));
+    world.says(2, Says::Unknown("n3"));
+    assert_eq!(world.step().writer.as_deref(), Some("h2"));
+    // Before a manager lists it, it may be in any swarm.
+    assert_eq!(states(&world.step()), ["Joining", "Joining", "Foreign"]);
+    let nodes = vec![("n2", LEADER), ("n3", MANAGER)];
+    world.says(1, Says::Manager("n2", nodes));
+    let state = world.step();
+    assert_eq!(states(&state), ["Joining", "Leader", "Manager"]);
+    assert_eq!(roles(&state), ["Worker", "Manager", "Worker"]);
+    assert_eq!(state.members[2].node_id.as_deref(), Some("n3"));
+    let resource: &dyn Resource = &world.cluster;
+    assert_eq!(
+        resource.confirmed_id(&world.hosts[2].0).as_deref(),
+        Some("n3")
+    );
+    // The host that is in no swarm joins.
+    assert!(matches!(world.rendered(0).start, Some(Start::Join(_))));
+    // One in another swarm stays foreign.
+    world.says(0, Says::Unknown("elsewhere"));
+    assert_eq!(states(&world.step()), ["Foreign", "Leader", "Manager"]);
+}
+
+#[test]
+fn managers_of_a_swarm_that_is_taken_over_stay_managers() {
+    let mut world = World::new(3);
+    world.cluster.spec.adopt_cluster_id = Some("c".to_owned());
+    world.cluster.spec.managers.count = 1;
+    world.step();
+    world.says(0, Says::Unknown("n1"));
+    world.says(1, Says::Manager("n2", Vec::new()));
+    world.says(2, Says::Unknown("n3"));
+    world.step();
+    let nodes = vec![("n1", WORKER), ("n2", LEADER), ("n3", MANAGER)];
+    world.says(1, Says::Manager("n2", nodes));
+    world.cluster.spec.managers.count = 2;
+    assert_eq!(roles(&world.step()), ["Worker", "Manager", "Manager"]);
 }
