@@ -17,6 +17,7 @@ mod replay;
 mod report;
 mod run;
 mod scratch;
+mod swarm;
 mod unchanged;
 
 use anyhow::{Result, ensure};
@@ -43,6 +44,8 @@ enum Measurement {
     Create,
     /// 20 networks and 20 volumes, against Ansible and docker compose.
     Peers,
+    /// A swarm of five hosts with an overlay network, against Ansible.
+    Swarm,
     /// A pass over 200 objects without changes.
     Unchanged,
     /// Memory of an idle agent with 200 entries, and the cost of a pass.
@@ -56,6 +59,7 @@ impl Measurement {
         match self {
             Self::Create => create::measure(lab, report),
             Self::Peers => peers::measure(lab, report),
+            Self::Swarm => swarm::measure(lab, report),
             Self::Unchanged => unchanged::measure(lab, report),
             Self::Agent => agent::measure(lab, report),
             Self::Program => program::measure(lab, report),

@@ -78,18 +78,7 @@ impl Peer {
     ) -> Result<Command> {
         let mut command = match self.tool {
             Tool::Dockfleet => return Ok(lab.apply_command(docker_host, &self.file, state)),
-            Tool::Ansible => {
-                let mut command = Command::new(self.folder.join("ansible-playbook"));
-                command
-                    .args(["--inventory", "localhost,", "--connection", "local"])
-                    .arg(&self.file)
-                    .env("ANSIBLE_HOME", state)
-                    // Fewer round trips for each task. Ansible is slower without it.
-                    .env("ANSIBLE_PIPELINING", "true")
-                    .env("ANSIBLE_PYTHON_INTERPRETER", self.folder.join("python"))
-                    .env("LC_ALL", "C.UTF-8");
-                command
-            }
+            Tool::Ansible => self.playbook("localhost,", &self.file, state),
             Tool::Compose => {
                 let mut command = Command::new(self.folder.join("docker-compose"));
                 command
@@ -108,6 +97,22 @@ impl Peer {
         )?;
         command.env("PATH", path).env("DOCKER_HOST", docker_host);
         Ok(command)
+    }
+}
+
+impl Peer {
+    /// Returns the command that plays a playbook on the hosts of an inventory, without SSH.
+    pub(crate) fn playbook(&self, inventory: &str, file: &Path, state: &Path) -> Command {
+        let mut command = Command::new(self.folder.join("ansible-playbook"));
+        command
+            .args(["--inventory", inventory, "--connection", "local"])
+            .arg(file)
+            .env("ANSIBLE_HOME", state)
+            // Fewer round trips for each task. Ansible is slower without it.
+            .env("ANSIBLE_PIPELINING", "true")
+            .env("ANSIBLE_PYTHON_INTERPRETER", self.folder.join("python"))
+            .env("LC_ALL", "C.UTF-8");
+        command
     }
 }
 

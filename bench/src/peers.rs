@@ -17,9 +17,9 @@ const WANTED: ObjectSet = ObjectSet(20);
 
 /// The times of one program, one for each repetition.
 #[derive(Debug, Default)]
-struct Times {
-    create: Vec<Duration>,
-    unchanged: Vec<Duration>,
+pub(crate) struct Times {
+    pub(crate) create: Vec<Duration>,
+    pub(crate) unchanged: Vec<Duration>,
 }
 
 pub(crate) fn measure(lab: &PeerLab, report: &mut ResultTable) -> Result<()> {
@@ -43,22 +43,13 @@ pub(crate) fn measure(lab: &PeerLab, report: &mut ResultTable) -> Result<()> {
                 name = both(lab, generation, peer, times).with_context(|| peer.name.clone())?;
             }
         }
-        add(
-            report,
-            &name,
-            &ours,
-            &ansible.name,
-            &theirs,
-            [8.0, 100.0].map(Expected::AtLeast),
-        )?;
-        add(
-            report,
-            &name,
-            &ours,
-            &compose.name,
-            &composed,
-            [Expected::None; 2],
-        )?;
+        let objects = "20 networks + 20 volumes";
+        for (other, times, goals) in [
+            (&ansible, &theirs, [8.0, 100.0].map(Expected::AtLeast)),
+            (&compose, &composed, [Expected::None; 2]),
+        ] {
+            add(report, objects, &name, &ours, &other.name, times, goals)?;
+        }
     }
     Ok(())
 }
@@ -84,8 +75,10 @@ fn both(lab: &PeerLab, generation: Generation, peer: &Peer, times: &mut Times) -
     version(&engine)
 }
 
-fn add(
+/// Adds both comparisons of two programs to the table.
+pub(crate) fn add(
     report: &mut ResultTable,
+    objects: &str,
     engine: &str,
     ours: &Times,
     name: &str,
@@ -94,23 +87,13 @@ fn add(
 ) -> Result<()> {
     let [create, unchanged] = goals;
     for (what, ours, theirs, goal) in [
-        (
-            "create 20 networks + 20 volumes",
-            &ours.create,
-            &theirs.create,
-            create,
-        ),
-        (
-            "no change, 20 networks + 20 volumes",
-            &ours.unchanged,
-            &theirs.unchanged,
-            unchanged,
-        ),
+        ("create", &ours.create, &theirs.create, create),
+        ("no change,", &ours.unchanged, &theirs.unchanged, unchanged),
     ] {
         let ratio = Sample::of_ratios(theirs, ours)?;
         let (ours, theirs) = (Sample::of_durations(ours)?, Sample::of_durations(theirs)?);
         report.compare(&Comparison {
-            what,
+            what: &format!("{what} {objects}"),
             engine,
             ours: &ours,
             other_name: name,

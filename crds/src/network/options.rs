@@ -162,6 +162,12 @@ impl MacvlanMode {
 #[serde(rename_all = "camelCase")]
 #[schemars(transform = plain_options)]
 pub struct OverlayOptions {
+    /// Name of the SwarmCluster in whose swarm the network is, as `NAME` or `NAMESPACE/NAME`. Default:
+    /// the swarm of the first selected host that is a manager. Set it if the selected hosts are in
+    /// several swarms.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 317))]
+    pub swarm: Option<String>,
     /// Encrypts the traffic between hosts with IPsec (`encrypted`). Needs ESP in the kernel of every
     /// host, and protocol 50 between them. Default: false.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]

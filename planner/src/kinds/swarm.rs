@@ -35,6 +35,8 @@ pub use settings::NodeSettings;
 /// The membership of a host in a swarm, as other resources need to know it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SwarmMembership {
+    /// The SwarmCluster, as `NAMESPACE/NAME`.
+    pub resource: String,
     /// ID of the swarm.
     pub cluster: String,
     /// Whether the host is a manager that the swarm reaches.

@@ -37,6 +37,19 @@ fn full_name(host: &DockerHost) -> String {
     format!("{}/{}", of(&meta.namespace), of(&meta.name))
 }
 
+/// Whether a swarm is the one that the network names, if it names one.
+fn is_in(network: &DockerNetwork, swarm: &SwarmMembership) -> bool {
+    let named = network
+        .spec
+        .overlay
+        .as_ref()
+        .and_then(|o| o.swarm.as_deref());
+    named.is_none_or(|named| {
+        let name = swarm.resource.rsplit('/').next();
+        named == swarm.resource || Some(named) == name
+    })
+}
+
 /// Works out the state from the hosts: the writer stays as long as it is a manager that can be reached.
 pub(super) fn next(network: &DockerNetwork, hosts: &[HostReport<'_>]) -> Option<OverlayState> {
     let before = recorded(network);
@@ -46,7 +59,7 @@ pub(super) fn next(network: &DockerNetwork, hosts: &[HostReport<'_>]) -> Option<
     }
     let manages = |report: &&HostReport<'_>| {
         let view = &report.view;
-        let swarm = report.swarm.filter(|s| s.is_manager);
+        let swarm = report.swarm.filter(|s| s.is_manager && is_in(network, s));
         // A network does not move to another swarm.
         let same = swarm.is_some_and(|s| before.is_none_or(|b| b.cluster_id == s.cluster));
         same && !view.offline && !report.is_retiring()
@@ -85,6 +98,18 @@ pub(super) fn refusal(
             "host {called} is not in a swarm of a SwarmCluster, which an overlay network needs"
         ));
     };
+    if !is_in(network, swarm) {
+        let named = network
+            .spec
+            .overlay
+            .as_ref()
+            .and_then(|o| o.swarm.as_deref());
+        return refuse(format!(
+            "host {called} is in the swarm of SwarmCluster {}, and overlay.swarm is {}; do not select the host",
+            swarm.resource,
+            named.unwrap_or_default()
+        ));
+    }
     match recorded(network) {
         None => refuse(
             "no selected host is a manager of a swarm; a manager has to create the network, so select one"
@@ -114,4 +139,66 @@ pub(super) fn shared(network: &DockerNetwork, host: &DockerHost) -> Option<Share
     (state.writer != full_name(host)).then(|| SharedNetwork {
         id: state.network_id.clone(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aggregate::HostView;
+
+    fn network(overlay: Value) -> DockerNetwork {
+        serde_json::from_value(json!({
+            "apiVersion": "dockfleet.io/v1alpha1",
+            "kind": "DockerNetwork",
+            "metadata": {"name": "mesh", "namespace": "default"},
+            "spec": {"hostSelector": {}, "driver": "overlay", "overlay": overlay},
+        }))
+        .unwrap()
+    }
+
+    fn manager(resource: &str) -> SwarmMembership {
+        SwarmMembership {
+            resource: resource.to_owned(),
+            cluster: format!("id of {resource}"),
+            is_manager: true,
+        }
+    }
+
+    #[test]
+    fn a_network_is_in_the_swarm_that_it_names() {
+        let hosts = ["h1", "h2"].map(|name| crate::fixtures::host(name, &[]));
+        let swarms = ["fleet/a", "fleet/b"].map(manager);
+        let reports: Vec<HostReport<'_>> = hosts
+            .iter()
+            .zip(&swarms)
+            .map(|(host, swarm)| HostReport {
+                host,
+                view: HostView {
+                    host: "",
+                    entry: None,
+                    status: None,
+                    refused: None,
+                    offline: false,
+                },
+                swarm: Some(swarm),
+            })
+            .collect();
+        let chosen = |overlay: Value| next(&network(overlay), &reports).map(|s| s.cluster_id);
+        assert_eq!(chosen(json!({})).as_deref(), Some("id of fleet/a"));
+        for named in ["b", "fleet/b"] {
+            let chosen = chosen(json!({"swarm": named}));
+            assert_eq!(chosen.as_deref(), Some("id of fleet/b"), "{named}");
+        }
+        assert_eq!(chosen(json!({"swarm": "other/b"})), None);
+        let refused = refusal(
+            &network(json!({"swarm": "b"})),
+            "h1",
+            Some(&manager("fleet/a")),
+        );
+        let message = refused.unwrap().message;
+        assert!(
+            message.contains("of SwarmCluster fleet/a, and overlay.swarm is b"),
+            "{message}"
+        );
+    }
 }

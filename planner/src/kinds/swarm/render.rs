@@ -8,6 +8,7 @@ use super::{
 };
 use crate::desired::Behaviour;
 use crate::kinds::ObjectKind as _;
+use crate::resource::Resource;
 use crate::select::is_meant;
 
 static NONE: SwarmState = SwarmState {
@@ -92,6 +93,7 @@ pub(super) fn memberships(cluster: &SwarmCluster) -> Vec<(String, SwarmMembershi
     let Some(id) = &state.cluster_id else {
         return Vec::new();
     };
+    let resource: &dyn Resource = cluster;
     let of = |m: &Member| {
         let is_manager = match m.state.known()? {
             MemberState::Manager | MemberState::Leader => true,
@@ -100,6 +102,7 @@ pub(super) fn memberships(cluster: &SwarmCluster) -> Vec<(String, SwarmMembershi
         };
         let cluster = id.clone();
         let membership = SwarmMembership {
+            resource: format!("{}/{}", resource.namespace(), resource.name()),
             cluster,
             is_manager,
         };
