@@ -8,6 +8,7 @@ use dockfleet_crds::EntryState;
 use dockfleet_crds::assignment;
 use dockfleet_crds::condition::ConditionStatus;
 use dockfleet_crds::open::labels;
+use dockfleet_crds::swarm::MemberState;
 use dockfleet_vitals::{Counters, Gauges, Histograms, MetricError, Registry, SECONDS};
 use prometheus::{Gauge, Histogram, IntGauge};
 
@@ -28,6 +29,7 @@ pub(crate) struct ControllerMetrics {
     hosts: Gauges<1>,
     heartbeat_age: Gauge,
     brake_engaged: IntGauge,
+    swarm_members: Gauges<1>,
     convergence: Histogram,
 }
 
@@ -62,7 +64,7 @@ impl ControllerMetrics {
             )?,
             resources: r.gauges(
                 "dockfleet_controller_resources",
-                "Networks and volumes, by the status of their condition Ready.",
+                "Resources, by the status of their condition Ready.",
                 ["kind", "ready"],
             )?,
             entries: r.gauges(
@@ -86,6 +88,11 @@ impl ControllerMetrics {
             brake_engaged: r.gauge(
                 "dockfleet_controller_brake_engaged",
                 "Resources that would remove or release many objects at once and wait for permission.",
+            )?,
+            swarm_members: r.gauges(
+                "dockfleet_controller_swarm_members",
+                "Hosts of SwarmClusters, by their state in the swarm.",
+                ["state"],
             )?,
             convergence: r.histogram(
                 "dockfleet_controller_convergence_seconds",
@@ -137,7 +144,7 @@ impl ControllerMetrics {
         self.convergence.observe(took.as_secs_f64());
     }
 
-    /// Sets the numbers of resources, entries and hosts.
+    /// Sets the numbers of resources, entries, hosts and members of swarms.
     pub(crate) fn count(&self, census: &Census) {
         for kind in labels::<assignment::Kind>() {
             for ready in [
@@ -174,5 +181,11 @@ impl ControllerMetrics {
         self.heartbeat_age.set(age.as_secs_f64());
         let stopped = i64::try_from(census.stopped).unwrap_or(i64::MAX);
         self.brake_engaged.set(stopped);
+        for state in labels::<MemberState>() {
+            let count = census.members.get(state);
+            self.swarm_members
+                .with([state])
+                .set(count.copied().unwrap_or_default());
+        }
     }
 }

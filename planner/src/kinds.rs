@@ -22,7 +22,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use self::swarm::{SwarmMembership, SwarmSecrets};
+use self::swarm::{SwarmCounts, SwarmMembership, SwarmSecrets};
 use crate::action::{ActionInfo, ObjectAction};
 use crate::assignment::Refusal;
 use crate::capability::{self, ApiVersion, Capability};
@@ -79,6 +79,11 @@ pub trait ObjectKind: Sized {
     /// Returns the hosts that it makes members of a swarm, by name.
     fn memberships(&self) -> Vec<(String, SwarmMembership)> {
         Vec::new()
+    }
+
+    /// Returns the numbers of its swarm, if it forms one.
+    fn swarm_counts(&self) -> Option<SwarmCounts> {
+        None
     }
 
     /// Returns why a host, in messages `called` so, cannot have the object now, if so.
@@ -427,6 +432,10 @@ macro_rules! join {
 
                 fn memberships(&self) -> Vec<(String, SwarmMembership)> {
                     ObjectKind::memberships(self)
+                }
+
+                fn swarm_counts(&self) -> Option<SwarmCounts> {
+                    ObjectKind::swarm_counts(self)
                 }
 
                 fn refusal(&self, called: &str, swarm: Option<&SwarmMembership>) -> Option<Refusal> {

@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use crate::aggregate::HostView;
 use crate::assignment::Refusal;
 use crate::desired::Payload;
-use crate::kinds::swarm::SwarmMembership;
+use crate::kinds::swarm::{SwarmCounts, SwarmMembership};
 use crate::render::RenderError;
 
 /// A resource that selects hosts. Each [kind](crate::kinds) is one, by the list of kinds.
@@ -41,6 +41,9 @@ pub trait Resource: Any + Debug + Send + Sync {
 
     /// Returns the hosts that it makes members of a swarm, by name.
     fn memberships(&self) -> Vec<(String, SwarmMembership)>;
+
+    /// Returns the numbers of its swarm, if it forms one.
+    fn swarm_counts(&self) -> Option<SwarmCounts>;
 
     /// Returns why a host, in messages `called` so, cannot have its object now, if so.
     fn refusal(&self, called: &str, swarm: Option<&SwarmMembership>) -> Option<Refusal>;

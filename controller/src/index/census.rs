@@ -1,4 +1,4 @@
-//! Numbers of resources, entries and hosts.
+//! Numbers of resources, entries, hosts and members of swarms.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use dockfleet_crds::{EntryState, Intent};
 use super::Index;
 use super::heartbeats::ReachableCounts;
 
-/// Numbers of resources and entries.
+/// Numbers of objects in the index.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Census {
     /// Resources, by kind and by the status of their condition Ready.
@@ -25,6 +25,8 @@ pub(crate) struct Census {
     pub(crate) heartbeat_age: Option<Duration>,
     /// Resources that the brake has stopped.
     pub(crate) stopped: usize,
+    /// Members of swarms, by their state.
+    pub(crate) members: BTreeMap<&'static str, i64>,
 }
 
 impl Index {
@@ -47,6 +49,11 @@ impl Index {
             };
             let key = (resource.kind().as_str(), ready.as_str());
             *census.resources.entry(key).or_default() += 1;
+            if let Some(counts) = resource.swarm_counts() {
+                for (state, count) in counts.members {
+                    *census.members.entry(state).or_default() += count;
+                }
+            }
         }
         for state in self.hosts.values() {
             for entry in state.entries() {

@@ -5,6 +5,7 @@
 //! entry of each host is rendered from the written status alone: nothing is done that is not recorded.
 
 mod cluster;
+mod counts;
 mod desired;
 mod host;
 mod managers;
@@ -27,6 +28,7 @@ use crate::render::RenderError;
 use crate::resource::{CommonSpec, HostReport, OwnStatus};
 
 pub use cluster::{SwarmSettings, TOKEN_EPOCH};
+pub use counts::SwarmCounts;
 pub use desired::{DesiredMembership, DesiredNode, Init, Start, Writer};
 pub use nodes::SwarmChange;
 pub use observed::{MembershipDetail, Node, NodeStatus, ObservedMembership};
@@ -94,6 +96,10 @@ impl ObjectKind for SwarmCluster {
 
     fn memberships(&self) -> Vec<(String, SwarmMembership)> {
         render::memberships(self)
+    }
+
+    fn swarm_counts(&self) -> Option<SwarmCounts> {
+        Some(counts::counts(self))
     }
 
     fn is_needed_on(&self, host: &DockerHost) -> bool {
