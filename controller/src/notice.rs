@@ -9,6 +9,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use dockfleet_crds::ResourceStatus;
 use dockfleet_crds::condition;
 use dockfleet_planner::brake;
+use dockfleet_planner::resource::StatusEvent;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::runtime::events::{Event, EventType};
 
@@ -61,6 +62,15 @@ impl Notice {
             type_: EventType::Warning,
             reason: reason.to_owned(),
             note: note.into(),
+        }
+    }
+
+    /// Creates the event for a change of the part of a status that one kind has.
+    pub(crate) fn of(change: &StatusEvent) -> Self {
+        if change.is_warning {
+            Self::warning(change.reason, &*change.message)
+        } else {
+            Self::normal(change.reason, &*change.message)
         }
     }
 

@@ -96,6 +96,39 @@ pub struct OwnStatus {
     pub waits_for: Option<String>,
     /// Warnings for the author of the resource.
     pub warnings: Vec<String>,
+    /// What has changed since the status was written, for people.
+    pub events: Vec<StatusEvent>,
+}
+
+/// A change of a status that people hear of by an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatusEvent {
+    /// Whether it is a warning.
+    pub is_warning: bool,
+    /// The reason, in one word.
+    pub reason: &'static str,
+    /// The message, a sentence.
+    pub message: String,
+}
+
+impl StatusEvent {
+    /// Creates a normal event.
+    pub(crate) fn normal(reason: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            is_warning: false,
+            reason,
+            message: message.into(),
+        }
+    }
+
+    /// Creates a warning.
+    pub(crate) fn warning(reason: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            is_warning: true,
+            reason,
+            message: message.into(),
+        }
+    }
 }
 
 /// A host that a resource selects or is on, with the state of the resource there.

@@ -155,7 +155,8 @@ impl Index {
         if old == Some(&status) && own.fields == resource.own_status() {
             return None;
         }
-        let notices = notice::transitions(old, &status, &warnings);
+        let mut notices: Vec<Notice> = own.events.iter().map(Notice::of).collect();
+        notices.extend(notice::transitions(old, &status, &warnings));
         let common = status;
         let status = Box::new(WrittenStatus {
             common,

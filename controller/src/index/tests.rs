@@ -12,6 +12,7 @@ mod request;
 mod scan;
 mod sharing;
 mod stale_reports;
+mod swarms;
 mod work;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -7,6 +7,7 @@
 mod cluster;
 mod counts;
 mod desired;
+mod events;
 mod host;
 mod managers;
 mod nodes;

@@ -13,6 +13,7 @@ use dockfleet_crds::{Open, SwarmCluster};
 use sha2::{Digest, Sha256};
 
 use super::NodeStatus;
+use super::events::events;
 use super::host::{Host, hosts};
 use super::managers::managers;
 use super::quorum;
@@ -45,6 +46,7 @@ pub(super) fn status(cluster: &SwarmCluster, reports: &[HostReport<'_>]) -> OwnS
     });
     OwnStatus {
         fields: fields(&state),
+        events: events(recorded(cluster), &state),
         waits_for: waits_for(cluster, &state, &hosts),
         warnings: too_few.then(warning).into_iter().chain(other).collect(),
     }
