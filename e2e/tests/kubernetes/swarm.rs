@@ -1,6 +1,7 @@
 //! SwarmCluster: hosts form one swarm, and an overlay network connects their containers.
 
 use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
@@ -9,8 +10,9 @@ use dockfleet_e2e::{Dockfleet, eventually};
 use serde_json::Value;
 
 use crate::canary::{found_nowhere, secrets_with};
-use crate::test_cluster::{FLEET, SOON, TestCluster, condition, network, volume};
+use crate::test_cluster::{FLEET, SOON, TestCluster, condition, event, network, volume};
 use crate::test_host::TestHost;
+use crate::vitals::{get, served};
 
 /// The manifest of a swarm.
 fn swarm(name: &str, spec: &str) -> String {
@@ -87,6 +89,26 @@ fn one_swarm(cluster: &TestCluster, status: &Value) -> Result<String> {
     Ok(id.to_owned())
 }
 
+/// Gives the events about a swarm with this reason.
+fn heard(cluster: &TestCluster, reason: &str) -> Result<Vec<String>> {
+    let all = cluster.get(&format!("events -n {FLEET}"))?;
+    let items = all["items"].as_array().into_iter().flatten();
+    let of_swarm = items.filter(|e| e["involvedObject"]["kind"] == "SwarmCluster");
+    let with_reason = of_swarm.filter(|e| e["reason"] == reason);
+    Ok(with_reason.map(|e| e["message"].to_string()).collect())
+}
+
+/// Checks how many hosts are in these states, by the metrics of the controller.
+fn counted(cluster: &TestCluster, states: &[(&str, u32)]) -> Result<()> {
+    let address = served(&cluster.controller_log_path()?, Ipv4Addr::LOCALHOST)?;
+    let (_, text) = get(address, "/metrics")?;
+    for (state, count) in states {
+        let line = format!("dockfleet_controller_swarm_members{{state=\"{state}\"}} {count}");
+        ensure!(text.lines().any(|l| l == line), "not {line}: {text}");
+    }
+    Ok(())
+}
+
 #[test]
 fn hosts_form_one_swarm_with_the_managers_that_are_asked_for() -> Result<()> {
     let cluster = TestCluster::start(&[
@@ -115,7 +137,24 @@ fn hosts_form_one_swarm_with_the_managers_that_are_asked_for() -> Result<()> {
     managers.append(&mut members(&status, "Leader"));
     assert_eq!(managers, ["h1", "h2", "h3"].into());
     assert_eq!(members(&status, "Worker"), ["h4", "h5"].into());
-    one_swarm(&cluster, &status).map(drop)
+    let id = one_swarm(&cluster, &status)?;
+    counted(
+        &cluster,
+        &[("Leader", 1), ("Manager", 2), ("Worker", 2), ("Foreign", 0)],
+    )?;
+    event(&cluster, "Normal", "host h1 was chosen to create the swarm")?;
+    event(&cluster, "Normal", &format!("host h1 created swarm {id}"))?;
+    event(&cluster, "Normal", "joined the swarm")?;
+    for host in ["h2", "h3"] {
+        event(&cluster, "Normal", &format!("host {host} became a manager"))?;
+    }
+    // However many statuses there were.
+    for reason in ["HostChosen", "SwarmCreated"] {
+        assert_eq!(heard(&cluster, reason)?.len(), 1, "{reason}");
+    }
+    let joined = heard(&cluster, "HostsJoined")?;
+    assert!(!joined.iter().any(|e| e.contains("h1")), "{joined:?}");
+    Ok(())
 }
 
 /// Invariant 9: the tokens of the swarm are nowhere, not even in a Secret once all hosts have joined.
@@ -184,6 +223,11 @@ fn i14_a_killed_controller_and_killed_agents_leave_one_swarm() -> Result<()> {
     cluster.ready(&what)?;
     let status = cluster.get(&what)?["status"].clone();
     assert_eq!(status["clusterID"], id);
+    // A controller that is killed between a status and its events loses these, and none repeats them.
+    for reason in ["HostChosen", "SwarmCreated"] {
+        let heard = heard(&cluster, reason)?;
+        ensure!(heard.len() <= 1, "{heard:?}");
+    }
     one_swarm(&cluster, &status).map(drop)
 }
 
