@@ -9,6 +9,7 @@ use dockfleet_crds::assignment;
 use dockfleet_crds::condition::ConditionStatus;
 use dockfleet_crds::open::labels;
 use dockfleet_crds::swarm::MemberState;
+use dockfleet_planner::kinds::swarm::quorum_labels;
 use dockfleet_vitals::{Counters, Gauges, Histograms, MetricError, Registry, SECONDS};
 use prometheus::{Gauge, Histogram, IntGauge};
 
@@ -29,6 +30,7 @@ pub(crate) struct ControllerMetrics {
     hosts: Gauges<1>,
     heartbeat_age: Gauge,
     brake_engaged: IntGauge,
+    swarms: Gauges<1>,
     swarm_members: Gauges<1>,
     convergence: Histogram,
 }
@@ -88,6 +90,11 @@ impl ControllerMetrics {
             brake_engaged: r.gauge(
                 "dockfleet_controller_brake_engaged",
                 "Resources that would remove or release many objects at once and wait for permission.",
+            )?,
+            swarms: r.gauges(
+                "dockfleet_controller_swarms",
+                "SwarmClusters, by whether the managers of the swarm have a majority.",
+                ["quorum"],
             )?,
             swarm_members: r.gauges(
                 "dockfleet_controller_swarm_members",
@@ -181,6 +188,12 @@ impl ControllerMetrics {
         self.heartbeat_age.set(age.as_secs_f64());
         let stopped = i64::try_from(census.stopped).unwrap_or(i64::MAX);
         self.brake_engaged.set(stopped);
+        for quorum in quorum_labels() {
+            let count = census.swarms.get(quorum);
+            self.swarms
+                .with([quorum])
+                .set(count.copied().unwrap_or_default());
+        }
         for state in labels::<MemberState>() {
             let count = census.members.get(state);
             self.swarm_members

@@ -27,6 +27,8 @@ pub(crate) struct Census {
     pub(crate) stopped: usize,
     /// Members of swarms, by their state.
     pub(crate) members: BTreeMap<&'static str, i64>,
+    /// Swarms, by their quorum.
+    pub(crate) swarms: BTreeMap<&'static str, i64>,
 }
 
 impl Index {
@@ -50,6 +52,7 @@ impl Index {
             let key = (resource.kind().as_str(), ready.as_str());
             *census.resources.entry(key).or_default() += 1;
             if let Some(counts) = resource.swarm_counts() {
+                *census.swarms.entry(counts.quorum).or_default() += 1;
                 for (state, count) in counts.members {
                     *census.members.entry(state).or_default() += count;
                 }

@@ -29,7 +29,7 @@ use crate::render::RenderError;
 use crate::resource::{CommonSpec, HostReport, OwnStatus};
 
 pub use cluster::{SwarmSettings, TOKEN_EPOCH};
-pub use counts::SwarmCounts;
+pub use counts::{SwarmCounts, quorum_labels};
 pub use desired::{DesiredMembership, DesiredNode, Init, Start, Writer};
 pub use nodes::SwarmChange;
 pub use observed::{MembershipDetail, Node, NodeStatus, ObservedMembership};

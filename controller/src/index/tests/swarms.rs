@@ -192,7 +192,7 @@ fn people_hear_once_of_each_step_of_a_swarm() {
 }
 
 #[test]
-fn hosts_are_counted_by_their_state_in_all_swarms() {
+fn swarms_and_their_hosts_are_counted_by_state() {
     use NodeStatus::{DownWorker, Leader};
     let (mut world, mut swarm) = World::with_swarm();
     world.say([Says::Free, Says::Free, Says::Free]);
@@ -233,6 +233,10 @@ fn hosts_are_counted_by_their_state_in_all_swarms() {
             "dockfleet_controller_swarm_members{state=\"Unknown\"} 0",
             "dockfleet_controller_swarm_members{state=\"Unreachable\"} 1",
             "dockfleet_controller_swarm_members{state=\"Worker\"} 0",
+            "dockfleet_controller_swarms{quorum=\"Available\"} 1",
+            "dockfleet_controller_swarms{quorum=\"Lost\"} 0",
+            "dockfleet_controller_swarms{quorum=\"NotCreated\"} 0",
+            "dockfleet_controller_swarms{quorum=\"Unknown\"} 0",
         ]
     );
     metrics.count(&World::of(0).index.census());

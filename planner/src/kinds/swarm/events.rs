@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use dockfleet_crds::swarm::{Member, MemberState, SwarmState};
+use dockfleet_crds::swarm::{Member, MemberState, Quorum, SwarmState};
 
 use crate::resource::StatusEvent;
 
@@ -79,6 +79,8 @@ fn several(hosts: &[&str]) -> String {
 /// Returns the events for the changes from the recorded state of a swarm to the next one.
 pub(super) fn events(before: &SwarmState, now: &SwarmState) -> Vec<StatusEvent> {
     let mut all: Vec<StatusEvent> = creation(before, now).into_iter().collect();
+    all.extend(quorum(before, now));
+    all.extend(recovery(before, now));
     let mut changed: BTreeMap<Change, Vec<&str>> = BTreeMap::new();
     for (host, change) in changes(before, now) {
         changed.entry(change).or_default().push(host);
@@ -112,6 +114,51 @@ fn creation(before: &SwarmState, now: &SwarmState) -> Option<StatusEvent> {
         None => format!("host {} was chosen to create the swarm", chosen.host),
     };
     Some(StatusEvent::normal("HostChosen", message))
+}
+
+/// Returns the event for a quorum that is lost, or back.
+fn quorum(before: &SwarmState, now: &SwarmState) -> Option<StatusEvent> {
+    let was = before.quorum.as_ref()?.known()?;
+    let is = now.quorum.as_ref()?.known()?;
+    match (was, is) {
+        (Quorum::Lost | Quorum::Unknown, Quorum::Available) => Some(StatusEvent::normal(
+            "QuorumAvailable",
+            "the managers of the swarm have their quorum again",
+        )),
+        (Quorum::Available | Quorum::Unknown, Quorum::Lost) => Some(StatusEvent::warning(
+            "QuorumLost",
+            "the managers of the swarm have lost their quorum, so the swarm cannot be changed; running containers \
+             go on",
+        )),
+        (Quorum::Available | Quorum::Lost, Quorum::Unknown) => Some(StatusEvent::warning(
+            "QuorumUnknown",
+            "no manager of the swarm can be asked, so it is not known whether they have their quorum",
+        )),
+        (Quorum::Available, Quorum::Available)
+        | (Quorum::Lost, Quorum::Lost)
+        | (Quorum::Unknown, Quorum::Unknown) => None,
+    }
+}
+
+/// Returns the event for a recovery from a lost quorum: it is permitted, or done.
+fn recovery(before: &SwarmState, now: &SwarmState) -> Option<StatusEvent> {
+    let recovery = now.recovery.as_ref()?;
+    let known = before.recovery.as_ref();
+    let known = known.filter(|r| r.permission == recovery.permission);
+    match known {
+        None => Some(StatusEvent::warning(
+            "RecoveryPermitted",
+            format!(
+                "the swarm goes on with host {} as its only manager, as the annotation permits",
+                recovery.host
+            ),
+        )),
+        Some(known) if recovery.done && !known.done => Some(StatusEvent::normal(
+            "RecoveryDone",
+            format!("host {} has formed the swarm anew", recovery.host),
+        )),
+        Some(_) => None,
+    }
 }
 
 /// Returns the changes of hosts, in their order.
@@ -163,7 +210,7 @@ fn is_node(member: &Member) -> bool {
 /// Whether a host has joined that was no node of the swarm before.
 fn joins(before: &SwarmState, member: &Member, creator: Option<&str>) -> bool {
     let listed = is_node(member) && member.state != MemberState::Leaving;
-    // While an engine does not answer, its host is no node, and its node is one to be removed.
+    // A node that was to be removed may be the node of its host again.
     let returns = member.node_id.as_ref();
     let returns = returns.is_some_and(|id| before.removed_nodes.contains(id));
     listed && !returns && creator != Some(member.host.as_str())

@@ -1,5 +1,5 @@
 use dockfleet_crds::Open;
-use dockfleet_crds::swarm::Bootstrap;
+use dockfleet_crds::swarm::{Bootstrap, Recovery};
 
 use super::*;
 
@@ -205,14 +205,14 @@ fn a_host_that_goes_leaves_is_removed_or_is_released() {
 }
 
 #[test]
-fn a_host_joins_with_a_new_node_and_not_when_its_engine_answers_again() {
+fn a_host_joins_with_a_new_node_and_not_with_the_one_that_it_had() {
     let well = swarm(&[("h1", Leader), ("h2", Worker)]);
-    let silent = SwarmState {
+    let without = SwarmState {
         removed_nodes: vec!["n2".to_owned()],
         ..swarm(&[("h1", Leader), ("h2", Joining)])
     };
-    assert_eq!(events(&well, &silent), []);
-    assert_eq!(events(&silent, &well), []);
+    assert_eq!(events(&well, &without), []);
+    assert_eq!(events(&without, &well), []);
     let mut reinstalled = well.clone();
     for member in &mut reinstalled.members {
         if member.host == "h2" {
@@ -220,14 +220,88 @@ fn a_host_joins_with_a_new_node_and_not_when_its_engine_answers_again() {
         }
     }
     let joined = ["HostsJoined: host h2 joined the swarm"];
-    assert_eq!(said(&silent, &reinstalled), joined);
+    assert_eq!(said(&without, &reinstalled), joined);
     assert_eq!(said(&well, &reinstalled), joined);
 }
 
 #[test]
+fn a_quorum_that_is_lost_and_comes_back_is_an_event_and_the_first_one_is_none() {
+    let with = |quorum: Option<Quorum>| SwarmState {
+        quorum: quorum.map(Open::from),
+        ..swarm(&[("h1", Leader)])
+    };
+    let none = with(None);
+    let available = with(Some(Quorum::Available));
+    let lost = with(Some(Quorum::Lost));
+    let unknown = with(Some(Quorum::Unknown));
+    for first in [&available, &lost, &unknown] {
+        assert_eq!(events(&none, first), []);
+        assert_eq!(events(first, first), []);
+    }
+    let warning = StatusEvent::warning(
+        "QuorumLost",
+        "the managers of the swarm have lost their quorum, so the swarm cannot be changed; running containers go on",
+    );
+    let back = StatusEvent::normal(
+        "QuorumAvailable",
+        "the managers of the swarm have their quorum again",
+    );
+    let asked = StatusEvent::warning(
+        "QuorumUnknown",
+        "no manager of the swarm can be asked, so it is not known whether they have their quorum",
+    );
+    for (from, to, event) in [
+        (&available, &lost, &warning),
+        (&unknown, &lost, &warning),
+        (&lost, &available, &back),
+        (&unknown, &available, &back),
+        (&available, &unknown, &asked),
+        (&lost, &unknown, &asked),
+    ] {
+        assert_eq!(&events(from, to), std::slice::from_ref(event));
+    }
+}
+
+#[test]
+fn a_recovery_is_an_event_when_it_is_permitted_and_when_it_is_done() {
+    let with = |recovery: Option<bool>| SwarmState {
+        recovery: recovery.map(|done| Recovery {
+            host: "h3".to_owned(),
+            permission: "h3/c".to_owned(),
+            done,
+        }),
+        ..swarm(&[("h1", Leader)])
+    };
+    let (none, begun, done) = (with(None), with(Some(false)), with(Some(true)));
+    assert_eq!(
+        events(&none, &begun),
+        [StatusEvent::warning(
+            "RecoveryPermitted",
+            "the swarm goes on with host h3 as its only manager, as the annotation permits"
+        )]
+    );
+    assert_eq!(
+        events(&begun, &done),
+        [StatusEvent::normal(
+            "RecoveryDone",
+            "host h3 has formed the swarm anew"
+        )]
+    );
+    for state in [&none, &begun, &done] {
+        assert_eq!(events(state, state), []);
+    }
+    // The annotation is removed.
+    assert_eq!(events(&done, &none), []);
+}
+
+#[test]
 fn i15_a_state_of_a_newer_version_is_no_event() {
-    let well = swarm(&[("h1", Leader), ("h2", Worker)]);
+    let well = SwarmState {
+        quorum: Some(Quorum::Available.into()),
+        ..swarm(&[("h1", Leader), ("h2", Worker)])
+    };
     let mut newer = well.clone();
+    newer.quorum = Some(Open::Unknown("Endangered".to_owned()));
     for member in &mut newer.members {
         member.state = Open::Unknown("Draining".to_owned());
     }
