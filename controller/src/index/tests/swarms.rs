@@ -56,8 +56,8 @@ impl Says {
                 let detail = MembershipDetail {
                     cluster: Some("c".to_owned()),
                     address: Some(format!("{node}:2377")),
-                    lacks_quorum: false,
                     nodes: nodes.map(|(id, s)| (id.to_owned(), s.into())).collect(),
+                    ..MembershipDetail::default()
                 };
                 let detail = serde_json::to_value(detail).unwrap();
                 EntryStatus {

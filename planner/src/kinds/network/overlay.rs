@@ -146,7 +146,7 @@ mod tests {
     use super::*;
     use crate::aggregate::HostView;
 
-    fn network(overlay: Value) -> DockerNetwork {
+    fn network(overlay: &Value) -> DockerNetwork {
         serde_json::from_value(json!({
             "apiVersion": "dockfleet.io/v1alpha1",
             "kind": "DockerNetwork",
@@ -183,15 +183,15 @@ mod tests {
                 swarm: Some(swarm),
             })
             .collect();
-        let chosen = |overlay: Value| next(&network(overlay), &reports).map(|s| s.cluster_id);
-        assert_eq!(chosen(json!({})).as_deref(), Some("id of fleet/a"));
+        let chosen = |overlay: &Value| next(&network(overlay), &reports).map(|s| s.cluster_id);
+        assert_eq!(chosen(&json!({})).as_deref(), Some("id of fleet/a"));
         for named in ["b", "fleet/b"] {
-            let chosen = chosen(json!({"swarm": named}));
+            let chosen = chosen(&json!({"swarm": named}));
             assert_eq!(chosen.as_deref(), Some("id of fleet/b"), "{named}");
         }
-        assert_eq!(chosen(json!({"swarm": "other/b"})), None);
+        assert_eq!(chosen(&json!({"swarm": "other/b"})), None);
         let refused = refusal(
-            &network(json!({"swarm": "b"})),
+            &network(&json!({"swarm": "b"})),
             "h1",
             Some(&manager("fleet/a")),
         );
