@@ -337,10 +337,12 @@ fn removed_nodes(
         .filter_map(|m| m.node_id.as_ref())
         .collect();
     let leaves = cluster.spec.removed_hosts == RemovedHosts::Leave;
+    let ends = cluster.metadata.deletion_timestamp.is_some();
     let abandoned = before.members.iter().filter(|m| {
         let still = state.members.iter().any(|now| now.host == m.host);
-        // A host that was released stays in the swarm.
-        still || leaves
+        // A host that was released stays in the swarm, and so does one whose DockerHost is gone: nobody told it to
+        // leave.
+        still || (leaves && (ends || m.state == MemberState::Leaving))
     });
     let mut removed: BTreeSet<String> = before.removed_nodes.iter().cloned().collect();
     removed.extend(abandoned.filter_map(|m| m.node_id.clone()));

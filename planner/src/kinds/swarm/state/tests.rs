@@ -382,6 +382,18 @@ fn fewer_managers_leave_the_writer_one() {
 }
 
 #[test]
+fn i1_a_host_that_nobody_told_to_leave_keeps_its_node() {
+    let mut world = three_managers();
+    world.cluster.spec.removed_hosts = RemovedHosts::Leave;
+    // Its DockerHost is deleted.
+    world.hosts.pop();
+    let state = world.step();
+    assert_eq!(states(&state), ["Leader", "Manager"]);
+    assert!(state.removed_nodes.is_empty());
+    assert!(!world.rendered(0).writer.unwrap().nodes.contains_key("n3"));
+}
+
+#[test]
 fn a_reinstalled_host_replaces_its_old_node() {
     let mut world = three_managers();
     world.says(2, Says::Free);
