@@ -1,5 +1,8 @@
 //! SwarmCluster: hosts form one swarm, and an overlay network connects their containers.
 
+mod reach;
+mod removal;
+
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::time::Instant;
@@ -35,6 +38,38 @@ fn start(cluster: &TestCluster) -> Result<()> {
 /// Gives what an engine says about its swarm.
 fn info(host: &TestHost) -> Result<Value> {
     Ok(host.engine.get("/info")?["Swarm"].clone())
+}
+
+/// Gives the ID of a host's node.
+fn node(host: &TestHost) -> Result<String> {
+    let id = info(host)?["NodeID"].take();
+    Ok(id.as_str().context("no node ID")?.to_owned())
+}
+
+/// Gives the IDs of the nodes of all hosts.
+fn nodes(cluster: &TestCluster) -> Result<BTreeSet<String>> {
+    cluster.hosts.iter().map(node).collect()
+}
+
+/// Waits until a manager lists these nodes and no others, and reaches all of them.
+fn await_nodes(cluster: &TestCluster, manager: &TestHost, nodes: &BTreeSet<String>) -> Result<()> {
+    eventually("the nodes of the swarm", SOON, || {
+        let all = manager.engine.get("/nodes").map_err(|e| e.to_string())?;
+        let listed = all
+            .as_array()
+            .context("no list")
+            .map_err(|e| e.to_string())?;
+        let is_reached = |n: &&Value| {
+            let of_manager = &n["ManagerStatus"]["Reachability"];
+            n["Status"]["State"] == "ready" && (of_manager.is_null() || of_manager == "reachable")
+        };
+        let reached = listed.iter().filter(is_reached);
+        let ids: BTreeSet<&str> = reached.filter_map(|n| n["ID"].as_str()).collect();
+        (ids.len() == listed.len() && ids.iter().eq(nodes))
+            .then_some(())
+            .ok_or_else(|| all.to_string())
+    })
+    .with_context(|| cluster.report())
 }
 
 /// Waits until the engine of a host is in no swarm.
@@ -109,6 +144,7 @@ fn counted(cluster: &TestCluster, metrics: &[&str]) -> Result<()> {
     Ok(())
 }
 
+/// Five hosts with engines of both generations, and a container on each.
 #[test]
 fn hosts_form_one_swarm_with_the_managers_that_are_asked_for() -> Result<()> {
     let cluster = TestCluster::start(&[
@@ -118,18 +154,23 @@ fn hosts_form_one_swarm_with_the_managers_that_are_asked_for() -> Result<()> {
         ("h4", Newest, "{}"),
         ("h5", Debian20, "{}"),
     ])?;
+    reach::prepare(&cluster)?;
     let begin = Instant::now();
-    cluster.apply(&swarm(
+    let prod = swarm(
         "prod",
         "{hostSelector: {}, managers: {count: 3, hostSelector: {matchLabels: {role: manager}}}, \
          advertiseAddress: eth0}",
-    ))?;
+    );
+    let mesh = network("mesh", "{hostSelector: {}, driver: overlay}");
+    cluster.apply(&(prod + &mesh))?;
     let what = format!("dswarm/prod -n {FLEET}");
     cluster.until(&what, "{.status.managers}=3")?;
     cluster.until(&what, "{.status.workers}=2")?;
     cluster.ready(&what)?;
+    cluster.until("dnet/mesh", "{.status.hosts.ready}=5")?;
+    cluster.ready("dnet/mesh")?;
     println!(
-        "a swarm of 3 managers and 2 workers: {:.1} s",
+        "a swarm of 3 managers and 2 workers, and an overlay network on it: {:.1} s",
         begin.elapsed().as_secs_f64()
     );
     let status = cluster.get(&what)?["status"].clone();
@@ -161,7 +202,14 @@ fn hosts_form_one_swarm_with_the_managers_that_are_asked_for() -> Result<()> {
     }
     let joined = heard(&cluster, "HostsJoined")?;
     assert!(!joined.iter().any(|e| e.contains("h1")), "{joined:?}");
-    Ok(())
+    reach::run_containers(&cluster, "mesh")?;
+    reach::all_reach_all(&cluster)?;
+    // All show the same network now, and all are still ready.
+    let id = cluster.get("dnet/mesh")?["status"]["overlay"]["networkID"].clone();
+    for host in &cluster.hosts {
+        assert_eq!(host.network_id("mesh")?, id);
+    }
+    cluster.until("dnet/mesh", "{.status.hosts.ready}=5")
 }
 
 /// Invariant 9: the tokens of the swarm are nowhere, not even in a Secret once all hosts have joined.
@@ -272,58 +320,6 @@ fn i14_the_loss_of_the_first_manager_makes_no_second_swarm() -> Result<()> {
     Ok(())
 }
 
-/// An overlay network connects containers of all hosts by name; it is one network, created once.
-#[test]
-fn containers_on_all_hosts_of_a_swarm_reach_each_other_by_name() -> Result<()> {
-    let cluster = TestCluster::start(&[("h1", Newest, "{}"), ("h2", Newest, "{}")])?;
-    cluster.apply(&swarm("prod", "{hostSelector: {}, advertiseAddress: eth0}"))?;
-    cluster.apply(&network("mesh", "{hostSelector: {}, driver: overlay}"))?;
-    cluster.until("dnet/mesh", "{.status.hosts.ready}=2")?;
-    cluster.ready("dnet/mesh")?;
-    let [h1, h2] = cluster.hosts()?;
-    for host in [h1, h2] {
-        host.engine.import_busybox()?;
-        let name = format!("on-{}", host.name());
-        host.engine
-            .run_container(&name, &["--network", "mesh"], &["sleep", "600"])?;
-    }
-    for (host, other) in [(h1, h2), (h2, h1)] {
-        let (own, peer) = (
-            format!("on-{}", host.name()),
-            format!("on-{}", other.name()),
-        );
-        let ping = ["exec", &own, "ping", "-c", "1", "-W", "5", &peer];
-        eventually("an answer of the other container", SOON, || {
-            host.engine.docker(ping).map_err(|err| format!("{err:#}"))
-        })?;
-    }
-    // Both show the same network now, and both are still ready.
-    let id = h1.network_id("mesh")?;
-    assert_eq!(h2.network_id("mesh")?, id);
-    cluster.until("dnet/mesh", "{.status.hosts.ready}=2")?;
-    cluster.until("dnet/mesh", &format!("{{.status.overlay.networkID}}={id}"))?;
-    // It is not removed while a container of any host uses it.
-    let uid = cluster.uid("dnet/mesh")?;
-    cluster.kubectl("delete dnet/mesh --timeout=90s")?;
-    let entry = cluster.entry_with(h1, &uid, "InUse")?;
-    ensure!(entry["message"].to_string().contains("on-h1"), "{entry}");
-    h1.engine.docker(["rm", "--force", "on-h1"])?;
-    // The container of the other host is named too.
-    let id = h2
-        .engine
-        .docker(["ps", "--quiet", "--filter", "name=on-h2"])?;
-    let named = format!("in use by container {id} on node ");
-    let what = format!("hassign/h1 -n {FLEET}");
-    eventually("the container of the other host", SOON, || {
-        let assignment = cluster.get(&what).map_err(|e| e.to_string())?;
-        let said = assignment["status"]["entries"].to_string();
-        said.contains(&named).then_some(()).ok_or(said)
-    })?;
-    h2.engine.docker(["rm", "--force", "on-h2"])?;
-    h1.await_no_network("mesh")?;
-    h2.await_no_network("mesh")
-}
-
 /// Invariant 3: a swarm that somebody else formed is not touched.
 #[test]
 fn i3_a_host_in_a_foreign_swarm_stays_in_it() -> Result<()> {
@@ -346,39 +342,6 @@ fn i3_a_host_in_a_foreign_swarm_stays_in_it() -> Result<()> {
     let after = info(h1)?;
     assert_eq!(after["Cluster"]["ID"], before["Cluster"]["ID"]);
     assert_eq!(after["NodeID"], before["NodeID"]);
-    Ok(())
-}
-
-/// A host that is no longer selected leaves, and its node is removed; the others stay. At last all leave.
-#[test]
-fn hosts_leave_one_after_the_other() -> Result<()> {
-    let cluster = TestCluster::start(&[
-        ("h1", Debian20, "{in: prod}"),
-        ("h2", Debian20, "{in: prod}"),
-        ("h3", Debian20, "{in: prod}"),
-    ])?;
-    let what = format!("dswarm/prod -n {FLEET}");
-    cluster.apply(&swarm(
-        "prod",
-        "{hostSelector: {matchLabels: {in: prod}}, managers: {count: 3}, \
-         advertiseAddress: eth0, removedHosts: Leave}",
-    ))?;
-    cluster.until(&what, "{.status.managers}=3")?;
-    cluster.ready(&what)?;
-    let [h1, h2, h3] = cluster.hosts()?;
-    // The writer itself leaves, and another manager goes on.
-    cluster.kubectl(&format!("label dhost/h1 -n {FLEET} in-"))?;
-    inactive(&cluster, h1)?;
-    cluster.until(&what, "{.status.managers}=2")?;
-    eventually("two nodes", SOON, || {
-        let nodes = h2.engine.get("/nodes").map_err(|e| e.to_string())?;
-        let count = nodes.as_array().map_or(0, Vec::len);
-        (count == 2).then_some(()).ok_or_else(|| nodes.to_string())
-    })?;
-    cluster.kubectl(&format!("delete {what} --wait=false"))?;
-    inactive(&cluster, h2)?;
-    inactive(&cluster, h3)?;
-    cluster.kubectl(&format!("wait {what} --for=delete --timeout=90s"))?;
     Ok(())
 }
 
@@ -474,75 +437,6 @@ fn a_lost_quorum_is_told_and_ended_by_permission_only() -> Result<()> {
     assert_eq!(status["clusterID"], id);
     assert_ne!(info(h2)?["NodeID"], node);
     one_swarm(&cluster, &status).map(drop)
-}
-
-/// Availability and labels of nodes are set; a host that leaves gives the containers of services to others first.
-#[test]
-fn nodes_have_their_availability_and_labels_and_are_drained_before_they_leave() -> Result<()> {
-    let cluster =
-        TestCluster::start(&[("h1", Debian20, "{in: prod}"), ("h2", Newest, "{in: prod}")])?;
-    let what = format!("dswarm/prod -n {FLEET}");
-    cluster.apply(&swarm(
-        "prod",
-        "{hostSelector: {matchLabels: {in: prod}}, advertiseAddress: eth0, removedHosts: Leave, \
-         nodeLabels: {site: a}, hostOverrides: [{hostNames: [h1], availability: Drain, \
-         nodeLabels: {site: b}}]}",
-    ))?;
-    cluster.until(&what, "{.status.workers}=1")?;
-    cluster.ready(&what)?;
-    let [h1, h2] = cluster.hosts()?;
-    let spec = |host: &TestHost| -> Result<Value> {
-        let id = info(host)?["NodeID"].clone();
-        let id = id.as_str().context("no node ID")?;
-        Ok(h1.engine.get(&format!("/nodes/{id}"))?["Spec"].clone())
-    };
-    let (first, second) = (spec(h1)?, spec(h2)?);
-    assert_eq!(
-        (&first["Availability"], &first["Labels"]["site"]),
-        (&"drain".into(), &"b".into())
-    );
-    assert_eq!(
-        (&second["Availability"], &second["Labels"]["site"]),
-        (&"active".into(), &"a".into())
-    );
-    // A service runs on the other host only.
-    for host in [h1, h2] {
-        host.engine.import_busybox()?;
-    }
-    h1.engine.docker([
-        "service",
-        "create",
-        "--detach",
-        "--name",
-        "web",
-        "--no-resolve-image",
-        "busybox:local",
-        "sleep",
-        "600",
-    ])?;
-    let tasks = |host: &TestHost| {
-        host.engine
-            .docker(["ps", "--quiet", "--filter", "name=web"])
-    };
-    let runs_on = |host: &TestHost| {
-        eventually("a container of the service", SOON, || match tasks(host) {
-            Ok(ids) if !ids.is_empty() => Ok(()),
-            other => Err(format!("{other:?}")),
-        })
-    };
-    runs_on(h2)?;
-    cluster.kubectl(&format!("label dhost/h2 -n {FLEET} in-"))?;
-    // There is no other host for it, and this one leaves all the same: it is drained.
-    inactive(&cluster, h2)?;
-    assert_eq!(tasks(h2)?, "");
-    // The first one takes over.
-    cluster.patch(
-        &what,
-        r#"{"spec": {"hostOverrides": [{"hostNames": ["h1"], "availability": "Active"}]}}"#,
-    )?;
-    runs_on(h1)?;
-    assert_eq!(spec(h1)?["Labels"]["site"], "a");
-    Ok(())
 }
 
 /// Managers that lock are unlocked by their agents, even if all of them restart at once. Neither the key nor the
