@@ -1,5 +1,6 @@
 //! SwarmCluster: hosts form one swarm, and an overlay network connects their containers.
 
+mod faults;
 mod reach;
 mod removal;
 

@@ -1,0 +1,185 @@
+//! What goes wrong with engines and links costs a swarm time, and makes no second swarm.
+
+use std::fs;
+
+use anyhow::{Context as _, Result, ensure};
+use dockfleet_e2e::Generation::{Debian20, Newest};
+use dockfleet_e2e::{Engine, at_once, eventually};
+
+use super::{await_nodes, info, members, node, nodes, one_swarm, swarm};
+use crate::test_cluster::{FLEET, SOON, TestCluster, network};
+use crate::test_host::TestHost;
+
+/// Ends an engine, and gives it an empty disk.
+fn reinstall(host: &TestHost) -> Result<()> {
+    host.engine.stop()?;
+    fs::remove_dir_all(host.engine.data_root())?;
+    host.engine.start_again()
+}
+
+/// A host whose engine was installed anew joins again, and its old node goes: a worker, and then a manager.
+#[test]
+fn a_host_that_is_installed_anew_joins_again() -> Result<()> {
+    let cluster = TestCluster::start(&[
+        ("h1", Newest, "{role: manager}"),
+        ("h2", Debian20, "{role: manager}"),
+        ("h3", Newest, "{role: manager}"),
+        ("h4", Debian20, "{}"),
+    ])?;
+    let what = format!("dswarm/prod -n {FLEET}");
+    cluster.apply(&swarm(
+        "prod",
+        "{hostSelector: {}, managers: {count: 3, hostSelector: {matchLabels: {role: manager}}}, \
+         advertiseAddress: eth0}",
+    ))?;
+    cluster.until(&what, "{.status.managers}=3")?;
+    cluster.until(&what, "{.status.workers}=1")?;
+    cluster.ready(&what)?;
+    let id = one_swarm(&cluster, &cluster.get(&what)?["status"])?;
+    let [h1, h2, _, h4] = cluster.hosts()?;
+    for (host, state) in [(h4, "Worker"), (h2, "Manager")] {
+        let old = node(host)?;
+        reinstall(host)?;
+        eventually("another node", SOON, || match node(host) {
+            Ok(new) if !new.is_empty() && new != old => Ok(()),
+            other => Err(format!("{other:?}")),
+        })
+        .with_context(|| cluster.report())?;
+        await_nodes(&cluster, h1, &nodes(&cluster)?)?;
+        eventually("its place in the swarm", SOON, || {
+            let status = cluster.get(&what).map_err(|e| e.to_string())?["status"].take();
+            let is_back = members(&status, state).contains(host.name())
+                && status["removedNodes"].as_array().is_none_or(Vec::is_empty);
+            is_back.then_some(()).ok_or_else(|| status.to_string())
+        })
+        .with_context(|| cluster.report())?;
+    }
+    cluster.until(&what, "{.status.managers}=3")?;
+    cluster.ready(&what)?;
+    assert_eq!(one_swarm(&cluster, &cluster.get(&what)?["status"])?, id);
+    Ok(())
+}
+
+/// Adds or removes the rule that drops what a host sends to the port of managers.
+fn drop_joining(host: &TestHost, action: &str) -> Result<()> {
+    let rule = ["-w", action, "OUTPUT", "-p", "tcp", "--dport", "2377"];
+    let dropped = [&rule[..], &["-j", "DROP"]].concat();
+    host.host.run("iptables", dropped)?.ok().map(drop)
+}
+
+/// A host that cannot reach the manager says so, and joins when it can.
+#[test]
+fn a_host_that_does_not_reach_the_manager_says_so_and_joins_later() -> Result<()> {
+    let cluster = TestCluster::start(&[
+        ("h1", Newest, "{}"),
+        ("h2", Debian20, "{}"),
+        ("h3", Newest, "{}"),
+    ])?;
+    let [h1, h2, h3] = cluster.hosts()?;
+    for host in [h2, h3] {
+        drop_joining(host, "-A")?;
+    }
+    cluster.apply(&swarm("prod", "{hostSelector: {}, advertiseAddress: eth0}"))?;
+    let what = format!("dswarm/prod -n {FLEET}");
+    let uid = cluster.uid(&what)?;
+    let address = format!("{}:2377", h1.host.address());
+    for host in [h2, h3] {
+        eventually("a word about the address", SOON, || {
+            let assignment = cluster.assignment(host).map_err(|e| e.to_string())?;
+            let entries = assignment["status"]["entries"].as_array();
+            let entry = entries.and_then(|all| all.iter().find(|e| e["uid"] == *uid));
+            let said = entry.map_or_else(String::new, |e| e["message"].to_string());
+            said.contains(&address).then_some(()).ok_or(said)
+        })
+        .with_context(|| cluster.report())?;
+        assert_ne!(info(host)?["LocalNodeState"], "active");
+    }
+    let id = cluster.get(&what)?["status"]["clusterID"].clone();
+    for host in [h2, h3] {
+        drop_joining(host, "-D")?;
+    }
+    cluster.until(&what, "{.status.workers}=2")?;
+    cluster.ready(&what)?;
+    let status = cluster.get(&what)?["status"].take();
+    assert_eq!(one_swarm(&cluster, &status)?, id);
+    Ok(())
+}
+
+/// Invariant 14: an engine that dies right after it created the swarm has it when it is back.
+#[test]
+fn i14_a_first_manager_that_dies_at_once_is_the_only_one_that_created_a_swarm() -> Result<()> {
+    let cluster = TestCluster::start(&[
+        ("h1", Debian20, "{}"),
+        ("h2", Newest, "{}"),
+        ("h3", Newest, "{}"),
+    ])?;
+    let [h1, ..] = cluster.hosts::<3>()?;
+    cluster.apply(&swarm(
+        "prod",
+        "{hostSelector: {}, managers: {count: 3}, advertiseAddress: eth0}",
+    ))?;
+    eventually("a swarm", SOON, || {
+        let info = info(h1).map_err(|e| e.to_string())?;
+        let is_there = info["LocalNodeState"] == "active";
+        is_there.then_some(()).ok_or_else(|| info.to_string())
+    })
+    .with_context(|| cluster.report())?;
+    let id = info(h1)?["Cluster"]["ID"].clone();
+    h1.engine.kill()?;
+    h1.engine.start_again()?;
+    let what = format!("dswarm/prod -n {FLEET}");
+    cluster.until(&what, "{.status.managers}=3")?;
+    cluster.ready(&what)?;
+    let status = cluster.get(&what)?["status"].take();
+    assert_eq!(one_swarm(&cluster, &status)?, id);
+    Ok(())
+}
+
+/// Engines that are started again, one after the other and then all at once, find the swarm that they were in.
+#[test]
+fn a_swarm_outlives_the_restart_of_all_its_engines() -> Result<()> {
+    let cluster = TestCluster::start(&[
+        ("h1", Debian20, "{}"),
+        ("h2", Newest, "{}"),
+        ("h3", Newest, "{}"),
+        ("h4", Debian20, "{}"),
+    ])?;
+    let what = format!("dswarm/prod -n {FLEET}");
+    cluster.apply(&swarm(
+        "prod",
+        "{hostSelector: {}, managers: {count: 3}, advertiseAddress: eth0}",
+    ))?;
+    cluster.until(&what, "{.status.managers}=3")?;
+    cluster.until(&what, "{.status.workers}=1")?;
+    cluster.ready(&what)?;
+    let [h1, h2, ..] = cluster.hosts::<4>()?;
+    let (id, before) = (
+        one_swarm(&cluster, &cluster.get(&what)?["status"])?,
+        nodes(&cluster)?,
+    );
+    // The swarm still does what it is for: a network is created in it, and every host has it.
+    let works = |name: &str| -> Result<()> {
+        cluster.apply(&network(name, "{hostSelector: {}, driver: overlay}"))?;
+        let network = format!("dnet/{name}");
+        cluster.until(&network, "{.status.hosts.ready}=4")?;
+        cluster.ready(&network)?;
+        cluster.until(&what, "{.status.managers}=3")?;
+        cluster.until(&what, "{.status.workers}=1")?;
+        cluster.ready(&what)?;
+        ensure!(one_swarm(&cluster, &cluster.get(&what)?["status"])? == id);
+        ensure!(nodes(&cluster)? == before);
+        Ok(())
+    };
+    for host in &cluster.hosts {
+        host.engine.stop()?;
+        host.engine.start_again()?;
+        let other = if host.name() == "h1" { h2 } else { h1 };
+        await_nodes(&cluster, other, &before)?;
+    }
+    works("one-by-one")?;
+    let engines = || cluster.hosts.iter().map(|h| &h.engine);
+    at_once(engines(), Engine::kill)?;
+    at_once(engines(), Engine::start_again)?;
+    await_nodes(&cluster, h1, &before)?;
+    works("all-at-once")
+}
