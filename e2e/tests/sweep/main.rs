@@ -15,6 +15,7 @@ mod permission;
 mod removals;
 mod run;
 mod scenario;
+mod swarms;
 mod sweep;
 
 use anyhow::Result;
@@ -40,6 +41,27 @@ fn an_agent_that_is_killed_after_any_effect_changes_nothing_about_the_end() -> R
     let lists = lists.map(|(s, effects)| format!("effects on {}: {}", s.name, effects.join(", ")));
     let lists: Vec<String> = lists.collect();
     print(["engine", "kills", "time"], &all, &lists.join("\n"))?;
+    let findings: Vec<&String> = all.iter().flat_map(|s| &s.findings).collect();
+    assert!(findings.is_empty(), "{findings:#?}");
+    Ok(())
+}
+
+/// Invariants 5, 9 and 14.
+#[test]
+fn a_swarm_is_formed_once_and_left_by_all_whatever_an_agent_is_killed_after() -> Result<()> {
+    let dockfleet = Dockfleet::find()?;
+    let plane = ControlPlane::start_on_loopback()?;
+    plane.install_crds(&dockfleet)?;
+    plane
+        .kubectl(["create", "namespace", DEFAULT_FLEET_NAMESPACE])?
+        .ok()?;
+    let (all, effects): (Vec<Series>, Vec<_>) =
+        swarms::sweep(&dockfleet, &plane)?.into_iter().unzip();
+    // The last one is about all of them.
+    let lists = all.iter().zip(effects).take(all.len() - 1);
+    let lists = lists.map(|(s, effects)| format!("effects on {}: {effects}", s.name));
+    let lists: Vec<String> = lists.collect();
+    print(["swarm", "kills", "time"], &all, &lists.join("\n"))?;
     let findings: Vec<&String> = all.iter().flat_map(|s| &s.findings).collect();
     assert!(findings.is_empty(), "{findings:#?}");
     Ok(())
