@@ -114,8 +114,9 @@ pub struct MembershipDetail {
     /// Whether the host is a manager that reaches no majority of the managers.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub lacks_quorum: bool,
-    /// ID of the node, if the swarm is to be taken over: the writer lists it, and so it is known that the host is in
-    /// this swarm.
+    /// ID of the node, if the swarm is to be taken over or the host does not know its swarm: the writer lists it, and so
+    /// it is known that the host is in this swarm. That the entry has no such ID does not say much: hosts may have
+    /// exchanged their engines.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node: Option<String>,
 }
@@ -129,7 +130,7 @@ impl MembershipDetail {
             address: have.address.clone(),
             nodes: nodes.map(|n| (n.id.clone(), n.status.into())).collect(),
             lacks_quorum: have.lacks_quorum,
-            node: want.adopts.then(|| have.node.clone()),
+            node: (want.adopts || have.cluster.is_none()).then(|| have.node.clone()),
         }
     }
 

@@ -5,7 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 
 use super::*;
 use crate::aggregate::HostView;
-use crate::kinds::swarm::{DesiredMembership, MembershipDetail, Start};
+use crate::kinds::swarm::{DesiredMembership, MembershipDetail, ObservedMembership, Start};
 use crate::resource::Resource;
 
 /// What the agent of a host reports.
@@ -391,6 +391,28 @@ fn i1_a_host_that_nobody_told_to_leave_keeps_its_node() {
     assert_eq!(states(&state), ["Leader", "Manager"]);
     assert!(state.removed_nodes.is_empty());
     assert!(!world.rendered(0).writer.unwrap().nodes.contains_key("n3"));
+}
+
+#[test]
+fn i14_hosts_that_exchange_their_engines_exchange_their_nodes() {
+    let worker = ObservedMembership {
+        node: "n2".to_owned(),
+        ..ObservedMembership::default()
+    };
+    let said = MembershipDetail::of(&DesiredMembership::default(), &worker);
+    assert_eq!(said.node.as_deref(), Some("n2"));
+    let mut world = three_managers();
+    world.says(0, Says::Unknown("n2")).says(
+        1,
+        Says::Manager("n1", vec![("n1", LEADER), ("n2", WORKER), ("n3", MANAGER)]),
+    );
+    world.step();
+    let state = world.step();
+    assert_eq!(states(&state), ["Worker", "Leader", "Manager"]);
+    assert!(state.removed_nodes.is_empty());
+    let host = &world.hosts[0].0;
+    let confirmed = Resource::confirmed_id(&world.cluster, host);
+    assert_eq!(confirmed.as_deref(), Some("n2"));
 }
 
 #[test]
