@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 use dockfleet_e2e::Generation::{Debian20, Newest};
 use dockfleet_e2e::{Engine, at_once, eventually};
 
-use super::{await_nodes, info, members, node, nodes, one_swarm, swarm};
+use super::{await_nodes, info, members, node, nodes, one_swarm, start, swarm};
 use crate::test_cluster::{FLEET, SOON, TestCluster, network};
 use crate::test_host::TestHost;
 
@@ -182,4 +182,70 @@ fn a_swarm_outlives_the_restart_of_all_its_engines() -> Result<()> {
     at_once(engines(), Engine::start_again)?;
     await_nodes(&cluster, h1, &before)?;
     works("all-at-once")
+}
+
+/// Invariant 14: agents that are led to each other's engines create nothing, and remove no node of a host that runs:
+/// the hosts have exchanged their nodes.
+#[test]
+fn i14_hosts_whose_engines_are_exchanged_stay_in_their_swarm() -> Result<()> {
+    let cluster = TestCluster::prepare(&[
+        ("h1", Debian20, "{}"),
+        ("h2", Newest, "{}"),
+        ("h3", Newest, "{}"),
+    ])?;
+    cluster.hurry();
+    start(&cluster)?;
+    let what = format!("dswarm/prod -n {FLEET}");
+    cluster.apply(&swarm(
+        "prod",
+        "{hostSelector: {}, advertiseAddress: eth0, removedHosts: Leave}",
+    ))?;
+    cluster.until(&what, "{.status.workers}=2")?;
+    cluster.ready(&what)?;
+    let [h1, h2, _] = cluster.hosts()?;
+    let (id, before) = (
+        one_swarm(&cluster, &cluster.get(&what)?["status"])?,
+        nodes(&cluster)?,
+    );
+    let lead = |host: &TestHost, to: &TestHost| -> Result<()> {
+        host.kill_agent()?;
+        host.set_env("DOCKER_HOST", &to.engine.docker_host());
+        host.start_agent()
+    };
+    lead(h1, h2)?;
+    lead(h2, h1)?;
+    let (first, second) = (node(h1)?, node(h2)?);
+    let have = |one: &str, other: &str| -> Result<()> {
+        for (number, node) in [one, other].into_iter().enumerate() {
+            let member = format!("{{.status.members[{number}].nodeID}}={node}");
+            cluster.until(&what, &member)?;
+        }
+        cluster.ready(&what)
+    };
+    have(&second, &first)?;
+    cluster.until(&what, "{.status.writer}=h2")?;
+    // The manager sees one of the engines as down for some time.
+    let path = format!("/nodes/{second}");
+    h2.engine.kill()?;
+    eventually("a node that is down", SOON, || {
+        let node = h1.engine.get(&path).map_err(|e| e.to_string())?;
+        let state = &node["Status"]["State"];
+        (state == "down")
+            .then_some(())
+            .ok_or_else(|| state.to_string())
+    })?;
+    cluster.apply(&network("later", "{hostNames: [h2, h3]}"))?;
+    cluster.ready("dnet/later")?;
+    h2.engine.start_again()?;
+    await_nodes(&cluster, h1, &before)?;
+    // Put right, it is as if nothing had been.
+    lead(h1, h1)?;
+    lead(h2, h2)?;
+    have(&first, &second)?;
+    cluster.until(&what, "{.status.members[0].state}=Leader")?;
+    cluster.until(&what, "{.status.members[1].state}=Worker")?;
+    cluster.ready(&what)?;
+    assert_eq!(one_swarm(&cluster, &cluster.get(&what)?["status"])?, id);
+    assert_eq!(nodes(&cluster)?, before);
+    Ok(())
 }
