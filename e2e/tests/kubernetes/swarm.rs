@@ -1,8 +1,10 @@
 //! SwarmCluster: hosts form one swarm, and an overlay network connects their containers.
 
 mod faults;
+mod loss;
 mod reach;
 mod removal;
+mod settings;
 
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
@@ -14,7 +16,7 @@ use dockfleet_e2e::{Dockfleet, eventually};
 use serde_json::Value;
 
 use crate::canary::{found_nowhere, secrets_with};
-use crate::test_cluster::{FLEET, SOON, TestCluster, condition, event, network, volume};
+use crate::test_cluster::{FLEET, SOON, TestCluster, event, network, volume};
 use crate::test_host::TestHost;
 use crate::vitals::{get, served};
 
@@ -287,40 +289,6 @@ fn i14_a_killed_controller_and_killed_agents_leave_one_swarm() -> Result<()> {
     one_swarm(&cluster, &status).map(drop)
 }
 
-/// The manager that created the swarm is lost: another one goes on, and nobody creates a second swarm.
-#[test]
-fn i14_the_loss_of_the_first_manager_makes_no_second_swarm() -> Result<()> {
-    let cluster = TestCluster::prepare(&[
-        ("h1", Newest, "{in: prod}"),
-        ("h2", Newest, "{in: prod}"),
-        ("h3", Newest, "{in: prod}"),
-        ("h4", Debian20, "{}"),
-    ])?;
-    cluster.hurry();
-    start(&cluster)?;
-    let what = format!("dswarm/prod -n {FLEET}");
-    cluster.apply(&swarm(
-        "prod",
-        "{hostSelector: {matchLabels: {in: prod}}, managers: {count: 3}, advertiseAddress: eth0}",
-    ))?;
-    cluster.until(&what, "{.status.managers}=3")?;
-    cluster.ready(&what)?;
-    let id = cluster.get(&what)?["status"]["clusterID"].clone();
-    let [h1, ..] = cluster.hosts::<4>()?;
-    assert_eq!(cluster.get(&what)?["status"]["writer"], "h1");
-    h1.kill_agent()?;
-    h1.engine.kill()?;
-    cluster.until(&what, "{.status.members[0].state}=Unreachable")?;
-    // Another host joins through another manager.
-    cluster.kubectl(&format!("label dhost/h4 -n {FLEET} in=prod"))?;
-    cluster.until(&what, "{.status.workers}=1")?;
-    let status = cluster.get(&what)?["status"].clone();
-    assert_eq!(status["clusterID"], id);
-    assert_ne!(status["writer"], "h1");
-    assert_eq!(status["managers"], 2);
-    Ok(())
-}
-
 /// Invariant 3: a swarm that somebody else formed is not touched.
 #[test]
 fn i3_a_host_in_a_foreign_swarm_stays_in_it() -> Result<()> {
@@ -343,214 +311,5 @@ fn i3_a_host_in_a_foreign_swarm_stays_in_it() -> Result<()> {
     let after = info(h1)?;
     assert_eq!(after["Cluster"]["ID"], before["Cluster"]["ID"]);
     assert_eq!(after["NodeID"], before["NodeID"]);
-    Ok(())
-}
-
-/// The host that may create the swarm is lost before it has: another one does it only by permission.
-#[test]
-fn i14_a_swarm_is_created_by_another_host_only_by_permission() -> Result<()> {
-    let cluster = TestCluster::prepare(&[("h1", Debian20, "{}"), ("h2", Newest, "{}")])?;
-    cluster.hurry();
-    cluster.start_controller()?;
-    cluster.apply(&swarm("prod", "{hostSelector: {}, advertiseAddress: eth0}"))?;
-    let what = format!("dswarm/prod -n {FLEET}");
-    let [h1, h2] = cluster.hosts()?;
-    h1.join(&cluster.plane)?;
-    h1.start_agent()?;
-    let uid = cluster.uid(&what)?;
-    cluster.entry_with(h1, &uid, "Progressing")?;
-    h1.kill_agent()?;
-    // The controller does not know of its end yet.
-    h2.join(&cluster.plane)?;
-    h2.start_agent()?;
-    cluster.until(&what, "{.status.bootstrap.host}=h1")?;
-    let attempt = cluster.get(&what)?["status"]["bootstrap"]["attempt"].clone();
-    let attempt = attempt.as_str().context("no attempt")?;
-    let advice = format!("dockfleet.io/allow-swarm-creation={attempt}");
-    eventually("advice", SOON, || {
-        let swarm = cluster.get(&what).map_err(|e| e.to_string())?;
-        let said = condition(&swarm, "Ready")["message"].to_string();
-        said.contains(&advice).then_some(()).ok_or(said)
-    })
-    .with_context(|| cluster.report())?;
-    assert_eq!(info(h2)?["LocalNodeState"], "inactive");
-    cluster.kubectl(&format!("annotate {what} {advice}"))?;
-    cluster.until(&what, "{.status.managers}=1")?;
-    assert_eq!(info(h2)?["LocalNodeState"], "active");
-    assert_eq!(info(h1)?["LocalNodeState"], "inactive");
-    // The first host joins when it is back.
-    h1.start_agent()?;
-    cluster.until(&what, "{.status.workers}=1")?;
-    let status = cluster.get(&what)?["status"].clone();
-    one_swarm(&cluster, &status).map(drop)
-}
-
-/// A swarm whose managers have lost their majority is left as it is; one manager goes on alone by permission
-/// only, and the others leave before they join again.
-#[test]
-fn a_lost_quorum_is_told_and_ended_by_permission_only() -> Result<()> {
-    let cluster = TestCluster::prepare(&[
-        ("h1", Debian20, "{}"),
-        ("h2", Newest, "{}"),
-        ("h3", Newest, "{}"),
-    ])?;
-    cluster.hurry();
-    start(&cluster)?;
-    let what = format!("dswarm/prod -n {FLEET}");
-    cluster.apply(&swarm(
-        "prod",
-        "{hostSelector: {}, managers: {count: 3}, advertiseAddress: eth0}",
-    ))?;
-    cluster.until(&what, "{.status.managers}=3")?;
-    cluster.ready(&what)?;
-    cluster.until(&what, "{.status.quorum}=Available")?;
-    let id = cluster.get(&what)?["status"]["clusterID"].clone();
-    let id = id.as_str().context("no cluster ID")?;
-    let [h1, h2, h3] = cluster.hosts()?;
-    let node = info(h2)?["NodeID"].clone();
-    for host in [h1, h2] {
-        host.kill_agent()?;
-        host.engine.kill()?;
-    }
-    cluster.until(&what, "{.status.quorum}=Lost")?;
-    let permission = format!("dockfleet.io/force-new-cluster=h3/{id}");
-    let advice = format!("(h1, h2); only if they are lost for good, the annotation {permission} ");
-    eventually("advice", SOON, || {
-        let swarm = cluster.get(&what).map_err(|e| e.to_string())?;
-        let said = condition(&swarm, "Ready")["message"].to_string();
-        said.contains(&advice).then_some(()).ok_or(said)
-    })
-    .with_context(|| cluster.report())?;
-    cluster.not_ready(&what, "Unknown", "NoQuorum")?;
-    cluster.kubectl(&format!("annotate {what} {permission}"))?;
-    cluster.until(&what, "{.status.quorum}=Available")?;
-    cluster.until(&what, "{.status.recovery.done}=true")?;
-    cluster.until(&what, "{.status.writer}=h3")?;
-    assert_eq!(info(h3)?["Cluster"]["ID"], id);
-    // The two others would have a majority of the old managers.
-    for host in [h1, h2] {
-        host.engine.start_again()?;
-        host.start_agent()?;
-    }
-    cluster.until(&what, "{.status.managers}=3")?;
-    cluster.ready(&what)?;
-    let status = cluster.get(&what)?["status"].clone();
-    assert_eq!(status["clusterID"], id);
-    assert_ne!(info(h2)?["NodeID"], node);
-    one_swarm(&cluster, &status).map(drop)
-}
-
-/// Managers that lock are unlocked by their agents, even if all of them restart at once. Neither the key nor the
-/// tokens of before a rotation are anywhere but in the Secrets of managers.
-#[test]
-fn i9_managers_that_lock_are_unlocked_and_tokens_are_rotated() -> Result<()> {
-    let dockfleet = Dockfleet::find()?.with_env("DOCKFLEET_LOG", "trace");
-    let hosts = [
-        ("h1", Debian20, "{}"),
-        ("h2", Newest, "{}"),
-        ("h3", Newest, "{}"),
-    ];
-    let cluster = TestCluster::prepare_with(dockfleet, &hosts)?;
-    start(&cluster)?;
-    let what = format!("dswarm/prod -n {FLEET}");
-    cluster.apply(&swarm(
-        "prod",
-        "{hostSelector: {}, managers: {count: 3}, advertiseAddress: eth0}",
-    ))?;
-    cluster.until(&what, "{.status.managers}=3")?;
-    cluster.ready(&what)?;
-    let [h1, h2, h3] = cluster.hosts()?;
-    let shown = || -> Result<Value> { h1.engine.get("/swarm") };
-    let before = shown()?;
-    cluster.patch(
-        &what,
-        r#"{"spec": {"autoLock": true, "certificateExpiry": "720h", "tokenRotation": "first"}}"#,
-    )?;
-    eventually("the settings", SOON, || {
-        let now = shown().map_err(|e| e.to_string())?;
-        let spec = &now["Spec"];
-        let set = spec["EncryptionConfig"]["AutoLockManagers"] == true
-            && spec["CAConfig"]["NodeCertExpiry"] == 720_u64 * 3_600_000_000_000
-            && now["JoinTokens"]["Worker"] != before["JoinTokens"]["Worker"]
-            && now["JoinTokens"]["Manager"] != before["JoinTokens"]["Manager"];
-        set.then_some(()).ok_or_else(|| spec.to_string())
-    })
-    .with_context(|| cluster.report())?;
-    // What the user did not set is as it was.
-    assert_eq!(shown()?["Spec"]["Raft"], before["Spec"]["Raft"]);
-    cluster.until(&what, "{.status.tokenEpoch}=1")?;
-    let key = h1.engine.get("/swarm/unlockkey")?["UnlockKey"].clone();
-    let key = key.as_str().context("no unlock key")?;
-    let names: BTreeSet<String> = ["h1", "h2", "h3"].map(|h| format!("{FLEET}/{h}")).into();
-    eventually("the key in the Secrets of all managers", SOON, || {
-        let with = secrets_with(&[key], &cluster).map_err(|e| e.to_string())?;
-        (with == names)
-            .then_some(())
-            .ok_or_else(|| format!("{with:?}"))
-    })
-    .with_context(|| cluster.report())?;
-    for host in [h1, h2, h3] {
-        host.engine.kill()?;
-    }
-    for host in [h1, h2, h3] {
-        host.engine.start_again()?;
-    }
-    for host in [h1, h2, h3] {
-        eventually("an unlocked manager", SOON, || {
-            let now = info(host).map_err(|e| e.to_string())?;
-            let works = now["LocalNodeState"] == "active" && now["ControlAvailable"] == true;
-            works.then_some(()).ok_or_else(|| now.to_string())
-        })
-        .with_context(|| cluster.report())?;
-    }
-    cluster.ready(&what)?;
-    let status = cluster.get(&what)?["status"].clone();
-    one_swarm(&cluster, &status)?;
-    let tokens = shown()?["JoinTokens"].take();
-    let token = |role: &str| tokens[role].as_str().context("no token").map(str::to_owned);
-    let (worker, manager) = (token("Worker")?, token("Manager")?);
-    let places = found_nowhere(&[key, &worker, &manager], &cluster, &[h1, h2])?;
-    println!("the unlock key and the tokens are in none of {places} places");
-    Ok(())
-}
-
-/// A swarm that was formed by hand is taken over as it is, and other hosts join it.
-#[test]
-fn a_swarm_that_exists_is_taken_over() -> Result<()> {
-    let cluster = TestCluster::start(&[
-        ("h1", Debian20, "{}"),
-        ("h2", Newest, "{}"),
-        ("h3", Newest, "{}"),
-    ])?;
-    let [h1, h2, _] = cluster.hosts()?;
-    h1.engine
-        .docker(["swarm", "init", "--advertise-addr", "eth0"])?;
-    let token = h1
-        .engine
-        .docker(["swarm", "join-token", "--quiet", "worker"])?;
-    let before = info(h1)?;
-    let address = before["NodeAddr"].as_str().context("no address")?;
-    let address = format!("{address}:2377");
-    h2.engine.docker([
-        "swarm",
-        "join",
-        "--advertise-addr",
-        "eth0",
-        "--token",
-        &token,
-        &address,
-    ])?;
-    let node = info(h2)?["NodeID"].clone();
-    let id = before["Cluster"]["ID"].as_str().context("no cluster ID")?;
-    let spec = format!("{{hostSelector: {{}}, advertiseAddress: eth0, adoptClusterID: {id}}}");
-    cluster.apply(&swarm("prod", &spec))?;
-    let what = format!("dswarm/prod -n {FLEET}");
-    cluster.until(&what, "{.status.workers}=2")?;
-    cluster.ready(&what)?;
-    let status = cluster.get(&what)?["status"].clone();
-    assert_eq!(one_swarm(&cluster, &status)?, id);
-    assert_eq!(info(h1)?["NodeID"], before["NodeID"]);
-    assert_eq!(info(h2)?["NodeID"], node);
-    assert_eq!(members(&status, "Worker"), ["h2", "h3"].into());
     Ok(())
 }

@@ -35,6 +35,7 @@ pub(super) fn run_containers(cluster: &TestCluster, network: &str) -> Result<()>
 }
 
 /// Waits until each container reaches every other one by its name.
+#[expect(clippy::print_stdout, reason = "how long it takes is a result")]
 pub(super) fn all_reach_all(cluster: &TestCluster) -> Result<()> {
     let begin = Instant::now();
     let all = engines(cluster);

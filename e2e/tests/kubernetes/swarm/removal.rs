@@ -3,11 +3,9 @@
 use anyhow::{Result, ensure};
 use dockfleet_e2e::Generation::{Debian20, Newest};
 use dockfleet_e2e::eventually;
-use serde_json::Value;
 
 use super::{await_nodes, inactive, node, nodes, reach, start, swarm};
 use crate::test_cluster::{FLEET, SOON, TestCluster, event, install_crds, network, ready_reason};
-use crate::test_host::TestHost;
 
 /// Invariant 1: hosts leave when they are no longer selected, and because of nothing else.
 #[test]
@@ -156,73 +154,5 @@ fn hosts_leave_one_after_the_other() -> Result<()> {
     inactive(&cluster, h2)?;
     inactive(&cluster, h3)?;
     cluster.kubectl(&format!("wait {what} --for=delete --timeout=90s"))?;
-    Ok(())
-}
-
-/// Availability and labels of nodes are set; a host that leaves gives the containers of services to others first.
-#[test]
-fn nodes_have_their_availability_and_labels_and_are_drained_before_they_leave() -> Result<()> {
-    let cluster =
-        TestCluster::start(&[("h1", Debian20, "{in: prod}"), ("h2", Newest, "{in: prod}")])?;
-    let what = format!("dswarm/prod -n {FLEET}");
-    cluster.apply(&swarm(
-        "prod",
-        "{hostSelector: {matchLabels: {in: prod}}, advertiseAddress: eth0, removedHosts: Leave, \
-         nodeLabels: {site: a}, hostOverrides: [{hostNames: [h1], availability: Drain, \
-         nodeLabels: {site: b}}]}",
-    ))?;
-    cluster.until(&what, "{.status.workers}=1")?;
-    cluster.ready(&what)?;
-    let [h1, h2] = cluster.hosts()?;
-    let spec = |host: &TestHost| -> Result<Value> {
-        let path = format!("/nodes/{}", node(host)?);
-        Ok(h1.engine.get(&path)?["Spec"].take())
-    };
-    let (first, second) = (spec(h1)?, spec(h2)?);
-    assert_eq!(
-        (&first["Availability"], &first["Labels"]["site"]),
-        (&"drain".into(), &"b".into())
-    );
-    assert_eq!(
-        (&second["Availability"], &second["Labels"]["site"]),
-        (&"active".into(), &"a".into())
-    );
-    // A service runs on the other host only.
-    for host in [h1, h2] {
-        host.engine.import_busybox()?;
-    }
-    h1.engine.docker([
-        "service",
-        "create",
-        "--detach",
-        "--name",
-        "web",
-        "--no-resolve-image",
-        "busybox:local",
-        "sleep",
-        "600",
-    ])?;
-    let tasks = |host: &TestHost| {
-        host.engine
-            .docker(["ps", "--quiet", "--filter", "name=web"])
-    };
-    let runs_on = |host: &TestHost| {
-        eventually("a container of the service", SOON, || match tasks(host) {
-            Ok(ids) if !ids.is_empty() => Ok(()),
-            other => Err(format!("{other:?}")),
-        })
-    };
-    runs_on(h2)?;
-    cluster.kubectl(&format!("label dhost/h2 -n {FLEET} in-"))?;
-    // There is no other host for it, and this one leaves all the same: it is drained.
-    inactive(&cluster, h2)?;
-    assert_eq!(tasks(h2)?, "");
-    // The first one takes over.
-    cluster.patch(
-        &what,
-        r#"{"spec": {"hostOverrides": [{"hostNames": ["h1"], "availability": "Active"}]}}"#,
-    )?;
-    runs_on(h1)?;
-    assert_eq!(spec(h1)?["Labels"]["site"], "a");
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
 use anyhow::{Context as _, Result, bail};
@@ -108,7 +108,7 @@ impl SwarmHost {
     }
 }
 
-fn agent(name: &str, engine: &Engine, folder: &Folder, kubeconfig: &PathBuf) -> Result<Process> {
+fn agent(name: &str, engine: &Engine, folder: &Folder, kubeconfig: &Path) -> Result<Process> {
     let docker_host = engine.docker_host();
     let variables = [
         ("KUBECONFIG", kubeconfig.as_os_str()),
