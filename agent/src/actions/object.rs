@@ -86,6 +86,8 @@ async fn remove<K: EngineObject>(
     match result {
         Err(EngineError::NotFound(_)) => Ok(()),
         // A container was created between the check and the removal, or another host uses the object.
+        // The kind has found them itself.
+        Err(EngineError::InUse(named)) if !named.is_empty() => Err(EngineError::InUse(named)),
         Err(EngineError::InUse(_)) => match users::<K>(engine, id, name).await? {
             here if !here.is_empty() => Err(EngineError::InUse(here)),
             _ => Err(EngineError::InUseElsewhere(
