@@ -21,7 +21,7 @@ use dockfleet_planner::plan::{JournalChange, Records};
 use dockfleet_planner::record::{Record, RecordKey, Stage};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
-use self::lock::Lock;
+pub use self::lock::Lock;
 use crate::effect::{Effect, Effects};
 
 const FILE: &str = "journal.db";
@@ -186,8 +186,7 @@ impl Journal {
     /// Opens the journal in a folder for the one process that may write it. The folder and the journal are
     /// created if they do not exist.
     pub fn open(dir: &Path) -> Result<Self, JournalError> {
-        lock::create_folder(dir)?;
-        let lock = Lock::take(dir)?;
+        let lock = Lock::of_folder(dir)?;
         let path = dir.join(FILE);
         if !journal_exists(dir, Access::Write)? {
             schema::create(&path)?;

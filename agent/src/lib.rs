@@ -13,6 +13,7 @@ mod actions;
 mod agent;
 pub mod api;
 mod credentials;
+pub mod durable_file;
 pub mod effect;
 pub mod engine;
 pub mod enrolment;

@@ -144,6 +144,12 @@ pub async fn preview(
 ) -> Result<Vec<Planned>, EngineError> {
     let records = journal.records();
     let mut seen = engine.observe().await;
+    let is_asked_for = |kind: &Kind| entries.iter().any(|e| e.kind == *kind);
+    for kind in Kind::all().filter(|k| !kinds::is_observed_always(*k) && is_asked_for(k)) {
+        let more = engine.observe_kind(kind).await;
+        seen.observed.extend(more.observed);
+        seen.failures.extend(more.failures);
+    }
     if entries.is_empty()
         && seen.observed.is_unknown()
         && let Some((_, err)) = seen.failures.pop_last()

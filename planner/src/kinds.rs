@@ -414,6 +414,10 @@ macro_rules! join {
                     &mut self.metadata
                 }
 
+                fn document(&self) -> Result<Value, serde_json::Error> {
+                    serde_json::to_value(self)
+                }
+
                 fn status(&self) -> Option<&ResourceStatus> {
                     self.common_status()
                 }

@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 use crate::aggregate::HostView;
 use crate::assignment::Refusal;
 use crate::desired::Payload;
+use crate::kinds;
 use crate::kinds::swarm::{SwarmCounts, SwarmMembership};
 use crate::render::RenderError;
 
@@ -26,6 +27,12 @@ pub trait Resource: Any + Debug + Send + Sync {
 
     /// Returns its metadata, mutable.
     fn metadata_mut(&mut self) -> &mut ObjectMeta;
+
+    /// Returns it as a document, with its status.
+    ///
+    /// # Errors
+    /// If it cannot be written as JSON.
+    fn document(&self) -> Result<Value, serde_json::Error>;
 
     /// Returns the part of its status that all resources have.
     fn status(&self) -> Option<&ResourceStatus>;
@@ -172,6 +179,18 @@ impl dyn Resource {
     pub fn downcast<K: Resource>(&self) -> Option<&K> {
         let any: &dyn Any = self;
         any.downcast_ref()
+    }
+
+    /// Returns it with another rest of its status.
+    ///
+    /// # Errors
+    /// If these are not the fields of such a status.
+    pub fn with_own_status(&self, own: Map<String, Value>) -> Result<Box<Self>, serde_json::Error> {
+        let mut document = self.document()?;
+        if let Some(fields) = document.as_object_mut() {
+            fields.insert("status".to_owned(), Value::Object(own));
+        }
+        kinds::read(self.kind(), document)
     }
 
     /// Returns its UID; empty if an API server has not set it.

@@ -1,12 +1,13 @@
 //! The files of a credential, each written atomically and readable only by its owner.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use super::kubeconfig::Proof;
 use super::{Enrolment, EnrolmentError, KubeconfigError, Token};
+use crate::durable_file;
 
 const KUBECONFIG: &str = "kubeconfig";
 const TOKEN: &str = "token";
@@ -93,25 +94,8 @@ impl Store {
 
     /// Writes a file atomically and durably.
     fn write(&self, name: &str, text: &str) -> Result<(), EnrolmentError> {
-        let written = || -> io::Result<()> {
-            let path = self.dir.join(name);
-            let new = self.dir.join(format!("{name}.new"));
-            // A file that a crash left behind may have another mode.
-            match fs::remove_file(&new) {
-                Err(err) if err.kind() != io::ErrorKind::NotFound => return Err(err),
-                _ => {}
-            }
-            let mut file = OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .mode(0o600)
-                .open(&new)?;
-            file.write_all(text.as_bytes())?;
-            file.sync_all()?;
-            fs::rename(&new, &path)?;
-            File::open(&self.dir)?.sync_all()
-        };
-        written().map_err(|source| self.io(name, source))
+        let written = durable_file::write(&self.dir.join(name), text.as_bytes());
+        written.map_err(|source| self.io(name, source))
     }
 
     fn io(&self, name: &str, source: io::Error) -> EnrolmentError {

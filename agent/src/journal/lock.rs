@@ -9,15 +9,21 @@ use super::{Access, JournalError, error};
 
 const FILE: &str = "lock";
 
-/// The right to write a journal, until it is dropped or its process ends.
+/// The right to write what is in a folder, such as a journal, until it is dropped or its process ends.
 #[derive(Debug)]
-pub(super) struct Lock {
+pub struct Lock {
     _file: File,
 }
 
 impl Lock {
+    /// Creates a folder if it does not exist, and takes its lock.
+    pub fn of_folder(dir: &Path) -> Result<Self, JournalError> {
+        create_folder(dir)?;
+        Self::take(dir)
+    }
+
     /// Takes the lock of a folder; the error names the process that has it.
-    pub(super) fn take(dir: &Path) -> Result<Self, JournalError> {
+    fn take(dir: &Path) -> Result<Self, JournalError> {
         let path = dir.join(FILE);
         let io = |err| error::of_file(&path, Access::Write, &err);
         let mut file = OpenOptions::new()
@@ -56,7 +62,7 @@ fn lock_owner(file: &mut File) -> String {
 }
 
 /// Creates the folder of a journal, readable only by its owner: entries may contain confidential values.
-pub(super) fn create_folder(dir: &Path) -> Result<(), JournalError> {
+fn create_folder(dir: &Path) -> Result<(), JournalError> {
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)
