@@ -9,7 +9,10 @@ mod login;
 mod overlap;
 mod preview;
 mod prune;
+mod recorded;
+mod rounds;
 mod session;
+mod shared;
 mod socket;
 pub(crate) mod state;
 mod target;
@@ -21,9 +24,10 @@ use std::future::Future;
 use futures::StreamExt;
 
 pub(crate) use engines::{Connected, EngineHosts, Engines};
-pub(crate) use files::{Files, load, load_to_apply, local, read_to_apply};
+pub(crate) use files::{Files, load, load_to_apply, load_to_delete, local, read_to_watch};
 pub(crate) use preview::PlannedChange;
 pub(crate) use prune::{Prunable, Prune, prunable};
+pub(crate) use rounds::Rounds;
 pub(crate) use session::{CommandGoal, HostReport, HostSession};
 pub(crate) use target::HostTarget;
 

@@ -17,6 +17,7 @@ use crate::exit::Exit;
 use crate::result::{Summary, bad_input};
 use crate::standalone::{
     self, CommandGoal, Connected, Engines, Files, HostReport, HostSession, HostTarget, Prune,
+    Rounds,
 };
 
 /// Applies the files to the hosts.
@@ -38,8 +39,12 @@ pub(crate) async fn run(args: ApplyArgs) -> anyhow::Result<Exit> {
                        everything; use dockfleet delete for that";
         return Ok(bad_input(vec![problem.to_owned()], args.output));
     }
+    let lacking = files.lacking_hosts(Lifecycle::Live, args.prune);
+    if !lacking.is_empty() {
+        return Ok(bad_input(lacking, args.output));
+    }
     if args.dry_run {
-        return diff::dry_run(&files, &goal, args.output).await;
+        return diff::dry_run(files, &goal, args.output).await;
     }
     if args.prune && !args.yes {
         let agreed = match prune::agreed(&files).await? {
@@ -51,6 +56,10 @@ pub(crate) async fn run(args: ApplyArgs) -> anyhow::Result<Exit> {
         goal.prune = Prune::Agreed(agreed);
     }
     if args.watch {
+        let unwatchable = files.unwatchable();
+        if !unwatchable.is_empty() {
+            return Ok(bad_input(unwatchable, args.output));
+        }
         if args.files.paths().iter().any(|f| f.as_os_str() == "-") {
             let problem = "standard input cannot be watched; use files or folders";
             return Ok(bad_input(vec![problem.to_owned()], args.output));
@@ -58,7 +67,7 @@ pub(crate) async fn run(args: ApplyArgs) -> anyhow::Result<Exit> {
         return watch::run(&args, files, goal).await;
     }
     let begin = Begin {
-        files: &files,
+        files,
         goal: &goal,
         patience: args.lock.lock_timeout,
         wait: Duration::ZERO,
@@ -68,7 +77,7 @@ pub(crate) async fn run(args: ApplyArgs) -> anyhow::Result<Exit> {
 
 /// A command that runs on every host of the files.
 pub(super) struct Begin<'a> {
-    pub(super) files: &'a Files,
+    pub(super) files: Files,
     pub(super) goal: &'a CommandGoal,
     /// How long to wait for a journal that another process has locked.
     pub(super) patience: Duration,
@@ -79,20 +88,26 @@ pub(super) struct Begin<'a> {
 impl Begin<'_> {
     /// Works on all hosts until it is finished or interrupted, and prints the results. It changes
     /// nothing if two hosts have the same engine.
-    pub(super) async fn everywhere(&self, output: Output) -> anyhow::Result<Exit> {
+    pub(super) async fn everywhere(mut self, output: Output) -> anyhow::Result<Exit> {
         let stop = &until_interrupted()?;
-        let connected = stop.run_until_cancelled(Engines::connect(self.files, output));
-        let mut engines = match connected.await {
+        let connected = stop.run_until_cancelled(Engines::connect(&self.files, output));
+        let engines = match connected.await {
             Some(Ok(engines)) => engines,
             Some(Err(exit)) => return Ok(exit),
             None => Engines::default(),
         };
-        let works = self.files.targets.iter().map(|target| {
-            let engine = engines.take(target);
-            let work = async move { self.on(target, engine, stop).await };
-            (target.name().to_owned(), work)
-        });
-        let mut summary = Summary::of(standalone::gather(works).await);
+        let mut summary = if self.files.needs_rounds(self.goal.prune.is_any()) {
+            let rounds = Rounds {
+                goal: self.goal,
+                patience: self.patience,
+                wait: self.wait,
+                show,
+                stop,
+            };
+            rounds.run(&mut self.files, engines).await
+        } else {
+            self.each_alone(engines, stop).await
+        };
         let exit = summary.exit();
         if stop.is_cancelled() && exit != Exit::Ready {
             summary.hints.push(
@@ -107,6 +122,16 @@ impl Begin<'_> {
         Ok(exit)
     }
 
+    /// Works on every host for itself.
+    async fn each_alone(&self, mut engines: Engines, stop: &CancellationToken) -> Summary {
+        let works = self.files.targets.iter().map(|target| {
+            let engine = engines.take(target);
+            let work = async move { self.on(target, engine, stop).await };
+            (target.name().to_owned(), work)
+        });
+        Summary::of(standalone::gather(works).await)
+    }
+
     async fn on(
         &self,
         target: &HostTarget,
@@ -119,7 +144,7 @@ impl Begin<'_> {
         };
         let mut show = |p: &Progress| show(target.name(), p);
         begun?
-            .apply_and_wait(self.files, self.goal, self.wait, &mut show, stop)
+            .apply_and_wait(&self.files, self.goal, self.wait, &mut show, stop)
             .await
     }
 }

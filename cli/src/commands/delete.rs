@@ -12,7 +12,7 @@ use crate::standalone::{self, CommandGoal, Prune};
 
 /// Removes or releases the objects of the resources in the files, by their deletionPolicy.
 pub(crate) async fn run(args: DeleteArgs) -> anyhow::Result<Exit> {
-    let files = match standalone::load(&args.files, args.output) {
+    let files = match standalone::load_to_delete(&args.files, args.output) {
         Ok(files) => files,
         Err(exit) => return Ok(exit),
     };
@@ -21,10 +21,10 @@ pub(crate) async fn run(args: DeleteArgs) -> anyhow::Result<Exit> {
         prune: Prune::Nothing,
     };
     if args.dry_run {
-        return diff::dry_run(&files, &goal, args.output).await;
+        return diff::dry_run(files, &goal, args.output).await;
     }
     let begin = Begin {
-        files: &files,
+        files,
         goal: &goal,
         patience: args.lock.lock_timeout,
         wait: if args.wait {

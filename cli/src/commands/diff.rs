@@ -22,7 +22,7 @@ pub(crate) async fn run(args: DiffArgs) -> anyhow::Result<Exit> {
             Prune::Nothing
         },
     };
-    let found = match DiffResult::on(&files, &goal, args.output).await {
+    let found = match DiffResult::on(files, &goal, args.output).await {
         Ok(found) => found,
         Err(exit) => return Ok(exit),
     };
@@ -33,7 +33,7 @@ pub(crate) async fn run(args: DiffArgs) -> anyhow::Result<Exit> {
 /// Prints what would be done, for `--dry-run`. The exit code is that of the real command, as far as
 /// it can be known.
 pub(super) async fn dry_run(
-    files: &Files,
+    files: Files,
     goal: &CommandGoal,
     output: Output,
 ) -> anyhow::Result<Exit> {
@@ -52,7 +52,9 @@ struct DiffResult {
 }
 
 impl DiffResult {
-    async fn on(files: &Files, goal: &CommandGoal, output: Output) -> Result<Self, Exit> {
+    async fn on(mut files: Files, goal: &CommandGoal, output: Output) -> Result<Self, Exit> {
+        files.assume_next();
+        let files = &files;
         let mut engines = Engines::connect(files, output).await?;
         let looks = files.targets.iter().map(|target| {
             let engine = engines.take(target);

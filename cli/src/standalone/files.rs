@@ -8,8 +8,10 @@ use kube::core::ObjectMeta;
 
 use super::identity::uid;
 use super::login::Login;
-use super::overlap;
+use super::recorded::RecordFolder;
+use super::shared::Shared;
 use super::target::HostTarget;
+use super::{overlap, state};
 use crate::args::{FileArgs, Output, StateArgs};
 use crate::exit::Exit;
 use crate::result::bad_input;
@@ -17,7 +19,9 @@ use crate::result::bad_input;
 /// The content of files.
 #[derive(Debug)]
 pub(crate) struct Files {
-    resources: Vec<Box<dyn Resource>>,
+    pub(super) resources: Vec<Box<dyn Resource>>,
+    /// What is known of those that have one object for several hosts.
+    pub(super) shared: Shared,
     pub(crate) namespaces: NamespaceLabels,
     pub(crate) credentials: Login,
     pub(crate) targets: Vec<HostTarget>,
@@ -51,7 +55,7 @@ fn checked(read: Result<Files, Vec<String>>, output: Output) -> Result<Files, Ex
 ///
 /// # Errors
 /// All errors in the files.
-pub(crate) fn read_to_apply(args: &FileArgs) -> Result<Files, Vec<String>> {
+fn read_to_apply(args: &FileArgs) -> Result<Files, Vec<String>> {
     let (files, documents) = read(args)?;
     let overlaps = overlap::problems(&files, &documents);
     if overlaps.is_empty() {
@@ -61,12 +65,41 @@ pub(crate) fn read_to_apply(args: &FileArgs) -> Result<Files, Vec<String>> {
     }
 }
 
+/// Reads and checks files like [`load`], to delete what is in them.
+pub(crate) fn load_to_delete(args: &FileArgs, output: Output) -> Result<Files, Exit> {
+    let read = read(args).and_then(|(mut files, _)| {
+        let lacking = files.lacking_hosts(Lifecycle::Deleted, false);
+        files.mark_deleted();
+        if lacking.is_empty() {
+            Ok(files)
+        } else {
+            Err(lacking)
+        }
+    });
+    checked(read, output)
+}
+
+/// Reads and checks files like [`read_to_apply`], and checks that they can be followed.
+///
+/// # Errors
+/// All errors in the files.
+pub(crate) fn read_to_watch(args: &FileArgs) -> Result<Files, Vec<String>> {
+    let files = read_to_apply(args)?;
+    let unwatchable = files.unwatchable();
+    if unwatchable.is_empty() {
+        Ok(files)
+    } else {
+        Err(unwatchable)
+    }
+}
+
 /// Returns no resources, and the local engine as the only host.
 pub(crate) fn local(state: &StateArgs, output: Output) -> Result<Files, Exit> {
     let target = HostTarget::local(state);
     let target = target.map_err(|err| bad_input(vec![format!("{err:#}")], output))?;
     Ok(Files {
         resources: Vec::new(),
+        shared: Shared::default(),
         namespaces: NamespaceLabels::new(),
         credentials: Login::default(),
         targets: vec![target],
@@ -99,7 +132,7 @@ fn read(args: &FileArgs) -> Result<(Files, Vec<Document>), Vec<String>> {
         let uid = uid(kind.as_str(), resource.namespace(), resource.name());
         resource.metadata_mut().uid = Some(uid);
     }
-    let mut problems = without_controller(&resources, &documents);
+    let mut problems = Vec::new();
     let mut targets = Vec::new();
     for host in hosts {
         let place = place_of(&documents, "DockerHost", &host.metadata);
@@ -123,13 +156,21 @@ fn read(args: &FileArgs) -> Result<(Files, Vec<Document>), Vec<String>> {
         return Err(problems);
     }
     let credentials = Login::of(&resources, &secrets);
-    let files = Files {
+    let root = state::root(&args.state).map_err(|err| vec![format!("{err:#}")])?;
+    let shared = Shared::of(&resources, &documents, RecordFolder::in_folder(&root));
+    let mut files = Files {
         resources,
+        shared,
         namespaces,
         credentials,
         targets,
         warnings,
     };
+    files.recall().map_err(|err| vec![format!("{err:#}")])?;
+    let problems = files.unsupported(&documents);
+    if !problems.is_empty() {
+        return Err(problems);
+    }
     Ok((files, documents))
 }
 
@@ -144,24 +185,6 @@ fn unreadable(args: &FileArgs) -> Vec<String> {
         ));
     }
     problems
-}
-
-/// Returns the resources that only a controller can apply: it records what each host of a swarm may do.
-fn without_controller(resources: &[Box<dyn Resource>], documents: &[Document]) -> Vec<String> {
-    let of_a_swarm = resources
-        .iter()
-        .filter(|r| r.needs_swarm() || r.is_for_own_namespace());
-    of_a_swarm
-        .map(|r| {
-            let kind = r.kind().as_str();
-            format!(
-                "{}: {kind} {}/{}: swarms and overlay networks need the controller; apply this with kubectl",
-                place_of(documents, kind, r.metadata()),
-                r.namespace(),
-                r.name()
-            )
-        })
-        .collect()
 }
 
 /// Two hosts with one engine would have two journals, and one would remove the objects of the
@@ -187,23 +210,39 @@ fn same_engine(targets: &[HostTarget]) -> Vec<String> {
 
 /// Returns the file and line of the spec of a resource.
 pub(super) fn place_of(documents: &[Document], kind: &str, metadata: &ObjectMeta) -> String {
+    document_of(documents, kind, metadata).map_or_else(String::new, |d| place_in(d, "spec"))
+}
+
+/// Returns the file and line of a field in a document.
+pub(super) fn place_in(document: &Document, field: &str) -> String {
+    format!("{}:{}", document.source, document.line_of(field))
+}
+
+/// Returns the document of a resource.
+pub(super) fn document_of<'a>(
+    documents: &'a [Document],
+    kind: &str,
+    metadata: &ObjectMeta,
+) -> Option<&'a Document> {
     let text = |d: &Document, pointer: &str| {
         d.value
             .pointer(pointer)
             .and_then(|v| v.as_str().map(str::to_owned))
     };
-    let found = documents.iter().find(|d| {
+    documents.iter().find(|d| {
         let namespace = text(d, "/metadata/namespace");
         text(d, "/kind").as_deref() == Some(kind)
             && text(d, "/metadata/name") == metadata.name
             && namespace.is_none_or(|n| metadata.namespace.as_deref() == Some(&*n))
-    });
-    found.map_or_else(String::new, |d| {
-        format!("{}:{}", d.source, d.line_of("spec"))
     })
 }
 
 impl Files {
+    /// Whether what is done on one host depends on others.
+    pub(crate) fn needs_rounds(&self, prunes: bool) -> bool {
+        self.shared.is_any() || (prunes && self.shared.pruned().next().is_some())
+    }
+
     /// Returns every resource, all with the same lifecycle.
     pub(crate) fn resources(&self, lifecycle: Lifecycle) -> Vec<(&dyn Resource, Lifecycle)> {
         let all = self.resources.iter().map(AsRef::as_ref);

@@ -29,7 +29,9 @@ impl Login {
     ) -> Self {
         let mut login = Self::default();
         for resource in resources {
-            let Some(name) = resource.credentials_secret() else {
+            // The join token of a swarm is in no file.
+            let secret = resource.credentials_secret();
+            let Some(name) = secret.filter(|_| !resource.is_for_own_namespace()) else {
                 continue;
             };
             let uid = resource.uid().to_owned();
@@ -54,5 +56,21 @@ impl Login {
             login.granted.insert(uid, granted);
         }
         login
+    }
+
+    /// Gives a resource its credentials, or says why it gets none.
+    pub(super) fn grant(&mut self, uid: String, credentials: Result<CredentialEntry, Refusal>) {
+        let granted = credentials.map(|entry| {
+            let version = entry.version.clone();
+            self.store.insert(uid.clone(), entry);
+            version
+        });
+        self.granted.insert(uid, granted);
+    }
+
+    /// Takes the credentials of a resource back.
+    pub(super) fn revoke(&mut self, uid: &str) {
+        self.granted.remove(uid);
+        self.store.retain(|other| other != uid);
     }
 }

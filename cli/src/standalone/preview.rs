@@ -1,7 +1,7 @@
 //! The output of commands that only read: the same as `apply` for the same state.
 
 use dockfleet_agent::pass;
-use dockfleet_crds::{Entry, Intent, Reason};
+use dockfleet_crds::{Entry, EntryState, Intent, Reason};
 use dockfleet_planner::action::Operation;
 use dockfleet_planner::credentials::{CredentialEntry, CredentialStore, Credentials};
 use dockfleet_planner::desired::EntrySpec;
@@ -62,6 +62,15 @@ impl HostSession {
                     fails: true,
                 }),
         );
+        for change in changes.iter_mut().filter(|c| c.action.is_empty()) {
+            if files.comes_later(&self.target.host, &change.row) {
+                change.action = Operation::Create.as_str();
+                change.fails = false;
+                change.row.state = EntryState::Pending.into();
+                change.row.reason = Some(Reason::Progressing.into());
+                "to be created when all hosts have reported".clone_into(&mut change.row.message);
+            }
+        }
         changes.sort_by(|a, b| sort_key(&a.row).cmp(&sort_key(&b.row)));
         Ok(changes)
     }

@@ -38,7 +38,7 @@ pub(crate) struct Prunable {
 
 impl Prune {
     /// Whether anything may be removed or released.
-    pub(super) fn is_any(&self) -> bool {
+    pub(crate) fn is_any(&self) -> bool {
         match self {
             Self::Nothing => false,
             Self::All => true,

@@ -50,6 +50,10 @@ pub(crate) struct HostReport {
     pub(crate) changed: usize,
     /// Hints about objects that are not in the journal.
     pub(crate) hints: Vec<String>,
+    /// What the last pass reported of each entry.
+    pub(crate) statuses: Vec<EntryStatus>,
+    /// Why resources that select the host have no entry, by UID.
+    pub(crate) refused: BTreeMap<String, Refusal>,
 }
 
 impl HostReport {
@@ -172,6 +176,8 @@ impl HostSession {
             rows,
             changed: report.changed,
             hints,
+            statuses: report.statuses,
+            refused: assigned.refused,
         })
     }
 
@@ -222,10 +228,18 @@ impl HostSession {
         goal: &CommandGoal,
         statuses: &[EntryStatus],
     ) -> (Assigned, BTreeSet<String>) {
-        let resources = files.resources(goal.lifecycle);
+        let mut resources = files.resources(goal.lifecycle);
+        let mut concerned = uids(files);
+        if goal.prune.is_any() {
+            // All hosts of such a resource are pruned together.
+            for former in files.shared.pruned() {
+                resources.push((former, Lifecycle::Deleted));
+                concerned.insert(former.uid().to_owned());
+            }
+        }
         let mut assigned = assign(&Input {
             context: RenderContext {
-                swarm: None,
+                swarm: files.shared.membership(&self.target.host),
                 host: &self.target.host,
                 called: self.target.name(),
                 credentials: &files.credentials.granted,
@@ -242,7 +256,6 @@ impl HostSession {
         if goal.lifecycle == Lifecycle::Live {
             assigned.refused.extend(self.undecided(files));
         }
-        let mut concerned = uids(files);
         let records = self.journal.records();
         for entry in &mut assigned.entries {
             if goal.prune.allows(&self.target, entry, &records)
@@ -271,6 +284,12 @@ impl HostSession {
             let reason = Reason::NotAllowed;
             (resource.uid().to_owned(), Refusal { reason, message })
         })
+    }
+
+    /// Whether an entry of the last assignment may be pruned.
+    pub(super) fn may_prune(&self, goal: &CommandGoal, entry: &Entry) -> bool {
+        goal.prune
+            .allows(&self.target, entry, &self.journal.records())
     }
 
     fn remember(&mut self, entries: &[Entry]) -> anyhow::Result<()> {

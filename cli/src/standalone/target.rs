@@ -16,6 +16,7 @@ use crate::args::StateArgs;
 
 /// Name of the local engine if the files contain no DockerHost.
 const LOCAL_HOST: &str = "local";
+const LOCAL_NAMESPACE: &str = "default";
 /// How often a locked journal is retried.
 const LOCK_RETRY: Duration = Duration::from_millis(200);
 
@@ -34,6 +35,8 @@ impl HostTarget {
     pub(super) fn local(args: &StateArgs) -> anyhow::Result<Self> {
         let mut host = DockerHost::default();
         host.metadata.name = Some(LOCAL_HOST.to_owned());
+        // As for a DockerHost without a namespace. A SwarmCluster selects hosts of its own namespace.
+        host.metadata.namespace = Some(LOCAL_NAMESPACE.to_owned());
         host.spec.allowed_namespaces.from = NamespacesFrom::All;
         Self::new(host, context::local()?, args)
     }
@@ -120,29 +123,37 @@ impl HostTarget {
 
     /// Opens and locks the journal. It waits up to `patience` for another process.
     pub(crate) async fn open_journal(&self, patience: Duration) -> anyhow::Result<Journal> {
-        let begin = Instant::now();
-        let mut waits = false;
-        loop {
-            let pid = match Journal::open(&self.journal) {
-                Err(JournalError::Locked { pid, .. }) if begin.elapsed() < patience => pid,
-                Err(err @ JournalError::Locked { .. }) if waits => {
-                    let waited = patience.as_secs();
-                    return Err(anyhow!(
-                        "{err} (waited {waited} s for it; see --lock-timeout)"
-                    ));
-                }
-                other => return Ok(other?),
-            };
-            if !waits {
-                anstream::eprintln!(
-                    "{}: another dockfleet (process id {pid}) is at work on this host; waiting for it \
-                     up to {} s",
-                    self.name(),
-                    patience.as_secs()
-                );
-                waits = true;
+        patiently(self.name(), patience, || Journal::open(&self.journal)).await
+    }
+}
+
+/// Takes a lock. It waits up to `patience` for another process that has it, and says so with the name of what is
+/// locked.
+pub(super) async fn patiently<T>(
+    name: &str,
+    patience: Duration,
+    take: impl Fn() -> Result<T, JournalError>,
+) -> anyhow::Result<T> {
+    let begin = Instant::now();
+    let mut waits = false;
+    loop {
+        let pid = match take() {
+            Err(JournalError::Locked { pid, .. }) if begin.elapsed() < patience => pid,
+            Err(err @ JournalError::Locked { .. }) if waits => {
+                let waited = patience.as_secs();
+                return Err(anyhow!(
+                    "{err} (waited {waited} s for it; see --lock-timeout)"
+                ));
             }
-            tokio::time::sleep(LOCK_RETRY).await;
+            other => return Ok(other?),
+        };
+        if !waits {
+            anstream::eprintln!(
+                "{name}: another dockfleet (process id {pid}) is at work here; waiting for it up to {} s",
+                patience.as_secs()
+            );
+            waits = true;
         }
+        tokio::time::sleep(LOCK_RETRY).await;
     }
 }

@@ -11,7 +11,7 @@ use super::{CommandGoal, Files, HostReport, HostSession};
 use crate::result::ResultRow;
 
 /// Time between two checks: for each, an engine has to list its objects and containers.
-const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
+pub(super) const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
 
 impl HostSession {
     /// Applies the files to the host, and repeats it while an object waits for containers, up to
@@ -49,11 +49,21 @@ impl HostSession {
     }
 }
 
-fn waits(row: &ResultRow) -> bool {
+/// Whether a row waits for containers, or for an engine.
+pub(super) fn waits(row: &ResultRow) -> bool {
     row.is_because(Reason::InUse) || row.is_because(Reason::EngineUnreachable)
 }
 
 impl HostReport {
+    /// Adds the report of a later pass.
+    pub(super) fn follow(&mut self, later: Self) {
+        self.changed += later.changed;
+        self.take_over(later.rows);
+        self.hints = later.hints;
+        self.statuses = later.statuses;
+        self.refused = later.refused;
+    }
+
     /// Merges the rows of a later pass, which has no rows for earlier changes.
     fn take_over(&mut self, later: Vec<ResultRow>) {
         for row in later {

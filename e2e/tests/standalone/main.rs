@@ -31,6 +31,7 @@ mod refusals;
 mod restart;
 mod selection;
 mod ssh;
+mod swarm;
 mod traffic;
 mod typed_networks;
 mod typed_volumes;

@@ -145,7 +145,7 @@ impl Hosts {
 
     /// Reads the files again, and uses them if they are correct.
     fn read(&mut self, args: &ApplyArgs, done: &mpsc::Sender<Done>) {
-        match standalone::read_to_apply(&args.files) {
+        match standalone::read_to_watch(&args.files) {
             Ok(read) if is_implicit(&read) != is_implicit(&self.files.borrow()) => {
                 // If the file with the hosts is missing for a moment, not everything is applied to
                 // the local engine.
