@@ -25,7 +25,9 @@ use crate::result::{Failure, ResultRow, Summary};
 /// How long nothing may change before a command no longer waits for a swarm: the managers notice after some
 /// seconds that a node has joined, or that one is down.
 const QUIET: Duration = Duration::from_secs(60);
-/// How long a command works on swarms, whatever changes.
+/// The same for an engine that does not answer: a manager that becomes a worker is silent for some seconds.
+const SILENT: Duration = Duration::from_secs(15);
+/// How long a command works on swarms, whatever changes: a swarm of seven managers takes a minute.
 const AT_MOST: Duration = Duration::from_secs(900);
 
 /// A command that works on all hosts in rounds.
@@ -127,6 +129,10 @@ impl Rounds<'_> {
         // Another process may have written since the files were read.
         files.recall()?;
         *hosts = self.open(files, engines).await;
+        if self.stop.is_cancelled() {
+            // What is on the hosts may be unknown, so nothing is recorded.
+            return Ok(());
+        }
         self.keep_agreed(files, hosts);
         let begin = Instant::now();
         let mut moved_at = begin;
@@ -317,8 +323,7 @@ impl Rounds<'_> {
             let waits = files.shared.waiting.contains(&row.uid);
             let temporary =
                 row.is_because(Reason::Progressing) || row.is_because(Reason::EngineBusy);
-            // A manager that becomes a worker does not answer for a moment.
-            let silent = row.is_because(Reason::EngineUnreachable);
+            let silent = row.is_because(Reason::EngineUnreachable) && moved_at.elapsed() < SILENT;
             let shared = files.shared_resources(true).any(|r| r.uid() == row.uid);
             shared && (silent || (temporary && !waits))
         };

@@ -373,3 +373,83 @@ pub(super) fn without_removed(
         _ => Ok(Map::new()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use dockfleet_crds::swarm::{SwarmClusterSpec, SwarmState};
+    use kube::core::ObjectMeta;
+
+    use super::*;
+
+    fn member(host: &str, state: MemberState) -> Member {
+        Member {
+            host: host.to_owned(),
+            state: state.into(),
+            node_id: Some(format!("node-{host}")),
+            ..Member::default()
+        }
+    }
+
+    fn host(name: &str) -> DockerHost {
+        DockerHost {
+            metadata: ObjectMeta {
+                name: Some(name.to_owned()),
+                ..ObjectMeta::default()
+            },
+            ..DockerHost::default()
+        }
+    }
+
+    #[test]
+    fn a_member_in_no_file_is_forgotten_when_the_swarm_no_longer_lists_it() {
+        let mut swarm = SwarmCluster::new("shop", SwarmClusterSpec::default());
+        let members = vec![
+            member("h1", MemberState::Leader),
+            member("h2", MemberState::Joining),
+            member("h3", MemberState::Unreachable),
+            member("h4", MemberState::Joining),
+        ];
+        let state = |members| SwarmClusterStatus {
+            swarm: SwarmState {
+                members,
+                ..SwarmState::default()
+            },
+            ..SwarmClusterStatus::default()
+        };
+        swarm.status = Some(state(members.clone()));
+        let own = (&swarm as &dyn Resource).own_status();
+        // h2 is in a file and joins; h3 is in no file and unreachable; h4 was removed by hand.
+        let now = without_removed(own, &[host("h3"), host("h4")]).unwrap();
+        let mut left = swarm.clone();
+        left.status = Some(state(members.into_iter().take(3).collect()));
+        assert_eq!(now, (&left as &dyn Resource).own_status());
+    }
+
+    #[test]
+    fn a_deletion_needs_the_members_and_the_host_that_created_the_network() {
+        let mut swarm = SwarmCluster::new("shop", SwarmClusterSpec::default());
+        swarm.metadata.namespace = Some("hosts".to_owned());
+        let absent = Member {
+            node_id: None,
+            ..member("h2", MemberState::Absent)
+        };
+        let members = vec![member("h1", MemberState::Leader), absent];
+        let state = SwarmState {
+            members,
+            ..SwarmState::default()
+        };
+        swarm.status = Some(SwarmClusterStatus {
+            swarm: state,
+            ..SwarmClusterStatus::default()
+        });
+        let full = |name: &str| ("hosts".to_owned(), name.to_owned());
+        assert_eq!(needed_hosts(&swarm), [full("h1")]);
+        let network: DockerNetwork = serde_json::from_value(serde_json::json!({
+            "metadata": {"name": "mesh"},
+            "spec": {"driver": "overlay"},
+            "status": {"overlay": {"writer": "hosts/h2", "clusterID": "c"}},
+        }))
+        .unwrap();
+        assert_eq!(needed_hosts(&network), [full("h2")]);
+    }
+}

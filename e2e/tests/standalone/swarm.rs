@@ -18,6 +18,7 @@ for_each_generation!(
     i14_a_swarm_whose_record_is_lost_is_found_again,
     a_member_in_no_file_stays_one,
     a_swarm_that_is_in_no_file_is_pruned,
+    a_deletion_goes_on_when_a_host_is_back,
     i3_a_host_in_a_foreign_swarm_stays_in_it,
     three_managers_and_the_first_one_leaves,
     i14_a_killed_program_leaves_one_swarm,
@@ -290,14 +291,56 @@ fn a_swarm_that_is_in_no_file_is_pruned(generation: Generation) -> Result<()> {
         &["SwarmCluster default/shop", "DockerNetwork default/mesh"],
     )?;
     one_swarm(&[&h1, &h2])?;
-    let pruned = cli
-        .with(&left, &["apply", "--prune", "--yes"])?
-        .ended_with(0)?;
-    assert_eq!(pruned.row_on("h1", "shop")?["state"], "Gone");
+    // All of its members have to be in the files.
+    cli.write(
+        "part.yaml",
+        &(hosts(&[&h1]) + &manifest::network("left", "")),
+    )?;
+    let output = cli.run(&["apply", "--prune", "--yes", "-f", "part.yaml"])?;
+    assert_eq!(output.code(), Some(3), "{output:?}");
+    says(
+        &output.stderr,
+        &["SwarmCluster default/shop", "h2", "in no file"],
+    )?;
+    one_swarm(&[&h1, &h2])?;
+    // Who agrees has seen what goes.
+    let asked = "script -q -e -c 'dockfleet apply --prune -f all.yaml' /dev/null";
+    let no = cli.run_shell(&format!("echo n | {asked}"))?;
+    assert_eq!(no.code(), Some(3), "{no:?}");
+    one_swarm(&[&h1, &h2])?;
+    let yes = cli.run_shell(&format!("echo y | {asked}"))?;
+    assert_eq!(yes.code(), Some(0), "{yes:?}");
     is_free(&h1)?;
     is_free(&h2)?;
     assert_eq!(records(&cli)?, Vec::<PathBuf>::new());
     cli.is_settled(&left)
+}
+
+/// A deletion does not wait for a host (7), and is not over without it.
+fn a_deletion_goes_on_when_a_host_is_back(generation: Generation) -> Result<()> {
+    let (h1, h2) = pair(generation)?;
+    let cli = CliEnv::for_hosts_in_files()?;
+    let all = hosts(&[&h1, &h2]) + &swarm("removedHosts: Leave") + &overlay();
+    cli.apply(&all)?.all_ready()?;
+    h2.stop()?;
+    let report = cli.delete(&all)?.ended_with(1)?;
+    report.failure("h2")?;
+    is_free(&h1)?;
+    h2.start_again()?;
+    // Its swarm no longer exists, and a worker that was restarted does not say more.
+    let report = cli.delete(&all)?.ended_with(1)?;
+    says(
+        &stands(report.row_on("h2", "shop")?, "Pending", "EngineUnreachable")?,
+        &["the node is in state pending"],
+    )?;
+    h2.docker(["swarm", "leave"])?;
+    let report = cli.delete(&all)?;
+    assert_eq!(report.code, Some(0), "{report:?}");
+    is_free(&h2)?;
+    assert_eq!(records(&cli)?, Vec::<PathBuf>::new());
+    // From the beginning.
+    cli.apply(&all)?.all_ready()?;
+    one_swarm(&[&h1, &h2]).map(drop)
 }
 
 /// Invariant 3: a swarm that somebody else formed is not touched.
