@@ -3,6 +3,7 @@
 //! record. A record is durable before any host acts on it.
 
 use std::collections::BTreeMap;
+use std::io::IsTerminal as _;
 use std::time::Duration;
 
 use anyhow::{anyhow, bail};
@@ -290,6 +291,7 @@ impl Rounds<'_> {
             let concerned = concerned(resource, files, hosts);
             let own = resource.next_own_status(&|| reports(resource, files, &concerned, &absent));
             notes.insert(uid.clone(), note(resource, &own, &absent));
+            tell(resource, &own);
             let waits = own.waits_for.is_some();
             let fields = without_removed(own.fields, &absent)?;
             let now = resource.with_own_status(fields)?;
@@ -410,6 +412,15 @@ fn note(resource: &dyn Resource, own: &OwnStatus, absent: &[DockerHost]) -> Vec<
     let said = own.waits_for.iter().chain(&own.warnings);
     let said = said.map(|text| format!("{called}: {text}"));
     said.chain(absent).collect()
+}
+
+/// Shows the steps of a resource on a terminal, and not in a log file.
+fn tell(resource: &dyn Resource, own: &OwnStatus) {
+    if std::io::stderr().is_terminal() {
+        for event in &own.events {
+            anstream::eprintln!("{}: {}", called(resource), event.message);
+        }
+    }
 }
 
 /// Marks the entries of resources that are to leave a host which cannot be worked on, as its tombstones would be.
