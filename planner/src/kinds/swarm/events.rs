@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use dockfleet_crds::SwarmCluster;
 use dockfleet_crds::swarm::{Member, MemberState, Quorum, SwarmState};
 
 use crate::resource::StatusEvent;
@@ -77,8 +78,12 @@ fn several(hosts: &[&str]) -> String {
 }
 
 /// Returns the events for the changes from the recorded state of a swarm to the next one.
-pub(super) fn events(before: &SwarmState, now: &SwarmState) -> Vec<StatusEvent> {
-    let mut all: Vec<StatusEvent> = creation(before, now).into_iter().collect();
+pub(super) fn events(
+    cluster: &SwarmCluster,
+    before: &SwarmState,
+    now: &SwarmState,
+) -> Vec<StatusEvent> {
+    let mut all: Vec<StatusEvent> = creation(cluster, before, now).into_iter().collect();
     all.extend(quorum(before, now));
     all.extend(recovery(before, now));
     let mut changed: BTreeMap<Change, Vec<&str>> = BTreeMap::new();
@@ -89,13 +94,17 @@ pub(super) fn events(before: &SwarmState, now: &SwarmState) -> Vec<StatusEvent> 
     all
 }
 
-/// Returns the event for a step towards the creation of the swarm.
-fn creation(before: &SwarmState, now: &SwarmState) -> Option<StatusEvent> {
+/// Returns the event for a step towards the creation of the swarm, or for a swarm that existed before.
+fn creation(cluster: &SwarmCluster, before: &SwarmState, now: &SwarmState) -> Option<StatusEvent> {
     if let (None, Some(id)) = (&before.cluster_id, &now.cluster_id) {
         return Some(match &now.bootstrap {
             Some(bootstrap) => StatusEvent::normal(
                 "SwarmCreated",
                 format!("host {} created swarm {id}", bootstrap.host),
+            ),
+            None if cluster.spec.adopt_cluster_id.as_ref() == Some(id) => StatusEvent::normal(
+                "SwarmAdopted",
+                format!("swarm {id} is taken over, as adoptClusterID says"),
             ),
             // The record was lost.
             None => StatusEvent::normal(

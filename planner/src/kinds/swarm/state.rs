@@ -46,7 +46,7 @@ pub(super) fn status(cluster: &SwarmCluster, reports: &[HostReport<'_>]) -> OwnS
     });
     OwnStatus {
         fields: fields(&state),
-        events: events(recorded(cluster), &state),
+        events: events(cluster, recorded(cluster), &state),
         waits_for: waits_for(cluster, &state, &hosts),
         warnings: too_few.then(warning).into_iter().chain(other).collect(),
     }

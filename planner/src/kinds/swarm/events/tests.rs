@@ -1,6 +1,7 @@
 use dockfleet_crds::Open;
 use dockfleet_crds::swarm::{Bootstrap, Recovery};
 
+use super::events as events_of;
 use super::*;
 
 use MemberState::{Absent, Foreign, Joining, Leader, Leaving, Manager, Unreachable, Worker};
@@ -31,6 +32,11 @@ fn member(host: &str, state: MemberState) -> Member {
         node_id: has_node.then(|| host.replace('h', "n")),
         ..Member::default()
     }
+}
+
+/// The events of a swarm that is created.
+fn events(before: &SwarmState, now: &SwarmState) -> Vec<StatusEvent> {
+    events_of(&SwarmCluster::default(), before, now)
 }
 
 /// The events in the form that `kubectl describe` has, without their type.
@@ -106,6 +112,23 @@ fn a_swarm_whose_record_was_lost_is_found() {
     assert_eq!(
         said(&SwarmState::default(), &found),
         ["SwarmFound: swarm c, which was created for this resource before, was found"]
+    );
+}
+
+#[test]
+fn a_swarm_that_is_taken_over_is_not_created() {
+    let mut cluster = SwarmCluster::default();
+    cluster.spec.adopt_cluster_id = Some("c".to_owned());
+    let taken = SwarmState {
+        bootstrap: None,
+        ..swarm(&[("h1", Joining)])
+    };
+    assert_eq!(
+        events_of(&cluster, &SwarmState::default(), &taken),
+        [StatusEvent::normal(
+            "SwarmAdopted",
+            "swarm c is taken over, as adoptClusterID says"
+        )]
     );
 }
 
