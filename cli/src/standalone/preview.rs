@@ -25,6 +25,17 @@ pub(crate) struct PlannedChange {
     pub(crate) fails: bool,
 }
 
+impl PlannedChange {
+    /// Plans an action of a later round.
+    fn happens_later(&mut self, operation: Operation, when: &str) {
+        self.action = operation.as_str();
+        self.fails = false;
+        self.row.state = EntryState::Pending.into();
+        self.row.reason = Some(Reason::Progressing.into());
+        self.row.message = format!("when {when}");
+    }
+}
+
 impl HostSession {
     /// Returns what [`Self::apply`] would do.
     pub(crate) async fn preview(
@@ -64,11 +75,9 @@ impl HostSession {
         );
         for change in changes.iter_mut().filter(|c| c.action.is_empty()) {
             if files.comes_later(&self.target.host, &change.row) {
-                change.action = Operation::Create.as_str();
-                change.fails = false;
-                change.row.state = EntryState::Pending.into();
-                change.row.reason = Some(Reason::Progressing.into());
-                "to be created when all hosts have reported".clone_into(&mut change.row.message);
+                change.happens_later(Operation::Create, "all hosts have reported");
+            } else if files.goes_later(&self.target.host, &change.row) {
+                change.happens_later(Operation::Remove, "the other hosts have left");
             }
         }
         changes.sort_by(|a, b| sort_key(&a.row).cmp(&sort_key(&b.row)));

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use dockfleet::manifest::Document;
+use dockfleet_crds::policy::DeletionPolicy;
 use dockfleet_crds::swarm::{Member, MemberState, SwarmClusterStatus};
 use dockfleet_crds::validation::validate;
 use dockfleet_crds::{DockerHost, DockerNetwork, Reason, SwarmCluster};
@@ -215,6 +216,13 @@ impl Files {
         } else {
             row.is_because(Reason::NotInSwarm) && self.shared_resources(false).any(forms)
         }
+    }
+
+    /// Whether a host gives its object up in a later round, because other hosts need it until then.
+    pub(super) fn goes_later(&self, host: &DockerHost, row: &ResultRow) -> bool {
+        let mut shared = self.shared_resources(true);
+        let resource = shared.find(|r| r.uid() == row.uid && r.is_deleting());
+        resource.is_some_and(|r| r.is_needed_on(host) && r.deletion() == DeletionPolicy::Delete)
     }
 
     /// Works out the memberships from what is recorded.

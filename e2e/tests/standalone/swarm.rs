@@ -137,6 +137,11 @@ fn two_hosts_form_a_swarm_with_a_network_and_leave_it(generation: Generation) ->
         h1.docker(ping).map_err(|err| format!("{err:#}"))
     })?;
 
+    let dry = cli.with(&all, &["delete", "--dry-run"])?;
+    for (host, name) in [("h1", "mesh"), ("h1", "shop"), ("h2", "shop")] {
+        assert_eq!(dry.row_on(host, name)?["action"], "remove", "{host} {name}");
+    }
+
     // A container holds the network and its host in the swarm.
     h1.docker(["rm", "--force", "on-h1"])?;
     let report = cli.delete(&all)?.ended_with(1)?;
