@@ -46,15 +46,17 @@ impl EngineObject for SwarmCluster {
                 };
                 Ok((vec![observed(swarm, &nodes)], Vec::new()))
             }
-            LocalNodeState::PENDING if starts_without_leader(&swarm) => {
-                Ok((vec![observed(swarm, &[])], Vec::new()))
-            }
-            // The engine is a member, or becomes one, and does not say more.
             LocalNodeState::PENDING | LocalNodeState::ERROR | LocalNodeState::LOCKED => {
-                let why = swarm.error.filter(|e| !e.is_empty());
+                let why = swarm.error.as_deref().filter(|e| !e.is_empty());
                 let why = why.map_or(String::new(), |why| format!(", {why}"));
-                let warning = format!("list {DRIVER}: the node is in state {state}{why}");
-                Ok((Vec::new(), vec![warning]))
+                let unsettled = format!("the node is in state {state}{why}");
+                if swarm.node_id.as_ref().is_none_or(String::is_empty) {
+                    // It has not joined yet.
+                    return Ok((Vec::new(), vec![format!("list {DRIVER}: {unsettled}")]));
+                }
+                let seen = observed(swarm, &[]);
+                let unsettled = Some(unsettled).filter(|_| !seen.lacks_quorum);
+                Ok((vec![ObservedMembership { unsettled, ..seen }], Vec::new()))
             }
         }
     }
@@ -342,6 +344,7 @@ fn observed(shown: SwarmInfo, nodes: &[ListedNode]) -> ObservedMembership {
         cluster: cluster.and_then(|c| c.id),
         nodes: listed,
         lacks_quorum,
+        unsettled: None,
     }
 }
 

@@ -71,6 +71,13 @@ pub(super) fn diff(want: &DesiredMembership, have: &ObservedMembership) -> Vec<F
             have: "lost".to_owned(),
         });
     }
+    if let Some(why) = &have.unsettled {
+        all.push(FieldDiff {
+            field: "state".to_owned(),
+            want: "active".to_owned(),
+            have: why.clone(),
+        });
+    }
     if want.given_up.as_ref() == Some(&have.node) {
         all.push(FieldDiff {
             field: "nodeID".to_owned(),
@@ -157,6 +164,9 @@ pub(super) fn next_change(
         } else {
             Update::Waits(Reason::NoQuorum, NO_QUORUM.to_owned())
         };
+    }
+    if let Some(why) = &have.unsettled {
+        return Update::Waits(Reason::EngineUnreachable, why.clone());
     }
     let Some(writer) = &want.writer else {
         return Update::Impossible;

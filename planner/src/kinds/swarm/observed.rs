@@ -29,6 +29,8 @@ pub struct ObservedMembership {
     pub nodes: Vec<Node>,
     /// Whether it is a manager that reaches no majority of the managers, so that it knows nothing of the above.
     pub lacks_quorum: bool,
+    /// Why the engine, which is a node, does not take part in the swarm now: it does not reach it, or is locked.
+    pub unsettled: Option<String>,
 }
 
 /// A node of a swarm as a manager reports it.

@@ -238,3 +238,22 @@ fn settings_of_the_swarm_are_changed_only_if_they_are_set_and_differ() {
     have.settings = settings;
     assert_eq!(diff(&want, &have), []);
 }
+
+#[test]
+fn a_node_that_does_not_reach_its_swarm_is_a_node_and_waits() {
+    let pending = ObservedMembership {
+        node: "w1".to_owned(),
+        unsettled: Some("the node is in state pending".to_owned()),
+        ..ObservedMembership::default()
+    };
+    let want = DesiredMembership {
+        cluster: Some("c".to_owned()),
+        ..DesiredMembership::default()
+    };
+    assert_eq!(diff(&want, &pending).len(), 1);
+    let change = next_change(&want, &pending);
+    assert!(matches!(
+        change,
+        Update::Waits(Reason::EngineUnreachable, _)
+    ));
+}
