@@ -271,6 +271,11 @@ pub trait ObservedObject: Debug + Send + Sync {
 
     /// Returns its labels.
     fn labels(&self) -> &BTreeMap<String, String>;
+
+    /// Returns why it is only an attempt to become an object, which has failed, if so.
+    fn failed_attempt(&self) -> Option<&str> {
+        None
+    }
 }
 
 macro_rules! join {

@@ -50,8 +50,9 @@ impl EngineObject for SwarmCluster {
                 let why = swarm.error.as_deref().filter(|e| !e.is_empty());
                 let why = why.map_or(String::new(), |why| format!(", {why}"));
                 let unsettled = format!("the node is in state {state}{why}");
-                if swarm.node_id.as_ref().is_none_or(String::is_empty) {
-                    // It has not joined yet.
+                let has_node = swarm.node_id.as_ref().is_some_and(|id| !id.is_empty());
+                if !has_node && state != LocalNodeState::ERROR {
+                    // It is still trying to join.
                     return Ok((Vec::new(), vec![format!("list {DRIVER}: {unsettled}")]));
                 }
                 let seen = observed(swarm, &[]);
@@ -117,7 +118,7 @@ impl EngineObject for SwarmCluster {
 
     /// An engine leaves whatever swarm it is in.
     async fn is_still(engine: &Engine, id: &str, _name: &str) -> Result<bool, EngineError> {
-        Ok(info(engine).await?.node_id.as_deref() == Some(id))
+        Ok(info(engine).await?.node_id.unwrap_or_default() == id)
     }
 
     /// Containers use networks of the swarm, and not the membership: [`EngineObject::remove`] looks for them.

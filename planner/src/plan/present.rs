@@ -32,6 +32,8 @@ enum Standing<'a> {
     /// Perhaps created for the entry.
     Unconfirmed(&'a Object),
     Foreign(&'a Object),
+    /// Only an attempt that has failed.
+    Failed(&'a Object, &'a str),
     /// Several networks of one name, which engines before 25.0 allow.
     Ambiguous(Vec<String>),
 }
@@ -65,6 +67,7 @@ pub(super) fn plan(
         Standing::Ours(object) => case.ours(object),
         Standing::Unconfirmed(object) => case.unconfirmed(object),
         Standing::Foreign(object) => case.foreign(object),
+        Standing::Failed(object, why) => case.failed_attempt(object, why),
         Standing::Ambiguous(ids) => case.ambiguous(&ids),
     }
 }
@@ -74,6 +77,9 @@ impl Case<'_> {
         match named {
             [] => Standing::Absent,
             [only] => match self.world.own(self.entry, named) {
+                _ if only.failed_attempt().is_some() => {
+                    Standing::Failed(only, only.failed_attempt().unwrap_or_default())
+                }
                 Some(object) => Standing::Ours(object),
                 None if self.is_confirmed(only) => Standing::Ours(only),
                 None if self.may_have_created(only) => Standing::Unconfirmed(only),
@@ -112,6 +118,24 @@ impl Case<'_> {
         let status = pending(self.entry, Reason::Progressing, message);
         let id = Some(object.id());
         report(EntryStatus { id, ..status })
+    }
+
+    /// Ends an attempt of this entry that has failed, and makes another one. What looks like one may also be an object
+    /// that was there and is broken, so nothing else is touched.
+    fn failed_attempt(&self, object: &Object, why: &str) -> Planned {
+        let attempted = self.record.is_some_and(|r| r.stage == Stage::Creating);
+        if !attempted {
+            return report(pending(
+                self.entry,
+                Reason::EngineUnreachable,
+                why.to_owned(),
+            ));
+        }
+        let mut planned = self.create("the last attempt failed");
+        if !planned.actions.is_empty() {
+            planned.actions.insert(0, object.remove());
+        }
+        planned
     }
 
     /// An engine cannot rename an object, and an API server refuses to change the name in a resource. In

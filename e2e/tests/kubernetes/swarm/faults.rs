@@ -60,10 +60,23 @@ fn a_host_that_is_installed_anew_joins_again() -> Result<()> {
     Ok(())
 }
 
+/// What of a host does not reach a manager.
+#[derive(Clone, Copy)]
+enum Cut {
+    /// Nothing does.
+    All,
+    /// Connections do, and their content does not, as where the network carries smaller packets than it says.
+    Content,
+}
+
 /// Adds or removes the rule that drops what a host sends to the port of managers.
-fn drop_joining(host: &TestHost, action: &str) -> Result<()> {
+fn drop_joining(host: &TestHost, action: &str, cut: Cut) -> Result<()> {
     let rule = ["-w", action, "OUTPUT", "-p", "tcp", "--dport", "2377"];
-    let dropped = [&rule[..], &["-j", "DROP"]].concat();
+    let what: &[&str] = match cut {
+        Cut::All => &[],
+        Cut::Content => &["-m", "length", "--length", "200:65535"],
+    };
+    let dropped = [&rule[..], what, &["-j", "DROP"]].concat();
     host.host.run("iptables", dropped)?.ok().map(drop)
 }
 
@@ -77,7 +90,7 @@ fn a_host_that_does_not_reach_the_manager_says_so_and_joins_later() -> Result<()
     ])?;
     let [h1, h2, h3] = cluster.hosts()?;
     for host in [h2, h3] {
-        drop_joining(host, "-A")?;
+        drop_joining(host, "-A", Cut::All)?;
     }
     cluster.apply(&swarm("prod", "{hostSelector: {}, advertiseAddress: eth0}"))?;
     let what = format!("dswarm/prod -n {FLEET}");
@@ -96,7 +109,7 @@ fn a_host_that_does_not_reach_the_manager_says_so_and_joins_later() -> Result<()
     }
     let id = cluster.get(&what)?["status"]["clusterID"].clone();
     for host in [h2, h3] {
-        drop_joining(host, "-D")?;
+        drop_joining(host, "-D", Cut::All)?;
     }
     cluster.until(&what, "{.status.workers}=2")?;
     cluster.ready(&what)?;
@@ -248,4 +261,36 @@ fn i14_hosts_whose_engines_are_exchanged_stay_in_their_swarm() -> Result<()> {
     assert_eq!(one_swarm(&cluster, &cluster.get(&what)?["status"])?, id);
     assert_eq!(nodes(&cluster)?, before);
     Ok(())
+}
+
+/// A host whose join was cut off tries again: its engine gives up after some time, and refuses to try again.
+#[test]
+fn a_join_that_was_cut_off_is_tried_again() -> Result<()> {
+    let cluster = TestCluster::start(&[
+        ("h1", Newest, "{}"),
+        ("h2", Debian20, "{}"),
+        ("h3", Newest, "{}"),
+    ])?;
+    let [_, h2, h3] = cluster.hosts()?;
+    for host in [h2, h3] {
+        drop_joining(host, "-A", Cut::Content)?;
+    }
+    cluster.apply(&swarm("prod", "{hostSelector: {}, advertiseAddress: eth0}"))?;
+    let what = format!("dswarm/prod -n {FLEET}");
+    for host in [h2, h3] {
+        eventually("an engine that gave up", SOON, || {
+            let info = info(host).map_err(|e| e.to_string())?;
+            (info["LocalNodeState"] == "error")
+                .then_some(())
+                .ok_or_else(|| info.to_string())
+        })
+        .with_context(|| cluster.report())?;
+    }
+    for host in [h2, h3] {
+        drop_joining(host, "-D", Cut::Content)?;
+    }
+    cluster.until(&what, "{.status.workers}=2")?;
+    cluster.ready(&what)?;
+    let status = cluster.get(&what)?["status"].take();
+    one_swarm(&cluster, &status).map(drop)
 }

@@ -15,7 +15,7 @@ use crate::kinds::ObservedObject;
 /// The membership of a host as its engine reports it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ObservedMembership {
-    /// ID of the node.
+    /// ID of the node; empty if the engine has tried to join and failed.
     pub node: String,
     /// ID of the swarm; only managers know it.
     pub cluster: Option<String>,
@@ -97,6 +97,11 @@ impl ObservedObject for ObservedMembership {
 
     fn labels(&self) -> &BTreeMap<String, String> {
         &self.labels
+    }
+
+    /// An engine that has tried to join and is not in the swarm: it tries no more, and refuses to try again.
+    fn failed_attempt(&self) -> Option<&str> {
+        self.unsettled.as_deref().filter(|_| self.node.is_empty())
     }
 }
 
