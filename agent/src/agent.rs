@@ -409,11 +409,11 @@ impl Agent {
             self.facts = Some(engine.facts().clone());
         }
         self.engine = Some(Arc::new(engine));
-        self.share_token();
+        self.keep_swarm_secrets();
     }
 
-    /// Shares the join token of the engine's swarm, or removes it, as the assignment asks for it.
-    fn share_token(&mut self) {
+    /// Keeps the secrets of the engine's swarm, or removes them, as the assignment asks for it.
+    fn keep_swarm_secrets(&mut self) {
         let entries = self.journal.assignment().map_or(&[][..], |s| &s.entries);
         self.swarm_secrets.follow(entries, self.engine.as_ref());
     }
@@ -486,7 +486,7 @@ impl Agent {
                 let generation = self.journal.assignment().map(|s| s.generation);
                 tracing::info!(generation, entries = entries.len(), "assignment accepted");
                 self.credentials.ask_for(entries);
-                self.share_token();
+                self.keep_swarm_secrets();
                 self.check_pause();
                 self.restart();
             }

@@ -34,6 +34,9 @@ use crate::retry::Backoff;
 const FIELD_MANAGER: &str = "dockfleet-agent-swarm";
 /// How often the engine is asked again while a secret is kept: somebody may rotate it, and the engine may lock.
 const AGAIN: Duration = Duration::from_secs(30);
+/// How often it is asked for a key that it must have soon. Until the key is kept, a restart of all managers loses the
+/// swarm.
+const SOON: Duration = Duration::from_secs(2);
 
 /// What is to be in the Secret.
 #[derive(Clone, Debug, Default)]
@@ -41,8 +44,9 @@ enum Wanted {
     /// The host is in no swarm of a resource: the Secret is not touched.
     #[default]
     Untouched,
-    /// These secrets of the engine's swarm. Without an engine that answers, everything stays.
-    Secrets(SwarmSecrets, Option<Arc<Engine>>),
+    /// These secrets of the engine's swarm; none if no entry is of a swarm any more. Without an engine that answers,
+    /// everything stays.
+    Secrets(Option<SwarmSecrets>, Option<Arc<Engine>>),
 }
 
 /// Keeps the secrets in a task of its own.
@@ -72,7 +76,7 @@ impl SecretKeeper {
         let untouched = matches!(*self.wanted.borrow(), Wanted::Untouched);
         let wanted = match asked(entries) {
             None if untouched => Wanted::Untouched,
-            asked => Wanted::Secrets(asked.unwrap_or_default(), engine.cloned()),
+            asked => Wanted::Secrets(asked, engine.cloned()),
         };
         self.wanted.send_if_modified(|before| {
             let same = match (&*before, &wanted) {
@@ -117,6 +121,8 @@ fn asked(entries: &[Entry]) -> Option<SwarmSecrets> {
 enum KeepingError {
     #[error("the engine does not return it")]
     Engine(#[from] EngineError),
+    #[error("the engine is locked, and the key in the Secret does not unlock it")]
+    Unlock(#[source] EngineError),
     #[error("the host's own Secret cannot be read or written")]
     Api(#[from] ApiError),
     #[error(
@@ -138,7 +144,7 @@ impl Writer {
             let again = match self.write(&wanted).await {
                 Ok(again) => {
                     backoff.reset();
-                    again.then_some(AGAIN)
+                    again
                 }
                 Err(err) => {
                     tracing::warn!(error = %chain(&err), "the secrets of the swarm cannot be kept");
@@ -160,16 +166,17 @@ impl Writer {
         }
     }
 
-    /// Writes what is wanted, and returns whether the engine must be asked again later.
-    async fn write(&self, wanted: &Wanted) -> Result<bool, KeepingError> {
-        let Wanted::Secrets(wanted, Some(engine)) = wanted else {
-            return Ok(false);
+    /// Writes what is wanted, and returns after which time the engine must be asked again.
+    async fn write(&self, wanted: &Wanted) -> Result<Option<Duration>, KeepingError> {
+        let Wanted::Secrets(asked, Some(engine)) = wanted else {
+            return Ok(None);
         };
+        let wanted = asked.unwrap_or_default();
         let secret = call(self.secrets.get_opt(&self.name)).await?;
         let had = |key| CredentialEntry::of_host(secret.as_ref()?, key);
         let (had_token, had_key) = (had(JOIN_TOKEN_KEY), had(UNLOCK_KEY_KEY));
         let key = if wanted.unlock_key || had_key.is_some() {
-            unlocked(engine, had_key.as_ref()).await?
+            unlocked(engine, had_key.as_ref(), asked.is_some()).await?
         } else {
             None
         };
@@ -179,7 +186,12 @@ impl Writer {
             None
         };
         // A key stays as long as the swarm locks, even if nobody asks for it any more.
-        let again = wanted.join_token || wanted.unlock_key || key.is_some();
+        let again = if wanted.unlock_key && key.is_none() {
+            // The swarm is about to lock.
+            Some(SOON)
+        } else {
+            (wanted.join_token || wanted.unlock_key || key.is_some()).then_some(AGAIN)
+        };
         if (&token, &key) == (&had_token, &had_key) {
             return Ok(again);
         }
@@ -205,18 +217,21 @@ impl Writer {
 async fn unlocked(
     engine: &Engine,
     had: Option<&CredentialEntry>,
+    is_member: bool,
 ) -> Result<Option<CredentialEntry>, KeepingError> {
     match swarm::lock_state(engine).await? {
         LockState::Locked => {
             let had = had.ok_or(KeepingError::NoKey)?;
-            engine.unlock(&had.credentials).await?;
+            let answer = engine.unlock(&had.credentials).await;
+            answer.map_err(KeepingError::Unlock)?;
             tracing::info!("the engine was locked, and is unlocked");
             Ok(Some(had.clone()))
         }
         LockState::Manager => Ok(engine.unlock_key().await?),
-        // Until it says more, the key stays.
+        // Until it says more, the key stays. An engine that is in no swarm and is to be in one has perhaps lost it.
         LockState::Unknown => Ok(had.cloned()),
-        LockState::NoManager => Ok(None),
+        LockState::Inactive => Ok(had.filter(|_| is_member).cloned()),
+        LockState::Worker => Ok(None),
     }
 }
 

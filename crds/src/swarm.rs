@@ -109,7 +109,7 @@ pub struct SwarmClusterSpec {
     #[schemars(length(max = 100))]
     pub host_overrides: Vec<SwarmHostOverride>,
     /// ID of a swarm that exists, which this resource takes over. No host creates a swarm then. Set
-    /// `managers` to what the swarm has.
+    /// it when you create the resource, and `managers` to what the swarm has.
     #[serde(
         default,
         rename = "adoptClusterID",

@@ -141,11 +141,12 @@ impl EngineObject for SwarmCluster {
                 let answer = engine.docker().delete_node(Engine::plain(node)?, None);
                 engine.change(call, answer).await
             }
-            SwarmChange::ForceNewCluster => {
+            SwarmChange::ForceNewCluster { data_path_address } => {
                 let address = own_address(engine).await?;
                 let request = SwarmInitRequest {
                     listen_addr: Some(LISTEN.to_owned()),
                     advertise_addr: address,
+                    data_path_addr: data_path_address.clone(),
                     force_new_cluster: Some(true),
                     ..SwarmInitRequest::default()
                 };
@@ -219,8 +220,10 @@ pub(crate) enum LockState {
     Manager,
     /// It does not say now.
     Unknown,
-    /// It is a worker, or in no swarm.
-    NoManager,
+    /// It is a worker.
+    Worker,
+    /// It is in no swarm.
+    Inactive,
 }
 
 /// Asks an engine whether it is locked.
@@ -228,11 +231,9 @@ pub(crate) async fn lock_state(engine: &Engine) -> Result<LockState, EngineError
     let swarm = info(engine).await?;
     Ok(match swarm.local_node_state {
         Some(LocalNodeState::LOCKED) => LockState::Locked,
-        Some(LocalNodeState::ACTIVE) if swarm.control_available != Some(true) => {
-            LockState::NoManager
-        }
+        Some(LocalNodeState::ACTIVE) if swarm.control_available != Some(true) => LockState::Worker,
         Some(LocalNodeState::ACTIVE) if cluster_id(&swarm).is_some() => LockState::Manager,
-        Some(LocalNodeState::INACTIVE) => LockState::NoManager,
+        Some(LocalNodeState::INACTIVE) => LockState::Inactive,
         Some(
             LocalNodeState::ACTIVE
             | LocalNodeState::PENDING

@@ -102,6 +102,11 @@ pub struct Recovery {
     /// Whether it is done. The annotation then permits nothing any more.
     #[serde(default)]
     pub done: bool,
+    /// IDs of the managers that it gives up. They are in `givenUp` of the status when it is done. At
+    /// most 16.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "atomic"))]
+    pub given_up: Vec<String>,
 }
 
 /// Whether the managers of a swarm have a majority.

@@ -34,9 +34,10 @@ impl SwarmSettings {
             certificate_expiry_hours: self
                 .certificate_expiry_hours
                 .filter(|_| self.certificate_expiry_hours != have.certificate_expiry_hours),
+            // It only grows: another manager may already know of a later rotation.
             token_epoch: self
                 .token_epoch
-                .filter(|_| self.token_epoch != have.token_epoch),
+                .filter(|epoch| *epoch > have.token_epoch.unwrap_or_default()),
         }
     }
 

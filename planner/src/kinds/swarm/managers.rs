@@ -33,11 +33,13 @@ pub(super) fn managers<'a>(
             2
         } else if listed.is_some_and(NodeStatus::is_manager) {
             3
-        } else if chosen && (listed.is_some() || nodes.is_none()) {
+        } else if chosen && (nodes.is_none() || listed.is_some_and(NodeStatus::is_reachable)) {
             // As long as no writer has reported the nodes, nobody loses a role.
             4
         } else if listed.is_some_and(NodeStatus::is_reachable) {
             5
+        } else if chosen && listed.is_some() {
+            6
         } else {
             continue;
         };
@@ -48,8 +50,34 @@ pub(super) fn managers<'a>(
             name: host.name,
         });
     }
-    spread(candidates, cluster.spec.managers.count)
+    let count = usize::try_from(cluster.spec.managers.count).unwrap_or(1);
+    let kept = candidates.iter().filter(|c| c.rank <= STAYS).count();
+    let unknown = unknown_managers(cluster, hosts, nodes);
+    spread(
+        candidates,
+        count.saturating_sub(unknown).max(count.min(kept)),
+    )
 }
+
+/// Counts the managers of a swarm that was taken over which no host has reported as its node: they may be nodes of hosts
+/// that are offline, and nobody is promoted in their place.
+fn unknown_managers(
+    cluster: &SwarmCluster,
+    hosts: &[Host<'_>],
+    nodes: Option<&BTreeMap<String, Open<NodeStatus>>>,
+) -> usize {
+    let adopts = cluster.spec.adopt_cluster_id.is_some();
+    let listed = nodes.into_iter().flatten().filter(|_| adopts);
+    let known: BTreeSet<String> = hosts.iter().filter_map(Host::node).collect();
+    let unknown = listed.filter(|(id, status)| {
+        let is_manager = status.known().is_some_and(NodeStatus::is_manager);
+        is_manager && !known.contains(*id)
+    });
+    unknown.count()
+}
+
+/// The greatest rank of hosts that are managers already.
+const STAYS: u8 = 3;
 
 /// A host that may be a manager.
 struct Candidate<'a> {
@@ -61,7 +89,7 @@ struct Candidate<'a> {
 }
 
 /// Chooses this many candidates. Among those of one rank, a place with fewer managers goes first.
-fn spread(mut candidates: Vec<Candidate<'_>>, count: i32) -> BTreeSet<&str> {
+fn spread(mut candidates: Vec<Candidate<'_>>, count: usize) -> BTreeSet<&str> {
     let mut chosen = BTreeSet::new();
     let mut managers_at: BTreeMap<&str, usize> = BTreeMap::new();
     for _ in 0..count {
@@ -87,7 +115,7 @@ fn spread(mut candidates: Vec<Candidate<'_>>, count: i32) -> BTreeSet<&str> {
 mod tests {
     use super::*;
 
-    fn chosen(count: i32, candidates: &[(u8, &'static str, &'static str)]) -> Vec<&'static str> {
+    fn chosen(count: usize, candidates: &[(u8, &'static str, &'static str)]) -> Vec<&'static str> {
         let candidates = candidates.iter().map(|(rank, place, name)| Candidate {
             rank: *rank,
             place: Some(*place).filter(|p| !p.is_empty()),

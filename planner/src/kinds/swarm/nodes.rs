@@ -39,7 +39,10 @@ pub enum SwarmChange {
         node: String,
     },
     /// Go on with this manager alone.
-    ForceNewCluster,
+    ForceNewCluster {
+        /// Address or interface for the traffic between containers, if the user set it.
+        data_path_address: Option<String>,
+    },
     /// Leave the swarm by force, because the swarm has gone on without this manager.
     LeaveByForce,
 }
@@ -160,7 +163,8 @@ pub(super) fn next_change(
     }
     if have.lacks_quorum {
         return if want.goes_on_alone {
-            Update::Change(SwarmChange::ForceNewCluster)
+            let data_path_address = want.data_path_address.clone();
+            Update::Change(SwarmChange::ForceNewCluster { data_path_address })
         } else {
             Update::Waits(Reason::NoQuorum, NO_QUORUM.to_owned())
         };
@@ -213,21 +217,20 @@ pub(super) fn next_change(
             waits(no_majority(nodes))
         };
     }
-    let promoted = other_roles(writer, nodes).find(|(_, want, _)| *want == NodeRole::Manager);
+    let mut promoted = other_roles(writer, nodes)
+        .filter(|(node, want, _)| *want == NodeRole::Manager && node.status.is_reachable());
     let unreachable = nodes
         .iter()
         .find(|n| n.status == NodeStatus::UnreachableManager);
-    match (promoted, unreachable) {
-        (Some((node, ..)), None) if node.status.is_reachable() => {
-            return set(node, NodeRole::Manager);
-        }
+    match (promoted.next(), unreachable) {
+        (Some((node, ..)), None) => return set(node, NodeRole::Manager),
         (Some(_), Some(manager)) => {
             return waits(format!(
                 "no other node becomes a manager while manager {} cannot be reached",
                 manager.id
             ));
         }
-        (Some(_), None) | (None, _) => {}
+        (None, _) => {}
     }
     // The node of the writer is the last one: after it, another writer goes on.
     let own = |n: &&&Node| n.id == have.node;

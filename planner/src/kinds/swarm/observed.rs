@@ -121,6 +121,9 @@ pub struct MembershipDetail {
     /// Whether the host is a manager that reaches no majority of the managers.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub lacks_quorum: bool,
+    /// How often the join tokens of the swarm were rotated, if the host is a manager.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_epoch: Option<i64>,
     /// ID of the node, if the swarm is to be taken over or the host does not know its swarm: the writer lists it, and so
     /// it is known that the host is in this swarm. That the entry has no such ID does not say much: hosts may have
     /// exchanged their engines.
@@ -137,6 +140,7 @@ impl MembershipDetail {
             address: have.address.clone(),
             nodes: nodes.map(|n| (n.id.clone(), n.status.into())).collect(),
             lacks_quorum: have.lacks_quorum,
+            token_epoch: have.settings.token_epoch,
             node: (want.adopts || have.cluster.is_none()).then(|| have.node.clone()),
         }
     }

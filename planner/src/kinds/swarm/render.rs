@@ -112,12 +112,14 @@ pub(super) fn memberships(cluster: &SwarmCluster) -> Vec<(String, SwarmMembershi
 }
 
 /// Whether a host is the writer of a swarm that all hosts leave, while others are still to leave: it demotes them
-/// and leaves last.
+/// and leaves last. Or it is the only manager, and the swarm would end with it.
 pub(super) fn is_needed_on(cluster: &SwarmCluster, host: &DockerHost) -> bool {
     let state = recorded(cluster);
     let ends = cluster.metadata.deletion_timestamp.is_some();
     let writes = state.writer.as_deref() == Some(name(host));
-    ends && writes && state.members.iter().any(|m| m.host != name(host))
+    let mut others = state.members.iter().filter(|m| m.host != name(host));
+    let is_last = || !others.clone().any(manages);
+    writes && (ends || is_last()) && others.next().is_some()
 }
 
 /// Returns the node ID of a host that a manager lists.
@@ -194,7 +196,8 @@ pub(super) fn special<'a>(
 
 /// Whether a host is permitted to go on without the other managers.
 fn recovers(state: &SwarmState, host: &DockerHost) -> bool {
-    let recovery = state.recovery.as_ref();
+    let lost = state.quorum.as_ref().is_some_and(|q| *q == Quorum::Lost);
+    let recovery = state.recovery.as_ref().filter(|_| lost);
     recovery.is_some_and(|r| !r.done && r.host == name(host))
 }
 

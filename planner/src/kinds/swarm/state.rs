@@ -122,11 +122,11 @@ fn next(cluster: &SwarmCluster, hosts: &[Host<'_>]) -> SwarmState {
         .filter(|h| !ends || (h.report.view.entry.is_some() && !h.report.view.offline))
         .map(|h| member(cluster, h, &state, nodes.as_ref(), &managers))
         .collect();
-    quorum::forget_given_up(&mut state);
+    quorum::forget_given_up(before, hosts, &mut state);
     state.removed_nodes = removed_nodes(cluster, before, &state, nodes.as_ref());
     let has_left = |id: &String| !before.removed_nodes.contains(id);
     let left = !ends && state.removed_nodes.iter().any(has_left);
-    follow_tokens(cluster, before, &mut state, left);
+    follow_tokens(cluster, before, &mut state, hosts, left);
     if let Some(nodes) = &nodes {
         let reached = nodes.values().filter_map(Open::known);
         for status in reached.filter(|n| n.is_reachable()) {
@@ -213,7 +213,13 @@ fn nodes(state: &SwarmState, hosts: &[Host<'_>]) -> Option<BTreeMap<String, Open
 
 /// Counts the rotations of the join tokens: one for each change of the spec, and one whenever hosts have left, which
 /// had the token once. A new swarm has new tokens.
-fn follow_tokens(cluster: &SwarmCluster, before: &SwarmState, state: &mut SwarmState, left: bool) {
+fn follow_tokens(
+    cluster: &SwarmCluster,
+    before: &SwarmState,
+    state: &mut SwarmState,
+    hosts: &[Host<'_>],
+    left: bool,
+) {
     let asked = cluster.spec.token_rotation.as_ref();
     state.token_epoch = before.token_epoch;
     state.token_rotation = asked.cloned();
@@ -221,7 +227,10 @@ fn follow_tokens(cluster: &SwarmCluster, before: &SwarmState, state: &mut SwarmS
         return;
     }
     if left || (asked.is_some() && asked != before.token_rotation.as_ref()) {
-        state.token_epoch += 1;
+        // The swarm may have a greater number than is recorded: of before it was taken over, or before the record was
+        // lost.
+        let reported = hosts.iter().filter_map(|h| h.detail.token_epoch).max();
+        state.token_epoch = state.token_epoch.max(reported.unwrap_or_default()) + 1;
     }
 }
 
@@ -345,7 +354,11 @@ fn removed_nodes(
         still || (leaves && (ends || m.state == MemberState::Leaving))
     });
     let mut removed: BTreeSet<String> = before.removed_nodes.iter().cloned().collect();
-    removed.extend(abandoned.filter_map(|m| m.node_id.clone()));
+    // Two hosts with one node are about to exchange their engines, and one of them has not reported yet.
+    let count = state.members.iter().filter(|m| m.node_id.is_some()).count();
+    if count == current.len() {
+        removed.extend(abandoned.filter_map(|m| m.node_id.clone()));
+    }
     removed.retain(|id| !current.contains(id) && nodes.is_none_or(|n| n.contains_key(id)));
     removed.into_iter().collect()
 }

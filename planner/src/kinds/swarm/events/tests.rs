@@ -292,6 +292,7 @@ fn a_recovery_is_an_event_when_it_is_permitted_and_when_it_is_done() {
             host: "h3".to_owned(),
             permission: "h3/c".to_owned(),
             done,
+            given_up: Vec::new(),
         }),
         ..swarm(&[("h1", Leader)])
     };

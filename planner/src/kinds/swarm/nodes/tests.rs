@@ -107,7 +107,10 @@ fn nobody_becomes_a_manager_while_a_manager_cannot_be_reached() {
 }
 
 #[test]
-fn a_node_that_cannot_be_reached_becomes_no_manager() {
+fn a_node_that_cannot_be_reached_becomes_no_manager_and_holds_up_no_other() {
+    let have = seen(&[("w1", NodeStatus::DownWorker), ("w2", NodeStatus::Worker)]);
+    let both = want(&[("m0", Manager), ("w1", Manager), ("w2", Manager)], &[]);
+    assert_eq!(next_change(&both, &have), set("w2", Manager));
     let have = seen(&[("w1", NodeStatus::DownWorker)]);
     let want = want(&[("m0", Manager), ("w1", Manager)], &[]);
     assert!(waits(&next_change(&want, &have)));
@@ -178,8 +181,14 @@ fn a_manager_without_a_majority_only_waits() {
     assert!(matches!(change, Update::Waits(Reason::NoQuorum, _)));
     // It goes on alone only by permission.
     want.goes_on_alone = true;
+    want.data_path_address = Some("eth1".to_owned());
     let change = next_change(&want, &alone);
-    assert_eq!(change, Update::Change(SwarmChange::ForceNewCluster));
+    assert_eq!(
+        change,
+        Update::Change(SwarmChange::ForceNewCluster {
+            data_path_address: Some("eth1".to_owned())
+        })
+    );
     // The permission is for a lost majority only.
     let reached = seen(&[("w1", NodeStatus::Worker)]);
     assert_eq!(next_change(&want, &reached), set("w1", Manager));

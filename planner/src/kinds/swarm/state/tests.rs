@@ -32,6 +32,8 @@ enum Says {
 
 /// Three hosts and their swarm.
 struct World {
+    /// How often the tokens were rotated, as the managers say.
+    reported_epoch: Option<i64>,
     cluster: SwarmCluster,
     hosts: Vec<(DockerHost, Says, bool)>,
 }
@@ -57,6 +59,7 @@ impl World {
         };
         let host = |name: &str| (crate::fixtures::host(name, &[]), Says::Nothing, false);
         Self {
+            reported_epoch: None,
             cluster,
             hosts: ["h1", "h2", "h3"].map(host).into(),
         }
@@ -114,7 +117,11 @@ impl World {
                 swarm: None,
             })
             .collect();
-        work(&hosts(&self.cluster, recorded(&self.cluster), &reports))
+        let mut hosts = hosts(&self.cluster, recorded(&self.cluster), &reports);
+        for host in &mut hosts {
+            host.detail.token_epoch = self.reported_epoch;
+        }
+        work(&hosts)
     }
 
     /// Renders the membership of a host, with the token if it needs it.
@@ -521,8 +528,10 @@ fn a_recovery_is_done_once_and_the_others_join_again() {
     let mut world = one_of_three();
     world.annotate("h1/c");
     let state = world.step();
-    assert_eq!(state.given_up, ["n2", "n3"]);
+    assert_eq!(state.recovery.unwrap().given_up, ["n2", "n3"]);
     assert!(world.rendered(0).goes_on_alone);
+    // Nobody leaves before it is done.
+    assert_eq!(world.rendered(1).given_up, None);
     assert!(!world.rendered(1).goes_on_alone);
     let nodes = vec![
         ("n1", LEADER),
@@ -532,6 +541,7 @@ fn a_recovery_is_done_once_and_the_others_join_again() {
     world.says(0, Says::Manager("n1", nodes.clone()));
     let state = world.step();
     assert!(state.recovery.unwrap().done);
+    assert_eq!(state.given_up, ["n2", "n3"]);
     assert_eq!(state.quorum, Some(Quorum::Available.into()));
     assert_eq!(roles(&world.step()), ["Manager", "Worker", "Worker"]);
     // The permission is used: another loss needs another one.
@@ -686,4 +696,119 @@ fn managers_of_a_swarm_that_is_taken_over_stay_managers() {
     world.says(1, Says::Manager("n2", nodes));
     world.cluster.spec.managers.count = 2;
     assert_eq!(roles(&world.step()), ["Worker", "Manager", "Manager"]);
+}
+
+#[test]
+fn a_recovery_that_is_not_done_ends_when_the_others_are_back() {
+    let mut world = one_of_three();
+    world.annotate("h1/c");
+    world.step();
+    world.hosts[0].2 = true;
+    world.hosts[1].2 = false;
+    world.says(1, Says::Manager("n2", Vec::new()));
+    let state = world.step();
+    assert_eq!((state.recovery, state.given_up.len()), (None, 0));
+    assert_eq!(world.rendered(1).given_up, None);
+    // The first one is back, and does not reach the others yet.
+    world.hosts[0].2 = false;
+    world.step();
+    assert!(!world.rendered(0).goes_on_alone);
+}
+
+#[test]
+fn a_majority_that_comes_back_by_itself_is_no_recovery() {
+    let mut world = one_of_three();
+    world.annotate("h1/c");
+    world.step();
+    let nodes = vec![("n1", MANAGER), ("n2", LEADER), ("n3", MANAGER)];
+    world.says(0, Says::Manager("n1", nodes));
+    let state = world.step();
+    assert_eq!((state.recovery, state.given_up.len()), (None, 0));
+}
+
+#[test]
+fn a_permission_that_is_withdrawn_permits_nothing() {
+    let mut world = one_of_three();
+    world.annotate("h1/c");
+    world.step();
+    world.cluster.metadata.annotations = None;
+    assert_eq!(world.step().recovery, None);
+    assert!(!world.rendered(0).goes_on_alone);
+}
+
+#[test]
+fn a_swarm_that_locks_does_not_go_on_alone() {
+    let mut world = one_of_three();
+    world.cluster.spec.auto_lock = Some(true);
+    world.annotate("h1/c");
+    assert_eq!(world.step().recovery, None);
+    let advice = world.advice();
+    assert!(
+        advice.contains("an engine that locks cannot go on alone"),
+        "{advice}"
+    );
+}
+
+#[test]
+fn a_manager_that_was_given_up_is_remembered_without_its_host() {
+    let mut world = one_of_three();
+    world.annotate("h1/c");
+    world.step();
+    let nodes = vec![("n1", LEADER), ("n2", NodeStatus::DownWorker)];
+    world.says(0, Says::Manager("n1", nodes));
+    world.step();
+    let host = world.hosts.remove(1);
+    world.step();
+    assert_eq!(world.step().given_up, ["n2", "n3"]);
+    // It is enrolled again, and its engine is as it was.
+    world.hosts.insert(1, host);
+    world.hosts[1].2 = false;
+    world.step();
+    assert_eq!(world.rendered(1).given_up.as_deref(), Some("n2"));
+}
+
+#[test]
+fn the_number_of_rotations_goes_on_from_that_of_the_swarm() {
+    let mut world = three_managers();
+    world.reported_epoch = Some(4);
+    world.cluster.spec.token_rotation = Some("now".to_owned());
+    assert_eq!(world.step().token_epoch, 5);
+}
+
+#[test]
+fn i1_hosts_that_exchange_their_engines_lose_no_node_meanwhile() {
+    let mut world = three_managers();
+    // The second one has not reported its new node yet.
+    world.says(2, Says::Manager("n2", Vec::new()));
+    assert!(world.step().removed_nodes.is_empty());
+}
+
+#[test]
+fn a_manager_of_nobody_known_is_not_replaced_when_a_swarm_is_taken_over() {
+    let mut world = World::new(2);
+    world.cluster.spec.adopt_cluster_id = Some("c".to_owned());
+    world.step();
+    world.says(0, Says::Manager("n1", vec![]));
+    world.says(1, Says::Unknown("n2"));
+    world.step();
+    let nodes = vec![("n1", LEADER), ("n2", WORKER), ("n3", MANAGER)];
+    world.says(0, Says::Manager("n1", nodes));
+    assert_eq!(roles(&world.step()), ["Manager", "Worker", "Worker"]);
+    world.says(2, Says::Unknown("n3"));
+    assert_eq!(roles(&world.step()), ["Manager", "Worker", "Manager"]);
+}
+
+#[test]
+fn the_only_manager_stays_as_long_as_others_are_in_the_swarm() {
+    let mut world = three_managers();
+    let resource = |world: &World, host: usize| {
+        let cluster: &dyn Resource = &world.cluster;
+        cluster.is_needed_on(&world.hosts[host].0)
+    };
+    assert!(!resource(&world, 0));
+    let nodes = vec![("n1", LEADER), ("n2", WORKER), ("n3", WORKER)];
+    world.says(0, Says::Manager("n1", nodes));
+    world.step();
+    assert!(resource(&world, 0));
+    assert!(!resource(&world, 1));
 }
