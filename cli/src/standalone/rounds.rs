@@ -28,6 +28,9 @@ use crate::result::{Failure, ResultRow, Summary};
 const QUIET: Duration = Duration::from_secs(60);
 /// The same for an engine that does not answer: a manager that becomes a worker is silent for some seconds.
 const SILENT: Duration = Duration::from_secs(15);
+/// How long nobody looks if nothing has changed, at first: a node takes about a second until it has a new role. The longer
+/// nothing changes, the longer the pause.
+const BETWEEN_ROUNDS: Duration = Duration::from_millis(100);
 /// How long a command works on swarms, whatever changes: a swarm of seven managers takes a minute.
 const AT_MOST: Duration = Duration::from_secs(900);
 
@@ -150,7 +153,8 @@ impl Rounds<'_> {
                 break;
             }
             if !recorded {
-                let pause = tokio::time::sleep(BETWEEN_LOOKS);
+                let pause = (moved_at.elapsed() / 4).clamp(BETWEEN_ROUNDS, BETWEEN_LOOKS);
+                let pause = tokio::time::sleep(pause);
                 self.stop.run_until_cancelled(pause).await;
             }
         }
