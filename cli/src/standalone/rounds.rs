@@ -297,7 +297,7 @@ impl Rounds<'_> {
             notes.insert(uid.clone(), note(resource, &own, &absent));
             tell(resource, &own);
             let waits = own.waits_for.is_some();
-            let fields = without_removed(own.fields, &absent)?;
+            let fields = without_removed(resource, own.fields, &absent)?;
             let now = resource.with_own_status(fields)?;
             let changed = now.own_status() != resource.own_status();
             let of_hosts = concerned.iter().map(|h| &h.target).chain(&absent);

@@ -360,8 +360,9 @@ fn needed_hosts(resource: &dyn Resource) -> Vec<(String, String)> {
     writer.into_iter().collect()
 }
 
-/// Forgets members that are in no file and that the swarm no longer lists: somebody removed them by hand.
+/// Forgets members that are in no file, were listed by the swarm, and are no longer: somebody removed them by hand.
 pub(super) fn without_removed(
+    before: &dyn Resource,
     own: Map<String, Value>,
     absent: &[DockerHost],
 ) -> anyhow::Result<Map<String, Value>> {
@@ -374,7 +375,13 @@ pub(super) fn without_removed(
         names.any(|name| name == Some(&m.host))
     };
     let members = &mut status.swarm.members;
-    members.retain(|m| !(is_absent(m) && m.state == MemberState::Joining));
+    let recorded = before.downcast::<SwarmCluster>();
+    let recorded = recorded.and_then(|c| c.status.as_ref());
+    let was_joining = |m: &Member| {
+        let mut all = recorded.into_iter().flat_map(|s| &s.swarm.members);
+        all.any(|b| b.host == m.host && b.state == MemberState::Joining)
+    };
+    members.retain(|m| !(is_absent(m) && m.state == MemberState::Joining && !was_joining(m)));
     let swarm = serde_json::to_value(status.swarm)?;
     match swarm {
         Value::Object(fields) => Ok(fields),
@@ -426,8 +433,16 @@ mod tests {
         };
         swarm.status = Some(state(members.clone()));
         let own = (&swarm as &dyn Resource).own_status();
-        // h2 is in a file and joins; h3 is in no file and unreachable; h4 was removed by hand.
-        let now = without_removed(own, &[host("h3"), host("h4")]).unwrap();
+        let absent = [host("h3"), host("h4")];
+        // h4 joins, and nobody has listed it yet.
+        let now = without_removed(&swarm, own.clone(), &absent).unwrap();
+        assert_eq!(now, own);
+        // h2 is in a file and joins; h3 is in no file and unreachable; h4 was listed and was removed by hand.
+        let mut before = swarm.clone();
+        let mut listed = members.clone();
+        listed[3].state = MemberState::Worker.into();
+        before.status = Some(state(listed));
+        let now = without_removed(&before, own, &absent).unwrap();
         let mut left = swarm.clone();
         left.status = Some(state(members.into_iter().take(3).collect()));
         assert_eq!(now, (&left as &dyn Resource).own_status());
