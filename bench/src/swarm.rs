@@ -1,5 +1,5 @@
-//! Measures how long five engines take to form a swarm with three managers and an overlay network, against
-//! Ansible.
+//! Measures how long five engines take to form a swarm with one manager or with three, and an overlay network, against
+//! Ansible. Ansible joins managers as managers. Dockfleet promotes one worker after the other, and waits for each.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -16,27 +16,37 @@ use crate::report::{Expected, ResultTable};
 use crate::run::timed;
 
 const NAMES: [&str; 5] = ["h1", "h2", "h3", "h4", "h5"];
-const MANAGERS: usize = 3;
+/// The numbers of managers.
+const MANAGERS: [usize; 2] = [1, 3];
 
 pub(crate) fn measure(lab: &PeerLab, report: &mut ResultTable) -> Result<()> {
     let ansible = Peer::ansible(lab, ObjectSet(0))?;
     let repetitions = lab.repetitions.div_ceil(2);
-    for generation in Generation::ALL {
+    let all = Generation::ALL.into_iter();
+    for (generation, managers) in all.flat_map(|g| MANAGERS.map(|m| (g, m))) {
         let (mut ours, mut theirs) = (Times::default(), Times::default());
         let mut name = String::new();
         for number in 1..=repetitions {
             say(&format!(
-                "{generation:?}: a swarm of five hosts, {number} of {repetitions}"
+                "{generation:?}: a swarm of five hosts with managers: {managers}, {number} of {repetitions}"
             ));
             let engines = engines(generation)?;
             name = version(engines.first().context("no engine")?)?;
-            by_dockfleet(lab, &engines, &mut ours).context("dockfleet")?;
+            by_dockfleet(lab, &engines, managers, &mut ours).context("dockfleet")?;
             let engines = self::engines(generation)?;
-            by_ansible(lab, &ansible, &engines, &mut theirs).context("Ansible")?;
+            by_ansible(lab, &ansible, &engines, managers, &mut theirs).context("Ansible")?;
         }
         let goals = [Expected::AtLeast(3.0), Expected::None];
-        let objects = "a swarm of 5 and an overlay network";
-        add(report, objects, &name, &ours, &ansible.name, &theirs, goals)?;
+        let objects = format!("a swarm of 5 (managers: {managers}) and an overlay network");
+        add(
+            report,
+            &objects,
+            &name,
+            &ours,
+            &ansible.name,
+            &theirs,
+            goals,
+        )?;
     }
     Ok(())
 }
@@ -48,41 +58,57 @@ fn engines(generation: Generation) -> Result<Vec<Engine>> {
     NAMES.iter().map(start).collect()
 }
 
-fn by_dockfleet(lab: &PeerLab, engines: &[Engine], times: &mut Times) -> Result<()> {
-    let manifests = lab.scratch.write(".yaml", &manifests(engines)?)?;
+fn by_dockfleet(
+    lab: &PeerLab,
+    engines: &[Engine],
+    managers: usize,
+    times: &mut Times,
+) -> Result<()> {
+    let manifests = lab.scratch.write(".yaml", &manifests(engines, managers)?)?;
     let state = lab.scratch.folder()?;
     let pass = || -> Result<Duration> {
         let mut command = lab.dockfleet.command(["apply", "--filename"]);
         command.arg(&manifests).arg("--state-dir").arg(&state);
         Ok(timed(&mut command, LIMIT)?.wall)
     };
-    both(engines, times, &pass)
+    both(engines, managers, times, &pass)
 }
 
-fn by_ansible(lab: &PeerLab, ansible: &Peer, engines: &[Engine], times: &mut Times) -> Result<()> {
+fn by_ansible(
+    lab: &PeerLab,
+    ansible: &Peer,
+    engines: &[Engine],
+    managers: usize,
+    times: &mut Times,
+) -> Result<()> {
     let file = lab.scratch.write(".yaml", PLAYBOOK)?;
-    let inventory = lab.scratch.write(".ini", &inventory(engines)?)?;
+    let inventory = lab.scratch.write(".ini", &inventory(engines, managers)?)?;
     let state = lab.scratch.folder()?;
     let inventory = inventory.to_str().context("a path that is not UTF-8")?;
     let pass = || -> Result<Duration> {
         let mut command = ansible.playbook(inventory, &file, &state);
         Ok(timed(&mut command, LIMIT)?.wall)
     };
-    both(engines, times, &pass)
+    both(engines, managers, times, &pass)
 }
 
 /// Measures the creation and a pass without changes.
-fn both(engines: &[Engine], times: &mut Times, pass: &dyn Fn() -> Result<Duration>) -> Result<()> {
+fn both(
+    engines: &[Engine],
+    managers: usize,
+    times: &mut Times,
+    pass: &dyn Fn() -> Result<Duration>,
+) -> Result<()> {
     times.create.push(pass()?);
-    let before = check(engines)?;
+    let before = check(engines, managers)?;
     times.unchanged.push(pass()?);
-    let after = check(engines)?;
+    let after = check(engines, managers)?;
     ensure!(before == after, "a pass without changes changed something");
     Ok(())
 }
 
 /// Checks that there is one swarm with the managers and the network, and returns their IDs.
-fn check(engines: &[Engine]) -> Result<(String, String)> {
+fn check(engines: &[Engine], wanted: usize) -> Result<(String, String)> {
     let first = engines.first().context("no engine")?;
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let nodes = first.get("/nodes")?;
@@ -91,7 +117,7 @@ fn check(engines: &[Engine]) -> Result<(String, String)> {
     let managers = nodes
         .iter()
         .filter(|n| n.pointer("/ManagerStatus/Reachability") == Some(&"reachable".into()));
-    ensure!(managers.count() == MANAGERS, "other managers: {nodes:?}");
+    ensure!(managers.count() == wanted, "other managers: {nodes:?}");
     let network = first.get("/networks/mesh")?;
     let swarm = first.get("/swarm")?;
     let id = |value: &Value, key: &str| value.get(key).map(text).unwrap_or_default();
@@ -99,7 +125,7 @@ fn check(engines: &[Engine]) -> Result<(String, String)> {
 }
 
 /// Returns the files for Dockfleet.
-fn manifests(engines: &[Engine]) -> Result<String> {
+fn manifests(engines: &[Engine], managers: usize) -> Result<String> {
     let mut all = String::new();
     for (name, engine) in NAMES.iter().zip(engines) {
         let endpoint = engine.docker_host();
@@ -122,7 +148,7 @@ kind: SwarmCluster
 metadata: {{name: shop}}
 spec:
   hostSelector: {{}}
-  managers: {{count: {MANAGERS}}}
+  managers: {{count: {managers}}}
   advertiseAddress: eth0
 ---
 apiVersion: dockfleet.io/v1alpha1
@@ -137,14 +163,17 @@ spec:
 }
 
 /// Returns the hosts for Ansible.
-fn inventory(engines: &[Engine]) -> Result<String> {
+fn inventory(engines: &[Engine], managers: usize) -> Result<String> {
     let mut all = String::new();
     for (number, (name, engine)) in NAMES.iter().zip(engines).enumerate() {
-        let group = match number {
-            0 => "[first]\n",
-            1 => "[managers]\n",
-            MANAGERS => "[workers]\n",
-            _ => "",
+        let group = if number == 0 {
+            "[first]\n"
+        } else if number == managers {
+            "[workers]\n"
+        } else if number == 1 {
+            "[managers]\n"
+        } else {
+            ""
         };
         let (endpoint, address) = (engine.docker_host(), engine.host().address());
         writeln!(
