@@ -304,22 +304,26 @@ fn entries_of(snapshot: Option<&Arc<AssignmentSnapshot>>, kind: Kind) -> &[Entry
 }
 
 /// Returns the statuses of the present entries from the statuses of earlier ones, by UID.
-fn carried_over(
-    before: &[Entry],
-    mut found: Vec<EntryStatus>,
-    entries: &[Entry],
-) -> Vec<EntryStatus> {
-    let is_same = |uid: &str| {
-        let of = |all: &'_ [Entry]| all.iter().position(|e| e.uid == uid);
+fn carried_over(before: &[Entry], found: Vec<EntryStatus>, entries: &[Entry]) -> Vec<EntryStatus> {
+    let carried = |mut status: EntryStatus| {
+        let of = |all: &'_ [Entry]| all.iter().position(|e| e.uid == status.uid);
         match (of(before), of(entries)) {
-            (Some(then), Some(now)) => before.get(then) == entries.get(now),
-            (None, None) => true,
-            (Some(_), None) | (None, Some(_)) => false,
+            (Some(then), Some(now)) if before.get(then) == entries.get(now) => Some(status),
+            (None, None) => Some(status),
+            (_, Some(now)) if entries.get(now).is_some_and(stays_observed) => {
+                // It counts for no revision.
+                status.revision.clear();
+                status.state = EntryState::Pending.into();
+                Some(status)
+            }
+            (Some(_), None) | (None | Some(_), Some(_)) => None,
         }
     };
-    found.retain(|status| is_same(&status.uid));
+    let mut found: Vec<EntryStatus> = found.into_iter().filter_map(carried).collect();
     let known: BTreeSet<String> = found.iter().map(|s| s.uid.clone()).collect();
-    let missing = entries.iter().filter(|e| !known.contains(&e.uid));
+    let missing = entries
+        .iter()
+        .filter(|e| !known.contains(&e.uid) && !stays_observed(e));
     found.extend(missing.map(|entry| EntryStatus {
         uid: entry.uid.clone(),
         revision: entry.revision.clone(),
@@ -330,6 +334,12 @@ fn carried_over(
     }));
     found.sort_by(|a, b| a.uid.cmp(&b.uid));
     found
+}
+
+/// Whether nothing is reported about an entry before a pass has looked at it, except what an earlier pass has seen: the
+/// controller takes a status without a node for a host that is in no swarm.
+fn stays_observed(entry: &Entry) -> bool {
+    entry.kind.known() == Some(Kind::SwarmCluster)
 }
 
 #[cfg(test)]
@@ -381,6 +391,27 @@ mod tests {
                 ("unassigned", "", "Ready"),
             ]
         );
+    }
+
+    #[test]
+    fn a_host_stays_in_its_swarm_until_a_pass_has_looked_at_the_changed_entry() {
+        let swarm = |uid: &str, revision: &str| Entry {
+            kind: Kind::SwarmCluster.into(),
+            ..entry(uid, revision)
+        };
+        let seen = |uid: &str| EntryStatus {
+            id: Some("n1".to_owned()),
+            ..ready(uid, "1")
+        };
+        let before = [swarm("changed", "1"), swarm("gone", "1")];
+        let now = [swarm("changed", "2"), swarm("new", "1")];
+        let carried = carried_over(&before, vec![seen("changed"), seen("gone")], &now);
+        let expected = EntryStatus {
+            revision: String::new(),
+            state: EntryState::Pending.into(),
+            ..seen("changed")
+        };
+        assert_eq!(carried, [expected]);
     }
 
     #[test]
