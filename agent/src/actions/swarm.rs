@@ -71,7 +71,8 @@ impl EngineObject for SwarmCluster {
         match (&desired.start, credentials) {
             (Some(Start::Init(init)), _) => {
                 let answer = engine.docker().init_swarm(init_request(desired, init));
-                engine.change(call, answer).await.map(drop)
+                let created = engine.change(call, answer).await.map(drop);
+                created.map_err(|err| with_addresses(err, desired))
             }
             (Some(Start::Join(address)), Some(token)) => {
                 if engine.is_local() {
@@ -81,7 +82,7 @@ impl EngineObject for SwarmCluster {
                     .docker()
                     .join_swarm(join_request(desired, address, token));
                 let joined = engine.change(call, answer).await;
-                joined.map_err(|err| err.without(credentials))
+                joined.map_err(|err| with_addresses(err.without(credentials), desired))
             }
             // The planner waits for both.
             (Some(Start::Join(_)), None) | (None, _) => {
@@ -173,6 +174,24 @@ async fn reach(address: &str) -> Result<(), EngineError> {
     Err(EngineError::Busy(format!(
         "the manager at {address} cannot be reached from this host: {why}; allow 2377/tcp from this host to the manager"
     )))
+}
+
+/// Adds the addresses to what the engine says about one of them: it does not say which one it means.
+fn with_addresses(err: EngineError, desired: &DesiredMembership) -> EngineError {
+    let EngineError::Refused(text) = err else {
+        return err;
+    };
+    if !(text.contains("address") || text.contains("interface")) {
+        return EngineError::Refused(text);
+    }
+    let fields = [
+        ("advertiseAddress", &desired.advertise_address),
+        ("dataPathAddress", &desired.data_path_address),
+    ];
+    let given = fields
+        .into_iter()
+        .filter_map(|(field, value)| Some(format!("; {field} is {}", value.as_ref()?)));
+    EngineError::Refused(text + &given.collect::<String>())
 }
 
 /// Returns what the engine says about its swarm.
@@ -395,6 +414,25 @@ mod tests {
         assert_eq!(worker("ready"), NodeStatus::Worker);
         assert_eq!(worker("down"), NodeStatus::DownWorker);
         assert_eq!(worker("unknown"), NodeStatus::DownWorker);
+    }
+
+    #[test]
+    fn a_refused_address_is_named() {
+        let desired = DesiredMembership {
+            advertise_address: Some("eth9".to_owned()),
+            ..DesiredMembership::default()
+        };
+        let said = |text: &str, desired: &DesiredMembership| {
+            with_addresses(EngineError::Refused(text.to_owned()), desired).to_string()
+        };
+        assert_eq!(
+            said("advertise address must be an IP address", &desired),
+            "the engine refuses: advertise address must be an IP address; advertiseAddress is eth9"
+        );
+        let none = DesiredMembership::default();
+        for (text, desired) in [("multiple addresses", &none), ("no token", &desired)] {
+            assert_eq!(said(text, desired), format!("the engine refuses: {text}"));
+        }
     }
 
     #[test]

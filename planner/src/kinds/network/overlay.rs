@@ -105,7 +105,8 @@ pub(super) fn refusal(
             .as_ref()
             .and_then(|o| o.swarm.as_deref());
         return refuse(format!(
-            "host {called} is in the swarm of SwarmCluster {}, and overlay.swarm is {}; do not select the host",
+            "host {called} is in the swarm of SwarmCluster {}, and overlay.swarm is {}; correct overlay.swarm, or do not \
+             select the host",
             swarm.resource,
             named.unwrap_or_default()
         ));

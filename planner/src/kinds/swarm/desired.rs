@@ -147,7 +147,11 @@ impl DesiredObject for DesiredMembership {
     }
 
     fn explain(&self, diff: &[FieldDiff]) -> Option<String> {
-        let other = diff.iter().find(|d| d.field == CLUSTER_ID)?;
+        let not_now =
+            "the host is not a manager of the swarm now, so another manager has to change it";
+        let Some(other) = diff.iter().find(|d| d.field == CLUSTER_ID) else {
+            return (!self.policy.suspend).then(|| not_now.to_owned());
+        };
         Some(format!(
             "the host is in swarm {}, and this is swarm {}; nothing is changed on it",
             other.have, other.want

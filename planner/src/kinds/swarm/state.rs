@@ -63,7 +63,11 @@ fn waits_for(cluster: &SwarmCluster, state: &SwarmState, hosts: &[Host<'_>]) -> 
             let mut selected = hosts.iter().filter(|h| !h.retires && !h.foreign);
             let Some(host) = selected.clone().find(|h| !h.is_free()) else {
                 let eligible = selected.any(|h| h.eligible);
-                let why = "managers.hostSelector selects no host that can create the swarm";
+                let why = if cluster.spec.managers.host_selector.is_some() {
+                    "managers.hostSelector selects no host that can create the swarm"
+                } else {
+                    "no selected host can create the swarm"
+                };
                 return (!eligible).then(|| why.to_owned());
             };
             Some(format!(

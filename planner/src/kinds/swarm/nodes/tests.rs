@@ -266,3 +266,24 @@ fn a_node_that_does_not_reach_its_swarm_is_a_node_and_waits() {
         Update::Waits(Reason::EngineUnreachable, _)
     ));
 }
+
+#[test]
+fn a_host_that_is_not_a_manager_now_says_so() {
+    use crate::kinds::DesiredObject as _;
+
+    let have = ObservedMembership {
+        node: "m0".to_owned(),
+        ..ObservedMembership::default()
+    };
+    let mut want = want(&[("m0", Manager)], &[]);
+    if let Some(writer) = &mut want.writer {
+        writer.settings.token_epoch = Some(1);
+    }
+    let diff = diff(&want, &have);
+    assert_eq!(diff.len(), 1);
+    assert_eq!(next_change(&want, &have), Update::Impossible);
+    let why = want.explain(&diff).unwrap();
+    assert!(why.contains("not a manager of the swarm now"), "{why}");
+    want.policy.suspend = true;
+    assert_eq!(want.explain(&diff), None);
+}
