@@ -93,9 +93,9 @@ pub struct SwarmClusterSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64))]
     pub data_path_address: Option<String>,
-    /// Whether services may start containers on the hosts. `Active`: yes. `Pause`: no new ones.
-    /// `Drain`: no new ones, and the running ones move to other hosts. Default: it is not changed,
-    /// and a host joins as `Active`.
+    /// Whether containers that use a network of the swarm may start on the hosts. `Active`: yes.
+    /// `Pause`: no new ones, also none of `docker run`. `Drain`: no new ones, and the running ones of
+    /// services move to other hosts. Default: it is not changed, and a host joins as `Active`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub availability: Option<Availability>,
     /// Labels of the nodes in the swarm, for the placement of services. Other labels are not
@@ -202,7 +202,7 @@ pub struct SwarmHostOverride {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64))]
     pub data_path_address: Option<String>,
-    /// Whether services may start containers on these hosts. It replaces `availability`.
+    /// Whether containers may start on these hosts. It replaces `availability`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub availability: Option<Availability>,
     /// Labels of these nodes. They replace labels with the same key. At most 64.
