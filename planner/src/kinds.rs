@@ -45,6 +45,11 @@ pub trait ObjectKind: Sized {
     const IS_FOR_OWN_NAMESPACE: bool = false;
     /// Whether an agent observes the objects of the kind even if it has no entry and no record of it.
     const IS_OBSERVED_ALWAYS: bool = true;
+    /// Whether a status without the identity of an object says that the host has none. Then only a pass that has looked
+    /// may report it.
+    const IS_MISSED_WITHOUT_ID: bool = false;
+    /// What the event about a deletion says.
+    const DELETION_NOTE: &'static str = "hosts remove or release it, as its deletionPolicy says";
     /// The features of the kind that not every supported engine has, oldest first.
     const CAPABILITIES: &'static [Capability<Self::Desired>] = &[];
 
@@ -561,6 +566,20 @@ macro_rules! join {
         pub fn is_observed_always(kind: Kind) -> bool {
             match kind {
                 $(Kind::$kind => $kind::IS_OBSERVED_ALWAYS,)*
+            }
+        }
+
+        /// Whether a status without the identity of an object says that the host has none.
+        pub fn is_missed_without_id(kind: Kind) -> bool {
+            match kind {
+                $(Kind::$kind => $kind::IS_MISSED_WITHOUT_ID,)*
+            }
+        }
+
+        /// Returns what the event about the deletion of a resource says.
+        pub fn deletion_note(kind: Kind) -> &'static str {
+            match kind {
+                $(Kind::$kind => $kind::DELETION_NOTE,)*
             }
         }
 

@@ -336,10 +336,9 @@ fn carried_over(before: &[Entry], found: Vec<EntryStatus>, entries: &[Entry]) ->
     found
 }
 
-/// Whether nothing is reported about an entry before a pass has looked at it, except what an earlier pass has seen: the
-/// controller takes a status without a node for a host that is in no swarm.
+/// Whether nothing is reported about an entry before a pass has looked at it, except what an earlier pass has seen.
 fn stays_observed(entry: &Entry) -> bool {
-    entry.kind.known() == Some(Kind::SwarmCluster)
+    entry.kind.known().is_some_and(kinds::is_missed_without_id)
 }
 
 #[cfg(test)]

@@ -5,8 +5,8 @@
 //! which may not know yet that the namespace is being deleted.
 
 use dockfleet_crds::DockerHost;
-use dockfleet_crds::assignment::Kind;
 use dockfleet_planner::assignment::Lifecycle;
+use dockfleet_planner::kinds::deletion_note;
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{Api, CustomResourceExt as _};
@@ -28,20 +28,8 @@ pub(super) async fn decide(
         let note = format!("{why}: nothing is removed on any host");
         return Ok((Lifecycle::Cascaded, Notice::normal("Retained", note)));
     }
-    Ok((
-        Lifecycle::Deleted,
-        Notice::normal("Deleting", deleting(parent.kind())),
-    ))
-}
-
-/// Returns the sentence about a deletion, with the field that decides.
-fn deleting(kind: Kind) -> &'static str {
-    match kind {
-        Kind::SwarmCluster => "hosts leave the swarm or stay in it, as its removedHosts says",
-        Kind::DockerNetwork | Kind::DockerVolume => {
-            "hosts remove or release it, as its deletionPolicy says"
-        }
-    }
+    let note = deletion_note(parent.kind());
+    Ok((Lifecycle::Deleted, Notice::normal("Deleting", note)))
 }
 
 /// Decides what the deletion of a host with `removal: Clean` means for it.
@@ -94,12 +82,6 @@ fn is_namespace_going(namespace: &Namespace) -> bool {
 mod tests {
     use super::*;
     use serde_json::json;
-
-    #[test]
-    fn the_event_names_the_field_that_decides() {
-        assert!(deleting(Kind::SwarmCluster).contains("removedHosts"));
-        assert!(deleting(Kind::DockerVolume).contains("deletionPolicy"));
-    }
 
     #[test]
     fn a_namespace_is_being_deleted_by_its_timestamp_or_its_phase() {

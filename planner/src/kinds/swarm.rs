@@ -67,6 +67,9 @@ impl ObjectKind for SwarmCluster {
     const IS_REPLACEABLE: bool = false;
     const IS_FOR_OWN_NAMESPACE: bool = true;
     const IS_OBSERVED_ALWAYS: bool = false;
+    const IS_MISSED_WITHOUT_ID: bool = true;
+    const DELETION_NOTE: &'static str =
+        "hosts leave the swarm or stay in it, as its removedHosts says";
 
     type Desired = DesiredMembership;
     type Observed = ObservedMembership;
