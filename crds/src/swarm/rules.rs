@@ -110,7 +110,7 @@ pub(super) fn odd(schema: &mut Schema) {
         schema,
         &[Rule {
             rule: "self in [1, 3, 5, 7]",
-            message: "'%d managers is not possible; set 1, 3, 5 or 7'.format([self])",
+            message: "'the number of managers is %d; set 1, 3, 5 or 7'.format([self])",
         }],
     );
 }

@@ -30,26 +30,49 @@ const ALLOW_CREATION: &str = "dockfleet.io/allow-swarm-creation";
 pub(super) fn status(cluster: &SwarmCluster, reports: &[HostReport<'_>]) -> OwnStatus {
     let hosts = hosts(cluster, recorded(cluster), reports);
     let state = next(cluster, &hosts);
-    let count = hosts.iter().filter(|h| h.eligible && !h.retires).count();
-    let wanted = cluster.spec.managers.count;
-    let too_few = usize::try_from(wanted).is_ok_and(|wanted| count < wanted);
-    let warning =
-        || format!("managers.count is {wanted}, and {count} of the hosts can be managers");
-    let given = cluster.spec.adopt_cluster_id.as_ref();
-    let other = given
-        .zip(state.cluster_id.as_ref())
-        .filter(|(given, id)| given != id);
-    let other = other.map(|(given, id)| {
-        format!(
-            "adoptClusterID is {given}, and the swarm of this resource is {id}; it is not changed"
-        )
-    });
     OwnStatus {
         fields: fields(&state),
         events: events(cluster, recorded(cluster), &state),
         waits_for: waits_for(cluster, &state, &hosts),
-        warnings: too_few.then(warning).into_iter().chain(other).collect(),
+        warnings: warnings(cluster, &state, &hosts),
     }
+}
+
+/// Returns warnings for the author of the resource.
+fn warnings(cluster: &SwarmCluster, state: &SwarmState, hosts: &[Host<'_>]) -> Vec<String> {
+    let mut all = Vec::new();
+    let count = hosts.iter().filter(|h| h.eligible && !h.retires).count();
+    let wanted = cluster.spec.managers.count;
+    if usize::try_from(wanted).is_ok_and(|wanted| count < wanted) {
+        all.push(format!(
+            "managers.count is {wanted}, and {count} of the hosts can be managers"
+        ));
+    }
+    let given = cluster.spec.adopt_cluster_id.as_ref();
+    if let Some((given, id)) = given.zip(state.cluster_id.as_ref())
+        && given != id
+    {
+        all.push(format!(
+            "adoptClusterID is {given}, and the swarm of this resource is {id}; it is not changed"
+        ));
+    }
+    let named = cluster
+        .spec
+        .host_overrides
+        .iter()
+        .flat_map(|o| &o.host_names);
+    let unknown: BTreeSet<&str> = named
+        .map(|name| name.rsplit('/').next().unwrap_or(name))
+        .filter(|name| !hosts.iter().any(|h| h.name == *name))
+        .collect();
+    if !unknown.is_empty() {
+        let unknown: Vec<&str> = unknown.into_iter().collect();
+        all.push(format!(
+            "hostOverrides names hosts that are not in this SwarmCluster: {}",
+            unknown.join(", ")
+        ));
+    }
+    all
 }
 
 /// Returns what all hosts wait for, if so.

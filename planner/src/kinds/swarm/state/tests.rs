@@ -588,6 +588,16 @@ fn nodes_have_the_settings_of_the_spec_and_of_the_first_override() {
     assert_eq!(node("n1"), (Some(Availability::Active.into()), all));
     let special = labels(&[("disk", "ssd"), ("site", "a")]);
     assert_eq!(node("n2"), (Some(Availability::Drain.into()), special));
+    let told = world.with_hosts(|hosts| warnings(&world.cluster, recorded(&world.cluster), hosts));
+    assert_eq!(told, Vec::<String>::new());
+    world.cluster.spec.host_overrides[0]
+        .host_names
+        .push("h9".to_owned());
+    let told = world.with_hosts(|hosts| warnings(&world.cluster, recorded(&world.cluster), hosts));
+    assert_eq!(
+        told,
+        ["hostOverrides names hosts that are not in this SwarmCluster: h9"]
+    );
     let address = |host: usize| world.rendered(host).advertise_address;
     assert_eq!(address(0).as_deref(), Some("eth0"));
     assert_eq!(address(1).as_deref(), Some("10.0.0.2"));
