@@ -124,7 +124,13 @@ pub fn assign(input: &Input<'_>) -> Assigned {
     // Existing entries stay, unless their tombstone is done.
     for (uid, entry) in &before {
         let status = statuses.get(uid).copied();
-        let Some(entry) = settle((*entry).clone(), status) else {
+        let is_missed = directives
+            .get(uid)
+            .is_some_and(|(resource, _)| !resource.may_forget_on(context.host));
+        let Some(entry) = settle((*entry).clone(), status).or_else(|| {
+            // It goes when it is recorded.
+            is_missed.then(|| (*entry).clone())
+        }) else {
             continue;
         };
         let entry = match directives.get(uid) {

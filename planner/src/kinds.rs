@@ -96,6 +96,11 @@ pub trait ObjectKind: Sized {
         None
     }
 
+    /// Whether a completed tombstone on a host may be dropped: what the host has left is recorded.
+    fn may_forget_on(&self, _host: &DockerHost) -> bool {
+        true
+    }
+
     /// Whether a host keeps its entry for now although the resource is being deleted, because other hosts need
     /// it.
     fn is_needed_on(&self, _host: &DockerHost) -> bool {
@@ -458,6 +463,10 @@ macro_rules! join {
 
                 fn is_needed_on(&self, host: &DockerHost) -> bool {
                     ObjectKind::is_needed_on(self, host)
+                }
+
+                fn may_forget_on(&self, host: &DockerHost) -> bool {
+                    ObjectKind::may_forget_on(self, host)
                 }
 
                 fn may_remove_on(&self, host: &DockerHost) -> bool {

@@ -59,6 +59,9 @@ pub trait Resource: Any + Debug + Send + Sync {
     /// it.
     fn is_needed_on(&self, host: &DockerHost) -> bool;
 
+    /// Whether a completed tombstone on a host may be dropped: what the host has left is recorded.
+    fn may_forget_on(&self, host: &DockerHost) -> bool;
+
     /// Whether a tombstone on a host may permit the removal of its object.
     fn may_remove_on(&self, host: &DockerHost) -> bool;
 

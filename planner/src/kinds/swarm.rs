@@ -106,6 +106,10 @@ impl ObjectKind for SwarmCluster {
         Some(counts::counts(self))
     }
 
+    fn may_forget_on(&self, host: &DockerHost) -> bool {
+        render::may_forget_on(self, host)
+    }
+
     fn is_needed_on(&self, host: &DockerHost) -> bool {
         render::is_needed_on(self, host)
     }

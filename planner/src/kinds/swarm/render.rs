@@ -122,6 +122,24 @@ pub(super) fn is_needed_on(cluster: &SwarmCluster, host: &DockerHost) -> bool {
     writes && (ends || is_last()) && others.next().is_some()
 }
 
+/// Whether a host that has left may be forgotten: it is recorded that it leaves, so that its node is removed, or that it
+/// is no member.
+pub(super) fn may_forget_on(cluster: &SwarmCluster, host: &DockerHost) -> bool {
+    let member = member(recorded(cluster), host);
+    member.is_none_or(|m| match m.state.known() {
+        Some(MemberState::Leaving) | None => true,
+        Some(
+            MemberState::Absent
+            | MemberState::Joining
+            | MemberState::Worker
+            | MemberState::Manager
+            | MemberState::Leader
+            | MemberState::Unreachable
+            | MemberState::Foreign,
+        ) => false,
+    })
+}
+
 /// Returns the node ID of a host that a manager lists.
 pub(super) fn confirmed_node(cluster: &SwarmCluster, host: &DockerHost) -> Option<String> {
     let member = member(recorded(cluster), host)?;

@@ -822,3 +822,19 @@ fn the_only_manager_stays_as_long_as_others_are_in_the_swarm() {
     assert!(resource(&world, 0));
     assert!(!resource(&world, 1));
 }
+
+#[test]
+fn a_host_is_forgotten_only_after_it_is_recorded_that_it_leaves() {
+    let mut world = three_managers();
+    let may_forget = |world: &World| {
+        let cluster: &dyn Resource = &world.cluster;
+        cluster.may_forget_on(&world.hosts[1].0)
+    };
+    assert!(!may_forget(&world));
+    let members = &mut world.cluster.status.as_mut().unwrap().swarm.members;
+    members[1].state = MemberState::Leaving.into();
+    assert!(may_forget(&world));
+    let members = &mut world.cluster.status.as_mut().unwrap().swarm.members;
+    members.remove(1);
+    assert!(may_forget(&world));
+}
