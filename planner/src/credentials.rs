@@ -226,8 +226,8 @@ pub struct CredentialEntry {
 }
 
 impl CredentialEntry {
-    /// Returns the join token or the unlock key of a swarm in the form of credentials. A token is long and random, so its hash does
-    /// not help to guess it.
+    /// Returns the join token or the unlock key of a swarm in the form of credentials. A token is long and random, so its
+    /// hash does not help to guess it.
     pub fn of_token(token: &str) -> Self {
         Self {
             version: hex(&Sha256::digest(token), 8),

@@ -110,11 +110,7 @@ impl EngineObject for SwarmCluster {
                 return Err(EngineError::Busy(why.to_owned()));
             }
         };
-        let options = LeaveSwarmOptionsBuilder::default().force(force).build();
-        let answer = engine.docker().leave_swarm(Some(options));
-        engine
-            .change(EngineCall::Remove(Self::KIND, name), answer)
-            .await
+        leave(engine, EngineCall::Remove(Self::KIND, name), force).await
     }
 
     /// An engine leaves whatever swarm it is in.
@@ -154,13 +150,15 @@ impl EngineObject for SwarmCluster {
                 let answer = engine.docker().init_swarm(request);
                 engine.change(call, answer).await.map(drop)
             }
-            SwarmChange::LeaveByForce => {
-                let options = LeaveSwarmOptionsBuilder::default().force(true).build();
-                let answer = engine.docker().leave_swarm(Some(options));
-                engine.change(call, answer).await
-            }
+            SwarmChange::LeaveByForce => leave(engine, call, true).await,
         }
     }
+}
+
+async fn leave(engine: &Engine, call: EngineCall<'_>, force: bool) -> Result<(), EngineError> {
+    let options = LeaveSwarmOptionsBuilder::default().force(force).build();
+    let answer = engine.docker().leave_swarm(Some(options));
+    engine.change(call, answer).await
 }
 
 /// Tries to connect to the manager through which the engine is to join. If an engine cannot, it tries again and again

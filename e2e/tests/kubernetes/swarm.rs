@@ -38,6 +38,16 @@ fn start(cluster: &TestCluster) -> Result<()> {
     Ok(())
 }
 
+/// Applies a swarm with this spec, waits until this part of its status holds and it is ready, and gives its name for
+/// kubectl.
+fn form(cluster: &TestCluster, spec: &str, holds: &str) -> Result<String> {
+    let what = format!("dswarm/prod -n {FLEET}");
+    cluster.apply(&swarm("prod", spec))?;
+    cluster.until(&what, holds)?;
+    cluster.ready(&what)?;
+    Ok(what)
+}
+
 /// Gives what an engine says about its swarm.
 fn info(host: &TestHost) -> Result<Value> {
     Ok(host.engine.get("/info")?["Swarm"].clone())
@@ -222,10 +232,11 @@ fn i9_no_token_of_a_swarm_is_left_anywhere() -> Result<()> {
     let hosts = [("h1", Debian20, "{}"), ("h2", Newest, "{}")];
     let cluster = TestCluster::prepare_with(dockfleet, &hosts)?;
     start(&cluster)?;
-    cluster.apply(&swarm("prod", "{hostSelector: {}, advertiseAddress: eth0}"))?;
-    let what = format!("dswarm/prod -n {FLEET}");
-    cluster.until(&what, "{.status.workers}=1")?;
-    cluster.ready(&what)?;
+    form(
+        &cluster,
+        "{hostSelector: {}, advertiseAddress: eth0}",
+        "{.status.workers}=1",
+    )?;
     // Every kind is looked into.
     cluster.make(&[
         volume("data", "{hostSelector: {}}"),

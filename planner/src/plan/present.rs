@@ -76,14 +76,12 @@ impl Case<'_> {
     fn standing<'o>(&self, named: &[&'o Object]) -> Standing<'o> {
         match named {
             [] => Standing::Absent,
-            [only] => match self.world.own(self.entry, named) {
-                _ if only.failed_attempt().is_some() => {
-                    Standing::Failed(only, only.failed_attempt().unwrap_or_default())
-                }
-                Some(object) => Standing::Ours(object),
-                None if self.is_confirmed(only) => Standing::Ours(only),
-                None if self.may_have_created(only) => Standing::Unconfirmed(only),
-                None => Standing::Foreign(only),
+            [only] => match (only.failed_attempt(), self.world.own(self.entry, named)) {
+                (Some(why), _) => Standing::Failed(only, why),
+                (None, Some(object)) => Standing::Ours(object),
+                (None, None) if self.is_confirmed(only) => Standing::Ours(only),
+                (None, None) if self.may_have_created(only) => Standing::Unconfirmed(only),
+                (None, None) => Standing::Foreign(only),
             },
             several => Standing::Ambiguous(several.iter().map(|o| o.id()).collect()),
         }

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 use dockfleet_e2e::Generation::{Debian20, Newest};
 use dockfleet_e2e::{Engine, at_once, eventually};
 
-use super::{await_nodes, info, members, node, nodes, one_swarm, start, swarm};
+use super::{await_nodes, form, info, members, node, nodes, one_swarm, start, swarm};
 use crate::test_cluster::{FLEET, SOON, TestCluster, network};
 use crate::test_host::TestHost;
 
@@ -208,13 +208,11 @@ fn i14_hosts_whose_engines_are_exchanged_stay_in_their_swarm() -> Result<()> {
     ])?;
     cluster.hurry();
     start(&cluster)?;
-    let what = format!("dswarm/prod -n {FLEET}");
-    cluster.apply(&swarm(
-        "prod",
+    let what = form(
+        &cluster,
         "{hostSelector: {}, advertiseAddress: eth0, removedHosts: Leave}",
-    ))?;
-    cluster.until(&what, "{.status.workers}=2")?;
-    cluster.ready(&what)?;
+        "{.status.workers}=2",
+    )?;
     let [h1, h2, _] = cluster.hosts()?;
     let (id, before) = (
         one_swarm(&cluster, &cluster.get(&what)?["status"])?,

@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result};
 use dockfleet_e2e::Generation::{Debian20, Newest};
 use dockfleet_e2e::eventually;
 
-use super::{info, one_swarm, start, swarm};
+use super::{form, info, one_swarm, start, swarm};
 use crate::test_cluster::{FLEET, SOON, TestCluster, condition};
 
 /// The manager that created the swarm is lost: another one goes on, and nobody creates a second swarm.
@@ -18,13 +18,11 @@ fn i14_the_loss_of_the_first_manager_makes_no_second_swarm() -> Result<()> {
     ])?;
     cluster.hurry();
     start(&cluster)?;
-    let what = format!("dswarm/prod -n {FLEET}");
-    cluster.apply(&swarm(
-        "prod",
+    let what = form(
+        &cluster,
         "{hostSelector: {matchLabels: {in: prod}}, managers: {count: 3}, advertiseAddress: eth0}",
-    ))?;
-    cluster.until(&what, "{.status.managers}=3")?;
-    cluster.ready(&what)?;
+        "{.status.managers}=3",
+    )?;
     let id = cluster.get(&what)?["status"]["clusterID"].clone();
     let [h1, ..] = cluster.hosts::<4>()?;
     assert_eq!(cluster.get(&what)?["status"]["writer"], "h1");
@@ -91,13 +89,11 @@ fn a_lost_quorum_is_told_and_ended_by_permission_only() -> Result<()> {
     ])?;
     cluster.hurry();
     start(&cluster)?;
-    let what = format!("dswarm/prod -n {FLEET}");
-    cluster.apply(&swarm(
-        "prod",
+    let what = form(
+        &cluster,
         "{hostSelector: {}, managers: {count: 3}, advertiseAddress: eth0}",
-    ))?;
-    cluster.until(&what, "{.status.managers}=3")?;
-    cluster.ready(&what)?;
+        "{.status.managers}=3",
+    )?;
     cluster.until(&what, "{.status.quorum}=Available")?;
     let id = cluster.get(&what)?["status"]["clusterID"].clone();
     let id = id.as_str().context("no cluster ID")?;

@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 use dockfleet_e2e::Generation::{Debian20, Newest};
 use dockfleet_e2e::eventually;
 
-use super::{await_nodes, inactive, node, nodes, reach, start, swarm};
+use super::{await_nodes, form, inactive, node, nodes, reach, start, swarm};
 use crate::test_cluster::{FLEET, SOON, TestCluster, event, install_crds, network, ready_reason};
 
 /// Invariant 1: hosts leave when they are no longer selected, and because of nothing else.
@@ -88,13 +88,11 @@ fn a_deleted_host_leaves_its_swarm_only_if_both_say_so() -> Result<()> {
     ])?;
     cluster.hurry();
     start(&cluster)?;
-    let what = format!("dswarm/prod -n {FLEET}");
-    cluster.apply(&swarm(
-        "prod",
+    let what = form(
+        &cluster,
         "{hostSelector: {}, advertiseAddress: eth0, removedHosts: Leave}",
-    ))?;
-    cluster.until(&what, "{.status.workers}=3")?;
-    cluster.ready(&what)?;
+        "{.status.workers}=3",
+    )?;
     let [h1, h2, h3, h4] = cluster.hosts()?;
     let mut all = nodes(&cluster)?;
     for host in [h2, h3] {
@@ -132,14 +130,12 @@ fn hosts_leave_one_after_the_other() -> Result<()> {
         ("h2", Debian20, "{in: prod}"),
         ("h3", Debian20, "{in: prod}"),
     ])?;
-    let what = format!("dswarm/prod -n {FLEET}");
-    cluster.apply(&swarm(
-        "prod",
+    let what = form(
+        &cluster,
         "{hostSelector: {matchLabels: {in: prod}}, managers: {count: 3}, \
          advertiseAddress: eth0, removedHosts: Leave}",
-    ))?;
-    cluster.until(&what, "{.status.managers}=3")?;
-    cluster.ready(&what)?;
+        "{.status.managers}=3",
+    )?;
     let [h1, h2, h3] = cluster.hosts()?;
     // The writer itself leaves, and another manager goes on.
     cluster.kubectl(&format!("label dhost/h1 -n {FLEET} in-"))?;

@@ -7,7 +7,7 @@ use dockfleet_e2e::Generation::{Debian20, Newest};
 use dockfleet_e2e::{Dockfleet, eventually};
 use serde_json::Value;
 
-use super::{inactive, info, members, node, one_swarm, start, swarm};
+use super::{form, inactive, info, members, node, one_swarm, start, swarm};
 use crate::canary::{found_nowhere, secrets_with};
 use crate::test_cluster::{FLEET, SOON, TestCluster, network};
 use crate::test_host::TestHost;
@@ -17,15 +17,13 @@ use crate::test_host::TestHost;
 fn nodes_have_their_availability_and_labels_and_are_drained_before_they_leave() -> Result<()> {
     let cluster =
         TestCluster::start(&[("h1", Debian20, "{in: prod}"), ("h2", Newest, "{in: prod}")])?;
-    let what = format!("dswarm/prod -n {FLEET}");
-    cluster.apply(&swarm(
-        "prod",
+    let what = form(
+        &cluster,
         "{hostSelector: {matchLabels: {in: prod}}, advertiseAddress: eth0, removedHosts: Leave, \
          nodeLabels: {site: a}, hostOverrides: [{hostNames: [h1], availability: Drain, \
          nodeLabels: {site: b}}]}",
-    ))?;
-    cluster.until(&what, "{.status.workers}=1")?;
-    cluster.ready(&what)?;
+        "{.status.workers}=1",
+    )?;
     let [h1, h2] = cluster.hosts()?;
     let spec = |host: &TestHost| -> Result<Value> {
         let path = format!("/nodes/{}", node(host)?);
@@ -92,13 +90,11 @@ fn i9_managers_that_lock_are_unlocked_and_tokens_are_rotated() -> Result<()> {
     ];
     let cluster = TestCluster::prepare_with(dockfleet, &hosts)?;
     start(&cluster)?;
-    let what = format!("dswarm/prod -n {FLEET}");
-    cluster.apply(&swarm(
-        "prod",
+    let what = form(
+        &cluster,
         "{hostSelector: {}, managers: {count: 3}, advertiseAddress: eth0}",
-    ))?;
-    cluster.until(&what, "{.status.managers}=3")?;
-    cluster.ready(&what)?;
+        "{.status.managers}=3",
+    )?;
     let [h1, h2, h3] = cluster.hosts()?;
     let shown = || -> Result<Value> { h1.engine.get("/swarm") };
     let before = shown()?;

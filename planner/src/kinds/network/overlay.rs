@@ -37,14 +37,14 @@ fn full_name(host: &DockerHost) -> String {
     format!("{}/{}", of(&meta.namespace), of(&meta.name))
 }
 
+/// Returns the SwarmCluster that the network names, if it names one.
+fn named_swarm(network: &DockerNetwork) -> Option<&str> {
+    network.spec.overlay.as_ref()?.swarm.as_deref()
+}
+
 /// Whether a swarm is the one that the network names, if it names one.
 fn is_in(network: &DockerNetwork, swarm: &SwarmMembership) -> bool {
-    let named = network
-        .spec
-        .overlay
-        .as_ref()
-        .and_then(|o| o.swarm.as_deref());
-    named.is_none_or(|named| {
+    named_swarm(network).is_none_or(|named| {
         let name = swarm.resource.rsplit('/').next();
         named == swarm.resource || Some(named) == name
     })
@@ -99,16 +99,11 @@ pub(super) fn refusal(
         ));
     };
     if !is_in(network, swarm) {
-        let named = network
-            .spec
-            .overlay
-            .as_ref()
-            .and_then(|o| o.swarm.as_deref());
         return refuse(format!(
             "host {called} is in the swarm of SwarmCluster {}, and overlay.swarm is {}; correct overlay.swarm, or do not \
              select the host",
             swarm.resource,
-            named.unwrap_or_default()
+            named_swarm(network).unwrap_or_default()
         ));
     }
     match recorded(network) {

@@ -61,11 +61,16 @@ pub(super) fn manages(member: &Member) -> bool {
     }
 }
 
+/// Whether the managers have lost their majority, as far as recorded.
+pub(super) fn has_lost_quorum(state: &SwarmState) -> bool {
+    state.quorum.as_ref().is_some_and(|q| *q == Quorum::Lost)
+}
+
 /// Returns the address of the manager through which hosts join. An engine that tries it while the managers have no
 /// majority does so in the background for ever.
 fn way_in(state: &SwarmState) -> Option<&str> {
     state.cluster_id.as_ref()?;
-    if state.quorum.as_ref().is_some_and(|q| *q == Quorum::Lost) {
+    if has_lost_quorum(state) {
         return None;
     }
     let writer = state.writer.as_ref()?;
@@ -214,8 +219,7 @@ pub(super) fn special<'a>(
 
 /// Whether a host is permitted to go on without the other managers.
 fn recovers(state: &SwarmState, host: &DockerHost) -> bool {
-    let lost = state.quorum.as_ref().is_some_and(|q| *q == Quorum::Lost);
-    let recovery = state.recovery.as_ref().filter(|_| lost);
+    let recovery = state.recovery.as_ref().filter(|_| has_lost_quorum(state));
     recovery.is_some_and(|r| !r.done && r.host == name(host))
 }
 

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use dockfleet_crds::swarm::{
-    Availability, Bootstrap, Member, MemberState, NodeRole, Quorum, RemovedHosts, SwarmState,
+    Availability, Bootstrap, Member, MemberState, NodeRole, RemovedHosts, SwarmState,
 };
 use dockfleet_crds::{Open, SwarmCluster};
 use sha2::{Digest, Sha256};
@@ -17,7 +17,7 @@ use super::events::events;
 use super::host::{Host, hosts};
 use super::managers::managers;
 use super::quorum;
-use super::render::{recorded, special};
+use super::render::{has_lost_quorum, recorded, special};
 use crate::capability::ApiVersion;
 use crate::desired::{fields, hex};
 use crate::resource::{HostReport, OwnStatus};
@@ -103,9 +103,7 @@ fn waits_for(cluster: &SwarmCluster, state: &SwarmState, hosts: &[Host<'_>]) -> 
              is lost and the annotation {ALLOW_CREATION}={1} says so",
             bootstrap.host, bootstrap.attempt
         )),
-        (Some(_), _) if state.quorum.as_ref().is_some_and(|q| *q == Quorum::Lost) => {
-            Some(quorum::advice(cluster, state, hosts))
-        }
+        (Some(_), _) if has_lost_quorum(state) => Some(quorum::advice(cluster, state, hosts)),
         (Some(_), _) if state.writer.as_deref().is_some_and(offline) => {
             Some("no manager of the swarm can be reached".to_owned())
         }

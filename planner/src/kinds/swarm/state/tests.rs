@@ -1,5 +1,7 @@
 use dockfleet_crds::DockerHost;
-use dockfleet_crds::swarm::{Managers, SwarmClusterSpec, SwarmClusterStatus, SwarmHostOverride};
+use dockfleet_crds::swarm::{
+    Managers, Quorum, SwarmClusterSpec, SwarmClusterStatus, SwarmHostOverride,
+};
 use dockfleet_crds::{Entry, EntryState, EntryStatus, Reason};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 
