@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dockfleet_crds::assignment::Kind;
-use dockfleet_crds::host::{AgentFacts, EngineFacts};
+use dockfleet_crds::host::{AgentFacts, EngineFacts, HostNetwork};
 use dockfleet_planner::{kinds, support};
 use dockfleet_vitals::chain;
 use futures::{Stream, StreamExt};
@@ -31,6 +31,7 @@ use crate::effect::Effects;
 use crate::engine::{Endpoint, Engine, EngineError, EngineEvent, Timeouts};
 use crate::heartbeat;
 use crate::host::{self, AgentCondition, DockerHostReport};
+use crate::interfaces;
 use crate::journal::{Journal, JournalError};
 use crate::metrics::PassResult;
 use crate::pass::PassReport;
@@ -142,6 +143,7 @@ pub async fn run(config: AgentConfig, shutdown: CancellationToken) -> Result<(),
         swarm_secrets,
         engine: None,
         facts: None,
+        network: None,
         own_facts: support::this_agent(env!("CARGO_PKG_VERSION")),
         events: None,
         connect_error: None,
@@ -191,6 +193,8 @@ struct Agent {
     /// `None` while the engine must be connected again.
     engine: Option<Arc<Engine>>,
     facts: Option<EngineFacts>,
+    /// The network of the host, as it was at the last pass; `None` if the agent does not share it.
+    network: Option<HostNetwork>,
     /// What the agent reports about itself.
     own_facts: AgentFacts,
     events: Option<Events>,
@@ -436,6 +440,9 @@ impl Agent {
     }
 
     fn passed(&mut self, kind: Kind, report: PassReport) {
+        if let Some(engine) = &self.engine {
+            self.network = engine.shares_network().then(interfaces::network);
+        }
         if !report.engine_failures.is_empty() {
             self.engine = None;
         }
@@ -535,6 +542,7 @@ impl Agent {
             host: DockerHostReport {
                 engine: self.facts.clone(),
                 agent: self.own_facts.clone(),
+                network: self.network.clone(),
                 counts: host::counts(entries, &statuses),
                 condition: self.condition(),
                 pause: self.pause.clone(),

@@ -173,6 +173,14 @@ impl Engine {
         self.is_local
     }
 
+    /// Whether this process is in the network of the engine, so that it sees the addresses of the host. A container
+    /// has the name of its host only with `--network host`.
+    pub(crate) fn shares_network(&self) -> bool {
+        let own = rustix::system::uname();
+        let own = own.nodename().to_str().ok();
+        self.is_local && own.is_some() && own == self.facts.hostname.as_deref()
+    }
+
     /// Returns the newest API version that the engine supports.
     pub fn api(&self) -> ApiVersion {
         self.api

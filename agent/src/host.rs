@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use dockfleet_crds::condition::{self, ConditionStatus, NewCondition};
-use dockfleet_crds::host::{AgentFacts, DockerHostStatus, EngineFacts, EntryCounts};
+use dockfleet_crds::host::{AgentFacts, DockerHostStatus, EngineFacts, EntryCounts, HostNetwork};
 use dockfleet_crds::{Entry, EntryState, EntryStatus, Intent};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
@@ -15,6 +15,8 @@ pub(crate) struct DockerHostReport {
     /// What the engine reported about itself when it last answered.
     pub(crate) engine: Option<EngineFacts>,
     pub(crate) agent: AgentFacts,
+    /// `None` if the agent does not share the network of its engine.
+    pub(crate) network: Option<HostNetwork>,
     pub(crate) counts: EntryCounts,
     pub(crate) condition: AgentCondition,
     pub(crate) pause: Option<Pause>,
@@ -61,6 +63,7 @@ impl DockerHostReport {
             observed_generation: self.generation,
             engine: known(self.engine.as_ref(), before.engine.as_ref()),
             agent: Some(self.agent.clone()),
+            network: self.network.clone(),
             entries: self.counts,
             conditions: condition::merge(&before.conditions, &new_conditions, self.generation, now),
         }
@@ -126,6 +129,7 @@ mod tests {
         DockerHostReport {
             engine,
             agent: AgentFacts::default(),
+            network: None,
             counts: EntryCounts::default(),
             condition,
             pause: None,

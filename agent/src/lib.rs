@@ -19,6 +19,7 @@ pub mod engine;
 pub mod enrolment;
 pub mod heartbeat;
 mod host;
+mod interfaces;
 pub mod jobs;
 pub mod journal;
 mod metrics;

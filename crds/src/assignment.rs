@@ -253,6 +253,8 @@ pub enum Reason {
     NotInSwarm,
     /// The managers of the swarm do not reach more than half of them, so the swarm cannot be changed.
     NoQuorum,
+    /// The host does not have the address any more by which the other hosts of its swarm reach it.
+    AddressChanged,
     /// The host already has the maximum number of entries.
     TooManyEntries,
     /// The tombstone is completed and the object is removed.
@@ -279,6 +281,7 @@ impl Reason {
             | Self::CredentialsMissing => true,
             // The agent retries it anyway, because a person may have changed the host.
             Self::EngineRefused
+            | Self::AddressChanged
             | Self::EngineShared
             | Self::Conflict
             | Self::Drifted

@@ -1,5 +1,7 @@
 //! DockerHost: one Docker Engine of the fleet.
 
+mod network;
+
 use std::collections::BTreeMap;
 
 use crate::policy::HostRemovalPolicy;
@@ -8,6 +10,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, LabelSelector};
 use kube::CustomResource;
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
+
+pub use network::{HostNetwork, Interface};
 
 /// Spec of a DockerHost. The host selectors of resources match its labels.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -162,6 +166,10 @@ pub struct DockerHostStatus {
     /// Version of the agent, and what it supports.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<AgentFacts>,
+    /// The network of the host. Only an agent that shares it reports it: a container needs `--network
+    /// host`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<HostNetwork>,
     /// Numbers of the host's entries by state.
     #[serde(default)]
     pub entries: EntryCounts,

@@ -82,16 +82,17 @@ pub struct SwarmClusterSpec {
     /// Which hosts are managers of the swarm. Default: one of all hosts.
     #[serde(default)]
     pub managers: Managers,
-    /// Address, or name of a network interface, that the other hosts reach a host by, such as
-    /// `eth1`. Default: the engine chooses it, which works if the host has one address only. It is
-    /// used when a host joins.
+    /// Address, name of a network interface, or subnet in which a host has one address, by which the
+    /// other hosts reach it, such as `eth1` or `10.20.0.0/16`. Default: the engine chooses it, which
+    /// works if the host has one address only. It is used when a host joins. A subnet needs an agent
+    /// that shares the network of its host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 64))]
+    #[schemars(length(min = 1, max = 64), transform = rules::address)]
     pub advertise_address: Option<String>,
-    /// Address, or name of a network interface, for the traffic between containers. Default: that
-    /// of `advertiseAddress`. It is used when a host joins.
+    /// Address, name of a network interface, or subnet in which a host has one address, for the
+    /// traffic between containers. Default: that of `advertiseAddress`. It is used when a host joins.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 64))]
+    #[schemars(length(min = 1, max = 64), transform = rules::address)]
     pub data_path_address: Option<String>,
     /// Whether containers that use a network of the swarm may start on the hosts. `Active`: yes.
     /// `Pause`: no new ones, also none of `docker run`. `Drain`: no new ones, and the running ones of
@@ -194,13 +195,13 @@ pub struct SwarmHostOverride {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 500), inner(length(min = 1, max = 253)))]
     pub host_names: Vec<String>,
-    /// Address or interface on these hosts. It replaces `advertiseAddress`.
+    /// Address, interface or subnet on these hosts. It replaces `advertiseAddress`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 64))]
+    #[schemars(length(min = 1, max = 64), transform = rules::address)]
     pub advertise_address: Option<String>,
-    /// Address or interface on these hosts. It replaces `dataPathAddress`.
+    /// Address, interface or subnet on these hosts. It replaces `dataPathAddress`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 64))]
+    #[schemars(length(min = 1, max = 64), transform = rules::address)]
     pub data_path_address: Option<String>,
     /// Whether containers may start on these hosts. It replaces `availability`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

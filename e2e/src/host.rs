@@ -65,11 +65,27 @@ impl Host {
         Ok(())
     }
 
-    /// Gives `command` for the network of this host; files and processes stay this machine's.
+    /// Gives `command` for the network and the name of this host; files and processes stay this machine's.
     pub fn command(&self, command: &Command) -> Command {
         // `ip netns exec` would remount /sys and hide the control groups.
         let net = format!("--net=/run/netns/{}", self.plug.namespace);
-        program::behind(&["nsenter", &net, "--"], command)
+        let named = "hostname \"$1\" && shift && exec \"$@\"";
+        program::behind(
+            &[
+                "nsenter",
+                &net,
+                "--",
+                "unshare",
+                "--uts",
+                "--",
+                "sh",
+                "-c",
+                named,
+                "sh",
+                self.name(),
+            ],
+            command,
+        )
     }
 
     /// Runs a program in the network of this host to its end, for at most a minute.

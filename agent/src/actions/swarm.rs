@@ -24,6 +24,7 @@ use tokio::net::TcpStream;
 use super::EngineObject;
 use crate::engine::map::{from_engine, to_engine};
 use crate::engine::{Engine, EngineCall, EngineError};
+use crate::interfaces;
 
 pub(super) use users::network_users;
 
@@ -44,7 +45,11 @@ impl EngineObject for SwarmCluster {
                 } else {
                     Vec::new()
                 };
-                Ok((vec![observed(swarm, &nodes)], Vec::new()))
+                let mut seen = observed(swarm, &nodes);
+                if engine.shares_network() {
+                    seen.host_addresses = interfaces::addresses();
+                }
+                Ok((vec![seen], Vec::new()))
             }
             LocalNodeState::PENDING | LocalNodeState::ERROR | LocalNodeState::LOCKED => {
                 let why = swarm.error.as_deref().filter(|e| !e.is_empty());
@@ -358,6 +363,8 @@ fn observed(shown: SwarmInfo, nodes: &[ListedNode]) -> ObservedMembership {
     ObservedMembership {
         settings: settings.unwrap_or_default(),
         node,
+        node_address: shown.node_addr.and_then(|address| address.parse().ok()),
+        host_addresses: Vec::new(),
         address: own.and_then(|p| p.addr).filter(|_| is_manager),
         labels: from_engine(labels),
         cluster: cluster.and_then(|c| c.id),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use dockfleet_crds::DockerHost;
-use dockfleet_crds::host::AgentFacts;
+use dockfleet_crds::host::{AgentFacts, HostNetwork};
 use dockfleet_planner::select::{Selection, selection};
 use dockfleet_planner::term;
 use k8s_openapi::api::core::v1::ObjectReference;
@@ -130,9 +130,15 @@ fn is_same_to_resources(a: &DockerHost, b: &DockerHost) -> bool {
         && a.metadata.generation == b.metadata.generation
         && a.spec == b.spec
         && agent(a) == agent(b)
+        && network(a) == network(b)
 }
 
 /// Returns what a host's agent reports of itself.
 fn agent(host: &DockerHost) -> Option<&AgentFacts> {
     host.status.as_ref()?.agent.as_ref()
+}
+
+/// Returns what a host's agent reports of the host's network.
+fn network(host: &DockerHost) -> Option<&HostNetwork> {
+    host.status.as_ref()?.network.as_ref()
 }

@@ -82,6 +82,17 @@ fn node_labels(schema: &mut Schema) {
     );
 }
 
+/// An address, an interface or a subnet.
+pub(super) fn address(schema: &mut Schema) {
+    rules(
+        schema,
+        &[Rule {
+            rule: "!self.contains('/') || isCIDR(self)",
+            message: "'%s is not a subnet; write an address, an interface, or a subnet such as 10.20.0.0/16'.format([self])",
+        }],
+    );
+}
+
 /// The ID of a swarm (swarmkit, `identity`: 25 characters in base 36).
 pub(super) fn cluster_id(schema: &mut Schema) {
     rules(

@@ -4,6 +4,7 @@
 //! the swarm from what all hosts report. That state is written into the status of the SwarmCluster, and the
 //! entry of each host is rendered from the written status alone: nothing is done that is not recorded.
 
+mod address;
 mod cluster;
 mod counts;
 mod desired;

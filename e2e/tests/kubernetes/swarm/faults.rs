@@ -1,6 +1,7 @@
 //! What goes wrong with engines and links costs a swarm time, and makes no second swarm.
 
 use std::fs;
+use std::net::Ipv4Addr;
 
 use anyhow::{Context as _, Result, ensure};
 use dockfleet_e2e::Generation::{Debian20, Newest};
@@ -291,4 +292,49 @@ fn a_join_that_was_cut_off_is_tried_again() -> Result<()> {
     cluster.ready(&what)?;
     let status = cluster.get(&what)?["status"].take();
     one_swarm(&cluster, &status).map(drop)
+}
+
+/// A host joins with its address in a subnet. If it has another one later, that is told, and nothing else is done.
+#[test]
+fn a_changed_address_is_told() -> Result<()> {
+    let cluster = TestCluster::start(&[("h1", Newest, "{}"), ("h2", Debian20, "{}")])?;
+    let [h1, h2] = cluster.hosts()?;
+    let old = h2.host.address();
+    let [a, b, c, d] = old.octets();
+    let new = Ipv4Addr::new(a, b, c, d + 100);
+    let subnet = format!("{old}/24");
+    let set = |action: &str, address: Ipv4Addr| -> Result<()> {
+        let address = format!("{address}/24");
+        let args = ["addr", action, &address, "dev", "eth0"];
+        h2.host.run("ip", args)?.ok().map(drop)
+    };
+    let what = form(
+        &cluster,
+        &format!("{{hostSelector: {{}}, advertiseAddress: {subnet}}}"),
+        "{.status.workers}=1",
+    )?;
+    assert_eq!(info(h2)?["NodeAddr"], old.to_string());
+    let before = nodes(&cluster)?;
+
+    set("del", old)?;
+    set("add", new)?;
+    // It looks at once when it starts, and else when it lists its objects.
+    h2.kill_agent()?;
+    h2.start_agent()?;
+    eventually("a word about the address", SOON, || {
+        let assignment = cluster.assignment(h2).map_err(|e| e.to_string())?;
+        let said = assignment["status"].to_string();
+        let told = format!("the other hosts reach this one at {old}, and it has {new} now");
+        let is_told = said.contains(&told) && said.contains("AddressChanged");
+        is_told.then_some(()).ok_or(said)
+    })
+    .with_context(|| cluster.report())?;
+    assert_eq!(nodes(&cluster)?, before);
+
+    set("del", new)?;
+    set("add", old)?;
+    h2.kill_agent()?;
+    h2.start_agent()?;
+    cluster.ready(&what)?;
+    await_nodes(&cluster, h1, &before)
 }

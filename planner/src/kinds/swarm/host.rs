@@ -84,6 +84,7 @@ fn says_nothing(status: &EntryStatus) -> bool {
             | Reason::CredentialsMissing
             | Reason::Suspended
             | Reason::NoQuorum
+            | Reason::AddressChanged
             | Reason::Conflict
             | Reason::InUse
             | Reason::Drifted

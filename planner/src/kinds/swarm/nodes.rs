@@ -1,6 +1,7 @@
 //! The nodes of a swarm: what differs from how they must be, and the one change that is safe next.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use dockfleet_crds::swarm::NodeRole;
 use dockfleet_crds::{FieldDiff, Reason};
@@ -79,6 +80,13 @@ pub(super) fn diff(want: &DesiredMembership, have: &ObservedMembership) -> Vec<F
             field: "state".to_owned(),
             want: "active".to_owned(),
             have: why.clone(),
+        });
+    }
+    if let Some(address) = lost_address(want, have) {
+        all.push(FieldDiff {
+            field: "address".to_owned(),
+            want: address.to_string(),
+            have: list(&have.host_addresses),
         });
     }
     if want.given_up.as_ref() == Some(&have.node) {
@@ -173,7 +181,7 @@ pub(super) fn next_change(
         return Update::Waits(Reason::EngineUnreachable, why.clone());
     }
     let Some(writer) = &want.writer else {
-        return Update::Impossible;
+        return address_changed(want, have).unwrap_or(Update::Impossible);
     };
     if want.cluster != have.cluster {
         return Update::Impossible;
@@ -238,8 +246,42 @@ pub(super) fn next_change(
     match next {
         Some(node) if keeps_majority(nodes, node) => set(node, NodeRole::Worker),
         Some(_) => waits(no_majority(nodes)),
-        None => waits("waits until nodes of the swarm are down or reachable".to_owned()),
+        None => address_changed(want, have).unwrap_or_else(|| {
+            waits("waits until nodes of the swarm are down or reachable".to_owned())
+        }),
     }
+}
+
+/// Returns the address by which the other nodes know a host, if the host does not have it now. An address that the user
+/// wrote may be one that a router translates.
+fn lost_address(want: &DesiredMembership, have: &ObservedMembership) -> Option<IpAddr> {
+    let address = have.node_address?;
+    let is_there = have.host_addresses.is_empty() || have.host_addresses.contains(&address);
+    let given = want.advertise_address.as_deref();
+    let is_given = given.and_then(|a| a.parse().ok()) == Some(address);
+    (!is_there && !is_given).then_some(address)
+}
+
+/// Returns what is told about a host without the address by which the other nodes know it. Nothing is done: the host
+/// would have to leave the swarm.
+fn address_changed(
+    want: &DesiredMembership,
+    have: &ObservedMembership,
+) -> Option<Update<SwarmChange>> {
+    let address = lost_address(want, have)?;
+    let now = list(&have.host_addresses);
+    Some(Update::Waits(
+        Reason::AddressChanged,
+        format!(
+            "the other hosts reach this one at {address}, and it has {now} now; give it this address again, or let it \
+             leave the swarm and join again"
+        ),
+    ))
+}
+
+fn list(addresses: &[IpAddr]) -> String {
+    let all: Vec<String> = addresses.iter().map(IpAddr::to_string).collect();
+    all.join(", ")
 }
 
 /// Whether the managers keep a majority without this one.

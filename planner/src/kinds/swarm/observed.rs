@@ -1,6 +1,7 @@
 //! The observed state of a host's membership in a swarm, and what an agent reports of it.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use dockfleet_crds::Open;
 use dockfleet_crds::swarm::{Availability, NodeRole};
@@ -21,6 +22,10 @@ pub struct ObservedMembership {
     pub cluster: Option<String>,
     /// Address and port of the node, if it is a manager.
     pub address: Option<String>,
+    /// Address by which the other nodes know this one.
+    pub node_address: Option<IpAddr>,
+    /// The addresses by which other hosts may reach the host now; none if they are not known.
+    pub host_addresses: Vec<IpAddr>,
     /// Labels of the swarm; only managers know them.
     pub labels: BTreeMap<String, String>,
     /// The settings of the swarm; only managers know them.

@@ -4,7 +4,8 @@ use dockfleet_crds::swarm::{Member, MemberState, Quorum, SwarmHostOverride, Swar
 use dockfleet_crds::{DockerHost, SwarmCluster};
 
 use super::{
-    DesiredMembership, DesiredNode, Init, MEMBERSHIP, Start, SwarmMembership, SwarmSettings, Writer,
+    DesiredMembership, DesiredNode, Init, MEMBERSHIP, Start, SwarmMembership, SwarmSettings,
+    Writer, address,
 };
 use crate::desired::Behaviour;
 use crate::kinds::ObjectKind as _;
@@ -168,19 +169,14 @@ pub(super) fn membership(
 ) -> DesiredMembership {
     let state = recorded(cluster);
     let writes = state.writer.as_deref() == Some(name(host));
-    let special = special(cluster, host);
     let spec = &cluster.spec;
     DesiredMembership {
         name: MEMBERSHIP.to_owned(),
         cluster: state.cluster_id.clone(),
         adopts: spec.adopt_cluster_id.is_some() && spec.adopt_cluster_id == state.cluster_id,
         start: start(cluster, host, credentials.is_some()),
-        advertise_address: special
-            .and_then(|o| o.advertise_address.clone())
-            .or_else(|| spec.advertise_address.clone()),
-        data_path_address: special
-            .and_then(|o| o.data_path_address.clone())
-            .or_else(|| spec.data_path_address.clone()),
+        advertise_address: address::for_engine(address::advertised(cluster, host), host),
+        data_path_address: address::for_engine(address::data_path(cluster, host), host),
         goes_on_alone: recovers(state, host),
         given_up: given_up(state, host),
         keeps_unlock_key: spec.auto_lock == Some(true) && member(state, host).is_some_and(manages),

@@ -75,6 +75,50 @@ fn one_node_becomes_a_manager_at_a_time() {
 }
 
 #[test]
+fn a_changed_address_is_told_after_everything_else_is_done() {
+    let with = |given: Option<&str>, now: &[&str]| {
+        let mut have = seen(&[("w1", NodeStatus::Worker)]);
+        have.node_address = Some("10.0.0.1".parse().unwrap());
+        have.host_addresses = now.iter().map(|a| a.parse().unwrap()).collect();
+        let mut want = want(&[("m0", Manager), ("w1", Worker)], &[]);
+        want.advertise_address = given.map(str::to_owned);
+        (want, have)
+    };
+    for (given, now) in [
+        (None, &["10.0.0.1", "10.0.0.9"][..]),
+        (Some("eth0"), &["10.0.0.1"]),
+        // Nobody knows the addresses.
+        (None, &[]),
+        // A router translates it.
+        (Some("10.0.0.1"), &["192.168.0.9"]),
+    ] {
+        let (want, have) = with(given, now);
+        assert_eq!(diff(&want, &have), [], "{given:?} {now:?}");
+    }
+    for given in [None, Some("eth0"), Some("10.0.0.2")] {
+        let (mut want, have) = with(given, &["10.0.0.9", "10.1.0.9"]);
+        let differs = diff(&want, &have);
+        assert_eq!(differs[0].field, "address");
+        assert_eq!(differs[0].have, "10.0.0.9, 10.1.0.9");
+        let told = |update: &Update<SwarmChange>| matches!(update, Update::Waits(Reason::AddressChanged, why) if why.contains("10.0.0.9"));
+        assert!(told(&next_change(&want, &have)), "{given:?}");
+        // The writer goes on with the other hosts.
+        if let Some(writer) = &mut want.writer {
+            writer.nodes.insert(
+                "w1".to_owned(),
+                DesiredNode {
+                    role: Manager.into(),
+                    ..DesiredNode::default()
+                },
+            );
+        }
+        assert_eq!(next_change(&want, &have), set("w1", Manager));
+        want.writer = None;
+        assert!(told(&next_change(&want, &have)), "{given:?}");
+    }
+}
+
+#[test]
 fn a_role_that_was_given_is_waited_for() {
     let mut have = seen(&[("w1", NodeStatus::Worker), ("w2", NodeStatus::Worker)]);
     have.nodes[1].role = Manager;

@@ -1,0 +1,179 @@
+//! The addresses of a host in its swarm, from what its agent reports of its network.
+
+use std::net::IpAddr;
+
+use dockfleet_crds::host::Interface;
+use dockfleet_crds::{DockerHost, SwarmCluster};
+use ipnet::IpNet;
+
+use super::render::special;
+
+/// Returns the interfaces of a host; `None` if its agent does not share its network.
+pub(super) fn interfaces(host: &DockerHost) -> Option<&[Interface]> {
+    let network = host.status.as_ref()?.network.as_ref()?;
+    Some(&network.interfaces)
+}
+
+/// Returns the value of `advertiseAddress` for a host.
+pub(super) fn advertised<'a>(cluster: &'a SwarmCluster, host: &DockerHost) -> Option<&'a str> {
+    let special = special(cluster, host).and_then(|o| o.advertise_address.as_deref());
+    special.or(cluster.spec.advertise_address.as_deref())
+}
+
+/// Returns the value of `dataPathAddress` for a host.
+pub(super) fn data_path<'a>(cluster: &'a SwarmCluster, host: &DockerHost) -> Option<&'a str> {
+    let special = special(cluster, host).and_then(|o| o.data_path_address.as_deref());
+    special.or(cluster.spec.data_path_address.as_deref())
+}
+
+/// Returns the text that an engine takes for an address: an engine knows no subnets. A subnet in which the host has
+/// not exactly one address stays.
+pub(super) fn for_engine(given: Option<&str>, host: &DockerHost) -> Option<String> {
+    let given = given?;
+    let found = interfaces(host).filter(|_| is_subnet(given));
+    let found = found.and_then(|interfaces| find(Some(given), interfaces).ok());
+    Some(found.map_or_else(|| given.to_owned(), |address| address.to_string()))
+}
+
+fn is_subnet(given: &str) -> bool {
+    given.contains('/')
+}
+
+/// Returns the address of a host that a value of `advertiseAddress` means.
+///
+/// # Errors
+/// Why the host has no such address, in a sentence.
+pub(super) fn find(given: Option<&str>, interfaces: &[Interface]) -> Result<IpAddr, String> {
+    let all = || interfaces.iter().flat_map(addresses);
+    let Some(given) = given else {
+        return one(all(), "the host has", interfaces);
+    };
+    if let Ok(address) = given.parse() {
+        // It may be one that a router translates.
+        return Ok(address);
+    }
+    if let Ok(subnet) = given.parse::<IpNet>() {
+        let inside = all().filter(|address| subnet.contains(address));
+        return one(
+            inside,
+            &format!("advertiseAddress is {given}, and in it the host has"),
+            interfaces,
+        );
+    }
+    let Some(interface) = interfaces.iter().find(|i| i.name == given) else {
+        return Err(format!(
+            "advertiseAddress is {given}, and the host has no such interface with an address; it has {}",
+            shown(interfaces)
+        ));
+    };
+    one(
+        addresses(interface),
+        &format!("advertiseAddress is {given}, and it has"),
+        interfaces,
+    )
+}
+
+fn addresses(interface: &Interface) -> impl Iterator<Item = IpAddr> {
+    let all = interface
+        .addresses
+        .iter()
+        .filter_map(|a| a.parse::<IpNet>().ok());
+    all.map(|net| net.addr())
+}
+
+/// Returns the only address; an engine too takes an IPv4 address beside addresses of IPv6.
+fn one(
+    found: impl Iterator<Item = IpAddr>,
+    which: &str,
+    interfaces: &[Interface],
+) -> Result<IpAddr, String> {
+    let (v4, v6): (Vec<IpAddr>, Vec<IpAddr>) = found.partition(IpAddr::is_ipv4);
+    let candidates = if v4.is_empty() { v6 } else { v4 };
+    match candidates.as_slice() {
+        [address] => Ok(*address),
+        [] => Err(format!("{which} no address; it has {}", shown(interfaces))),
+        several => {
+            let several: Vec<String> = several.iter().map(IpAddr::to_string).collect();
+            Err(format!(
+                "{which} the addresses {}; name one interface, or set another advertiseAddress for the host in \
+                 hostOverrides",
+                several.join(", ")
+            ))
+        }
+    }
+}
+
+/// Returns interfaces in words.
+fn shown(interfaces: &[Interface]) -> String {
+    if interfaces.is_empty() {
+        return "none".to_owned();
+    }
+    let each = interfaces
+        .iter()
+        .map(|i| format!("{} ({})", i.name, i.addresses.join(", ")));
+    each.collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn interface(name: &str, addresses: &[&str]) -> Interface {
+        Interface {
+            name: name.to_owned(),
+            addresses: addresses.iter().map(|a| (*a).to_owned()).collect(),
+            mtu: None,
+        }
+    }
+
+    #[test]
+    fn an_address_is_found_by_interface_subnet_or_alone() {
+        let two = [
+            interface("eth0", &["10.0.0.5/24", "fd00::5/64"]),
+            interface("eth1", &["192.168.1.5/24"]),
+        ];
+        let found =
+            |given: Option<&str>, all: &[Interface]| find(given, all).map(|a| a.to_string());
+        assert_eq!(found(Some("eth0"), &two), Ok("10.0.0.5".to_owned()));
+        assert_eq!(
+            found(Some("192.168.0.0/16"), &two),
+            Ok("192.168.1.5".to_owned())
+        );
+        assert_eq!(found(Some("fd00::/8"), &two), Ok("fd00::5".to_owned()));
+        assert_eq!(
+            found(Some("203.0.113.1"), &two),
+            Ok("203.0.113.1".to_owned())
+        );
+        assert_eq!(found(None, &two[..1]), Ok("10.0.0.5".to_owned()));
+    }
+
+    #[test]
+    fn an_address_that_is_not_there_is_told_with_those_that_are() {
+        let all = [
+            interface("eth0", &["10.0.0.5/24"]),
+            interface("eth1", &["10.0.1.5/24"]),
+        ];
+        for (given, why) in [
+            (
+                None,
+                "the host has the addresses 10.0.0.5, 10.0.1.5; name one interface",
+            ),
+            (
+                Some("ens3"),
+                "advertiseAddress is ens3, and the host has no such interface with an address; it has eth0 \
+                 (10.0.0.5/24), eth1 (10.0.1.5/24)",
+            ),
+            (
+                Some("172.16.0.0/12"),
+                "advertiseAddress is 172.16.0.0/12, and in it the host has no address; it has eth0",
+            ),
+            (
+                Some("10.0.0.0/8"),
+                "in it the host has the addresses 10.0.0.5, 10.0.1.5",
+            ),
+        ] {
+            let told = find(given, &all).unwrap_err();
+            assert!(told.contains(why), "{told}");
+        }
+    }
+}
