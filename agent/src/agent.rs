@@ -36,6 +36,7 @@ use crate::journal::{Journal, JournalError};
 use crate::metrics::PassResult;
 use crate::pass::PassReport;
 use crate::pause::{Pause, PauseFile};
+use crate::preflight::Preflight;
 use crate::report::{self, AssignmentReport, AssignmentWriter, HostWriter, Report};
 use crate::retry::Backoff;
 use crate::swarm_secrets::SecretKeeper;
@@ -141,6 +142,7 @@ pub async fn run(config: AgentConfig, shutdown: CancellationToken) -> Result<(),
         journal,
         credentials,
         swarm_secrets,
+        preflight: Preflight::new(),
         engine: None,
         facts: None,
         network: None,
@@ -190,6 +192,7 @@ struct Agent {
     journal: Journal,
     credentials: CredentialKeeper,
     swarm_secrets: SecretKeeper,
+    preflight: Preflight,
     /// `None` while the engine must be connected again.
     engine: Option<Arc<Engine>>,
     facts: Option<EngineFacts>,
@@ -246,6 +249,7 @@ impl Agent {
                 }
                 () = self.credentials.changed() => self.wake(Instant::now()),
                 () = self.swarm_secrets.failed() => {}
+                () = self.preflight.changed() => self.publish(),
                 event = next(&mut self.events) => match event {
                     Some(Ok(event)) => self.on_engine_event(event),
                     Some(Err(_)) | None => self.events_ended(),
@@ -413,13 +417,28 @@ impl Agent {
             self.facts = Some(engine.facts().clone());
         }
         self.engine = Some(Arc::new(engine));
-        self.keep_swarm_secrets();
+        self.follow_swarms();
     }
 
-    /// Keeps the secrets of the engine's swarm, or removes them, as the assignment asks for it.
-    fn keep_swarm_secrets(&mut self) {
+    /// Does for swarms what the assignment asks for beside the passes: keeps their secrets or removes them, and tries
+    /// ports.
+    fn follow_swarms(&mut self) {
         let entries = self.journal.assignment().map_or(&[][..], |s| &s.entries);
         self.swarm_secrets.follow(entries, self.engine.as_ref());
+        if let Some(engine) = &self.engine {
+            self.preflight.follow(entries, engine.shares_network());
+        }
+    }
+
+    /// Returns the network of the host with what was found about the ports of others.
+    fn network(&self) -> Option<HostNetwork> {
+        let findings = self.preflight.findings();
+        let network = self.network.clone()?;
+        Some(HostNetwork {
+            port_checks: findings.port_checks(),
+            ports_in_use: findings.ports_in_use(),
+            ..network
+        })
     }
 
     fn engine_unreachable(&mut self, err: &EngineError) {
@@ -493,7 +512,8 @@ impl Agent {
                 let generation = self.journal.assignment().map(|s| s.generation);
                 tracing::info!(generation, entries = entries.len(), "assignment accepted");
                 self.credentials.ask_for(entries);
-                self.keep_swarm_secrets();
+                self.follow_swarms();
+                self.preflight.ended().await;
                 self.check_pause();
                 self.restart();
             }
@@ -542,7 +562,7 @@ impl Agent {
             host: DockerHostReport {
                 engine: self.facts.clone(),
                 agent: self.own_facts.clone(),
-                network: self.network.clone(),
+                network: self.network(),
                 counts: host::counts(entries, &statuses),
                 condition: self.condition(),
                 pause: self.pause.clone(),

@@ -61,6 +61,7 @@ pub(crate) fn network() -> HostNetwork {
     });
     HostNetwork {
         interfaces: interfaces.collect(),
+        ..HostNetwork::default()
     }
 }
 

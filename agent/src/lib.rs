@@ -25,6 +25,7 @@ pub mod journal;
 mod metrics;
 pub mod pass;
 mod pause;
+mod preflight;
 mod report;
 mod retry;
 mod swarm_secrets;

@@ -11,7 +11,7 @@ use kube::CustomResource;
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 
-pub use network::{HostNetwork, Interface};
+pub use network::{HostNetwork, Interface, PortCheck};
 
 /// Spec of a DockerHost. The host selectors of resources match its labels.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 use strum::{IntoStaticStr, VariantArray};
 
 pub use state::{
-    Bootstrap, Member, MemberState, NodeRole, Quorum, Recovery, SwarmClusterStatus, SwarmState,
+    Bootstrap, Member, MemberState, NodeRole, Preflight, Quorum, Recovery, SwarmClusterStatus,
+    SwarmState,
 };
 
 use crate::policy::{
@@ -94,6 +95,11 @@ pub struct SwarmClusterSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64), transform = rules::address)]
     pub data_path_address: Option<String>,
+    /// Whether the other hosts must reach the ports of a host before it joins. `Require` (default):
+    /// the agents try it, and a host with a port that is closed does not join. `Skip`: nothing is
+    /// tried. Agents that do not share the network of their host do not take part.
+    #[serde(default)]
+    pub preflight: PreflightPolicy,
     /// Whether containers that use a network of the swarm may start on the hosts. `Active`: yes.
     /// `Pause`: no new ones, also none of `docker run`. `Drain`: no new ones, and the running ones of
     /// services move to other hosts. Default: it is not changed, and a host joins as `Active`.
@@ -249,6 +255,16 @@ impl Default for Managers {
 
 fn one() -> i32 {
     1
+}
+
+/// Whether the other hosts must reach the ports of a host before it joins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum PreflightPolicy {
+    /// They must.
+    #[default]
+    Require,
+    /// Nobody tries.
+    Skip,
 }
 
 /// What happens on a host that is no longer selected.

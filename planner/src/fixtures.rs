@@ -2,13 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use dockfleet_crds::host::{DockerHostSpec, NamespacesFrom};
+use dockfleet_crds::host::{
+    DockerHostSpec, DockerHostStatus, HostNetwork, Interface, NamespacesFrom,
+};
 use dockfleet_crds::network::DockerNetworkSpec;
 use dockfleet_crds::policy::DeletionPolicy;
 use dockfleet_crds::volume::DockerVolumeSpec;
 use dockfleet_crds::{DockerHost, DockerNetwork, DockerVolume};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, Time};
 use k8s_openapi::jiff::Timestamp;
+
+use crate::support;
 
 pub(crate) fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     pairs
@@ -37,6 +41,27 @@ pub(crate) fn host(name: &str, labels: &[(&str, &str)]) -> DockerHost {
         },
         spec,
         status: None,
+    }
+}
+
+/// Such a host whose agent shares its network, with one interface.
+pub(crate) fn networked_host(name: &str, interface: &str, address: &str, mtu: i32) -> DockerHost {
+    let interface = Interface {
+        name: interface.to_owned(),
+        addresses: vec![address.to_owned()],
+        mtu: Some(mtu),
+    };
+    let network = HostNetwork {
+        interfaces: vec![interface],
+        ..HostNetwork::default()
+    };
+    DockerHost {
+        status: Some(DockerHostStatus {
+            agent: Some(support::this_agent("1.0.0")),
+            network: Some(network),
+            ..DockerHostStatus::default()
+        }),
+        ..host(name, &[])
     }
 }
 

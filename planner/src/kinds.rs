@@ -22,7 +22,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use self::swarm::{SwarmCounts, SwarmMembership, SwarmSecrets};
+use self::swarm::{DesiredPreflight, SwarmCounts, SwarmMembership, SwarmSecrets};
 use crate::action::{ActionInfo, ObjectAction};
 use crate::assignment::Refusal;
 use crate::capability::{self, ApiVersion, Capability};
@@ -249,6 +249,11 @@ pub trait DesiredObject: Debug + Send + Sync {
 
     /// Returns the secrets of its swarm that the agent keeps in a Secret; `None` for what is not a swarm.
     fn swarm_secrets(&self) -> Option<SwarmSecrets> {
+        None
+    }
+
+    /// Returns what the agent tries before hosts join a swarm.
+    fn preflight(&self) -> Option<&DesiredPreflight> {
         None
     }
 

@@ -14,6 +14,14 @@ use crate::resource::Resource;
 pub enum Feature {
     /// Mounts a volume with credentials from the host's own Secret.
     VolumeCredentials,
+    /// Tries the ports of other hosts before they join a swarm, and answers at its own.
+    Preflight,
+}
+
+/// Whether an agent reports a feature.
+pub(crate) fn has(agent: Option<&AgentFacts>, feature: Feature) -> bool {
+    let name: &str = feature.into();
+    agent.is_some_and(|a| a.features.iter().any(|f| f == name))
 }
 
 /// Returns the facts that an agent of this version reports about itself.

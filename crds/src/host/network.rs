@@ -12,6 +12,34 @@ pub struct HostNetwork {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "atomic"))]
     pub interfaces: Vec<Interface>,
+    /// Which ports of other hosts it reaches, sorted by host, while one of them is to join a swarm. At
+    /// most 64.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "atomic"))]
+    pub port_checks: Vec<PortCheck>,
+    /// Ports of a swarm that another program uses on this host, such as `4789/udp`, while it is to
+    /// join one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8), extend("x-kubernetes-list-type" = "atomic"))]
+    pub ports_in_use: Vec<String>,
+}
+
+/// Which ports of another host a host reaches.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PortCheck {
+    /// Name of the other host.
+    pub host: String,
+    /// Its address.
+    pub address: String,
+    /// Ports that do not answer, such as `4789/udp`. At most 8.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8), extend("x-kubernetes-list-type" = "atomic"))]
+    pub closed: Vec<String>,
+    /// By how much its clock is ahead of the clock of this host, in seconds, if it is more than a
+    /// minute.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock_ahead_seconds: Option<i64>,
 }
 
 /// A network interface of a host.

@@ -144,6 +144,29 @@ pub struct Member {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(length(max = 64))]
     pub node_labels: BTreeMap<String, String>,
+    /// What is tried before the host joins, as long as it is in no swarm.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preflight: Option<Preflight>,
+}
+
+/// What is tried before a host joins: whether other hosts reach its ports.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Preflight {
+    /// Address at which the other hosts try it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// Names of the hosts that try it. At most 3.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 3), extend("x-kubernetes-list-type" = "atomic"))]
+    pub tried_by: Vec<String>,
+    /// Why the host does not join. At most 16.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "atomic"))]
+    pub failures: Vec<String>,
+    /// Whether the host may join.
+    #[serde(default)]
+    pub passed: bool,
 }
 
 /// The role of a node in a swarm.

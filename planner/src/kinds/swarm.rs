@@ -13,10 +13,12 @@ mod host;
 mod managers;
 mod nodes;
 mod observed;
+mod preflight;
 mod quorum;
 mod render;
 mod settings;
 mod state;
+mod warnings;
 
 use dockfleet_crds::assignment::Kind;
 use dockfleet_crds::policy::DeletionPolicy;
@@ -31,7 +33,7 @@ use crate::resource::{CommonSpec, HostReport, OwnStatus};
 
 pub use cluster::{SwarmSettings, TOKEN_EPOCH};
 pub use counts::{SwarmCounts, quorum_labels};
-pub use desired::{DesiredMembership, DesiredNode, Init, Start, Writer};
+pub use desired::{DesiredMembership, DesiredNode, DesiredPreflight, Init, Start, Writer};
 pub use nodes::SwarmChange;
 pub use observed::{MembershipDetail, Node, NodeStatus, ObservedMembership};
 pub use settings::NodeSettings;

@@ -93,7 +93,10 @@ fn a_host_that_does_not_reach_the_manager_says_so_and_joins_later() -> Result<()
     for host in [h2, h3] {
         drop_joining(host, "-A", Cut::All)?;
     }
-    cluster.apply(&swarm("prod", "{hostSelector: {}, advertiseAddress: eth0}"))?;
+    cluster.apply(&swarm(
+        "prod",
+        "{hostSelector: {}, advertiseAddress: eth0, preflight: Skip}",
+    ))?;
     let what = format!("dswarm/prod -n {FLEET}");
     let uid = cluster.uid(&what)?;
     let address = format!("{}:2377", h1.host.address());
@@ -337,4 +340,56 @@ fn a_changed_address_is_told() -> Result<()> {
     h2.start_agent()?;
     cluster.ready(&what)?;
     await_nodes(&cluster, h1, &before)
+}
+
+/// A host with a closed port says which one and who has tried it, and joins when the port is open. The others form the
+/// swarm without it.
+#[test]
+fn a_host_whose_ports_are_closed_joins_when_they_are_open() -> Result<()> {
+    let cluster = TestCluster::start(&[
+        ("h1", Newest, "{}"),
+        ("h2", Debian20, "{}"),
+        ("h3", Newest, "{}"),
+    ])?;
+    let [h1, h2, h3] = cluster.hosts()?;
+    let rule = |host: &TestHost, action: &str, protocol: &str, port: &str| -> Result<()> {
+        let rule = [
+            "-w", action, "INPUT", "-p", protocol, "--dport", port, "-j", "DROP",
+        ];
+        host.host.run("iptables", rule)?.ok().map(drop)
+    };
+    rule(h1, "-A", "udp", "4789")?;
+    rule(h3, "-A", "tcp", "7946")?;
+    cluster.apply(&swarm("prod", "{hostSelector: {}, advertiseAddress: eth0}"))?;
+    let what = format!("dswarm/prod -n {FLEET}");
+    let says = |part: &str| {
+        eventually("a word about the ports", SOON, || {
+            let status = cluster.get(&what).map_err(|e| e.to_string())?["status"].to_string();
+            status.contains(part).then_some(()).ok_or(status)
+        })
+        .with_context(|| cluster.report())
+    };
+    let (first, third) = (h1.host.address(), h3.host.address());
+    says(&format!(
+        "host h1 does not join: 4789/udp of this host ({first}) cannot be reached from h2, h3"
+    ))?;
+    says(&format!(
+        "host h3 does not join: 7946/tcp of this host ({third}) cannot be reached from h1, h2"
+    ))?;
+    cluster.until(&what, "{.status.managers}=1")?;
+    let id = info(h2)?["Cluster"]["ID"].clone();
+    for host in [h1, h3] {
+        assert_eq!(info(host)?["LocalNodeState"], "inactive");
+    }
+    rule(h1, "-D", "udp", "4789")?;
+    cluster.until(&what, "{.status.workers}=1")?;
+    assert_eq!(info(h3)?["LocalNodeState"], "inactive");
+    // Somebody knows better.
+    cluster.kubectl(&format!(
+        "patch {what} --type=merge -p {{\"spec\":{{\"preflight\":\"Skip\"}}}}"
+    ))?;
+    cluster.until(&what, "{.status.workers}=2")?;
+    cluster.ready(&what)?;
+    assert_eq!(one_swarm(&cluster, &cluster.get(&what)?["status"])?, id);
+    Ok(())
 }

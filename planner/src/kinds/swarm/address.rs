@@ -1,5 +1,6 @@
 //! The addresses of a host in its swarm, from what its agent reports of its network.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use dockfleet_crds::host::Interface;
@@ -33,6 +34,24 @@ pub(super) fn for_engine(given: Option<&str>, host: &DockerHost) -> Option<Strin
     let found = interfaces(host).filter(|_| is_subnet(given));
     let found = found.and_then(|interfaces| find(Some(given), interfaces).ok());
     Some(found.map_or_else(|| given.to_owned(), |address| address.to_string()))
+}
+
+/// Returns the packet size of the interface by which the other hosts reach a host, in bytes.
+pub(super) fn mtu(cluster: &SwarmCluster, host: &DockerHost) -> Option<i32> {
+    let interfaces = interfaces(host)?;
+    let address = find(advertised(cluster, host), interfaces).ok()?;
+    let mut with_it = interfaces
+        .iter()
+        .filter(|i| addresses(i).any(|a| a == address));
+    with_it.next()?.mtu
+}
+
+/// Returns the subnets in which a host has an address.
+pub(super) fn subnets(host: &DockerHost) -> BTreeSet<IpNet> {
+    let interfaces = interfaces(host).unwrap_or_default();
+    let all = interfaces.iter().flat_map(|i| &i.addresses);
+    let all = all.filter_map(|address| address.parse::<IpNet>().ok());
+    all.map(|net| net.trunc()).collect()
 }
 
 fn is_subnet(given: &str) -> bool {

@@ -1,6 +1,7 @@
 //! The desired state of a host's membership in a swarm.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use dockfleet_crds::swarm::{Availability, NodeRole};
 use dockfleet_crds::{FieldDiff, Open};
@@ -32,6 +33,9 @@ pub struct DesiredMembership {
     /// Address or interface for the traffic between containers, if the user set it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data_path_address: Option<String>,
+    /// What is tried before hosts join, if something is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preflight: Option<DesiredPreflight>,
     /// The swarm goes on with this manager alone if it has lost its quorum.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub goes_on_alone: bool,
@@ -53,6 +57,24 @@ pub struct DesiredMembership {
     /// The policies.
     #[serde(default, skip_serializing_if = "Behaviour::is_default")]
     pub policy: Behaviour,
+}
+
+/// What the agent of a host tries before hosts join.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DesiredPreflight {
+    /// It answers at the ports of a swarm, which its engine does not use yet.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub answers: bool,
+    /// It tries the ports of these hosts, at these addresses.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tries: BTreeMap<String, IpAddr>,
+    /// UDP port of the traffic between containers; the engine's default if it is missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_path_port: Option<u16>,
+    /// Why this host does not join yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits: Option<String>,
 }
 
 /// How a host becomes a member.
@@ -177,13 +199,19 @@ impl DesiredObject for DesiredMembership {
         })
     }
 
+    fn preflight(&self) -> Option<&DesiredPreflight> {
+        self.preflight.as_ref()
+    }
+
     fn credentials(&self) -> Option<&str> {
         self.credentials.as_deref()
     }
 
     fn waits_for(&self) -> Option<&str> {
+        let preflight = self.preflight.as_ref().and_then(|p| p.waits.as_deref());
         match (&self.start, &self.cluster) {
             (Some(_), _) => None,
+            (None, _) if preflight.is_some() => preflight,
             (None, None) => Some("waits until the swarm is created"),
             (None, Some(_)) => Some("waits for a manager of the swarm to join through"),
         }

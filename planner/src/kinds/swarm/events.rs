@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use dockfleet_crds::SwarmCluster;
 use dockfleet_crds::swarm::{Member, MemberState, Quorum, SwarmState};
 
+use super::preflight;
 use crate::resource::StatusEvent;
 
 /// How many hosts an event names.
@@ -86,6 +87,7 @@ pub(super) fn events(
     let mut all: Vec<StatusEvent> = creation(cluster, before, now).into_iter().collect();
     all.extend(quorum(before, now));
     all.extend(recovery(before, now));
+    all.extend(preflight(before, now));
     let mut changed: BTreeMap<Change, Vec<&str>> = BTreeMap::new();
     for (host, change) in changes(before, now) {
         changed.entry(change).or_default().push(host);
@@ -123,6 +125,13 @@ fn creation(cluster: &SwarmCluster, before: &SwarmState, now: &SwarmState) -> Op
         None => format!("host {} was chosen to create the swarm", chosen.host),
     };
     Some(StatusEvent::normal("HostChosen", message))
+}
+
+/// Returns the event for hosts that do not join, if others or for another reason than before.
+fn preflight(before: &SwarmState, now: &SwarmState) -> Option<StatusEvent> {
+    let why = preflight::warning(now)?;
+    let is_known = preflight::warning(before).as_ref() == Some(&why);
+    (!is_known).then(|| StatusEvent::warning("PreflightFailed", why))
 }
 
 /// Returns the event for a quorum that is lost, or back.

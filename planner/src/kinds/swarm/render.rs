@@ -5,7 +5,7 @@ use dockfleet_crds::{DockerHost, SwarmCluster};
 
 use super::{
     DesiredMembership, DesiredNode, Init, MEMBERSHIP, Start, SwarmMembership, SwarmSettings,
-    Writer, address,
+    Writer, address, preflight,
 };
 use crate::desired::Behaviour;
 use crate::kinds::ObjectKind as _;
@@ -33,7 +33,7 @@ pub(super) fn recorded(cluster: &SwarmCluster) -> &SwarmState {
     cluster.status.as_ref().map_or(&NONE, |s| &s.swarm)
 }
 
-fn name(host: &DockerHost) -> &str {
+pub(super) fn name(host: &DockerHost) -> &str {
     host.metadata.name.as_deref().unwrap_or_default()
 }
 
@@ -41,9 +41,11 @@ fn member<'a>(state: &'a SwarmState, host: &DockerHost) -> Option<&'a Member> {
     state.members.iter().find(|m| m.host == name(host))
 }
 
-/// Whether a host is to join and has no node ID yet.
+/// Whether a host is to join, may do so, and has no node ID yet.
 fn is_joining(member: &Member) -> bool {
-    member.state == MemberState::Joining && member.node_id.is_none()
+    member.state == MemberState::Joining
+        && member.node_id.is_none()
+        && member.preflight.as_ref().is_none_or(|p| p.passed)
 }
 
 /// Whether a host is a manager.
@@ -177,6 +179,7 @@ pub(super) fn membership(
         start: start(cluster, host, credentials.is_some()),
         advertise_address: address::for_engine(address::advertised(cluster, host), host),
         data_path_address: address::for_engine(address::data_path(cluster, host), host),
+        preflight: preflight::render(cluster, host),
         goes_on_alone: recovers(state, host),
         given_up: given_up(state, host),
         keeps_unlock_key: spec.auto_lock == Some(true) && member(state, host).is_some_and(manages),

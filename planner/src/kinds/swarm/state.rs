@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use dockfleet_crds::swarm::{
-    Availability, Bootstrap, Member, MemberState, NodeRole, RemovedHosts, SwarmState,
+    Availability, Bootstrap, Member, MemberState, NodeRole, Preflight, RemovedHosts, SwarmState,
 };
 use dockfleet_crds::{Open, SwarmCluster};
 use sha2::{Digest, Sha256};
@@ -16,8 +16,10 @@ use super::NodeStatus;
 use super::events::events;
 use super::host::{Host, hosts};
 use super::managers::managers;
+use super::preflight;
 use super::quorum;
 use super::render::{has_lost_quorum, recorded, special};
+use super::warnings::warnings;
 use crate::capability::ApiVersion;
 use crate::desired::{fields, hex};
 use crate::resource::{HostReport, OwnStatus};
@@ -38,43 +40,6 @@ pub(super) fn status(cluster: &SwarmCluster, reports: &[HostReport<'_>]) -> OwnS
     }
 }
 
-/// Returns warnings for the author of the resource.
-fn warnings(cluster: &SwarmCluster, state: &SwarmState, hosts: &[Host<'_>]) -> Vec<String> {
-    let mut all = Vec::new();
-    let count = hosts.iter().filter(|h| h.eligible && !h.retires).count();
-    let wanted = cluster.spec.managers.count;
-    if usize::try_from(wanted).is_ok_and(|wanted| count < wanted) {
-        all.push(format!(
-            "managers.count is {wanted}, and {count} of the hosts can be managers"
-        ));
-    }
-    let given = cluster.spec.adopt_cluster_id.as_ref();
-    if let Some((given, id)) = given.zip(state.cluster_id.as_ref())
-        && given != id
-    {
-        all.push(format!(
-            "adoptClusterID is {given}, and the swarm of this resource is {id}; it is not changed"
-        ));
-    }
-    let named = cluster
-        .spec
-        .host_overrides
-        .iter()
-        .flat_map(|o| &o.host_names);
-    let unknown: BTreeSet<&str> = named
-        .map(|name| name.rsplit('/').next().unwrap_or(name))
-        .filter(|name| !hosts.iter().any(|h| h.name == *name))
-        .collect();
-    if !unknown.is_empty() {
-        let unknown: Vec<&str> = unknown.into_iter().collect();
-        all.push(format!(
-            "hostOverrides names hosts that are not in this SwarmCluster: {}",
-            unknown.join(", ")
-        ));
-    }
-    all
-}
-
 /// Returns what all hosts wait for, if so.
 fn waits_for(cluster: &SwarmCluster, state: &SwarmState, hosts: &[Host<'_>]) -> Option<String> {
     let offline = |name: &str| {
@@ -91,7 +56,11 @@ fn waits_for(cluster: &SwarmCluster, state: &SwarmState, hosts: &[Host<'_>]) -> 
                 } else {
                     "no selected host can create the swarm"
                 };
-                return (!eligible).then(|| why.to_owned());
+                return if eligible {
+                    preflight::waits_for(state)
+                } else {
+                    Some(why.to_owned())
+                };
             };
             Some(format!(
                 "the swarm is created when every host has reported that it is in no swarm; {} has not",
@@ -120,15 +89,16 @@ fn next(cluster: &SwarmCluster, hosts: &[Host<'_>]) -> SwarmState {
         ..SwarmState::default()
     };
     let ends = cluster.metadata.deletion_timestamp.is_some();
+    let mut tried = preflight::of_all(cluster, hosts);
     let given = cluster.spec.adopt_cluster_id.as_ref();
     if cluster.spec.suspend || ends {
         // Nothing new begins.
     } else if state.bootstrap.is_none() && state.cluster_id.is_none() && given.is_some() {
         state.cluster_id = given.cloned();
     } else if state.bootstrap.is_none() && state.cluster_id.is_none() {
-        state.bootstrap = bootstrap(cluster, hosts, None);
+        state.bootstrap = bootstrap(cluster, hosts, &tried, None);
     } else if state.cluster_id.is_none() && is_given_up(cluster, before) {
-        let another = bootstrap(cluster, hosts, before.bootstrap.as_ref());
+        let another = bootstrap(cluster, hosts, &tried, before.bootstrap.as_ref());
         state.bootstrap = another.or(state.bootstrap);
     }
     if state.cluster_id.is_none() {
@@ -145,7 +115,10 @@ fn next(cluster: &SwarmCluster, hosts: &[Host<'_>]) -> SwarmState {
         .filter(|h| !h.retires || leave)
         // Nobody waits for a host that is offline when the swarm is deleted.
         .filter(|h| !ends || (h.report.view.entry.is_some() && !h.report.view.offline))
-        .map(|h| member(cluster, h, &state, nodes.as_ref(), &managers))
+        .map(|h| Member {
+            preflight: tried.remove(h.name).filter(|_| !h.retires),
+            ..member(cluster, h, &state, nodes.as_ref(), &managers)
+        })
         .collect();
     quorum::forget_given_up(before, hosts, &mut state);
     state.removed_nodes = removed_nodes(cluster, before, &state, nodes.as_ref());
@@ -168,10 +141,12 @@ fn next(cluster: &SwarmCluster, hosts: &[Host<'_>]) -> SwarmState {
 }
 
 /// Chooses the host that creates the swarm. Every host must have reported that it is in no swarm: one that has
-/// not may be in the swarm that this resource created before its status was lost.
+/// not may be in the swarm that this resource created before its status was lost. The first host that may be a manager
+/// and has no failure in its preflight is waited for.
 fn bootstrap(
     cluster: &SwarmCluster,
     hosts: &[Host<'_>],
+    tried: &BTreeMap<&str, Preflight>,
     given_up: Option<&Bootstrap>,
 ) -> Option<Bootstrap> {
     let is_lost = |h: &&Host<'_>| given_up.is_some_and(|b| b.host == h.name);
@@ -181,7 +156,11 @@ fn bootstrap(
     if !selected.clone().all(Host::is_free) {
         return None;
     }
-    let host = selected.find(|h| h.eligible)?;
+    let fails = |h: &Host<'_>| tried.get(h.name).is_some_and(|p| !p.failures.is_empty());
+    let host = selected.find(|h| h.eligible && !fails(h))?;
+    if tried.get(host.name).is_some_and(|p| !p.passed) {
+        return None;
+    }
     let uid = cluster.metadata.uid.as_deref().unwrap_or_default();
     let before = given_up.map_or("", |b| &b.attempt);
     let attempt = format!("{uid}\0{}\0{before}", host.name);
@@ -308,6 +287,7 @@ fn member(
         node_labels,
         state: member_state(host, state, node_id.as_ref(), nodes).into(),
         role: role.into(),
+        preflight: None,
         address: host
             .detail
             .address
