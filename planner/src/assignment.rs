@@ -299,18 +299,18 @@ fn rendered(resource: &dyn Resource, context: &RenderContext<'_>) -> Result<Entr
         return Err(refusal);
     }
     let named = resource.credentials_secret();
-    let credentials = match named.filter(|_| resource.needs_credentials(context.host)) {
-        None => None,
-        Some(secret) => match context.credentials.get(resource.uid()) {
-            Some(Ok(version)) => Some(version.as_str()),
-            Some(Err(refusal)) => return Err(refusal.clone()),
-            None => {
-                return Err(Refusal {
-                    reason: Reason::CredentialsMissing,
-                    message: format!("Secret {}/{secret} has not been read", resource.namespace()),
-                });
-            }
-        },
+    let needed = named.filter(|_| resource.needs_credentials(context.host));
+    let credentials = match (needed, context.credentials.get(resource.uid())) {
+        // Those that it needs no more are named until they are taken from the host.
+        (_, Some(Ok(version))) => Some(version.as_str()),
+        (None, Some(Err(_)) | None) => None,
+        (Some(_), Some(Err(refusal))) => return Err(refusal.clone()),
+        (Some(secret), None) => {
+            return Err(Refusal {
+                reason: Reason::CredentialsMissing,
+                message: format!("Secret {}/{secret} has not been read", resource.namespace()),
+            });
+        }
     };
     render::entry(resource, context.host, credentials).map_err(|err| Refusal {
         reason: Reason::Invalid,

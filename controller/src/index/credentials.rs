@@ -19,8 +19,8 @@ use crate::object::Name;
 /// The credentials in one host's own Secret, as far as known.
 #[derive(Debug, Default)]
 pub(super) struct SyncedCredentials {
-    /// The versions in it, by the UID of the resource.
-    had: BTreeMap<Uid, String>,
+    /// The versions in it, by the UID of the resource; `None` before it is known.
+    had: Option<BTreeMap<Uid, String>>,
     /// Resources whose credentials the agent reports as missing.
     missed: BTreeSet<Uid>,
     /// Why the last sync failed.
@@ -84,7 +84,15 @@ impl Index {
         };
         let uid = resource.uid();
         let answer = match self.credential_state(state, resource) {
-            CredentialState::NotNeeded => return true,
+            CredentialState::NotNeeded => {
+                // The entry names the token of a swarm until it is taken from the Secret, so that the next controller
+                // knows of it.
+                let named = resource.is_for_own_namespace().then(|| state.named(uid));
+                if let Some(version) = named.flatten().filter(|_| state.may_have(uid)) {
+                    granted.insert(uid.to_owned(), Ok(version.to_owned()));
+                }
+                return true;
+            }
             CredentialState::NotRead => return false,
             CredentialState::Unusable(why) => Err(missing(why)),
             CredentialState::Wanted(credentials) if state.has_synced(uid, &credentials.version) => {
@@ -130,9 +138,13 @@ impl Index {
             }
         }
         if state.assignment.is_some() {
-            let had = state.synced.had.keys();
-            let idle =
-                had.filter(|uid| state.entry(uid).is_none() || self.needs_no_more(state, uid));
+            let had = match &state.synced.had {
+                Some(had) => had.keys().collect(),
+                None => self.may_be_left(state),
+            };
+            let idle = had
+                .into_iter()
+                .filter(|uid| state.entry(uid).is_none() || self.needs_no_more(state, uid));
             let idle = idle.filter(|uid| !sync.put.contains_key(*uid));
             sync.take = idle.cloned().collect();
         }
@@ -141,6 +153,20 @@ impl Index {
             sync.put.clear();
         }
         (sync != SecretSync::default()).then_some(sync)
+    }
+
+    /// Returns the resources whose credentials may be in a Secret that is not known: those that an entry names, and
+    /// tokens of swarms that the host is to leave.
+    fn may_be_left<'a>(&self, state: &'a HostState) -> Vec<&'a Uid> {
+        let of_a_swarm = |uid: &Uid| {
+            let parent = self.parents.get(uid);
+            parent.is_some_and(|p| p.object.is_for_own_namespace())
+        };
+        let all = state.entries().iter().filter(|e| {
+            let leaves = e.intent == Intent::Absent && of_a_swarm(&e.uid);
+            leaves || state.named(&e.uid).is_some()
+        });
+        all.map(|e| &e.uid).collect()
     }
 
     /// Whether a host has joined its swarm, so that it needs the join token no more (invariant 9).
@@ -160,7 +186,7 @@ impl Index {
             return;
         };
         state.synced = SyncedCredentials {
-            had,
+            had: Some(had),
             ..SyncedCredentials::default()
         };
         self.await_entries_with_credentials(name);
@@ -177,7 +203,7 @@ impl Index {
         }
     }
 
-    /// Marks those entries of a host dirty that need credentials.
+    /// Marks those entries of a host dirty that need credentials, or name some.
     fn await_entries_with_credentials(&mut self, name: &Name) {
         let selected = self.hosts.get(name).map(|s| s.selected_by.clone());
         let host = BTreeSet::from([name.clone()]);
@@ -186,7 +212,8 @@ impl Index {
                 .parents
                 .get(&uid)
                 .is_some_and(|p| secret_of(&*p.object).is_some());
-            if needs {
+            let state = self.hosts.get(name);
+            if needs || state.is_some_and(|s| s.named(&uid).is_some()) {
                 self.await_entries(&uid, &host);
                 self.touch(&uid);
             }
@@ -201,12 +228,22 @@ impl HostState {
         if self.synced.missed.contains(uid) {
             return false;
         }
-        let named = self
-            .entry(uid)
-            .filter(|e| e.intent == Intent::Present)
-            .and_then(|e| e.spec.get("credentials")?.as_str());
-        let had = self.synced.had.get(uid).map(String::as_str);
-        had == Some(version) || (had.is_none() && named == Some(version))
+        let had = self.synced.had.as_ref().and_then(|had| had.get(uid));
+        let had = had.map(String::as_str);
+        had == Some(version) || (had.is_none() && self.named(uid) == Some(version))
+    }
+
+    /// Returns the version of the credentials that an entry names.
+    fn named(&self, uid: &str) -> Option<&str> {
+        let entry = self.entry(uid)?;
+        let version = entry.spec.get("credentials")?.as_str();
+        version.filter(|_| entry.intent == Intent::Present)
+    }
+
+    /// Whether the host's Secret may have credentials of a resource.
+    fn may_have(&self, uid: &str) -> bool {
+        let had = self.synced.had.as_ref();
+        had.is_none_or(|had| had.contains_key(uid))
     }
 
     /// Records whether the agent reports a resource's credentials as missing, and returns whether

@@ -41,14 +41,14 @@ pub fn print([name, stops, remark]: [&str; 3], all: &[Series], follows: &str) ->
     let mut out = stdout().lock();
     writeln!(
         out,
-        "\n{name:<9} {:>3} {:>5} {stops:>6} {:>9}  {remark}",
+        "\n{name:<10} {:>3} {:>5} {stops:>6} {:>9}  {remark}",
         "N", "runs", "findings"
     )?;
     for s in all {
         let (findings, remark) = (s.findings.len(), &s.remark);
         writeln!(
             out,
-            "{:<9} {:>3} {:>5} {:>6} {findings:>9}  {remark}",
+            "{:<10} {:>3} {:>5} {:>6} {findings:>9}  {remark}",
             s.name, s.effects, s.runs, s.stops
         )?;
     }

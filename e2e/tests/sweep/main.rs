@@ -57,8 +57,7 @@ fn a_swarm_is_formed_once_and_left_by_all_whatever_an_agent_is_killed_after() ->
         .ok()?;
     let (all, effects): (Vec<Series>, Vec<_>) =
         swarms::sweep(&dockfleet, &plane)?.into_iter().unzip();
-    // The last one is about all of them.
-    let lists = all.iter().zip(effects).take(all.len() - 1);
+    let lists = all.iter().zip(effects).filter(|(_, e)| !e.is_empty());
     let lists = lists.map(|(s, effects)| format!("effects on {}: {effects}", s.name));
     let lists: Vec<String> = lists.collect();
     print(["swarm", "kills", "time"], &all, &lists.join("\n"))?;

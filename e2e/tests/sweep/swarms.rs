@@ -1,23 +1,22 @@
 //! The life of a swarm: three hosts form it, all of them become managers, and leave it. The agent of one host is
 //! killed after each of its effects in turn, on the way in and on the way out: of the host that creates the
-//! swarm and changes its nodes, and of one that joins it and becomes a manager.
+//! swarm and changes its nodes, and of one that joins it and becomes a manager. In one more life, the controller is killed
+//! after each of its writes.
 //!
 //! Whenever it was killed, there is one swarm, and in the end none; the journals say so, and no token is left.
 
+mod controller;
 mod run;
 mod site;
 
-use std::iter;
-use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 use dockfleet_e2e::Generation::{Debian20, Newest};
-use dockfleet_e2e::faults::{Queue, Series, start};
-use dockfleet_e2e::{
-    ControlPlane, Dockfleet, Fleet, Folder, Generation, Process, at_once, is_proof,
-};
+use dockfleet_e2e::faults::{Queue, Series};
+use dockfleet_e2e::{ControlPlane, Dockfleet, Fleet, Generation, at_once, is_proof};
 
+use self::controller::Controller;
 use self::run::{Kill, Moment, Outcome};
 use self::site::Site;
 
@@ -30,17 +29,6 @@ const SITES: [[Generation; 3]; 4] = [
 ];
 /// The hosts whose agents are killed: the first one by name creates the swarm.
 const VICTIMS: [usize; 2] = [0, 1];
-/// How long a claim to lead holds, until when it has to be renewed, and how often that is tried, in milliseconds:
-/// nobody contests it.
-const ELECTION: [&str; 3] = ["15000", "10000", "2000"];
-
-/// Starts the controller; its folder has its log.
-fn controller(folder: &Folder, kubeconfig: &Path) -> Result<Process> {
-    let program = env!("CARGO_BIN_EXE_dockfleet-that-stops");
-    let args: Vec<&str> = iter::once("controller").chain(ELECTION).collect();
-    let variables = [("KUBECONFIG", kubeconfig.as_os_str())];
-    start(program, folder.path(), &args, &variables)
-}
 
 /// One run: which agents are killed in it.
 type Kills = Vec<Kill>;
@@ -81,8 +69,8 @@ pub(crate) fn sweep(dockfleet: &Dockfleet, plane: &ControlPlane) -> Result<Vec<(
     plane
         .kubectl(["create", "namespace", "dockfleet-system"])?
         .ok()?;
-    let (fleet, folder, kubeconfig) = (Fleet::new()?, Folder::new()?, plane.kubeconfig());
-    let controller = controller(&folder, &kubeconfig)?;
+    let fleet = Fleet::new()?;
+    let mut controller = Controller::start(&plane.kubeconfig())?;
     let numbered: Vec<_> = SITES.into_iter().enumerate().collect();
     let sites = at_once(numbered, |(number, generations)| {
         let name = format!("site{number}");
@@ -95,7 +83,7 @@ pub(crate) fn sweep(dockfleet: &Dockfleet, plane: &ControlPlane) -> Result<Vec<(
     let first: Vec<Kills> = always.into_iter().chain([engine, Vec::new()]).collect();
     let named = |(number, kills)| (format!("{number}"), kills);
     let first = first.into_iter().enumerate().map(named).collect();
-    let (sites, mut tried) = try_all(sites, first)?;
+    let (mut sites, mut tried) = try_all(sites, first)?;
     let is_clean = |t: &Tried| t.kills.is_empty();
     let clean = tried.iter().position(is_clean).context("no clean run")?;
     let clean = tried.swap_remove(clean).outcome;
@@ -107,7 +95,9 @@ pub(crate) fn sweep(dockfleet: &Dockfleet, plane: &ControlPlane) -> Result<Vec<(
         });
         let each = each.enumerate();
         let each = each.map(|(number, kills)| (format!("after{number}"), kills));
-        tried.extend(try_all(sites, each.collect())?.1);
+        let each = try_all(sites, each.collect())?;
+        sites = each.0;
+        tried.extend(each.1);
     }
     let rows = VICTIMS.map(|victim| (vec![victim], format!("host {}", victim + 1)));
     let rows = rows
@@ -128,11 +118,31 @@ pub(crate) fn sweep(dockfleet: &Dockfleet, plane: &ControlPlane) -> Result<Vec<(
             series.add(moments, came);
         }
         series.remark = format!("{:.1}s", begin.elapsed().as_secs_f64());
-        let effects = victims.iter().map(|v| clean.listed(*v)).collect();
+        let effects = match victims.as_slice() {
+            [victim] => clean.listed(*victim),
+            _ => String::new(),
+        };
         all.push((series, effects));
     }
+    all.push(of_controller(&mut controller, &mut sites)?);
     if !clean.breaches.is_empty() {
         anyhow::bail!("the clean run: {:?}", clean.breaches);
     }
     Ok(all)
+}
+
+/// Runs the life of a swarm with the controller killed after each of its writes, and gives what came of it, with the
+/// writes.
+fn of_controller(controller: &mut Controller, sites: &mut [Site<'_>]) -> Result<(Series, String)> {
+    let begin = Instant::now();
+    let site = sites.first_mut().context("no site")?;
+    let (outcome, killed) = controller.killed_during(|| site.run("controller", &[]))?;
+    let mut series = Series {
+        name: "controller".to_owned(),
+        effects: killed.len(),
+        ..Series::default()
+    };
+    series.add(vec![Moment::Always], Ok((killed.len(), outcome.breaches)));
+    series.remark = format!("{:.1}s", begin.elapsed().as_secs_f64());
+    Ok((series, killed.join(", ")))
 }

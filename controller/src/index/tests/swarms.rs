@@ -3,6 +3,7 @@
 use dockfleet_crds::host::{AgentFacts, DockerHostStatus};
 use dockfleet_crds::swarm::SwarmClusterSpec;
 use dockfleet_crds::{Reason, SwarmCluster};
+use dockfleet_planner::credentials::CredentialEntry;
 use dockfleet_planner::kinds::swarm::{MembershipDetail, NodeStatus};
 use dockfleet_vitals::Registry;
 
@@ -241,4 +242,54 @@ fn swarms_and_their_hosts_are_counted_by_state() {
     );
     metrics.count(&World::of(0).index.census());
     assert_eq!(shown(), zero);
+}
+
+/// Invariant 9: the entry names the token until it is taken from the Secret, so that a controller that was killed before
+/// that is not the last one that knows of it.
+#[test]
+fn i9_a_token_is_taken_from_a_secret_after_a_restart_too() {
+    use NodeStatus::{Leader, Worker};
+    let (mut world, mut swarm) = World::with_swarm();
+    world.write_swarm(&mut swarm);
+    world.say([Says::Free, Says::Free, Says::Free]);
+    world.write_swarm(&mut swarm);
+    world.say([Says::Manager("n1", Vec::new())]);
+    world.write_swarm(&mut swarm);
+    let nodes = || vec![("n1", Leader), ("n2", Worker), ("n3", Worker)];
+    world.say([Says::Manager("n1", nodes()), Says::Free, Says::Free]);
+    world.write_swarm(&mut swarm);
+    let token = CredentialEntry::of_token("SWMTKN-1-x");
+    let version = token.version.clone();
+    world
+        .index
+        .secret_read(&at("h1"), SecretReading::Token(token));
+    world.settle();
+    let names = |world: &World| {
+        let entries = world.assignment("h2").spec.entries;
+        let named = entries.first().unwrap().spec.get("credentials").cloned();
+        named.and_then(|v| v.as_str().map(str::to_owned))
+    };
+    let put = world.index.secret_sync(&at("h2")).unwrap().put;
+    assert_eq!(put.len(), 1);
+    let had = BTreeMap::from([("uid-prod".to_owned(), version.clone())]);
+    world.index.secret_synced(&at("h2"), had);
+    world.settle();
+    assert_eq!(names(&world), Some(version.clone()));
+
+    world.say([
+        Says::Manager("n1", nodes()),
+        Says::Worker("n2"),
+        Says::Worker("n3"),
+    ]);
+    world.write_swarm(&mut swarm);
+    assert_eq!(names(&world), Some(version));
+    let mut world = world.restarted(&swarm);
+    let sync = world.index.secret_sync(&at("h2")).unwrap();
+    assert_eq!(sync.take, BTreeSet::from(["uid-prod".to_owned()]));
+    world.index.secret_synced(&at("h2"), BTreeMap::new());
+    world.settle();
+    assert_eq!(names(&world), None);
+    assert_eq!(world.index.secret_sync(&at("h2")), None);
+    // One that never had a token is left alone.
+    assert_eq!(world.index.secret_sync(&at("h1")), None);
 }

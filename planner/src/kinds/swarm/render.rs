@@ -176,7 +176,11 @@ pub(super) fn membership(
         name: MEMBERSHIP.to_owned(),
         cluster: state.cluster_id.clone(),
         adopts: spec.adopt_cluster_id.is_some() && spec.adopt_cluster_id == state.cluster_id,
-        start: start(cluster, host, credentials.is_some()),
+        start: start(
+            cluster,
+            host,
+            credentials.is_some() && needs_token(cluster, host),
+        ),
         advertise_address: address::for_engine(address::advertised(cluster, host), host),
         data_path_address: address::for_engine(address::data_path(cluster, host), host),
         preflight: preflight::render(cluster, host),
