@@ -185,6 +185,11 @@ pub struct OverlayOptions {
     #[serde(default, rename = "vxlanIDs", skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8), inner(range(min = 256, max = 16_777_215)))]
     pub vxlan_ids: Vec<i32>,
+    /// Makes it the network by which published ports of services are reached on every node
+    /// (`--ingress`). A swarm has one, and creates it by itself as `ingress`: remove that one first
+    /// (`docker network rm ingress`). No container can connect to it. Default: false.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ingress: bool,
 }
 
 /// Options of the ipvlan driver.

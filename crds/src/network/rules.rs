@@ -133,8 +133,16 @@ fn families(schema: &mut Schema) {
     );
 }
 
-/// What a swarm does not pass on to its networks.
+/// What a swarm does not pass on to its networks, or refuses.
 fn overlays(schema: &mut Schema) {
+    rules_at(
+        schema,
+        ".attachable",
+        &[Rule {
+            rule: "!has(self.overlay) || !has(self.overlay.ingress) || !self.overlay.ingress || !has(self.attachable) || !self.attachable",
+            message: "'attachable is true, but no container can connect to an ingress network; remove attachable, or overlay.ingress'",
+        }],
+    );
     rules_at(
         schema,
         ".ipam.config",

@@ -205,3 +205,39 @@ fn a_swarm_that_exists_is_taken_over() -> Result<()> {
     assert_eq!(h1.network_id("old")?, id);
     Ok(())
 }
+
+/// The ingress network of the engine is removed by hand; the one of a resource takes its place.
+#[test]
+fn an_ingress_network_has_the_subnet_that_is_asked_for() -> Result<()> {
+    let cluster = TestCluster::start(&[("h1", Newest, "{}"), ("h2", Debian20, "{}")])?;
+    form(
+        &cluster,
+        "{hostSelector: {}, advertiseAddress: eth0}",
+        "{.status.workers}=1",
+    )?;
+    let [h1, _] = cluster.hosts()?;
+    let spec = "{hostSelector: {}, driver: overlay, overlay: {ingress: true}, \
+                ipam: {config: [{subnet: 10.77.0.0/24}]}}";
+    cluster.apply(&network("doors", spec))?;
+    let what = "dnet/doors";
+    // A swarm has one.
+    eventually("the refusal of a second one", SOON, || {
+        let status = cluster.get(what).map_err(|e| e.to_string())?["status"].to_string();
+        let is_told = status.contains("ingress network (") && status.contains("already present");
+        is_told.then_some(()).ok_or(status)
+    })
+    .with_context(|| cluster.report())?;
+    h1.engine.delete("/networks/ingress")?.ok()?;
+    cluster.ready(what)?;
+    let shown = h1.engine.get("/networks/doors")?;
+    assert_eq!(shown["Ingress"], true);
+    assert_eq!(shown["Attachable"], false);
+    assert_eq!(shown["IPAM"]["Config"][0]["Subnet"], "10.77.0.0/24");
+    cluster.kubectl(&format!("delete {what}"))?;
+    eventually("the removal", SOON, || {
+        let all = h1.engine.get("/networks").map_err(|e| e.to_string())?;
+        let gone = !all.to_string().contains("\"doors\"");
+        gone.then_some(()).ok_or_else(|| all.to_string())
+    })
+    .with_context(|| cluster.report())
+}

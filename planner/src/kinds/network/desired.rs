@@ -30,6 +30,9 @@ pub struct DesiredNetwork {
     /// Standalone containers can attach.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub attachable: bool,
+    /// Published ports of services are reached through it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ingress: bool,
     /// IPv4, if the user set it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enable_ipv4: Option<bool>,

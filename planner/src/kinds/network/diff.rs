@@ -15,6 +15,7 @@ pub(super) fn network(want: &DesiredNetwork, have: &ObservedNetwork) -> Vec<Fiel
     value(&mut diff, "driver", &want.driver, &have.driver);
     value(&mut diff, "internal", &want.internal, &have.internal);
     value(&mut diff, "attachable", &want.attachable, &have.attachable);
+    value(&mut diff, "overlay.ingress", &want.ingress, &have.ingress);
     if let Some(want) = want.enable_ipv4 {
         // An engine that does not report it (before 28.0) cannot disable IPv4.
         value(

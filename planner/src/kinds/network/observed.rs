@@ -22,6 +22,8 @@ pub struct ObservedNetwork {
     pub internal: bool,
     /// Standalone containers can attach.
     pub attachable: bool,
+    /// Published ports of services are reached through it.
+    pub ingress: bool,
     /// IPv4, if the engine reports it (since 28.0).
     pub enable_ipv4: Option<bool>,
     /// IPv6.

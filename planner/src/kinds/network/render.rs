@@ -20,6 +20,7 @@ pub fn network(network: &DockerNetwork, host: &DockerHost) -> DesiredNetwork {
     let spec = &network.spec;
     let special = spec.host_overrides.iter().find(|o| applies(o, host));
     let ipam = spec.ipam.clone().unwrap_or_default();
+    let ingress = spec.overlay.as_ref().is_some_and(|o| o.ingress);
     let mut ipam_options = Options::default();
     ipam_options.extend(&ipam.options);
     ipam_options.set(options::IPAM_SERIAL, ipam.serial);
@@ -35,7 +36,8 @@ pub fn network(network: &DockerNetwork, host: &DockerHost) -> DesiredNetwork {
         internal: spec.internal,
         attachable: spec
             .attachable
-            .unwrap_or(spec.driver == NetworkDriver::Overlay),
+            .unwrap_or(spec.driver == NetworkDriver::Overlay && !ingress),
+        ingress,
         enable_ipv4: spec.enable_ipv4,
         enable_ipv6: spec.enable_ipv6,
         ipam_driver: ipam.driver,
