@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dockfleet_crds::assignment::Kind;
-use dockfleet_crds::host::{AgentFacts, EngineFacts, HostNetwork};
+use dockfleet_crds::host::{AgentFacts, EngineFacts};
 use dockfleet_planner::{kinds, support};
 use dockfleet_vitals::chain;
 use futures::{Stream, StreamExt};
@@ -30,7 +30,7 @@ use crate::credentials::CredentialKeeper;
 use crate::effect::Effects;
 use crate::engine::{Endpoint, Engine, EngineError, EngineEvent, Timeouts};
 use crate::heartbeat;
-use crate::host::{self, AgentCondition, DockerHostReport};
+use crate::host::{self, AgentCondition, DockerHostReport, SeenNetwork};
 use crate::interfaces;
 use crate::journal::{Journal, JournalError};
 use crate::metrics::PassResult;
@@ -145,7 +145,7 @@ pub async fn run(config: AgentConfig, shutdown: CancellationToken) -> Result<(),
         preflight: Preflight::new(),
         engine: None,
         facts: None,
-        network: None,
+        network: SeenNetwork::default(),
         own_facts: support::this_agent(env!("CARGO_PKG_VERSION")),
         events: None,
         connect_error: None,
@@ -196,8 +196,8 @@ struct Agent {
     /// `None` while the engine must be connected again.
     engine: Option<Arc<Engine>>,
     facts: Option<EngineFacts>,
-    /// The network of the host, as it was at the last pass; `None` if the agent does not share it.
-    network: Option<HostNetwork>,
+    /// The network of the host, as it was at the last pass.
+    network: SeenNetwork,
     /// What the agent reports about itself.
     own_facts: AgentFacts,
     events: Option<Events>,
@@ -261,6 +261,7 @@ impl Agent {
             if self.accept_due.is_some_and(|at| at <= Instant::now()) {
                 self.accept().await;
             }
+            self.preflight.ended().await;
             self.start_due_passes();
             if self.report_due.is_some_and(|at| at <= Instant::now()) {
                 self.publish();
@@ -417,6 +418,7 @@ impl Agent {
             self.facts = Some(engine.facts().clone());
         }
         self.engine = Some(Arc::new(engine));
+        self.look_at_network();
         self.follow_swarms();
     }
 
@@ -425,20 +427,19 @@ impl Agent {
     fn follow_swarms(&mut self) {
         let entries = self.journal.assignment().map_or(&[][..], |s| &s.entries);
         self.swarm_secrets.follow(entries, self.engine.as_ref());
-        if let Some(engine) = &self.engine {
-            self.preflight.follow(entries, engine.shares_network());
-        }
+        let shares_network = matches!(self.network, SeenNetwork::Shared(_));
+        self.preflight.follow(entries, shares_network);
     }
 
-    /// Returns the network of the host with what was found about the ports of others.
-    fn network(&self) -> Option<HostNetwork> {
-        let findings = self.preflight.findings();
-        let network = self.network.clone()?;
-        Some(HostNetwork {
-            port_checks: findings.port_checks(),
-            ports_in_use: findings.ports_in_use(),
-            ..network
-        })
+    /// Looks at the network of the host.
+    fn look_at_network(&mut self) {
+        if let Some(engine) = &self.engine {
+            self.network = if engine.shares_network() {
+                SeenNetwork::Shared(interfaces::network())
+            } else {
+                SeenNetwork::NotShared
+            };
+        }
     }
 
     fn engine_unreachable(&mut self, err: &EngineError) {
@@ -459,9 +460,7 @@ impl Agent {
     }
 
     fn passed(&mut self, kind: Kind, report: PassReport) {
-        if let Some(engine) = &self.engine {
-            self.network = engine.shares_network().then(interfaces::network);
-        }
+        self.look_at_network();
         if !report.engine_failures.is_empty() {
             self.engine = None;
         }
@@ -513,7 +512,6 @@ impl Agent {
                 tracing::info!(generation, entries = entries.len(), "assignment accepted");
                 self.credentials.ask_for(entries);
                 self.follow_swarms();
-                self.preflight.ended().await;
                 self.check_pause();
                 self.restart();
             }
@@ -562,7 +560,7 @@ impl Agent {
             host: DockerHostReport {
                 engine: self.facts.clone(),
                 agent: self.own_facts.clone(),
-                network: self.network(),
+                network: self.network.clone().map(|n| self.preflight.report(n)),
                 counts: host::counts(entries, &statuses),
                 condition: self.condition(),
                 pause: self.pause.clone(),

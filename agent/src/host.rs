@@ -15,13 +15,34 @@ pub(crate) struct DockerHostReport {
     /// What the engine reported about itself when it last answered.
     pub(crate) engine: Option<EngineFacts>,
     pub(crate) agent: AgentFacts,
-    /// `None` if the agent does not share the network of its engine.
-    pub(crate) network: Option<HostNetwork>,
+    pub(crate) network: SeenNetwork,
     pub(crate) counts: EntryCounts,
     pub(crate) condition: AgentCondition,
     pub(crate) pause: Option<Pause>,
     /// Generation of the DockerHost that the agent has received.
     pub(crate) generation: Option<i64>,
+}
+
+/// What an agent sees of the network of its host.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum SeenNetwork {
+    /// Nothing yet: its engine has not answered.
+    #[default]
+    NotSeen,
+    /// Nothing: it does not share the network of its engine.
+    NotShared,
+    /// The network.
+    Shared(HostNetwork),
+}
+
+impl SeenNetwork {
+    /// Changes the network, if it is seen.
+    pub(crate) fn map(self, change: impl FnOnce(HostNetwork) -> HostNetwork) -> Self {
+        match self {
+            Self::Shared(network) => Self::Shared(change(network)),
+            Self::NotSeen | Self::NotShared => self,
+        }
+    }
 }
 
 /// Whether an agent can do its work, and if not, the reason in a sentence.
@@ -63,7 +84,11 @@ impl DockerHostReport {
             observed_generation: self.generation,
             engine: known(self.engine.as_ref(), before.engine.as_ref()),
             agent: Some(self.agent.clone()),
-            network: self.network.clone(),
+            network: match &self.network {
+                SeenNetwork::NotSeen => before.network.clone(),
+                SeenNetwork::NotShared => None,
+                SeenNetwork::Shared(network) => Some(network.clone()),
+            },
             entries: self.counts,
             conditions: condition::merge(&before.conditions, &new_conditions, self.generation, now),
         }
@@ -119,7 +144,7 @@ mod tests {
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
     use k8s_openapi::jiff::Timestamp;
 
-    use super::{AgentCondition, DockerHostReport, counts};
+    use super::{AgentCondition, DockerHostReport, SeenNetwork, counts};
 
     fn at(second: i64) -> Time {
         Time(Timestamp::from_second(second).unwrap())
@@ -129,7 +154,7 @@ mod tests {
         DockerHostReport {
             engine,
             agent: AgentFacts::default(),
-            network: None,
+            network: SeenNetwork::NotSeen,
             counts: EntryCounts::default(),
             condition,
             pause: None,

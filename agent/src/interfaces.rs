@@ -5,6 +5,7 @@ use std::fs;
 use std::net::IpAddr;
 
 use dockfleet_crds::host::{HostNetwork, Interface};
+use dockfleet_planner::kinds::swarm::LostAddress;
 use if_addrs::{IfAddr, get_if_addrs};
 
 /// As many as the schema allows.
@@ -23,25 +24,34 @@ fn is_of_docker(name: &str) -> bool {
         || OF_DOCKER.iter().any(|of| name.starts_with(of))
 }
 
-/// Returns the addresses by which other hosts may reach this machine; none if the kernel does not say.
-pub(crate) fn addresses() -> Vec<IpAddr> {
-    let mut all: Vec<IpAddr> = outward().iter().map(if_addrs::Interface::ip).collect();
-    all.sort_unstable();
-    all.dedup();
-    all
+/// Returns the interfaces, one for each address; none if the kernel does not say.
+fn all() -> Vec<if_addrs::Interface> {
+    get_if_addrs().unwrap_or_default()
 }
 
-/// Returns the interfaces that other hosts may reach, one for each address.
-fn outward() -> Vec<if_addrs::Interface> {
-    let mut all = get_if_addrs().unwrap_or_default();
-    all.retain(|i| !i.is_loopback() && !i.is_link_local() && !is_of_docker(&i.name));
-    all
+/// Whether other hosts may reach an address.
+fn is_outward(interface: &if_addrs::Interface) -> bool {
+    let is_own = interface.is_loopback() || interface.is_link_local();
+    !is_own && !is_of_docker(&interface.name)
+}
+
+/// Returns an address if this machine does not have it, with those that it has.
+pub(crate) fn lost(address: IpAddr) -> Option<LostAddress> {
+    let all = all();
+    if all.is_empty() || all.iter().any(|i| i.ip() == address) {
+        return None;
+    }
+    let now = all.iter().filter(|i| is_outward(i));
+    let mut now: Vec<IpAddr> = now.map(if_addrs::Interface::ip).collect();
+    now.sort_unstable();
+    now.dedup();
+    Some(LostAddress { address, now })
 }
 
 /// Returns the network of this machine.
 pub(crate) fn network() -> HostNetwork {
     let mut by_name: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for interface in outward() {
+    for interface in all().into_iter().filter(is_outward) {
         let prefix = match &interface.addr {
             IfAddr::V4(address) => address.prefixlen,
             IfAddr::V6(address) => address.prefixlen,
@@ -76,17 +86,20 @@ mod tests {
 
     #[test]
     fn the_network_is_that_of_this_machine_without_loopback() {
-        let known = addresses();
-        assert!(!known.iter().any(IpAddr::is_loopback));
-        let shown: Vec<String> = network()
-            .interfaces
-            .into_iter()
-            .flat_map(|i| i.addresses)
-            .collect();
-        for address in known {
-            let is_it = |shown: &String| shown.starts_with(&format!("{address}/"));
-            assert!(shown.iter().any(is_it), "{address} in {shown:?}");
+        for interface in network().interfaces {
+            assert_ne!(interface.name, "lo");
+            assert!(!interface.addresses.is_empty());
         }
+    }
+
+    #[test]
+    fn an_address_is_lost_if_no_interface_has_it() {
+        assert_eq!(lost("127.0.0.1".parse().unwrap()), None);
+        // For documentation only (RFC 5737).
+        let address: IpAddr = "192.0.2.1".parse().unwrap();
+        let lost = lost(address).unwrap();
+        assert_eq!(lost.address, address);
+        assert!(!lost.now.iter().any(IpAddr::is_loopback));
     }
 
     #[test]

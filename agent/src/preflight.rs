@@ -5,23 +5,23 @@
 mod answer;
 mod attempt;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
 use dockfleet_crds::Entry;
-use dockfleet_crds::host::PortCheck;
+use dockfleet_crds::host::{HostNetwork, PortCheck};
 use dockfleet_planner::desired::EntrySpec;
 use dockfleet_planner::kinds::swarm::DesiredPreflight;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::task::AbortOnDropHandle;
 
-use self::answer::Answers;
-
 /// What a request and an answer begin with.
 const WORD: &[u8] = b"dockfleet-preflight ";
-/// How long after an attempt the next one begins, if a port was closed.
+/// Length of the part of a request that comes back in its answer, in bytes.
+const NONCE: usize = 32;
+/// How long after an attempt the next one begins, if something was wrong, and after how long a port that is in use is looked at again.
 const AGAIN: Duration = Duration::from_secs(10);
 /// The engine's port of the traffic between containers.
 const DATA_PATH_PORT: u16 = 4789;
@@ -62,47 +62,63 @@ fn ports(data_path_port: Option<u16>) -> [Port; 4] {
 
 /// What was found so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Findings {
+struct Findings {
     /// The hosts that were tried, by name.
     checks: BTreeMap<String, PortCheck>,
     /// Own ports that another program uses.
-    in_use: Vec<String>,
+    in_use: BTreeSet<String>,
 }
 
-impl Findings {
-    /// Returns the results, sorted by host.
-    pub(crate) fn port_checks(&self) -> Vec<PortCheck> {
-        self.checks.values().cloned().collect()
+/// Where findings go.
+#[derive(Clone, Debug)]
+struct Found(watch::Sender<Findings>);
+
+impl Found {
+    /// Records whether another program uses an own port.
+    fn in_use(&self, port: Port, is_used: bool) {
+        self.change(|findings| {
+            let port = port.to_string();
+            if is_used {
+                findings.in_use.insert(port);
+            } else {
+                findings.in_use.remove(&port);
+            }
+        });
     }
 
-    /// Returns the own ports that another program uses.
-    pub(crate) fn ports_in_use(&self) -> Vec<String> {
-        self.in_use.clone()
+    fn change(&self, change: impl FnOnce(&mut Findings)) {
+        self.0.send_if_modified(|findings| {
+            let before = findings.clone();
+            change(findings);
+            *findings != before
+        });
     }
 }
 
 /// The attempts and the answers of one host.
 pub(crate) struct Preflight {
-    wanted: DesiredPreflight,
-    answers: Option<Answers>,
-    /// The attempts, by host.
+    /// The UDP port of the traffic between containers.
+    data_path_port: Option<u16>,
+    /// The tasks that answer.
+    answers: Vec<JoinHandle<()>>,
+    /// The tasks that try other hosts, by host.
     attempts: BTreeMap<String, (IpAddr, AbortOnDropHandle<()>)>,
     /// Tasks that have been told to end, and may still have a port.
     ending: Vec<JoinHandle<()>>,
-    findings: watch::Sender<Findings>,
-    found: watch::Receiver<Findings>,
+    found: Found,
+    changes: watch::Receiver<Findings>,
 }
 
 impl Preflight {
     pub(crate) fn new() -> Self {
-        let (findings, found) = watch::channel(Findings::default());
+        let (found, changes) = watch::channel(Findings::default());
         Self {
-            wanted: DesiredPreflight::default(),
-            answers: None,
+            data_path_port: None,
+            answers: Vec::new(),
             attempts: BTreeMap::new(),
             ending: Vec::new(),
-            findings,
-            found,
+            found: Found(found),
+            changes,
         }
     }
 
@@ -111,43 +127,37 @@ impl Preflight {
         let wanted = asked(entries).filter(|_| shares_network);
         let wanted = wanted.unwrap_or_default();
         let ports = ports(wanted.data_path_port);
-        let other_port = wanted.data_path_port != self.wanted.data_path_port;
-        if self.answers.is_some() && (!wanted.answers || other_port) {
-            let answers = self.answers.take();
-            self.ending
-                .extend(answers.into_iter().flat_map(Answers::end));
+        let other_port = wanted.data_path_port != self.data_path_port;
+        self.data_path_port = wanted.data_path_port;
+        if !wanted.answers || other_port {
+            for task in self.answers.drain(..) {
+                task.abort();
+                self.ending.push(task);
+            }
         }
-        let mut in_use = self.findings.borrow().in_use.clone();
-        if wanted.answers && self.answers.is_none() {
-            let (answers, used) = Answers::start(&ports);
-            self.answers = Some(answers);
-            in_use = used;
-        } else if !wanted.answers {
-            in_use.clear();
+        if wanted.answers && self.answers.is_empty() {
+            let tasks = ports.map(|port| answer::keep_answering(port, self.found.clone()));
+            self.answers.extend(tasks.map(tokio::spawn));
         }
         if other_port {
             self.attempts.clear();
         }
-        let is_same = |host: &String, address: IpAddr| wanted.tries.get(host) == Some(&address);
         self.attempts
-            .retain(|host, (address, _)| is_same(host, *address));
-        let attempts = &self.attempts;
-        self.findings.send_if_modified(|findings| {
-            let before = findings.clone();
+            .retain(|host, (address, _)| wanted.tries.get(host) == Some(address));
+        self.found.change(|findings| {
             findings
                 .checks
-                .retain(|host, _| attempts.contains_key(host));
-            findings.in_use = in_use;
-            *findings != before
-        });
-        for (host, address) in &wanted.tries {
-            if !self.attempts.contains_key(host) {
-                let task = keep_trying(host.clone(), *address, ports, self.findings.clone());
-                let task = AbortOnDropHandle::new(tokio::spawn(task));
-                self.attempts.insert(host.clone(), (*address, task));
+                .retain(|host, _| self.attempts.contains_key(host));
+            if !wanted.answers {
+                findings.in_use.clear();
             }
+        });
+        for (host, address) in wanted.tries {
+            self.attempts.entry(host).or_insert_with_key(|host| {
+                let task = keep_trying(host.clone(), address, ports, self.found.clone());
+                (address, AbortOnDropHandle::new(tokio::spawn(task)))
+            });
         }
-        self.wanted = wanted;
     }
 
     /// Waits until no port is used that is to be free. The engine needs them when it joins.
@@ -161,12 +171,23 @@ impl Preflight {
     /// Waits until something else is found.
     pub(crate) async fn changed(&mut self) {
         // The sender lives as long as this.
-        let _ = self.found.changed().await;
+        let _ = self.changes.changed().await;
     }
 
-    /// Returns what was found so far.
-    pub(crate) fn findings(&self) -> Findings {
-        self.findings.borrow().clone()
+    /// Adds what was found to the network of the host.
+    pub(crate) fn report(&self, network: HostNetwork) -> HostNetwork {
+        let findings = self.changes.borrow();
+        HostNetwork {
+            port_checks: findings.checks.values().cloned().collect(),
+            ports_in_use: findings.in_use.iter().cloned().collect(),
+            ..network
+        }
+    }
+}
+
+impl Drop for Preflight {
+    fn drop(&mut self) {
+        self.answers.iter().for_each(JoinHandle::abort);
     }
 }
 
@@ -178,25 +199,18 @@ fn asked(entries: &[Entry]) -> Option<DesiredPreflight> {
     })
 }
 
-/// Tries a host until all its ports answer.
-async fn keep_trying(
-    host: String,
-    address: IpAddr,
-    ports: [Port; 4],
-    findings: watch::Sender<Findings>,
-) {
+/// Tries a host until nothing is wrong.
+async fn keep_trying(host: String, address: IpAddr, ports: [Port; 4], found: Found) {
     loop {
         let check = attempt::all(&host, address, &ports).await;
-        let is_open = check.closed.is_empty();
-        if !is_open {
+        let is_well = check.closed.is_empty() && check.clock_ahead_minutes.is_none();
+        if !is_well {
             let closed = check.closed.join(", ");
-            tracing::warn!(host, %address, closed, "another host of the swarm cannot be reached");
+            let ahead = check.clock_ahead_minutes;
+            tracing::warn!(host, %address, closed, ahead, "another host is not ready for the swarm");
         }
-        findings.send_if_modified(|all| {
-            let before = all.checks.insert(host.clone(), check.clone());
-            before.as_ref() != Some(&check)
-        });
-        if is_open {
+        found.change(|findings| drop(findings.checks.insert(host.clone(), check)));
+        if is_well {
             return;
         }
         tokio::time::sleep(AGAIN).await;

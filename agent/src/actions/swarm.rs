@@ -45,10 +45,14 @@ impl EngineObject for SwarmCluster {
                 } else {
                     Vec::new()
                 };
-                let mut seen = observed(swarm, &nodes);
-                if engine.shares_network() {
-                    seen.host_addresses = interfaces::addresses();
-                }
+                let address = swarm.node_addr.as_ref().and_then(|a| a.parse().ok());
+                let lost_address = address.filter(|_| engine.shares_network());
+                let lost_address = lost_address.and_then(interfaces::lost);
+                let seen = observed(swarm, &nodes);
+                let seen = ObservedMembership {
+                    lost_address,
+                    ..seen
+                };
                 Ok((vec![seen], Vec::new()))
             }
             LocalNodeState::PENDING | LocalNodeState::ERROR | LocalNodeState::LOCKED => {
@@ -363,8 +367,7 @@ fn observed(shown: SwarmInfo, nodes: &[ListedNode]) -> ObservedMembership {
     ObservedMembership {
         settings: settings.unwrap_or_default(),
         node,
-        node_address: shown.node_addr.and_then(|address| address.parse().ok()),
-        host_addresses: Vec::new(),
+        lost_address: None,
         address: own.and_then(|p| p.addr).filter(|_| is_manager),
         labels: from_engine(labels),
         cluster: cluster.and_then(|c| c.id),

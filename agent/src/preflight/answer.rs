@@ -1,99 +1,89 @@
-//! Answers at the ports of a swarm.
+//! Answers at one port of a swarm.
 
-use std::io::ErrorKind;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::io::{ErrorKind, Result};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
+use futures::future::join_all;
 use jiff::Timestamp;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, UdpSocket};
-use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
 
-use super::{Port, Protocol, WORD};
+use super::{AGAIN, Found, NONCE, Port, Protocol, WORD};
 
 /// How long an answer may take.
 const ANSWER: Duration = Duration::from_secs(1);
 
-/// The tasks that answer, one for each port.
-pub(super) struct Answers(Vec<JoinHandle<()>>);
-
-impl Answers {
-    /// Starts to answer, and returns the ports that another program uses.
-    pub(super) fn start(ports: &[Port]) -> (Self, Vec<String>) {
-        let mut tasks = Vec::new();
-        let mut in_use = Vec::new();
-        for port in ports {
-            match listen(*port) {
-                Ok(task) => tasks.push(task),
-                Err(err) if err.kind() == ErrorKind::AddrInUse => in_use.push(port.to_string()),
-                Err(err) => {
-                    tracing::warn!(%port, error = %err, "nobody can try this port: it cannot be opened");
-                }
+/// Answers at a port, as soon as no other program uses it.
+pub(super) async fn keep_answering(port: Port, found: Found) {
+    loop {
+        match open(port).await {
+            Ok(sockets) => {
+                found.in_use(port, false);
+                join_all(sockets.into_iter().map(Socket::answer)).await;
+            }
+            Err(err) if err.kind() == ErrorKind::AddrInUse => found.in_use(port, true),
+            Err(err) => {
+                tracing::warn!(%port, error = %err, "nobody can try this port: it cannot be opened");
             }
         }
-        (Self(tasks), in_use)
-    }
-
-    /// Ends them, and returns what is to be waited for.
-    pub(super) fn end(mut self) -> Vec<JoinHandle<()>> {
-        let tasks = std::mem::take(&mut self.0);
-        tasks.iter().for_each(JoinHandle::abort);
-        tasks
+        sleep(AGAIN).await;
     }
 }
 
-impl Drop for Answers {
-    fn drop(&mut self) {
-        self.0.iter().for_each(JoinHandle::abort);
+enum Socket {
+    Tcp(TcpListener),
+    Udp(UdpSocket),
+}
+
+/// Opens a port on all addresses.
+async fn open(port: Port) -> Result<Vec<Socket>> {
+    let bind = async |address: IpAddr| {
+        let address = SocketAddr::new(address, port.number);
+        Ok(match port.protocol {
+            Protocol::Tcp => Socket::Tcp(TcpListener::bind(address).await?),
+            Protocol::Udp => Socket::Udp(UdpSocket::bind(address).await?),
+        })
+    };
+    // This one usually takes the addresses of IPv4, too, and then the second one cannot. A kernel may be without IPv6, or
+    // keep them apart.
+    let all: Result<Socket> = bind(Ipv6Addr::UNSPECIFIED.into()).await;
+    let v4: Result<Socket> = bind(Ipv4Addr::UNSPECIFIED.into()).await;
+    match (all, v4) {
+        (Ok(all), Ok(v4)) => Ok(vec![all, v4]),
+        (Ok(all), Err(_)) => Ok(vec![all]),
+        (Err(err), Ok(_)) if err.kind() == ErrorKind::AddrInUse => Err(err),
+        (Err(_), Ok(v4)) => Ok(vec![v4]),
+        (Err(_), Err(err)) => Err(err),
     }
 }
 
-/// Opens a port and answers there.
-fn listen(port: Port) -> std::io::Result<JoinHandle<()>> {
-    Ok(match port.protocol {
-        Protocol::Tcp => {
-            let listener = on_all_addresses(port.number, std::net::TcpListener::bind)?;
-            listener.set_nonblocking(true)?;
-            tokio::spawn(answer_connections(TcpListener::from_std(listener)?))
+impl Socket {
+    /// Answers; never returns.
+    async fn answer(self) {
+        match self {
+            Self::Tcp(listener) => answer_connections(listener).await,
+            Self::Udp(socket) => answer_datagrams(socket).await,
         }
-        Protocol::Udp => {
-            let socket = on_all_addresses(port.number, std::net::UdpSocket::bind)?;
-            socket.set_nonblocking(true)?;
-            tokio::spawn(answer_datagrams(UdpSocket::from_std(socket)?))
-        }
-    })
-}
-
-/// Binds a port on all addresses; on those of IPv4 if the kernel has no IPv6.
-fn on_all_addresses<T>(
-    port: u16,
-    bind: impl Fn(SocketAddr) -> std::io::Result<T>,
-) -> std::io::Result<T> {
-    match bind((Ipv6Addr::UNSPECIFIED, port).into()) {
-        Err(err) if err.kind() != ErrorKind::AddrInUse => {
-            bind((Ipv4Addr::UNSPECIFIED, port).into())
-        }
-        done => done,
     }
 }
 
-/// Returns the answer: the time of this host's clock, in milliseconds.
-fn answer() -> Vec<u8> {
-    let mut answer = WORD.to_vec();
+/// Returns the answer: what was sent, and the time of this host's clock in milliseconds.
+fn answer(nonce: &[u8]) -> Vec<u8> {
     let now = Timestamp::now().as_millisecond();
-    answer.extend(format!("{now}\n").into_bytes());
-    answer
+    [WORD, nonce, format!(" {now}\n").as_bytes()].concat()
 }
 
 async fn answer_connections(listener: TcpListener) {
     loop {
         let Ok((mut connection, _)) = listener.accept().await else {
             // No file is left, for example.
-            tokio::time::sleep(ANSWER).await;
+            sleep(ANSWER).await;
             continue;
         };
         // Who does not get an answer tries again.
-        let _ = tokio::time::timeout(ANSWER, connection.write_all(&answer())).await;
+        let _ = timeout(ANSWER, connection.write_all(&answer(&[b'-'; NONCE]))).await;
     }
 }
 
@@ -101,13 +91,14 @@ async fn answer_datagrams(socket: UdpSocket) {
     let mut request = [0; 128];
     loop {
         let Ok((length, from)) = socket.recv_from(&mut request).await else {
-            tokio::time::sleep(ANSWER).await;
+            sleep(ANSWER).await;
             continue;
         };
-        let answer = answer();
+        let request = request.get(..length).unwrap_or_default();
+        let nonce = request.strip_prefix(WORD).and_then(|r| r.get(..NONCE));
+        let answer = nonce.map(answer);
         // Nobody gets more than he sends.
-        let asks = request.get(..length).is_some_and(|r| r.starts_with(WORD));
-        if asks && length >= answer.len() {
+        if let Some(answer) = answer.filter(|answer| length >= answer.len()) {
             let _ = socket.send_to(&answer, from).await;
         }
     }

@@ -10,19 +10,20 @@ use jiff::Timestamp;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::{Instant, sleep, timeout};
+use uuid::Uuid;
 
-use super::{Port, Protocol, WORD};
+use super::{NONCE, Port, Protocol, WORD};
 
 /// How long a port may take to answer: the other agent has to hear that it is to answer, too.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(10);
 /// How long one try may take.
 const TRY: Duration = Duration::from_secs(1);
 /// The pause between two tries.
 const PAUSE: Duration = Duration::from_millis(200);
 /// Length of a request, in bytes: no shorter than its answer.
-const REQUEST: usize = 64;
-/// A difference of clocks that is worth a word, in seconds.
-const NOTABLE: i64 = 60;
+const REQUEST: usize = 96;
+/// To what a difference of clocks is rounded, in minutes, so that it is not reported again and again.
+const ROUNDED: i64 = 10;
 
 /// Tries all ports of a host at once.
 pub(super) async fn all(host: &str, address: IpAddr, ports: &[Port]) -> PortCheck {
@@ -35,14 +36,20 @@ pub(super) async fn all(host: &str, address: IpAddr, ports: &[Port]) -> PortChec
     };
     for (port, result) in ports.iter().zip(results) {
         match result {
-            Some(ahead) => check.clock_ahead_seconds = Some(ahead).filter(|s| s.abs() > NOTABLE),
+            Some(ahead) => check.clock_ahead_minutes = rounded(ahead),
             None => check.closed.push(port.to_string()),
         }
     }
     check
 }
 
-/// Tries a port, again and again for some time. Returns by how many seconds the other clock is ahead, if it answers.
+/// Returns a difference of clocks in minutes, if it is notable.
+fn rounded(milliseconds: i64) -> Option<i64> {
+    let minutes = milliseconds / 60_000 / ROUNDED * ROUNDED;
+    (minutes != 0).then_some(minutes)
+}
+
+/// Tries a port, again and again for some time. Returns by how many milliseconds the other clock is ahead, if it answers.
 async fn attempt(address: IpAddr, port: Port) -> Option<i64> {
     let end = Instant::now() + PATIENCE;
     let target = SocketAddr::new(address, port.number);
@@ -53,11 +60,8 @@ async fn attempt(address: IpAddr, port: Port) -> Option<i64> {
                 Protocol::Udp => over_datagrams(target).await,
             }
         };
-        if let Ok(Ok(answer)) = timeout(TRY, answer).await
-            && let Some(theirs) = time_in(&answer)
-        {
-            let ahead = theirs - Timestamp::now().as_millisecond();
-            return Some(ahead / 1000);
+        if let Ok(Ok(Some(theirs))) = timeout(TRY, answer).await {
+            return Some(theirs - Timestamp::now().as_millisecond());
         }
         if Instant::now() >= end {
             return None;
@@ -66,7 +70,7 @@ async fn attempt(address: IpAddr, port: Port) -> Option<i64> {
     }
 }
 
-async fn over_connection(target: SocketAddr) -> Result<Vec<u8>> {
+async fn over_connection(target: SocketAddr) -> Result<Option<i64>> {
     let connection = TcpStream::connect(target).await?;
     let mut answer = Vec::new();
     // Another program may send without an end.
@@ -74,27 +78,56 @@ async fn over_connection(target: SocketAddr) -> Result<Vec<u8>> {
     BufReader::new(limited)
         .read_until(b'\n', &mut answer)
         .await?;
-    Ok(answer)
+    Ok(time_in(&answer, &[b'-'; NONCE]))
 }
 
-async fn over_datagrams(target: SocketAddr) -> Result<Vec<u8>> {
+async fn over_datagrams(target: SocketAddr) -> Result<Option<i64>> {
     let own: IpAddr = match target {
         SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
         SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
     };
     let socket = UdpSocket::bind((own, 0)).await?;
-    socket.connect(target).await?;
-    let mut request = WORD.to_vec();
+    let nonce = Uuid::new_v4().simple().to_string().into_bytes();
+    let mut request = [WORD, &nonce].concat();
     request.resize(REQUEST, b'.');
-    socket.send(&request).await?;
-    let mut answer = vec![0; REQUEST];
-    let length = socket.recv(&mut answer).await?;
-    answer.truncate(length);
-    Ok(answer)
+    socket.send_to(&request, target).await?;
+    loop {
+        let mut answer = vec![0; REQUEST];
+        // A host with several addresses may answer from another one.
+        let (length, _) = socket.recv_from(&mut answer).await?;
+        answer.truncate(length);
+        if let Some(time) = time_in(&answer, &nonce) {
+            return Ok(Some(time));
+        }
+    }
 }
 
-/// Returns the time in an answer, in milliseconds.
-fn time_in(answer: &[u8]) -> Option<i64> {
-    let text = std::str::from_utf8(answer.strip_prefix(WORD)?).ok()?;
-    text.trim_end().parse().ok()
+/// Returns the time in the answer to a request, in milliseconds.
+fn time_in(answer: &[u8], nonce: &[u8]) -> Option<i64> {
+    let rest = answer.strip_prefix(WORD)?.strip_prefix(nonce)?;
+    std::str::from_utf8(rest).ok()?.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clocks_are_compared_to_ten_minutes() {
+        for (seconds, minutes) in [
+            (0, None),
+            (-599, None),
+            (601, Some(10)),
+            (-7250, Some(-120)),
+        ] {
+            assert_eq!(rounded(seconds * 1000), minutes);
+        }
+    }
+
+    #[test]
+    fn only_the_answer_to_the_request_counts() {
+        assert_eq!(time_in(b"dockfleet-preflight ab 17\n", b"ab"), Some(17));
+        assert_eq!(time_in(b"dockfleet-preflight ax 17\n", b"ab"), None);
+        assert_eq!(time_in(b"HTTP/1.1 400 Bad Request", b"ab"), None);
+    }
 }

@@ -1,45 +1,99 @@
 use std::net::Ipv4Addr;
 
+use dockfleet_planner::desired::payload;
+use dockfleet_planner::kinds::swarm::{DesiredMembership, MEMBERSHIP};
+
 use super::*;
 
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
-/// Ports that nobody uses on this machine now.
-fn free_ports() -> [Port; 2] {
-    let tcp = std::net::TcpListener::bind((HERE, 0)).unwrap();
-    let udp = std::net::UdpSocket::bind((HERE, 0)).unwrap();
-    let port = |number, protocol| Port { number, protocol };
-    [
-        port(tcp.local_addr().unwrap().port(), Protocol::Tcp),
-        port(udp.local_addr().unwrap().port(), Protocol::Udp),
-    ]
+/// A port that nobody uses on this machine now.
+fn free_port() -> u16 {
+    let socket = std::net::UdpSocket::bind((HERE, 0)).unwrap();
+    socket.local_addr().unwrap().port()
+}
+
+fn entry(preflight: Option<DesiredPreflight>) -> [Entry; 1] {
+    let desired = DesiredMembership {
+        name: MEMBERSHIP.to_owned(),
+        preflight,
+        ..DesiredMembership::default()
+    };
+    let (spec, revision) = payload(&desired, None);
+    [Entry {
+        uid: "uid-prod".to_owned(),
+        kind: dockfleet_crds::assignment::Kind::SwarmCluster.into(),
+        name: "prod".to_owned(),
+        revision,
+        spec,
+        ..Entry::default()
+    }]
+}
+
+/// One that answers at a port, and tries another host there.
+fn wanted(port: u16, tries: &[(&str, IpAddr)]) -> DesiredPreflight {
+    DesiredPreflight {
+        answers: true,
+        tries: tries
+            .iter()
+            .map(|(host, a)| ((*host).to_owned(), *a))
+            .collect(),
+        data_path_port: Some(port),
+        waits: None,
+    }
 }
 
 #[tokio::test]
-async fn ports_that_answer_are_open() {
-    let ports = free_ports();
-    let (answers, in_use) = Answers::start(&ports);
-    assert_eq!(in_use, Vec::<String>::new());
-    let check = attempt::all("h2", HERE, &ports).await;
+async fn a_port_answers_while_that_is_asked_for_and_is_free_afterwards() {
+    let number = free_port();
+    let port = [Port {
+        number,
+        protocol: Protocol::Udp,
+    }];
+    let mut preflight = Preflight::new();
+    preflight.follow(&entry(Some(wanted(number, &[]))), true);
+    let check = attempt::all("h2", HERE, &port).await;
     assert_eq!(check.closed, Vec::<String>::new());
-    assert_eq!(check.clock_ahead_seconds, None);
+    assert_eq!(check.clock_ahead_minutes, None);
 
-    // Another program has them now.
-    let (_, in_use) = Answers::start(&ports);
-    assert_eq!(in_use, ports.map(|p| p.to_string()));
+    preflight.follow(&entry(None), true);
+    preflight.ended().await;
+    drop(std::net::UdpSocket::bind((Ipv4Addr::UNSPECIFIED, number)).unwrap());
 
-    for task in answers.end() {
-        let _ = task.await;
+    // Nor does it answer in another network than that of the engine.
+    preflight.follow(&entry(Some(wanted(number, &[]))), false);
+    assert!(preflight.answers.is_empty());
+}
+
+#[tokio::test]
+async fn what_is_found_is_reported_as_long_as_it_is_asked_for() {
+    let number = free_port();
+    let _other = std::net::UdpSocket::bind((Ipv4Addr::UNSPECIFIED, number)).unwrap();
+    let mut preflight = Preflight::new();
+    preflight.follow(&entry(Some(wanted(number, &[]))), true);
+    let in_use = format!("{number}/udp");
+    while !preflight
+        .report(HostNetwork::default())
+        .ports_in_use
+        .contains(&in_use)
+    {
+        preflight.changed().await;
     }
-    let (_answers, in_use) = Answers::start(&ports);
-    assert_eq!(in_use, Vec::<String>::new());
+    preflight.follow(&entry(None), true);
+    assert_eq!(
+        preflight.report(HostNetwork::default()),
+        HostNetwork::default()
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn ports_that_do_not_answer_are_closed() {
-    let ports = free_ports();
-    let check = attempt::all("h2", HERE, &ports).await;
-    assert_eq!(check.closed, ports.map(|p| p.to_string()));
+    let port = Port {
+        number: free_port(),
+        protocol: Protocol::Udp,
+    };
+    let check = attempt::all("h2", HERE, &[port]).await;
+    assert_eq!(check.closed, [port.to_string()]);
 }
 
 #[test]

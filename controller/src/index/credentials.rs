@@ -34,6 +34,8 @@ pub(crate) struct SecretSync {
     pub(crate) put: BTreeMap<Uid, CredentialEntry>,
     /// Resources that no longer have an entry on the host.
     pub(crate) take: BTreeSet<Uid>,
+    /// It is not known what the Secret has, and it may have something to take.
+    pub(crate) look: bool,
 }
 
 /// The state of a resource's credentials on a host.
@@ -74,6 +76,10 @@ impl Index {
         lifecycle: Lifecycle,
         granted: &mut CredentialVersions,
     ) -> bool {
+        if let Some(version) = self.untaken(state, resource) {
+            granted.insert(resource.uid().to_owned(), Ok(version.to_owned()));
+            return true;
+        }
         // A resource that no longer selects the host needs no credentials to be removed.
         if lifecycle != Lifecycle::Live || !state.selected_by.contains(resource.uid()) {
             return true;
@@ -84,15 +90,7 @@ impl Index {
         };
         let uid = resource.uid();
         let answer = match self.credential_state(state, resource) {
-            CredentialState::NotNeeded => {
-                // The entry names the token of a swarm until it is taken from the Secret, so that the next controller
-                // knows of it.
-                let named = resource.is_for_own_namespace().then(|| state.named(uid));
-                if let Some(version) = named.flatten().filter(|_| state.may_have(uid)) {
-                    granted.insert(uid.to_owned(), Ok(version.to_owned()));
-                }
-                return true;
-            }
+            CredentialState::NotNeeded => return true,
             CredentialState::NotRead => return false,
             CredentialState::Unusable(why) => Err(missing(why)),
             CredentialState::Wanted(credentials) if state.has_synced(uid, &credentials.version) => {
@@ -108,6 +106,16 @@ impl Index {
         };
         granted.insert(uid.to_owned(), answer);
         true
+    }
+
+    /// Returns the version of a swarm's token that a host needs no more and that may still be in its Secret. The entry
+    /// names it until it is taken from there, so that the next controller knows of it.
+    fn untaken<'a>(&self, state: &'a HostState, resource: &dyn Resource) -> Option<&'a str> {
+        let uid = resource.uid();
+        let version = state.named(uid)?;
+        let may_have = state.synced.had.as_ref();
+        let may_have = may_have.is_none_or(|had| had.contains_key(uid));
+        (may_have && self.needs_no_more(state, uid)).then_some(version)
     }
 
     /// Marks a host's Secret dirty if it lacks credentials or has unused ones.
@@ -138,15 +146,15 @@ impl Index {
             }
         }
         if state.assignment.is_some() {
-            let had = match &state.synced.had {
-                Some(had) => had.keys().collect(),
-                None => self.may_be_left(state),
-            };
-            let idle = had
-                .into_iter()
-                .filter(|uid| state.entry(uid).is_none() || self.needs_no_more(state, uid));
-            let idle = idle.filter(|uid| !sync.put.contains_key(*uid));
-            sync.take = idle.cloned().collect();
+            if let Some(had) = &state.synced.had {
+                let idle = had
+                    .keys()
+                    .filter(|uid| state.entry(uid).is_none() || self.needs_no_more(state, uid));
+                let idle = idle.filter(|uid| !sync.put.contains_key(*uid));
+                sync.take = idle.cloned().collect();
+            } else {
+                sync.look = self.may_have_idle(state);
+            }
         }
         if !lacks {
             // A Secret that was created again lacks all of them, so either all are written or none.
@@ -155,18 +163,15 @@ impl Index {
         (sync != SecretSync::default()).then_some(sync)
     }
 
-    /// Returns the resources whose credentials may be in a Secret that is not known: those that an entry names, and
-    /// tokens of swarms that the host is to leave.
-    fn may_be_left<'a>(&self, state: &'a HostState) -> Vec<&'a Uid> {
-        let of_a_swarm = |uid: &Uid| {
-            let parent = self.parents.get(uid);
-            parent.is_some_and(|p| p.object.is_for_own_namespace())
-        };
-        let all = state.entries().iter().filter(|e| {
-            let leaves = e.intent == Intent::Absent && of_a_swarm(&e.uid);
-            leaves || state.named(&e.uid).is_some()
-        });
-        all.map(|e| &e.uid).collect()
+    /// Whether a Secret of which nothing is known may have credentials that its host needs no more: those of a tombstone,
+    /// or a token that an entry still names.
+    fn may_have_idle(&self, state: &HostState) -> bool {
+        let mut entries = state.entries().iter();
+        entries.any(|entry| {
+            let uid = &entry.uid;
+            entry.intent == Intent::Absent
+                || (state.named(uid).is_some() && self.needs_no_more(state, uid))
+        })
     }
 
     /// Whether a host has joined its swarm, so that it needs the join token no more (invariant 9).
@@ -190,6 +195,7 @@ impl Index {
             ..SyncedCredentials::default()
         };
         self.await_entries_with_credentials(name);
+        self.check_secret_sync(name);
     }
 
     /// Records that a sync failed.
@@ -238,12 +244,6 @@ impl HostState {
         let entry = self.entry(uid)?;
         let version = entry.spec.get("credentials")?.as_str();
         version.filter(|_| entry.intent == Intent::Present)
-    }
-
-    /// Whether the host's Secret may have credentials of a resource.
-    fn may_have(&self, uid: &str) -> bool {
-        let had = self.synced.had.as_ref();
-        had.is_none_or(|had| had.contains_key(uid))
     }
 
     /// Records whether the agent reports a resource's credentials as missing, and returns whether

@@ -26,13 +26,20 @@ pub(crate) async fn sync_secret(ctx: JobContext, host: Name, sync: SecretSync) -
         field_manager: Some(FIELD_MANAGER.to_owned()),
         ..PatchParams::default()
     };
-    let patch = Patch::Merge(patch(&sync));
-    let answer = in_time(api.patch(&host.name, &params, &patch)).await;
+    let SecretSync { put, take, look: _ } = &sync;
+    let answer = if put.is_empty() && take.is_empty() {
+        in_time(api.get(&host.name)).await
+    } else {
+        let patch = Patch::Merge(patch(&sync));
+        in_time(api.patch(&host.name, &params, &patch)).await
+    };
     let key = LaneKey::SecretSync(host.clone());
     match answer {
         Ok(secret) => {
             let (put, taken) = (sync.put.len(), sync.take.len());
-            info!(put, taken, "credentials written");
+            if put + taken > 0 {
+                info!(put, taken, "credentials written");
+            }
             let had = versions(&secret);
             let learned = vec![Learned::SecretSynced { host, had }];
             JobResult {

@@ -36,10 +36,10 @@ pub struct PortCheck {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8), extend("x-kubernetes-list-type" = "atomic"))]
     pub closed: Vec<String>,
-    /// By how much its clock is ahead of the clock of this host, in seconds, if it is more than a
-    /// minute.
+    /// By how much its clock is ahead of the clock of this host, rounded to ten minutes, if it is more
+    /// than that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub clock_ahead_seconds: Option<i64>,
+    pub clock_ahead_minutes: Option<i64>,
 }
 
 /// A network interface of a host.

@@ -35,7 +35,7 @@ pub use cluster::{SwarmSettings, TOKEN_EPOCH};
 pub use counts::{SwarmCounts, quorum_labels};
 pub use desired::{DesiredMembership, DesiredNode, DesiredPreflight, Init, Start, Writer};
 pub use nodes::SwarmChange;
-pub use observed::{MembershipDetail, Node, NodeStatus, ObservedMembership};
+pub use observed::{LostAddress, MembershipDetail, Node, NodeStatus, ObservedMembership};
 pub use settings::NodeSettings;
 
 /// The membership of a host in a swarm, as other resources need to know it.

@@ -224,6 +224,7 @@ fn observed_network(entry: &Entry, id: &str) -> ObservedNetwork {
         labels: d.labels,
         internal: d.internal,
         attachable: d.attachable,
+        ingress: d.ingress,
         enable_ipv4: None,
         enable_ipv6: d.enable_ipv6.unwrap_or(false),
         ipam_driver: "default".to_owned(),

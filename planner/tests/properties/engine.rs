@@ -116,6 +116,7 @@ impl Engine {
             // An engine may create something else than requested; the agent must not repeat that for ever.
             internal: n.internal && !(self.release == Release::V20 && n.name == "n1"),
             attachable: n.attachable,
+            ingress: n.ingress,
             enable_ipv4: match self.release {
                 Release::V20 => None,
                 Release::V29 => Some(n.enable_ipv4.unwrap_or(true)),

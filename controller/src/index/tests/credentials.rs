@@ -7,6 +7,7 @@ use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 
 use super::*;
+use crate::index::credentials::SyncedCredentials;
 use crate::index::{SecretReading, SecretSync};
 
 fn share(site: &str) -> DockerVolume {
@@ -219,6 +220,29 @@ fn credentials_are_removed_after_their_entry() {
     assert!(sync.put.is_empty());
     // And to the host that has it now.
     assert_eq!(world.sync_secret("h2").unwrap().put.len(), 1);
+}
+
+/// Invariant 9.
+#[test]
+fn after_a_start_credentials_are_removed_after_their_entry_too() {
+    let mut world = settled();
+    let elsewhere = {
+        let mut share = share("b");
+        share.metadata.generation = Some(2);
+        share
+    };
+    world.volume(&elsewhere);
+    world.settle();
+    let state = world.index.hosts.get_mut(&at("h1")).unwrap();
+    state.synced = SyncedCredentials::default();
+    assert!(world.index.secret_sync(&at("h1")).unwrap().look);
+    let had = map(&[("uid-share", "1")]);
+    world.index.secret_synced(&at("h1"), had);
+    assert_eq!(world.index.secret_sync(&at("h1")), None);
+    world.report("h1", EntryState::Gone);
+    world.settle();
+    let sync = world.index.secret_sync(&at("h1")).unwrap();
+    assert_eq!(sync.take, set(["uid-share"]));
 }
 
 /// Invariant 7.

@@ -284,8 +284,15 @@ fn i9_a_token_is_taken_from_a_secret_after_a_restart_too() {
     world.write_swarm(&mut swarm);
     assert_eq!(names(&world), Some(version));
     let mut world = world.restarted(&swarm);
+    // It looks first.
+    let sync = world.index.secret_sync(&at("h2")).unwrap();
+    assert!(sync.look && sync.take.is_empty());
+    let had = BTreeMap::from([("uid-prod".to_owned(), "v".to_owned())]);
+    world.index.secret_synced(&at("h2"), had);
+    world.settle();
     let sync = world.index.secret_sync(&at("h2")).unwrap();
     assert_eq!(sync.take, BTreeSet::from(["uid-prod".to_owned()]));
+    assert!(names(&world).is_some());
     world.index.secret_synced(&at("h2"), BTreeMap::new());
     world.settle();
     assert_eq!(names(&world), None);

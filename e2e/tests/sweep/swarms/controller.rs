@@ -15,8 +15,8 @@ use rustix::process::Signal;
 /// How long a claim to lead holds, until when it has to be renewed, and how often that is tried, in milliseconds:
 /// nobody contests it, and after a kill the next one waits for the first of these.
 const ELECTION: [&str; 3] = ["2000", "1500", "250"];
-/// After how many effects one after the other is killed. The first effect is the claim to lead; and some writes are made
-/// again after each start, so one that is always killed after the first of them gets nowhere.
+/// After how many effects one after the other is killed. The first effect is its claim to lead, and the others are its
+/// writes. Some are made again after each start, so one that is always killed after the first write gets nowhere.
 const NUMBERS: [usize; 4] = [2, 3, 4, 5];
 /// How often it is looked whether it was killed.
 const LOOK: Duration = Duration::from_millis(50);
@@ -49,8 +49,8 @@ impl Controller {
         Ok(all)
     }
 
-    /// Does some work while the controller is killed after its first, second, third and fourth write in turn, and gives the result of the work with what
-    /// it was killed after.
+    /// Does some work while the controller is killed after its first, second, third and fourth write in turn. Gives the
+    /// result of the work, and what it was killed after.
     pub(super) fn killed_during<T: Send>(
         &mut self,
         work: impl FnOnce() -> Result<T> + Send,

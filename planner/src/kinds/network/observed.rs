@@ -7,6 +7,7 @@ use crate::kinds::ObservedObject;
 
 /// A network as the engine reports it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "the engine reports them so")]
 pub struct ObservedNetwork {
     /// The engine's ID.
     pub id: String,

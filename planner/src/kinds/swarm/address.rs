@@ -32,14 +32,14 @@ pub(super) fn data_path<'a>(cluster: &'a SwarmCluster, host: &DockerHost) -> Opt
 pub(super) fn for_engine(given: Option<&str>, host: &DockerHost) -> Option<String> {
     let given = given?;
     let found = interfaces(host).filter(|_| is_subnet(given));
-    let found = found.and_then(|interfaces| find(Some(given), interfaces).ok());
+    let found = found.and_then(|interfaces| find(Some(given), interfaces).ok()?);
     Some(found.map_or_else(|| given.to_owned(), |address| address.to_string()))
 }
 
 /// Returns the packet size of the interface by which the other hosts reach a host, in bytes.
 pub(super) fn mtu(cluster: &SwarmCluster, host: &DockerHost) -> Option<i32> {
     let interfaces = interfaces(host)?;
-    let address = find(advertised(cluster, host), interfaces).ok()?;
+    let address = find(advertised(cluster, host), interfaces).ok()??;
     let mut with_it = interfaces
         .iter()
         .filter(|i| addresses(i).any(|a| a == address));
@@ -58,26 +58,37 @@ fn is_subnet(given: &str) -> bool {
     given.contains('/')
 }
 
-/// Returns the address of a host that a value of `advertiseAddress` means.
+/// Returns the address of a host that a value of `advertiseAddress` means; `None` if only the engine knows which one it
+/// takes.
 ///
 /// # Errors
 /// Why the host has no such address, in a sentence.
-pub(super) fn find(given: Option<&str>, interfaces: &[Interface]) -> Result<IpAddr, String> {
+pub(super) fn find(
+    given: Option<&str>,
+    interfaces: &[Interface],
+) -> Result<Option<IpAddr>, String> {
     let all = || interfaces.iter().flat_map(addresses);
     let Some(given) = given else {
-        return one(all(), "the host has", interfaces);
+        return Ok(one(all()).ok());
     };
     if let Ok(address) = given.parse() {
         // It may be one that a router translates.
-        return Ok(address);
+        return Ok(Some(address));
     }
     if let Ok(subnet) = given.parse::<IpNet>() {
-        let inside = all().filter(|address| subnet.contains(address));
-        return one(
-            inside,
-            &format!("advertiseAddress is {given}, and in it the host has"),
-            interfaces,
-        );
+        let found = one(all().filter(|address| subnet.contains(address)));
+        return found.map(Some).map_err(|found| {
+            let found: Vec<String> = found.iter().map(IpAddr::to_string).collect();
+            let inside = if found.is_empty() {
+                "no address".to_owned()
+            } else {
+                format!("the addresses {}", found.join(", "))
+            };
+            format!(
+                "advertiseAddress is {given}, and in it the host has {inside}; it has {}",
+                shown(interfaces)
+            )
+        });
     }
     let Some(interface) = interfaces.iter().find(|i| i.name == given) else {
         return Err(format!(
@@ -85,11 +96,7 @@ pub(super) fn find(given: Option<&str>, interfaces: &[Interface]) -> Result<IpAd
             shown(interfaces)
         ));
     };
-    one(
-        addresses(interface),
-        &format!("advertiseAddress is {given}, and it has"),
-        interfaces,
-    )
+    Ok(one(addresses(interface)).ok())
 }
 
 fn addresses(interface: &Interface) -> impl Iterator<Item = IpAddr> {
@@ -101,24 +108,15 @@ fn addresses(interface: &Interface) -> impl Iterator<Item = IpAddr> {
 }
 
 /// Returns the only address; an engine too takes an IPv4 address beside addresses of IPv6.
-fn one(
-    found: impl Iterator<Item = IpAddr>,
-    which: &str,
-    interfaces: &[Interface],
-) -> Result<IpAddr, String> {
+///
+/// # Errors
+/// The addresses, if there are several or none.
+fn one(found: impl Iterator<Item = IpAddr>) -> Result<IpAddr, Vec<IpAddr>> {
     let (v4, v6): (Vec<IpAddr>, Vec<IpAddr>) = found.partition(IpAddr::is_ipv4);
     let candidates = if v4.is_empty() { v6 } else { v4 };
     match candidates.as_slice() {
         [address] => Ok(*address),
-        [] => Err(format!("{which} no address; it has {}", shown(interfaces))),
-        several => {
-            let several: Vec<String> = several.iter().map(IpAddr::to_string).collect();
-            Err(format!(
-                "{which} the addresses {}; name one interface, or set another advertiseAddress for the host in \
-                 hostOverrides",
-                several.join(", ")
-            ))
-        }
+        _ => Err(candidates),
     }
 }
 
@@ -151,19 +149,19 @@ mod tests {
             interface("eth0", &["10.0.0.5/24", "fd00::5/64"]),
             interface("eth1", &["192.168.1.5/24"]),
         ];
-        let found =
-            |given: Option<&str>, all: &[Interface]| find(given, all).map(|a| a.to_string());
-        assert_eq!(found(Some("eth0"), &two), Ok("10.0.0.5".to_owned()));
-        assert_eq!(
-            found(Some("192.168.0.0/16"), &two),
-            Ok("192.168.1.5".to_owned())
-        );
-        assert_eq!(found(Some("fd00::/8"), &two), Ok("fd00::5".to_owned()));
-        assert_eq!(
-            found(Some("203.0.113.1"), &two),
-            Ok("203.0.113.1".to_owned())
-        );
-        assert_eq!(found(None, &two[..1]), Ok("10.0.0.5".to_owned()));
+        let found = |given: Option<&str>, all: &[Interface]| {
+            find(given, all).map(|a| a.map(|a| a.to_string()))
+        };
+        let is = |address: &str| Ok(Some(address.to_owned()));
+        assert_eq!(found(Some("eth0"), &two), is("10.0.0.5"));
+        assert_eq!(found(Some("192.168.0.0/16"), &two), is("192.168.1.5"));
+        assert_eq!(found(Some("fd00::/8"), &two), is("fd00::5"));
+        assert_eq!(found(Some("203.0.113.1"), &two), is("203.0.113.1"));
+        assert_eq!(found(None, &two[..1]), is("10.0.0.5"));
+        // The engine knows, and nobody else.
+        assert_eq!(found(None, &two), Ok(None));
+        let several = [interface("eth0", &["10.0.0.5/24", "10.0.0.100/32"])];
+        assert_eq!(found(Some("eth0"), &several), Ok(None));
     }
 
     #[test]
@@ -173,10 +171,6 @@ mod tests {
             interface("eth1", &["10.0.1.5/24"]),
         ];
         for (given, why) in [
-            (
-                None,
-                "the host has the addresses 10.0.0.5, 10.0.1.5; name one interface",
-            ),
             (
                 Some("ens3"),
                 "advertiseAddress is ens3, and the host has no such interface with an address; it has eth0 \

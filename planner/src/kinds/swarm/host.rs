@@ -48,6 +48,12 @@ impl<'a> Host<'a> {
         current && !view.offline && view.refused.is_none() && self.status.is_some_and(waits)
     }
 
+    /// Whether it has reported that it is in no swarm, whatever the revision of its entry was.
+    pub(super) fn says_free(&self) -> bool {
+        self.status
+            .is_some_and(|s| s.id.is_none() && !says_nothing(s))
+    }
+
     /// Returns the value of a label of the host.
     pub(super) fn label(&self, key: &str) -> Option<&'a str> {
         let labels = self.report.host.metadata.labels.as_ref()?;

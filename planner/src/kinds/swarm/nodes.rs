@@ -7,8 +7,8 @@ use dockfleet_crds::swarm::NodeRole;
 use dockfleet_crds::{FieldDiff, Reason};
 
 use super::{
-    DesiredMembership, DesiredNode, Node, NodeSettings, NodeStatus, ObservedMembership,
-    SwarmSettings, Writer,
+    DesiredMembership, DesiredNode, LostAddress, Node, NodeSettings, NodeStatus,
+    ObservedMembership, SwarmSettings, Writer,
 };
 use crate::kinds::Update;
 
@@ -82,11 +82,11 @@ pub(super) fn diff(want: &DesiredMembership, have: &ObservedMembership) -> Vec<F
             have: why.clone(),
         });
     }
-    if let Some(address) = lost_address(want, have) {
+    if let Some(lost) = lost_address(want, have) {
         all.push(FieldDiff {
             field: "address".to_owned(),
-            want: address.to_string(),
-            have: list(&have.host_addresses),
+            want: lost.address.to_string(),
+            have: list(&lost.now),
         });
     }
     if want.given_up.as_ref() == Some(&have.node) {
@@ -252,14 +252,15 @@ pub(super) fn next_change(
     }
 }
 
-/// Returns the address by which the other nodes know a host, if the host does not have it now. An address that the user
-/// wrote may be one that a router translates.
-fn lost_address(want: &DesiredMembership, have: &ObservedMembership) -> Option<IpAddr> {
-    let address = have.node_address?;
-    let is_there = have.host_addresses.is_empty() || have.host_addresses.contains(&address);
+/// Returns the address that a host has lost. An address that the user wrote may be one that a router translates.
+fn lost_address<'a>(
+    want: &DesiredMembership,
+    have: &'a ObservedMembership,
+) -> Option<&'a LostAddress> {
+    let lost = have.lost_address.as_ref()?;
     let given = want.advertise_address.as_deref();
-    let is_given = given.and_then(|a| a.parse().ok()) == Some(address);
-    (!is_there && !is_given).then_some(address)
+    let is_given = given.and_then(|a| a.parse().ok()) == Some(lost.address);
+    (!is_given).then_some(lost)
 }
 
 /// Returns what is told about a host without the address by which the other nodes know it. Nothing is done: the host
@@ -268,18 +269,22 @@ fn address_changed(
     want: &DesiredMembership,
     have: &ObservedMembership,
 ) -> Option<Update<SwarmChange>> {
-    let address = lost_address(want, have)?;
-    let now = list(&have.host_addresses);
+    let lost = lost_address(want, have)?;
     Some(Update::Waits(
         Reason::AddressChanged,
         format!(
-            "the other hosts reach this one at {address}, and it has {now} now; give it this address again, or let it \
-             leave the swarm and join again"
+            "the other hosts reach this one at {}, and it has {} now; give it this address again, or let it leave the \
+             swarm and join again",
+            lost.address,
+            list(&lost.now)
         ),
     ))
 }
 
 fn list(addresses: &[IpAddr]) -> String {
+    if addresses.is_empty() {
+        return "no address".to_owned();
+    }
     let all: Vec<String> = addresses.iter().map(IpAddr::to_string).collect();
     all.join(", ")
 }

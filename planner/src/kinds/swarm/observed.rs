@@ -22,10 +22,8 @@ pub struct ObservedMembership {
     pub cluster: Option<String>,
     /// Address and port of the node, if it is a manager.
     pub address: Option<String>,
-    /// Address by which the other nodes know this one.
-    pub node_address: Option<IpAddr>,
-    /// The addresses by which other hosts may reach the host now; none if they are not known.
-    pub host_addresses: Vec<IpAddr>,
+    /// The address by which the other nodes know this one, if the host does not have it now.
+    pub lost_address: Option<LostAddress>,
     /// Labels of the swarm; only managers know them.
     pub labels: BTreeMap<String, String>,
     /// The settings of the swarm; only managers know them.
@@ -36,6 +34,15 @@ pub struct ObservedMembership {
     pub lacks_quorum: bool,
     /// Why the engine, which is a node, does not take part in the swarm now: it does not reach it, or is locked.
     pub unsettled: Option<String>,
+}
+
+/// An address of a node that its host does not have now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LostAddress {
+    /// The address.
+    pub address: IpAddr,
+    /// The addresses by which other hosts may reach the host now.
+    pub now: Vec<IpAddr>,
 }
 
 /// A node of a swarm as a manager reports it.

@@ -28,7 +28,8 @@ pub(super) fn warnings(
         preflight::untried(state, hosts),
         unknown_hosts(cluster, hosts),
         different_mtus(cluster, &stays),
-        overlapping_pools(cluster, &stays),
+        // Later they cannot be changed.
+        overlapping_pools(cluster, &stays).filter(|_| state.cluster_id.is_none()),
     ];
     all.into_iter().flatten().collect()
 }

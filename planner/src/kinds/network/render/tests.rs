@@ -152,6 +152,7 @@ fn fields_that_are_not_options_are_rendered_too() {
             labels: map(&[("team", "lab")]),
             internal: true,
             attachable: true,
+            ingress: false,
             enable_ipv4: Some(true),
             enable_ipv6: Some(false),
             ipam_driver: Some("default".to_owned()),

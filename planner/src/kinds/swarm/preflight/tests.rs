@@ -1,6 +1,9 @@
 use dockfleet_crds::swarm::{
-    Member, MemberState, SwarmClusterSpec, SwarmClusterStatus, SwarmHostOverride,
+    Bootstrap, Member, MemberState, SwarmClusterSpec, SwarmClusterStatus, SwarmHostOverride,
 };
+
+use dockfleet_crds::{EntryState, EntryStatus, Reason};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
 use super::*;
 use crate::aggregate::HostView;
@@ -13,6 +16,8 @@ struct World {
     cluster: SwarmCluster,
     hosts: Vec<DockerHost>,
     offline: BTreeSet<&'static str>,
+    /// The hosts whose agents have not looked yet.
+    silent: BTreeSet<&'static str>,
 }
 
 impl World {
@@ -31,6 +36,7 @@ impl World {
             },
             hosts: (1..=count).map(host).collect(),
             offline: BTreeSet::new(),
+            silent: BTreeSet::new(),
         }
     }
 
@@ -45,7 +51,7 @@ impl World {
             host: format!("h{to}"),
             address: format!("10.0.0.{to}"),
             closed: closed.iter().map(|p| (*p).to_owned()).collect(),
-            clock_ahead_seconds: None,
+            clock_ahead_minutes: None,
         };
         let checks = &mut self.network(from).port_checks;
         checks.retain(|c| c.host != check.host);
@@ -64,6 +70,11 @@ impl World {
     }
 
     fn step(&mut self) -> BTreeMap<String, Preflight> {
+        let free = EntryStatus {
+            state: EntryState::Pending.into(),
+            reason: Some(Reason::Progressing.into()),
+            ..EntryStatus::default()
+        };
         let reports: Vec<HostReport<'_>> = self
             .hosts
             .iter()
@@ -72,7 +83,7 @@ impl World {
                 view: HostView {
                     host: name(host),
                     entry: None,
-                    status: None,
+                    status: (!self.silent.contains(name(host))).then_some(&free),
                     refused: None,
                     offline: self.offline.contains(name(host)),
                 },
@@ -91,7 +102,7 @@ impl World {
         };
         let swarm = SwarmState {
             members: all.iter().map(member).collect(),
-            ..SwarmState::default()
+            ..recorded(&self.cluster).clone()
         };
         self.cluster.status = Some(SwarmClusterStatus {
             swarm,
@@ -111,7 +122,7 @@ impl World {
 }
 
 #[test]
-fn a_host_is_tried_by_the_three_after_it_and_passes_when_all_have_reached_it() {
+fn a_host_is_tried_by_the_three_after_it_and_passes_when_it_is_reached() {
     let mut world = World::new(5);
     let plan = world.step()["h4"].clone();
     assert_eq!(plan.address.as_deref(), Some("10.0.0.4"));
@@ -157,7 +168,7 @@ fn a_host_with_a_closed_port_is_the_only_one_that_does_not_join() {
 }
 
 #[test]
-fn a_host_that_reaches_nobody_does_not_hold_up_the_others() {
+fn a_port_is_open_if_one_host_reaches_it() {
     let mut world = World::new(4);
     world.all_try(|from, _| (from == 3).then_some("7946/udp"));
     assert_eq!(world.passed().len(), 4);
@@ -193,13 +204,82 @@ fn between_two_hosts_the_one_that_was_not_reached_does_not_join() {
 }
 
 #[test]
-fn who_has_not_reported_yet_is_waited_for_and_who_is_offline_is_not() {
+fn one_report_is_enough_and_nobody_waits_for_the_others() {
+    let mut world = World::new(4);
+    assert_eq!(world.passed(), Vec::<String>::new());
+    world.tries(1, 4, &[]);
+    world.tries(2, 3, &["7946/tcp"]);
+    assert_eq!(world.passed(), ["h4"]);
+    assert_eq!(
+        world.failures(3),
+        ["7946/tcp of this host (10.0.0.3) cannot be reached from h2"]
+    );
+    world.tries(4, 3, &[]);
+    assert_eq!(world.passed(), ["h3", "h4"]);
+}
+
+#[test]
+fn only_a_host_that_is_known_to_be_in_no_swarm_answers() {
     let mut world = World::new(3);
+    world.silent.insert("h1");
     world.all_try(|_, _| None);
-    world.network(2).port_checks.clear();
-    assert_eq!(world.passed(), ["h2"]);
-    world.offline.insert("h2");
+    assert_eq!(world.passed(), ["h2", "h3"]);
+    let desired = render(&world.cluster, &world.hosts[0]).unwrap();
+    assert!(!desired.answers);
+    assert_eq!(
+        desired.waits.as_deref(),
+        Some("waits until this host has reported that it is in no swarm")
+    );
+    world.silent.clear();
+    assert_eq!(world.passed(), ["h1", "h2", "h3"]);
+}
+
+#[test]
+fn what_is_known_of_a_host_that_goes_offline_stays() {
+    let mut world = World::new(3);
+    world.all_try(|_, to| (to == 2).then_some("4789/udp"));
     assert_eq!(world.passed(), ["h1", "h3"]);
+    world.offline.extend(["h1", "h2"]);
+    // Nobody is left who has tried it.
+    assert_eq!(world.passed(), ["h1", "h3"]);
+    assert_eq!(world.failures(2).len(), 1);
+    let render = render(&world.cluster, &world.hosts[1]).unwrap();
+    assert!(render.waits.unwrap().starts_with("does not join"));
+}
+
+#[test]
+fn the_host_that_creates_the_swarm_and_a_suspended_swarm_are_left_alone() {
+    let mut world = World::new(2);
+    world.all_try(|_, _| None);
+    assert_eq!(world.passed(), ["h1", "h2"]);
+    let status = world.cluster.status.as_mut().unwrap();
+    status.swarm.bootstrap = Some(Bootstrap {
+        host: "h1".to_owned(),
+        attempt: "a".to_owned(),
+    });
+    world.network(1).interfaces[0].addresses = vec!["10.0.0.9/24".to_owned()];
+    assert_eq!(world.passed(), ["h1", "h2"]);
+
+    let mut world = World::new(2);
+    world.all_try(|_, _| None);
+    world.cluster.spec.suspend = true;
+    assert_eq!(world.passed(), Vec::<String>::new());
+    assert!(!render(&world.cluster, &world.hosts[0]).unwrap().answers);
+}
+
+#[test]
+fn a_host_opens_only_the_ports_that_it_needs() {
+    let mut world = World::new(3);
+    let is_one: &LabelSelector = &fixtures::selector(&[("manages", "yes")]);
+    world.cluster.spec.managers.host_selector = Some(is_one.clone());
+    world.all_try(|_, to| (to == 1).then_some("2377/tcp"));
+    assert_eq!(world.passed().len(), 3);
+    // The traffic between containers has another address.
+    let mut world = World::new(2);
+    world.cluster.spec.data_path_address = Some("eth1".to_owned());
+    world.cluster.spec.data_path_port = Some(7789);
+    world.all_try(|_, to| (to == 1).then_some("7789/udp"));
+    assert_eq!(world.passed().len(), 2);
 }
 
 #[test]
@@ -215,11 +295,11 @@ fn a_report_about_another_address_does_not_count() {
 fn clocks_and_missing_interfaces_are_failures() {
     let mut world = World::new(3);
     world.all_try(|_, _| None);
-    world.tries(2, 1, &[]).clock_ahead_seconds = Some(-7200);
-    world.tries(3, 1, &[]).clock_ahead_seconds = Some(-7203);
+    world.tries(2, 1, &[]).clock_ahead_minutes = Some(-120);
+    world.tries(3, 1, &[]).clock_ahead_minutes = Some(-120);
     assert_eq!(
         world.failures(1),
-        ["the clock of this host is 7200 s behind that of h2"]
+        ["the clock of this host is about 120 minutes behind that of h2"]
     );
     world.cluster.spec.host_overrides = vec![SwarmHostOverride {
         host_names: vec!["h3".to_owned()],
