@@ -12,10 +12,9 @@
 
 use std::time::Duration;
 
+use dockfleet_vitals::BootTime;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
-
-use crate::boot_time::BootTime;
 
 /// The times of the leader election, with the names that Kubernetes components use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use dockfleet_vitals::chain;
+use dockfleet_vitals::{BootTime, chain};
 use futures::{Stream, StreamExt as _};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
@@ -19,7 +19,6 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::{debug, info, warn};
 
 use crate::FIELD_MANAGER;
-use crate::boot_time::BootTime;
 use crate::config::ElectionConfig;
 use crate::effect::WriteHook;
 use crate::election::{Decision, ElectionTimes, Loss, ObservedLease, claimed, decide, released};

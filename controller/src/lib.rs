@@ -42,7 +42,6 @@
 //! - It never scans the fleet on a timer: the cost of a change depends on what it touches. Secrets
 //!   that volumes name are read in turn, at most 20 a second.
 
-mod boot_time;
 mod call;
 mod config;
 mod convergence;

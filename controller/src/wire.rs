@@ -6,7 +6,7 @@
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use dockfleet_vitals::CALL_TIMEOUT;
+use dockfleet_vitals::{BootTime, CALL_TIMEOUT};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use http::uri::PathAndQuery;
@@ -19,7 +19,6 @@ use tower::layer::layer_fn;
 use tower::retry::RetryLayer;
 use tower::{BoxError, Service};
 
-use crate::boot_time::BootTime;
 use crate::call::{ApiCall, ApiFailure};
 use crate::effect::WriteHook;
 use crate::metrics::ControllerMetrics;

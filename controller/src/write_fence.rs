@@ -7,9 +7,8 @@
 
 use std::time::Duration;
 
+use dockfleet_vitals::BootTime;
 use tokio::sync::watch;
-
-use crate::boot_time::BootTime;
 
 /// The state of the fence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,9 +1,10 @@
 //! The parts that the controller and the agent share: probes and metrics over HTTP (`/healthz`, `/readyz`,
-//! `/metrics`), the timeout of calls to an API server, and errors in one line.
+//! `/metrics`), the timeout of calls to an API server, a clock, and errors in one line.
 //!
 //! Controller and agent define their own metrics and probes. This crate has no client of Kubernetes or
 //! Docker.
 
+mod boot_time;
 mod chain;
 mod http;
 mod metrics;
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 
+pub use boot_time::BootTime;
 pub use chain::chain;
 pub use http::{Server, ServerError};
 pub use metrics::{

@@ -8,7 +8,7 @@ use rustix::time::{ClockId, clock_gettime};
 /// process or the whole machine is halted. The clock of [`std::time::Instant`] stops while a
 /// machine sleeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct BootTime(Duration);
+pub struct BootTime(Duration);
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const CLOCK: ClockId = ClockId::Boottime;
@@ -17,7 +17,7 @@ const CLOCK: ClockId = ClockId::Monotonic;
 
 impl BootTime {
     /// Returns the present time.
-    pub(crate) fn now() -> Self {
+    pub fn now() -> Self {
         let now = clock_gettime(CLOCK);
         let seconds = u64::try_from(now.tv_sec).unwrap_or_default();
         let rest = u32::try_from(now.tv_nsec).unwrap_or_default();
@@ -25,13 +25,12 @@ impl BootTime {
     }
 
     /// Returns the duration until a later time; zero if that has passed.
-    pub(crate) fn until(self, later: Self) -> Duration {
+    pub fn until(self, later: Self) -> Duration {
         later.0.saturating_sub(self.0)
     }
 
     /// Returns the time this many milliseconds after boot.
-    #[cfg(test)]
-    pub(crate) fn at(ms: u64) -> Self {
+    pub fn at(ms: u64) -> Self {
         Self(Duration::from_millis(ms))
     }
 }
