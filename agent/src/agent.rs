@@ -14,22 +14,21 @@ use std::time::Duration;
 use dockfleet_crds::assignment::Kind;
 use dockfleet_crds::host::{AgentFacts, EngineFacts};
 use dockfleet_planner::{kinds, support};
-use dockfleet_vitals::chain;
+use dockfleet_vitals::{BootTime, chain};
 use futures::{Stream, StreamExt};
-use kube::runtime::{WatchStreamExt, watcher};
-use kube::{Api, Client};
+use kube::Client;
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use self::assignment_tracker::AssignmentTracker;
-use self::assignment_watch::WatchedAssignment;
+use self::assignment_watch::AssignmentWatch;
 use self::lane::{PassInputs, PassLane};
 use crate::credentials::CredentialKeeper;
 use crate::effect::Effects;
 use crate::engine::{Endpoint, Engine, EngineError, EngineEvent, Timeouts};
-use crate::heartbeat;
+use crate::heartbeat::{self, Heartbeats};
 use crate::host::{self, AgentCondition, DockerHostReport, SeenNetwork};
 use crate::interfaces;
 use crate::journal::{Journal, JournalError};
@@ -123,22 +122,27 @@ pub async fn run(config: AgentConfig, shutdown: CancellationToken) -> Result<(),
     let mut credentials = CredentialKeeper::start(&config.client, &config.namespace, &config.host);
     credentials.ask_for(journal.assignment().map_or(&[], |s| &s.entries));
     let swarm_secrets = SecretKeeper::start(&config.client, &config.namespace, &config.host);
+    let (heartbeats_sender, heartbeats) = watch::channel(Heartbeats::default());
     let heartbeat = tokio::spawn(heartbeat::run(
         config.client.clone(),
         config.namespace.clone(),
         config.host.clone(),
         config.heartbeat,
+        heartbeats_sender,
         config.vitals.metrics.clone(),
         shutdown.clone(),
     ));
-    let assignments: Api<WatchedAssignment> = Api::namespaced(config.client, &config.namespace);
-    let assignment_events = watcher::watch_object(assignments, &config.host).default_backoff();
     let agent = Agent {
+        assignments: AssignmentWatch::new(config.client, &config.namespace, &config.host),
         endpoint: config.endpoint,
         timeouts: config.timeouts,
         effects: config.effects,
         vitals: config.vitals,
         tracker: AssignmentTracker::default(),
+        heartbeats,
+        heartbeat_interval: config.heartbeat,
+        known_gaps: 0,
+        is_cut_off: true,
         journal,
         credentials,
         swarm_secrets,
@@ -163,7 +167,7 @@ pub async fn run(config: AgentConfig, shutdown: CancellationToken) -> Result<(),
         reports,
         shutdown,
     };
-    agent.run(std::pin::pin!(assignment_events)).await;
+    agent.run().await;
     heartbeat.abort();
     // The agent has dropped its end of the channel, so the writers write the last report and end.
     let last = async { while writers.join_next().await.is_some() {} };
@@ -173,7 +177,6 @@ pub async fn run(config: AgentConfig, shutdown: CancellationToken) -> Result<(),
     Ok(())
 }
 
-type AssignmentEvent = Result<Option<WatchedAssignment>, watcher::Error>;
 type Events = Pin<Box<dyn Stream<Item = Result<EngineEvent, EngineError>> + Send>>;
 
 /// The result of a task that ran beside the loop.
@@ -188,7 +191,14 @@ struct Agent {
     timeouts: Timeouts,
     effects: Effects,
     vitals: Arc<AgentVitals>,
+    assignments: AssignmentWatch,
     tracker: AssignmentTracker,
+    heartbeats: watch::Receiver<Heartbeats>,
+    heartbeat_interval: Duration,
+    /// The gaps between heartbeats after which the watch of the assignment was started again.
+    known_gaps: u64,
+    /// Another host may be the writer now, because this one has not heard of the API server for too long.
+    is_cut_off: bool,
     journal: Journal,
     credentials: CredentialKeeper,
     swarm_secrets: SecretKeeper,
@@ -227,7 +237,7 @@ struct Agent {
 }
 
 impl Agent {
-    async fn run(mut self, mut assignment_events: Pin<&mut impl Stream<Item = AssignmentEvent>>) {
+    async fn run(mut self) {
         let mut pause_checks = tokio::time::interval(PAUSE_CHECK);
         pause_checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let shutdown = self.shutdown.clone();
@@ -239,7 +249,7 @@ impl Agent {
                 biased;
                 () = shutdown.cancelled() => break,
                 Some(done) = self.tasks.join_next() => self.done(done),
-                Some(event) = assignment_events.next() => {
+                Some(event) = self.assignments.next() => {
                     if self.tracker.track(event, self.journal.assignment().map(AsRef::as_ref)) {
                         self.backoff.reset();
                         self.accept_due = Some(Instant::now());
@@ -247,6 +257,7 @@ impl Agent {
                         self.publish();
                     }
                 }
+                Ok(()) = self.heartbeats.changed() => {}
                 () = self.credentials.changed() => self.wake(Instant::now()),
                 () = self.swarm_secrets.failed() => {}
                 () = self.preflight.changed() => self.publish(),
@@ -262,6 +273,7 @@ impl Agent {
                 self.accept().await;
             }
             self.preflight.ended().await;
+            self.check_contact();
             self.start_due_passes();
             if self.report_due.is_some_and(|at| at <= Instant::now()) {
                 self.publish();
@@ -330,6 +342,33 @@ impl Agent {
         self.restart();
     }
 
+    /// Checks whether another host may be the writer: this one sends no heartbeats, or has not read its assignment
+    /// since it sends them again.
+    fn check_contact(&mut self) {
+        let heartbeats = *self.heartbeats.borrow_and_update();
+        if self.known_gaps != heartbeats.gaps {
+            self.known_gaps = heartbeats.gaps;
+            self.tracker.start_again();
+            self.assignments.start_again();
+        }
+        let hears = heartbeats.are_regular(self.heartbeat_interval, BootTime::now());
+        let is_cut_off = !(hears && self.tracker.is_in_force());
+        if self.is_cut_off == is_cut_off {
+            return;
+        }
+        self.is_cut_off = is_cut_off;
+        if is_cut_off {
+            tracing::info!(
+                "cut off from the API server: this host changes nothing for its whole swarm"
+            );
+            let running = self.lanes.iter_mut().filter(|l| l.is_running());
+            running.for_each(PassLane::restart);
+        } else {
+            tracing::debug!("there are news of the API server and the assignment");
+            self.lanes.iter_mut().for_each(PassLane::resume);
+        }
+    }
+
     /// Starts the passes that are due; connects to the engine first if necessary.
     fn start_due_passes(&mut self) {
         let now = Instant::now();
@@ -350,6 +389,7 @@ impl Agent {
             store: self.credentials.store(),
             effects: self.effects.clone(),
             paused: self.pause.as_ref().map(|p| p.message.clone()),
+            is_cut_off: self.is_cut_off,
         };
         for lane in &mut self.lanes {
             if is_due(lane) {
@@ -466,6 +506,9 @@ impl Agent {
         }
         if let Some(lane) = self.lanes.iter_mut().find(|l| l.kind == kind) {
             lane.end(report, &self.vitals.metrics);
+            if !self.is_cut_off {
+                lane.resume();
+            }
         }
         match self.lanes.iter().find_map(|l| l.engine_error.clone()) {
             None => {

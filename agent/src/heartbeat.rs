@@ -6,11 +6,12 @@
 
 use std::time::Duration;
 
-use dockfleet_vitals::chain;
+use dockfleet_vitals::{BootTime, chain};
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client};
 use serde_json::json;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::metrics::AgentMetrics;
@@ -24,6 +25,34 @@ const SHARE: f64 = 0.1;
 const CALL: Duration = Duration::from_secs(10);
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 const FIELD_MANAGER: &str = "dockfleet-agent";
+
+/// After so many intervals without a renewal, the host may be offline soon. A controller waits for three at least.
+const SILENT_INTERVALS: u32 = 2;
+
+/// The renewals so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Heartbeats {
+    /// When the last one that succeeded was sent.
+    last: Option<BootTime>,
+    /// Counts the times that the host may have been offline meanwhile.
+    pub(crate) gaps: u64,
+}
+
+impl Heartbeats {
+    /// Whether the controller cannot have found the host offline by now.
+    pub(crate) fn are_regular(self, interval: Duration, now: BootTime) -> bool {
+        let limit = SILENT_INTERVALS * interval;
+        self.last.is_some_and(|last| now < last + limit)
+    }
+
+    /// Adds a renewal that was sent at this time.
+    fn add(&mut self, interval: Duration, sent: BootTime) {
+        if self.last.is_some() && !self.are_regular(interval, sent) {
+            self.gaps += 1;
+        }
+        self.last = Some(sent);
+    }
+}
 
 /// Why a Lease was not renewed.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +72,7 @@ pub(crate) async fn run(
     namespace: String,
     host: String,
     interval: Duration,
+    heartbeats: watch::Sender<Heartbeats>,
     metrics: AgentMetrics,
     shutdown: CancellationToken,
 ) {
@@ -50,8 +80,10 @@ pub(crate) async fn run(
     let mut backoff = Backoff::new(FIRST_RETRY.min(interval), interval);
     let mut failing = false;
     while !shutdown.is_cancelled() {
+        let sent = BootTime::now();
         let wait = match renew(&leases, &host).await {
             Ok(()) => {
+                heartbeats.send_modify(|all| all.add(interval, sent));
                 if failing {
                     tracing::info!("heartbeats reach the API server again");
                 }
@@ -89,5 +121,30 @@ async fn renew(leases: &Api<Lease>, host: &str) -> Result<(), HeartbeatError> {
         Ok(Err(kube::Error::Api(status))) => Err(HeartbeatError::Refused(status.message)),
         Ok(Err(err)) => Err(HeartbeatError::Api(Box::new(err))),
         Err(_) => Err(HeartbeatError::Timeout),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_late_heartbeat_is_a_gap() {
+        let interval = Duration::from_secs(1);
+        let mut all = Heartbeats::default();
+        assert!(
+            !all.are_regular(interval, BootTime::at(0)),
+            "there was none"
+        );
+        for sent in [5_000, 6_999] {
+            all.add(interval, BootTime::at(sent));
+            assert!(all.are_regular(interval, BootTime::at(sent)));
+        }
+        assert!(all.are_regular(interval, BootTime::at(8_998)));
+        assert!(!all.are_regular(interval, BootTime::at(8_999)));
+        assert_eq!(all.gaps, 0);
+        all.add(interval, BootTime::at(8_999));
+        assert_eq!(all.gaps, 1);
+        assert!(all.are_regular(interval, BootTime::at(9_000)));
     }
 }

@@ -116,6 +116,7 @@ pub async fn pass_until(
                 store,
                 effects,
                 paused: None,
+                is_cut_off: false,
                 stop,
                 before: &[],
                 interim: None,
@@ -161,6 +162,7 @@ pub async fn preview(
         api: engine.api(),
         nonce: &nonce,
         store,
+        is_cut_off: false,
     };
     let mut planned = plan(entries, &seen.observed, &records, &context);
     for p in &mut planned {
@@ -198,6 +200,7 @@ pub(crate) fn unknown(entries: &[Entry], records: &Records) -> Vec<EntryStatus> 
         api: ApiVersion(0, 0),
         nonce: "",
         store: &CredentialStore::new(),
+        is_cut_off: false,
     };
     statuses(
         &plan(entries, &ObservedState::default(), records, &context),
@@ -222,6 +225,8 @@ pub(crate) struct PassRun<'a> {
     pub(crate) effects: &'a Effects,
     /// Why the host is paused, if it is: nothing is changed, neither on the engine nor in the journal.
     pub(crate) paused: Option<&'a str>,
+    /// Another host may be the writer of the swarm now. Never without a cluster.
+    pub(crate) is_cut_off: bool,
     /// Ends the pass after the current action.
     pub(crate) stop: &'a CancellationToken,
     /// The statuses after the previous pass, if they are known.
@@ -261,6 +266,7 @@ impl PassRun<'_> {
             api: self.engine.api(),
             nonce: &nonce,
             store: self.store,
+            is_cut_off: self.is_cut_off,
         };
         let mut attempts = Attempts::default();
         let mut report = PassReport::default();

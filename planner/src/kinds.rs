@@ -150,6 +150,11 @@ pub trait ObjectKind: Sized {
         Update::Impossible
     }
 
+    /// Whether an action changes more than its own host, so that only the writer of a swarm may do it.
+    fn is_writer_work(_action: &ObjectAction<Self::Desired, Self::Change>) -> bool {
+        false
+    }
+
     /// Whether an object can be the result of the entry's own attempt.
     fn has_created(_want: &Self::Desired, _have: &Self::Observed) -> bool {
         false
@@ -407,6 +412,15 @@ macro_rules! join {
                     $(Self::$kind(desired) => {
                         Action::$kind(ObjectAction::Create(Box::new(desired)))
                     })*
+                }
+            }
+        }
+
+        impl Action {
+            /// Whether only the writer of a swarm may do it.
+            pub(crate) fn is_writer_work(&self) -> bool {
+                match self {
+                    $(Self::$kind(action) => $kind::is_writer_work(action),)*
                 }
             }
         }

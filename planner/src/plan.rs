@@ -36,6 +36,8 @@ pub struct PlanContext<'a> {
     pub nonce: &'a str,
     /// The credentials that the agent has.
     pub store: &'a CredentialStore,
+    /// The agent has not heard of its API server for so long that another host may be the writer by now.
+    pub is_cut_off: bool,
 }
 
 /// The plan for one entry.
@@ -103,6 +105,9 @@ pub fn plan(
         .iter()
         .map(|entry| {
             let mut planned = plan_entry(entry, observed, &world);
+            if context.is_cut_off {
+                leave_to_writer(&mut planned);
+            }
             planned.status.handled.clone_from(&entry.request);
             (order(entry, &planned), planned)
         })
@@ -111,6 +116,20 @@ pub fn plan(
     let mut planned: Vec<Planned> = planned.into_iter().map(|(_, p)| p).collect();
     spare_new_records(&mut planned);
     planned
+}
+
+/// Drops the actions for an entry that only the writer of a swarm may do, and reports what they wait for.
+fn leave_to_writer(planned: &mut Planned) {
+    if planned.actions.iter().any(Action::is_writer_work) {
+        planned.actions = Vec::new();
+        // An intent without its action would be wrong in the journal.
+        planned.journal = JournalChange::Keep;
+        let message = "waits for the API server: another host may change the swarm now";
+        let status = &mut planned.status;
+        status.state = EntryState::Pending.into();
+        status.reason = Some(Reason::Progressing.into());
+        message.clone_into(&mut status.message);
+    }
 }
 
 /// Keeps a replaced record if its own entry writes it again in the same plan: the resource released one

@@ -5,7 +5,7 @@ use dockfleet_crds::assignment::HostAssignmentSpec;
 use dockfleet_vitals::chain;
 use kube::api::ObjectMeta;
 
-use super::AssignmentEvent;
+use super::assignment_watch::AssignmentEvent;
 use crate::journal::AssignmentSnapshot;
 
 /// The state of the watch.
@@ -17,11 +17,23 @@ pub(super) struct AssignmentTracker {
     pub(super) foreign: Option<String>,
     /// Why the assignment cannot be read, if so.
     pub(super) unreadable: Option<String>,
+    /// The watch has shown the assignment, and it is the known one or a new one.
+    is_obeyed: bool,
     is_failing: bool,
     is_absent: bool,
 }
 
 impl AssignmentTracker {
+    /// Whether the assignment that is in force is the one that the watch has shown last.
+    pub(super) fn is_in_force(&self) -> bool {
+        self.is_obeyed && self.pending.is_none()
+    }
+
+    /// Notes that the watch starts again, because the assignment may have changed without an event.
+    pub(super) fn start_again(&mut self) {
+        self.is_obeyed = false;
+    }
+
     /// Processes an event, and returns whether there is a new assignment.
     pub(super) fn track(
         &mut self,
@@ -48,6 +60,7 @@ impl AssignmentTracker {
             tracing::info!("watching the API server again");
         }
         self.is_failing = false;
+        self.is_obeyed = false;
         let Some(object) = object else {
             if !self.is_absent {
                 tracing::info!("the assignment does not exist; the last one stays in force");
@@ -91,8 +104,11 @@ impl AssignmentTracker {
         .sorted();
         // An assignment that is not durable yet counts as known.
         match judge(&snapshot, self.pending.as_ref().or(known)) {
-            Judgement::Same => return false,
-            Judgement::New => {}
+            Judgement::Same => {
+                self.is_obeyed = true;
+                return false;
+            }
+            Judgement::New => self.is_obeyed = true,
             Judgement::Older { known } => {
                 tracing::warn!(
                     generation = snapshot.generation,

@@ -1,16 +1,50 @@
-//! A HostAssignment from the API server, with only the fields that an agent uses.
+//! The watch of a host's HostAssignment, and the object with only the fields that an agent uses.
 //!
 //! Every event contains the whole object: also the status, which the agent wrote itself, and `managedFields`.
 //! An agent does not need them and should use little memory, so they are skipped.
 
 use std::borrow::Cow;
+use std::pin::Pin;
 
 use dockfleet_crds::assignment::HostAssignmentSpec;
 use dockfleet_crds::{Entry, HostAssignment};
+use futures::{Stream, StreamExt as _};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::Resource;
+use kube::runtime::{WatchStreamExt as _, watcher};
+use kube::{Api, Client, Resource};
 use serde::de::{Deserialize, Deserializer};
 use serde_json::Value;
+
+/// What the watch says: the assignment, or that there is none.
+pub(super) type AssignmentEvent = Result<Option<WatchedAssignment>, watcher::Error>;
+
+/// The watch of one assignment.
+pub(super) struct AssignmentWatch {
+    api: Api<WatchedAssignment>,
+    host: String,
+    events: Pin<Box<dyn Stream<Item = AssignmentEvent> + Send>>,
+}
+
+impl AssignmentWatch {
+    pub(super) fn new(client: Client, namespace: &str, host: &str) -> Self {
+        let api: Api<WatchedAssignment> = Api::namespaced(client, namespace);
+        Self {
+            events: Box::pin(watcher::watch_object(api.clone(), host).default_backoff()),
+            api,
+            host: host.to_owned(),
+        }
+    }
+
+    /// Starts again: the next event is about the assignment as it is after that.
+    pub(super) fn start_again(&mut self) {
+        let events = watcher::watch_object(self.api.clone(), &self.host);
+        self.events = Box::pin(events.default_backoff());
+    }
+
+    pub(super) async fn next(&mut self) -> Option<AssignmentEvent> {
+        self.events.next().await
+    }
+}
 
 /// An assignment, or why it cannot be read.
 #[derive(Clone, Debug)]

@@ -44,6 +44,8 @@ pub(super) struct PassLane {
     ended: Option<Instant>,
     /// The stream of events was opened since the last pass began.
     opened: bool,
+    /// The last pass left to another host what only the writer of a swarm may do.
+    was_cut_off: bool,
     backoff: Backoff,
     /// Number of entries that wait until no container uses an object.
     pub(super) waiting: usize,
@@ -61,6 +63,7 @@ pub(super) struct PassLane {
 struct RunningPass {
     since: Instant,
     snapshot: Option<Arc<AssignmentSnapshot>>,
+    is_cut_off: bool,
     interim: watch::Receiver<Vec<EntryStatus>>,
     stop: CancellationToken,
 }
@@ -85,6 +88,8 @@ pub(super) struct PassInputs {
     pub(super) effects: Effects,
     /// Why the host is paused, if it is.
     pub(super) paused: Option<String>,
+    /// Another host may be the writer now.
+    pub(super) is_cut_off: bool,
 }
 
 impl Pass {
@@ -97,6 +102,7 @@ impl Pass {
             store: &shared.store,
             effects: &shared.effects,
             paused: shared.paused.as_deref(),
+            is_cut_off: shared.is_cut_off,
             stop: &self.stop,
             before: &self.before,
             interim: Some(&self.interim),
@@ -114,6 +120,7 @@ impl PassLane {
             due: Some(Instant::now()),
             ended: None,
             opened: false,
+            was_cut_off: false,
             backoff: Backoff::default(),
             waiting: 0,
             engine_error: None,
@@ -153,6 +160,16 @@ impl PassLane {
         self.wake(Instant::now());
     }
 
+    /// Starts a pass if the last one left something to the writer of a swarm, which this host may be again.
+    pub(super) fn resume(&mut self) {
+        let waits = |s: &EntryStatus| s.is_because(Reason::Progressing);
+        let mut known = self.known.iter().flat_map(|(_, statuses)| statuses);
+        if std::mem::take(&mut self.was_cut_off) && known.any(waits) {
+            self.backoff.reset();
+            self.wake(Instant::now());
+        }
+    }
+
     /// Starts the next pass at this time, not earlier.
     pub(super) fn defer(&mut self, at: Instant) {
         self.due = Some(at);
@@ -171,6 +188,7 @@ impl PassLane {
         self.running = Some(RunningPass {
             since: Instant::now(),
             snapshot: shared.snapshot.clone(),
+            is_cut_off: shared.is_cut_off,
             interim: receiver,
             stop: stop.clone(),
         });
@@ -197,6 +215,7 @@ impl PassLane {
         );
         self.measure(&report, metrics);
         let running = self.running.take();
+        self.was_cut_off = running.as_ref().is_some_and(|r| r.is_cut_off);
         self.ended = Some(now);
         self.waiting = report.waiting;
         let error = report.engine_failures.first();
@@ -422,6 +441,7 @@ mod tests {
         lane.running = Some(RunningPass {
             since: now,
             snapshot: None,
+            is_cut_off: false,
             interim,
             stop: CancellationToken::new(),
         });

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cluster::Cluster;
 use crate::fake::{Fake, Fault};
-use crate::test_host::{network, tombstone, volume};
+use crate::test_host::{network, overlay_network, tombstone, volume};
 
 pub(crate) struct Running {
     stop: CancellationToken,
@@ -141,6 +141,33 @@ async fn without_an_api_server_the_last_assignment_is_enforced() {
     cluster.go_away();
     let running = start(&fake, &cluster, &state);
     fake.until("both", |f| f.networks().len() + f.volumes().len() == 2)
+        .await;
+    running.end().await;
+}
+
+#[tokio::test]
+async fn without_an_api_server_nothing_is_done_for_a_whole_swarm() {
+    let (fake, cluster, state) = (
+        Fake::start("1.52"),
+        Cluster::new(),
+        tempfile::tempdir().unwrap(),
+    );
+    // The one of the swarm would be first.
+    let entries = [overlay_network("a"), network("b")];
+    journal_with(&state, 3, &entries);
+    let is_there = |f: &Fake, name: &str| f.networks().iter().any(|n| n["Name"] == name);
+    cluster.go_away();
+    let running = start_with(&fake, &cluster, &state, |config| {
+        config.heartbeat = Duration::from_millis(200);
+    });
+    fake.until("its own network", |f| is_there(f, "b")).await;
+    assert!(!is_there(&fake, "a"));
+    // Heartbeats alone are not enough: the assignment may be another one by now.
+    cluster.come_back();
+    cluster.until("heartbeats", |c| c.beats().len() >= 3).await;
+    assert!(!is_there(&fake, "a"));
+    cluster.assign("hub", "uid", 3, &entries);
+    fake.until("the network of the swarm", |f| is_there(f, "a"))
         .await;
     running.end().await;
 }

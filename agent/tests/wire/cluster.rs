@@ -112,6 +112,11 @@ impl Cluster {
         self.things.lock().unwrap().away = true;
     }
 
+    /// Makes calls work again.
+    pub(crate) fn come_back(&self) {
+        self.things.lock().unwrap().away = false;
+    }
+
     /// Refuses writes of the host's status, as without permission.
     pub(crate) fn refuse_host(&self) {
         self.things.lock().unwrap().refuses_host = true;

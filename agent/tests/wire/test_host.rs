@@ -102,6 +102,16 @@ pub(crate) fn changed_network(name: &str, policy: Behaviour, options: &[(&str, &
     entry(Kind::DockerNetwork, name, &desired)
 }
 
+/// A network that its host creates for a whole swarm.
+pub(crate) fn overlay_network(name: &str) -> Entry {
+    let desired = DesiredNetwork {
+        name: name.to_owned(),
+        driver: "overlay".to_owned(),
+        ..DesiredNetwork::default()
+    };
+    entry(Kind::DockerNetwork, name, &desired)
+}
+
 pub(crate) fn volume(name: &str) -> Entry {
     volume_with(name, &[])
 }

@@ -12,11 +12,13 @@ mod render;
 use std::convert::Infallible;
 
 use dockfleet_crds::assignment::Kind;
+use dockfleet_crds::network::NetworkDriver;
 use dockfleet_crds::policy::DeletionPolicy;
 use dockfleet_crds::{DockerHost, DockerNetwork, FieldDiff, ResourceStatus};
 use serde_json::{Map, Value};
 
 use super::ObjectKind;
+use crate::action::{ActionInfo as _, ObjectAction};
 use crate::assignment::Refusal;
 use crate::capability::Capability;
 use crate::credentials::Credentials;
@@ -92,6 +94,10 @@ impl ObjectKind for DockerNetwork {
 
     fn spec_warnings(&self) -> Vec<SpecWarning> {
         options::warnings(&self.spec)
+    }
+
+    fn is_writer_work(action: &ObjectAction<DesiredNetwork, Infallible>) -> bool {
+        action.driver() == NetworkDriver::Overlay.as_str()
     }
 
     fn diff(

@@ -26,6 +26,7 @@ use dockfleet_crds::{DockerHost, FieldDiff, ResourceStatus, SwarmCluster};
 use serde_json::{Map, Value};
 
 use super::{ObjectKind, Update};
+use crate::action::ObjectAction;
 use crate::credentials::Credentials;
 use crate::desired::fields;
 use crate::render::RenderError;
@@ -143,6 +144,16 @@ impl ObjectKind for SwarmCluster {
 
     fn next_change(want: &DesiredMembership, have: &ObservedMembership) -> Update<SwarmChange> {
         nodes::next_change(want, have)
+    }
+
+    /// A host leaves its swarm and joins it again by itself. That it creates the swarm, or goes on alone, is a
+    /// permission that somebody may have taken back.
+    fn is_writer_work(action: &ObjectAction<DesiredMembership, SwarmChange>) -> bool {
+        match action {
+            ObjectAction::Create(desired) => matches!(desired.start, Some(Start::Init(_))),
+            ObjectAction::Remove { .. } => false,
+            ObjectAction::Update { change, .. } => change.is_writer_work(),
+        }
     }
 
     fn has_created(want: &DesiredMembership, have: &ObservedMembership) -> bool {

@@ -1,6 +1,7 @@
 //! Table tests of planning; names and comments cite the invariants of the design by number.
 
 mod credentials;
+mod cut_off;
 mod ownership;
 mod present;
 mod tombstone;
@@ -22,6 +23,7 @@ const CONTEXT: PlanContext<'static> = PlanContext {
     api: ApiVersion(1, 47),
     nonce: "nonce",
     store: &NO_KEYS,
+    is_cut_off: false,
 };
 
 static NO_KEYS: CredentialStore = CredentialStore::new();

@@ -88,6 +88,7 @@ impl Agent {
             api: self.engine.api(),
             nonce: &nonce,
             store: &CredentialStore::new(),
+            is_cut_off: false,
         };
         plan(
             &self.entries,

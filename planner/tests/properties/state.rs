@@ -29,6 +29,7 @@ impl State {
             api: ApiVersion(1, 47),
             nonce: "nonce",
             store: &CredentialStore::new(),
+            is_cut_off: false,
         };
         plan(&self.entries, &self.observed, &self.journal, &context)
     }

@@ -48,6 +48,20 @@ pub enum SwarmChange {
     LeaveByForce,
 }
 
+impl SwarmChange {
+    /// Whether it changes more than the host's own membership.
+    pub(super) fn is_writer_work(&self) -> bool {
+        match self {
+            Self::SetRole { .. }
+            | Self::SetSwarm(_)
+            | Self::SetNodes(_)
+            | Self::Remove { .. }
+            | Self::ForceNewCluster { .. } => true,
+            Self::LeaveByForce => false,
+        }
+    }
+}
+
 fn role(status: NodeStatus) -> NodeRole {
     if status.is_manager() {
         NodeRole::Manager
