@@ -5,6 +5,7 @@ mod loss;
 mod reach;
 mod removal;
 mod settings;
+mod writer;
 
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
