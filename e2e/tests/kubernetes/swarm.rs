@@ -1,6 +1,7 @@
 //! SwarmCluster: hosts form one swarm, and an overlay network connects their containers.
 
 mod faults;
+mod idle;
 mod loss;
 mod reach;
 mod removal;
