@@ -1,25 +1,53 @@
 //! Changes of the nodes of a swarm.
 
+use std::time::Duration;
+
 use bollard::models::{NodeSpec, NodeSpecAvailabilityEnum, NodeSpecRoleEnum};
 use bollard::query_parameters::UpdateNodeOptionsBuilder;
 use dockfleet_crds::swarm::{Availability, NodeRole};
 use dockfleet_planner::kinds::swarm::NodeSettings;
 
+use super::status;
 use crate::engine::{Engine, EngineCall, EngineError};
 
-/// Sets the role of a node.
+/// How long to wait until a node has its new role. An engine takes 0.55 s, most of which the node waits for its new
+/// certificate.
+const TAKES_EFFECT: Duration = Duration::from_secs(1);
+/// How often to look meanwhile.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
+
+/// Sets the role of a node, and waits for some time until it has it, because the next node waits for this one.
 pub(super) async fn set_role(
     engine: &Engine,
     call: EngineCall<'_>,
     node: &str,
     role: NodeRole,
 ) -> Result<(), EngineError> {
-    let role = match role {
+    let wanted = match role {
         NodeRole::Worker => NodeSpecRoleEnum::WORKER,
         NodeRole::Manager => NodeSpecRoleEnum::MANAGER,
     };
-    // The swarm takes some time until the node has the role.
-    change_node(engine, call, node, |spec| spec.role = Some(role)).await
+    change_node(engine, call, node, |spec| spec.role = Some(wanted)).await?;
+    // Without the role or an answer, the pass sees what is there.
+    let _ = tokio::time::timeout(TAKES_EFFECT, await_role(engine, call, node, role)).await;
+    Ok(())
+}
+
+/// Waits until a node has a role and is reached.
+async fn await_role(
+    engine: &Engine,
+    call: EngineCall<'_>,
+    node: &str,
+    role: NodeRole,
+) -> Result<(), EngineError> {
+    loop {
+        let inspect = engine.docker().inspect_node(Engine::plain(node)?);
+        let now = status(&engine.read(call, inspect).await?);
+        if now.is_reachable() && now.is_manager() == (role == NodeRole::Manager) {
+            return Ok(());
+        }
+        tokio::time::sleep(BETWEEN_LOOKS).await;
+    }
 }
 
 /// Sets the availability and the labels of a node.
