@@ -14,10 +14,10 @@ use std::convert::Infallible;
 use dockfleet_crds::assignment::Kind;
 use dockfleet_crds::network::NetworkDriver;
 use dockfleet_crds::policy::DeletionPolicy;
-use dockfleet_crds::{DockerHost, DockerNetwork, FieldDiff, ResourceStatus};
+use dockfleet_crds::{DockerHost, DockerNetwork, FieldDiff, Reason, ResourceStatus};
 use serde_json::{Map, Value};
 
-use super::ObjectKind;
+use super::{ObjectKind, Update};
 use crate::action::{ActionInfo as _, ObjectAction};
 use crate::assignment::Refusal;
 use crate::capability::Capability;
@@ -94,6 +94,16 @@ impl ObjectKind for DockerNetwork {
 
     fn spec_warnings(&self) -> Vec<SpecWarning> {
         options::warnings(&self.spec)
+    }
+
+    /// An engine lists a new network of the swarm before the swarm has set it up.
+    fn next_change(want: &DesiredNetwork, have: &ObservedNetwork) -> Update<Infallible> {
+        if have.driver.is_empty() && !want.driver.is_empty() {
+            let message = "created; waits until the swarm has set it up".to_owned();
+            Update::Waits(Reason::Progressing, message)
+        } else {
+            Update::Impossible
+        }
     }
 
     fn is_writer_work(action: &ObjectAction<DesiredNetwork, Infallible>) -> bool {

@@ -70,6 +70,34 @@ fn i5_an_absent_network_is_created_after_a_journalled_intent() {
 }
 
 #[test]
+fn an_overlay_network_that_is_not_set_up_yet_is_waited_for() {
+    let mesh = DesiredNetwork {
+        driver: "overlay".to_owned(),
+        ..lab(when_unused())
+    };
+    let e = net("u1", &mesh);
+    let listed = ObservedNetwork {
+        driver: String::new(),
+        ipam: Vec::new(),
+        ..observed_network(&e, "n1")
+    };
+    let planned = Scene::of(&e)
+        .with_record(record(&e, Stage::Owned, Some("n1")))
+        .with(listed)
+        .one();
+    let message = "created; waits until the swarm has set it up";
+    let status = entry_status(&e, EntryState::Pending, Some(Reason::Progressing), message);
+    assert_eq!(planned.actions, []);
+    assert_eq!(
+        planned.status,
+        EntryStatus {
+            id: Some("n1".to_owned()),
+            ..status
+        }
+    );
+}
+
+#[test]
 fn a_network_removed_by_hand_is_created_again() {
     let e = net("u1", &lab(kept_policy()));
     let planned = Scene::of(&e)
