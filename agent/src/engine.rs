@@ -8,6 +8,7 @@ mod error;
 mod events;
 pub(crate) mod map;
 pub(crate) mod orphaned_network;
+mod ping;
 mod raw;
 pub(crate) mod redact;
 mod ssh;
@@ -86,39 +87,60 @@ pub struct Observation {
 }
 
 impl Engine {
-    /// Connects to an engine with one call, for its version. An engine that is too old or cannot be reached
+    /// Connects to an engine with one call, for its API version. An engine that is too old or cannot be reached
     /// is an error.
     pub async fn connect(endpoint: &Endpoint) -> Result<Self, EngineError> {
-        Self::connect_within(endpoint, Timeouts::default()).await
+        let timeouts = Timeouts::default();
+        if let Endpoint::Unix(socket) = endpoint {
+            let ping = tokio::time::timeout(timeouts.connect, ping::facts(socket)).await;
+            match ping {
+                Ok(Some(facts)) => return Self::with(client(endpoint)?, endpoint, timeouts, facts),
+                // The call for the version returns why.
+                Ok(None) => {}
+                Err(_) => return Err(EngineError::timeout(EngineCall::Version, timeouts.connect)),
+            }
+        }
+        Self::connect_within(endpoint, timeouts).await
     }
 
-    /// Connects as [`Engine::connect`] does, with other timeouts for this and all later calls.
+    /// Connects as [`Engine::connect`] does, with other timeouts for this and all later calls. The call takes
+    /// longer, and returns the architecture, too.
     pub async fn connect_within(
         endpoint: &Endpoint,
         timeouts: Timeouts,
     ) -> Result<Self, EngineError> {
-        let docker = client(endpoint).map_err(|err| EngineError::of(EngineCall::Version, &err))?;
+        let docker = client(endpoint)?;
         let reply = answered(EngineCall::Version, timeouts.connect, docker.version()).await?;
-        let version = reply.version.unwrap_or_default();
-        let api: ApiVersion = reply
-            .api_version
-            .as_deref()
-            .unwrap_or_default()
-            .parse()
-            .map_err(|_| EngineError::Unreachable {
-                what: "asking the engine for its version".to_owned(),
-                cause: Cause::Unreadable(0),
-            })?;
+        let facts = EngineFacts {
+            version: reply.version.unwrap_or_default(),
+            api_version: reply.api_version.unwrap_or_default(),
+            os: reply.os.unwrap_or_default(),
+            architecture: reply.arch.unwrap_or_default(),
+            ..EngineFacts::default()
+        };
+        Self::with(docker, endpoint, timeouts, facts)
+    }
+
+    /// Returns an engine by what it reported about itself.
+    fn with(
+        docker: Docker,
+        endpoint: &Endpoint,
+        timeouts: Timeouts,
+        reported: EngineFacts,
+    ) -> Result<Self, EngineError> {
+        let api = reported.api_version.parse();
+        let api: ApiVersion = api.map_err(|_| EngineError::Unreachable {
+            what: "asking the engine for its version".to_owned(),
+            cause: Cause::Unreadable(0),
+        })?;
         if api < OLDEST {
+            let version = reported.version;
             return Err(EngineError::TooOld { version, api });
         }
         let facts = EngineFacts {
-            version,
             api_version: api.to_string(),
-            os: reply.os.unwrap_or_default(),
-            architecture: reply.arch.unwrap_or_default(),
             capabilities: capability::of(api),
-            ..EngineFacts::default()
+            ..reported
         };
         let docker = docker.with_request_modifier(move |request| versioned(request, api));
         Ok(Self {
@@ -293,9 +315,9 @@ async fn answered<T>(
     }
 }
 
-fn client(endpoint: &Endpoint) -> Result<Docker, bollard::errors::Error> {
+fn client(endpoint: &Endpoint) -> Result<Docker, EngineError> {
     let version = API_DEFAULT_VERSION;
-    match endpoint {
+    let client = match endpoint {
         Endpoint::Unix(path) => {
             Docker::connect_with_unix(&path.to_string_lossy(), CLIENT_TIMEOUT, version)
         }
@@ -312,7 +334,8 @@ fn client(endpoint: &Endpoint) -> Result<Docker, bollard::errors::Error> {
             Docker::connect_with_ssl(address, &key, &cert, &ca, CLIENT_TIMEOUT, version)
         }
         Endpoint::Ssh(destination) => ssh::client(destination),
-    }
+    };
+    client.map_err(|err| EngineError::of(EngineCall::Version, &err))
 }
 
 /// Adds the API version to the path, which the client library leaves out. Otherwise an engine would answer in

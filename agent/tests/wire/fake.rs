@@ -310,6 +310,14 @@ fn respond(fake: &Fake, method: &Method, path: &str, body: &Bytes) -> Option<Res
     }
     let fake_api: u32 = fake.api.split_once('.').unwrap().1.parse().unwrap();
     Some(match (method.as_str(), path) {
+        ("GET", "/_ping") => {
+            let headers = [
+                ("api-version", fake.api),
+                ("ostype", "linux"),
+                ("server", "Docker/fake (linux)"),
+            ];
+            (headers, "OK").into_response()
+        }
         ("GET", "/version") => axum::Json(json!({
             "Version": "fake", "ApiVersion": fake.api, "Os": "linux", "Arch": "amd64"
         }))

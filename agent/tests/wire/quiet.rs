@@ -1,10 +1,12 @@
 //! A pass with nothing to do.
 
 use dockfleet_agent::effect::Effects;
+use dockfleet_agent::engine::Engine;
 use dockfleet_agent::pass;
 use dockfleet_crds::EntryState;
 use dockfleet_planner::credentials::CredentialStore;
 
+use crate::fake::{Fake, Fault};
 use crate::test_host::{TestHost, network, volume};
 
 #[tokio::test]
@@ -65,11 +67,26 @@ async fn connecting_is_one_call() {
 }
 
 #[tokio::test]
+async fn a_command_connects_with_a_ping_or_with_what_is_allowed_instead() {
+    let fake = Fake::start("1.43");
+    let engine = Engine::connect(&fake.endpoint()).await.unwrap();
+    let facts = engine.facts();
+    assert_eq!(
+        (&*facts.version, &*facts.api_version, &*facts.os),
+        ("fake", "1.43", "linux")
+    );
+    assert_eq!(fake.calls(), ["GET /_ping"]);
+
+    fake.fault("GET /_ping", Fault::Status(403, "not allowed"));
+    let engine = Engine::connect(&fake.endpoint()).await.unwrap();
+    assert_eq!(engine.facts().api_version, "1.43");
+    assert_eq!(fake.calls(), ["GET /_ping", "GET /version"]);
+}
+
+#[tokio::test]
 async fn an_engine_that_is_too_old_is_refused() {
-    let fake = crate::fake::Fake::start("1.40");
-    let refused = dockfleet_agent::engine::Engine::connect(&fake.endpoint())
-        .await
-        .unwrap_err();
+    let fake = Fake::start("1.40");
+    let refused = Engine::connect(&fake.endpoint()).await.unwrap_err();
     assert_eq!(
         refused.to_string(),
         "engine fake has API 1.40, but the oldest supported engine is 20.10 (API 1.41)"
