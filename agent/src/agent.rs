@@ -17,7 +17,7 @@ use dockfleet_planner::{kinds, support};
 use dockfleet_vitals::{BootTime, chain};
 use futures::{Stream, StreamExt};
 use kube::Client;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -123,6 +123,10 @@ pub async fn run(config: AgentConfig, shutdown: CancellationToken) -> Result<(),
     credentials.ask_for(journal.assignment().map_or(&[], |s| &s.entries));
     let swarm_secrets = SecretKeeper::start(&config.client, &config.namespace, &config.host);
     let (heartbeats_sender, heartbeats) = watch::channel(Heartbeats::default());
+    let assigned = Arc::new(Notify::new());
+    if journal.assignment().is_some() {
+        assigned.notify_one();
+    }
     let heartbeat = tokio::spawn(heartbeat::run(
         config.client.clone(),
         config.namespace.clone(),
@@ -130,6 +134,7 @@ pub async fn run(config: AgentConfig, shutdown: CancellationToken) -> Result<(),
         config.heartbeat,
         heartbeats_sender,
         config.vitals.metrics.clone(),
+        Arc::clone(&assigned),
         shutdown.clone(),
     ));
     let agent = Agent {
@@ -143,6 +148,7 @@ pub async fn run(config: AgentConfig, shutdown: CancellationToken) -> Result<(),
         heartbeat_interval: config.heartbeat,
         known_gaps: 0,
         is_cut_off: true,
+        assigned,
         journal,
         credentials,
         swarm_secrets,
@@ -199,6 +205,8 @@ struct Agent {
     known_gaps: u64,
     /// Another host may be the writer now, because this one has not heard of the API server for too long.
     is_cut_off: bool,
+    /// Tells the heartbeat that there is an assignment.
+    assigned: Arc<Notify>,
     journal: Journal,
     credentials: CredentialKeeper,
     swarm_secrets: SecretKeeper,
@@ -250,6 +258,9 @@ impl Agent {
                 () = shutdown.cancelled() => break,
                 Some(done) = self.tasks.join_next() => self.done(done),
                 Some(event) = self.assignments.next() => {
+                    if matches!(event, Ok(Some(_))) {
+                        self.assigned.notify_one();
+                    }
                     if self.tracker.track(event, self.journal.assignment().map(AsRef::as_ref)) {
                         self.backoff.reset();
                         self.accept_due = Some(Instant::now());

@@ -4,6 +4,7 @@
 //! report that fails delays it. The time in the Lease is that of this host's clock, but the controller does
 //! not read it: only the change counts.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use dockfleet_vitals::{BootTime, chain};
@@ -11,7 +12,7 @@ use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client};
 use serde_json::json;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::metrics::AgentMetrics;
@@ -24,6 +25,8 @@ const SHARE: f64 = 0.1;
 /// Timeout of a renewal: long enough for a small write, and well below the interval.
 const CALL: Duration = Duration::from_secs(10);
 const FIRST_RETRY: Duration = Duration::from_secs(1);
+/// A host without a Lease and an assignment waits this number of intervals.
+const NEW_HOST: u32 = 10;
 const FIELD_MANAGER: &str = "dockfleet-agent";
 
 /// After so many intervals without a renewal, the host may be offline soon. A controller waits for three at least.
@@ -59,14 +62,18 @@ impl Heartbeats {
 enum HeartbeatError {
     #[error("the API server did not answer within {} s", CALL.as_secs())]
     Timeout,
+    #[error("the Lease does not exist yet")]
+    Absent,
     #[error("the API server refused to renew the Lease: {0}")]
     Refused(String),
     #[error("the Lease cannot be written")]
     Api(#[source] Box<kube::Error>),
 }
 
-/// Renews the Lease of a host until `shutdown`. The controller creates it. While it does not exist, and after
-/// a failure, the next renewal is tried sooner.
+/// Renews the Lease of a host until `shutdown`. The controller creates it, at about the same time as the host's
+/// assignment. So a new host waits until it is `assigned`, or for some minutes: when thousands of hosts are new, an API
+/// server that refuses all their heartbeats would have no time left for the controller. After another failure, the next
+/// renewal is tried sooner.
 pub(crate) async fn run(
     client: Client,
     namespace: String,
@@ -74,21 +81,35 @@ pub(crate) async fn run(
     interval: Duration,
     heartbeats: watch::Sender<Heartbeats>,
     metrics: AgentMetrics,
+    assigned: Arc<Notify>,
     shutdown: CancellationToken,
 ) {
     let leases: Api<Lease> = Api::namespaced(client, &namespace);
-    let mut backoff = Backoff::new(FIRST_RETRY.min(interval), interval);
+    let mut failures = Backoff::new(FIRST_RETRY.min(interval), interval);
+    let for_a_new_host = interval.saturating_mul(NEW_HOST);
+    let mut absences = Backoff::new(for_a_new_host, for_a_new_host);
     let mut failing = false;
-    while !shutdown.is_cancelled() {
+    let mut is_absent = true;
+    let mut wait = absences.next();
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = assigned.notified(), if is_absent => {
+                absences = Backoff::new(FIRST_RETRY.min(interval), interval);
+            }
+            () = tokio::time::sleep(wait) => {}
+        }
         let sent = BootTime::now();
-        let wait = match renew(&leases, &host).await {
+        let renewed = renew(&leases, &host).await;
+        is_absent = matches!(renewed, Err(HeartbeatError::Absent));
+        wait = match renewed {
             Ok(()) => {
                 heartbeats.send_modify(|all| all.add(interval, sent));
                 if failing {
                     tracing::info!("heartbeats reach the API server again");
                 }
                 failing = false;
-                backoff.reset();
+                failures.reset();
                 jittered(interval, SHARE)
             }
             Err(err) => {
@@ -100,10 +121,13 @@ pub(crate) async fn run(
                     tracing::warn!(error, "heartbeat failed; retrying");
                 }
                 failing = true;
-                backoff.next()
+                if is_absent {
+                    absences.next()
+                } else {
+                    failures.next()
+                }
             }
         };
-        shutdown.run_until_cancelled(tokio::time::sleep(wait)).await;
     }
 }
 
@@ -118,6 +142,7 @@ async fn renew(leases: &Api<Lease>, host: &str) -> Result<(), HeartbeatError> {
     let patch = Patch::Merge(json!({ "spec": spec }));
     match tokio::time::timeout(CALL, leases.patch(host, &params, &patch)).await {
         Ok(Ok(_)) => Ok(()),
+        Ok(Err(kube::Error::Api(status))) if status.is_not_found() => Err(HeartbeatError::Absent),
         Ok(Err(kube::Error::Api(status))) => Err(HeartbeatError::Refused(status.message)),
         Ok(Err(err)) => Err(HeartbeatError::Api(Box::new(err))),
         Err(_) => Err(HeartbeatError::Timeout),
@@ -126,7 +151,64 @@ async fn renew(leases: &Api<Lease>, host: &str) -> Result<(), HeartbeatError> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use axum::http::{Request, Response};
+    use kube::client::Body;
+    use tower::service_fn;
+
     use super::*;
+    use crate::vitals::AgentVitals;
+
+    /// An API server without Leases, which counts its requests.
+    fn client(requests: &Arc<AtomicUsize>) -> Client {
+        let requests = Arc::clone(requests);
+        let answer =
+            json!({"kind": "Status", "status": "Failure", "reason": "NotFound", "code": 404});
+        let service = service_fn(move |_: Request<Body>| {
+            requests.fetch_add(1, Ordering::Relaxed);
+            let body = Body::from(answer.to_string().into_bytes());
+            std::future::ready(Response::builder().status(404).body(body))
+        });
+        Client::new(service, "default")
+    }
+
+    /// Starts the heartbeat of a new host.
+    fn start(requests: &Arc<AtomicUsize>) -> Arc<Notify> {
+        let assigned = Arc::new(Notify::new());
+        tokio::spawn(run(
+            client(requests),
+            "dockfleet-hosts".to_owned(),
+            "h1".to_owned(),
+            INTERVAL,
+            watch::channel(Heartbeats::default()).0,
+            AgentVitals::new().unwrap().metrics.clone(),
+            Arc::clone(&assigned),
+            CancellationToken::new(),
+        ));
+        assigned
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_new_host_waits_for_its_assignment() {
+        let requests = Arc::default();
+        let assigned = start(&requests);
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        assert_eq!(requests.load(Ordering::Relaxed), 0);
+        assigned.notify_one();
+        // The Lease may be created a little later.
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        assert!(requests.load(Ordering::Relaxed) > 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_an_assignment_it_is_tried_every_few_minutes() {
+        let requests = Arc::default();
+        let _assigned = start(&requests);
+        tokio::time::sleep(Duration::from_secs(3600)).await;
+        let in_an_hour = requests.load(Ordering::Relaxed);
+        assert!((12..=24).contains(&in_an_hour), "{in_an_hour}");
+    }
 
     #[test]
     fn a_late_heartbeat_is_a_gap() {
