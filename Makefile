@@ -98,7 +98,7 @@ image: ## the image dockfleet:VERSION; the Dockerfile says what can be set
 
 .PHONY: generate
 generate: ## write crds/manifests, and the chart's copies, from the types
-	cargo run --locked -p dockfleet -- crds --dir crds/manifests
+	cargo run --locked -p dockfleet-crds --example generate -- crds/manifests
 	cp crds/manifests/*.yaml charts/dockfleet/files/crds/
 
 .PHONY: bench

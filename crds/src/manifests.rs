@@ -1,4 +1,4 @@
-//! The CRD manifests, generated from the types.
+//! The CRD manifests.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;
@@ -8,9 +8,26 @@ use serde_json::Value;
 use crate::assignment::HostAssignment;
 use crate::{DockerHost, DockerNetwork, DockerVolume, SwarmCluster};
 
+macro_rules! committed {
+    ($plural:literal) => {
+        (
+            concat!($plural, ".yaml"),
+            include_str!(concat!("../manifests/", $plural, ".yaml")),
+        )
+    };
+}
+
 macro_rules! all {
     ($($kind:ident $object:literal $plural:literal,)*) => {
-        /// Returns every CRD, by file name.
+        /// The text of every CRD, by file name. A test compares it with the types: what generates it would be a part
+        /// of every program otherwise, and of the memory of each agent.
+        pub const COMMITTED: &[(&str, &str)] = &[
+            committed!("dockerhosts"),
+            $(committed!($plural),)*
+            committed!("hostassignments"),
+        ];
+
+        /// Returns every CRD, by file name, generated from the types.
         pub fn all() -> Vec<(&'static str, CustomResourceDefinition)> {
             vec![
                 ("dockerhosts.yaml", DockerHost::crd()),

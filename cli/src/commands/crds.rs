@@ -8,8 +8,7 @@ use crate::exit::Exit;
 
 /// Prints the CRDs, or writes them into a folder.
 pub(crate) fn run(args: &CrdsArgs) -> anyhow::Result<Exit> {
-    for (file, crd) in manifests::all() {
-        let text = manifests::yaml(&crd)?;
+    for (file, text) in manifests::COMMITTED {
         match &args.dir {
             Some(dir) => {
                 let path = dir.join(file);
