@@ -14,6 +14,8 @@ use std::time::Duration;
 
 use clap::FromArgMatches;
 use clap::error::ErrorKind;
+use futures::FutureExt;
+use futures::future::{LocalBoxFuture, ready};
 
 use args::{Cli, Command};
 use exit::Exit;
@@ -83,25 +85,25 @@ fn run(command: Command) -> anyhow::Result<Exit> {
             .enable_all()
             .build()?,
     };
-    let done = runtime.block_on(async {
-        match command {
-            Command::Apply(args) => commands::apply::run(args).await,
-            Command::Diff(args) => commands::diff::run(args).await,
-            Command::Get(args) => commands::get::run(args).await,
-            Command::Delete(args) => commands::delete::run(args).await,
-            Command::Journal(args) => commands::journal::run(&args),
-            Command::Controller(args) => commands::controller::run(args).await,
-            Command::Agent(args) => commands::agent::run(args).await,
-            Command::Enroll(args) => commands::enroll::run(args).await,
-            Command::Revoke(args) => commands::revoke::run(args).await,
-            Command::Crds(args) => commands::crds::run(&args),
-            Command::Help { command } => Ok(commands::help::run(&command)),
-            Command::Version => {
-                anstream::print!("{}", args::command().render_version());
-                Ok(Exit::Ready)
-            }
+    // In boxes, so that the stack of an agent does not have room for all other commands.
+    let work: LocalBoxFuture<'_, anyhow::Result<Exit>> = match command {
+        Command::Apply(args) => commands::apply::run(args).boxed_local(),
+        Command::Diff(args) => commands::diff::run(args).boxed_local(),
+        Command::Get(args) => commands::get::run(args).boxed_local(),
+        Command::Delete(args) => commands::delete::run(args).boxed_local(),
+        Command::Journal(args) => ready(commands::journal::run(&args)).boxed_local(),
+        Command::Controller(args) => commands::controller::run(args).boxed_local(),
+        Command::Agent(args) => commands::agent::run(args).boxed_local(),
+        Command::Enroll(args) => commands::enroll::run(args).boxed_local(),
+        Command::Revoke(args) => commands::revoke::run(args).boxed_local(),
+        Command::Crds(args) => ready(commands::crds::run(&args)).boxed_local(),
+        Command::Help { command } => ready(Ok(commands::help::run(&command))).boxed_local(),
+        Command::Version => {
+            anstream::print!("{}", args::command().render_version());
+            ready(Ok(Exit::Ready)).boxed_local()
         }
-    });
+    };
+    let done = runtime.block_on(work);
     // A thread that waits for a disk that does not answer is not waited for.
     runtime.shutdown_timeout(LAST_WRITES);
     done
