@@ -16,7 +16,7 @@ use dockfleet_crds::host::{AgentFacts, EngineFacts};
 use dockfleet_planner::{kinds, support};
 use dockfleet_vitals::{BootTime, chain};
 use futures::{Stream, StreamExt};
-use kube::Client;
+use kube::{Api, Client};
 use tokio::sync::{Notify, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, sleep_until};
@@ -128,8 +128,7 @@ pub async fn run(config: AgentConfig, shutdown: CancellationToken) -> Result<(),
         assigned.notify_one();
     }
     let heartbeat = tokio::spawn(heartbeat::run(
-        config.client.clone(),
-        config.namespace.clone(),
+        Api::namespaced(config.client.clone(), &config.namespace),
         config.host.clone(),
         config.heartbeat,
         heartbeats_sender,

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use dockfleet_vitals::{BootTime, chain};
 use k8s_openapi::api::coordination::v1::Lease;
+use kube::Api;
 use kube::api::{Patch, PatchParams};
-use kube::{Api, Client};
 use serde_json::json;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
@@ -75,8 +75,7 @@ enum HeartbeatError {
 /// server that refuses all their heartbeats would have no time left for the controller. After another failure, the next
 /// renewal is tried sooner.
 pub(crate) async fn run(
-    client: Client,
-    namespace: String,
+    leases: Api<Lease>,
     host: String,
     interval: Duration,
     heartbeats: watch::Sender<Heartbeats>,
@@ -84,7 +83,6 @@ pub(crate) async fn run(
     assigned: Arc<Notify>,
     shutdown: CancellationToken,
 ) {
-    let leases: Api<Lease> = Api::namespaced(client, &namespace);
     let mut failures = Backoff::new(FIRST_RETRY.min(interval), interval);
     let for_a_new_host = interval.saturating_mul(NEW_HOST);
     let mut absences = Backoff::new(for_a_new_host, for_a_new_host);
@@ -154,6 +152,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use axum::http::{Request, Response};
+    use kube::Client;
     use kube::client::Body;
     use tower::service_fn;
 
@@ -177,8 +176,7 @@ mod tests {
     fn start(requests: &Arc<AtomicUsize>) -> Arc<Notify> {
         let assigned = Arc::new(Notify::new());
         tokio::spawn(run(
-            client(requests),
-            "dockfleet-hosts".to_owned(),
+            Api::namespaced(client(requests), "dockfleet-hosts"),
             "h1".to_owned(),
             INTERVAL,
             watch::channel(Heartbeats::default()).0,
