@@ -208,9 +208,14 @@ fn hosts_form_one_swarm_with_the_managers_that_are_asked_for() -> Result<()> {
     event(&cluster, "Normal", "host h1 was chosen to create the swarm")?;
     event(&cluster, "Normal", &format!("host h1 created swarm {id}"))?;
     event(&cluster, "Normal", "joined the swarm")?;
-    for host in ["h2", "h3"] {
-        event(&cluster, "Normal", &format!("host {host} became a manager"))?;
-    }
+    // One after the other, and perhaps both in one report.
+    eventually("events of both", SOON, || {
+        let heard = heard(&cluster, "HostsPromoted").map_err(|e| e.to_string())?;
+        let all_are = ["h2", "h3"]
+            .iter()
+            .all(|h| heard.iter().any(|e| e.contains(h)));
+        all_are.then_some(()).ok_or_else(|| format!("{heard:?}"))
+    })?;
     // However many statuses there were.
     for reason in ["HostChosen", "SwarmCreated"] {
         assert_eq!(heard(&cluster, reason)?.len(), 1, "{reason}");
