@@ -70,7 +70,7 @@ pub(crate) fn sweep(dockfleet: &Dockfleet, plane: &ControlPlane) -> Result<Vec<(
         .kubectl(["create", "namespace", "dockfleet-system"])?
         .ok()?;
     let fleet = Fleet::new()?;
-    let mut controller = Controller::start(&plane.kubeconfig())?;
+    let mut controller = Controller::start(plane)?;
     let numbered: Vec<_> = SITES.into_iter().enumerate().collect();
     let sites = at_once(numbered, |(number, generations)| {
         let name = format!("site{number}");

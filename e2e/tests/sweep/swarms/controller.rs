@@ -9,12 +9,15 @@ use std::{fs, thread};
 
 use anyhow::{Context as _, Result, bail};
 use dockfleet_e2e::faults::{How, ORDER, Order, TracedEffect, start};
-use dockfleet_e2e::{Folder, Process};
+use dockfleet_e2e::{ApiClient, ControlPlane, Folder, Process};
 use rustix::process::Signal;
 
 /// How long a claim to lead holds, until when it has to be renewed, and how often that is tried, in milliseconds:
-/// nobody contests it, and after a kill the next one waits for the first of these.
-const ELECTION: [&str; 3] = ["2000", "1500", "250"];
+/// nobody contests it.
+const ELECTION: [&str; 3] = ["15000", "10000", "2000"];
+/// The claim to lead.
+const LEASE: &str =
+    "/apis/coordination.k8s.io/v1/namespaces/dockfleet-system/leases/dockfleet-controller";
 /// After how many effects one after the other is killed. The first effect is its claim to lead, and the others are its
 /// writes. Some are made again after each start, so one that is always killed after the first write gets nowhere.
 const NUMBERS: [usize; 4] = [2, 3, 4, 5];
@@ -26,15 +29,17 @@ pub(super) struct Controller {
     process: Process,
     folder: Folder,
     kubeconfig: PathBuf,
+    api: ApiClient,
 }
 
 impl Controller {
-    pub(super) fn start(kubeconfig: &Path) -> Result<Self> {
-        let folder = Folder::new()?;
+    pub(super) fn start(plane: &ControlPlane) -> Result<Self> {
+        let (folder, kubeconfig) = (Folder::new()?, plane.kubeconfig());
         Ok(Self {
-            process: process(&folder, kubeconfig)?,
+            process: process(&folder, &kubeconfig)?,
             folder,
-            kubeconfig: kubeconfig.to_owned(),
+            kubeconfig,
+            api: plane.client()?,
         })
     }
 
@@ -99,6 +104,9 @@ impl Controller {
         if status.signal() != Some(Signal::KILL.as_raw()) {
             bail!("the controller ended ({status}):\n{}", self.log());
         }
+        // The next one would wait until the claim of a process that is gone does not hold any more. It may not have made
+        // it yet.
+        let _ = self.api.delete(LEASE);
         self.process = process(&self.folder, &self.kubeconfig)?;
         Ok(())
     }
