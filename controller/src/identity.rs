@@ -16,6 +16,7 @@ mod wanted;
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::sync::Arc;
 
 use dockfleet_crds::FLEET_LABEL;
 use dockfleet_vitals::chain;
@@ -25,6 +26,7 @@ use kube::api::PartialObjectMeta;
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{Config, Event, watcher};
 use kube::{Api, Client, ResourceExt as _};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, info, info_span, warn};
@@ -41,9 +43,10 @@ pub(crate) async fn keep(client: Client, first: String, mut fence: WriteFence) {
     }
     let mut tasks = JoinSet::new();
     let mut running: BTreeMap<String, CancellationToken> = BTreeMap::new();
+    let room = Arc::new(Semaphore::new(keeper::JOBS));
     let start = |tasks: &mut JoinSet<()>, namespace: &str| {
         let stop = CancellationToken::new();
-        let keeper = keeper::keep(client.clone(), namespace.to_owned());
+        let keeper = keeper::keep(client.clone(), namespace.to_owned(), Arc::clone(&room));
         let stopped = stop.clone();
         let span = info_span!("identities", namespace);
         let task = async move {

@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use dockfleet_crds::DockerHost;
 use dockfleet_vitals::chain;
 use futures::stream::select_all;
-use futures::{Stream, StreamExt as _};
+use futures::{Stream, StreamExt as _, TryFutureExt as _};
 use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
 use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
 use kube::api::PartialObjectMeta;
@@ -16,6 +17,7 @@ use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{self, Config, watcher};
 use kube::{Api, Client, Resource, ResourceExt as _};
 use serde::de::DeserializeOwned;
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::{info, warn};
@@ -27,8 +29,9 @@ use crate::error::{CallError, panic_with};
 use crate::lane::Lane;
 use crate::random;
 
-/// The most hosts whose identities are written at the same time.
-const JOBS: usize = 8;
+/// The most hosts whose identities are written at the same time, in all namespaces together. With more, a large fleet
+/// would wait for identities, which cost the API server as much as assignments, before its first assignments.
+pub(super) const JOBS: usize = 8;
 /// How long changes of one host are collected: its objects come one by one.
 const GATHER: Duration = Duration::from_millis(250);
 
@@ -53,8 +56,8 @@ struct IdentityDone {
     result: Result<Option<Removed>, IdentityError>,
 }
 
-/// Keeps the identities of the hosts in a namespace; ends with its future.
-pub(super) async fn keep(client: Client, namespace: String) {
+/// Keeps the identities of the hosts in a namespace; ends with its future. `room` is shared by all namespaces.
+pub(super) async fn keep(client: Client, namespace: String, room: Arc<Semaphore>) {
     let mut event = watch(&client, &namespace);
     let mut keeper = IdentityKeeper {
         client,
@@ -62,6 +65,7 @@ pub(super) async fn keep(client: Client, namespace: String) {
         state: IdentityState::new(),
         unnamed: BTreeMap::new(),
         lane: Lane::new(JOBS),
+        room,
         jobs: JoinSet::new(),
     };
     loop {
@@ -90,6 +94,7 @@ struct IdentityKeeper {
     /// For each running list, the names that it has not contained yet.
     unnamed: BTreeMap<WatchedPiece, BTreeSet<String>>,
     lane: Lane<String>,
+    room: Arc<Semaphore>,
     jobs: JoinSet<IdentityDone>,
 }
 
@@ -149,10 +154,7 @@ impl IdentityKeeper {
                         host.clone(),
                         pieces,
                     );
-                    self.jobs.spawn(async move {
-                        let result = call.await.map(|()| None);
-                        IdentityDone { host, result }
-                    });
+                    self.spawn(host, call.map_ok(|()| None));
                 }
                 IdentityWork::Remove(pieces) => {
                     let call = calls::remove(
@@ -161,13 +163,25 @@ impl IdentityKeeper {
                         host.clone(),
                         pieces,
                     );
-                    self.jobs.spawn(async move {
-                        let result = call.await.map(Some);
-                        IdentityDone { host, result }
-                    });
+                    self.spawn(host, call.map_ok(Some));
                 }
             }
         }
+    }
+
+    /// Starts calls for a host, which wait for room.
+    fn spawn(
+        &mut self,
+        host: String,
+        calls: impl Future<Output = Result<Option<Removed>, IdentityError>> + Send + 'static,
+    ) {
+        let room = Arc::clone(&self.room);
+        self.jobs.spawn(async move {
+            // It is never closed.
+            let _permit = room.acquire().await;
+            let result = calls.await;
+            IdentityDone { host, result }
+        });
     }
 
     fn due(&self) -> Option<Instant> {
