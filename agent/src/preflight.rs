@@ -21,7 +21,8 @@ use tokio_util::task::AbortOnDropHandle;
 const WORD: &[u8] = b"dockfleet-preflight ";
 /// Length of the part of a request that comes back in its answer, in bytes.
 const NONCE: usize = 32;
-/// How long after an attempt the next one begins, if something was wrong, and after how long a port that is in use is looked at again.
+/// How long after an attempt the next one begins, if something was wrong, and how long after a port was found in use it
+/// is tried to open it again.
 const AGAIN: Duration = Duration::from_secs(10);
 /// The engine's port of the traffic between containers.
 const DATA_PATH_PORT: u16 = 4789;
