@@ -377,6 +377,7 @@ fn a_host_whose_ports_are_closed_joins_when_they_are_open() -> Result<()> {
         "host h3 does not join: 7946/tcp of this host ({third}) cannot be reached from h1, h2"
     ))?;
     cluster.until(&what, "{.status.managers}=1")?;
+    says("of 3 hosts are ready; host h1 does not join: 4789/udp")?;
     let id = info(h2)?["Cluster"]["ID"].clone();
     for host in [h1, h3] {
         assert_eq!(info(host)?["LocalNodeState"], "inactive");

@@ -76,7 +76,7 @@ fn waits_for(cluster: &SwarmCluster, state: &SwarmState, hosts: &[Host<'_>]) -> 
         (Some(_), _) if state.writer.as_deref().is_some_and(offline) => {
             Some("no manager of the swarm can be reached".to_owned())
         }
-        (None | Some(_), _) => None,
+        (None | Some(_), _) => preflight::warning(state),
     }
 }
 
