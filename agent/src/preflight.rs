@@ -24,8 +24,6 @@ const NONCE: usize = 32;
 /// How long after an attempt the next one begins, if something was wrong, and how long after a port was found in use it
 /// is tried to open it again.
 const AGAIN: Duration = Duration::from_secs(10);
-/// The engine's port of the traffic between containers.
-const DATA_PATH_PORT: u16 = 4789;
 
 /// A port that a swarm needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,13 +49,13 @@ impl std::fmt::Display for Port {
 }
 
 /// Returns the ports of a swarm.
-fn ports(data_path_port: Option<u16>) -> [Port; 4] {
+fn ports(data_path_port: u16) -> [Port; 4] {
     let port = |number, protocol| Port { number, protocol };
     [
         port(2377, Protocol::Tcp),
         port(7946, Protocol::Tcp),
         port(7946, Protocol::Udp),
-        port(data_path_port.unwrap_or(DATA_PATH_PORT), Protocol::Udp),
+        port(data_path_port, Protocol::Udp),
     ]
 }
 
@@ -98,8 +96,8 @@ impl Found {
 
 /// The attempts and the answers of one host.
 pub(crate) struct Preflight {
-    /// The UDP port of the traffic between containers.
-    data_path_port: Option<u16>,
+    /// The UDP port of the traffic between containers that was asked for last; 0 if none was.
+    data_path_port: u16,
     /// The tasks that answer.
     answers: Vec<JoinHandle<()>>,
     /// The tasks that try other hosts, by host.
@@ -114,7 +112,7 @@ impl Preflight {
     pub(crate) fn new() -> Self {
         let (found, changes) = watch::channel(Findings::default());
         Self {
-            data_path_port: None,
+            data_path_port: 0,
             answers: Vec::new(),
             attempts: BTreeMap::new(),
             ending: Vec::new(),

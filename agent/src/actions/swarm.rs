@@ -48,10 +48,9 @@ impl EngineObject for SwarmCluster {
                 let address = swarm.node_addr.as_ref().and_then(|a| a.parse().ok());
                 let lost_address = address.filter(|_| engine.shares_network());
                 let lost_address = lost_address.and_then(interfaces::lost);
-                let seen = observed(swarm, &nodes);
                 let seen = ObservedMembership {
                     lost_address,
-                    ..seen
+                    ..observed(swarm, &nodes)
                 };
                 Ok((vec![seen], Vec::new()))
             }

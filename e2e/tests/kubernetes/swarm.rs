@@ -50,6 +50,16 @@ fn form(cluster: &TestCluster, spec: &str, holds: &str) -> Result<String> {
     Ok(what)
 }
 
+/// Waits until the status of a resource has all these words.
+fn says(cluster: &TestCluster, what: &str, words: &[&str]) -> Result<()> {
+    eventually("some words in a status", SOON, || {
+        let status = cluster.get(what).map_err(|e| e.to_string())?["status"].to_string();
+        let are_said = words.iter().all(|word| status.contains(word));
+        are_said.then_some(()).ok_or(status)
+    })
+    .with_context(|| cluster.report())
+}
+
 /// Gives what an engine says about its swarm.
 fn info(host: &TestHost) -> Result<Value> {
     Ok(host.engine.get("/info")?["Swarm"].clone())

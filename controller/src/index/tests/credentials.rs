@@ -56,6 +56,14 @@ impl World {
         self.take_in(volume_change(Seen::Applied(Box::new(volume))));
     }
 
+    /// Has another site's host have the share.
+    fn move_share(&mut self) {
+        let mut share = share("b");
+        share.metadata.generation = Some(2);
+        self.volume(&share);
+        self.settle();
+    }
+
     fn secret_read(&mut self, reading: SecretReading) {
         self.index.secret_read(&login(), reading);
     }
@@ -203,13 +211,7 @@ fn credentials_an_agent_misses_are_synced_again() {
 #[test]
 fn credentials_are_removed_after_their_entry() {
     let mut world = settled();
-    let elsewhere = {
-        let mut share = share("b");
-        share.metadata.generation = Some(2);
-        share
-    };
-    world.volume(&elsewhere);
-    world.settle();
+    world.move_share();
     // The tombstone exists, but its agent may not have seen it.
     assert_eq!(world.index.secret_sync(&at("h1")), None);
     world.report("h1", EntryState::Gone);
@@ -226,13 +228,7 @@ fn credentials_are_removed_after_their_entry() {
 #[test]
 fn after_a_start_credentials_are_removed_after_their_entry_too() {
     let mut world = settled();
-    let elsewhere = {
-        let mut share = share("b");
-        share.metadata.generation = Some(2);
-        share
-    };
-    world.volume(&elsewhere);
-    world.settle();
+    world.move_share();
     let state = world.index.hosts.get_mut(&at("h1")).unwrap();
     state.synced = SyncedCredentials::default();
     assert!(world.index.secret_sync(&at("h1")).unwrap().look);

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 use dockfleet_e2e::Generation::{Debian20, Newest};
 use dockfleet_e2e::{Engine, at_once, eventually};
 
-use super::{await_nodes, form, info, members, node, nodes, one_swarm, start, swarm};
+use super::{await_nodes, form, info, members, node, nodes, one_swarm, says, start, swarm};
 use crate::test_cluster::{FLEET, SOON, TestCluster, network};
 use crate::test_host::TestHost;
 
@@ -362,13 +362,7 @@ fn a_host_whose_ports_are_closed_joins_when_they_are_open() -> Result<()> {
     rule(h3, "-A", "tcp", "7946")?;
     cluster.apply(&swarm("prod", "{hostSelector: {}, advertiseAddress: eth0}"))?;
     let what = format!("dswarm/prod -n {FLEET}");
-    let says = |part: &str| {
-        eventually("a word about the ports", SOON, || {
-            let status = cluster.get(&what).map_err(|e| e.to_string())?["status"].to_string();
-            status.contains(part).then_some(()).ok_or(status)
-        })
-        .with_context(|| cluster.report())
-    };
+    let says = |words: &str| says(&cluster, &what, &[words]);
     let (first, third) = (h1.host.address(), h3.host.address());
     says(&format!(
         "host h1 does not join: 4789/udp of this host ({first}) cannot be reached from h2, h3"

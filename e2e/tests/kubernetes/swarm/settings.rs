@@ -7,7 +7,7 @@ use dockfleet_e2e::Generation::{Debian20, Newest};
 use dockfleet_e2e::{Dockfleet, eventually};
 use serde_json::Value;
 
-use super::{form, inactive, info, members, node, one_swarm, start, swarm};
+use super::{form, inactive, info, members, node, one_swarm, says, start, swarm};
 use crate::canary::{found_nowhere, secrets_with};
 use crate::test_cluster::{FLEET, SOON, TestCluster, network};
 use crate::test_host::TestHost;
@@ -221,12 +221,7 @@ fn an_ingress_network_has_the_subnet_that_is_asked_for() -> Result<()> {
     cluster.apply(&network("doors", spec))?;
     let what = "dnet/doors";
     // A swarm has one.
-    eventually("the refusal of a second one", SOON, || {
-        let status = cluster.get(what).map_err(|e| e.to_string())?["status"].to_string();
-        let is_told = status.contains("ingress network (") && status.contains("already present");
-        is_told.then_some(()).ok_or(status)
-    })
-    .with_context(|| cluster.report())?;
+    says(&cluster, what, &["ingress network (", "already present"])?;
     h1.engine.delete("/networks/ingress")?.ok()?;
     cluster.ready(what)?;
     let shown = h1.engine.get("/networks/doors")?;

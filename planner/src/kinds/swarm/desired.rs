@@ -69,9 +69,8 @@ pub struct DesiredPreflight {
     /// It tries the ports of these hosts, at these addresses.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tries: BTreeMap<String, IpAddr>,
-    /// UDP port of the traffic between containers; the engine's default if it is missing.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub data_path_port: Option<u16>,
+    /// UDP port of the traffic between containers.
+    pub data_path_port: u16,
     /// Why this host does not join yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waits: Option<String>,

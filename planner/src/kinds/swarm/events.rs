@@ -11,8 +11,8 @@ use dockfleet_crds::swarm::{Member, MemberState, Quorum, SwarmState};
 use super::preflight;
 use crate::resource::StatusEvent;
 
-/// How many hosts an event names.
-const NAMED: usize = 3;
+/// How many hosts an event or a warning names.
+pub(super) const NAMED: usize = 3;
 
 /// What happened to hosts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -69,12 +69,15 @@ impl Change {
 
 /// Returns the number of hosts with the first names.
 fn several(hosts: &[&str]) -> String {
-    let count = hosts.len();
-    let named = hosts.iter().take(NAMED).copied();
-    let named = named.collect::<Vec<_>>().join(", ");
-    match count.saturating_sub(NAMED) {
-        0 => format!("{count} hosts ({named})"),
-        more => format!("{count} hosts ({named} and {more} more)"),
+    format!("{} hosts ({})", hosts.len(), first(hosts))
+}
+
+/// Returns the first names, and how many more there are.
+pub(super) fn first(hosts: &[&str]) -> String {
+    let named: Vec<&str> = hosts.iter().take(NAMED).copied().collect();
+    match hosts.len().saturating_sub(NAMED) {
+        0 => named.join(", "),
+        more => format!("{} and {more} more", named.join(", ")),
     }
 }
 

@@ -10,6 +10,7 @@ use dockfleet_crds::{DockerHost, SwarmCluster};
 
 use super::DesiredPreflight;
 use super::address;
+use super::events::NAMED;
 use super::host::Host;
 use super::render::{name, recorded};
 use crate::support::{self, Feature};
@@ -22,9 +23,7 @@ const CLOCKS: i64 = 30;
 /// The port of managers. Only a host that may be one has to open it.
 const MANAGER_PORT: &str = "2377/tcp";
 /// The engine's port of the traffic between containers.
-const DATA_PATH_PORT: i32 = 4789;
-/// How many hosts a warning names.
-const SHOWN: usize = 3;
+const DATA_PATH_PORT: u16 = 4789;
 /// As many as the schema allows.
 const MOST_FAILURES: usize = 16;
 
@@ -144,8 +143,7 @@ fn closed(
     let Some((_, first)) = reports.first() else {
         return Vec::new();
     };
-    let data_path = cluster.spec.data_path_port.unwrap_or(DATA_PATH_PORT);
-    let data_path = format!("{data_path}/udp");
+    let data_path = format!("{}/udp", data_path_port(cluster));
     // It is not the tried address that has to be reached there.
     let elsewhere = address::data_path(cluster, host.report.host).is_some();
     let counts = |port: &String| {
@@ -166,6 +164,15 @@ fn closed(
             )
         })
         .collect()
+}
+
+/// Returns the UDP port of the traffic between containers.
+fn data_path_port(cluster: &SwarmCluster) -> u16 {
+    let given = cluster.spec.data_path_port;
+    // The schema allows no other numbers than those of ports.
+    given
+        .and_then(|port| u16::try_from(port).ok())
+        .unwrap_or(DATA_PATH_PORT)
 }
 
 /// Returns whether the clock of a host differs too much from all those who have tried it.
@@ -193,10 +200,10 @@ fn failed(state: &SwarmState) -> impl Iterator<Item = (&str, &[String])> {
 /// Returns the hosts that do not join, with their failures, as a warning.
 pub(super) fn warning(state: &SwarmState) -> Option<String> {
     let shown: Vec<String> = failed(state)
-        .take(SHOWN)
+        .take(NAMED)
         .map(|(host, failures)| format!("host {host} does not join: {}", failures.join("; ")))
         .collect();
-    let more = match failed(state).count().saturating_sub(SHOWN) {
+    let more = match failed(state).count().saturating_sub(NAMED) {
         0 => String::new(),
         more => format!("; {more} more hosts do not join"),
     };
@@ -216,7 +223,7 @@ pub(super) fn untried(state: &SwarmState, hosts: &[Host<'_>]) -> Option<String> 
         let ports = &network(host)?.ports_in_use;
         (!ports.is_empty()).then(|| format!("{} of host {}", ports.join(", "), host.name))
     });
-    let used: Vec<String> = used.take(SHOWN).collect();
+    let used: Vec<String> = used.take(NAMED).collect();
     (!used.is_empty()).then(|| {
         format!(
             "{} in use: by another program, or by an engine that was killed; nobody can try it",
@@ -248,11 +255,10 @@ pub(super) fn render(cluster: &SwarmCluster, host: &DockerHost) -> Option<Desire
         let address = preflight.address.as_ref().filter(|_| is_one)?;
         Some((m.host.clone(), address.parse().ok()?))
     });
-    let port = cluster.spec.data_path_port;
     let preflight = DesiredPreflight {
         answers: own.is_some_and(|(_, preflight)| preflight.address.is_some()),
         tries: tries.collect(),
-        data_path_port: port.and_then(|port| u16::try_from(port).ok()),
+        data_path_port: data_path_port(cluster),
         waits: own.map(|(_, preflight)| waits(preflight)),
     };
     (preflight.waits.is_some() || !preflight.tries.is_empty()).then_some(preflight)

@@ -6,13 +6,12 @@ use dockfleet_crds::SwarmCluster;
 use dockfleet_crds::swarm::SwarmState;
 use ipnet::IpNet;
 
+use super::events::first;
 use super::host::Host;
 use super::{address, preflight};
 
 /// From where an engine takes the subnets of overlay networks (swarmkit, `ipamapi`).
 const DEFAULT_POOL: &str = "10.0.0.0/8";
-/// How many hosts a warning names.
-const SHOWN: usize = 3;
 
 /// Returns the warnings.
 pub(super) fn warnings(
@@ -77,7 +76,7 @@ fn different_mtus(cluster: &SwarmCluster, hosts: &[&Host<'_>]) -> Option<String>
     let (smallest, _) = by_mtu.first_key_value()?;
     let each = by_mtu
         .iter()
-        .map(|(mtu, names)| format!("{mtu} on {}", shown(names)));
+        .map(|(mtu, names)| format!("{mtu} on {}", first(names)));
     let each: Vec<String> = each.collect();
     (each.len() > 1).then(|| {
         format!(
@@ -109,17 +108,8 @@ fn overlapping_pools(cluster: &SwarmCluster, hosts: &[&Host<'_>]) -> Option<Stri
     Some(format!(
         "networks without ipam get their subnets from {pool}, which overlaps with {subnet} of {}; set \
          defaultAddressPools before the swarm is created, or ipam of each network",
-        shown(names)
+        first(names)
     ))
-}
-
-/// Returns the first names, and how many more there are.
-fn shown(names: &[&str]) -> String {
-    let first: Vec<&str> = names.iter().take(SHOWN).copied().collect();
-    match names.len().saturating_sub(SHOWN) {
-        0 => first.join(", "),
-        more => format!("{} and {more} more", first.join(", ")),
-    }
 }
 
 #[cfg(test)]
