@@ -60,7 +60,7 @@ impl Default for Timeouts {
         Self {
             connect: Duration::from_secs(10),
             read: Duration::from_secs(30),
-            change: Duration::from_secs(120),
+            change: Duration::from_mins(2),
         }
     }
 }

@@ -203,7 +203,7 @@ mod tests {
     async fn without_an_assignment_it_is_tried_every_few_minutes() {
         let requests = Arc::default();
         let _assigned = start(&requests);
-        tokio::time::sleep(Duration::from_secs(3600)).await;
+        tokio::time::sleep(Duration::from_hours(1)).await;
         let in_an_hour = requests.load(Ordering::Relaxed);
         assert!((12..=24).contains(&in_an_hour), "{in_an_hour}");
     }

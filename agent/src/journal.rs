@@ -29,7 +29,7 @@ const LOG: &str = "journal.db-wal";
 /// Only `dockfleet journal` shares the file, and only for a moment.
 const BUSY: Duration = Duration::from_secs(5);
 /// Maximum time of a write. A slow disk takes seconds; one that takes longer may never answer.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
+const WRITE_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Why a journal cannot be used.
 #[derive(Debug, thiserror::Error)]

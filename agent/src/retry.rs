@@ -16,7 +16,7 @@ impl Default for Backoff {
     /// From a second to five minutes: after an outage, for example of the API server, all agents of a fleet
     /// retry within that time, and not all at once.
     fn default() -> Self {
-        Self::new(Duration::from_secs(1), Duration::from_secs(300))
+        Self::new(Duration::from_secs(1), Duration::from_mins(5))
     }
 }
 
@@ -73,9 +73,9 @@ mod tests {
     #[test]
     fn chance_stays_within_its_share() {
         for _ in 0..1000 {
-            let d = jittered(Duration::from_secs(300), 0.2);
+            let d = jittered(Duration::from_mins(5), 0.2);
             assert!(
-                (Duration::from_secs(240)..=Duration::from_secs(360)).contains(&d),
+                (Duration::from_mins(4)..=Duration::from_mins(6)).contains(&d),
                 "{d:?}"
             );
         }

@@ -13,7 +13,7 @@ use crate::metrics::AgentMetrics;
 
 /// How long one step of the loop may take. Calls to the engine and to the API server run beside the loop, but
 /// a write of the journal may wait for a slow disk.
-const STUCK: Duration = Duration::from_secs(60);
+const STUCK: Duration = Duration::from_mins(1);
 
 /// The probes and metrics of an agent.
 #[derive(Debug)]

@@ -22,7 +22,7 @@ use crate::writes::Writes;
 
 const WANTED: ObjectSet = ObjectSet(100);
 /// Time limit for the creation of all objects.
-const LIMIT: Duration = Duration::from_secs(300);
+const LIMIT: Duration = Duration::from_mins(5);
 /// After this time the agent has finished and reported its last pass for the creation.
 const SETTLE: Duration = Duration::from_secs(15);
 /// Number of memory samples, one a second.

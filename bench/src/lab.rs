@@ -13,7 +13,7 @@ use crate::run::{self, Finished};
 use crate::scratch::Scratch;
 
 /// Time limit of one pass of a program. Ansible takes half a minute for 40 objects.
-pub(crate) const LIMIT: Duration = Duration::from_secs(600);
+pub(crate) const LIMIT: Duration = Duration::from_mins(10);
 
 /// The environment of the measurements.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, ensure};
 use crate::http::{self, Message};
 
 /// Time limit of one response.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// Sends each recorded request, waits for its response, and returns the total time. Every status
 /// except 201 is an error.

@@ -23,7 +23,7 @@ pub const OFFLINE_AFTER: Duration = Duration::from_secs(150);
 
 /// How long many resources that are deleted with their namespace wait for permission: long enough
 /// for somebody to see it, but no namespace waits for ever.
-const NAMESPACE_HOLD: Duration = Duration::from_secs(3600);
+const NAMESPACE_HOLD: Duration = Duration::from_hours(1);
 
 /// The configuration of a controller.
 #[derive(Clone)]

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 /// How long a key waits after its first failure.
 pub(crate) const FIRST_RETRY: Duration = Duration::from_secs(1);
 /// The longest time that a key waits after failures.
-const LAST_RETRY: Duration = Duration::from_secs(300);
+const LAST_RETRY: Duration = Duration::from_mins(5);
 
 /// Keys with the time they are due.
 #[derive(Debug)]

@@ -13,7 +13,7 @@ use crate::metrics::ControllerMetrics;
 
 /// How long one step of the loop may take. It works in memory: milliseconds for a host, seconds for
 /// the first list of thousands.
-const STUCK: Duration = Duration::from_secs(60);
+const STUCK: Duration = Duration::from_mins(1);
 /// How long a scrape waits for new numbers; after that it gets the last ones.
 const COUNT: Duration = Duration::from_secs(2);
 /// Scrapes that wait at the same time.

@@ -15,7 +15,7 @@ use crate::process::Process;
 use crate::program::{self, Output};
 
 /// How long a command that ends by itself may take.
-const LIMIT: Duration = Duration::from_secs(180);
+const LIMIT: Duration = Duration::from_mins(3);
 
 /// The `dockfleet` program.
 #[derive(Debug, Clone)]

@@ -23,7 +23,7 @@ use crate::program::{self, BuiltSet, Output};
 use crate::wait::eventually;
 
 /// How long an engine may take to end its containers and itself.
-const STOP: Duration = Duration::from_secs(60);
+const STOP: Duration = Duration::from_mins(1);
 /// The longest path that a Unix socket can be bound to, in bytes.
 const LONGEST_SOCKET_PATH: usize = 107;
 
@@ -256,7 +256,7 @@ impl Engine {
         let parts = self.parts();
         let machine = parts.machine.as_ref().context("the machine does not run")?;
         let command = program::command(program::require(program)?, arguments);
-        program::run(&machine.command(&command), Duration::from_secs(60))
+        program::run(&machine.command(&command), Duration::from_mins(1))
     }
 
     fn folder(&self) -> &Path {

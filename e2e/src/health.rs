@@ -12,7 +12,7 @@ use crate::owned::Folder;
 use crate::program::{self, BuiltSet};
 
 /// How long a tool may take for all objects together.
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_mins(2);
 
 /// What a tool makes of one object, in its own words.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -95,7 +95,7 @@ impl Host {
         args: impl IntoIterator<Item = impl AsRef<OsStr>>,
     ) -> Result<Output> {
         let command = program::command(program::require(program)?, args);
-        program::run(&self.command(&command), Duration::from_secs(60))
+        program::run(&self.command(&command), Duration::from_mins(1))
     }
 }
 

@@ -44,9 +44,9 @@ rules:
 - {level: RequestResponse}
 ";
 /// How long a server may take to end when it is asked to.
-const STOP: Duration = Duration::from_secs(60);
+const STOP: Duration = Duration::from_mins(1);
 /// How long one `kubectl` command may take.
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_mins(2);
 
 /// A running control plane; nothing of it is left after drop.
 #[derive(Debug)]

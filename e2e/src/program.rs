@@ -179,7 +179,7 @@ fn build(set: &str) -> Result<PathBuf> {
     let printed = run(
         &command(script, [set]),
         // A cold build takes 10 minutes on 2 cores, and another process may be at it already.
-        Duration::from_secs(3600),
+        Duration::from_hours(1),
     )?
     .ok()?;
     Ok(PathBuf::from(printed.trim()))

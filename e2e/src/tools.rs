@@ -10,7 +10,7 @@ use crate::owned::Folder;
 use crate::program::{self, BuiltSet, Output};
 
 /// How long one command may take, on a machine that is busy with other tests.
-const LIMIT: Duration = Duration::from_secs(300);
+const LIMIT: Duration = Duration::from_mins(5);
 
 /// Runs `helm` without a cluster.
 pub fn helm(args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Result<Output> {

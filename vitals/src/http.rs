@@ -23,7 +23,7 @@ const CONNECTIONS: usize = 32;
 /// How long a client may take to send its request.
 const HEADERS: Duration = Duration::from_secs(10);
 /// How long a connection may stay open. A scraper then opens a new one.
-const CONNECTION: Duration = Duration::from_secs(300);
+const CONNECTION: Duration = Duration::from_mins(5);
 /// How long to wait after a connection could not be accepted, for example for lack of file descriptors.
 const PAUSE: Duration = Duration::from_millis(100);
 

@@ -67,7 +67,7 @@ impl Default for Watchdog {
 mod tests {
     use super::*;
 
-    const MINUTE: Duration = Duration::from_secs(60);
+    const MINUTE: Duration = Duration::from_mins(1);
 
     #[test]
     fn a_waiting_loop_is_always_alive() {

@@ -21,9 +21,9 @@ use crate::pass::{self, PassReport, PassRun};
 use crate::retry::{Backoff, jittered};
 
 /// Events can be lost, so a pass starts after this time without one.
-const RELIST: Duration = Duration::from_secs(300);
+const RELIST: Duration = Duration::from_mins(5);
 /// The same for a kind without events for every change: an engine has none for a manager of its swarm that is lost.
-const RELIST_WITHOUT_EVENTS: Duration = Duration::from_secs(60);
+const RELIST_WITHOUT_EVENTS: Duration = Duration::from_mins(1);
 const RELIST_SHARE: f64 = 0.2;
 /// Minimum time between two passes that events start.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(1);

@@ -15,7 +15,7 @@ use crate::retry::{Backoff, jittered};
 const LOOK: Duration = Duration::from_secs(15);
 const FIRST_RETRY: Duration = Duration::from_secs(5);
 /// After an outage of the API server the agents of a fleet retry within this time, not all at once.
-const LAST_RETRY: Duration = Duration::from_secs(300);
+const LAST_RETRY: Duration = Duration::from_mins(5);
 /// Jitter, as a share of the time until a renewal: agents that joined at the same time do not renew at the
 /// same time.
 const JITTER: f64 = 0.1;
@@ -180,7 +180,7 @@ mod tests {
     use super::*;
 
     const RENEWAL: Renewal = Renewal {
-        life: Duration::from_secs(600),
+        life: Duration::from_mins(10),
         share: 2.0 / 3.0,
     };
 

@@ -23,7 +23,7 @@ pub(crate) struct Running {
 impl Running {
     pub(crate) async fn end(self) {
         self.stop.cancel();
-        let ended = tokio::time::timeout(Duration::from_secs(60), self.task).await;
+        let ended = tokio::time::timeout(Duration::from_mins(1), self.task).await;
         ended.expect("the agent does not stop").unwrap().unwrap();
     }
 }

@@ -211,7 +211,7 @@ impl Fake {
                 calls.changed().await.unwrap();
             }
         };
-        let in_time = tokio::time::timeout(Duration::from_secs(60), wait).await;
+        let in_time = tokio::time::timeout(Duration::from_mins(1), wait).await;
         assert!(in_time.is_ok(), "in vain: {what}");
     }
 }

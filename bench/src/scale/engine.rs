@@ -341,7 +341,7 @@ mod tests {
                 host.settle(&[network(changed)], EntryState::Ready).await;
             }
         };
-        let heard = tokio::time::timeout(Duration::from_secs(60), heard).await;
+        let heard = tokio::time::timeout(Duration::from_mins(1), heard).await;
         assert_eq!(heard.unwrap().unwrap().unwrap(), EngineEvent::Object);
     }
 

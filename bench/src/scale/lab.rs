@@ -26,9 +26,9 @@ use crate::{Wanted, bare};
 /// Objects that are made at the same time when a fleet is set up.
 const AT_ONCE: usize = 16;
 /// How long a CRD may take to be served.
-const SERVED: Duration = Duration::from_secs(60);
+const SERVED: Duration = Duration::from_mins(1);
 /// How long a fleet may take to be ready for the first time, and for each host.
-const START: Duration = Duration::from_secs(180);
+const START: Duration = Duration::from_mins(3);
 const START_PER_HOST: Duration = Duration::from_millis(600);
 /// The namespace of the controller, where its Lease is.
 const SYSTEM: &str = "dockfleet-system";

@@ -18,9 +18,9 @@ use crate::wish;
 
 /// A fleet is quiet when nothing was written for so long, and has so long to become it.
 const QUIET: Duration = Duration::from_secs(6);
-const QUIET_LIMIT: Duration = Duration::from_secs(300);
+const QUIET_LIMIT: Duration = Duration::from_mins(5);
 /// How long an edit may take, and for each host.
-const EDIT: Duration = Duration::from_secs(120);
+const EDIT: Duration = Duration::from_mins(2);
 const EDIT_PER_HOST: Duration = Duration::from_millis(300);
 
 /// Starts a fleet, measures it, and ends it.

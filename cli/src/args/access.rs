@@ -10,7 +10,7 @@ use super::AGENT_STATE_DIR;
 use crate::duration::duration;
 
 /// The shortest lifetime of a token that the API server allows.
-const LEAST_LIFE: Duration = Duration::from_secs(600);
+const LEAST_LIFE: Duration = Duration::from_mins(10);
 
 /// How an administrator connects to the cluster.
 #[derive(Args, Debug)]

@@ -20,7 +20,7 @@ use crate::args::access::{AdminArgs, EnrollArgs};
 use crate::exit::Exit;
 
 /// How long to wait until the controller has prepared a new host.
-const PREPARED: Duration = Duration::from_secs(60);
+const PREPARED: Duration = Duration::from_mins(1);
 const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
 /// The `ConfigMap` with the CA of the cluster, in every namespace.
 const ROOT_CA: &str = "kube-root-ca.crt";

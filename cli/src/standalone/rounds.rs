@@ -25,14 +25,14 @@ use crate::result::{Failure, ResultRow, Summary};
 
 /// How long nothing may change before a command no longer waits for a swarm: the managers notice after some
 /// seconds that a node has joined, or that one is down.
-const QUIET: Duration = Duration::from_secs(60);
+const QUIET: Duration = Duration::from_mins(1);
 /// The same for an engine that does not answer: a manager that becomes a worker is silent for some seconds.
 const SILENT: Duration = Duration::from_secs(15);
 /// How long nobody looks if nothing has changed, at first: a node takes about a second until it has a new role. The longer
 /// nothing changes, the longer the pause.
 const BETWEEN_ROUNDS: Duration = Duration::from_millis(100);
 /// How long a command works on swarms, whatever changes: a swarm of seven managers takes a minute.
-const AT_MOST: Duration = Duration::from_secs(900);
+const AT_MOST: Duration = Duration::from_mins(15);
 
 /// A command that works on all hosts in rounds.
 pub(crate) struct Rounds<'a> {

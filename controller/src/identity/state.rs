@@ -14,7 +14,7 @@ use super::wanted::PieceKind;
 pub(super) const AFTER_REVOCATION: Duration = Duration::from_secs(30);
 /// How long the identity of a missing host is kept if nobody saw its deletion: the host may come
 /// back with its CRD, from a backup, or from Git.
-pub(super) const ORPHAN: Duration = Duration::from_secs(600);
+pub(super) const ORPHAN: Duration = Duration::from_mins(10);
 
 /// The identities of one namespace's hosts.
 #[derive(Debug, Default)]

@@ -61,7 +61,7 @@ const PATIENCE: IndexSettings = IndexSettings {
         share: 50,
         resources: 10,
     },
-    namespace_hold: Duration::from_secs(3600),
+    namespace_hold: Duration::from_hours(1),
 };
 const FLEET: &str = "dockfleet-hosts";
 

@@ -37,7 +37,7 @@ const USAGE: &str =
 /// How long reports are collected: less than the shipped second, which would only be waited for.
 const DEBOUNCE: Duration = Duration::from_millis(100);
 /// Longer than any run: nobody plays the agents of idle hosts.
-const OFFLINE_AFTER: Duration = Duration::from_secs(3600);
+const OFFLINE_AFTER: Duration = Duration::from_hours(1);
 /// How long a signal to this process may take, on a busy machine.
 const TAKES_EFFECT: Duration = Duration::from_millis(200);
 

@@ -14,7 +14,7 @@ use crate::engine::Engine;
 use crate::program::{self, tool};
 
 /// How long one command or request may take.
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_mins(2);
 
 /// The names of busybox in the image: unpacking all 300 of them takes the newest engine 0.4 s
 /// longer.

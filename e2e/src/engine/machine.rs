@@ -17,7 +17,7 @@ use crate::program;
 use crate::wait::eventually;
 
 /// How long a daemon may take to answer on a machine that is busy with other tests and builds.
-pub(super) const START: Duration = Duration::from_secs(60);
+pub(super) const START: Duration = Duration::from_mins(1);
 
 /// Prepares the private mounts and becomes containerd; arguments: host name, configuration.
 ///

@@ -131,7 +131,7 @@ fn the_image_holds_one_program_and_runs_as_the_agent_of_the_engine_that_made_it(
 
     engine.docker(["stop", "--time=60", "agent"])?;
     let code = ["inspect", "--format", "{{.State.ExitCode}}", "agent"];
-    eventually("the agent has ended", Duration::from_secs(60), || {
+    eventually("the agent has ended", Duration::from_mins(1), || {
         let code = engine.docker(code).map_err(|e| e.to_string())?;
         (code == "0").then_some(()).ok_or(code)
     })

@@ -9,7 +9,7 @@ use dockfleet_e2e::faults::{ORDER, Order, RENEWAL, TracedEffect, now, start};
 use dockfleet_e2e::{Folder, Process};
 
 /// How long anything may take on a machine that is busy with other things.
-pub(crate) const SOON: Duration = Duration::from_secs(60);
+pub(crate) const SOON: Duration = Duration::from_mins(1);
 /// How long each thing takes in the election, in milliseconds: nearly all of a run is waiting for the
 /// Lease to end, and yet a busy machine has to renew it in time.
 const TIMES: [&str; 3] = ["2000", "1500", "300"];

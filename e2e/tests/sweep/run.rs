@@ -22,7 +22,7 @@ use crate::removals::Removals;
 use crate::scenario::{self, UNTOUCHED, WITH_CONTENT, Wish};
 
 /// How long anything may take on a machine that is busy with other things.
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_mins(1);
 /// How long after its last report an agent may take to count the effect.
 const COUNTED: Duration = Duration::from_secs(1);
 

@@ -106,7 +106,7 @@ mod tests {
         let wanted = AgentSetup {
             program: Path::new("/usr/local/bin/dockfleet"),
             state_dir: Path::new("/var/lib/dockfleet/agent"),
-            life: Duration::from_secs(600),
+            life: Duration::from_mins(10),
         };
         let unit = systemd(&wanted);
         let line = "\nExecStart=/usr/local/bin/dockfleet agent --state-dir /var/lib/dockfleet/agent \

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::site::{Site, SwarmHost, path};
 
 /// How long each half of a run may take after the last kill, on a machine that is busy with other things.
-const SOON: Duration = Duration::from_secs(120);
+const SOON: Duration = Duration::from_mins(2);
 
 /// The agent of a host is killed in both halves of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

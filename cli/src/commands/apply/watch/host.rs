@@ -14,7 +14,7 @@ use super::SETTLE;
 use crate::standalone::{CommandGoal, EngineHosts, Files, HostReport, HostSession, HostTarget};
 
 /// Time between two passes without events: events can be lost during a restart of an engine.
-const RELIST: Duration = Duration::from_secs(300);
+const RELIST: Duration = Duration::from_mins(5);
 /// Time before the retry of a failed pass. It doubles with each failure, up to [`RELIST`].
 const RETRY: Duration = Duration::from_secs(2);
 
