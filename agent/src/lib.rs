@@ -30,6 +30,7 @@ mod report;
 mod retry;
 mod swarm_secrets;
 mod vitals;
+pub mod volume_data;
 
 pub use agent::{AgentConfig, AgentError, run};
 pub use vitals::AgentVitals;

@@ -1,6 +1,7 @@
 //! The command line.
 
 pub(crate) mod access;
+pub(crate) mod backup;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -56,6 +57,15 @@ pub(crate) enum Command {
     Get(GetArgs),
     /// Remove or release the objects of the resources in files, by their deletionPolicy.
     Delete(DeleteArgs),
+    /// Back up a volume of this host into a repository.
+    Backup(backup::BackupArgs),
+    /// Write a backup into an empty volume of this host.
+    Restore(backup::RestoreArgs),
+    /// List the backups in a repository.
+    Snapshots(backup::SnapshotsArgs),
+    /// The process of a backup, which dockfleet starts by itself.
+    #[command(hide = true)]
+    BackupJob,
     /// Show the records in the journals of hosts. Works while an agent runs.
     Journal(JournalArgs),
     /// Run the controller of a fleet in a Kubernetes cluster.

@@ -2,6 +2,7 @@
 
 pub(crate) mod agent;
 pub(crate) mod apply;
+pub(crate) mod backup;
 pub(crate) mod controller;
 pub(crate) mod crds;
 pub(crate) mod delete;
@@ -10,7 +11,10 @@ pub(crate) mod enroll;
 pub(crate) mod get;
 pub(crate) mod help;
 pub(crate) mod journal;
+mod repository;
+pub(crate) mod restore;
 pub(crate) mod revoke;
+pub(crate) mod snapshots;
 mod vitals;
 
 use tokio_util::sync::CancellationToken;

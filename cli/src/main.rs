@@ -29,6 +29,9 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(err) => return print_answer(&err).into(),
     };
+    if matches!(cli.command, Command::BackupJob) {
+        return dockfleet_vault::process::main();
+    }
     let is_service = is_service(&cli.command);
     let default = if is_service {
         logging::SERVICE_FILTER
@@ -91,6 +94,11 @@ fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Diff(args) => commands::diff::run(args).boxed_local(),
         Command::Get(args) => commands::get::run(args).boxed_local(),
         Command::Delete(args) => commands::delete::run(args).boxed_local(),
+        Command::Backup(args) => commands::backup::run(args).boxed_local(),
+        Command::Restore(args) => commands::restore::run(args).boxed_local(),
+        Command::Snapshots(args) => commands::snapshots::run(args).boxed_local(),
+        // It has a runtime of its own.
+        Command::BackupJob => ready(Ok(Exit::Failed)).boxed_local(),
         Command::Journal(args) => ready(commands::journal::run(&args)).boxed_local(),
         Command::Controller(args) => commands::controller::run(args).boxed_local(),
         Command::Agent(args) => commands::agent::run(args).boxed_local(),

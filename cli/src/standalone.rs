@@ -21,6 +21,7 @@ mod wait;
 
 use std::future::Future;
 
+use dockfleet_agent::engine::Engine;
 use futures::StreamExt;
 
 pub(crate) use engines::{Connected, EngineHosts, Engines};
@@ -31,6 +32,7 @@ pub(crate) use rounds::Rounds;
 pub(crate) use session::{CommandGoal, HostReport, HostSession};
 pub(crate) use target::HostTarget;
 
+use crate::args::StateArgs;
 use crate::result::{Failure, Summary};
 
 /// Number of hosts at the same time: enough to hide the latency of distant hosts, and few enough
@@ -52,6 +54,12 @@ where
         .await;
     done.sort_by(|a, b| a.0.cmp(&b.0));
     done
+}
+
+/// Connects to the engine that the Docker command line would use.
+pub(crate) async fn local_engine() -> anyhow::Result<Engine> {
+    let target = HostTarget::local(&StateArgs { state_dir: None })?;
+    target.connect().await
 }
 
 impl Summary {

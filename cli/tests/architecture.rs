@@ -1,5 +1,5 @@
-//! Holds the direction of dependencies: crds ← planner ← {controller, agent} ← cli, and vitals below
-//! the last three.
+//! Holds the direction of dependencies: crds ← planner ← {controller, agent} ← cli, vitals below the last three,
+//! and vault below cli.
 //!
 //! Only what a manifest names counts. Features that another crate of the workspace switches on in a
 //! shared dependency do not: no code can use a crate that its manifest does not name.
@@ -16,9 +16,10 @@ use std::process::Command;
 use serde_json::Value;
 
 /// What each crate of the workspace may depend on in the workspace.
-const INSIDE: [(&str, &[&str]); 6] = [
+const INSIDE: [(&str, &[&str]); 7] = [
     ("dockfleet-crds", &[]),
     ("dockfleet-vitals", &[]),
+    ("dockfleet-vault", &[]),
     ("dockfleet-planner", &["dockfleet-crds"]),
     (
         "dockfleet-controller",
@@ -35,6 +36,7 @@ const INSIDE: [(&str, &[&str]); 6] = [
             "dockfleet-controller",
             "dockfleet-crds",
             "dockfleet-planner",
+            "dockfleet-vault",
             "dockfleet-vitals",
         ],
     ),

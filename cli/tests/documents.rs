@@ -131,7 +131,15 @@ fn every_option_and_capability_is_described() {
 }
 
 /// The folders of the crates of the program.
-const CRATES: [&str; 6] = ["crds", "planner", "vitals", "agent", "controller", "cli"];
+const CRATES: [&str; 7] = [
+    "crds",
+    "planner",
+    "vitals",
+    "agent",
+    "controller",
+    "cli",
+    "vault",
+];
 
 /// The names in a text of Rust.
 fn identifiers(text: &str) -> impl Iterator<Item = &str> {

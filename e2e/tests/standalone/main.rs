@@ -12,6 +12,7 @@ mod cli_env;
 mod have;
 mod manifest;
 
+mod backup;
 mod bad_input;
 mod conflict;
 mod connection;

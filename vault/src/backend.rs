@@ -1,0 +1,173 @@
+//! A [`Store`] as the library sees it, and what the library must not do by itself.
+//!
+//! The library writes the snapshot at the end of a backup, whatever could not be read. Here it is held back: only
+//! [`Backend::allow_snapshots`] lets one be written, when it is known how good the backup is. And the library
+//! goes on reading after its store failed: [`Backend::failure`] is what ends the backup.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use bytes::Bytes;
+use rustic_core::{
+    BytesList, ErrorKind, FileType, Id, ReadBackend, RusticError, RusticResult, WriteBackend,
+};
+
+use crate::store::{Part, Store, StoreError};
+
+/// A store for the library.
+#[derive(Debug)]
+pub(crate) struct Backend {
+    store: Box<dyn Store>,
+    /// The first error of the store that was not expected.
+    failure: OnceLock<StoreError>,
+    may_write_snapshots: AtomicBool,
+    /// The packs, indexes and snapshots that were written, with their sizes in bytes.
+    written: Mutex<BTreeMap<(FileKind, Id), u64>>,
+    bytes_written: AtomicU64,
+}
+
+/// The files that a backup adds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum FileKind {
+    Pack,
+    Index,
+    Snapshot,
+}
+
+impl FileKind {
+    fn of(kind: FileType) -> Option<Self> {
+        match kind {
+            FileType::Pack => Some(Self::Pack),
+            FileType::Index => Some(Self::Index),
+            FileType::Snapshot => Some(Self::Snapshot),
+            FileType::Config | FileType::Key => None,
+        }
+    }
+
+    pub(crate) fn file_type(self) -> FileType {
+        match self {
+            Self::Pack => FileType::Pack,
+            Self::Index => FileType::Index,
+            Self::Snapshot => FileType::Snapshot,
+        }
+    }
+}
+
+impl Backend {
+    pub(crate) fn new(store: Box<dyn Store>) -> Arc<Self> {
+        Arc::new(Self {
+            store,
+            failure: OnceLock::new(),
+            may_write_snapshots: AtomicBool::new(false),
+            written: Mutex::default(),
+            bytes_written: AtomicU64::new(0),
+        })
+    }
+
+    pub(crate) fn store(&self) -> &dyn Store {
+        self.store.as_ref()
+    }
+
+    /// From now on snapshots are written.
+    pub(crate) fn allow_snapshots(&self) {
+        self.may_write_snapshots.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns the first error of the store.
+    pub(crate) fn failure(&self) -> Option<&StoreError> {
+        self.failure.get()
+    }
+
+    /// Returns the packs, indexes and snapshots that were written so far, with their sizes in bytes.
+    pub(crate) fn written(&self) -> BTreeMap<(FileKind, Id), u64> {
+        self.written
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Returns the number of bytes that were written to the store.
+    pub(crate) fn bytes_written(&self) -> u64 {
+        self.bytes_written.load(Ordering::Relaxed)
+    }
+
+    fn done<T>(&self, answer: Result<T, StoreError>) -> RusticResult<T> {
+        answer.map_err(|err| {
+            let text = err.to_string();
+            // The first one says most: others follow from it.
+            let _ = self.failure.set(err);
+            RusticError::new(ErrorKind::Backend, text)
+        })
+    }
+
+    fn part(&self, kind: FileType, id: &Id, part: Option<Part>) -> RusticResult<Bytes> {
+        self.done(self.store.read(kind, id, part))
+    }
+}
+
+impl ReadBackend for Backend {
+    fn location(&self) -> String {
+        self.store.address()
+    }
+
+    fn list_with_size(&self, kind: FileType) -> RusticResult<Vec<(Id, u32)>> {
+        let files = self.done(self.store.list(kind))?;
+        let sized = |(id, size): (Id, u64)| {
+            u32::try_from(size).map(|size| (id, size)).map_err(|_| {
+                StoreError::Damaged(format!("{} has {size} bytes", id.to_hex().as_str()))
+            })
+        };
+        self.done(files.into_iter().map(sized).collect())
+    }
+
+    fn read_full(&self, kind: FileType, id: &Id) -> RusticResult<Bytes> {
+        self.part(kind, id, None)
+    }
+
+    fn read_partial(
+        &self,
+        kind: FileType,
+        id: &Id,
+        _cacheable: bool,
+        offset: u32,
+        length: u32,
+    ) -> RusticResult<Bytes> {
+        let (offset, length) = (offset.into(), length.into());
+        self.part(kind, id, Some(Part { offset, length }))
+    }
+
+    fn warmup_path(&self, _kind: FileType, id: &Id) -> String {
+        id.to_hex().as_str().to_owned()
+    }
+}
+
+impl WriteBackend for Backend {
+    fn create(&self) -> RusticResult<()> {
+        self.done(self.store.create())
+    }
+
+    fn write_bytes(
+        &self,
+        kind: FileType,
+        id: &Id,
+        _cacheable: bool,
+        content: BytesList,
+    ) -> RusticResult<()> {
+        if kind == FileType::Snapshot && !self.may_write_snapshots.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let size = content.size() as u64;
+        self.done(self.store.write(kind, id, content.slice()))?;
+        self.bytes_written.fetch_add(size, Ordering::Relaxed);
+        if let Some(kind) = FileKind::of(kind) {
+            let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+            written.insert((kind, *id), size);
+        }
+        Ok(())
+    }
+
+    fn remove(&self, kind: FileType, id: &Id, _cacheable: bool) -> RusticResult<()> {
+        self.done(self.store.remove(kind, id))
+    }
+}

@@ -1,0 +1,211 @@
+//! The process of a job, and the other side of it.
+//!
+//! Each job is a process of its own: the library panics in places, cannot be cancelled, and its memory goes back
+//! when the process ends. Request and events are lines of JSON in pipes. The process ends when its standard input
+//! does, so it never outlives the agent or command that started it.
+
+use std::io::{self, BufRead as _, Write};
+use std::process::{ExitCode, Stdio};
+use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::process::{Child, ChildStdin, Command};
+
+use crate::error::{Reason, VaultError};
+use crate::job::{Event, Outcome, Request, Task};
+use crate::tally::{Progress, Tally};
+use crate::{backup, repository, restore, snapshot};
+
+/// The argument that makes the program the process of a job.
+pub const ARGUMENT: &str = "backup-job";
+/// How often progress is told.
+const PROGRESS: Duration = Duration::from_millis(500);
+/// CPUs of a job: the memory of the library grows with their number.
+const CPUS: usize = 2;
+/// A backup is never more important than what the host is for.
+const NICE: i32 = 10;
+
+/// Runs the process of a job: reads the request from standard input, writes events to standard output.
+pub fn main() -> ExitCode {
+    std::panic::set_hook(Box::new(|panic| {
+        let text = format!("stopped by a bug in the program; please report it: {panic}");
+        say(&Event::Failed(VaultError::new(Reason::Internal, text)));
+        std::process::exit(1);
+    }));
+    limit();
+    let mut line = String::new();
+    let request = io::stdin()
+        .lock()
+        .read_line(&mut line)
+        .ok()
+        .and_then(|_| serde_json::from_str(&line).ok());
+    let Some(request) = request else {
+        let text = "this command is for dockfleet itself; see `dockfleet backup --help`";
+        say(&Event::Failed(VaultError::new(Reason::Internal, text)));
+        return ExitCode::FAILURE;
+    };
+    end_with_standard_input();
+    let tally = Arc::new(Tally::default());
+    let done = with_progress(&tally, || run(&request, &tally));
+    match done {
+        Ok(outcome) => {
+            say(&Event::Done(outcome));
+            ExitCode::SUCCESS
+        }
+        Err(err) => {
+            say(&Event::Failed(err));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+pub(crate) fn run(request: &Request, tally: &Arc<Tally>) -> Result<Outcome, VaultError> {
+    let opened = repository::open(&request.repository, &request.password, request.create)?;
+    Ok(match &request.task {
+        Task::Backup(task) => Outcome::Backup(backup::run(opened, task, tally)?),
+        Task::Restore(task) => Outcome::Restore(restore::run(opened, task, tally)?),
+        Task::List(filter) => {
+            let all = snapshot::list(&opened.repository, &opened.backend, filter)?;
+            Outcome::List(all.into_iter().map(|(snapshot, _)| snapshot).collect())
+        }
+    })
+}
+
+/// Leaves most of the host to others, and no memory of secrets on its disk.
+fn limit() {
+    use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior};
+    use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+
+    // What fails here only makes a job less polite.
+    let _ = rustix::process::setpriority_process(None, NICE);
+    let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    let none = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    let _ = rustix::process::setrlimit(Resource::Core, none);
+    // Each folder between the root and a file is open.
+    let mut files = rustix::process::getrlimit(Resource::Nofile);
+    files.current = files.maximum;
+    let _ = rustix::process::setrlimit(Resource::Nofile, files);
+    if let Ok(allowed) = sched_getaffinity(None) {
+        let mut some = CpuSet::new();
+        let cpus = (0..CpuSet::MAX_CPU).filter(|cpu| allowed.is_set(*cpu));
+        // The last ones: the first serve most interrupts.
+        cpus.rev().take(CPUS).for_each(|cpu| some.set(cpu));
+        let _ = sched_setaffinity(None, &some);
+    }
+}
+
+/// Ends the process when the other side of standard input is gone.
+fn end_with_standard_input() {
+    std::thread::spawn(|| {
+        let mut rest = String::new();
+        while io::stdin()
+            .read_line(&mut rest)
+            .is_ok_and(|length| length > 0)
+        {
+            rest.clear();
+        }
+        std::process::exit(1);
+    });
+}
+
+/// Tells the progress while `work` runs.
+fn with_progress<T>(tally: &Tally, work: impl FnOnce() -> T) -> T {
+    let (done, is_done) = channel::<()>();
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            let mut last = Progress::default();
+            while is_done.recv_timeout(PROGRESS) == Err(RecvTimeoutError::Timeout) {
+                let now = tally.progress();
+                if now != last {
+                    say(&Event::Progress(now));
+                    last = now;
+                }
+            }
+        });
+        let result = work();
+        drop(done);
+        result
+    })
+}
+
+fn say(event: &Event) {
+    if let Ok(mut line) = serde_json::to_vec(event) {
+        line.push(b'\n');
+        // Without a reader there is nobody to tell.
+        let _ = io::stdout().lock().write_all(&line);
+    }
+}
+
+/// A running job. It ends when it is dropped.
+#[derive(Debug)]
+pub struct Job {
+    child: Child,
+    _input: ChildStdin,
+    events: tokio::io::Lines<BufReader<tokio::process::ChildStdout>>,
+}
+
+impl Job {
+    /// Starts a job in a process of this program.
+    ///
+    /// # Errors
+    /// If the process cannot be started.
+    pub async fn start(request: &Request) -> Result<Self, VaultError> {
+        let failed = |err: io::Error| {
+            let text = format!("the process of the job cannot be started: {err}");
+            VaultError::new(Reason::Interrupted, text)
+        };
+        // Not the path of the program: it may be replaced by a newer one meanwhile.
+        let mut child = Command::new("/proc/self/exe")
+            .arg(ARGUMENT)
+            .env_clear()
+            .env("TZ", "UTC")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(failed)?;
+        let (Some(mut input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
+            return Err(failed(io::ErrorKind::BrokenPipe.into()));
+        };
+        let mut line = serde_json::to_vec(request).map_err(|err| failed(err.into()))?;
+        line.push(b'\n');
+        input.write_all(&line).await.map_err(failed)?;
+        input.flush().await.map_err(failed)?;
+        Ok(Self {
+            child,
+            _input: input,
+            events: BufReader::new(output).lines(),
+        })
+    }
+
+    /// Waits for the end of the job. `on_progress` is called meanwhile.
+    ///
+    /// # Errors
+    /// If the job fails, or its process ends without a result.
+    pub async fn wait(
+        mut self,
+        mut on_progress: impl FnMut(Progress),
+    ) -> Result<Outcome, VaultError> {
+        while let Ok(Some(line)) = self.events.next_line().await {
+            match serde_json::from_str(&line) {
+                Ok(Event::Progress(progress)) => on_progress(progress),
+                Ok(Event::Done(outcome)) => return Ok(outcome),
+                Ok(Event::Failed(err)) => return Err(err),
+                // A newer program says more.
+                Err(_) => {}
+            }
+        }
+        let end = self.child.wait().await;
+        let end = end.map_or_else(|err| err.to_string(), |status| status.to_string());
+        Err(VaultError::new(
+            Reason::Interrupted,
+            format!("the process of the job ended without a result ({end})"),
+        ))
+    }
+}

@@ -1,0 +1,245 @@
+//! A store in a folder of this host: a disk, or a file system that is mounted here.
+
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use rustic_core::{ALL_FILE_TYPES, FileType, Id};
+use tempfile::NamedTempFile;
+
+use super::{Contents, Part, Store, StoreError, path_of};
+
+/// The folders of the packs: one for each first byte of a hash.
+const PACK_FOLDERS: std::ops::RangeInclusive<u8> = 0..=u8::MAX;
+
+/// A store in a folder. The folder itself is never created: when it is missing, a disk may not be mounted.
+#[derive(Debug)]
+pub(crate) struct PathStore {
+    root: PathBuf,
+}
+
+impl PathStore {
+    pub(crate) fn new(root: PathBuf) -> Self {
+        Self { root }
+    }
+
+    fn path(&self, kind: FileType, id: &Id) -> PathBuf {
+        self.root.join(path_of(kind, id))
+    }
+
+    /// Returns what an error with the folder itself means.
+    fn unreachable(&self, err: &io::Error) -> StoreError {
+        match of(err, &self.root) {
+            StoreError::Missing(_) => StoreError::Unreachable(format!(
+                "there is no folder {}; create it, or mount its disk",
+                self.root.display()
+            )),
+            other => other,
+        }
+    }
+}
+
+impl Store for PathStore {
+    fn address(&self) -> String {
+        self.root.display().to_string()
+    }
+
+    fn contents(&self) -> Result<Contents, StoreError> {
+        if self
+            .root
+            .join("config")
+            .try_exists()
+            .map_err(|err| of(&err, &self.root))?
+        {
+            return Ok(Contents::Repository);
+        }
+        let mut entries = fs::read_dir(&self.root).map_err(|err| self.unreachable(&err))?;
+        // A new file system of the ext family has this folder.
+        let is_ours = |entry: &io::Result<fs::DirEntry>| {
+            entry.as_ref().is_ok_and(|e| e.file_name() != "lost+found")
+        };
+        Ok(if entries.any(|entry| is_ours(&entry)) {
+            Contents::Other
+        } else {
+            Contents::Nothing
+        })
+    }
+
+    fn create(&self) -> Result<(), StoreError> {
+        let kinds = ALL_FILE_TYPES.map(|kind| self.root.join(kind.dirname()));
+        let packs = PACK_FOLDERS.map(|byte| self.root.join(format!("data/{byte:02x}")));
+        for folder in kinds.into_iter().chain(packs) {
+            match fs::create_dir(&folder) {
+                Err(err) if err.kind() != ErrorKind::AlreadyExists => {
+                    return Err(of(&err, &folder));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn list(&self, kind: FileType) -> Result<Vec<(Id, u64)>, StoreError> {
+        let mut all = Vec::new();
+        match kind {
+            FileType::Config => {
+                let config = self.root.join("config");
+                match fs::metadata(&config) {
+                    Ok(found) => all.push((Id::default(), found.len())),
+                    // The folder exists, but no repository in it. Without its folder it is not known.
+                    Err(err) if err.kind() == ErrorKind::NotFound => {
+                        fs::metadata(&self.root).map_err(|err| self.unreachable(&err))?;
+                    }
+                    Err(err) => return Err(of(&err, &config)),
+                }
+            }
+            FileType::Pack => {
+                let folders = fs::read_dir(self.root.join("data"));
+                let folders = folders.map_err(|err| of(&err, &self.root))?;
+                for folder in folders {
+                    let folder = folder.map_err(|err| of(&err, &self.root))?.path();
+                    if folder.is_dir() {
+                        add(&folder, kind, &mut all)?;
+                    }
+                }
+            }
+            FileType::Index | FileType::Key | FileType::Snapshot => {
+                add(&self.root.join(kind.dirname()), kind, &mut all)?;
+            }
+        }
+        all.sort_unstable();
+        Ok(all)
+    }
+
+    fn read(&self, kind: FileType, id: &Id, part: Option<Part>) -> Result<Bytes, StoreError> {
+        let path = self.path(kind, id);
+        let read = || {
+            let mut file = File::open(&path)?;
+            let Some(part) = part else {
+                let mut content = Vec::new();
+                file.read_to_end(&mut content)?;
+                return io::Result::Ok(content);
+            };
+            file.seek(SeekFrom::Start(part.offset))?;
+            let length = usize::try_from(part.length).map_err(io::Error::other)?;
+            let mut content = vec![0; length];
+            file.read_exact(&mut content)?;
+            Ok(content)
+        };
+        match read() {
+            Ok(content) => Ok(content.into()),
+            Err(err) if err.kind() == ErrorKind::UnexpectedEof => Err(StoreError::Damaged(
+                format!("{} is shorter than it was written", path.display()),
+            )),
+            Err(err) => Err(of(&err, &path)),
+        }
+    }
+
+    fn write(&self, kind: FileType, id: &Id, content: &[Bytes]) -> Result<(), StoreError> {
+        let path = self.path(kind, id);
+        let folder = path.parent().unwrap_or(&self.root);
+        let write = || {
+            let mut file = match NamedTempFile::new_in(folder) {
+                // Another program may have removed an empty folder of packs.
+                Err(err) if err.kind() == ErrorKind::NotFound && kind == FileType::Pack => {
+                    fs::create_dir(folder)?;
+                    NamedTempFile::new_in(folder)?
+                }
+                other => other?,
+            };
+            for bytes in content {
+                file.write_all(bytes)?;
+            }
+            file.as_file().sync_all()?;
+            file.persist(&path).map_err(|err| err.error)?;
+            // A name is durable only when its folder is.
+            File::open(folder)?.sync_all()
+        };
+        write().map_err(|err| of(&err, &path))
+    }
+
+    fn remove(&self, kind: FileType, id: &Id) -> Result<(), StoreError> {
+        let path = self.path(kind, id);
+        match fs::remove_file(&path) {
+            Err(err) if err.kind() != ErrorKind::NotFound => Err(of(&err, &path)),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Adds the files of a folder whose names are hashes. Other files are not of the repository: a program that was
+/// killed leaves temporary ones.
+fn add(folder: &Path, kind: FileType, into: &mut Vec<(Id, u64)>) -> Result<(), StoreError> {
+    let entries = fs::read_dir(folder).map_err(|err| of(&err, folder))?;
+    for entry in entries {
+        let entry = entry.map_err(|err| of(&err, folder))?;
+        let name = entry.file_name();
+        let Some(id) = name.to_str().and_then(|n| Id::parse_some(n, kind)) else {
+            continue;
+        };
+        let found = entry.metadata().map_err(|err| of(&err, &entry.path()))?;
+        into.push((id, found.len()));
+    }
+    Ok(())
+}
+
+/// Returns what an error of the file system means for a store.
+fn of(err: &io::Error, path: &Path) -> StoreError {
+    let said = format!("{}: {err}", path.display());
+    match err.kind() {
+        ErrorKind::NotFound => StoreError::Missing(said),
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => StoreError::Refused(said),
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => StoreError::Full(said),
+        _ => StoreError::Unreachable(said),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_read_as_it_was_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = PathStore::new(folder.path().to_owned());
+        assert_eq!(store.contents(), Ok(Contents::Nothing));
+        store.create().unwrap();
+        let id = Id::random();
+        let content = [Bytes::from_static(b"abc"), Bytes::from_static(b"def")];
+        store.write(FileType::Pack, &id, &content).unwrap();
+        assert_eq!(store.list(FileType::Pack), Ok(vec![(id, 6)]));
+        assert_eq!(store.read(FileType::Pack, &id, None).unwrap(), "abcdef");
+        let part = |offset, length| store.read(FileType::Pack, &id, Some(Part { offset, length }));
+        assert_eq!(part(2, 3).unwrap(), "cde");
+        assert!(matches!(part(5, 3), Err(StoreError::Damaged(_))));
+        store.remove(FileType::Pack, &id).unwrap();
+        store.remove(FileType::Pack, &id).unwrap();
+        assert!(matches!(
+            store.read(FileType::Pack, &id, None),
+            Err(StoreError::Missing(_))
+        ));
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_is_an_error_and_not_an_empty_store() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = PathStore::new(folder.path().join("not-mounted"));
+        let missing = StoreError::Unreachable(format!(
+            "there is no folder {}; create it, or mount its disk",
+            store.address()
+        ));
+        assert_eq!(store.contents(), Err(missing.clone()));
+        assert_eq!(store.list(FileType::Config), Err(missing));
+    }
+
+    #[test]
+    fn a_folder_with_other_files_is_not_a_store() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("lost+found")).unwrap();
+        let store = PathStore::new(folder.path().to_owned());
+        assert_eq!(store.contents(), Ok(Contents::Nothing));
+        fs::write(folder.path().join("holiday.jpg"), "").unwrap();
+        assert_eq!(store.contents(), Ok(Contents::Other));
+    }
+}

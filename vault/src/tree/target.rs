@@ -1,0 +1,427 @@
+//! Writes files of a snapshot into a folder.
+//!
+//! The library can do that too, but it reads with twenty threads and keeps what they read: a gigabyte of memory for
+//! a volume of a gigabyte. Here a few threads write one file each.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::{self, ErrorKind, Seek as _, SeekFrom, Write as _};
+use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rustic_core::repofile::{BlobType, Metadata, Node, NodeType};
+use rustic_core::{BlobId, IndexedFullStatus, Repository};
+use rustix::fs::{
+    AtFlags, FileType, Gid, Mode, OFlags, Timespec, Timestamps, Uid, chmodat, chownat, linkat,
+    mkdirat, mknodat, openat, symlinkat, utimensat,
+};
+
+use super::mode;
+use crate::backend::Backend;
+use crate::error::{Reason, VaultError};
+use crate::tally::{Problem, Tally};
+
+/// Threads that write files. More would need more memory, and a disk would not be faster.
+const WRITERS: usize = 2;
+/// Files that wait for a thread.
+const WAITING: usize = 64;
+/// Zeros of this length become a hole: the block size of common file systems, in bytes.
+const HOLE: usize = 4096;
+
+/// A file on its way to a thread.
+struct FileJob {
+    folder: Arc<OwnedFd>,
+    path: PathBuf,
+    node: Node,
+}
+
+/// The folder that a snapshot is written into.
+pub(crate) struct Target<'a> {
+    repository: &'a Repository<IndexedFullStatus>,
+    backend: &'a Backend,
+    root: Arc<OwnedFd>,
+    tally: &'a Tally,
+    /// The first name of each file that has several, by device and inode.
+    links: Mutex<BTreeMap<(u64, u64), PathBuf>>,
+}
+
+impl std::fmt::Debug for Target<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Target")
+            .field("root", &self.root)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Opens the folder of a restore, which must be empty.
+///
+/// # Errors
+/// If it cannot be opened, or has something in it: a restore never writes over data.
+pub(crate) fn open_empty(folder: &Path) -> Result<Arc<OwnedFd>, VaultError> {
+    let unwritable = |err: io::Error| {
+        let text = format!("{}: {err}", folder.display());
+        VaultError::new(Reason::TargetUnwritable, text)
+    };
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let root = rustix::fs::open(folder, flags, Mode::empty());
+    let root = root.map_err(|err| unwritable(err.into()))?;
+    let mut entries = std::fs::read_dir(folder).map_err(unwritable)?;
+    if let Some(entry) = entries.next() {
+        let name = entry.map_err(unwritable)?.file_name();
+        return Err(VaultError::new(
+            Reason::TargetNotEmpty,
+            format!(
+                "there is data in it, such as {}",
+                Path::new(&name).display()
+            ),
+        ));
+    }
+    Ok(Arc::new(root))
+}
+
+impl<'a> Target<'a> {
+    pub(crate) fn new(
+        repository: &'a Repository<IndexedFullStatus>,
+        backend: &'a Backend,
+        root: Arc<OwnedFd>,
+        tally: &'a Tally,
+    ) -> Self {
+        Self {
+            repository,
+            backend,
+            root,
+            tally,
+            links: Mutex::default(),
+        }
+    }
+
+    /// Writes a folder of a snapshot into the target, with all below it.
+    ///
+    /// # Errors
+    /// If the store fails. What cannot be written is counted.
+    pub(crate) fn write(&self, node: &Node) -> Result<(), VaultError> {
+        let mut folders = Vec::new();
+        std::thread::scope(|scope| {
+            let (sender, receiver) = sync_channel(WAITING);
+            let receiver = Arc::new(Mutex::new(receiver));
+            for _ in 0..WRITERS {
+                let receiver = Arc::clone(&receiver);
+                scope.spawn(move || self.write_files(&receiver));
+            }
+            self.folder(
+                &Arc::clone(&self.root),
+                Path::new(""),
+                node,
+                &sender,
+                &mut folders,
+            );
+        });
+        if let Some(err) = self.backend.failure() {
+            return Err(err.clone().into());
+        }
+        self.link_all(&mut folders);
+        // A folder's times change with each name in it, so all folders come last, the inner ones first.
+        for (path, node) in folders.iter().rev() {
+            if let Folder::Dir(meta) = node {
+                self.finish_folder(path, meta);
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the entries of a folder.
+    fn folder(
+        &self,
+        fd: &Arc<OwnedFd>,
+        path: &Path,
+        node: &Node,
+        files: &SyncSender<FileJob>,
+        folders: &mut Vec<(PathBuf, Folder)>,
+    ) {
+        folders.push((path.to_owned(), Folder::Dir(Box::new(node.meta.clone()))));
+        let Some(id) = node.subtree else {
+            return self.failed(path, "the snapshot has no entries of this folder");
+        };
+        let tree = match self.repository.get_tree(&id) {
+            Ok(tree) => tree,
+            Err(err) => return self.failed(path, &err.display_log()),
+        };
+        for node in tree.nodes {
+            if self.backend.failure().is_some() {
+                return;
+            }
+            let name = node.name().into_owned();
+            let path = path.join(&name);
+            if let Err(err) = self.entry(fd, path.clone(), &name, node, files, folders) {
+                self.failed(&path, &err.to_string());
+            }
+        }
+    }
+
+    fn entry(
+        &self,
+        folder: &Arc<OwnedFd>,
+        path: PathBuf,
+        name: &OsStr,
+        node: Node,
+        files: &SyncSender<FileJob>,
+        folders: &mut Vec<(PathBuf, Folder)>,
+    ) -> io::Result<()> {
+        if !is_one_name(name) {
+            return Err(io::Error::new(
+                ErrorKind::InvalidInput,
+                "not the name of a file",
+            ));
+        }
+        if self.is_another_name(&path, &node.meta) {
+            folders.push((path, Folder::Link(node.meta.device_id, node.meta.inode)));
+            return Ok(());
+        }
+        match &node.node_type {
+            NodeType::Dir => {
+                mkdirat(folder, name, Mode::RWXU)?;
+                let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+                let inner = Arc::new(openat(folder, name, flags, Mode::empty())?);
+                self.tally.found(true, 0);
+                self.folder(&inner, &path, &node, files, folders);
+                return Ok(());
+            }
+            NodeType::File => {
+                let folder = Arc::clone(folder);
+                let job = FileJob { folder, path, node };
+                return files.send(job).map_err(io::Error::other);
+            }
+            NodeType::Symlink { .. } => symlinkat(node.node_type.to_link(), folder, name)?,
+            NodeType::Dev { device } => special(folder, name, FileType::BlockDevice, *device)?,
+            NodeType::Chardev { device } => {
+                special(folder, name, FileType::CharacterDevice, *device)?;
+            }
+            NodeType::Fifo => special(folder, name, FileType::Fifo, 0)?,
+            NodeType::Socket => special(folder, name, FileType::Socket, 0)?,
+        }
+        let is_link = matches!(node.node_type, NodeType::Symlink { .. });
+        self.tally.found(false, 0);
+        set_metadata(folder, name, &node.meta, is_link)
+    }
+
+    /// Whether it is a further name of a file that has one already.
+    fn is_another_name(&self, path: &Path, meta: &Metadata) -> bool {
+        if meta.links < 2 {
+            return false;
+        }
+        let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (meta.device_id, meta.inode);
+        if links.contains_key(&key) {
+            return true;
+        }
+        links.insert(key, path.to_owned());
+        false
+    }
+
+    /// Gives files their further names. All files are written by now.
+    fn link_all(&self, folders: &mut Vec<(PathBuf, Folder)>) {
+        let links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
+        folders.retain(|(path, entry)| {
+            let Folder::Link(device, inode) = entry else {
+                return true;
+            };
+            if let Some(first) = links.get(&(*device, *inode)) {
+                match linkat(&self.root, first, &self.root, path, AtFlags::empty()) {
+                    Ok(()) => self.tally.found(false, 0),
+                    Err(err) => self.failed(path, &io::Error::from(err).to_string()),
+                }
+            }
+            false
+        });
+    }
+
+    fn finish_folder(&self, path: &Path, meta: &Metadata) {
+        let path = if path.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            path
+        };
+        let parent = path.parent().filter(|p| !p.as_os_str().is_empty());
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let folder = openat(
+            &self.root,
+            parent.unwrap_or_else(|| Path::new(".")),
+            flags,
+            Mode::empty(),
+        );
+        let name = path.file_name().unwrap_or_else(|| OsStr::new("."));
+        let done = folder
+            .map_err(io::Error::from)
+            .and_then(|f| set_metadata(&f, name, meta, false));
+        if let Err(err) = done {
+            self.failed(path, &err.to_string());
+        }
+    }
+
+    /// Writes files until there are no more.
+    fn write_files(&self, files: &Mutex<Receiver<FileJob>>) {
+        loop {
+            let next = files.lock().unwrap_or_else(PoisonError::into_inner).recv();
+            let Ok(job) = next else {
+                return;
+            };
+            if self.backend.failure().is_some() {
+                continue;
+            }
+            let name = job.path.file_name().map(OsString::from).unwrap_or_default();
+            let written = self.content(&job, &name);
+            let written =
+                written.and_then(|()| set_metadata(&job.folder, &name, &job.node.meta, false));
+            match written {
+                Ok(()) => self.tally.found(false, job.node.meta.size),
+                Err(err) => self.failed(&job.path, &err.to_string()),
+            }
+        }
+    }
+
+    /// Writes the content of a file.
+    fn content(&self, job: &FileJob, name: &OsStr) -> io::Result<()> {
+        let flags =
+            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = openat(&job.folder, name, flags, Mode::RUSR | Mode::WUSR)?;
+        let mut file = File::from(file);
+        let mut length = 0;
+        for id in job.node.content.iter().flatten() {
+            let blob = self
+                .repository
+                .get_blob_cached(&BlobId::from(*id), BlobType::Data);
+            let blob = blob.map_err(|err| io::Error::other(err.display_log()))?;
+            if !id.blob_matches_reader(blob.len() as u64, &mut blob.as_ref()) {
+                return Err(io::Error::other(
+                    "what was read back is not what was stored",
+                ));
+            }
+            write_sparse(&mut file, &blob)?;
+            length += blob.len() as u64;
+            self.tally.read(blob.len() as u64);
+        }
+        // A hole at the end is not yet part of the file.
+        file.set_len(length)
+    }
+
+    fn failed(&self, path: &Path, why: &str) {
+        self.tally.problem(path, &Problem::Failed(why.to_owned()));
+    }
+}
+
+/// What is left to do after all files are written.
+enum Folder {
+    /// The metadata of a folder.
+    Dir(Box<Metadata>),
+    /// A further name of the file with this device and inode.
+    Link(u64, u64),
+}
+
+/// A damaged or forged snapshot must not write elsewhere.
+fn is_one_name(name: &OsStr) -> bool {
+    let bytes = name.as_bytes();
+    !matches!(bytes, b"" | b"." | b"..") && !bytes.contains(&b'/')
+}
+
+/// Writes bytes, and leaves holes where they are zero for long enough.
+fn write_sparse(file: &mut File, bytes: &[u8]) -> io::Result<()> {
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let zeros = rest.iter().take_while(|b| **b == 0).count();
+        if zeros >= HOLE || zeros == rest.len() {
+            let skipped = i64::try_from(zeros).map_err(io::Error::other)?;
+            file.seek(SeekFrom::Current(skipped))?;
+            rest = rest.get(zeros..).unwrap_or_default();
+            continue;
+        }
+        let block = [0; HOLE];
+        let next_hole = rest.chunks(HOLE).position(|chunk| chunk == block);
+        let end = next_hole
+            .filter(|n| *n > 0)
+            .map_or(rest.len(), |n| n * HOLE);
+        let (data, left) = rest.split_at(end);
+        file.write_all(data)?;
+        rest = left;
+    }
+    Ok(())
+}
+
+fn special(folder: &OwnedFd, name: &OsStr, kind: FileType, device: u64) -> io::Result<()> {
+    Ok(mknodat(
+        folder,
+        name,
+        kind,
+        Mode::RUSR | Mode::WUSR,
+        device,
+    )?)
+}
+
+/// Sets owner, permissions, attributes and times, in this order: a change of the owner removes setuid and
+/// capabilities, and an access list changes permissions.
+fn set_metadata(folder: &OwnedFd, name: &OsStr, meta: &Metadata, is_link: bool) -> io::Result<()> {
+    let (uid, gid) = (meta.uid.map(Uid::from_raw), meta.gid.map(Gid::from_raw));
+    chownat(folder, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)?;
+    let path = PathBuf::from(format!("/proc/self/fd/{}", folder.as_raw_fd())).join(name);
+    for attribute in &meta.extended_attributes {
+        let value = attribute.value.as_deref().unwrap_or_default();
+        xattr::set(&path, &attribute.name, value).map_err(|err| {
+            io::Error::new(err.kind(), format!("attribute {}: {err}", attribute.name))
+        })?;
+    }
+    if let Some(go) = meta.mode.filter(|_| !is_link) {
+        chmodat(
+            folder,
+            name,
+            Mode::from_raw_mode(mode::permissions(go)),
+            AtFlags::empty(),
+        )?;
+    }
+    let Some(mtime) = meta.mtime else {
+        return Ok(());
+    };
+    let time = |t: jiff::Timestamp| Timespec {
+        tv_sec: t.as_second(),
+        tv_nsec: t.subsec_nanosecond().into(),
+    };
+    let times = Timestamps {
+        last_access: time(meta.atime.unwrap_or(mtime)),
+        last_modification: time(mtime),
+    };
+    Ok(utimensat(folder, name, &times, AtFlags::SYMLINK_NOFOLLOW)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::MetadataExt as _;
+
+    use super::*;
+
+    #[test]
+    fn zeros_become_holes_and_the_content_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("f");
+        let mut content = vec![0; 1 << 20];
+        content[300_000] = 1;
+        content[700_001..710_000].fill(2);
+        let mut file = File::create(&path).unwrap();
+        for part in content.chunks(123_457) {
+            write_sparse(&mut file, part).unwrap();
+        }
+        file.set_len(content.len() as u64).unwrap();
+        assert!(std::fs::read(&path).unwrap() == content);
+        let allocated = std::fs::metadata(&path).unwrap().blocks() * 512;
+        assert!(allocated < 200_000, "{allocated}");
+    }
+
+    #[test]
+    fn only_single_names_are_written() {
+        for name in ["", ".", "..", "a/b", "/etc"] {
+            assert!(!is_one_name(OsStr::new(name)), "{name}");
+        }
+        assert!(is_one_name(OsStr::new("...")));
+    }
+}
