@@ -88,7 +88,7 @@ fn what_was_stored_is_restored() {
     assert_eq!(made.snapshot.bytes, 11);
     assert!(made.problems.is_empty(), "{:?}", made.problems);
     assert!(made.snapshot.verified && !made.snapshot.partial);
-    assert_eq!(bench.snapshots(), [made.snapshot.clone()]);
+    assert_eq!(bench.snapshots(), std::slice::from_ref(&made.snapshot));
 
     let target = tempfile::tempdir().unwrap();
     let restored = bench.restore(LATEST, target.path()).unwrap();
