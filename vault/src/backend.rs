@@ -13,7 +13,7 @@ use rustic_core::{
     BytesList, ErrorKind, FileType, Id, ReadBackend, RusticError, RusticResult, WriteBackend,
 };
 
-use crate::store::{Part, Store, StoreError};
+use crate::store::{FileKind, Part, Store, StoreError};
 
 /// A store for the library.
 #[derive(Debug)]
@@ -22,36 +22,9 @@ pub(crate) struct Backend {
     /// The first error of the store that was not expected.
     failure: OnceLock<StoreError>,
     may_write_snapshots: AtomicBool,
-    /// The packs, indexes and snapshots that were written, with their sizes in bytes.
+    /// The files that were written, with their sizes in bytes.
     written: Mutex<BTreeMap<(FileKind, Id), u64>>,
     bytes_written: AtomicU64,
-}
-
-/// The files that a backup adds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum FileKind {
-    Pack,
-    Index,
-    Snapshot,
-}
-
-impl FileKind {
-    fn of(kind: FileType) -> Option<Self> {
-        match kind {
-            FileType::Pack => Some(Self::Pack),
-            FileType::Index => Some(Self::Index),
-            FileType::Snapshot => Some(Self::Snapshot),
-            FileType::Config | FileType::Key => None,
-        }
-    }
-
-    pub(crate) fn file_type(self) -> FileType {
-        match self {
-            Self::Pack => FileType::Pack,
-            Self::Index => FileType::Index,
-            Self::Snapshot => FileType::Snapshot,
-        }
-    }
 }
 
 impl Backend {
@@ -79,7 +52,7 @@ impl Backend {
         self.failure.get()
     }
 
-    /// Returns the packs, indexes and snapshots that were written so far, with their sizes in bytes.
+    /// Returns the files that were written so far, with their sizes in bytes.
     pub(crate) fn written(&self) -> BTreeMap<(FileKind, Id), u64> {
         self.written
             .lock()
@@ -102,7 +75,7 @@ impl Backend {
     }
 
     fn part(&self, kind: FileType, id: &Id, part: Option<Part>) -> RusticResult<Bytes> {
-        self.done(self.store.read(kind, id, part))
+        self.done(self.store.read(kind.into(), id, part))
     }
 }
 
@@ -112,7 +85,7 @@ impl ReadBackend for Backend {
     }
 
     fn list_with_size(&self, kind: FileType) -> RusticResult<Vec<(Id, u32)>> {
-        let files = self.done(self.store.list(kind))?;
+        let files = self.done(self.store.list(kind.into()))?;
         let sized = |(id, size): (Id, u64)| {
             u32::try_from(size).map(|size| (id, size)).map_err(|_| {
                 StoreError::Damaged(format!("{} has {size} bytes", id.to_hex().as_str()))
@@ -158,16 +131,14 @@ impl WriteBackend for Backend {
             return Ok(());
         }
         let size = content.size() as u64;
-        self.done(self.store.write(kind, id, content.slice()))?;
+        self.done(self.store.write(kind.into(), id, content.slice()))?;
         self.bytes_written.fetch_add(size, Ordering::Relaxed);
-        if let Some(kind) = FileKind::of(kind) {
-            let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
-            written.insert((kind, *id), size);
-        }
+        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        written.insert((kind.into(), *id), size);
         Ok(())
     }
 
     fn remove(&self, kind: FileType, id: &Id, _cacheable: bool) -> RusticResult<()> {
-        self.done(self.store.remove(kind, id))
+        self.done(self.store.remove(kind.into(), id))
     }
 }

@@ -10,11 +10,12 @@ use std::time::Instant;
 use rustic_core::repofile::{SnapshotFile, StringList};
 use rustic_core::{BackupOptions, IndexedIdsStatus, ParentOptions, Repository, SnapshotOptions};
 
-use crate::backend::{Backend, FileKind};
+use crate::backend::Backend;
 use crate::error::{Reason, VaultError};
 use crate::job::{Backup, BackupOutcome, Verify};
 use crate::repository::{Opened, of};
 use crate::snapshot::{self, Filter, Snapshot};
+use crate::store::FileKind;
 use crate::tally::Tally;
 use crate::tree::source::{Source, path_in_snapshot};
 use crate::verify;

@@ -29,6 +29,54 @@ pub(crate) enum StoreError {
     Damaged(String),
 }
 
+/// A kind of file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum FileKind {
+    /// The only one of its kind; its ID is zero.
+    Config,
+    Key,
+    Lock,
+    Snapshot,
+    Index,
+    Pack,
+}
+
+impl FileKind {
+    /// The kinds with a folder of their own.
+    pub(crate) const IN_FOLDERS: [Self; 5] = [
+        Self::Key,
+        Self::Lock,
+        Self::Snapshot,
+        Self::Index,
+        Self::Pack,
+    ];
+
+    /// Returns the folder of the kind.
+    pub(crate) fn folder(self) -> &'static str {
+        match self {
+            // It is a file.
+            Self::Config => "config",
+            Self::Key => "keys",
+            Self::Lock => "locks",
+            Self::Snapshot => "snapshots",
+            Self::Index => "index",
+            Self::Pack => "data",
+        }
+    }
+}
+
+impl From<FileType> for FileKind {
+    fn from(kind: FileType) -> Self {
+        match kind {
+            FileType::Config => Self::Config,
+            FileType::Key => Self::Key,
+            FileType::Snapshot => Self::Snapshot,
+            FileType::Index => Self::Index,
+            FileType::Pack => Self::Pack,
+        }
+    }
+}
+
 /// What a store is before a repository is created in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Contents {
@@ -52,16 +100,16 @@ pub(crate) trait Store: Send + Sync + Debug + 'static {
     fn create(&self) -> Result<(), StoreError>;
 
     /// Returns all files of a kind with their sizes in bytes.
-    fn list(&self, kind: FileType) -> Result<Vec<(Id, u64)>, StoreError>;
+    fn list(&self, kind: FileKind) -> Result<Vec<(Id, u64)>, StoreError>;
 
     /// Returns a file, or `length` bytes of it from `offset`.
-    fn read(&self, kind: FileType, id: &Id, part: Option<Part>) -> Result<Bytes, StoreError>;
+    fn read(&self, kind: FileKind, id: &Id, part: Option<Part>) -> Result<Bytes, StoreError>;
 
     /// Writes a file: as a whole and durably, or not at all.
-    fn write(&self, kind: FileType, id: &Id, content: &[Bytes]) -> Result<(), StoreError>;
+    fn write(&self, kind: FileKind, id: &Id, content: &[Bytes]) -> Result<(), StoreError>;
 
     /// Removes a file. It need not exist.
-    fn remove(&self, kind: FileType, id: &Id) -> Result<(), StoreError>;
+    fn remove(&self, kind: FileKind, id: &Id) -> Result<(), StoreError>;
 }
 
 /// A part of a file, in bytes.
@@ -72,14 +120,21 @@ pub(crate) struct Part {
 }
 
 /// Returns the path of a file below the root of the store.
-pub(crate) fn path_of(kind: FileType, id: &Id) -> String {
+pub(crate) fn path_of(kind: FileKind, id: &Id) -> String {
     let hex = id.to_hex();
-    let name = hex.as_str();
+    let (folder, name) = (kind.folder(), hex.as_str());
     match kind {
-        FileType::Config => "config".to_owned(),
-        FileType::Pack => format!("data/{}/{name}", name.get(..2).unwrap_or_default()),
-        FileType::Index | FileType::Key | FileType::Snapshot => {
-            format!("{}/{name}", kind.dirname())
+        FileKind::Config => folder.to_owned(),
+        FileKind::Pack => format!("{folder}/{}/{name}", name.get(..2).unwrap_or_default()),
+        FileKind::Index | FileKind::Key | FileKind::Lock | FileKind::Snapshot => {
+            format!("{folder}/{name}")
         }
     }
+}
+
+/// Returns the ID that a file name is, if it is one. Other files are not of the repository: a program that was killed
+/// leaves temporary ones.
+pub(crate) fn id_of(name: &str) -> Option<Id> {
+    // The kind matters for the config only, which has a name and no ID.
+    Id::parse_some(name, FileType::Pack)
 }

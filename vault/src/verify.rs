@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use rustic_core::repofile::IndexFile;
 use rustic_core::{Id, Open, Repository};
 
-use crate::backend::{Backend, FileKind};
+use crate::backend::Backend;
 use crate::error::{Reason, VaultError};
 use crate::job::Verify;
 use crate::repository::of;
+use crate::store::{FileKind, path_of};
 
 /// Checks what the store has.
 ///
@@ -31,7 +32,7 @@ pub(crate) fn run<S: Open>(
 
 /// Checks that every pack in the index is in the store, in its size.
 fn packs_exist<S: Open>(repository: &Repository<S>, backend: &Backend) -> Result<(), VaultError> {
-    let stored = backend.store().list(FileKind::Pack.file_type())?;
+    let stored = backend.store().list(FileKind::Pack)?;
     let stored: BTreeMap<Id, u64> = stored.into_iter().collect();
     let unread = |err: &rustic_core::RusticError| of(backend, err, "cannot read the index back");
     for file in repository
@@ -55,13 +56,14 @@ fn packs_exist<S: Open>(repository: &Repository<S>, backend: &Backend) -> Result
 /// Reads everything that was written, and compares its hash: the name of a file is the hash of its content.
 fn read_back(backend: &Backend) -> Result<(), VaultError> {
     for ((kind, id), size) in backend.written() {
-        let content = backend.store().read(kind.file_type(), &id, None)?;
+        // The config of a new repository has no hash in its name.
+        if kind == FileKind::Config {
+            continue;
+        }
+        let content = backend.store().read(kind, &id, None)?;
         if content.len() as u64 != size || !id.blob_matches_reader(size, &mut content.as_ref()) {
-            let kind = kind.file_type();
-            return Err(damaged(format!(
-                "{kind} {} is not what was written",
-                id.to_hex().as_str()
-            )));
+            let path = path_of(kind, &id);
+            return Err(damaged(format!("{path} is not what was written")));
         }
     }
     Ok(())

@@ -5,10 +5,10 @@ use std::io::{self, ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use rustic_core::{ALL_FILE_TYPES, FileType, Id};
+use rustic_core::Id;
 use tempfile::NamedTempFile;
 
-use super::{Contents, Part, Store, StoreError, path_of};
+use super::{Contents, FileKind, Part, Store, StoreError, id_of, path_of};
 
 /// The folders of the packs: one for each first byte of a hash.
 const PACK_FOLDERS: std::ops::RangeInclusive<u8> = 0..=u8::MAX;
@@ -24,7 +24,7 @@ impl PathStore {
         Self { root }
     }
 
-    fn path(&self, kind: FileType, id: &Id) -> PathBuf {
+    fn path(&self, kind: FileKind, id: &Id) -> PathBuf {
         self.root.join(path_of(kind, id))
     }
 
@@ -67,7 +67,7 @@ impl Store for PathStore {
     }
 
     fn create(&self) -> Result<(), StoreError> {
-        let kinds = ALL_FILE_TYPES.map(|kind| self.root.join(kind.dirname()));
+        let kinds = FileKind::IN_FOLDERS.map(|kind| self.root.join(kind.folder()));
         let packs = PACK_FOLDERS.map(|byte| self.root.join(format!("data/{byte:02x}")));
         for folder in kinds.into_iter().chain(packs) {
             match fs::create_dir(&folder) {
@@ -80,10 +80,10 @@ impl Store for PathStore {
         Ok(())
     }
 
-    fn list(&self, kind: FileType) -> Result<Vec<(Id, u64)>, StoreError> {
+    fn list(&self, kind: FileKind) -> Result<Vec<(Id, u64)>, StoreError> {
         let mut all = Vec::new();
         match kind {
-            FileType::Config => {
+            FileKind::Config => {
                 let config = self.root.join("config");
                 match fs::metadata(&config) {
                     Ok(found) => all.push((Id::default(), found.len())),
@@ -94,25 +94,25 @@ impl Store for PathStore {
                     Err(err) => return Err(of(&err, &config)),
                 }
             }
-            FileType::Pack => {
+            FileKind::Pack => {
                 let folders = fs::read_dir(self.root.join("data"));
                 let folders = folders.map_err(|err| of(&err, &self.root))?;
                 for folder in folders {
                     let folder = folder.map_err(|err| of(&err, &self.root))?.path();
                     if folder.is_dir() {
-                        add(&folder, kind, &mut all)?;
+                        add(&folder, &mut all)?;
                     }
                 }
             }
-            FileType::Index | FileType::Key | FileType::Snapshot => {
-                add(&self.root.join(kind.dirname()), kind, &mut all)?;
+            FileKind::Index | FileKind::Key | FileKind::Lock | FileKind::Snapshot => {
+                add(&self.root.join(kind.folder()), &mut all)?;
             }
         }
         all.sort_unstable();
         Ok(all)
     }
 
-    fn read(&self, kind: FileType, id: &Id, part: Option<Part>) -> Result<Bytes, StoreError> {
+    fn read(&self, kind: FileKind, id: &Id, part: Option<Part>) -> Result<Bytes, StoreError> {
         let path = self.path(kind, id);
         let read = || {
             let mut file = File::open(&path)?;
@@ -136,13 +136,13 @@ impl Store for PathStore {
         }
     }
 
-    fn write(&self, kind: FileType, id: &Id, content: &[Bytes]) -> Result<(), StoreError> {
+    fn write(&self, kind: FileKind, id: &Id, content: &[Bytes]) -> Result<(), StoreError> {
         let path = self.path(kind, id);
         let folder = path.parent().unwrap_or(&self.root);
         let write = || {
             let mut file = match NamedTempFile::new_in(folder) {
                 // Another program may have removed an empty folder of packs.
-                Err(err) if err.kind() == ErrorKind::NotFound && kind == FileType::Pack => {
+                Err(err) if err.kind() == ErrorKind::NotFound && kind == FileKind::Pack => {
                     fs::create_dir(folder)?;
                     NamedTempFile::new_in(folder)?
                 }
@@ -159,7 +159,7 @@ impl Store for PathStore {
         write().map_err(|err| of(&err, &path))
     }
 
-    fn remove(&self, kind: FileType, id: &Id) -> Result<(), StoreError> {
+    fn remove(&self, kind: FileKind, id: &Id) -> Result<(), StoreError> {
         let path = self.path(kind, id);
         match fs::remove_file(&path) {
             Err(err) if err.kind() != ErrorKind::NotFound => Err(of(&err, &path)),
@@ -168,14 +168,13 @@ impl Store for PathStore {
     }
 }
 
-/// Adds the files of a folder whose names are hashes. Other files are not of the repository: a program that was
-/// killed leaves temporary ones.
-fn add(folder: &Path, kind: FileType, into: &mut Vec<(Id, u64)>) -> Result<(), StoreError> {
+/// Adds the files of a folder whose names are IDs.
+fn add(folder: &Path, into: &mut Vec<(Id, u64)>) -> Result<(), StoreError> {
     let entries = fs::read_dir(folder).map_err(|err| of(&err, folder))?;
     for entry in entries {
         let entry = entry.map_err(|err| of(&err, folder))?;
         let name = entry.file_name();
-        let Some(id) = name.to_str().and_then(|n| Id::parse_some(n, kind)) else {
+        let Some(id) = name.to_str().and_then(id_of) else {
             continue;
         };
         let found = entry.metadata().map_err(|err| of(&err, &entry.path()))?;
@@ -207,16 +206,16 @@ mod tests {
         store.create().unwrap();
         let id = Id::random();
         let content = [Bytes::from_static(b"abc"), Bytes::from_static(b"def")];
-        store.write(FileType::Pack, &id, &content).unwrap();
-        assert_eq!(store.list(FileType::Pack), Ok(vec![(id, 6)]));
-        assert_eq!(store.read(FileType::Pack, &id, None).unwrap(), "abcdef");
-        let part = |offset, length| store.read(FileType::Pack, &id, Some(Part { offset, length }));
+        store.write(FileKind::Pack, &id, &content).unwrap();
+        assert_eq!(store.list(FileKind::Pack), Ok(vec![(id, 6)]));
+        assert_eq!(store.read(FileKind::Pack, &id, None).unwrap(), "abcdef");
+        let part = |offset, length| store.read(FileKind::Pack, &id, Some(Part { offset, length }));
         assert_eq!(part(2, 3).unwrap(), "cde");
         assert!(matches!(part(5, 3), Err(StoreError::Damaged(_))));
-        store.remove(FileType::Pack, &id).unwrap();
-        store.remove(FileType::Pack, &id).unwrap();
+        store.remove(FileKind::Pack, &id).unwrap();
+        store.remove(FileKind::Pack, &id).unwrap();
         assert!(matches!(
-            store.read(FileType::Pack, &id, None),
+            store.read(FileKind::Pack, &id, None),
             Err(StoreError::Missing(_))
         ));
     }
@@ -230,7 +229,7 @@ mod tests {
             store.address()
         ));
         assert_eq!(store.contents(), Err(missing.clone()));
-        assert_eq!(store.list(FileType::Config), Err(missing));
+        assert_eq!(store.list(FileKind::Config), Err(missing));
     }
 
     #[test]
