@@ -63,6 +63,8 @@ pub(crate) enum Command {
     Restore(backup::RestoreArgs),
     /// List the backups in a repository.
     Snapshots(backup::SnapshotsArgs),
+    /// Check a repository of backups, or remove data that is not used any more.
+    Repository(backup::RepositoryArgs),
     /// The process of a backup, which dockfleet starts by itself.
     #[command(hide = true)]
     BackupJob,

@@ -11,10 +11,11 @@ pub(crate) mod enroll;
 pub(crate) mod get;
 pub(crate) mod help;
 pub(crate) mod journal;
-mod repository;
+pub(crate) mod repository;
 pub(crate) mod restore;
 pub(crate) mod revoke;
 pub(crate) mod snapshots;
+mod vault;
 mod vitals;
 
 use tokio_util::sync::CancellationToken;

@@ -32,6 +32,7 @@ pub mod record;
 pub mod render;
 pub mod request;
 pub mod resource;
+pub mod retention;
 mod secret;
 pub mod select;
 pub mod support;

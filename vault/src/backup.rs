@@ -13,6 +13,7 @@ use rustic_core::{BackupOptions, IndexedIdsStatus, ParentOptions, Repository, Sn
 use crate::backend::Backend;
 use crate::error::{Reason, VaultError};
 use crate::job::{Backup, BackupOutcome, Verify};
+use crate::lock::Lock;
 use crate::repository::{Opened, of};
 use crate::snapshot::{self, Filter, Snapshot};
 use crate::store::FileKind;
@@ -26,6 +27,7 @@ const PROGRAM: &str = concat!("dockfleet ", env!("CARGO_PKG_VERSION"));
 /// Makes a snapshot of a volume.
 pub(crate) fn run(
     opened: Opened,
+    lock: &Lock,
     task: &Backup,
     tally: &Arc<Tally>,
 ) -> Result<BackupOutcome, VaultError> {
@@ -75,6 +77,7 @@ pub(crate) fn run(
     for tag in tags {
         file.tags.add(tag);
     }
+    lock.check()?;
     let snapshot = save(&repository, &backend, file)?;
     Ok(BackupOutcome {
         snapshot,

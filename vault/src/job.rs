@@ -1,7 +1,9 @@
 //! A job: what the process of a job is asked for, and what it says. Both are one line of JSON each.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use rustic_core::repofile::MasterKey;
 use serde::{Deserialize, Serialize};
 
 use crate::address::Address;
@@ -15,11 +17,14 @@ use crate::tally::{Problems, Progress};
 pub struct Request {
     /// The repository.
     pub repository: Address,
-    /// Its password.
-    pub password: String,
+    /// What opens it.
+    pub secret: Secret,
     /// Whether an empty store gets a repository.
     #[serde(default)]
     pub create: bool,
+    /// The name of this host, for others that have to wait for it.
+    #[serde(default)]
+    pub host: String,
     /// What to do with it.
     pub task: Task,
 }
@@ -29,8 +34,28 @@ impl std::fmt::Debug for Request {
         f.debug_struct("Request")
             .field("repository", &self.repository)
             .field("create", &self.create)
+            .field("host", &self.host)
             .field("task", &self.task)
             .finish_non_exhaustive()
+    }
+}
+
+/// What opens a repository.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Secret {
+    /// The password of one of its keys. To derive a key from it takes 128 MB of memory and half a second.
+    Password(String),
+    /// The key that all of the repository is encrypted with, as [`Outcome::Opened`] has it.
+    Key(Box<MasterKey>),
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Password(_) => "Password",
+            Self::Key(_) => "Key",
+        })
     }
 }
 
@@ -38,12 +63,20 @@ impl std::fmt::Debug for Request {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Task {
+    /// Open or create it, and nothing else.
+    Open,
     /// Make a snapshot of a volume.
     Backup(Backup),
     /// List snapshots.
     List(Filter),
     /// Write a snapshot into an empty folder.
     Restore(Restore),
+    /// Check the repository.
+    Check(Check),
+    /// Remove the snapshots with these IDs.
+    Forget(BTreeSet<String>),
+    /// Remove data that no snapshot uses.
+    Prune,
 }
 
 /// A backup.
@@ -88,12 +121,22 @@ pub struct Restore {
     pub folder: PathBuf,
 }
 
+/// A check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Check {
+    /// The share of the data that is read, in percent. The rest is checked by name and size.
+    pub read_percent: u8,
+}
+
 /// What the process of a job says.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Event {
     /// How far it is.
     Progress(Progress),
+    /// It waits for another job: who that is, in words.
+    Waits(String),
     /// It is done.
     Done(Outcome),
     /// It failed.
@@ -101,15 +144,23 @@ pub enum Event {
 }
 
 /// What a job did.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Outcome {
+    /// The repository is there, and this opens it without its password.
+    Opened(Secret),
     /// A backup.
     Backup(BackupOutcome),
     /// A list, the oldest snapshot first.
     List(Vec<Snapshot>),
     /// A restore.
     Restore(RestoreOutcome),
+    /// A check.
+    Check(CheckOutcome),
+    /// Removed snapshots.
+    Forget(ForgetOutcome),
+    /// Removed data.
+    Prune(PruneOutcome),
 }
 
 /// What a backup did.
@@ -142,4 +193,38 @@ pub struct RestoreOutcome {
     pub problems: Problems,
     /// Milliseconds from the first file to the last.
     pub milliseconds: u64,
+}
+
+/// What a check found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CheckOutcome {
+    /// The number of errors.
+    pub errors: u64,
+    /// The first of them, in words.
+    pub first: Vec<String>,
+    /// The share of the data that was read, in percent.
+    pub read_percent: u8,
+}
+
+/// What was removed from the list of snapshots.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ForgetOutcome {
+    /// The removed snapshots.
+    pub removed: Vec<Snapshot>,
+    /// The number of those that are left.
+    pub kept: u64,
+}
+
+/// What was removed from the data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PruneOutcome {
+    /// Bytes that snapshots use.
+    pub used: u64,
+    /// Bytes that were marked, and are removed by a run a day later or more.
+    pub marked: u64,
+    /// Bytes that were removed.
+    pub removed: u64,
 }

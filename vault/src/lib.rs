@@ -10,6 +10,8 @@ mod backend;
 mod backup;
 mod error;
 mod job;
+mod lock;
+mod maintenance;
 pub mod process;
 mod repository;
 mod restore;
@@ -25,7 +27,8 @@ mod tests;
 pub use address::{Address, AddressError};
 pub use error::{Reason, VaultError};
 pub use job::{
-    Backup, BackupOutcome, Event, Outcome, Request, Restore, RestoreOutcome, Task, Verify,
+    Backup, BackupOutcome, Check, CheckOutcome, Event, ForgetOutcome, Outcome, PruneOutcome,
+    Request, Restore, RestoreOutcome, Secret, Task, Verify,
 };
 pub use process::Job;
 pub use snapshot::{Filter, LATEST, Snapshot};

@@ -14,9 +14,10 @@ use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
 
 use crate::error::{Reason, VaultError};
-use crate::job::{Event, Outcome, Request, Task};
+use crate::job::{Event, Outcome, Request, Secret, Task};
+use crate::lock::{Lock, Mode, Times};
 use crate::tally::{Progress, Tally};
-use crate::{backup, repository, restore, snapshot};
+use crate::{backup, maintenance, repository, restore, snapshot};
 
 /// The argument that makes the program the process of a job.
 pub const ARGUMENT: &str = "backup-job";
@@ -61,14 +62,42 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// Does what a request asks for.
 pub(crate) fn run(request: &Request, tally: &Arc<Tally>) -> Result<Outcome, VaultError> {
-    let opened = repository::open(&request.repository, &request.password, request.create)?;
+    let opened = repository::open(&request.repository, &request.secret, request.create)?;
+    let lock = |mode| {
+        let on_wait = |who: &str| say(&Event::Waits(who.to_owned()));
+        Lock::take(&opened, mode, &request.host, Times::default(), &on_wait)
+    };
     Ok(match &request.task {
-        Task::Backup(task) => Outcome::Backup(backup::run(opened, task, tally)?),
-        Task::Restore(task) => Outcome::Restore(restore::run(opened, task, tally)?),
+        Task::Open => Outcome::Opened(Secret::Key(Box::new(opened.repository.key()))),
+        Task::Backup(task) => {
+            let lock = lock(Mode::Shared)?;
+            Outcome::Backup(backup::run(opened, &lock, task, tally)?)
+        }
+        Task::Restore(task) => {
+            let _lock = match lock(Mode::Shared) {
+                // A store that can only be read can be restored from.
+                Err(err) if err.reason == Reason::StoreRefused => None,
+                other => Some(other?),
+            };
+            Outcome::Restore(restore::run(opened, task, tally)?)
+        }
         Task::List(filter) => {
             let all = snapshot::list(&opened.repository, &opened.backend, filter)?;
             Outcome::List(all.into_iter().map(|(snapshot, _)| snapshot).collect())
+        }
+        Task::Check(task) => {
+            let _lock = lock(Mode::Shared)?;
+            Outcome::Check(maintenance::check(&opened, *task)?)
+        }
+        Task::Forget(ids) => {
+            let _lock = lock(Mode::Shared)?;
+            Outcome::Forget(maintenance::forget(&opened, ids)?)
+        }
+        Task::Prune => {
+            let _lock = lock(Mode::Exclusive)?;
+            Outcome::Prune(maintenance::prune(&opened)?)
         }
     })
 }
@@ -184,19 +213,16 @@ impl Job {
         })
     }
 
-    /// Waits for the end of the job. `on_progress` is called meanwhile.
+    /// Waits for the end of the job. `on_event` is called meanwhile.
     ///
     /// # Errors
     /// If the job fails, or its process ends without a result.
-    pub async fn wait(
-        mut self,
-        mut on_progress: impl FnMut(Progress),
-    ) -> Result<Outcome, VaultError> {
+    pub async fn wait(mut self, mut on_event: impl FnMut(Event)) -> Result<Outcome, VaultError> {
         while let Ok(Some(line)) = self.events.next_line().await {
             match serde_json::from_str(&line) {
-                Ok(Event::Progress(progress)) => on_progress(progress),
                 Ok(Event::Done(outcome)) => return Ok(outcome),
                 Ok(Event::Failed(err)) => return Err(err),
+                Ok(event) => on_event(event),
                 // A newer program says more.
                 Err(_) => {}
             }

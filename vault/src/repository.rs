@@ -11,6 +11,7 @@ use rustic_core::{
 use crate::address::Address;
 use crate::backend::Backend;
 use crate::error::{Reason, VaultError};
+use crate::job::Secret;
 use crate::store::{Contents, PathStore, Store};
 
 /// The size of a pack. A backup has several in memory.
@@ -31,12 +32,15 @@ pub(crate) struct Opened {
 /// If the store does not answer, there is no repository, or the password is wrong.
 pub(crate) fn open(
     address: &Address,
-    password: &str,
+    secret: &Secret,
     may_create: bool,
 ) -> Result<Opened, VaultError> {
     let backend = Backend::new(store(address));
     let contents = backend.store().contents()?;
-    let credentials = Credentials::password(password);
+    let credentials = match secret {
+        Secret::Password(password) => Credentials::password(password),
+        Secret::Key(key) => Credentials::Masterkey((**key).clone()),
+    };
     let options = RepositoryOptions::default().no_cache(true);
     let backends = RepositoryBackends::new(backend.clone(), None);
     let closed = Repository::new(&options, &backends).map_err(|err| internal(&err))?;
@@ -45,7 +49,7 @@ pub(crate) fn open(
             let opened = closed.open(&credentials);
             opened.map_err(|err| cause(&backend, &err, address, "cannot open the repository"))?
         }
-        Contents::Nothing if may_create => {
+        Contents::Nothing if may_create && matches!(secret, Secret::Password(_)) => {
             let config = ConfigOptions::default()
                 .set_version(FORMAT)
                 .set_datapack_size(PACK_SIZE)

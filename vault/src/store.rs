@@ -5,10 +5,11 @@
 
 mod path;
 
-use std::fmt::Debug;
+use std::fmt::{Debug, Write as _};
 
 use bytes::Bytes;
 use rustic_core::{FileType, Id};
+use sha2::{Digest as _, Sha256};
 
 pub(crate) use self::path::PathStore;
 
@@ -137,4 +138,15 @@ pub(crate) fn path_of(kind: FileKind, id: &Id) -> String {
 pub(crate) fn id_of(name: &str) -> Option<Id> {
     // The kind matters for the config only, which has a name and no ID.
     Id::parse_some(name, FileType::Pack)
+}
+
+/// Returns the ID of a file: the hash of its content.
+pub(crate) fn id_for(content: &[u8]) -> Id {
+    let hash = Sha256::digest(content);
+    let hex = hash.iter().fold(String::new(), |mut hex, byte| {
+        // Writing to a text does not fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    });
+    hex.parse().unwrap_or_default()
 }

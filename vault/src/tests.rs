@@ -6,10 +6,12 @@ use std::sync::Arc;
 
 use tempfile::TempDir;
 
-use crate::job::{Backup, BackupOutcome, Outcome, Request, Restore, RestoreOutcome, Task, Verify};
+use crate::job::{
+    Backup, BackupOutcome, Check, Outcome, Request, Restore, RestoreOutcome, Task, Verify,
+};
 use crate::process::run;
 use crate::tally::Tally;
-use crate::{Address, Filter, LATEST, Reason, Snapshot, VaultError};
+use crate::{Address, Filter, LATEST, Reason, Secret, Snapshot, VaultError};
 
 /// A volume and a repository in folders.
 struct Bench {
@@ -34,8 +36,9 @@ impl Bench {
     fn ask(&self, password: &str, create: bool, task: Task) -> Result<Outcome, VaultError> {
         let request = Request {
             repository: Address::Path(self.store.path().to_owned()),
-            password: password.to_owned(),
+            secret: Secret::Password(password.to_owned()),
             create,
+            host: "h1".to_owned(),
             task,
         };
         run(&request, &Arc::new(Tally::default()))
@@ -175,6 +178,31 @@ fn a_wrong_password_and_a_missing_repository_are_told() {
 }
 
 #[test]
+fn the_key_opens_what_the_password_opened() {
+    let bench = Bench::new();
+    let Ok(Outcome::Opened(secret)) = bench.ask("secret", true, Task::Open) else {
+        panic!("not opened");
+    };
+    assert_eq!(format!("{secret:?}"), "Key");
+    let request = Request {
+        repository: Address::Path(bench.store.path().to_owned()),
+        secret,
+        create: true,
+        host: String::new(),
+        task: Task::List(Filter::default()),
+    };
+    let list = |request| run(request, &Arc::new(Tally::default()));
+    assert!(matches!(list(&request), Ok(Outcome::List(all)) if all.is_empty()));
+    // A repository that is made again has another key.
+    let other = tempfile::tempdir().unwrap();
+    let gone = Request {
+        repository: Address::Path(other.path().to_owned()),
+        ..request.clone()
+    };
+    assert_eq!(list(&gone).unwrap_err().reason, Reason::NoRepository);
+}
+
+#[test]
 fn a_snapshot_is_found_by_the_beginning_of_its_id() {
     let bench = Bench::new();
     bench.file("a", "first");
@@ -191,4 +219,55 @@ fn a_snapshot_is_found_by_the_beginning_of_its_id() {
         .restore("nothing", tempfile::tempdir().unwrap().path())
         .unwrap_err();
     assert_eq!(err.reason, Reason::NoSnapshot);
+}
+
+#[test]
+fn data_of_removed_snapshots_is_marked_first_and_the_rest_stays_whole() {
+    let bench = Bench::new();
+    bench.file("a", &"first".repeat(1000));
+    let first = bench.backup(Verify::None).unwrap().snapshot;
+    bench.file("a", &"second".repeat(1000));
+    let second = bench.backup(Verify::None).unwrap().snapshot;
+    let ask = |task| bench.ask("secret", false, task).unwrap();
+    let Outcome::Forget(forgotten) = ask(Task::Forget([first.id.clone()].into())) else {
+        panic!("another outcome");
+    };
+    assert_eq!((forgotten.removed, forgotten.kept), (vec![first], 1));
+    let Outcome::Prune(pruned) = ask(Task::Prune) else {
+        panic!("another outcome");
+    };
+    assert!(pruned.marked > 0 && pruned.removed == 0, "{pruned:?}");
+    assert_eq!(bench.snapshots(), [second]);
+    let Outcome::Check(checked) = ask(Task::Check(Check { read_percent: 100 })) else {
+        panic!("another outcome");
+    };
+    assert_eq!(
+        (checked.errors, checked.read_percent),
+        (0, 100),
+        "{checked:?}"
+    );
+}
+
+#[test]
+fn a_check_finds_what_was_changed() {
+    let bench = Bench::new();
+    bench.file("a", "first");
+    bench.backup(Verify::None).unwrap();
+    let folders = fs::read_dir(bench.store.path().join("data")).unwrap();
+    for folder in folders {
+        for pack in fs::read_dir(folder.unwrap().path()).unwrap() {
+            let path = pack.unwrap().path();
+            let mut content = fs::read(&path).unwrap();
+            content[20] ^= 1;
+            fs::write(&path, content).unwrap();
+        }
+    }
+    let check = |read_percent| match bench.ask("secret", false, Task::Check(Check { read_percent }))
+    {
+        Ok(Outcome::Check(checked)) => checked.errors,
+        Ok(other) => panic!("{other:?}"),
+        // A tree that cannot be read ends the check.
+        Err(_) => 1,
+    };
+    assert!(check(100) > 0);
 }

@@ -1,14 +1,17 @@
 //! The arguments of the commands for backups.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::builder::NonEmptyStringValueParser;
-use clap::{Args, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
+use dockfleet_planner::retention::Retention;
 use dockfleet_vault::{Address, LATEST};
 
 use super::Output;
+use crate::duration::duration;
 
-/// The password of a repository.
+/// What opens a repository.
 #[derive(Args, Debug)]
 pub(crate) struct PasswordArgs {
     /// File with the password of the repository in its first line.
@@ -36,9 +39,53 @@ pub(crate) struct BackupArgs {
     /// What is checked before the backup counts.
     #[arg(long, value_enum, default_value_t)]
     pub(crate) verify: Verify,
+    #[command(flatten)]
+    pub(crate) keep: KeepArgs,
     /// Format of the result.
     #[arg(short, long, value_enum, default_value_t)]
     pub(crate) output: Output,
+}
+
+/// Which snapshots of the same volume and host stay after a backup in which nothing is missing. Without any of these,
+/// all stay. The last complete one always stays.
+#[derive(Args, Debug)]
+pub(crate) struct KeepArgs {
+    /// Keep the last N snapshots. With any --keep flag, all others are removed.
+    #[arg(long = "keep-last", value_name = "N")]
+    last: Option<u32>,
+    /// Keep the last snapshot of each of N hours that have one.
+    #[arg(long = "keep-hourly", value_name = "N")]
+    hourly: Option<u32>,
+    /// Keep the last snapshot of each of N days that have one.
+    #[arg(long = "keep-daily", value_name = "N")]
+    daily: Option<u32>,
+    /// Keep the last snapshot of each of N weeks that have one.
+    #[arg(long = "keep-weekly", value_name = "N")]
+    weekly: Option<u32>,
+    /// Keep the last snapshot of each of N months that have one.
+    #[arg(long = "keep-monthly", value_name = "N")]
+    monthly: Option<u32>,
+    /// Keep the last snapshot of each of N years that have one.
+    #[arg(long = "keep-yearly", value_name = "N")]
+    yearly: Option<u32>,
+    /// Keep all snapshots that are at most this much older than the newest, such as 36h.
+    #[arg(long = "keep-within", value_name = "DURATION", value_parser = duration)]
+    within: Option<Duration>,
+}
+
+impl KeepArgs {
+    /// Returns the rules.
+    pub(crate) fn retention(&self) -> Retention {
+        Retention {
+            last: self.last,
+            hourly: self.hourly,
+            daily: self.daily,
+            weekly: self.weekly,
+            monthly: self.monthly,
+            yearly: self.yearly,
+            within: self.within.and_then(|d| d.try_into().ok()),
+        }
+    }
 }
 
 /// How a backup is checked.
@@ -101,6 +148,48 @@ pub(crate) struct SnapshotsArgs {
     /// Only snapshots of this host.
     #[arg(long, value_name = "NAME")]
     pub(crate) host: Option<String>,
+    /// Format of the result.
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(crate) output: Output,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct RepositoryArgs {
+    #[command(subcommand)]
+    pub(crate) command: RepositoryCommand,
+}
+
+/// What is done with a whole repository.
+#[derive(Debug, Subcommand)]
+pub(crate) enum RepositoryCommand {
+    /// Check that everything in a repository is there, and read it if asked to.
+    Check(CheckArgs),
+    /// Remove data that no snapshot uses. It is marked first, and removed by a run at least a day later.
+    Prune(RepositoryPruneArgs),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct CheckArgs {
+    /// The repository: the folder of a disk.
+    #[arg(value_name = "REPOSITORY")]
+    pub(crate) repository: Address,
+    #[command(flatten)]
+    pub(crate) password: PasswordArgs,
+    /// Share of the data that is read and compared, in percent.
+    #[arg(long, value_name = "PERCENT", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub(crate) read_data: u8,
+    /// Format of the result.
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(crate) output: Output,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct RepositoryPruneArgs {
+    /// The repository: the folder of a disk.
+    #[arg(value_name = "REPOSITORY")]
+    pub(crate) repository: Address,
+    #[command(flatten)]
+    pub(crate) password: PasswordArgs,
     /// Format of the result.
     #[arg(short, long, value_enum, default_value_t)]
     pub(crate) output: Output,

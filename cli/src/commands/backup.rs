@@ -1,62 +1,107 @@
 //! `dockfleet backup`
 
+use std::collections::BTreeSet;
+
 use anyhow::{anyhow, bail};
 use dockfleet_agent::volume_data;
-use dockfleet_vault::{Backup, Outcome, Reason, Request, Task, VaultError};
+use dockfleet_planner::retention::{Candidate, Retention};
+use dockfleet_vault::{Backup, BackupOutcome, Filter, Outcome, Reason, Snapshot, Task, VaultError};
+use serde::Serialize;
 
-use super::repository;
+use super::vault::{self, OpenRepository};
 use crate::args::backup::BackupArgs;
 use crate::exit::Exit;
 use crate::standalone;
 
+/// A backup, and what it made superfluous.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Made {
+    #[serde(flatten)]
+    backup: BackupOutcome,
+    /// IDs of the snapshots that were removed.
+    removed: Vec<String>,
+}
+
 /// Backs up a volume of this host.
 pub(crate) async fn run(args: BackupArgs) -> anyhow::Result<Exit> {
-    let password = repository::password(&args.password.password_file)?;
     let engine = standalone::local_engine().await?;
     let data = volume_data::find(&engine, &args.volume).await?;
     let Some(host) = args.host.or_else(|| engine.facts().hostname.clone()) else {
         bail!("the engine does not tell the name of its host; give it with --host");
     };
-    let request = Request {
-        repository: args.to,
-        password,
-        create: args.create,
-        task: Task::Backup(Backup {
-            folder: data.folder,
-            volume: args.volume,
-            host,
-            tags: Vec::new(),
-            verify: args.verify.into(),
-        }),
-    };
-    let outcome = repository::run(&request).await;
-    let outcome = outcome.map_err(|err| match err.downcast_ref::<VaultError>() {
+    let repository = OpenRepository::open(args.to, &args.password, args.create, &host).await;
+    let repository = repository.map_err(|err| match err.downcast_ref::<VaultError>() {
         Some(cause) if cause.reason == Reason::NoRepository => {
             anyhow!("{cause}; to create one, add --create")
         }
         _ => err,
-    });
-    let Outcome::Backup(made) = outcome? else {
-        bail!("the job answered another question");
+    })?;
+    let filter = Filter {
+        host: Some(host.clone()),
+        volume: Some(args.volume.clone()),
     };
-    let header = "SNAPSHOT\tVOLUME\tFILES\tSIZE\tREAD\tADDED\tSTATE";
-    repository::print(args.output, std::slice::from_ref(&made), header, |made| {
-        let snapshot = &made.snapshot;
+    let task = Task::Backup(Backup {
+        folder: data.folder,
+        volume: args.volume,
+        host,
+        tags: Vec::new(),
+        verify: args.verify.into(),
+    });
+    let Outcome::Backup(backup) = repository.ask(task).await? else {
+        return vault::another();
+    };
+    let is_whole = backup.problems.is_empty();
+    let removed = if is_whole {
+        forget(&repository, filter, args.keep.retention()).await?
+    } else {
+        Vec::new()
+    };
+    let made = Made { backup, removed };
+    let header = "SNAPSHOT\tVOLUME\tFILES\tSIZE\tREAD\tADDED\tREMOVED\tSTATE";
+    vault::print(args.output, std::slice::from_ref(&made), header, |made| {
+        let snapshot = &made.backup.snapshot;
         format!(
-            "{}\t{}\t{}\t{}\t{}\t{}\t{}",
+            "{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}",
             snapshot.short_id(),
             snapshot.volume,
             snapshot.files,
-            repository::size(snapshot.bytes),
-            repository::size(made.read),
-            repository::size(made.written),
-            repository::state(snapshot)
+            vault::size(snapshot.bytes),
+            vault::size(made.backup.read),
+            vault::size(made.backup.written),
+            made.removed.len(),
+            vault::state(snapshot)
         )
     })?;
-    repository::warn(&made.problems, "read");
-    Ok(if made.problems.is_empty() {
-        Exit::Ready
-    } else {
-        Exit::Failed
-    })
+    vault::warn(&made.backup.problems, "read");
+    Ok(if is_whole { Exit::Ready } else { Exit::Failed })
+}
+
+/// Removes the snapshots that the rules do not keep, and returns their IDs.
+async fn forget(
+    repository: &OpenRepository,
+    filter: Filter,
+    retention: Retention,
+) -> anyhow::Result<Vec<String>> {
+    if retention.is_empty() {
+        return Ok(Vec::new());
+    }
+    let Outcome::List(all) = repository.ask(Task::List(filter)).await? else {
+        return vault::another();
+    };
+    let candidate = |snapshot: &Snapshot| Candidate {
+        id: snapshot.id.clone(),
+        time: snapshot.time,
+        is_good: !snapshot.partial,
+    };
+    let all: Vec<Candidate> = all.iter().map(candidate).collect();
+    let (now, zone) = (jiff::Timestamp::now(), jiff::tz::TimeZone::system());
+    let gone: BTreeSet<String> = retention.removed(&all, now, &zone);
+    if gone.is_empty() {
+        return Ok(Vec::new());
+    }
+    let Outcome::Forget(done) = repository.ask(Task::Forget(gone)).await? else {
+        return vault::another();
+    };
+    Ok(done.removed.into_iter().map(|s| s.id).collect())
 }

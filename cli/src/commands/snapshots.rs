@@ -1,28 +1,23 @@
 //! `dockfleet snapshots`
 
-use anyhow::bail;
-use dockfleet_vault::{Filter, Outcome, Request, Task};
+use dockfleet_vault::{Filter, Outcome, Task};
 
-use super::repository;
+use super::vault::{self, OpenRepository};
 use crate::args::backup::SnapshotsArgs;
 use crate::exit::Exit;
 
 /// Lists the backups in a repository. No engine is needed.
 pub(crate) async fn run(args: SnapshotsArgs) -> anyhow::Result<Exit> {
-    let request = Request {
-        repository: args.from,
-        password: repository::password(&args.password.password_file)?,
-        create: false,
-        task: Task::List(Filter {
-            host: args.host,
-            volume: args.volume,
-        }),
-    };
-    let Outcome::List(all) = repository::run(&request).await? else {
-        bail!("the job answered another question");
+    let repository = OpenRepository::open(args.from, &args.password, false, "").await?;
+    let task = Task::List(Filter {
+        host: args.host,
+        volume: args.volume,
+    });
+    let Outcome::List(all) = repository.ask(task).await? else {
+        return vault::another();
     };
     let header = "SNAPSHOT\tTIME\tHOST\tVOLUME\tFILES\tSIZE\tADDED\tSTATE";
-    repository::print(args.output, &all, header, |snapshot| {
+    vault::print(args.output, &all, header, |snapshot| {
         format!(
             "{}\t{:.0}\t{}\t{}\t{}\t{}\t{}\t{}",
             snapshot.short_id(),
@@ -30,9 +25,9 @@ pub(crate) async fn run(args: SnapshotsArgs) -> anyhow::Result<Exit> {
             snapshot.host,
             snapshot.volume,
             snapshot.files,
-            repository::size(snapshot.bytes),
-            repository::size(snapshot.added),
-            repository::state(snapshot)
+            vault::size(snapshot.bytes),
+            vault::size(snapshot.added),
+            vault::state(snapshot)
         )
     })?;
     Ok(Exit::Ready)

@@ -1,0 +1,351 @@
+//! Locks of a repository, in the form of restic: a job that removes data is never beside one that adds or reads data,
+//! on whatever host, and whichever of both programs it is.
+//!
+//! A lock is a file that its owner replaces every minute. Whether the owner still lives is not judged by the time in
+//! the file, which is of another clock: a lock is stale after it was watched for long enough and did not change.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use aes256ctr_poly1305aes::aead::Aead as _;
+use aes256ctr_poly1305aes::{Aes256CtrPoly1305Aes, Key, Nonce};
+use bytes::Bytes;
+use jiff::Timestamp;
+use rustic_core::Id;
+use rustic_core::repofile::MasterKey;
+use serde::{Deserialize, Serialize};
+
+use crate::backend::Backend;
+use crate::error::{Reason, VaultError};
+use crate::repository::Opened;
+use crate::store::{FileKind, Store, StoreError, id_for};
+
+/// The length of the random part of an encrypted file, in bytes.
+const NONCE: usize = 16;
+
+/// What a job may do beside others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// It adds or reads data.
+    Shared,
+    /// It removes data.
+    Exclusive,
+}
+
+/// Durations of locks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Times {
+    /// How often a lock is replaced.
+    refresh: Duration,
+    /// How often a lock that is in the way is looked at.
+    poll: Duration,
+    /// How long a lock must not change before it is stale. restic replaces its locks every five minutes.
+    stale: Duration,
+}
+
+impl Default for Times {
+    fn default() -> Self {
+        Self {
+            refresh: Duration::from_mins(1),
+            poll: Duration::from_secs(10),
+            stale: Duration::from_mins(12),
+        }
+    }
+}
+
+/// The content of a lock.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct LockFile {
+    time: Timestamp,
+    #[serde(default)]
+    exclusive: bool,
+    #[serde(default)]
+    hostname: String,
+    #[serde(default)]
+    username: String,
+    #[serde(default)]
+    pid: u32,
+}
+
+/// A lock that is held. It is removed when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    shared: Arc<Held>,
+    stop: Option<Sender<()>>,
+    refresher: Option<JoinHandle<()>>,
+}
+
+/// What both threads of a lock know.
+#[derive(Debug)]
+struct Held {
+    backend: Arc<Backend>,
+    key: LockKey,
+    mode: Mode,
+    host: String,
+    id: Mutex<Id>,
+    is_lost: AtomicBool,
+}
+
+impl Lock {
+    /// Takes a lock. It waits for locks that exclude it until they are removed or stale; `on_wait` is called with
+    /// who has them.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub(crate) fn take(
+        opened: &Opened,
+        mode: Mode,
+        host: &str,
+        times: Times,
+        on_wait: &dyn Fn(&str),
+    ) -> Result<Self, VaultError> {
+        let held = Held {
+            backend: Arc::clone(&opened.backend),
+            key: LockKey::of(&opened.repository.key()),
+            mode,
+            host: host.to_owned(),
+            id: Mutex::default(),
+            is_lost: AtomicBool::new(false),
+        };
+        held.wait_for_others(times, on_wait)?;
+        let (stop, stopped) = channel();
+        let shared = Arc::new(held);
+        let kept = Arc::clone(&shared);
+        let refresher = std::thread::spawn(move || kept.refresh(times, &stopped));
+        Ok(Self {
+            shared,
+            stop: Some(stop),
+            refresher: Some(refresher),
+        })
+    }
+
+    /// Checks that the lock was replaced in time until now: others may take it for stale otherwise.
+    ///
+    /// # Errors
+    /// If it was not.
+    pub(crate) fn check(&self) -> Result<(), VaultError> {
+        if self.shared.is_lost.load(Ordering::Relaxed) {
+            let text = "the lock of the repository could not be renewed for too long";
+            return Err(VaultError::new(Reason::StoreUnreachable, text));
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(refresher) = self.refresher.take() {
+            // It panics nowhere, and there is nothing to do if it did.
+            let _ = refresher.join();
+        }
+        let id = *self
+            .shared
+            .id
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        // What stays is stale some minutes later.
+        let _ = self.shared.store().remove(FileKind::Lock, &id);
+    }
+}
+
+impl Held {
+    fn store(&self) -> &dyn Store {
+        self.backend.store()
+    }
+
+    /// Writes the lock as soon as no others exclude it.
+    fn wait_for_others(&self, times: Times, on_wait: &dyn Fn(&str)) -> Result<(), VaultError> {
+        // When each of them was seen for the first time.
+        let mut watched: BTreeMap<Id, Instant> = BTreeMap::new();
+        loop {
+            let mut others = self.others(None)?;
+            if others.is_empty() {
+                // Another one may be written at the same moment: both see each other after they have written.
+                let own = self.write()?;
+                others = self.others(Some(own))?;
+                if others.is_empty() {
+                    return Ok(());
+                }
+                self.store().remove(FileKind::Lock, &own)?;
+            }
+            watched.retain(|id, _| others.contains_key(id));
+            for (id, who) in &others {
+                let since = watched.entry(*id).or_insert_with(|| {
+                    on_wait(who);
+                    Instant::now()
+                });
+                if since.elapsed() >= times.stale {
+                    self.store().remove(FileKind::Lock, id)?;
+                }
+            }
+            std::thread::sleep(times.poll);
+        }
+    }
+
+    /// Returns the other locks that exclude this one, with their owners in words.
+    fn others(&self, own: Option<Id>) -> Result<BTreeMap<Id, String>, VaultError> {
+        let mut all = BTreeMap::new();
+        for (id, _) in self.store().list(FileKind::Lock)? {
+            if Some(id) == own {
+                continue;
+            }
+            let content = match self.store().read(FileKind::Lock, &id, None) {
+                Err(StoreError::Missing(_)) => continue,
+                other => other?,
+            };
+            let lock = self.key.open(&content);
+            let lock: Option<LockFile> = lock.and_then(|text| serde_json::from_slice(&text).ok());
+            match lock {
+                Some(lock) if self.mode == Mode::Shared && !lock.exclusive => {}
+                Some(lock) => {
+                    let doing = if lock.exclusive {
+                        "removes data"
+                    } else {
+                        "works"
+                    };
+                    let who = format!("host {} (process {}) {doing}", lock.hostname, lock.pid);
+                    all.insert(id, who);
+                }
+                // A newer form, or a file that is half written.
+                None => drop(all.insert(id, "an unknown program works".to_owned())),
+            }
+        }
+        Ok(all)
+    }
+
+    /// Writes a new lock file, and returns its ID.
+    fn write(&self) -> Result<Id, VaultError> {
+        let lock = LockFile {
+            time: Timestamp::now(),
+            exclusive: self.mode == Mode::Exclusive,
+            hostname: self.host.clone(),
+            username: "root".to_owned(),
+            pid: std::process::id(),
+        };
+        let failed = |why: String| VaultError::new(Reason::Internal, why);
+        let text = serde_json::to_vec(&lock).map_err(|err| failed(err.to_string()))?;
+        let content = self.key.seal(&text);
+        let content = content.ok_or_else(|| failed("a lock cannot be encrypted".to_owned()))?;
+        let id = id_for(&content);
+        self.store()
+            .write(FileKind::Lock, &id, &[Bytes::from(content)])?;
+        *self.id.lock().unwrap_or_else(PoisonError::into_inner) = id;
+        Ok(id)
+    }
+
+    /// Replaces the lock until it is given back.
+    fn refresh(&self, times: Times, stopped: &Receiver<()>) {
+        let mut last = Instant::now();
+        while stopped.recv_timeout(times.refresh) == Err(RecvTimeoutError::Timeout) {
+            let old = *self.id.lock().unwrap_or_else(PoisonError::into_inner);
+            if self.write().is_ok() {
+                let _ = self.store().remove(FileKind::Lock, &old);
+                last = Instant::now();
+            } else if last.elapsed() >= times.stale / 2 {
+                self.is_lost.store(true, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
+/// Encrypts locks, as all files of a repository are.
+struct LockKey(Aes256CtrPoly1305Aes);
+
+impl std::fmt::Debug for LockKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("LockKey")
+    }
+}
+
+impl LockKey {
+    fn of(key: &MasterKey) -> Self {
+        let parts = [&key.encrypt[..], &key.mac.k, &key.mac.r].concat();
+        Self(Aes256CtrPoly1305Aes::new(Key::from_slice(&parts)))
+    }
+
+    fn seal(&self, text: &[u8]) -> Option<Vec<u8>> {
+        let nonce: [u8; NONCE] = uuid::Uuid::new_v4().into_bytes();
+        let sealed = self.0.encrypt(Nonce::from_slice(&nonce), text).ok()?;
+        Some([&nonce[..], &sealed].concat())
+    }
+
+    fn open(&self, content: &[u8]) -> Option<Vec<u8>> {
+        let (nonce, sealed) = content.split_at_checked(NONCE)?;
+        self.0.decrypt(Nonce::from_slice(nonce), sealed).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::repository;
+    use crate::{Address, Secret};
+
+    const QUICK: Times = Times {
+        refresh: Duration::from_millis(50),
+        poll: Duration::from_millis(20),
+        stale: Duration::from_millis(400),
+    };
+
+    fn opened(store: &tempfile::TempDir) -> Opened {
+        let address = Address::Path(store.path().to_owned());
+        repository::open(&address, &Secret::Password("secret".to_owned()), true).unwrap()
+    }
+
+    fn locks(opened: &Opened) -> usize {
+        opened.backend.store().list(FileKind::Lock).unwrap().len()
+    }
+
+    #[test]
+    fn shared_locks_go_together_and_an_exclusive_one_waits_for_both() {
+        let store = tempfile::tempdir().unwrap();
+        let opened = opened(&store);
+        let first = Lock::take(&opened, Mode::Shared, "h1", QUICK, &|_| panic!("waits")).unwrap();
+        let second = Lock::take(&opened, Mode::Shared, "h2", QUICK, &|_| panic!("waits")).unwrap();
+        let (sender, waits) = channel();
+        std::thread::scope(|scope| {
+            let exclusive = scope.spawn(|| {
+                let says = |who: &str| drop(sender.send(who.to_owned()));
+                let lock = Lock::take(&opened, Mode::Exclusive, "h3", QUICK, &says).unwrap();
+                lock.check().unwrap();
+            });
+            assert!(waits.recv().unwrap().contains("works"));
+            // Held for longer than a lock that does not change is believed.
+            std::thread::sleep(2 * QUICK.stale);
+            assert!(!exclusive.is_finished());
+            drop((first, second));
+            exclusive.join().unwrap();
+        });
+        assert_eq!(locks(&opened), 0);
+    }
+
+    #[test]
+    fn a_lock_that_its_owner_left_is_stale_after_a_while() {
+        let store = tempfile::tempdir().unwrap();
+        let opened = opened(&store);
+        let left = Lock::take(&opened, Mode::Exclusive, "h1", QUICK, &|_| {}).unwrap();
+        left.shared.write().unwrap();
+        let own = *left.shared.id.lock().unwrap();
+        let content = opened
+            .backend
+            .store()
+            .read(FileKind::Lock, &own, None)
+            .unwrap();
+        drop(left);
+        opened
+            .backend
+            .store()
+            .write(FileKind::Lock, &own, &[content])
+            .unwrap();
+        let begin = Instant::now();
+        let lock = Lock::take(&opened, Mode::Shared, "h2", QUICK, &|_| {}).unwrap();
+        assert!(begin.elapsed() >= QUICK.stale);
+        drop(lock);
+        assert_eq!(locks(&opened), 0);
+    }
+}
