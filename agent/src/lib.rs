@@ -20,6 +20,7 @@ pub mod enrolment;
 pub mod heartbeat;
 mod host;
 mod interfaces;
+pub mod interruption;
 pub mod jobs;
 pub mod journal;
 mod metrics;

@@ -18,6 +18,8 @@ use crate::engine::{Engine, EngineCall, EngineError};
 const LOCAL_DRIVER: &str = "local";
 /// Options of the local driver that only limit a folder. All others mount something else there.
 const LIMITS: [&str; 1] = ["size"];
+/// The label of a container that a swarm has created.
+const SWARM_TASK: &str = "com.docker.swarm.task.id";
 /// The label of a volume that shows whether this process sees the engine's volumes. It exists for a moment.
 const PROBE_LABEL: &str = "io.dockfleet.probe";
 
@@ -47,8 +49,21 @@ pub enum VolumeDataError {
 pub struct VolumeData {
     /// The folder.
     pub folder: PathBuf,
-    /// The names of the running containers that have it mounted.
-    pub running: Vec<String>,
+    /// The running containers that have it mounted, sorted by name.
+    pub running: Vec<RunningContainer>,
+}
+
+/// A container that runs, or is paused.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RunningContainer {
+    /// Its name.
+    pub name: String,
+    /// Its ID.
+    pub id: String,
+    /// Whether it is paused.
+    pub is_paused: bool,
+    /// Whether it belongs to a service of a swarm.
+    pub is_swarm_task: bool,
 }
 
 /// Finds the folder of a volume.
@@ -157,8 +172,8 @@ async fn create(
         .await
 }
 
-/// Returns the names of the running containers that have a volume mounted, sorted.
-async fn running(engine: &Engine, volume: &str) -> Result<Vec<String>, EngineError> {
+/// Returns the running containers that have a volume mounted.
+async fn running(engine: &Engine, volume: &str) -> Result<Vec<RunningContainer>, EngineError> {
     let filters = HashMap::from([("volume", vec![volume])]);
     let options = ListContainersOptionsBuilder::default()
         .all(true)
@@ -166,25 +181,31 @@ async fn running(engine: &Engine, volume: &str) -> Result<Vec<String>, EngineErr
         .build();
     let call = engine.docker().list_containers(Some(options));
     let all = engine.read(EngineCall::Containers, call).await?;
-    let runs = |c: &ContainerSummary| match c.state {
-        Some(
-            ContainerSummaryStateEnum::RUNNING
-            | ContainerSummaryStateEnum::PAUSED
-            | ContainerSummaryStateEnum::RESTARTING,
-        ) => c
-            .mounts
-            .iter()
-            .flatten()
-            .any(|m| m.name.as_deref() == Some(volume)),
-        _ => false,
-    };
-    let name = |c: ContainerSummary| c.names.and_then(|n| n.into_iter().next()).or(c.id);
-    let names = all.into_iter().filter(runs).filter_map(name);
-    let mut names: Vec<String> = names
-        .map(|n| n.trim_start_matches('/').to_owned())
+    let mut running: Vec<_> = all
+        .into_iter()
+        .filter_map(|c| as_running(c, volume))
         .collect();
-    names.sort_unstable();
-    Ok(names)
+    running.sort_unstable();
+    Ok(running)
+}
+
+/// Returns a container that runs and has a volume mounted. The engine's filter also finds paths with this name.
+fn as_running(container: ContainerSummary, volume: &str) -> Option<RunningContainer> {
+    use ContainerSummaryStateEnum as State;
+    let state = container.state?;
+    let runs = matches!(state, State::RUNNING | State::PAUSED | State::RESTARTING);
+    let mut mounts = container.mounts.iter().flatten();
+    if !runs || !mounts.any(|m| m.name.as_deref() == Some(volume)) {
+        return None;
+    }
+    let id = container.id?;
+    let name = container.names.and_then(|n| n.into_iter().next());
+    Some(RunningContainer {
+        name: name.map_or_else(|| id.clone(), |n| n.trim_start_matches('/').to_owned()),
+        id,
+        is_paused: state == State::PAUSED,
+        is_swarm_task: container.labels.is_some_and(|l| l.contains_key(SWARM_TASK)),
+    })
 }
 
 #[cfg(test)]

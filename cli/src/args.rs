@@ -68,6 +68,9 @@ pub(crate) enum Command {
     /// The process of a backup, which dockfleet starts by itself.
     #[command(hide = true)]
     BackupJob,
+    /// Lets containers run again if the backup that paused or stopped them is killed.
+    #[command(hide = true)]
+    BackupGuard(backup::GuardArgs),
     /// Show the records in the journals of hosts. Works while an agent runs.
     Journal(JournalArgs),
     /// Run the controller of a fleet in a Kubernetes cluster.
@@ -153,7 +156,7 @@ impl FileArgs {
 }
 
 /// The folder of journals.
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Default)]
 pub(crate) struct StateArgs {
     /// Folder of the journals, with a folder for each host. Default: /var/lib/dockfleet/standalone
     /// for root, otherwise dockfleet in the state folder of your home (`$XDG_STATE_HOME`).

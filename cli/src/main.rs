@@ -98,6 +98,7 @@ fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Restore(args) => commands::restore::run(args).boxed_local(),
         Command::Snapshots(args) => commands::snapshots::run(args).boxed_local(),
         Command::Repository(args) => commands::repository::run(args).boxed_local(),
+        Command::BackupGuard(args) => commands::backup::guard::run(args).boxed_local(),
         // It has a runtime of its own.
         Command::BackupJob => ready(Ok(Exit::Failed)).boxed_local(),
         Command::Journal(args) => ready(commands::journal::run(&args)).boxed_local(),

@@ -21,7 +21,6 @@ mod wait;
 
 use std::future::Future;
 
-use dockfleet_agent::engine::Engine;
 use futures::StreamExt;
 
 pub(crate) use engines::{Connected, EngineHosts, Engines};
@@ -56,10 +55,9 @@ where
     done
 }
 
-/// Connects to the engine that the Docker command line would use.
-pub(crate) async fn local_engine() -> anyhow::Result<Engine> {
-    let target = HostTarget::local(&StateArgs { state_dir: None })?;
-    target.connect().await
+/// Returns the host of the engine that the Docker command line would use.
+pub(crate) fn local_target(state: &StateArgs) -> anyhow::Result<HostTarget> {
+    HostTarget::local(state)
 }
 
 impl Summary {

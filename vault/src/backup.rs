@@ -30,6 +30,7 @@ pub(crate) fn run(
     lock: &Lock,
     task: &Backup,
     tally: &Arc<Tally>,
+    on_source_read: impl FnOnce(),
 ) -> Result<BackupOutcome, VaultError> {
     let begin = Instant::now();
     let (repository, backend) = opened.with_blob_ids()?;
@@ -45,6 +46,7 @@ pub(crate) fn run(
     })?;
     let before = latest(&repository, &backend, task)?;
     let archived = archive(&repository, &source, task, before.as_ref());
+    on_source_read();
     let mut file = match archived {
         Ok(file) => file,
         Err(err) => return Err(of(&backend, &err, "cannot store the backup")),

@@ -137,6 +137,8 @@ pub enum Event {
     Progress(Progress),
     /// It waits for another job: who that is, in words.
     Waits(String),
+    /// All files of the volume are read: it may change again.
+    SourceRead,
     /// It is done.
     Done(Outcome),
     /// It failed.

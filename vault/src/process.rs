@@ -73,7 +73,9 @@ pub(crate) fn run(request: &Request, tally: &Arc<Tally>) -> Result<Outcome, Vaul
         Task::Open => Outcome::Opened(Secret::Key(Box::new(opened.repository.key()))),
         Task::Backup(task) => {
             let lock = lock(Mode::Shared)?;
-            Outcome::Backup(backup::run(opened, &lock, task, tally)?)
+            Outcome::Backup(backup::run(opened, &lock, task, tally, || {
+                say(&Event::SourceRead);
+            })?)
         }
         Task::Restore(task) => {
             let _lock = match lock(Mode::Shared) {
@@ -213,16 +215,15 @@ impl Job {
         })
     }
 
-    /// Waits for the end of the job. `on_event` is called meanwhile.
+    /// Returns the next event. The last one is [`Event::Done`].
     ///
     /// # Errors
     /// If the job fails, or its process ends without a result.
-    pub async fn wait(mut self, mut on_event: impl FnMut(Event)) -> Result<Outcome, VaultError> {
+    pub async fn next(&mut self) -> Result<Event, VaultError> {
         while let Ok(Some(line)) = self.events.next_line().await {
             match serde_json::from_str(&line) {
-                Ok(Event::Done(outcome)) => return Ok(outcome),
                 Ok(Event::Failed(err)) => return Err(err),
-                Ok(event) => on_event(event),
+                Ok(event) => return Ok(event),
                 // A newer program says more.
                 Err(_) => {}
             }

@@ -95,6 +95,8 @@ pub(crate) enum EngineCall<'a> {
     Remove(Kind, &'a str),
     /// Change an object in place.
     Update(Kind, &'a str),
+    /// What is done with a container, in words, and its ID.
+    Container(&'static str, &'a str),
     /// Get the token with which workers join a swarm.
     JoinToken,
     /// Get the key that unlocks a manager.
@@ -206,6 +208,7 @@ impl EngineCall<'_> {
             Self::Create(kind, _) => labels(kind).create,
             Self::Remove(kind, _) => labels(kind).remove,
             Self::Update(kind, _) => labels(kind).update,
+            Self::Container(doing, _) => doing,
             Self::JoinToken => "join token",
             Self::UnlockKey => "unlock key",
             Self::Unlock => "unlock",
@@ -222,6 +225,7 @@ impl EngineCall<'_> {
             Self::Create(kind, name) => format!("creating {} {name}", kind.object()),
             Self::Remove(kind, name) => format!("removing {} {name}", kind.object()),
             Self::Update(kind, name) => format!("changing {} {name}", kind.object()),
+            Self::Container(doing, id) => format!("{doing} {}", id.get(..12).unwrap_or(id)),
             Self::JoinToken => "asking the engine for the join token".to_owned(),
             Self::UnlockKey => "asking the engine for the unlock key".to_owned(),
             Self::Unlock => "unlocking the engine".to_owned(),

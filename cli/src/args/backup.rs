@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand, ValueEnum};
+use dockfleet_agent::interruption;
 use dockfleet_planner::retention::Retention;
 use dockfleet_vault::{Address, LATEST};
 
-use super::Output;
-use crate::duration::duration;
+use super::{Output, StateArgs};
+use crate::duration::{duration, seconds};
 
 /// What opens a repository.
 #[derive(Args, Debug)]
@@ -39,8 +40,17 @@ pub(crate) struct BackupArgs {
     /// What is checked before the backup counts.
     #[arg(long, value_enum, default_value_t)]
     pub(crate) verify: Verify,
+    /// What happens to running containers that use the volume, while it is read.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) consistency: Consistency,
+    /// For how long containers may be paused or stopped. After that they run again, and the backup
+    /// has failed.
+    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = seconds)]
+    pub(crate) max_downtime: Duration,
     #[command(flatten)]
     pub(crate) keep: KeepArgs,
+    #[command(flatten)]
+    pub(crate) state: StateArgs,
     /// Format of the result.
     #[arg(short, long, value_enum, default_value_t)]
     pub(crate) output: Output,
@@ -50,7 +60,7 @@ pub(crate) struct BackupArgs {
 /// all stay. The last complete one always stays.
 #[derive(Args, Debug)]
 pub(crate) struct KeepArgs {
-    /// Keep the last N snapshots. With any --keep flag, all others are removed.
+    /// Keep the last N snapshots. With any of these flags, all others are removed.
     #[arg(long = "keep-last", value_name = "N")]
     last: Option<u32>,
     /// Keep the last snapshot of each of N hours that have one.
@@ -84,6 +94,28 @@ impl KeepArgs {
             monthly: self.monthly,
             yearly: self.yearly,
             within: self.within.and_then(|d| d.try_into().ok()),
+        }
+    }
+}
+
+/// What happens to running containers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Consistency {
+    /// They go on running.
+    #[default]
+    None,
+    /// They are paused.
+    Pause,
+    /// They are stopped, and started again.
+    Stop,
+}
+
+impl From<Consistency> for interruption::Consistency {
+    fn from(consistency: Consistency) -> Self {
+        match consistency {
+            Consistency::None => Self::None,
+            Consistency::Pause => Self::Pause,
+            Consistency::Stop => Self::Stop,
         }
     }
 }
@@ -193,4 +225,11 @@ pub(crate) struct RepositoryPruneArgs {
     /// Format of the result.
     #[arg(short, long, value_enum, default_value_t)]
     pub(crate) output: Output,
+}
+
+/// The arguments of the process that lets containers run again.
+#[derive(Args, Debug)]
+pub(crate) struct GuardArgs {
+    pub(crate) folder: PathBuf,
+    pub(crate) volume: String,
 }

@@ -1,14 +1,19 @@
 //! `dockfleet backup`
 
+mod downtime;
+pub(crate) mod guard;
+
 use std::collections::BTreeSet;
 
 use anyhow::{anyhow, bail};
-use dockfleet_agent::volume_data;
+use dockfleet_agent::{interruption, volume_data};
 use dockfleet_planner::retention::{Candidate, Retention};
 use dockfleet_vault::{Backup, BackupOutcome, Filter, Outcome, Reason, Snapshot, Task, VaultError};
 use serde::Serialize;
 
+use self::downtime::Downtime;
 use super::vault::{self, OpenRepository};
+use crate::args::Output;
 use crate::args::backup::BackupArgs;
 use crate::exit::Exit;
 use crate::standalone;
@@ -25,7 +30,11 @@ struct Made {
 
 /// Backs up a volume of this host.
 pub(crate) async fn run(args: BackupArgs) -> anyhow::Result<Exit> {
-    let engine = standalone::local_engine().await?;
+    let target = standalone::local_target(&args.state)?;
+    let engine = target.connect().await?;
+    for sentence in interruption::put_back_left(&engine, &target.interruptions()).await {
+        anstream::eprintln!("{sentence}");
+    }
     let data = volume_data::find(&engine, &args.volume).await?;
     let Some(host) = args.host.or_else(|| engine.facts().hostname.clone()) else {
         bail!("the engine does not tell the name of its host; give it with --host");
@@ -42,13 +51,20 @@ pub(crate) async fn run(args: BackupArgs) -> anyhow::Result<Exit> {
         volume: Some(args.volume.clone()),
     };
     let task = Task::Backup(Backup {
-        folder: data.folder,
-        volume: args.volume,
+        folder: data.folder.clone(),
+        volume: args.volume.clone(),
         host,
         tags: Vec::new(),
         verify: args.verify.into(),
     });
-    let Outcome::Backup(backup) = repository.ask(task).await? else {
+    let downtime = Downtime {
+        engine: &engine,
+        volume: &args.volume,
+        consistency: args.consistency.into(),
+        limit: args.max_downtime,
+        folder: &target.interruptions(),
+    };
+    let Outcome::Backup(backup) = downtime.during(&data, &repository, task).await? else {
         return vault::another();
     };
     let is_whole = backup.problems.is_empty();
@@ -58,8 +74,14 @@ pub(crate) async fn run(args: BackupArgs) -> anyhow::Result<Exit> {
         Vec::new()
     };
     let made = Made { backup, removed };
+    print(args.output, &made)?;
+    vault::warn(&made.backup.problems, "read");
+    Ok(if is_whole { Exit::Ready } else { Exit::Failed })
+}
+
+fn print(output: Output, made: &Made) -> anyhow::Result<()> {
     let header = "SNAPSHOT\tVOLUME\tFILES\tSIZE\tREAD\tADDED\tREMOVED\tSTATE";
-    vault::print(args.output, std::slice::from_ref(&made), header, |made| {
+    vault::print(output, std::slice::from_ref(made), header, |made| {
         let snapshot = &made.backup.snapshot;
         format!(
             "{}\t{}\t{}\t{}\t{}\t{}\t{}\t{}",
@@ -72,9 +94,7 @@ pub(crate) async fn run(args: BackupArgs) -> anyhow::Result<Exit> {
             made.removed.len(),
             vault::state(snapshot)
         )
-    })?;
-    vault::warn(&made.backup.problems, "read");
-    Ok(if is_whole { Exit::Ready } else { Exit::Failed })
+    })
 }
 
 /// Removes the snapshots that the rules do not keep, and returns their IDs.

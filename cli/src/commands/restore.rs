@@ -5,13 +5,16 @@ use dockfleet_agent::volume_data;
 use dockfleet_vault::{Filter, Outcome, Restore, Task};
 
 use super::vault::{self, OpenRepository};
+use crate::args::StateArgs;
 use crate::args::backup::RestoreArgs;
 use crate::exit::Exit;
 use crate::standalone;
 
 /// Writes a backup into an empty volume of this host.
 pub(crate) async fn run(args: RestoreArgs) -> anyhow::Result<Exit> {
-    let engine = standalone::local_engine().await?;
+    let engine = standalone::local_target(&StateArgs::default())?
+        .connect()
+        .await?;
     let host = engine.facts().hostname.clone().unwrap_or_default();
     // Before a volume is created: a wrong password is more likely than anything else.
     let repository = OpenRepository::open(args.from, &args.password, false, &host).await?;
@@ -19,7 +22,8 @@ pub(crate) async fn run(args: RestoreArgs) -> anyhow::Result<Exit> {
     let data = volume_data::find_or_create(&engine, &target).await?;
     if let Some(container) = data.running.first() {
         bail!(
-            "container {container} runs and uses volume {target}; stop it, so that it does not see half of the data"
+            "container {} runs and uses volume {target}; stop it, so that it does not see half of the data",
+            container.name
         );
     }
     let task = Task::Restore(Restore {

@@ -40,7 +40,7 @@ impl OpenRepository {
             host: host.to_owned(),
             task: Task::Open,
         };
-        let Outcome::Opened(secret) = run(&request).await? else {
+        let Outcome::Opened(secret) = run(&request, async || {}).await? else {
             return another();
         };
         Ok(Self {
@@ -52,6 +52,15 @@ impl OpenRepository {
 
     /// Does a task, and shows its progress on a terminal.
     pub(super) async fn ask(&self, task: Task) -> anyhow::Result<Outcome> {
+        self.ask_and(task, async || {}).await
+    }
+
+    /// Does a backup as [`OpenRepository::ask`] does. When all files are read, `on_source_read` is called.
+    pub(super) async fn ask_and(
+        &self,
+        task: Task,
+        on_source_read: impl AsyncFnMut(),
+    ) -> anyhow::Result<Outcome> {
         let request = Request {
             repository: self.address.clone(),
             secret: self.secret.clone(),
@@ -59,7 +68,7 @@ impl OpenRepository {
             host: self.host.clone(),
             task,
         };
-        run(&request).await
+        run(&request, on_source_read).await
     }
 }
 
@@ -78,19 +87,23 @@ fn read_password(file: &Path) -> anyhow::Result<String> {
     Ok(password.to_owned())
 }
 
-async fn run(request: &Request) -> anyhow::Result<Outcome> {
-    let job = Job::start(request).await?;
+async fn run(request: &Request, mut on_source_read: impl AsyncFnMut()) -> anyhow::Result<Outcome> {
+    let mut job = Job::start(request).await?;
     let shows = stderr().is_terminal();
-    let outcome = job.wait(|event| match event {
-        Event::Progress(progress) if shows => show(progress),
-        Event::Waits(who) => anstream::eprintln!("waiting: {who} in this repository"),
-        _ => {}
-    });
-    let outcome = outcome.await;
+    let ended = loop {
+        match job.next().await {
+            Ok(Event::Progress(progress)) if shows => show(progress),
+            Ok(Event::Waits(who)) => anstream::eprintln!("waiting: {who} in this repository"),
+            Ok(Event::SourceRead) => on_source_read().await,
+            Ok(Event::Done(outcome)) => break Ok(outcome),
+            Ok(Event::Progress(_) | Event::Failed(_)) => {}
+            Err(err) => break Err(err),
+        }
+    };
     if shows {
         anstream::eprint!("\r\x1b[K");
     }
-    Ok(outcome?)
+    Ok(ended?)
 }
 
 fn show(progress: Progress) {

@@ -94,6 +94,11 @@ impl HostTarget {
         &self.journal
     }
 
+    /// Returns the folder of what it needs to know about interrupted containers.
+    pub(crate) fn interruptions(&self) -> PathBuf {
+        self.journal.join("interruptions")
+    }
+
     /// Connects to the engine, and reads its identity.
     pub(crate) async fn connect(&self) -> anyhow::Result<Engine> {
         Ok(self.reach().await?.identified().await)

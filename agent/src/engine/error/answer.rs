@@ -116,6 +116,9 @@ pub(super) fn meaning(call: EngineCall<'_>, status: u16, text: &str) -> EngineEr
         (EngineCall::Remove(kind, name), 404) if is_missing(&lower, name) => {
             return EngineError::NotFound(format!("{} {name}", kind.object()));
         }
+        (EngineCall::Container(_, id), 404) if is_missing(&lower, id) => {
+            return EngineError::NotFound(format!("container {id}"));
+        }
         (EngineCall::Remove(..), 400..=409 | 500) if contains(&USED) => {
             return EngineError::InUse(Vec::new());
         }
@@ -126,6 +129,7 @@ pub(super) fn meaning(call: EngineCall<'_>, status: u16, text: &str) -> EngineEr
             EngineCall::Create(..)
             | EngineCall::Remove(..)
             | EngineCall::Update(..)
+            | EngineCall::Container(..)
             | EngineCall::Unlock,
             _,
         ) => {}

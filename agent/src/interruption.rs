@@ -1,0 +1,338 @@
+//! Containers that are paused or stopped while a volume is read, so that its files are of one moment.
+//!
+//! What is done is written into a file first, and that file is the only reason for which a container is started or
+//! continued again. Its owner has locked it: whoever can lock it knows that the owner is gone, and puts back what the
+//! owner left.
+
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use bollard::models::{ContainerState, ContainerStateStatusEnum};
+use bollard::query_parameters::{
+    InspectContainerOptions, StartContainerOptions, StopContainerOptions,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::engine::{Engine, EngineCall, EngineError};
+use crate::volume_data::RunningContainer;
+
+/// The end of the names of these files.
+const SUFFIX: &str = ".interruption.json";
+
+/// What happens to the running containers that use a volume, while it is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Consistency {
+    /// Nothing.
+    #[default]
+    None,
+    /// They are paused: their processes do not run, and what they have in memory is not written.
+    Pause,
+    /// They are stopped, and started again.
+    Stop,
+}
+
+/// Why containers were not interrupted.
+#[derive(Debug, thiserror::Error)]
+pub enum InterruptionError {
+    /// Another process does the same.
+    #[error("another backup of volume {0} is running")]
+    Busy(String),
+    /// A container that another program would start again.
+    #[error(
+        "container {0} is a task of a swarm service, which would be replaced; scale the service down instead"
+    )]
+    SwarmTask(String),
+    /// The file cannot be written, so nothing was done.
+    #[error("{} cannot be written", .0.display())]
+    File(PathBuf, #[source] io::Error),
+    /// A container could not be paused or stopped. The others were put back.
+    #[error("container {name}: {}", .error.sentence())]
+    Engine {
+        /// The container.
+        name: String,
+        /// What the engine said.
+        #[source]
+        error: EngineError,
+    },
+}
+
+/// What was done to containers, as the file has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Interruption {
+    volume: String,
+    consistency: Consistency,
+    /// Containers that ran, in the order in which they are interrupted.
+    containers: Vec<InterruptedContainer>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct InterruptedContainer {
+    id: String,
+    name: String,
+}
+
+/// Containers that are paused or stopped. [`InterruptedContainers::put_back`] ends it.
+#[derive(Debug)]
+pub struct InterruptedContainers {
+    interruption: Interruption,
+    path: PathBuf,
+    /// Locked as long as this process lives.
+    _file: File,
+}
+
+/// Pauses or stops the running containers of a volume. `folder` has the file about it. Returns `None` if there is
+/// nothing to do.
+///
+/// # Errors
+/// If one of them cannot be paused or stopped; then the others run again.
+pub async fn interrupt(
+    engine: &Engine,
+    volume: &str,
+    running: &[RunningContainer],
+    consistency: Consistency,
+    folder: &Path,
+) -> Result<Option<InterruptedContainers>, InterruptionError> {
+    if consistency == Consistency::None || running.is_empty() {
+        return Ok(None);
+    }
+    if let Some(task) = running.iter().find(|c| c.is_swarm_task) {
+        return Err(InterruptionError::SwarmTask(task.name.clone()));
+    }
+    let containers = running.iter().filter(|c| !c.is_paused);
+    let interruption = Interruption {
+        volume: volume.to_owned(),
+        consistency,
+        containers: containers
+            .map(|c| InterruptedContainer {
+                id: c.id.clone(),
+                name: c.name.clone(),
+            })
+            .collect(),
+    };
+    let path = path(folder, volume);
+    let file = write(&path, &interruption)?;
+    let all = InterruptedContainers {
+        interruption,
+        path,
+        _file: file,
+    };
+    for container in &all.interruption.containers {
+        let done = match consistency {
+            Consistency::None => Ok(()),
+            Consistency::Pause => pause(engine, &container.id).await,
+            Consistency::Stop => stop(engine, &container.id).await,
+        };
+        if let Err(error) = done {
+            let name = container.name.clone();
+            all.put_back(engine).await;
+            return Err(InterruptionError::Engine { name, error });
+        }
+    }
+    Ok(Some(all))
+}
+
+impl InterruptedContainers {
+    /// Lets the containers run again, the last one first. Returns what could not be done, as sentences; the file stays
+    /// then, and it is tried again later.
+    pub async fn put_back(self, engine: &Engine) -> Vec<String> {
+        put_back(engine, &self.interruption, &self.path).await
+    }
+}
+
+/// Puts back what processes that are gone have left in a folder. Returns what was done and what could not be done, as
+/// sentences.
+pub async fn put_back_left(engine: &Engine, folder: &Path) -> Vec<String> {
+    let Ok(entries) = fs::read_dir(folder) else {
+        // Without the folder there was never an interruption.
+        return Vec::new();
+    };
+    let mut paths: Vec<PathBuf> = entries.flatten().map(|e| e.path()).collect();
+    paths.retain(|p| p.to_string_lossy().ends_with(SUFFIX));
+    paths.sort_unstable();
+    let mut said = Vec::new();
+    for path in paths {
+        if let Ok(file) = File::open(&path)
+            && file.try_lock().is_ok()
+        {
+            said.extend(put_back_file(engine, &path).await);
+        }
+    }
+    said
+}
+
+/// Waits until the process that interrupts the containers of a volume is gone, and puts back what it left, as
+/// [`put_back_left`] does.
+pub async fn put_back_when_left(engine: &Engine, folder: &Path, volume: &str) -> Vec<String> {
+    let path = path(folder, volume);
+    let Ok(file) = File::open(&path) else {
+        // It has ended as it should.
+        return Vec::new();
+    };
+    let locked = tokio::task::spawn_blocking(move || file.lock().map(|()| file)).await;
+    match locked {
+        Ok(Ok(_file)) if path.exists() => put_back_file(engine, &path).await,
+        _ => Vec::new(),
+    }
+}
+
+async fn put_back_file(engine: &Engine, path: &Path) -> Vec<String> {
+    let text = fs::read(path).unwrap_or_default();
+    let Ok(interruption) = serde_json::from_slice::<Interruption>(&text) else {
+        return vec![format!(
+            "{} cannot be read; no container was started for it",
+            path.display()
+        )];
+    };
+    let names: Vec<&str> = interruption
+        .containers
+        .iter()
+        .map(|c| c.name.as_str())
+        .collect();
+    let mut said = vec![format!(
+        "a backup of volume {} was cut off; its containers run again: {}",
+        interruption.volume,
+        names.join(", ")
+    )];
+    said.extend(put_back(engine, &interruption, path).await);
+    said
+}
+
+fn path(folder: &Path, volume: &str) -> PathBuf {
+    folder.join(format!("{volume}{SUFFIX}"))
+}
+
+async fn put_back(engine: &Engine, interruption: &Interruption, path: &Path) -> Vec<String> {
+    let (mut said, mut is_done) = (Vec::new(), true);
+    for container in interruption.containers.iter().rev() {
+        match run_again(engine, &container.id, interruption.consistency).await {
+            Ok(()) => {}
+            // Its own restart policy, or a person, has decided.
+            Err(EngineError::NotFound(_)) => {
+                said.push(format!("container {} is gone", container.name));
+            }
+            Err(err) => {
+                is_done = false;
+                said.push(format!("container {}: {}", container.name, err.sentence()));
+            }
+        }
+    }
+    if is_done && let Err(err) = crate::durable_file::remove(path) {
+        said.push(format!("{}: {err}", path.display()));
+    }
+    said
+}
+
+/// Lets a container run that ran before.
+async fn run_again(engine: &Engine, id: &str, consistency: Consistency) -> Result<(), EngineError> {
+    let state = state(engine, id).await?;
+    let status = state.status;
+    let runs = [
+        ContainerStateStatusEnum::RUNNING,
+        ContainerStateStatusEnum::RESTARTING,
+    ];
+    if status == Some(ContainerStateStatusEnum::PAUSED) {
+        let answer = engine.docker().unpause_container(id);
+        let call = EngineCall::Container("unpause container", id);
+        return engine.change(call, answer).await;
+    }
+    // One that was only paused may have crashed, or the engine was restarted: its restart policy decides.
+    if consistency != Consistency::Stop || status.is_some_and(|s| runs.contains(&s)) {
+        return Ok(());
+    }
+    let answer = engine
+        .docker()
+        .start_container(id, None::<StartContainerOptions>);
+    let call = EngineCall::Container("start container", id);
+    engine.change(call, answer).await
+}
+
+async fn state(engine: &Engine, id: &str) -> Result<ContainerState, EngineError> {
+    let id = Engine::plain(id)?;
+    let answer = engine
+        .docker()
+        .inspect_container(id, None::<InspectContainerOptions>);
+    let found = engine
+        .read(EngineCall::Container("inspect container", id), answer)
+        .await?;
+    Ok(found.state.unwrap_or_default())
+}
+
+async fn pause(engine: &Engine, id: &str) -> Result<(), EngineError> {
+    let id = Engine::plain(id)?;
+    let answer = engine.docker().pause_container(id);
+    engine
+        .change(EngineCall::Container("pause container", id), answer)
+        .await
+}
+
+/// Stops a container, with its own timeout.
+async fn stop(engine: &Engine, id: &str) -> Result<(), EngineError> {
+    let id = Engine::plain(id)?;
+    let answer = engine
+        .docker()
+        .stop_container(id, None::<StopContainerOptions>);
+    engine
+        .change(EngineCall::Container("stop container", id), answer)
+        .await
+}
+
+/// Writes the file, locked and durable, before anything is done.
+fn write(path: &Path, interruption: &Interruption) -> Result<File, InterruptionError> {
+    let failed = |err: io::Error| InterruptionError::File(path.to_owned(), err);
+    let folder = path.parent().unwrap_or(path);
+    fs::create_dir_all(folder).map_err(failed)?;
+    if let Ok(earlier) = File::open(path)
+        && matches!(earlier.try_lock(), Err(TryLockError::WouldBlock))
+    {
+        return Err(InterruptionError::Busy(interruption.volume.clone()));
+    }
+    let text = serde_json::to_vec(interruption).map_err(|err| failed(err.into()))?;
+    let new = path.with_extension(format!("{}.new", std::process::id()));
+    let mut file = File::create(&new).map_err(failed)?;
+    // The lock goes with the file when it is renamed.
+    file.lock().map_err(failed)?;
+    file.write_all(&text).map_err(failed)?;
+    file.sync_all().map_err(failed)?;
+    fs::rename(&new, path).map_err(failed)?;
+    File::open(folder)
+        .and_then(|f| f.sync_all())
+        .map_err(failed)?;
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn interruption() -> Interruption {
+        Interruption {
+            volume: "data".to_owned(),
+            consistency: Consistency::Stop,
+            containers: vec![InterruptedContainer {
+                id: "c1".to_owned(),
+                name: "app".to_owned(),
+            }],
+        }
+    }
+
+    #[test]
+    fn the_file_belongs_to_one_process_until_it_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = path(folder.path(), "data");
+        let owned = write(&path, &interruption()).unwrap();
+        let second = write(&path, &interruption()).unwrap_err();
+        assert_eq!(
+            second.to_string(),
+            "another backup of volume data is running"
+        );
+        drop(owned);
+        write(&path, &interruption()).unwrap();
+        let text = fs::read(&path).unwrap();
+        assert_eq!(
+            serde_json::from_slice::<Interruption>(&text).unwrap(),
+            interruption()
+        );
+    }
+}

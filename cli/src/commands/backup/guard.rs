@@ -1,0 +1,69 @@
+//! A process that lets containers run again, should the backup that paused or stopped them be killed.
+
+use std::io::Read as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use dockfleet_agent::interruption;
+
+use crate::args::StateArgs;
+use crate::args::backup::GuardArgs;
+use crate::exit::Exit;
+use crate::standalone;
+
+/// How often an engine that does not answer is tried again.
+const RETRY: Duration = Duration::from_secs(5);
+/// How often in all: an engine that is being upgraded is back by then.
+const TRIES: u32 = 120;
+
+/// A guard that runs. It ends by itself when this process does.
+#[derive(Debug)]
+pub(super) struct Guard(Child);
+
+impl Guard {
+    /// Starts the guard of a backup.
+    ///
+    /// # Errors
+    /// If it cannot be started; then no container must be touched.
+    pub(super) fn start(folder: &Path, volume: &str) -> anyhow::Result<Self> {
+        let mut command = Command::new("/proc/self/exe");
+        command.arg("backup-guard").arg(folder).arg(volume);
+        // What a terminal sends to the backup is not for its guard.
+        command.process_group(0);
+        let child = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn();
+        Ok(Self(
+            child.context("the guard of the backup cannot be started")?,
+        ))
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        drop(self.0.stdin.take());
+        // It finds nothing to do.
+        let _ = self.0.wait();
+    }
+}
+
+/// Waits for the end of the other side of standard input.
+pub(crate) async fn run(args: GuardArgs) -> anyhow::Result<Exit> {
+    let mut nothing = Vec::new();
+    // An error means the same as the end.
+    let _ = std::io::stdin().read_to_end(&mut nothing);
+    let target = standalone::local_target(&StateArgs::default())?;
+    for _ in 0..TRIES {
+        let Ok(engine) = target.connect().await else {
+            tokio::time::sleep(RETRY).await;
+            continue;
+        };
+        let said = interruption::put_back_when_left(&engine, &args.folder, &args.volume).await;
+        for sentence in said {
+            anstream::eprintln!("{sentence}");
+        }
+        return Ok(Exit::Ready);
+    }
+    Ok(Exit::Failed)
+}
