@@ -45,6 +45,8 @@ tools: ## build Kubernetes, the newest Docker Engine and other tools from source
 	e2e/tools/build.sh kstatus
 	e2e/tools/build.sh helm
 	e2e/tools/build.sh promtool
+	e2e/tools/build.sh versitygw
+	e2e/tools/build.sh restserver
 
 .PHONY: compile
 compile: ## tools, and all Rust code, side by side

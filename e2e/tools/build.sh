@@ -7,6 +7,8 @@
 #   build.sh kstatus      kstatus, argo-health: what GitOps tools make of an object
 #   build.sh helm         helm
 #   build.sh promtool     promtool
+#   build.sh versitygw    versitygw: an S3 server for backups
+#   build.sh restserver   rest-server: restic's REST server for backups
 #   build.sh actionlint   actionlint: checks .github/workflows
 #   build.sh deny         cargo-deny: checks dependencies by deny.toml
 #

@@ -9,7 +9,8 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 cache=${DOCKFLEET_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/dockfleet}
 packages=(docker.io iptables iproute2 busybox-static libseccomp-dev pkg-config gcc libc6-dev
-    curl ca-certificates util-linux bsdutils procps openssl openssh-client dropbear-bin libfaketime)
+    curl ca-certificates util-linux bsdutils procps openssl openssh-client dropbear-bin openssh-sftp-server
+    restic libfaketime)
 
 say() { echo "deps.sh: $*"; }
 # at_least VERSION NEEDED
