@@ -5,7 +5,8 @@
 //! plugged into it, which a test can cut off and join again; an [`Engine`] is a Docker Engine of
 //! either generation on such a host, which a test can stop, kill, pause and start again; a
 //! [`ControlPlane`] is etcd with the real API server, which a test can stop, and set back to an
-//! older state; [`Dockfleet`] runs the project's own program, on a host or beside them.
+//! older state; [`Dockfleet`] runs the project's own program, on a host or beside them. [`tree`] makes
+//! and compares trees of files.
 //!
 //! A test starts with `Fleet::new()`, takes hosts from it with `fleet.host("h1")`, starts an engine
 //! on each with `Engine::start(&host, Generation::Newest)`, fills it with
@@ -34,6 +35,7 @@ mod program;
 mod proof;
 mod recording;
 mod tools;
+pub mod tree;
 mod volume_plugin;
 mod wait;
 

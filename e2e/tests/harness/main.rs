@@ -10,3 +10,4 @@ mod kubernetes;
 mod leftovers;
 mod network;
 mod processes;
+mod trees;
