@@ -23,6 +23,7 @@ use crate::fleet::Fleet;
 use crate::owned::Folder;
 use crate::process::Process;
 use crate::program::{self, BuiltSet, Output};
+use crate::server::free_port;
 
 pub use api_client::ApiClient;
 
@@ -105,8 +106,8 @@ impl ControlPlane {
         let plane = Self {
             servers: Mutex::default(),
             address,
-            port: servers::free_port(address)?,
-            etcd_port: servers::free_port(Ipv4Addr::LOCALHOST)?,
+            port: free_port(address)?,
+            etcd_port: free_port(Ipv4Addr::LOCALHOST)?,
             next_file: AtomicU32::new(0),
             folder,
             _fleet: fleet,

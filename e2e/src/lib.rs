@@ -21,6 +21,7 @@
 //! This crate does not check anything about Dockfleet itself: that is what the tests do.
 
 mod at_once;
+mod certificates;
 mod chart;
 mod dockfleet;
 mod engine;
@@ -34,12 +35,14 @@ mod process;
 mod program;
 mod proof;
 mod recording;
+mod server;
 mod tools;
 pub mod tree;
 mod volume_plugin;
 mod wait;
 
 pub use at_once::at_once;
+pub use certificates::Authority;
 pub use dockfleet::Dockfleet;
 pub use engine::{Answer, Engine, Generation};
 pub use fleet::Fleet;

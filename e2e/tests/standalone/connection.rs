@@ -4,9 +4,8 @@ use std::net::Ipv4Addr;
 use std::path::Path;
 
 use anyhow::{Result, ensure};
-use dockfleet_e2e::{Engine, Fleet, Generation};
+use dockfleet_e2e::{Authority, Engine, Fleet, Generation};
 
-use crate::certificates::Authority;
 use crate::cli_env::{CliEnv, Report, for_each_generation, pair, says};
 use crate::{have, manifest};
 

@@ -7,7 +7,6 @@
     reason = "a JSON value answers for a field it lacks with null"
 )]
 
-mod certificates;
 mod cli_env;
 mod have;
 mod manifest;

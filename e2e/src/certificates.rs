@@ -1,4 +1,4 @@
-//! Certificates for an engine that listens on TCP, as an administrator makes them.
+//! Certificates for servers of a test and their clients, as an administrator makes them.
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
@@ -11,12 +11,14 @@ use rcgen::{
 };
 
 /// Somebody who signs certificates.
-pub(crate) struct Authority {
+#[derive(Debug)]
+pub struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
 }
 
 impl Authority {
-    pub(crate) fn new(name: &str) -> Result<Self> {
+    /// Makes one with a key of its own.
+    pub fn new(name: &str) -> Result<Self> {
         let mut params = CertificateParams::new(Vec::new())?;
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![
@@ -29,7 +31,7 @@ impl Authority {
     }
 
     /// Writes `ca.pem`, `cert.pem` and `key.pem` for a server at `address`.
-    pub(crate) fn server(&self, folder: &Path, address: Ipv4Addr) -> Result<()> {
+    pub fn server(&self, folder: &Path, address: Ipv4Addr) -> Result<()> {
         let mut params = CertificateParams::new(Vec::new())?;
         params.subject_alt_names = vec![SanType::IpAddress(IpAddr::V4(address))];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
@@ -37,7 +39,7 @@ impl Authority {
     }
 
     /// Writes `ca.pem`, `cert.pem` and `key.pem` for a client.
-    pub(crate) fn client(&self, folder: &Path) -> Result<()> {
+    pub fn client(&self, folder: &Path) -> Result<()> {
         let mut params = CertificateParams::new(Vec::new())?;
         params
             .distinguished_name
@@ -47,7 +49,7 @@ impl Authority {
     }
 
     /// Writes `ca.pem` alone.
-    pub(crate) fn root(&self, folder: &Path) -> Result<()> {
+    pub fn root(&self, folder: &Path) -> Result<()> {
         fs::write(folder.join("ca.pem"), self.issuer.pem())?;
         Ok(())
     }
