@@ -5,8 +5,9 @@
 //! plugged into it, which a test can cut off and join again; an [`Engine`] is a Docker Engine of
 //! either generation on such a host, which a test can stop, kill, pause and start again; a
 //! [`ControlPlane`] is etcd with the real API server, which a test can stop, and set back to an
-//! older state; [`Dockfleet`] runs the project's own program, on a host or beside them. [`tree`] makes
-//! and compares trees of files.
+//! older state; [`Dockfleet`] runs the project's own program, on a host or beside them. A [`Store`] is
+//! a server of one of the sorts that keep backups, [`Restic`] judges what is in it, and [`tree`] makes
+//! and compares the files.
 //!
 //! A test starts with `Fleet::new()`, takes hosts from it with `fleet.host("h1")`, starts an engine
 //! on each with `Engine::start(&host, Generation::Newest)`, fills it with
@@ -35,7 +36,9 @@ mod process;
 mod program;
 mod proof;
 mod recording;
+mod restic;
 mod server;
+mod store;
 mod tools;
 pub mod tree;
 mod volume_plugin;
@@ -54,6 +57,8 @@ pub use process::Process;
 pub use program::Output;
 pub use proof::is_proof;
 pub use recording::{Recording, Version};
+pub use restic::{Restic, beyond_restic};
+pub use store::{Listen, RestRules, Store, StoreAddress};
 pub use tools::{helm, kubectl, promtool};
 pub use volume_plugin::VolumePlugin;
 pub use wait::eventually;

@@ -142,6 +142,10 @@ pub(crate) enum BuiltSet {
     Helm,
     /// `promtool`.
     Promtool,
+    /// `versitygw`.
+    Versitygw,
+    /// `rest-server`.
+    Restserver,
 }
 
 /// Gives the folder that holds `set`, from its environment variable or built on first need
@@ -152,12 +156,16 @@ pub(crate) fn built(set: BuiltSet) -> Result<&'static Path> {
     static KSTATUS: OnceLock<PathBuf> = OnceLock::new();
     static HELM: OnceLock<PathBuf> = OnceLock::new();
     static PROMTOOL: OnceLock<PathBuf> = OnceLock::new();
+    static VERSITYGW: OnceLock<PathBuf> = OnceLock::new();
+    static RESTSERVER: OnceLock<PathBuf> = OnceLock::new();
     let (cell, variable, name) = match set {
         BuiltSet::Engine => (&ENGINE, "DOCKFLEET_ENGINE_DIR", "engine"),
         BuiltSet::Kubernetes => (&KUBERNETES, "KUBEBUILDER_ASSETS", "kubernetes"),
         BuiltSet::Kstatus => (&KSTATUS, "DOCKFLEET_KSTATUS_DIR", "kstatus"),
         BuiltSet::Helm => (&HELM, "DOCKFLEET_HELM_DIR", "helm"),
         BuiltSet::Promtool => (&PROMTOOL, "DOCKFLEET_PROMTOOL_DIR", "promtool"),
+        BuiltSet::Versitygw => (&VERSITYGW, "DOCKFLEET_VERSITYGW_DIR", "versitygw"),
+        BuiltSet::Restserver => (&RESTSERVER, "DOCKFLEET_RESTSERVER_DIR", "restserver"),
     };
     if let Some(folder) = cell.get() {
         return Ok(folder);

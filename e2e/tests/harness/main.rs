@@ -10,4 +10,5 @@ mod kubernetes;
 mod leftovers;
 mod network;
 mod processes;
+mod stores;
 mod trees;
