@@ -58,7 +58,7 @@ pub use program::Output;
 pub use proof::is_proof;
 pub use recording::{Recording, Version};
 pub use restic::{Restic, beyond_restic};
-pub use store::{Listen, RestRules, Store, StoreAddress};
+pub use store::{Listen, Relay, RestRules, Store, StoreAddress};
 pub use tools::{helm, kubectl, promtool};
 pub use volume_plugin::VolumePlugin;
 pub use wait::eventually;

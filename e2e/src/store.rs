@@ -1,5 +1,6 @@
 //! Stores that a backup repository can be in, each a real server on this machine or a folder.
 
+mod relay;
 mod rest;
 mod s3;
 mod server;
@@ -20,6 +21,7 @@ use crate::fleet::Fleet;
 use crate::owned::Folder;
 use crate::server::free_port;
 
+pub use relay::Relay;
 pub use rest::RestRules;
 
 /// Where a store listens, and how.
@@ -27,6 +29,7 @@ pub use rest::RestRules;
 pub struct Listen {
     fleet: Option<Fleet>,
     tls: bool,
+    relay: bool,
 }
 
 impl Listen {
@@ -39,7 +42,7 @@ impl Listen {
     pub fn on(fleet: &Fleet) -> Self {
         Self {
             fleet: Some(fleet.clone()),
-            tls: false,
+            ..Self::default()
         }
     }
 
@@ -47,6 +50,15 @@ impl Listen {
     #[must_use]
     pub fn with_tls(self) -> Self {
         Self { tls: true, ..self }
+    }
+
+    /// Behind a relay, which a test makes slow or cuts.
+    #[must_use]
+    pub fn behind_a_relay(self) -> Self {
+        Self {
+            relay: true,
+            ..self
+        }
     }
 
     fn address(&self) -> Ipv4Addr {
@@ -110,6 +122,7 @@ pub enum StoreAddress {
 #[derive(Debug)]
 pub struct Store {
     // The order of the fields is the order in which they go.
+    relay: Option<Relay>,
     server: Option<Server>,
     address: StoreAddress,
     folder: Folder,
@@ -120,6 +133,7 @@ impl Store {
     pub fn path() -> Result<Self> {
         let folder = folder_with_data()?;
         Ok(Self {
+            relay: None,
             server: None,
             address: StoreAddress::Path(data(&folder)),
             folder,
@@ -200,6 +214,11 @@ impl Store {
         self.server()?.start_again()
     }
 
+    /// Gives the relay in front of the server, where there is one.
+    pub fn relay(&self) -> Result<&Relay> {
+        self.relay.as_ref().context("no relay was asked for")
+    }
+
     /// Gives the end of the server's log.
     pub fn log(&self) -> String {
         self.server.as_ref().map(Server::log).unwrap_or_default()
@@ -214,11 +233,22 @@ impl Store {
         address: StoreAddress,
         folder: Folder,
         command: Command,
-        socket: SocketAddrV4,
+        sockets: &Sockets,
         listen: &Listen,
     ) -> Result<Self> {
-        let server = Server::start(command, socket, folder.file("log"), listen.fleet.clone())?;
+        let server = Server::start(
+            command,
+            sockets.server,
+            folder.file("log"),
+            listen.fleet.clone(),
+        )?;
+        let relay = if listen.relay {
+            Some(Relay::start(sockets.public, sockets.server)?)
+        } else {
+            None
+        };
         Ok(Self {
+            relay,
             server: Some(server),
             address,
             folder,
@@ -237,10 +267,20 @@ fn data(folder: &Folder) -> PathBuf {
     folder.file("data")
 }
 
-/// Finds a port where `listen` says.
-fn socket(listen: &Listen) -> Result<SocketAddrV4> {
+/// Where a server listens, and where its clients find it.
+#[derive(Debug)]
+struct Sockets {
+    server: SocketAddrV4,
+    public: SocketAddrV4,
+}
+
+/// Finds ports where `listen` says.
+fn sockets(listen: &Listen) -> Result<Sockets> {
     let address = listen.address();
-    Ok(SocketAddrV4::new(address, free_port(address)?))
+    let free = || anyhow::Ok(SocketAddrV4::new(address, free_port(address)?));
+    let server = free()?;
+    let public = if listen.relay { free()? } else { server };
+    Ok(Sockets { server, public })
 }
 
 /// Certificate and key of a server, and its authority.

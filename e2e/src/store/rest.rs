@@ -3,11 +3,11 @@
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::{Listen, Store, StoreAddress, certificate, data, folder_with_data, secret, socket};
+use super::{Listen, Store, StoreAddress, certificate, data, folder_with_data, secret, sockets};
 use crate::program::{self, BuiltSet};
 
 /// What a REST server asks of its clients.
@@ -30,11 +30,12 @@ impl Default for RestRules {
 
 pub(super) fn start(listen: &Listen, rules: RestRules) -> Result<Store> {
     let folder = folder_with_data()?;
-    let socket = socket(listen)?;
+    let sockets = sockets(listen)?;
     let certificate = certificate(listen, folder.path())?;
 
     let program = program::built(BuiltSet::Restserver)?.join("rest-server");
-    let mut command = program::command(program, ["--listen", &socket.to_string(), "--path"]);
+    let mut command =
+        program::command(program, ["--listen", &sockets.server.to_string(), "--path"]);
     command.arg(data(&folder));
     if let Some(files) = &certificate {
         command.arg("--tls");
@@ -55,11 +56,11 @@ pub(super) fn start(listen: &Listen, rules: RestRules) -> Result<Store> {
         None
     };
     let address = StoreAddress::Rest {
-        url: format!("{}://{socket}/", listen.scheme()),
+        url: format!("{}://{}/", listen.scheme(), sockets.public),
         login,
         ca: certificate.map(|files| files.ca),
     };
-    Store::started(address, folder, command, socket, listen)
+    Store::started(address, folder, command, &sockets, listen)
 }
 
 /// Computes the only hash besides bcrypt that the server takes.
@@ -72,5 +73,7 @@ fn sha1(text: &str) -> Result<Vec<u8>> {
     let mut input = child.stdin.take().context("no input")?;
     input.write_all(text.as_bytes())?;
     drop(input);
-    Ok(child.wait_with_output()?.stdout)
+    let output = child.wait_with_output()?;
+    ensure!(output.status.success(), "openssl: {}", output.status);
+    Ok(output.stdout)
 }

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::{Listen, Store, StoreAddress, certificate, data, folder_with_data, secret, socket};
+use super::{Listen, Store, StoreAddress, certificate, data, folder_with_data, secret, sockets};
 use crate::program::{self, BuiltSet};
 use crate::server::curl;
 
@@ -16,14 +16,14 @@ const BUCKET: &str = "backups";
 
 pub(super) fn start(listen: &Listen) -> Result<Store> {
     let folder = folder_with_data()?;
-    let socket = socket(listen)?;
+    let sockets = sockets(listen)?;
     let certificate = certificate(listen, folder.path())?;
     // As long as those of the large providers: clients check that.
     let (access_key, secret_key) = (format!("AKIA{}", secret(16)?), secret(40)?);
-    let endpoint = format!("{}://{socket}", listen.scheme());
+    let endpoint = format!("{}://{}", listen.scheme(), sockets.public);
 
     let program = program::built(BuiltSet::Versitygw)?.join("versitygw");
-    let mut command = program::command(program, ["--port", &socket.to_string()]);
+    let mut command = program::command(program, ["--port", &sockets.server.to_string()]);
     command
         .args(["--region", REGION, "--quiet"])
         .env("ROOT_ACCESS_KEY", &access_key)
@@ -45,7 +45,7 @@ pub(super) fn start(listen: &Listen) -> Result<Store> {
         secret_key,
         ca: ca.clone(),
     };
-    let store = Store::started(address, folder, command, socket, listen)?;
+    let store = Store::started(address, folder, command, &sockets, listen)?;
     let config = config.display().to_string();
     let (scope, url) = (
         format!("aws:amz:{REGION}:s3"),

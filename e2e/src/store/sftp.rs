@@ -4,7 +4,7 @@ use std::fs;
 
 use anyhow::{Result, ensure};
 
-use super::{Listen, Store, StoreAddress, data, folder_with_data, socket};
+use super::{Listen, Store, StoreAddress, data, folder_with_data, sockets};
 use crate::program::{self, tool};
 
 /// Where dropbear looks for it.
@@ -27,7 +27,7 @@ pub(super) fn start(listen: &Listen) -> Result<Store> {
     );
     program::require("dropbear")?;
     let folder = folder_with_data()?;
-    let socket = socket(listen)?;
+    let sockets = sockets(listen)?;
     let file = |name: &str| folder.file(name).display().to_string();
     let (key, host_key) = (file("key"), file("host-key"));
     tool(
@@ -39,8 +39,8 @@ pub(super) fn start(listen: &Listen) -> Result<Store> {
     let public = shown.lines().find(|line| line.starts_with("ssh-"));
     let known = format!(
         "[{}]:{} {}\n",
-        socket.ip(),
-        socket.port(),
+        sockets.public.ip(),
+        sockets.public.port(),
         public.unwrap_or_default()
     );
     let known_hosts = super::write(&folder, "known_hosts", &known)?;
@@ -60,17 +60,17 @@ pub(super) fn start(listen: &Listen) -> Result<Store> {
             SERVER,
             "sftp",
             &folder.path().display().to_string(),
-            &socket.to_string(),
+            &sockets.server.to_string(),
             home,
         ],
     );
     let address = StoreAddress::Sftp {
         user,
-        host: *socket.ip(),
-        port: socket.port(),
+        host: *sockets.public.ip(),
+        port: sockets.public.port(),
         path: data(&folder),
         identity: folder.file("key"),
         known_hosts,
     };
-    Store::started(address, folder, command, socket, listen)
+    Store::started(address, folder, command, &sockets, listen)
 }

@@ -10,5 +10,6 @@ mod kubernetes;
 mod leftovers;
 mod network;
 mod processes;
+mod relay;
 mod stores;
 mod trees;
