@@ -1,6 +1,7 @@
 //! What this crate puts on the machine: names that say which process it belongs to, and the sweep
 //! by those names.
 
+use std::collections::BTreeSet;
 use std::env;
 use std::fs::{self, DirBuilder, File};
 use std::os::unix::fs::DirBuilderExt as _;
@@ -20,6 +21,8 @@ use crate::wait::eventually;
 const LOCK: &str = "/run/dockfleet-e2e.lock";
 /// Where the kernel's control groups are.
 const CGROUPS: &str = "/sys/fs/cgroup";
+/// How long a process that was killed may take to be gone.
+const END: Duration = Duration::from_secs(5);
 /// The longest name of a network link in the kernel, in bytes.
 const LONGEST_LINK_NAME: usize = 15;
 
@@ -193,12 +196,14 @@ pub fn sweep() -> Result<()> {
             );
         }
     }
-    for hierarchy in hierarchies() {
-        for name in names_in(&hierarchy) {
-            if is_stale(&name, OwnedKind::Folder) {
-                complain(remove_cgroup(&hierarchy.join(name)));
-            }
-        }
+    let groups = hierarchies()
+        .into_iter()
+        .flat_map(|hierarchy| names_in(&hierarchy));
+    let stale: BTreeSet<String> = groups
+        .filter(|name| is_stale(name, OwnedKind::Folder))
+        .collect();
+    for name in stale {
+        complain(remove_cgroups(&name));
     }
     Ok(())
 }
@@ -235,22 +240,37 @@ fn hierarchies() -> Vec<PathBuf> {
 }
 
 fn remove_cgroups(name: &str) -> Result<()> {
-    hierarchies()
-        .iter()
-        .map(|hierarchy| hierarchy.join(name))
-        .filter(|group| group.exists())
-        .try_for_each(|group| remove_cgroup(&group))
+    let mut groups: Vec<PathBuf> = hierarchies().iter().map(|h| h.join(name)).collect();
+    groups.retain(|group| group.exists());
+    // What a paused container has left was killed with its engine, and ends when it is thawed.
+    groups.iter().try_for_each(|group| thaw(group))?;
+    groups.iter().try_for_each(|group| remove_cgroup(group))
+}
+
+/// Thaws a control group and those in it.
+fn thaw(group: &Path) -> Result<()> {
+    for (file, thawed) in [("freezer.state", "THAWED"), ("cgroup.freeze", "0")] {
+        let file = group.join(file);
+        if file.exists() {
+            fs::write(file, thawed)?;
+        }
+    }
+    inner_groups(group).iter().try_for_each(|inner| thaw(inner))
 }
 
 /// Removes a control group and those in it; the kernel takes `rmdir` only, deepest first.
 fn remove_cgroup(group: &Path) -> Result<()> {
-    for name in names_in(group) {
-        let inner = group.join(name);
-        if inner.is_dir() {
-            remove_cgroup(&inner)?;
-        }
-    }
-    fs::remove_dir(group).with_context(|| format!("could not remove {}", group.display()))
+    inner_groups(group)
+        .iter()
+        .try_for_each(|inner| remove_cgroup(inner))?;
+    eventually(&format!("{} to be empty", group.display()), END, || {
+        fs::remove_dir(group).map_err(|err| err.to_string())
+    })
+}
+
+fn inner_groups(group: &Path) -> Vec<PathBuf> {
+    let inner = names_in(group).into_iter().map(|name| group.join(name));
+    inner.filter(|inner| inner.is_dir()).collect()
 }
 
 #[cfg(test)]

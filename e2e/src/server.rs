@@ -12,7 +12,7 @@ use crate::program;
 use crate::wait::eventually;
 
 /// How long a server may take to be ready on a machine that is busy with other tests and builds.
-const START: Duration = Duration::from_secs(120);
+const START: Duration = Duration::from_mins(2);
 /// The ports that servers get. They lie below those that the kernel gives to outgoing connections:
 /// a client could be given the server's own port while the server is down, and would then be
 /// connected to itself.

@@ -7,7 +7,7 @@ use anyhow::{Result, anyhow};
 use dockfleet_e2e::{Folder, Listen, RestRules, Restic, Store, StoreAddress, eventually};
 
 const PASSWORD: &str = "a password of the repository";
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_mins(1);
 
 /// The path of a million letters x, by their SHA-256.
 const MILLION: &str =

@@ -18,6 +18,7 @@ mod connection;
 mod credentials;
 mod deletion;
 mod drift;
+mod interruption;
 mod journal;
 mod look;
 mod names;

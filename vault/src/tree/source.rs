@@ -204,8 +204,13 @@ impl Walk {
             FileType::RegularFile => NodeType::File,
             FileType::Unknown => return Err(io::Error::other("a file of an unknown type")),
         };
-        let own = format!("/proc/self/fd/{}", folder.as_raw_fd());
-        let attributes = attributes(&Path::new(&own).join(name));
+        // restic would give those of a link to what it points at, wherever that is.
+        let attributes = if kind == FileType::Symlink {
+            Ok((Vec::new(), None))
+        } else {
+            let own = format!("/proc/self/fd/{}", folder.as_raw_fd());
+            attributes(&Path::new(&own).join(name))
+        };
         let node = self.node(name, path, &found, node_type, attributes);
         if let Some(inner) = inner {
             self.enter(Arc::new(inner), path.to_owned());
@@ -228,7 +233,7 @@ impl Walk {
         path: &Path,
         found: &Stat,
         node_type: NodeType,
-        attributes: io::Result<Vec<Value>>,
+        attributes: io::Result<(Vec<Value>, Option<OsString>)>,
     ) -> Node {
         let is_folder = matches!(node_type, NodeType::Dir);
         let is_file = matches!(node_type, NodeType::File);
@@ -251,11 +256,16 @@ impl Walk {
             links,
             ..Metadata::default()
         };
-        match attributes.and_then(|all| Ok(serde_json::from_value(all.into())?)) {
-            Ok(all) => meta.extended_attributes = all,
-            Err(err) => self
-                .tally
-                .problem(path, &Problem::Attributes(err.to_string())),
+        let problem = match attributes {
+            Ok((all, unkept)) => {
+                // What is made of text is read as text.
+                meta.extended_attributes = serde_json::from_value(all.into()).unwrap_or_default();
+                unkept.map(|name| format!("the name of attribute {} is not UTF-8", name.display()))
+            }
+            Err(err) => Some(err.to_string()),
+        };
+        if let Some(problem) = problem {
+            self.tally.problem(path, &Problem::Attributes(problem));
         }
         self.tally.found(is_folder, meta.size);
         Node::new_node(name, node_type, meta)
@@ -421,19 +431,20 @@ fn names(folder: &OwnedFd) -> io::Result<Vec<OsString>> {
     Ok(all)
 }
 
-/// Returns the extended attributes of a file as JSON, sorted; their type in the library is not public. A file system
-/// without attributes is as a file without them.
-fn attributes(path: &Path) -> io::Result<Vec<Value>> {
+/// Returns the extended attributes of a file as JSON, sorted, and the first name that the format cannot keep. Their type
+/// in the library is not public. A file system without attributes is as a file without them.
+fn attributes(path: &Path) -> io::Result<(Vec<Value>, Option<OsString>)> {
     let names = match xattr::list(path) {
-        Err(err) if err.kind() == ErrorKind::Unsupported => return Ok(Vec::new()),
+        Err(err) if err.kind() == ErrorKind::Unsupported => return Ok((Vec::new(), None)),
         other => other?,
     };
     let mut names: Vec<OsString> = names.collect();
     names.sort_unstable();
-    let mut all = Vec::new();
+    let (mut all, mut unkept) = (Vec::new(), None);
     for name in names {
         let Some(text) = name.to_str() else {
-            return Err(io::Error::other("the name of an attribute is not UTF-8"));
+            unkept.get_or_insert(name);
+            continue;
         };
         if LOCAL_ATTRIBUTES.contains(&text) {
             continue;
@@ -442,7 +453,7 @@ fn attributes(path: &Path) -> io::Result<Vec<Value>> {
             all.push(json!({ "name": text, "value": BASE64_STANDARD.encode(value) }));
         }
     }
-    Ok(all)
+    Ok((all, unkept))
 }
 
 fn size(found: &Stat) -> u64 {

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use jiff::Timestamp;
 use rustic_core::repofile::{BlobType, Metadata, Node, NodeType};
 use rustic_core::{BlobId, IndexedFullStatus, Repository};
 use rustix::fs::{
@@ -29,6 +30,8 @@ use crate::tally::{Problem, Tally};
 const WRITERS: usize = 2;
 /// Files that wait for a thread.
 const WAITING: usize = 64;
+/// Nanoseconds in a second.
+const NANOSECONDS: i64 = 1_000_000_000;
 /// Zeros of this length become a hole: the block size of common file systems, in bytes.
 const HOLE: usize = 4096;
 
@@ -383,15 +386,25 @@ fn set_metadata(folder: &OwnedFd, name: &OsStr, meta: &Metadata, is_link: bool) 
     let Some(mtime) = meta.mtime else {
         return Ok(());
     };
-    let time = |t: jiff::Timestamp| Timespec {
-        tv_sec: t.as_second(),
-        tv_nsec: t.subsec_nanosecond().into(),
-    };
     let times = Timestamps {
-        last_access: time(meta.atime.unwrap_or(mtime)),
-        last_modification: time(mtime),
+        last_access: timespec(meta.atime.unwrap_or(mtime)),
+        last_modification: timespec(mtime),
     };
     Ok(utimensat(folder, name, &times, AtFlags::SYMLINK_NOFOLLOW)?)
+}
+
+/// Returns a time as the kernel has it: also before 1970, the nanoseconds are after the second.
+fn timespec(time: Timestamp) -> Timespec {
+    let nanoseconds = i64::from(time.subsec_nanosecond());
+    let is_before = nanoseconds < 0;
+    Timespec {
+        tv_sec: time.as_second() - i64::from(is_before),
+        tv_nsec: if is_before {
+            nanoseconds + NANOSECONDS
+        } else {
+            nanoseconds
+        },
+    }
 }
 
 #[cfg(test)]
@@ -415,6 +428,14 @@ mod tests {
         assert!(std::fs::read(&path).unwrap() == content);
         let allocated = std::fs::metadata(&path).unwrap().blocks() * 512;
         assert!(allocated < 200_000, "{allocated}");
+    }
+
+    #[test]
+    fn times_before_1970_are_as_the_kernel_has_them() {
+        let time = timespec(Timestamp::new(-1, 999_999_999).unwrap());
+        assert_eq!((time.tv_sec, time.tv_nsec), (-1, 999_999_999));
+        let time = timespec(Timestamp::new(-2, 0).unwrap());
+        assert_eq!((time.tv_sec, time.tv_nsec), (-2, 0));
     }
 
     #[test]

@@ -1,0 +1,205 @@
+//! Containers that are paused or stopped while their volume is read, and run again whatever happens.
+
+use std::fs;
+
+use anyhow::Result;
+use dockfleet_e2e::{Engine, Process, eventually};
+use rustix::process::Signal;
+
+use crate::backup::{job_of, run, signal, store, volume};
+use crate::cli_env::{CliEnv, SOON, on_each_engine, says};
+
+on_each_engine!(
+    paused_and_stopped_containers_run_again,
+    a_container_that_did_not_run_is_left_alone,
+    a_backup_that_is_killed_leaves_no_container_paused,
+    what_even_the_guard_could_not_put_back_is_put_back_by_the_next_backup,
+    a_downtime_that_is_too_long_ends_the_backup,
+);
+
+/// Starts a container that uses the volume `data`.
+fn app(engine: &Engine) -> Result<()> {
+    let folder = volume(engine, "data")?;
+    fs::write(folder.join("large"), vec![7; 32 << 20])?;
+    engine.import_busybox()?;
+    engine.run_container(
+        "app",
+        &["-v", "data:/data", "--stop-signal", "KILL"],
+        &["sleep", "600"],
+    )?;
+    Ok(())
+}
+
+fn state(engine: &Engine, container: &str) -> Result<String> {
+    let state = engine.docker(["inspect", "-f", "{{.State.Status}}", container])?;
+    Ok(state.trim().to_owned())
+}
+
+fn is(engine: &Engine, container: &str, wanted: &str) -> Result<()> {
+    let wait = format!("container {container} to be {wanted}");
+    eventually(&wait, SOON, || match state(engine, container) {
+        Ok(is) if is == wanted => Ok(()),
+        Ok(is) => Err(is),
+        Err(err) => Err(err.to_string()),
+    })
+}
+
+/// Starts a backup, and halts its job while the container does not run.
+fn halted(engine: &Engine, cli: &CliEnv, more: &[&str]) -> Result<(Process, u32)> {
+    let store = store(cli)?;
+    app(engine)?;
+    run(cli, &["snapshots", "--from", &store])?;
+    let args = [
+        "backup",
+        "data",
+        "--to",
+        &store,
+        "--create",
+        "--password-file",
+        "password",
+    ];
+    let command = cli.command(&[&args[..], more].concat());
+    let process = cli.program().spawn_command(&command, None)?;
+    let wanted = if more.contains(&"stop") {
+        "exited"
+    } else {
+        "paused"
+    };
+    is(engine, "app", wanted)?;
+    let job = job_of(&process)?;
+    signal(job, Signal::STOP)?;
+    Ok((process, job))
+}
+
+fn paused_and_stopped_containers_run_again(engine: &Engine, cli: &CliEnv) -> Result<()> {
+    let store = store(cli)?;
+    app(engine)?;
+    for (how, events) in [("pause", ["pause", "unpause"]), ("stop", ["die", "start"])] {
+        let since = engine.docker(["info", "-f", "{{.SystemTime}}"])?;
+        let backup = [
+            "backup",
+            "data",
+            "--to",
+            &store,
+            "--create",
+            "--consistency",
+            how,
+        ];
+        run(cli, &backup)?.ok()?;
+        assert_eq!(state(engine, "app")?, "running");
+        let now = engine.docker(["info", "-f", "{{.SystemTime}}"])?;
+        let seen = engine.docker([
+            "events",
+            "--since",
+            since.trim(),
+            "--until",
+            now.trim(),
+            "-f",
+            "container=app",
+            "--format",
+            "{{.Action}}",
+        ])?;
+        says(&seen, &events)?;
+    }
+    Ok(())
+}
+
+fn a_container_that_did_not_run_is_left_alone(engine: &Engine, cli: &CliEnv) -> Result<()> {
+    let store = store(cli)?;
+    app(engine)?;
+    engine.docker([
+        "create",
+        "--name",
+        "idle",
+        "-v",
+        "data:/data",
+        "busybox:local",
+        "sleep",
+        "600",
+    ])?;
+    engine.run_container("resting", &["-v", "data:/data"], &["sleep", "600"])?;
+    engine.docker(["pause", "resting"])?;
+    for how in ["pause", "stop"] {
+        run(
+            cli,
+            &[
+                "backup",
+                "data",
+                "--to",
+                &store,
+                "--create",
+                "--consistency",
+                how,
+            ],
+        )?
+        .ok()?;
+        for (container, is) in [
+            ("app", "running"),
+            ("idle", "created"),
+            ("resting", "paused"),
+        ] {
+            assert_eq!(state(engine, container)?, is, "{container} after {how}");
+        }
+    }
+    // An engine takes a minute to end beside a paused container.
+    engine.docker(["unpause", "resting"])?;
+    Ok(())
+}
+
+fn a_backup_that_is_killed_leaves_no_container_paused(engine: &Engine, cli: &CliEnv) -> Result<()> {
+    let (process, job) = halted(engine, cli, &["--consistency", "pause"])?;
+    process.kill()?;
+    is(engine, "app", "running")?;
+    signal(job, Signal::CONT)?;
+    // Nothing is left of it: the next backup is as the first one.
+    let store = cli.file("store").display().to_string();
+    let next = run(
+        cli,
+        &[
+            "backup",
+            "data",
+            "--to",
+            &store,
+            "--create",
+            "--consistency",
+            "stop",
+        ],
+    )?;
+    assert_eq!(next.stderr, "", "{next:?}");
+    assert_eq!(next.code(), Some(0), "{next:?}");
+    assert_eq!(state(engine, "app")?, "running");
+    Ok(())
+}
+
+fn what_even_the_guard_could_not_put_back_is_put_back_by_the_next_backup(
+    engine: &Engine,
+    cli: &CliEnv,
+) -> Result<()> {
+    let (process, job) = halted(engine, cli, &["--consistency", "stop"])?;
+    let pid = process.pid();
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))?;
+    for child in children.split_whitespace() {
+        signal(child.parse()?, Signal::KILL)?;
+    }
+    process.kill()?;
+    assert_eq!(state(engine, "app")?, "exited");
+    let _ = job;
+    let store = cli.file("store").display().to_string();
+    let next = run(cli, &["backup", "data", "--to", &store, "--create"])?;
+    says(
+        &next.stderr,
+        &["a backup of volume data was cut off; its containers run again: app"],
+    )?;
+    assert_eq!(state(engine, "app")?, "running");
+    Ok(())
+}
+
+fn a_downtime_that_is_too_long_ends_the_backup(engine: &Engine, cli: &CliEnv) -> Result<()> {
+    let limit = ["--consistency", "pause", "--max-downtime", "3s"];
+    let (process, _) = halted(engine, cli, &limit)?;
+    let end = process.wait(SOON)?;
+    assert_eq!(end.code(), Some(1));
+    says(&process.log(), &["--max-downtime", "no snapshot was made"])?;
+    assert_eq!(state(engine, "app")?, "running");
+    Ok(())
+}
