@@ -15,6 +15,7 @@ use crate::error::{Reason, VaultError};
 use crate::job::{Backup, BackupOutcome, Verify};
 use crate::lock::Lock;
 use crate::repository::{Opened, of};
+use crate::restore::UNFINISHED;
 use crate::snapshot::{self, Filter, Snapshot};
 use crate::store::FileKind;
 use crate::tally::Tally;
@@ -44,6 +45,14 @@ pub(crate) fn run(
         let text = format!("{}: {err}", task.folder.display());
         VaultError::new(Reason::SourceUnreadable, text)
     })?;
+    if task.folder.join(UNFINISHED).exists() {
+        return Err(VaultError::new(
+            Reason::SourceUnreadable,
+            format!(
+                "a restore into the volume was not finished ({UNFINISHED}); restore it again, or remove this folder"
+            ),
+        ));
+    }
     let before = latest(&repository, &backend, task)?;
     let archived = archive(&repository, &source, task, before.as_ref());
     on_source_read();

@@ -42,6 +42,8 @@ pub enum Reason {
     TargetNotEmpty,
     /// The target of a restore cannot be written.
     TargetUnwritable,
+    /// No space is left at the target of a restore.
+    TargetFull,
     /// No snapshot matches.
     NoSnapshot,
     /// The process of the job ended without a result.

@@ -3,7 +3,7 @@
 use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +31,9 @@ pub struct Problems {
     pub changed: u64,
     /// The first of both, in words.
     pub first: Vec<String>,
+    /// No space was left where files are written.
+    #[serde(skip)]
+    pub(crate) disk_full: bool,
 }
 
 impl Problems {
@@ -93,7 +96,7 @@ impl Tally {
 
     /// Adds a problem with a file.
     pub(crate) fn problem(&self, path: &Path, problem: &Problem) {
-        let mut problems = self.problems.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut problems = self.lock();
         let text = match problem {
             Problem::Vanished => return,
             Problem::Changed => {
@@ -114,6 +117,20 @@ impl Tally {
         }
     }
 
+    /// Notes that no space is left where files are written.
+    pub(crate) fn disk_full(&self) {
+        self.lock().disk_full = true;
+    }
+
+    /// Whether no space is left where files are written.
+    pub(crate) fn is_disk_full(&self) -> bool {
+        self.lock().disk_full
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Problems> {
+        self.problems.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Returns how far the job is.
     pub(crate) fn progress(&self) -> Progress {
         Progress {
@@ -126,9 +143,6 @@ impl Tally {
 
     /// Returns the problems so far.
     pub(crate) fn problems(&self) -> Problems {
-        self.problems
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.lock().clone()
     }
 }

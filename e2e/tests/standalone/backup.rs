@@ -21,7 +21,7 @@ on_each_engine!(
 );
 
 /// The password of repositories.
-const PASSWORD: &str = "correct horse";
+pub(crate) const PASSWORD: &str = "correct horse";
 
 /// Creates a volume, and returns its folder.
 pub(crate) fn volume(engine: &Engine, name: &str) -> Result<PathBuf> {
@@ -30,7 +30,7 @@ pub(crate) fn volume(engine: &Engine, name: &str) -> Result<PathBuf> {
 }
 
 /// Returns the folder of a volume.
-fn mountpoint(engine: &Engine, name: &str) -> Result<PathBuf> {
+pub(crate) fn mountpoint(engine: &Engine, name: &str) -> Result<PathBuf> {
     let found = engine.docker_json(["volume", "inspect", name])?;
     let folder = found[0]["Mountpoint"].as_str();
     Ok(folder.context("no mountpoint")?.into())

@@ -35,7 +35,8 @@ fn state(engine: &Engine, container: &str) -> Result<String> {
     Ok(state.trim().to_owned())
 }
 
-fn is(engine: &Engine, container: &str, wanted: &str) -> Result<()> {
+/// Waits until a container has a state.
+pub(crate) fn is(engine: &Engine, container: &str, wanted: &str) -> Result<()> {
     let wait = format!("container {container} to be {wanted}");
     eventually(&wait, SOON, || match state(engine, container) {
         Ok(is) if is == wanted => Ok(()),

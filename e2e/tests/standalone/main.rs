@@ -12,6 +12,7 @@ mod have;
 mod manifest;
 
 mod backup;
+mod backup_faults;
 mod bad_input;
 mod conflict;
 mod connection;

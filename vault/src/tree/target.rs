@@ -23,7 +23,7 @@ use rustix::fs::{
 
 use super::mode;
 use crate::backend::Backend;
-use crate::error::{Reason, VaultError};
+use crate::error::VaultError;
 use crate::tally::{Problem, Tally};
 
 /// Threads that write files. More would need more memory, and a disk would not be faster.
@@ -58,32 +58,6 @@ impl std::fmt::Debug for Target<'_> {
             .field("root", &self.root)
             .finish_non_exhaustive()
     }
-}
-
-/// Opens the folder of a restore, which must be empty.
-///
-/// # Errors
-/// If it cannot be opened, or has something in it: a restore never writes over data.
-pub(crate) fn open_empty(folder: &Path) -> Result<Arc<OwnedFd>, VaultError> {
-    let unwritable = |err: io::Error| {
-        let text = format!("{}: {err}", folder.display());
-        VaultError::new(Reason::TargetUnwritable, text)
-    };
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let root = rustix::fs::open(folder, flags, Mode::empty());
-    let root = root.map_err(|err| unwritable(err.into()))?;
-    let mut entries = std::fs::read_dir(folder).map_err(unwritable)?;
-    if let Some(entry) = entries.next() {
-        let name = entry.map_err(unwritable)?.file_name();
-        return Err(VaultError::new(
-            Reason::TargetNotEmpty,
-            format!(
-                "there is data in it, such as {}",
-                Path::new(&name).display()
-            ),
-        ));
-    }
-    Ok(Arc::new(root))
 }
 
 impl<'a> Target<'a> {
@@ -154,13 +128,13 @@ impl<'a> Target<'a> {
             Err(err) => return self.failed(path, &err.display_log()),
         };
         for node in tree.nodes {
-            if self.backend.failure().is_some() {
+            if self.backend.failure().is_some() || self.tally.is_disk_full() {
                 return;
             }
             let name = node.name().into_owned();
             let path = path.join(&name);
             if let Err(err) = self.entry(fd, path.clone(), &name, node, files, folders) {
-                self.failed(&path, &err.to_string());
+                self.io_failed(&path, &err);
             }
         }
     }
@@ -272,7 +246,7 @@ impl<'a> Target<'a> {
             let Ok(job) = next else {
                 return;
             };
-            if self.backend.failure().is_some() {
+            if self.backend.failure().is_some() || self.tally.is_disk_full() {
                 continue;
             }
             let name = job.path.file_name().map(OsString::from).unwrap_or_default();
@@ -281,7 +255,7 @@ impl<'a> Target<'a> {
                 written.and_then(|()| set_metadata(&job.folder, &name, &job.node.meta, false));
             match written {
                 Ok(()) => self.tally.found(false, job.node.meta.size),
-                Err(err) => self.failed(&job.path, &err.to_string()),
+                Err(err) => self.io_failed(&job.path, &err),
             }
         }
     }
@@ -309,6 +283,17 @@ impl<'a> Target<'a> {
         }
         // A hole at the end is not yet part of the file.
         file.set_len(length)
+    }
+
+    fn io_failed(&self, path: &Path, err: &io::Error) {
+        let is_full = matches!(
+            err.kind(),
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded
+        );
+        if is_full {
+            self.tally.disk_full();
+        }
+        self.failed(path, &err.to_string());
     }
 
     fn failed(&self, path: &Path, why: &str) {
@@ -365,7 +350,12 @@ fn special(folder: &OwnedFd, name: &OsStr, kind: FileType, device: u64) -> io::R
 
 /// Sets owner, permissions, attributes and times, in this order: a change of the owner removes setuid and
 /// capabilities, and an access list changes permissions.
-fn set_metadata(folder: &OwnedFd, name: &OsStr, meta: &Metadata, is_link: bool) -> io::Result<()> {
+pub(crate) fn set_metadata(
+    folder: &OwnedFd,
+    name: &OsStr,
+    meta: &Metadata,
+    is_link: bool,
+) -> io::Result<()> {
     let (uid, gid) = (meta.uid.map(Uid::from_raw), meta.gid.map(Gid::from_raw));
     chownat(folder, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)?;
     let path = PathBuf::from(format!("/proc/self/fd/{}", folder.as_raw_fd())).join(name);

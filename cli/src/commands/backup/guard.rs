@@ -19,9 +19,10 @@ const RETRY: Duration = Duration::from_secs(5);
 /// How often in all: an engine that is being upgraded is back by then.
 const TRIES: u32 = 120;
 
-/// A guard that runs. It ends by itself when this process does.
+/// A guard that runs. It sees when this process ends, or drops it. Then it ends too, as soon as nothing is left to do:
+/// an engine that does not answer now may do so in some minutes.
 #[derive(Debug)]
-pub(super) struct Guard(Child);
+pub(super) struct Guard(#[expect(dead_code, reason = "its standard input is what matters")] Child);
 
 impl Guard {
     /// Starts the guard of a backup.
@@ -37,14 +38,6 @@ impl Guard {
         Ok(Self(
             child.context("the guard of the backup cannot be started")?,
         ))
-    }
-}
-
-impl Drop for Guard {
-    fn drop(&mut self) {
-        drop(self.0.stdin.take());
-        // It finds nothing to do.
-        let _ = self.0.wait();
     }
 }
 
