@@ -13,6 +13,7 @@ use dockfleet_planner::credentials::Credentials;
 use dockfleet_planner::kinds::{Action, Object, ObjectKind};
 
 pub(crate) use self::object::ActionContext;
+use crate::effect::Effects;
 use crate::engine::{Engine, EngineError};
 
 /// The calls to an engine for one kind of object.
@@ -57,9 +58,27 @@ pub(crate) trait EngineObject: ObjectKind {
     /// Changes an object in place.
     fn update(
         engine: &Engine,
+        effects: &Effects,
         name: &str,
         change: &Self::Change,
     ) -> impl Future<Output = Result<(), EngineError>> + Send;
+
+    /// Adds to an object what a list does not show.
+    fn examine(
+        _engine: &Engine,
+        _effects: &Effects,
+        _object: &mut Self::Observed,
+    ) -> impl Future<Output = Result<(), EngineError>> + Send {
+        std::future::ready(Ok(()))
+    }
+
+    /// Removes what an examination or a change of an earlier process has left behind.
+    fn remove_helpers(
+        _engine: &Engine,
+        _effects: &Effects,
+    ) -> impl Future<Output = Result<(), EngineError>> + Send {
+        std::future::ready(Ok(()))
+    }
 
     /// Whether an engine can create a second object of a name while it still creates the first.
     fn may_create_duplicates(_engine: &Engine) -> bool {
@@ -92,6 +111,28 @@ macro_rules! join {
         ) -> Result<(), EngineError> {
             match kind {
                 $(Kind::$kind => object::check_unused::<$kind>(engine, id, name).await,)*
+            }
+        }
+
+        /// Adds to an object what a list does not show.
+        pub(crate) async fn examine(
+            engine: &Engine,
+            effects: &Effects,
+            object: &mut Object,
+        ) -> Result<(), EngineError> {
+            match object {
+                $(Object::$kind(object) => $kind::examine(engine, effects, object).await,)*
+            }
+        }
+
+        /// Removes what an examination or a change of an earlier process has left behind.
+        pub(crate) async fn remove_helpers(
+            engine: &Engine,
+            effects: &Effects,
+            kind: Kind,
+        ) -> Result<(), EngineError> {
+            match kind {
+                $(Kind::$kind => $kind::remove_helpers(engine, effects).await,)*
             }
         }
 

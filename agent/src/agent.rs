@@ -322,6 +322,7 @@ impl Agent {
                 EngineEvent::Release if lane.waiting == 0 => {}
                 // Networks and volumes do not depend on the nodes of a swarm.
                 EngineEvent::Node if kinds::is_observed_always(lane.kind) => {}
+                EngineEvent::Container => lane.container_event(settled),
                 EngineEvent::Release | EngineEvent::Object | EngineEvent::Node => {
                     lane.wake_by_event(settled);
                 }

@@ -16,6 +16,10 @@ pub enum Effect {
     EngineRemove,
     /// The engine was called to change an object in place.
     EngineUpdate,
+    /// The engine was called to create a helper container.
+    HelperCreate,
+    /// The engine was called to remove a helper container.
+    HelperRemove,
     /// A status was written to the API server.
     ApiWrite,
 }

@@ -30,8 +30,8 @@ use crate::actions;
 use crate::vitals::AgentVitals;
 
 pub use self::endpoint::{Endpoint, EndpointError};
-pub(crate) use self::error::EngineCall;
 pub use self::error::{Cause, EngineError};
+pub(crate) use self::error::{EngineCall, MUST_EXIST};
 pub use self::events::EngineEvent;
 
 /// The oldest API version that is supported: that of Engine 20.10.

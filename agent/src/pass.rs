@@ -4,6 +4,7 @@
 //! the standalone commands run the same pass.
 
 mod drift;
+mod examination;
 mod progress;
 mod step;
 mod unanswered;
@@ -17,6 +18,7 @@ use dockfleet_crds::{Entry, EntryState, EntryStatus, Reason};
 use dockfleet_planner::action::Operation;
 use dockfleet_planner::capability::ApiVersion;
 use dockfleet_planner::credentials::CredentialStore;
+use dockfleet_planner::examination::Occasion;
 use dockfleet_planner::kinds;
 use dockfleet_planner::observed::ObservedState;
 use dockfleet_planner::plan::{
@@ -27,6 +29,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use self::examination::Examinations;
 pub use self::progress::Progress;
 use self::unanswered::Unanswered;
 use crate::actions;
@@ -60,6 +63,10 @@ pub struct PassReport {
     pub unfinished: usize,
     /// Number of entries that wait until no container uses their object.
     pub waiting: usize,
+    /// Number of entries whose object a container may change.
+    pub watching: usize,
+    /// Number of entries whose object was not examined although it was due.
+    pub unexamined: usize,
     /// Why the engine's lists could not be read at the end.
     pub engine_failures: Vec<EngineError>,
     /// Why the journal could not be written; nothing was changed after that.
@@ -85,7 +92,26 @@ pub async fn pass(
     progress: &mut (dyn FnMut(&Progress) + Send),
 ) -> PassReport {
     let never = CancellationToken::new();
-    pass_until(engine, journal, entries, store, effects, progress, &never).await
+    let input = PassInput {
+        entries,
+        store,
+        effects,
+        occasion: Occasion::Start,
+    };
+    pass_until(engine, journal, &input, progress, &never).await
+}
+
+/// The input of a pass beside the engine and the journal.
+#[derive(Clone, Copy, Debug)]
+pub struct PassInput<'a> {
+    /// The entries.
+    pub entries: &'a [Entry],
+    /// The credentials for them.
+    pub store: &'a CredentialStore,
+    /// Called after every external change.
+    pub effects: &'a Effects,
+    /// What may have changed since the last pass.
+    pub occasion: Occasion,
 }
 
 /// Runs a pass that ends on `stop` after the current actions. Networks and volumes do not wait for each
@@ -93,9 +119,7 @@ pub async fn pass(
 pub async fn pass_until(
     engine: &Engine,
     journal: &mut Journal,
-    entries: &[Entry],
-    store: &CredentialStore,
-    effects: &Effects,
+    input: &PassInput<'_>,
     progress: &mut (dyn FnMut(&Progress) + Send),
     stop: &CancellationToken,
 ) -> PassReport {
@@ -105,7 +129,7 @@ pub async fn pass_until(
         (progress.lock().unwrap_or_else(PoisonError::into_inner))(current);
     };
     let passes = Kind::all().map(|kind| {
-        let of_kind = entries.iter().filter(|e| takes(kind, &e.kind));
+        let of_kind = input.entries.iter().filter(|e| takes(kind, &e.kind));
         let entries: Vec<Entry> = of_kind.cloned().collect();
         let ledger = journal.ledger();
         async move {
@@ -113,8 +137,9 @@ pub async fn pass_until(
                 engine,
                 kind,
                 entries: &entries,
-                store,
-                effects,
+                store: input.store,
+                effects: input.effects,
+                occasion: input.occasion,
                 paused: None,
                 is_cut_off: false,
                 stop,
@@ -164,6 +189,9 @@ pub async fn preview(
         store,
         is_cut_off: false,
     };
+    for kind in Kind::all() {
+        seen.observed.recall(kind, &records);
+    }
     let mut planned = plan(entries, &seen.observed, &records, &context);
     for p in &mut planned {
         let Some(entry) = entries.iter().find(|e| e.uid == p.status.uid) else {
@@ -223,6 +251,8 @@ pub(crate) struct PassRun<'a> {
     /// The credentials that the agent has.
     pub(crate) store: &'a CredentialStore,
     pub(crate) effects: &'a Effects,
+    /// What may have changed since objects were last examined.
+    pub(crate) occasion: Occasion,
     /// Why the host is paused, if it is: nothing is changed, neither on the engine nor in the journal.
     pub(crate) paused: Option<&'a str>,
     /// Another host may be the writer of the swarm now. Never without a cluster.
@@ -243,6 +273,7 @@ struct Attempts {
     /// Entries whose driver does not answer, with the driver. They wait for the next pass.
     skipped: BTreeMap<String, String>,
     unanswered: Unanswered,
+    examinations: Examinations,
 }
 
 impl Attempts {
@@ -251,6 +282,7 @@ impl Attempts {
         !planned.actions.is_empty()
             && !self.failures.contains_key(uid)
             && !self.skipped.contains_key(uid)
+            && self.examinations.failure(uid).is_none()
     }
 }
 
@@ -280,7 +312,13 @@ impl PassRun<'_> {
             };
             report.engine_failures = seen.failures.into_values().collect();
             let records = ledger.records_of(self.kind);
-            let planned = plan(self.entries, &seen.observed, &records, &context);
+            let mut observed = seen.observed;
+            observed.recall(self.kind, &records);
+            let mut planned = plan(self.entries, &observed, &records, &context);
+            let examinations = &mut attempts.examinations;
+            if self.paused.is_none() && self.examine(&planned, &mut observed, examinations).await {
+                planned = plan(self.entries, &observed, &records, &context);
+            }
             if round == 0 {
                 report.drifts = self.drifts(&planned, &records);
             }
@@ -291,7 +329,7 @@ impl PassRun<'_> {
                 .filter_map(|p| Some((p.actions.first()?.driver(), p)))
                 .collect();
             to_do.sort_by_key(|(driver, _)| unanswered::is_plugin(driver));
-            let changes = self.changes(&planned, &seen.observed, &records, |p| {
+            let changes = self.changes(&planned, &observed, &records, |p| {
                 may_act && attempts.is_due(p)
             });
             // Invariant 5: all intents are durable before the first action.
@@ -329,6 +367,9 @@ impl PassRun<'_> {
         if !kinds::is_observed_always(self.kind) && planned.iter().any(waits) {
             report.unfinished += 1;
         }
+        let missed = |p: &&Planned| attempts.examinations.is_missed(p, self.occasion);
+        report.unexamined = planned.iter().filter(missed).count();
+        report.watching = planned.iter().filter(|p| p.examine.is_some()).count();
         report.finish(planned, &attempts, &ledger.records_of(self.kind));
         report.engine_calls = self.engine.calls() - calls_before;
         report
@@ -407,6 +448,9 @@ impl PassRun<'_> {
             }
             let (touched, result) = self.work_on(entry, step, progress).await;
             observes_again |= touched;
+            if touched {
+                attempts.examinations.changed(uid);
+            }
             match result {
                 Ok(()) => {
                     report.changed += 1;
@@ -474,6 +518,8 @@ impl PassReport {
         self.drifts.extend(other.drifts);
         self.unfinished += other.unfinished;
         self.waiting += other.waiting;
+        self.watching += other.watching;
+        self.unexamined += other.unexamined;
         self.engine_failures.extend(other.engine_failures);
         self.journal_failure = self.journal_failure.take().or(other.journal_failure);
     }
@@ -481,6 +527,13 @@ impl PassReport {
     /// Sets the statuses: the last observed state, and why actions are left (invariant 12).
     fn finish(&mut self, mut planned: Vec<Planned>, attempts: &Attempts, records: &Records) {
         for p in &mut planned {
+            if let Some(err) = attempts.examinations.failure(&p.status.uid) {
+                set_failure(p, err);
+                let message = format!("it could not be examined: {}", p.status.message);
+                p.status.message = bounded(message);
+                self.unfinished += 1;
+                continue;
+            }
             let idle = p.actions.is_empty();
             if let (Some(err), false) = (
                 &self.journal_failure,

@@ -15,5 +15,7 @@ pub const NAME: &str = "io.dockfleet.name";
 pub const UID: &str = "io.dockfleet.uid";
 /// Revision of the entry that the object was created from.
 pub const REVISION: &str = "io.dockfleet.revision";
+/// On containers and images that an agent needs for a moment: what for. They belong to no resource.
+pub const HELPER: &str = "io.dockfleet.helper";
 /// Identity of a volume. Engines give volumes no ID, and reuse their names.
 pub const VOLUME_ID: &str = "io.dockfleet.volume-id";

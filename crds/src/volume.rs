@@ -1,6 +1,7 @@
 //! DockerVolume: a volume that exists on every selected host.
 
 mod cifs;
+mod ownership;
 mod rules;
 mod source;
 
@@ -12,6 +13,7 @@ use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 
 pub use cifs::{CREDENTIALS_LABEL, CifsSource, SecretName};
+pub use ownership::{Ownership, OwnershipApply};
 pub use source::{BindSource, NfsSource, TmpfsSource};
 
 use crate::policy::{
@@ -93,6 +95,9 @@ pub struct DockerVolumeSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 32), transform = source::quantity)]
     pub size: Option<String>,
+    /// Owner and permissions of the volume's top folder (driver `local`, without a source).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ownership: Option<Ownership>,
     /// Driver options in the engine's own form, for drivers and options without a field. At most
     /// 64.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -151,6 +156,7 @@ impl Default for DockerVolumeSpec {
             nfs: None,
             cifs: None,
             size: None,
+            ownership: None,
             options: BTreeMap::default(),
             labels: BTreeMap::default(),
             loss_policy: LossPolicy::default(),

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use rustix::process::Signal;
-use serde_json::json;
+use serde_json::{Value, json};
 
 pub use self::api::Answer;
 use self::machine::{Machine, START, child_of};
@@ -122,6 +122,16 @@ impl Engine {
         );
         engine.start_again()?;
         Ok(engine)
+    }
+
+    /// Sets a value in the engine's configuration, for its next start.
+    pub fn configure(&self, key: &str, value: &Value) -> Result<()> {
+        let path = self.folder.file("daemon.json");
+        let mut configuration: Value = serde_json::from_slice(&fs::read(&path)?)?;
+        let values = configuration.as_object_mut().context("no configuration")?;
+        values.insert(key.to_owned(), value.clone());
+        fs::write(path, configuration.to_string())?;
+        Ok(())
     }
 
     /// Starts the engine again after [`stop`](Self::stop), [`kill`](Self::kill) or

@@ -11,6 +11,6 @@ mod queue;
 mod series;
 
 pub use facts::{Facts, differences, renamed};
-pub use order::{How, ORDER, Order, RENEWAL, TRACE, TracedEffect, now, start};
+pub use order::{FLEETING, How, ORDER, Order, RENEWAL, TRACE, TracedEffect, now, start};
 pub use queue::Queue;
 pub use series::{Series, print};

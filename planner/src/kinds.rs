@@ -28,8 +28,10 @@ use crate::assignment::Refusal;
 use crate::capability::{self, ApiVersion, Capability};
 use crate::credentials::Credentials;
 use crate::desired::{Behaviour, Payload, payload};
+use crate::examination::Occasion;
 use crate::render::RenderError;
 use crate::resource::{CommonSpec, HostReport, OwnStatus, Resource, SpecWarning};
+use crate::support::Feature;
 
 /// A resource that asks for an object on each of its hosts.
 pub trait ObjectKind: Sized {
@@ -132,6 +134,11 @@ pub trait ObjectKind: Sized {
         credentials: Option<&str>,
     ) -> Result<Self::Desired, RenderError>;
 
+    /// Returns the features that an agent needs for it, beside its kind.
+    fn needed_features(&self) -> Vec<Feature> {
+        Vec::new()
+    }
+
     /// Returns warnings about parts of the spec that the user probably does not intend.
     fn spec_warnings(&self) -> Vec<SpecWarning> {
         Vec::new()
@@ -148,6 +155,16 @@ pub trait ObjectKind: Sized {
     /// Returns the next change in place of an object that differs.
     fn next_change(_want: &Self::Desired, _have: &Self::Observed) -> Update<Self::Change> {
         Update::Impossible
+    }
+
+    /// Returns the least occasion on which an object is to be examined, if it ever is.
+    fn examine_on(_want: &Self::Desired, _have: &Self::Observed) -> Option<Occasion> {
+        None
+    }
+
+    /// Returns what people should know about an object that is ready, as a message.
+    fn note(_want: &Self::Desired, _have: &Self::Observed) -> Option<String> {
+        None
     }
 
     /// Whether an action changes more than its own host, so that only the writer of a swarm may do it.
@@ -272,6 +289,11 @@ pub trait DesiredObject: Debug + Send + Sync {
         false
     }
 
+    /// Whether a field of an object is set after the object exists, so that it does not say whose object it is.
+    fn is_set_in_place(&self, _field: &str) -> bool {
+        false
+    }
+
     /// Returns a message for differences that need a step of the user.
     fn explain(&self, _diff: &[FieldDiff]) -> Option<String> {
         None
@@ -291,6 +313,14 @@ pub trait ObservedObject: Debug + Send + Sync {
 
     /// Returns its labels.
     fn labels(&self) -> &BTreeMap<String, String>;
+
+    /// Returns what was found when it was examined, in a form to keep.
+    fn examined(&self) -> Option<Value> {
+        None
+    }
+
+    /// Adds what was found when it was examined earlier.
+    fn recall(&mut self, _examined: &Value) {}
 
     /// Returns why it is only an attempt to become an object, which has failed, if so.
     fn failed_attempt(&self) -> Option<&str> {
@@ -379,6 +409,22 @@ macro_rules! join {
                         }
                     },)*
                     _ => Update::Impossible,
+                }
+            }
+
+            /// Returns the least occasion on which an object is to be examined, if it ever is.
+            pub(crate) fn examine_on(&self, have: &Object) -> Option<Occasion> {
+                match (self, have) {
+                    $((Self::$kind(want), Object::$kind(have)) => $kind::examine_on(want, have),)*
+                    _ => None,
+                }
+            }
+
+            /// Returns what people should know about an object that is ready, as a message.
+            pub(crate) fn note(&self, have: &Object) -> Option<String> {
+                match (self, have) {
+                    $((Self::$kind(want), Object::$kind(have)) => $kind::note(want, have),)*
+                    _ => None,
                 }
             }
 
@@ -517,6 +563,10 @@ macro_rules! join {
                     Ok(payload(&desired, None))
                 }
 
+                fn needed_features(&self) -> Vec<Feature> {
+                    ObjectKind::needed_features(self)
+                }
+
                 fn warnings(&self) -> Vec<SpecWarning> {
                     self.spec_warnings()
                 }
@@ -557,6 +607,14 @@ macro_rules! join {
             type Target = dyn ObservedObject;
 
             fn deref(&self) -> &Self::Target {
+                match self {
+                    $(Self::$kind(object) => object,)*
+                }
+            }
+        }
+
+        impl DerefMut for Object {
+            fn deref_mut(&mut self) -> &mut Self::Target {
                 match self {
                     $(Self::$kind(object) => object,)*
                 }

@@ -22,6 +22,7 @@ pub mod credentials;
 pub mod desired;
 mod diff;
 pub mod directive;
+pub mod examination;
 #[cfg(test)]
 mod fixtures;
 pub mod kinds;

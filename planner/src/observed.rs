@@ -6,6 +6,8 @@ use dockfleet_crds::assignment::Kind;
 use dockfleet_crds::labels;
 
 use crate::kinds::Object;
+use crate::plan::Records;
+use crate::record::Stage;
 
 /// The objects of an engine, by kind. A kind is missing if its list could not be read, which is not the same
 /// as an empty list.
@@ -24,6 +26,25 @@ impl ObservedState {
     /// Sets the engine's warnings about the list of a kind: what drivers did not answer.
     pub fn warn(&mut self, kind: Kind, warnings: Vec<String>) {
         self.warnings.insert(kind, warnings);
+    }
+
+    /// Adds to the objects of a kind what was found when they were last examined.
+    pub fn recall(&mut self, kind: Kind, records: &Records) {
+        let examined = records.values().filter(|r| r.stage != Stage::Retained);
+        for record in examined {
+            let (Some(id), Some(found)) = (&record.id, &record.examined) else {
+                continue;
+            };
+            if let Some(object) = self.object_mut(kind, &record.object, id) {
+                object.recall(found);
+            }
+        }
+    }
+
+    /// Returns an object of a kind by its name and identity.
+    pub fn object_mut(&mut self, kind: Kind, name: &str, id: &str) -> Option<&mut Object> {
+        let mut all = self.lists.get_mut(&kind)?.iter_mut();
+        all.find(|o| o.name() == name && o.id() == id)
     }
 
     /// Adds the lists of another observation.

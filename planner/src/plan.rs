@@ -18,6 +18,7 @@ use crate::action::Operation;
 use crate::capability::ApiVersion;
 use crate::credentials::CredentialStore;
 use crate::desired::{self, EntrySpec};
+use crate::examination::Examination;
 use crate::kinds::{Action, Object};
 use crate::observed::ObservedState;
 use crate::record::{Record, RecordKey, Stage};
@@ -49,6 +50,8 @@ pub struct Planned {
     pub journal: JournalChange,
     /// The status of the entry before the actions.
     pub status: EntryStatus,
+    /// The next examination of its object, if there will be one.
+    pub examine: Option<Examination>,
 }
 
 impl Planned {
@@ -312,6 +315,7 @@ fn report(status: EntryStatus) -> Planned {
         actions: Vec::new(),
         journal: JournalChange::Keep,
         status,
+        examine: None,
     }
 }
 
@@ -381,7 +385,7 @@ pub fn bounded(message: String) -> String {
 }
 
 /// Returns differences as one sentence.
-fn in_words(diff: &[FieldDiff]) -> String {
+pub(crate) fn in_words(diff: &[FieldDiff]) -> String {
     let shown: Vec<String> = diff.iter().take(3).map(ToString::to_string).collect();
     let more = diff.len().saturating_sub(shown.len());
     let tail = if more == 0 {

@@ -98,6 +98,9 @@ pub struct Record {
     /// Version of the credentials that its mount had when it was last compared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials: Option<String>,
+    /// What was found when the object was last examined, in the form of its kind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub examined: Option<Value>,
     /// Progress of an action of several steps, in the form of its kind.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<Value>,
@@ -160,6 +163,7 @@ impl Record {
                     was_ready: false,
                     driver: None,
                     credentials: None,
+                    examined: None,
                     progress: None,
                     other: Map::new(),
                 })
@@ -188,6 +192,7 @@ impl Record {
             was_ready: false,
             driver: None,
             credentials: None,
+            examined: None,
             progress: None,
             other: Map::new(),
         }

@@ -16,6 +16,7 @@ use crate::desired::Payload;
 use crate::kinds;
 use crate::kinds::swarm::{SwarmCounts, SwarmMembership};
 use crate::render::RenderError;
+use crate::support::Feature;
 
 /// A resource that selects hosts. Each [kind](crate::kinds) is one, by the list of kinds.
 pub trait Resource: Any + Debug + Send + Sync {
@@ -83,6 +84,9 @@ pub trait Resource: Any + Debug + Send + Sync {
     /// If the spec cannot be rendered; the schema should have refused it.
     fn payload(&self, host: &DockerHost, credentials: Option<&str>)
     -> Result<Payload, RenderError>;
+
+    /// Returns the features that an agent needs for it, beside its kind.
+    fn needed_features(&self) -> Vec<Feature>;
 
     /// Returns warnings about parts of the spec that the user probably does not intend.
     fn warnings(&self) -> Vec<SpecWarning>;

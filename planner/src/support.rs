@@ -14,6 +14,8 @@ use crate::resource::Resource;
 pub enum Feature {
     /// Mounts a volume with credentials from the host's own Secret.
     VolumeCredentials,
+    /// Sets owner and permissions of the top folder of a volume.
+    VolumeOwnership,
     /// Tries the ports of other hosts before they join a swarm, and answers at its own.
     Preflight,
 }
@@ -39,7 +41,7 @@ pub fn this_agent(version: &str) -> AgentFacts {
 /// Returns why a resource cannot be assigned to a host with this agent, if so. An agent that does not report
 /// its features is older than these reports, and supports everything that existed before them.
 pub fn refusal(agent: Option<&AgentFacts>, resource: &dyn Resource, host: &str) -> Option<Refusal> {
-    let (kind, features) = (resource.kind(), needed_features(resource));
+    let (kind, features) = (resource.kind(), resource.needed_features());
     let lacks = match agent {
         None => !kinds::is_baseline(kind),
         Some(agent) => {
@@ -65,16 +67,6 @@ pub fn refusal(agent: Option<&AgentFacts>, resource: &dyn Resource, host: &str) 
             ),
         }
     })
-}
-
-fn needed_features(resource: &dyn Resource) -> Vec<Feature> {
-    let credentials = resource.credentials_secret();
-    credentials
-        // The join token of a swarm is a part of its kind.
-        .filter(|_| !resource.is_for_own_namespace())
-        .map(|_| Feature::VolumeCredentials)
-        .into_iter()
-        .collect()
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use dockfleet_planner::kinds::network::{
 };
 
 use super::{EngineObject, swarm};
+use crate::effect::Effects;
 use crate::engine::map::{from_engine, to_engine};
 use crate::engine::{Engine, EngineCall, EngineError, orphaned_network, redact, usage, versioned};
 
@@ -73,7 +74,12 @@ impl EngineObject for DockerNetwork {
     }
 
     /// An engine cannot change it.
-    async fn update(_: &Engine, _: &str, change: &Infallible) -> Result<(), EngineError> {
+    async fn update(
+        _: &Engine,
+        _: &Effects,
+        _: &str,
+        change: &Infallible,
+    ) -> Result<(), EngineError> {
         match *change {}
     }
 

@@ -6,6 +6,7 @@ use dockfleet_planner::credentials::{CredentialStore, Credentials};
 use dockfleet_planner::kinds::DesiredObject as _;
 
 use super::EngineObject;
+use super::volume::helper;
 use crate::effect::{Effect, Effects};
 use crate::engine::{Engine, EngineError, usage};
 
@@ -32,7 +33,9 @@ pub(super) async fn act<K: EngineObject>(
         ObjectAction::Remove { id, name, .. } => remove::<K>(context, id, name).await,
         ObjectAction::Update { name, change, .. } => {
             context.touched = true;
-            let result = K::update(context.engine, name, change).await;
+            let (engine, effects) = (context.engine, context.effects);
+            // Without a box, every pass would be as large as the largest change.
+            let result = Box::pin(K::update(engine, effects, name, change)).await;
             context.effects.happened(Effect::EngineUpdate);
             result
         }
@@ -73,7 +76,12 @@ async fn remove<K: EngineObject>(
     name: &str,
 ) -> Result<(), EngineError> {
     let engine = context.engine;
-    check_unused::<K>(engine, id, name).await?;
+    let before = using::<K>(engine, id, name).await?;
+    before.check_unused()?;
+    // What an earlier process has left behind would keep the engine from removing the object.
+    for left in before.helpers {
+        helper::remove(engine, context.effects, &left).await?;
+    }
     if !K::is_still(engine, id, name).await? {
         // The next observation shows who owns it now.
         context.touched = true;
@@ -88,12 +96,12 @@ async fn remove<K: EngineObject>(
         // A container was created between the check and the removal, or another host uses the object.
         // The kind has found them itself.
         Err(EngineError::InUse(named)) if !named.is_empty() => Err(EngineError::InUse(named)),
-        Err(EngineError::InUse(_)) => match users::<K>(engine, id, name).await? {
-            here if !here.is_empty() => Err(EngineError::InUse(here)),
-            _ => Err(EngineError::InUseElsewhere(
+        Err(EngineError::InUse(_)) => {
+            using::<K>(engine, id, name).await?.check_unused()?;
+            Err(EngineError::InUseElsewhere(
                 K::users_elsewhere(engine, id).await,
-            )),
-        },
+            ))
+        }
         other => other,
     }
 }
@@ -104,24 +112,43 @@ pub(super) async fn check_unused<K: EngineObject>(
     id: &str,
     name: &str,
 ) -> Result<(), EngineError> {
-    match users::<K>(engine, id, name).await? {
-        users if users.is_empty() => Ok(()),
-        users => Err(EngineError::InUse(users)),
+    using::<K>(engine, id, name).await?.check_unused()
+}
+
+/// The containers that use an object, running or stopped.
+struct Using {
+    /// Their names, in order.
+    users: Vec<String>,
+    /// The IDs of helper containers, which are no users.
+    helpers: Vec<String>,
+}
+
+impl Using {
+    fn check_unused(&self) -> Result<(), EngineError> {
+        if self.users.is_empty() {
+            Ok(())
+        } else {
+            Err(EngineError::InUse(self.users.clone()))
+        }
     }
 }
 
-/// Returns the names of the containers that use an object, running or stopped, in order.
+/// Returns the containers that use an object.
 ///
 /// The engine's own filters are not enough: that for networks does not find containers that were created and
 /// never started, because those refer to the network by name only.
-async fn users<K: EngineObject>(
+async fn using<K: EngineObject>(
     engine: &Engine,
     id: &str,
     name: &str,
-) -> Result<Vec<String>, EngineError> {
+) -> Result<Using, EngineError> {
     let containers = engine.containers().await?;
-    let users = containers.iter().filter(|c| K::is_used_by(c, id, name));
-    let mut names: Vec<String> = users.map(usage::container_name).collect();
-    names.sort();
-    Ok(names)
+    let using = containers.iter().filter(|c| K::is_used_by(c, id, name));
+    let (helpers, users): (Vec<_>, Vec<_>) = using.partition(|c| usage::is_helper(c));
+    let mut users: Vec<String> = users.into_iter().map(usage::container_name).collect();
+    users.sort();
+    Ok(Using {
+        users,
+        helpers: helpers.into_iter().filter_map(|c| c.id.clone()).collect(),
+    })
 }

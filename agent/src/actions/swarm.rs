@@ -22,6 +22,7 @@ use dockfleet_planner::kinds::swarm::{
 use tokio::net::TcpStream;
 
 use super::EngineObject;
+use crate::effect::Effects;
 use crate::engine::map::{from_engine, to_engine};
 use crate::engine::{Engine, EngineCall, EngineError};
 use crate::interfaces;
@@ -131,7 +132,12 @@ impl EngineObject for SwarmCluster {
         false
     }
 
-    async fn update(engine: &Engine, name: &str, change: &SwarmChange) -> Result<(), EngineError> {
+    async fn update(
+        engine: &Engine,
+        _: &Effects,
+        name: &str,
+        change: &SwarmChange,
+    ) -> Result<(), EngineError> {
         let call = EngineCall::Update(Self::KIND, name);
         match change {
             SwarmChange::SetRole { node, role } => node::set_role(engine, call, node, *role).await,

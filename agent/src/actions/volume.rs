@@ -1,7 +1,9 @@
 //! The calls to an engine for volumes.
 
+mod archive;
+pub(super) mod helper;
+
 use std::collections::HashMap;
-use std::convert::Infallible;
 
 use bollard::models::{ContainerSummary, Volume, VolumeCreateRequest};
 use bollard::query_parameters::{
@@ -9,10 +11,13 @@ use bollard::query_parameters::{
 };
 use dockfleet_crds::DockerVolume;
 use dockfleet_planner::credentials::Credentials;
-use dockfleet_planner::kinds::volume::{DesiredVolume, ObservedVolume};
+use dockfleet_planner::kinds::volume::{DesiredVolume, ObservedVolume, OwnershipChange};
 use dockfleet_planner::kinds::{ObjectKind as _, ObservedObject as _};
 
+use self::archive::Found;
+use self::helper::Helper;
 use super::EngineObject;
+use crate::effect::Effects;
 use crate::engine::map::{from_engine, to_engine};
 use crate::engine::{Engine, EngineCall, EngineError, redact};
 
@@ -65,9 +70,46 @@ impl EngineObject for DockerVolume {
         Ok(found.is_some_and(|volume| observed(volume).id() == id))
     }
 
-    /// An engine cannot change it.
-    async fn update(_: &Engine, _: &str, change: &Infallible) -> Result<(), EngineError> {
-        match *change {}
+    /// Sets owner and permissions of the top folder, if they are to be set as it is now.
+    async fn update(
+        engine: &Engine,
+        effects: &Effects,
+        name: &str,
+        change: &OwnershipChange,
+    ) -> Result<(), EngineError> {
+        let helper = Helper::create(engine, effects, name).await?;
+        let result = async {
+            // As long as the helper has it, no other volume can get the name.
+            if !Self::is_still(engine, &change.id, name).await? {
+                return Err(EngineError::NotFound(format!(
+                    "volume {name} ({})",
+                    change.id
+                )));
+            }
+            let Found { folder, modified } = helper.read().await?;
+            match change.ownership.next(&folder) {
+                Some(folder) => helper.write(&Found { folder, modified }).await,
+                None => Ok(()),
+            }
+        };
+        let result = result.await;
+        helper.end(result).await
+    }
+
+    /// Reads owner and permissions of the top folder.
+    async fn examine(
+        engine: &Engine,
+        effects: &Effects,
+        volume: &mut ObservedVolume,
+    ) -> Result<(), EngineError> {
+        let helper = Helper::create(engine, effects, &volume.name).await?;
+        let found = helper.read().await;
+        volume.top_folder = Some(helper.end(found).await?.folder);
+        Ok(())
+    }
+
+    async fn remove_helpers(engine: &Engine, effects: &Effects) -> Result<(), EngineError> {
+        helper::remove_all(engine, effects).await
     }
 
     fn is_used_by(container: &ContainerSummary, _id: &str, name: &str) -> bool {
@@ -101,6 +143,7 @@ fn observed(shown: Volume) -> ObservedVolume {
         options,
         credentials,
         labels: from_engine(Some(shown.labels)),
+        top_folder: None,
     }
 }
 

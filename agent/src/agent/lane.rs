@@ -7,6 +7,7 @@ use std::time::Duration;
 use dockfleet_crds::assignment::Kind;
 use dockfleet_crds::{Entry, EntryState, EntryStatus, Reason};
 use dockfleet_planner::credentials::CredentialStore;
+use dockfleet_planner::examination::Occasion;
 use dockfleet_planner::kinds;
 use dockfleet_vitals::chain;
 use tokio::sync::watch;
@@ -25,6 +26,8 @@ const RELIST: Duration = Duration::from_mins(5);
 /// The same for a kind without events for every change: an engine has none for a manager of its swarm that is lost.
 const RELIST_WITHOUT_EVENTS: Duration = Duration::from_mins(1);
 const RELIST_SHARE: f64 = 0.2;
+/// Time after which objects are examined again that may change without an event.
+const EXAMINE_AGAIN: Duration = Duration::from_secs(150);
 /// Minimum time between two passes that events start.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
 /// Events may be missed while the stream is being opened, so another pass starts after this time.
@@ -49,6 +52,12 @@ pub(super) struct PassLane {
     backoff: Backoff,
     /// Number of entries that wait until no container uses an object.
     pub(super) waiting: usize,
+    /// Number of entries whose object a container may change.
+    watching: usize,
+    /// What may have changed since objects were last examined.
+    occasion: Occasion,
+    /// When objects were last examined, as far as that was due.
+    examined: Option<Instant>,
     /// Why the last call to the engine failed, if it did.
     pub(super) engine_error: Option<String>,
     /// Why the journal could not be written, if so.
@@ -73,6 +82,7 @@ struct RunningPass {
 pub(super) struct Pass {
     kind: Kind,
     shared: PassInputs,
+    occasion: Occasion,
     before: Vec<EntryStatus>,
     interim: watch::Sender<Vec<EntryStatus>>,
     stop: CancellationToken,
@@ -101,6 +111,7 @@ impl Pass {
             entries: entries_of(shared.snapshot.as_ref(), self.kind),
             store: &shared.store,
             effects: &shared.effects,
+            occasion: self.occasion,
             paused: shared.paused.as_deref(),
             is_cut_off: shared.is_cut_off,
             stop: &self.stop,
@@ -123,6 +134,9 @@ impl PassLane {
             was_cut_off: false,
             backoff: Backoff::default(),
             waiting: 0,
+            watching: 0,
+            occasion: Occasion::Start,
+            examined: None,
             engine_error: None,
             journal_error: None,
             drifted: BTreeSet::new(),
@@ -148,6 +162,14 @@ impl PassLane {
     pub(super) fn wake_by_event(&mut self, settled: Instant) {
         let earliest = self.ended.map(|at| at + BETWEEN_LOOKS);
         self.wake(earliest.map_or(settled, |earliest| earliest.max(settled)));
+    }
+
+    /// Starts a pass because of a container, if it may change an object.
+    pub(super) fn container_event(&mut self, settled: Instant) {
+        self.occasion = self.occasion.max(Occasion::Containers);
+        if self.watching > 0 {
+            self.wake_by_event(settled);
+        }
     }
 
     /// Ends a running pass after its current action, and starts another one at once, because its input has
@@ -178,6 +200,7 @@ impl PassLane {
     /// Starts another pass soon after the next one, because the stream of events was just opened.
     pub(super) fn events_opened(&mut self) {
         self.opened = true;
+        self.occasion = self.occasion.max(Occasion::Containers);
     }
 
     /// Creates a pass, which counts as running from now on. On `shutdown` it ends after its current action.
@@ -185,6 +208,7 @@ impl PassLane {
         let (interim, receiver) = watch::channel(Vec::new());
         let stop = shutdown.child_token();
         self.due = None;
+        let occasion = self.next_occasion(shared.paused.is_some());
         self.running = Some(RunningPass {
             since: Instant::now(),
             snapshot: shared.snapshot.clone(),
@@ -196,10 +220,30 @@ impl PassLane {
         Pass {
             kind: self.kind,
             shared,
+            occasion,
             before: before.unwrap_or_default(),
             interim,
             stop,
         }
+    }
+
+    /// Returns what may have changed, for a pass that begins. Nothing is examined on a host that is paused.
+    fn next_occasion(&mut self, is_paused: bool) -> Occasion {
+        if is_paused {
+            return Occasion::None;
+        }
+        let by_events = std::mem::take(&mut self.occasion);
+        let is_old = self.examined.is_none_or(|at| at.elapsed() >= EXAMINE_AGAIN);
+        let by_time = if is_old {
+            Occasion::Time
+        } else {
+            Occasion::None
+        };
+        let occasion = by_events.max(by_time);
+        if occasion > Occasion::None {
+            self.examined = Some(Instant::now());
+        }
+        occasion
     }
 
     /// Processes the report of a pass, and sets when the next one is due.
@@ -218,6 +262,10 @@ impl PassLane {
         self.was_cut_off = running.as_ref().is_some_and(|r| r.is_cut_off);
         self.ended = Some(now);
         self.waiting = report.waiting;
+        self.watching = report.watching;
+        if report.unexamined > 0 {
+            self.occasion = Occasion::Start;
+        }
         let error = report.engine_failures.first();
         self.engine_error = error.map(crate::engine::EngineError::sentence);
         self.journal_error = report.journal_failure.as_ref().map(|err| {
@@ -238,6 +286,10 @@ impl PassLane {
             jittered(relist, RELIST_SHARE)
         };
         self.wake(now + wait);
+        // Events of containers came during the pass.
+        if self.watching > 0 && self.occasion == Occasion::Containers {
+            self.wake(now + BETWEEN_LOOKS);
+        }
         if std::mem::take(&mut self.opened) {
             self.wake(now + AFTER_OPENING);
         }

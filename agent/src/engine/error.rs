@@ -12,6 +12,9 @@ use dockfleet_planner::credentials::Credentials;
 
 use super::redact::redact;
 
+/// An option that driver local does not know, so that an engine refuses to create a volume that should exist.
+pub(crate) const MUST_EXIST: &str = "must-exist";
+
 /// The error of a call to an engine.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
@@ -103,6 +106,16 @@ pub(crate) enum EngineCall<'a> {
     UnlockKey,
     /// Unlock a manager.
     Unlock,
+    /// Import the empty image.
+    ImportEmptyImage,
+    /// Create a container that has a volume.
+    CreateHelper(&'a str),
+    /// Read owner and permissions of the top folder of a volume.
+    TopFolder(&'a str),
+    /// Set owner and permissions of the top folder of a volume.
+    SetTopFolder(&'a str),
+    /// Remove such a container by its ID.
+    RemoveHelper(&'a str),
 }
 
 impl EngineError {
@@ -174,6 +187,14 @@ impl EngineError {
         }
     }
 
+    /// Returns the error of an answer that does not have what it should.
+    pub(crate) fn unreadable(call: EngineCall<'_>) -> Self {
+        Self::Unreachable {
+            what: call.describe(),
+            cause: Cause::Unreadable(0),
+        }
+    }
+
     /// Maps an error of the client to its meaning for a call.
     pub(super) fn of(call: EngineCall<'_>, err: &ClientError) -> Self {
         let cause = match err {
@@ -212,6 +233,11 @@ impl EngineCall<'_> {
             Self::JoinToken => "join token",
             Self::UnlockKey => "unlock key",
             Self::Unlock => "unlock",
+            Self::ImportEmptyImage => "import image",
+            Self::CreateHelper(_) => "create container",
+            Self::TopFolder(_) => "read folder",
+            Self::SetTopFolder(_) => "set folder",
+            Self::RemoveHelper(_) => "remove container",
         }
     }
 
@@ -229,6 +255,11 @@ impl EngineCall<'_> {
             Self::JoinToken => "asking the engine for the join token".to_owned(),
             Self::UnlockKey => "asking the engine for the unlock key".to_owned(),
             Self::Unlock => "unlocking the engine".to_owned(),
+            Self::ImportEmptyImage => "importing an empty image".to_owned(),
+            Self::CreateHelper(name) => format!("creating a container that has volume {name}"),
+            Self::TopFolder(name) => format!("reading the owner of volume {name}"),
+            Self::SetTopFolder(name) => format!("setting the owner of volume {name}"),
+            Self::RemoveHelper(id) => format!("removing container {id}"),
         }
     }
 }

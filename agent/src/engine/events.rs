@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use bollard::models::EventMessage;
 use bollard::query_parameters::EventsOptionsBuilder;
 use dockfleet_crds::assignment::Kind;
+use dockfleet_crds::labels;
 use futures::{Stream, StreamExt, future};
 
 use super::error::EngineCall;
@@ -20,6 +21,8 @@ pub enum EngineEvent {
     Object,
     /// A container no longer uses something: only waiting entries are affected.
     Release,
+    /// A container was created or started, so that it may have changed the top folder of a volume.
+    Container,
     /// A node of the swarm was added, changed or removed. Only managers have such events.
     Node,
 }
@@ -35,7 +38,15 @@ impl Engine {
             ("type", types.collect()),
             (
                 "event",
-                vec!["create", "destroy", "remove", "disconnect", "die", "update"],
+                vec![
+                    "create",
+                    "destroy",
+                    "remove",
+                    "disconnect",
+                    "start",
+                    "die",
+                    "update",
+                ],
             ),
         ]);
         let options = EventsOptionsBuilder::default().filters(&filters).build();
@@ -51,9 +62,15 @@ impl Engine {
 fn relevant(event: &EventMessage) -> Option<EngineEvent> {
     let action = event.action.as_deref().unwrap_or_default();
     let is_object = |of: &str| Kind::all().any(|kind| kind.object() == of);
+    // The attributes of a container's event have its labels.
+    let attributes = event.actor.as_ref().and_then(|a| a.attributes.as_ref());
+    if attributes.is_some_and(|a| a.contains_key(labels::HELPER)) {
+        return None;
+    }
     match (event.typ?.as_ref(), action) {
         (of, "create" | "destroy" | "remove") if is_object(of) => Some(EngineEvent::Object),
         (NODE, "create" | "update" | "remove") => Some(EngineEvent::Node),
+        ("container", "create" | "start") => Some(EngineEvent::Container),
         ("network", "disconnect") | ("container", "die" | "destroy") => Some(EngineEvent::Release),
         _ => None,
     }
@@ -76,7 +93,13 @@ mod tests {
         assert_eq!(event("container", "die"), Some(EngineEvent::Release));
         assert_eq!(event("node", "update"), Some(EngineEvent::Node));
         assert_eq!(event("container", "update"), None);
-        assert_eq!(event("container", "create"), None);
+        assert_eq!(event("container", "create"), Some(EngineEvent::Container));
+        assert_eq!(event("container", "start"), Some(EngineEvent::Container));
+        let helper = json!({
+            "Type": "container", "Action": "create",
+            "Actor": {"Attributes": {"image": "i", "io.dockfleet.helper": "ownership"}},
+        });
+        assert_eq!(relevant(&serde_json::from_value(helper).unwrap()), None);
         assert_eq!(event("network", "connect"), None);
     }
 }

@@ -3,6 +3,8 @@
 use bollard::models::ContainerSummary;
 use bollard::query_parameters::ListContainersOptionsBuilder;
 
+use dockfleet_crds::labels;
+
 use super::error::EngineCall;
 use super::{Engine, EngineError};
 
@@ -16,6 +18,12 @@ impl Engine {
         let answer = self.docker.list_containers(Some(all));
         self.read(EngineCall::Containers, answer).await
     }
+}
+
+/// Whether an agent has made a container for a moment.
+pub(crate) fn is_helper(container: &ContainerSummary) -> bool {
+    let labels = container.labels.as_ref();
+    labels.is_some_and(|labels| labels.contains_key(labels::HELPER))
 }
 
 /// Returns the name of a container, or the beginning of its ID where it has none.

@@ -62,6 +62,7 @@ mod tests {
                 reason: reason.map(Open::from),
                 ..EntryStatus::default()
             },
+            examine: None,
         }
     }
 

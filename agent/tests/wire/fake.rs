@@ -1,5 +1,7 @@
 //! A fake Docker Engine on a Unix socket that stores objects and fails as configured.
 
+mod folders;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -15,6 +17,8 @@ use dockfleet_agent::journal::Journal;
 use serde_json::{Value, json};
 use tokio::net::UnixListener;
 use tokio::sync::{broadcast, watch};
+
+use self::folders::{Folder, Folders};
 
 /// The fault of a call.
 #[derive(Clone, Debug)]
@@ -48,6 +52,7 @@ struct Things {
     /// What the engine says about its list of volumes.
     warnings: Vec<String>,
     containers: Vec<Value>,
+    folders: Folders,
     calls: Vec<String>,
     faults: BTreeMap<String, Fault>,
     made: usize,
@@ -182,6 +187,20 @@ impl Fake {
         self.things.lock().unwrap().containers.push(container);
     }
 
+    pub(crate) fn containers(&self) -> Vec<Value> {
+        self.things.lock().unwrap().containers.clone()
+    }
+
+    /// Returns the top folder of a volume.
+    pub(crate) fn folder(&self, volume: &str) -> Folder {
+        *self.things.lock().unwrap().folder(volume)
+    }
+
+    /// Changes the top folder of a volume as a container would.
+    pub(crate) fn set_folder(&self, volume: &str, folder: Folder) {
+        *self.things.lock().unwrap().folder(volume) = folder;
+    }
+
     pub(crate) fn clear_containers(&self) {
         self.things.lock().unwrap().containers.clear();
     }
@@ -196,6 +215,11 @@ impl Fake {
         let _ = self
             .events
             .send(Some(json!({"Type": "network", "Action": "destroy"})));
+    }
+
+    /// Sends an event.
+    pub(crate) fn happen(&self, event: Value) {
+        let _ = self.events.send(Some(event));
     }
 
     /// Cuts every stream of events.
@@ -335,6 +359,11 @@ fn respond(fake: &Fake, method: &Method, path: &str, body: &Bytes) -> Option<Res
         }
         ("GET", "/containers/json") => axum::Json(&things.containers).into_response(),
         ("GET", "/events") => events(fake),
+        ("POST", "/images/create") => things.import(),
+        ("POST", "/containers/create") => things.create_helper(body, fault.as_ref()),
+        ("GET", path) if path.ends_with("/archive") => things.archive(id(path)),
+        ("PUT", path) if path.ends_with("/archive") => things.extract(id(path), body),
+        ("DELETE", path) if path.starts_with("/containers/") => things.remove_helper(id(path)),
         ("POST", "/networks/create") => create_network(&mut things, body, fault.as_ref(), fake_api),
         ("POST", "/volumes/create") => {
             let mut volume: Value = serde_json::from_slice(body).unwrap();
@@ -373,6 +402,11 @@ fn respond(fake: &Fake, method: &Method, path: &str, body: &Bytes) -> Option<Res
         }
         _ => error(400, "client version is too new"),
     })
+}
+
+/// Returns the ID in the path of a container.
+fn id(path: &str) -> &str {
+    path.split('/').nth(2).unwrap()
 }
 
 fn create_network(

@@ -6,11 +6,12 @@ use std::time::Duration;
 use dockfleet_agent::effect::Effects;
 use dockfleet_agent::engine::Engine;
 use dockfleet_agent::journal::{AssignmentSnapshot, Journal};
-use dockfleet_agent::pass::{self, Progress};
+use dockfleet_agent::pass::{self, PassInput, Progress};
 use dockfleet_crds::{Entry, EntryState, EntryStatus, Intent, Reason};
 use dockfleet_planner::action::Operation;
 use dockfleet_planner::assignment::{Assigned, Input, Lifecycle, Refusal, RenderContext, assign};
 use dockfleet_planner::desired::{EntrySpec, Tombstone};
+use dockfleet_planner::examination::Occasion;
 use dockfleet_planner::render;
 use dockfleet_planner::select::{Selection, selection};
 use dockfleet_planner::support;
@@ -40,6 +41,8 @@ pub(crate) struct HostSession {
     pub(super) engine: Engine,
     pub(super) journal: Journal,
     pub(super) messages: LastMessages,
+    /// What may have changed since the last pass.
+    occasion: Occasion,
 }
 
 /// The result of one host.
@@ -48,6 +51,8 @@ pub(crate) struct HostReport {
     pub(crate) rows: Vec<ResultRow>,
     /// Number of changes made on the engine.
     pub(crate) changed: usize,
+    /// Number of entries whose object a container may change.
+    pub(crate) watching: usize,
     /// Hints about objects that are not in the journal.
     pub(crate) hints: Vec<String>,
     /// What the last pass reported of each entry.
@@ -104,7 +109,13 @@ impl HostSession {
             engine,
             journal,
             messages: LastMessages::read(target.journal()),
+            occasion: Occasion::Start,
         })
+    }
+
+    /// Records what may have changed on the engine, so that the next pass examines it.
+    pub(crate) fn may_have_changed(&mut self, occasion: Occasion) {
+        self.occasion = self.occasion.max(occasion);
     }
 
     /// Applies the files to the host. After `stop` is cancelled, it ends after the current action.
@@ -125,16 +136,17 @@ impl HostSession {
             }
             progress(moment);
         };
-        let report = pass::pass_until(
-            &self.engine,
-            &mut self.journal,
-            &entries,
-            &files.credentials.store,
-            &Effects::default(),
-            &mut follow,
-            stop,
-        )
-        .await;
+        let input = PassInput {
+            entries: &entries,
+            store: &files.credentials.store,
+            effects: &Effects::default(),
+            occasion: std::mem::take(&mut self.occasion),
+        };
+        let (engine, journal) = (&self.engine, &mut self.journal);
+        let report = pass::pass_until(engine, journal, &input, &mut follow, stop).await;
+        if report.unexamined > 0 {
+            self.occasion = Occasion::Start;
+        }
         // Completed tombstones leave the assignment.
         let gone: BTreeSet<&str> = report
             .statuses
@@ -175,6 +187,7 @@ impl HostSession {
         Ok(HostReport {
             rows,
             changed: report.changed,
+            watching: report.watching,
             hints,
             statuses: report.statuses,
             refused: assigned.refused,

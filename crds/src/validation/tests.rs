@@ -343,6 +343,45 @@ fn a_gateway_is_an_address_that_an_interface_can_have() {
 }
 
 #[test]
+fn an_owner_is_for_a_volume_on_the_disk_of_the_engine_only() {
+    let with = |mut spec: Value| {
+        spec["hostSelector"] = json!({});
+        spec["ownership"] = json!({"uid": 0});
+        errors("DockerVolume", &spec)
+    };
+    assert_eq!(with(json!({"size": "1Gi"})), [""; 0]);
+    let start = "spec.ownership: Invalid value: ownership is for a volume on the engine's own disk";
+    for (spec, rest) in [
+        (
+            json!({"tmpfs": {}}),
+            " and cannot be joined with tmpfs; set tmpfs.uid, tmpfs.gid and tmpfs.mode",
+        ),
+        (
+            json!({"bind": {"path": "/srv"}}),
+            " and cannot be joined with bind; set the owner of the folder on the host",
+        ),
+        (
+            json!({"nfs": {"server": "a", "path": "/b"}}),
+            " and cannot be joined with nfs; set the owner of the folder on the server",
+        ),
+        (
+            json!({"cifs": {"server": "a", "share": "b"}}),
+            " and cannot be joined with cifs; set cifs.uid, cifs.gid and cifs.dirMode",
+        ),
+        (
+            json!({"options": {"type": "nfs", "device": ":/b"}}),
+            ", but options sets device; remove ownership",
+        ),
+        (
+            json!({"driver": "rexray", "options": {"device": "x"}}),
+            ", but driver is rexray; remove ownership",
+        ),
+    ] {
+        assert_eq!(with(spec), [format!("{start}{rest}")]);
+    }
+}
+
+#[test]
 fn an_option_beside_a_source_is_reported_once() {
     for (options, key) in [
         (json!({"o": "soft"}), "o"),

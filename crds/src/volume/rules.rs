@@ -9,6 +9,7 @@ pub(super) fn spec(schema: &mut Schema) {
     selects_hosts(schema);
     sources(schema);
     options(schema);
+    ownership(schema);
     rules_at(
         schema,
         ".volumeName",
@@ -77,6 +78,24 @@ fn options(schema: &mut Schema) {
             Rule {
                 rule: "!has(self.options) || self.driver != 'local' || has(self.tmpfs) || has(self.bind) || has(self.nfs) || has(self.cifs) || !('o' in self.options) || 'device' in self.options || 'type' in self.options",
                 message: "'driver local takes the option o = %s only with type and device; set them too'.format([self.options['o']])",
+            },
+        ],
+    );
+}
+
+/// Only the folder of a volume that the engine keeps on its own disk has an owner that can be set.
+fn ownership(schema: &mut Schema) {
+    rules_at(
+        schema,
+        ".ownership",
+        &[
+            Rule {
+                rule: "!has(self.ownership) || !(has(self.tmpfs) || has(self.bind) || has(self.nfs) || has(self.cifs))",
+                message: "'ownership is for a volume on the engine\\'s own disk and cannot be joined with %s; %s'.format([has(self.tmpfs) ? 'tmpfs' : has(self.bind) ? 'bind' : has(self.nfs) ? 'nfs' : 'cifs', has(self.tmpfs) ? 'set tmpfs.uid, tmpfs.gid and tmpfs.mode' : has(self.cifs) ? 'set cifs.uid, cifs.gid and cifs.dirMode' : has(self.nfs) ? 'set the owner of the folder on the server' : 'set the owner of the folder on the host'])",
+            },
+            Rule {
+                rule: "!has(self.ownership) || self.driver == 'local' && !(has(self.options) && 'device' in self.options)",
+                message: "'ownership is for a volume on the engine\\'s own disk, but %s; remove ownership'.format([self.driver == 'local' ? 'options sets device' : 'driver is ' + self.driver])",
             },
         ],
     );

@@ -19,6 +19,10 @@ pub const TRACE: &str = "trace";
 /// The effect that keeps a claim to lead: it comes by itself, and counts only where it is asked for.
 pub const RENEWAL: &str = "renewed leases";
 
+/// The effects after which nothing is as the process wanted it, and the next one begins anew: one that is killed after
+/// each of them gets nowhere.
+pub const FLEETING: [&str; 2] = ["HelperCreate", "HelperRemove"];
+
 /// How a process is stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum How {
@@ -44,6 +48,8 @@ pub struct Order {
     pub number: usize,
     /// What is counted; without it all but [`RENEWAL`].
     pub of: Option<String>,
+    /// Whether [`FLEETING`] effects are counted.
+    pub fleeting: bool,
 }
 
 impl Order {
@@ -59,7 +65,7 @@ impl Order {
     pub fn counts(&self, effect: &TracedEffect) -> bool {
         let is_named = match &self.of {
             Some(name) => effect.what == *name,
-            None => effect.what != RENEWAL,
+            None => effect.what != RENEWAL && (self.fleeting || !FLEETING.contains(&&*effect.what)),
         };
         is_named && effect.ended == (self.how != How::Held)
     }

@@ -95,6 +95,7 @@ fn losses(writes: usize) -> Vec<Order> {
             how,
             number: 1,
             of: Some(of.to_owned()),
+            fleeting: true,
         })
     };
     let once = [How::Killed, How::Halted].into_iter().flat_map(once);
@@ -105,6 +106,7 @@ fn losses(writes: usize) -> Vec<Order> {
             how,
             number,
             of: None,
+            fleeting: true,
         })
     });
     once.chain(each).collect()

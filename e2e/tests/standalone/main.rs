@@ -27,6 +27,7 @@ mod no_drift;
 mod observe;
 mod one_engine;
 mod output;
+mod ownership;
 mod prune;
 mod refusal;
 mod refusals;

@@ -98,7 +98,18 @@ pub(crate) fn status_facts(host: &DockerHost, entries: &[EntryStatus]) -> Result
 
 /// Gives how often each object was made and removed.
 pub(crate) fn happened_facts(events: &[Happened], removed: &[Removal]) -> Facts {
-    let created = events.iter().filter(|e| e.action == "create");
+    // For a container that has a volume, Engine 20.10 says that it has made the volume, too.
+    let is_first = |(at, event): &(usize, &Happened)| {
+        let mut before = events.iter().take(*at).rev();
+        let last = before.find(|e| e.object == event.object);
+        !event.object.starts_with("volume ") || last.is_none_or(|e| e.action != "create")
+    };
+    let created = events
+        .iter()
+        .enumerate()
+        .filter(is_first)
+        .map(|(_, event)| event);
+    let created = created.filter(|e| e.action == "create");
     let created = created.map(|e| format!("happened: create {}", e.object));
     let removed = removed
         .iter()

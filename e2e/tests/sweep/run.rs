@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -19,7 +20,7 @@ use crate::facts::{Objects, happened_facts, journal_facts, status_facts};
 use crate::hub::Hub;
 use crate::permission::Permissions;
 use crate::removals::Removals;
-use crate::scenario::{self, UNTOUCHED, WITH_CONTENT, Wish};
+use crate::scenario::{self, UNTOUCHED, WITH_CONTENT, WITH_OWNER, Wish};
 
 /// How long anything may take on a machine that is busy with other things.
 const SOON: Duration = Duration::from_mins(1);
@@ -33,7 +34,7 @@ pub(crate) enum Crash {
     Never,
     /// Once, right after this many effects.
     After(usize),
-    /// After every effect, again and again.
+    /// After every effect that is no fleeting one, again and again.
     Always,
 }
 
@@ -87,9 +88,18 @@ impl Site<'_> {
     }
 
     fn content_of(&self, volume: &str) -> Result<PathBuf> {
+        Ok(self.folder_of(volume)?.join("content"))
+    }
+
+    fn owner_of(&self, volume: &str) -> Result<String> {
+        let folder = fs::metadata(self.folder_of(volume)?)?;
+        Ok(format!("{} {:04o}", folder.uid(), folder.mode() & 0o7777))
+    }
+
+    fn folder_of(&self, volume: &str) -> Result<PathBuf> {
         let volume = self.engine.get(&format!("/volumes/{volume}"))?;
         let place = volume["Mountpoint"].as_str().context("it is nowhere")?;
-        Ok(Path::new(place).join("content"))
+        Ok(Path::new(place).to_owned())
     }
 }
 
@@ -145,6 +155,8 @@ impl Run<'_> {
             }
         }
         let mut facts = after.facts();
+        let owner = self.site.owner_of(WITH_OWNER)?;
+        facts.insert(format!("engine: owner of {WITH_OWNER}"), owner.into());
         facts.extend(journal_facts(&self.journal()?));
         let host = self.site.hub.host(self.name)?;
         facts.extend(status_facts(&host, &statuses)?);
@@ -169,8 +181,14 @@ impl Run<'_> {
             Crash::Always => Some(1),
         };
         if let Some(number) = number {
-            let (how, of) = (How::Killed, None);
-            Order { how, number, of }.give(self.folder.path())?;
+            let (how, of, fleeting) = (How::Killed, None, crash != Crash::Always);
+            let order = Order {
+                how,
+                number,
+                of,
+                fleeting,
+            };
+            order.give(self.folder.path())?;
         }
         let program = env!("CARGO_BIN_EXE_dockfleet-that-stops");
         let args = ["agent", self.name, DEFAULT_FLEET_NAMESPACE];
@@ -212,10 +230,15 @@ impl Run<'_> {
             if !agent.log().contains("the engine answers") {
                 return Err("it has not looked at the engine".to_owned());
             }
-            self.control(wishes)
+            // What the agent before this one left behind when it was killed.
+            match containers(&self.site.engine).map_err(|error| format!("{error:#}"))? {
+                0 => self.control(wishes),
+                left => Err(format!("{left} containers are left")),
+            }
         });
         let statuses = waited.with_context(|| agent.log())?;
         agent.terminate(SOON)?;
+        ensure!(containers(&self.site.engine)? == 0, "a container is left");
         Ok(statuses)
     }
 
@@ -255,6 +278,12 @@ impl Run<'_> {
         }
         Ok(records)
     }
+}
+
+/// Gives the number of containers. Nobody but the agent makes one.
+fn containers(engine: &Engine) -> Result<usize> {
+    let all = engine.get("/containers/json?all=1")?;
+    Ok(all.as_array().context("no list of containers")?.len())
 }
 
 /// Gives what had to stay as it was and is another one now.

@@ -21,6 +21,8 @@ pub(crate) const UNTOUCHED: [&str; 7] = [
 ];
 /// The volumes that have content.
 pub(crate) const WITH_CONTENT: [&str; 2] = ["kept-vol", "adopted-vol"];
+/// The volume whose folder gets an owner, which takes a container for a moment.
+pub(crate) const WITH_OWNER: &str = "new-vol";
 /// What may be removed, with the stage that the journal is in from before it goes: what tombstones
 /// and an updatePolicy permit.
 pub(crate) const REMOVABLE: [(&str, &str); 3] = [
@@ -82,7 +84,7 @@ pub(crate) fn after() -> Result<Vec<Wish>> {
         deleted(volume("deleted-vol", &json!({"deletionPolicy": "Delete"}))?),
         network("new-a", &on(4))?,
         network("new-b", &on(5))?,
-        volume("new-vol", &json!({}))?,
+        volume("new-vol", &owned())?,
         network("adopted-net", &merged(on(6), &adopting))?,
         volume("adopted-vol", &adopting)?,
         network("foreign", &on(7))?,
@@ -104,6 +106,11 @@ pub(crate) fn make_by_hand(engine: &Engine) -> Result<()> {
 /// Gives the UID of the resource with this name.
 pub(crate) fn uid(name: &str) -> String {
     format!("uid-{name}")
+}
+
+/// An owner, which an agent sets through a container.
+fn owned() -> Value {
+    json!({"ownership": {"uid": 1000, "mode": "0750"}})
 }
 
 fn changed(third: u8) -> Value {

@@ -4,12 +4,12 @@ use std::iter;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
-use dockfleet_e2e::faults::{Facts, Queue, Series, differences};
+use dockfleet_e2e::faults::{FLEETING, Facts, Queue, Series, differences};
 use dockfleet_e2e::{ControlPlane, Dockfleet, Engine, Fleet, Generation, at_once, is_proof};
 
 use crate::hub::Hub;
 use crate::run::{Crash, Outcome, Site};
-use crate::scenario::{MADE, REMOVABLE, SAID};
+use crate::scenario::{MADE, REMOVABLE, SAID, WITH_OWNER};
 
 /// More effects than the scenario ever has.
 const MOST: usize = 60;
@@ -101,6 +101,10 @@ fn check_clean(clean: &Outcome) -> Vec<String> {
         Some((name, fact["state"].as_str()?, fact["reason"].as_str()))
     });
     let said: Vec<_> = said.collect();
+    let owner = clean.facts.get(&format!("engine: owner of {WITH_OWNER}"));
+    if owner != Some(&"1000 0750".into()) {
+        findings.push(format!("the owner of {WITH_OWNER} is {owner:?}"));
+    }
     if said != SAID {
         findings.push(format!("the agent says other things: {said:?}"));
     }
@@ -112,6 +116,12 @@ fn check_clean(clean: &Outcome) -> Vec<String> {
     findings
 }
 
+/// Gives the number of effects that are no fleeting ones.
+fn lasting(outcome: &Outcome) -> usize {
+    let effects = outcome.effects.iter();
+    effects.filter(|e| !FLEETING.contains(&e.as_str())).count()
+}
+
 /// Gives what is wrong with a run.
 fn check(clean: &Outcome, outcome: &Outcome, crash: Crash) -> Vec<String> {
     let mut findings = outcome.breaches.clone();
@@ -120,7 +130,7 @@ fn check(clean: &Outcome, outcome: &Outcome, crash: Crash) -> Vec<String> {
         Crash::Never => kills == 0,
         Crash::After(n) => (kills == 1 && effects == n) || (kills == 0 && effects < n),
         // Reports are put together as timing has it.
-        Crash::Always => kills == effects && kills * 10 >= clean.effects.len() * 8,
+        Crash::Always => kills == lasting(outcome) && kills * 10 >= lasting(clean) * 8,
     };
     if !as_asked {
         findings.push(format!("{kills} kills with {effects} effects"));

@@ -3,22 +3,24 @@
 mod desired;
 mod diff;
 mod observed;
+mod ownership;
 mod render;
 mod warnings;
-
-use std::convert::Infallible;
 
 use dockfleet_crds::assignment::Kind;
 use dockfleet_crds::policy::DeletionPolicy;
 use dockfleet_crds::{DockerHost, DockerVolume, FieldDiff, ResourceStatus};
 
-use super::ObjectKind;
+use super::{ObjectKind, Update};
 use crate::credentials::Credentials;
+use crate::examination::Occasion;
 use crate::render::RenderError;
 use crate::resource::{CommonSpec, SpecWarning};
+use crate::support::Feature;
 
 pub use desired::DesiredVolume;
 pub use observed::ObservedVolume;
+pub use ownership::{DesiredOwnership, OwnershipChange, TopFolder};
 pub use render::volume as render;
 
 impl ObjectKind for DockerVolume {
@@ -30,7 +32,7 @@ impl ObjectKind for DockerVolume {
 
     type Desired = DesiredVolume;
     type Observed = ObservedVolume;
-    type Change = Infallible;
+    type Change = OwnershipChange;
 
     fn common_spec(&self) -> CommonSpec<'_> {
         let secret = || Some(&self.spec.cifs.as_ref()?.credentials_secret.as_ref()?.name);
@@ -59,6 +61,14 @@ impl ObjectKind for DockerVolume {
         })
     }
 
+    fn needed_features(&self) -> Vec<Feature> {
+        let credentials = self.common_spec().credentials_secret;
+        let ownership = self.spec.ownership.as_ref();
+        let credentials = credentials.map(|_| Feature::VolumeCredentials);
+        let ownership = ownership.map(|_| Feature::VolumeOwnership);
+        credentials.into_iter().chain(ownership).collect()
+    }
+
     fn spec_warnings(&self) -> Vec<SpecWarning> {
         warnings::warnings(&self.spec)
     }
@@ -69,6 +79,18 @@ impl ObjectKind for DockerVolume {
         given: Option<&Credentials>,
     ) -> Vec<FieldDiff> {
         diff::volume(want, have, given)
+    }
+
+    fn next_change(want: &DesiredVolume, have: &ObservedVolume) -> Update<OwnershipChange> {
+        ownership::change(want, have).map_or(Update::Impossible, Update::Change)
+    }
+
+    fn examine_on(want: &DesiredVolume, have: &ObservedVolume) -> Option<Occasion> {
+        ownership::examine_on(want, have)
+    }
+
+    fn note(want: &DesiredVolume, have: &ObservedVolume) -> Option<String> {
+        ownership::note(want, have)
     }
 }
 

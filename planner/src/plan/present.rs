@@ -10,8 +10,9 @@ use sha2::{Digest, Sha256};
 
 use self::credentials::EntryCredentials;
 use super::world::World;
-use super::{JournalChange, Planned, drifted, failed, in_words, pending, ready, report};
+use super::{JournalChange, Planned, bounded, drifted, failed, in_words, pending, ready, report};
 use crate::desired::{Behaviour, hex};
+use crate::examination::{Examination, Occasion};
 use crate::kinds::{Action, Creator, Desired, Object, Update};
 use crate::record::{Record, RecordKey, Stage};
 
@@ -240,6 +241,7 @@ impl Case<'_> {
                 Reason::Progressing,
                 format!("to be created: {why}"),
             ),
+            examine: None,
         }
     }
 
@@ -295,7 +297,8 @@ impl Case<'_> {
     ) -> Planned {
         let (actions, record, status) = if diff.is_empty() {
             let status = self.unknown_credentials(object);
-            let status = status.unwrap_or_else(|| ready(self.entry, object.id()));
+            let status = status.or_else(|| self.not_examined(object));
+            let status = status.unwrap_or_else(|| self.ready(object));
             (Vec::new(), record, status)
         } else if let Some((actions, status)) = self.update(object, &diff) {
             (actions, record, status)
@@ -336,6 +339,43 @@ impl Case<'_> {
             actions,
             journal,
             status,
+            examine: self.examination(object),
+        }
+    }
+
+    /// Returns the next examination of an object. Nothing is done on the host while suspend is true.
+    fn examination(&self, object: &Object) -> Option<Examination> {
+        let least = self.desired.examine_on(object)?;
+        (!self.policy.suspend).then(|| Examination {
+            least,
+            name: object.name().to_owned(),
+            id: object.id(),
+        })
+    }
+
+    /// Returns the status of an object of which a part is not known before it is examined.
+    fn not_examined(&self, object: &Object) -> Option<EntryStatus> {
+        if self.desired.examine_on(object) != Some(Occasion::None) {
+            return None;
+        }
+        let (reason, why) = if self.policy.suspend {
+            (Reason::Suspended, "; suspend is true")
+        } else {
+            (Reason::Progressing, "")
+        };
+        let message = format!("its owner and permissions are not known yet{why}");
+        let id = Some(object.id());
+        Some(EntryStatus {
+            id,
+            ..pending(self.entry, reason, message)
+        })
+    }
+
+    /// Returns the status of an object that matches.
+    fn ready(&self, object: &Object) -> EntryStatus {
+        EntryStatus {
+            message: bounded(self.desired.note(object).unwrap_or_default()),
+            ..ready(self.entry, object.id())
         }
     }
 
@@ -365,6 +405,7 @@ impl Case<'_> {
             was_ready: true,
             driver: Some(object.driver().to_owned()),
             credentials: self.credentials_of(object, diff),
+            examined: object.examined(),
             ..Record::new(self.entry, object.name(), Stage::Owned, Some(object.id()))
         }
     }

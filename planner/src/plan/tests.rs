@@ -2,6 +2,7 @@
 
 mod credentials;
 mod cut_off;
+mod examination;
 mod ownership;
 mod present;
 mod tombstone;
@@ -245,6 +246,7 @@ fn observed_volume(entry: &Entry, id: &str) -> ObservedVolume {
         options: d.options,
         credentials: None,
         labels: d.labels,
+        top_folder: None,
     }
 }
 

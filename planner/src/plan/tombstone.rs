@@ -39,6 +39,7 @@ pub(super) fn plan(
             actions: Vec::new(),
             journal: JournalChange::put(at(Stage::Retained), record),
             status: gone(entry, Reason::Retained, kept(entry, object)),
+            examine: None,
         };
     }
     // The object was recreated since the last report, or is known by its label only, because the journal was
@@ -63,6 +64,7 @@ pub(super) fn plan(
             id: Some(id),
             ..pending(entry, Reason::Progressing, "to be removed".to_owned())
         },
+        examine: None,
     }
 }
 
@@ -101,6 +103,7 @@ fn already_removed(
         actions: Vec::new(),
         journal,
         status,
+        examine: None,
     }
 }
 

@@ -158,6 +158,7 @@ impl Engine {
             options: v.options.clone(),
             credentials: None,
             labels: v.labels.clone(),
+            top_folder: None,
         };
         self.volumes.insert(v.name.clone(), volume);
         Ok(())

@@ -123,6 +123,7 @@ fn record(uid: &'static str) -> impl Strategy<Value = Option<Record>> {
             was_ready,
             driver: None,
             credentials: None,
+            examined: None,
             progress: None,
             other: serde_json::Map::new(),
         })

@@ -132,6 +132,7 @@ pub(crate) fn volume(uid: &str, variant: u8, policy: Behaviour, loss: LossPolicy
         name: object(uid).to_owned(),
         driver: if variant == 3 { "plugin" } else { "local" }.to_owned(),
         credentials: None,
+        ownership: None,
         options: match variant {
             1 => map(&[("type", "nfs"), ("device", ":/a"), ("o", "addr=nas,rw")]),
             _ => map(&[]),

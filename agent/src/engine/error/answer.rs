@@ -14,7 +14,7 @@
 //! Sources: the answers of Engine 20.10.24 and 29 to `e2e/tests/standalone/refusals.rs`, and moby's
 //! `daemon/server/httpstatus`, `daemon/libnetwork`, `daemon/volume`, `daemon/cluster`, `pkg/plugins`.
 
-use super::{Cause, EngineCall, EngineError};
+use super::{Cause, EngineCall, EngineError, MUST_EXIST};
 use crate::engine::redact::redact;
 
 /// Texts of a refusal that may end by itself, at any status.
@@ -116,11 +116,20 @@ pub(super) fn meaning(call: EngineCall<'_>, status: u16, text: &str) -> EngineEr
         (EngineCall::Remove(kind, name), 404) if is_missing(&lower, name) => {
             return EngineError::NotFound(format!("{} {name}", kind.object()));
         }
-        (EngineCall::Container(_, id), 404) if is_missing(&lower, id) => {
+        (EngineCall::Container(_, id) | EngineCall::RemoveHelper(id), 404)
+            if is_missing(&lower, id) =>
+        {
             return EngineError::NotFound(format!("container {id}"));
         }
         (EngineCall::Remove(..), 400..=409 | 500) if contains(&USED) => {
             return EngineError::InUse(Vec::new());
+        }
+        (EngineCall::CreateHelper(_), 404) if contains(&["no such image"]) => {
+            return EngineError::NotFound("the empty image".to_owned());
+        }
+        // The volume has gone since it was listed, and the engine would create another one.
+        (EngineCall::CreateHelper(name), 400) if contains(&[MUST_EXIST]) => {
+            return EngineError::NotFound(format!("volume {name}"));
         }
         (EngineCall::Create(kind, name), 409) if contains(&TAKEN) => {
             return EngineError::AlreadyExists(format!("{} {name}", kind.object()));
@@ -130,7 +139,12 @@ pub(super) fn meaning(call: EngineCall<'_>, status: u16, text: &str) -> EngineEr
             | EngineCall::Remove(..)
             | EngineCall::Update(..)
             | EngineCall::Container(..)
-            | EngineCall::Unlock,
+            | EngineCall::Unlock
+            | EngineCall::ImportEmptyImage
+            | EngineCall::CreateHelper(_)
+            | EngineCall::TopFolder(_)
+            | EngineCall::SetTopFolder(_)
+            | EngineCall::RemoveHelper(_),
             _,
         ) => {}
     }

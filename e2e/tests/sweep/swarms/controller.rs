@@ -92,6 +92,7 @@ impl Controller {
             how: How::Killed,
             number: number.unwrap_or_default(),
             of: None,
+            fleeting: true,
         };
         order.give(self.folder.path())
     }

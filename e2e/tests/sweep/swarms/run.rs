@@ -42,7 +42,13 @@ impl Moment {
             Self::Always => (1, None),
         };
         let how = How::Killed;
-        Order { how, number, of }
+        let fleeting = true;
+        Order {
+            how,
+            number,
+            of,
+            fleeting,
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use dockfleet_crds::{FieldDiff, labels};
 use serde::{Deserialize, Serialize};
 
 use super::diff::CREDENTIALS;
+use super::ownership::{self, DesiredOwnership};
 use crate::desired::{Behaviour, is_default};
 use crate::kinds::DesiredObject;
 
@@ -25,6 +26,9 @@ pub struct DesiredVolume {
     /// resource.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials: Option<String>,
+    /// Owner and permissions of its top folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ownership: Option<DesiredOwnership>,
     /// Labels without those of Dockfleet.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
@@ -82,6 +86,10 @@ impl DesiredObject for DesiredVolume {
 
     fn has_other_credentials(&self, diff: &[FieldDiff]) -> bool {
         diff.iter().any(|d| d.field == CREDENTIALS)
+    }
+
+    fn is_set_in_place(&self, field: &str) -> bool {
+        field.starts_with(ownership::FIELD)
     }
 
     fn explain(&self, diff: &[FieldDiff]) -> Option<String> {

@@ -4,6 +4,7 @@ use dockfleet_crds::FieldDiff;
 
 use super::desired::DesiredVolume;
 use super::observed::ObservedVolume;
+use super::ownership;
 use crate::credentials::Credentials;
 use crate::diff::{difference, subset, value};
 use crate::secret;
@@ -34,6 +35,7 @@ pub(super) fn volume(
         }
     }
     subset(&mut diff, "labels", &want.labels, &have.labels);
+    diff.extend(ownership::diff(want, have));
     secret::hide(&mut diff);
     if want.credentials.is_none() {
         credentials(

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use dockfleet_crds::labels;
+use serde_json::Value;
 
+use super::ownership::TopFolder;
 use crate::credentials::Credentials;
 use crate::kinds::ObservedObject;
 
@@ -20,6 +22,8 @@ pub struct ObservedVolume {
     pub credentials: Option<Credentials>,
     /// Labels.
     pub labels: BTreeMap<String, String>,
+    /// The top folder, if it was examined.
+    pub top_folder: Option<TopFolder>,
 }
 
 impl ObservedObject for ObservedVolume {
@@ -42,5 +46,13 @@ impl ObservedObject for ObservedVolume {
 
     fn labels(&self) -> &BTreeMap<String, String> {
         &self.labels
+    }
+
+    fn examined(&self) -> Option<Value> {
+        serde_json::to_value(self.top_folder.as_ref()?).ok()
+    }
+
+    fn recall(&mut self, examined: &Value) {
+        self.top_folder = serde_json::from_value(examined.clone()).ok();
     }
 }

@@ -6,6 +6,7 @@ use dockfleet_crds::quantity;
 use dockfleet_crds::volume::{BindSource, CifsSource, DockerVolume, NfsSource, TmpfsSource};
 
 use super::desired::DesiredVolume;
+use super::ownership::DesiredOwnership;
 use crate::desired::Behaviour;
 use crate::kinds::ObjectKind as _;
 use crate::options::Options;
@@ -37,6 +38,11 @@ pub fn volume(volume: &DockerVolume) -> Result<DesiredVolume, RenderError> {
         driver: spec.driver.clone(),
         options: options.into_map(),
         credentials: None,
+        ownership: spec
+            .ownership
+            .as_ref()
+            .map(DesiredOwnership::of)
+            .transpose()?,
         labels: spec.labels.clone(),
         loss_policy: spec.loss_policy,
         policy: Behaviour::of(spec.policies(), DockerVolume::DEFAULT_DELETION),

@@ -41,9 +41,10 @@ impl Case<'_> {
         // its resource was deleted together with its namespace, its CRD or its host before the agent received
         // a tombstone. Resources of another cluster never get here: an agent obeys one hub.
         let again = before.is_some_and(|r| is_successor(self.entry, r));
+        let matches = diff.iter().all(|d| self.desired.is_set_in_place(&d.field));
         let may_adopt = match self.policy.adoption {
-            AdoptionPolicy::Never => again && diff.is_empty(),
-            AdoptionPolicy::IfMatching => diff.is_empty(),
+            AdoptionPolicy::Never => again && matches,
+            AdoptionPolicy::IfMatching => matches,
             AdoptionPolicy::Force => true,
         };
         if may_adopt && let Some(waits) = self.lacks_credentials() {

@@ -57,6 +57,7 @@ fn i5_an_absent_network_is_created_after_a_journalled_intent() {
             Some(Reason::Progressing),
             "to be created: does not exist yet",
         ),
+        examine: None,
     };
     assert_eq!(Scene::of(&e).one(), expected);
     // A create in progress goes on, and a removal that was permitted is not a loss.
@@ -242,6 +243,7 @@ fn an_object_as_asked_is_ready_whatever_was_in_progress() {
             id: Some("id1".to_owned()),
             ..entry_status(&e, EntryState::Ready, None, "")
         },
+        examine: None,
     };
     let owned = put(record(&e, Stage::Owned, Some("id1")));
     let scene = || Scene::of(&e).with(observed_network(&e, "id1"));
@@ -301,6 +303,7 @@ fn replacement(e: &Entry, id: &str) -> Planned {
                 "to be replaced: internal: want false, have true",
             )
         },
+        examine: None,
     }
 }
 
@@ -369,6 +372,7 @@ fn an_unsupported_feature_is_not_requested_from_an_engine() {
                 id: Some("id1".to_owned()),
                 ..entry_status(&e, EntryState::Failed, Some(Reason::Unsupported), message)
             },
+            examine: None,
         }
     );
 }

@@ -42,6 +42,7 @@ fn i1_a_tombstone_removes_the_object_it_names_after_a_journal_write() {
                     "to be removed",
                 )
             },
+            examine: None,
         };
         assert_eq!(scene.one(), expected);
         let scene = scene.with_record(before.at(Stage::Removing));

@@ -2,9 +2,11 @@
 //! a timer.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use dockfleet_agent::engine::Engine;
+use dockfleet_agent::engine::{Engine, EngineEvent};
+use dockfleet_planner::examination::Occasion;
 use futures::StreamExt;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
@@ -22,6 +24,41 @@ const RETRY: Duration = Duration::from_secs(2);
 pub(super) struct Done {
     pub(super) host: String,
     pub(super) report: anyhow::Result<HostReport>,
+}
+
+/// What the events of an engine tell between two passes.
+#[derive(Default)]
+struct Wake {
+    /// A pass is due.
+    due: Notify,
+    /// Containers were created or started.
+    containers: AtomicBool,
+    /// A container may change an object of the files.
+    watching: AtomicBool,
+}
+
+impl Wake {
+    fn hear(&self, event: EngineEvent) {
+        if event == EngineEvent::Container {
+            self.containers.store(true, Ordering::Relaxed);
+        }
+        self.notify(event != EngineEvent::Container);
+    }
+
+    fn notify(&self, is_due: bool) {
+        let by_containers =
+            || self.watching.load(Ordering::Relaxed) && self.containers.load(Ordering::Relaxed);
+        if is_due || by_containers() {
+            self.due.notify_one();
+        }
+    }
+
+    /// Records whether a container may change an object of the files.
+    fn watch(&self, is_watching: bool) {
+        self.watching.store(is_watching, Ordering::Relaxed);
+        // Events came during the pass.
+        self.notify(false);
+    }
 }
 
 /// A watched host.
@@ -51,11 +88,17 @@ impl Host {
         // The journal stays locked as long as the engine answers.
         let mut held: Option<HostSession> = None;
         let mut retry = RETRY;
+        let wake = Arc::new(Wake::default());
         while !self.stop.is_cancelled() {
             let files = self.files.borrow_and_update().clone();
-            let wake = Arc::new(Notify::new());
             let _listening = self.listen(&wake).drop_guard();
+            if wake.containers.swap(false, Ordering::Relaxed)
+                && let Some(session) = &mut held
+            {
+                session.may_have_changed(Occasion::Containers);
+            }
             let report = self.pass(&mut held, &files).await;
+            wake.watch(report.as_ref().is_ok_and(|r| r.watching > 0));
             let fine = report.as_ref().is_ok_and(HostReport::is_fine);
             let done = Done {
                 host: self.target.name().to_owned(),
@@ -74,10 +117,14 @@ impl Host {
                         return;
                     }
                 }
-                () = wake.notified() => {
+                () = wake.due.notified() => {
                     stop.run_until_cancelled(tokio::time::sleep(SETTLE)).await;
                 }
-                () = tokio::time::sleep(pause) => {}
+                () = tokio::time::sleep(pause) => {
+                    if let Some(session) = &mut held {
+                        session.may_have_changed(Occasion::Start);
+                    }
+                }
             }
         }
     }
@@ -114,7 +161,7 @@ impl Host {
     }
 
     /// Sends a message when the engine reports a change, until the result is cancelled.
-    fn listen(&self, wake: &Arc<Notify>) -> CancellationToken {
+    fn listen(&self, wake: &Arc<Wake>) -> CancellationToken {
         let stop = self.stop.child_token();
         let (target, wake) = (self.target.clone(), wake.clone());
         tokio::spawn(stop.clone().run_until_cancelled_owned(async move {
@@ -123,13 +170,13 @@ impl Host {
                 return;
             };
             let mut events = std::pin::pin!(engine.events());
-            while events.next().await.is_some_and(|e| e.is_ok()) {
-                wake.notify_one();
+            while let Some(Ok(event)) = events.next().await {
+                wake.hear(event);
             }
             // The engine or the connection has failed, so later events are lost. An engine without
             // events does not cause a busy loop.
             tokio::time::sleep(RETRY).await;
-            wake.notify_one();
+            wake.notify(true);
         }));
         stop
     }

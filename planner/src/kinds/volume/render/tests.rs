@@ -122,6 +122,7 @@ fn a_volume_keeps_driver_size_options_labels_and_policies() {
             driver: "rexray".to_owned(),
             options: map(&[("fs", "xfs"), ("size", "10737418240")]),
             credentials: None,
+            ownership: None,
             labels: map(&[("team", "lab")]),
             loss_policy: LossPolicy::Recreate,
             policy: Behaviour {
