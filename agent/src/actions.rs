@@ -3,16 +3,18 @@
 
 mod network;
 mod object;
+mod prune;
 pub(crate) mod swarm;
 mod volume;
 
 use bollard::models::ContainerSummary;
 use dockfleet_crds::assignment::Kind;
-use dockfleet_crds::{DockerNetwork, DockerVolume, SwarmCluster};
+use dockfleet_crds::{DockerNetwork, DockerVolume, PrunePolicy, SwarmCluster};
 use dockfleet_planner::credentials::Credentials;
 use dockfleet_planner::kinds::{Action, Object, ObjectKind};
 
 pub(crate) use self::object::ActionContext;
+pub(crate) use self::prune::volume_to_prune;
 use crate::effect::Effects;
 use crate::engine::{Engine, EngineError};
 

@@ -27,6 +27,7 @@ mod metrics;
 pub mod pass;
 mod pause;
 mod preflight;
+pub mod prune;
 mod report;
 mod retry;
 mod swarm_secrets;

@@ -7,9 +7,13 @@ use std::time::Duration;
 
 use dockfleet_crds::assignment::Kind;
 use dockfleet_crds::open::labels;
+use dockfleet_crds::prune::PrunedKind;
 use dockfleet_crds::{Entry, EntryState, EntryStatus, Intent};
 use dockfleet_vitals::{Counters, Gauges, Histograms, MetricError, Registry, SECONDS};
 use prometheus::{IntCounter, IntGauge};
+use strum::VariantArray as _;
+
+use crate::pass::Pruning;
 
 /// The failures of calls to the engine, as labels.
 pub(crate) const FAILURES: [&str; 7] = [
@@ -37,6 +41,8 @@ pub(crate) struct AgentMetrics {
     /// One series, or none without a token.
     token_expiry: Gauges<0>,
     journal_errors: IntCounter,
+    prune_candidates: Gauges<1>,
+    pruned: Counters<1>,
 }
 
 /// How a pass ended.
@@ -126,6 +132,16 @@ impl AgentMetrics {
                 "dockfleet_agent_journal_errors_total",
                 "Number of failed writes of the journal, after which nothing was changed.",
             )?,
+            prune_candidates: r.gauges(
+                "dockfleet_agent_prune_candidates",
+                "Number of unused objects that PrunePolicies list as candidates, by kind of object.",
+                ["object"],
+            )?,
+            pruned: r.counters(
+                "dockfleet_agent_pruned_total",
+                "Number of unused objects that PrunePolicies removed, by kind of object.",
+                ["object"],
+            )?,
         };
         all.begin();
         Ok(all)
@@ -138,6 +154,7 @@ impl AgentMetrics {
             self.drift_found.with([kind]);
             self.drift_repaired.with([kind]);
         }
+        self.pruned(&Pruning::default());
         for kind in FAILURES {
             self.engine_errors.with([kind]);
         }
@@ -214,6 +231,19 @@ impl AgentMetrics {
     /// Sets when the token of this host expires, in seconds since 1970.
     pub(crate) fn token_ends(&self, at: i64) {
         self.token_expiry.with([]).set(at);
+    }
+
+    /// Records what a pass has done for PrunePolicies.
+    pub(crate) fn pruned(&self, pruning: &Pruning) {
+        for kind in PrunedKind::VARIANTS {
+            let candidates = pruning.candidates.get(kind).copied();
+            let removed = pruning.removed.get(kind).copied();
+            let label = [kind.object()];
+            self.prune_candidates
+                .with(label)
+                .set(candidates.unwrap_or_default());
+            self.pruned.with(label).inc_by(removed.unwrap_or_default());
+        }
     }
 
     /// Counts a failed write of the journal.

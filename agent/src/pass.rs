@@ -6,6 +6,7 @@
 mod drift;
 mod examination;
 mod progress;
+mod prune;
 mod step;
 mod unanswered;
 
@@ -22,7 +23,8 @@ use dockfleet_planner::examination::Occasion;
 use dockfleet_planner::kinds;
 use dockfleet_planner::observed::ObservedState;
 use dockfleet_planner::plan::{
-    JournalChange, PlanContext, Planned, Records, bounded, forgettable, plan, statuses,
+    JournalChange, PlanContext, Planned, PruneContext, Records, bounded, forgettable, plan,
+    prune as planner_prune, statuses,
 };
 use dockfleet_vitals::chain;
 use tokio::sync::watch;
@@ -31,6 +33,7 @@ use uuid::Uuid;
 
 use self::examination::Examinations;
 pub use self::progress::Progress;
+pub use self::prune::Pruning;
 use self::unanswered::Unanswered;
 use crate::actions;
 use crate::effect::Effects;
@@ -71,6 +74,8 @@ pub struct PassReport {
     pub engine_failures: Vec<EngineError>,
     /// Why the journal could not be written; nothing was changed after that.
     pub journal_failure: Option<JournalError>,
+    /// What was done for PrunePolicies; `None` if the pass was over another kind.
+    pub pruning: Option<Pruning>,
 }
 
 /// An object that was no longer as its entry describes.
@@ -124,6 +129,9 @@ pub async fn pass_until(
     stop: &CancellationToken,
 ) -> PassReport {
     let calls_before = engine.calls();
+    let remembered = journal.assignment().map_or(&[][..], |s| &s.entries);
+    let assigned: Vec<Entry> = remembered.iter().chain(input.entries).cloned().collect();
+    let assigned = &assigned[..];
     let progress = Mutex::new(progress);
     let report_progress = |current: &Progress| {
         (progress.lock().unwrap_or_else(PoisonError::into_inner))(current);
@@ -137,6 +145,7 @@ pub async fn pass_until(
                 engine,
                 kind,
                 entries: &entries,
+                assigned,
                 store: input.store,
                 effects: input.effects,
                 occasion: input.occasion,
@@ -169,6 +178,11 @@ pub async fn preview(
     store: &CredentialStore,
 ) -> Result<Vec<Planned>, EngineError> {
     let records = journal.records();
+    let is_policy = |e: &&Entry| e.kind.known().is_some_and(kinds::prunes);
+    let (policies, entries): (Vec<&Entry>, Vec<&Entry>) = entries.iter().partition(is_policy);
+    let policies: Vec<Entry> = policies.into_iter().cloned().collect();
+    let entries: Vec<Entry> = entries.into_iter().cloned().collect();
+    let pruning = prune::preview(engine, journal, &policies, &entries).await;
     let mut seen = engine.observe().await;
     let is_asked_for = |kind: &Kind| entries.iter().any(|e| e.kind == *kind);
     for kind in Kind::all().filter(|k| !kinds::is_observed_always(*k) && is_asked_for(k)) {
@@ -177,6 +191,7 @@ pub async fn preview(
         seen.failures.extend(more.failures);
     }
     if entries.is_empty()
+        && policies.is_empty()
         && seen.observed.is_unknown()
         && let Some((_, err)) = seen.failures.pop_last()
     {
@@ -192,7 +207,7 @@ pub async fn preview(
     for kind in Kind::all() {
         seen.observed.recall(kind, &records);
     }
-    let mut planned = plan(entries, &seen.observed, &records, &context);
+    let mut planned = plan(&entries, &seen.observed, &records, &context);
     for p in &mut planned {
         let Some(entry) = entries.iter().find(|e| e.uid == p.status.uid) else {
             continue;
@@ -210,6 +225,7 @@ pub async fn preview(
             set_failure(p, &err);
         }
     }
+    planned.extend(pruning);
     Ok(planned)
 }
 
@@ -222,7 +238,11 @@ fn give_cause(planned: &mut Planned, err: &EngineError) {
 }
 
 /// Returns the statuses of entries and records of one kind if the engine does not answer at all.
-pub(crate) fn unknown(entries: &[Entry], records: &Records) -> Vec<EntryStatus> {
+pub(crate) fn unknown(kind: Kind, entries: &[Entry], records: &Records) -> Vec<EntryStatus> {
+    if kinds::prunes(kind) {
+        let planned = planner_prune(entries, None, records, PruneContext::default());
+        return statuses(&planned, records);
+    }
     // A plan without observed state needs neither a version nor a nonce.
     let context = PlanContext {
         api: ApiVersion(0, 0),
@@ -248,6 +268,8 @@ pub(crate) struct PassRun<'a> {
     pub(crate) kind: Kind,
     /// The entries of that kind.
     pub(crate) entries: &'a [Entry],
+    /// All entries of the host, of whatever kind.
+    pub(crate) assigned: &'a [Entry],
     /// The credentials that the agent has.
     pub(crate) store: &'a CredentialStore,
     pub(crate) effects: &'a Effects,
@@ -292,6 +314,9 @@ impl PassRun<'_> {
         ledger: &Arc<Ledger>,
         progress: &mut P,
     ) -> PassReport {
+        if kinds::prunes(self.kind) {
+            return self.follow_policies(ledger, progress).await;
+        }
         let calls_before = self.engine.calls();
         let nonce = nonce();
         let context = PlanContext {
@@ -516,6 +541,7 @@ impl PassReport {
         self.statuses.extend(other.statuses);
         self.changed += other.changed;
         self.drifts.extend(other.drifts);
+        self.pruning = self.pruning.take().or(other.pruning);
         self.unfinished += other.unfinished;
         self.waiting += other.waiting;
         self.watching += other.watching;

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
 use crate::duration::{duration, seconds};
 
@@ -71,6 +72,8 @@ pub(crate) enum Command {
     /// Lets containers run again if the backup that paused or stopped them is killed.
     #[command(hide = true)]
     BackupGuard(backup::GuardArgs),
+    /// List and remove unused volumes and networks that no resource manages.
+    Prune(PruneArgs),
     /// Show the records in the journals of hosts. Works while an agent runs.
     Journal(JournalArgs),
     /// Run the controller of a fleet in a Kubernetes cluster.
@@ -271,6 +274,76 @@ pub(crate) struct DeleteArgs {
     pub(crate) timeout: Duration,
     #[command(flatten)]
     pub(crate) lock: LockArgs,
+}
+
+#[derive(Args, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
+pub(crate) struct PruneArgs {
+    /// Files with the DockerHosts. Default: the local engine.
+    #[arg(
+        short = 'f',
+        long = "filename",
+        value_name = "PATH",
+        value_parser = NonEmptyStringValueParser::new()
+    )]
+    pub(crate) files: Vec<String>,
+    /// Read folders with all their subfolders.
+    #[arg(short = 'R', long)]
+    pub(crate) recursive: bool,
+    #[command(flatten)]
+    pub(crate) state: StateArgs,
+    /// What to remove. Default: both.
+    #[arg(long, value_enum, value_name = "KIND")]
+    pub(crate) kind: Option<PruneKind>,
+    /// Docker labels that an object must have or not have: KEY=VALUE, KEY!=VALUE, KEY or !KEY. For
+    /// several, use commas.
+    #[arg(short = 'l', long, value_name = "LABELS", value_parser = crate::label_selector::parse)]
+    pub(crate) selector: Option<LabelSelector>,
+    /// How long an agent, or apply --watch, must have observed that nothing uses an object. 0s means
+    /// now.
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = duration)]
+    pub(crate) min_unused_for: Duration,
+    /// Number of volumes and of networks that are removed on a host at most. Default: all.
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) max_per_run: Option<usize>,
+    /// Only volumes that a container created without a name.
+    #[arg(
+        long,
+        value_name = "BOOL",
+        num_args = 0..=1,
+        require_equals = true,
+        default_value_t = true,
+        default_missing_value = "true",
+        action = clap::ArgAction::Set
+    )]
+    pub(crate) only_anonymous: bool,
+    /// Also volumes with data, or of which it is not known whether they have any.
+    #[arg(long)]
+    pub(crate) include_non_empty: bool,
+    /// Show what would be removed, and remove nothing.
+    #[arg(long, conflicts_with = "yes")]
+    pub(crate) dry_run: bool,
+    /// Remove without asking.
+    #[arg(short = 'y', long)]
+    pub(crate) yes: bool,
+    /// With --yes: number of volumes or networks that may be removed on a host, although they are more
+    /// than 10 and more than half of them.
+    #[arg(long, value_name = "NUMBER", requires = "yes")]
+    pub(crate) allow_removal: Option<usize>,
+    /// Format of the result. Wide, json and yaml also have what is kept, and why.
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(crate) output: Output,
+    #[command(flatten)]
+    pub(crate) lock: LockArgs,
+}
+
+/// What `dockfleet prune` removes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PruneKind {
+    /// Volumes.
+    Volume,
+    /// Networks.
+    Network,
 }
 
 #[derive(Args, Debug)]

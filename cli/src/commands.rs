@@ -11,6 +11,8 @@ pub(crate) mod enroll;
 pub(crate) mod get;
 pub(crate) mod help;
 pub(crate) mod journal;
+pub(crate) mod prune;
+mod question;
 pub(crate) mod repository;
 pub(crate) mod restore;
 pub(crate) mod revoke;

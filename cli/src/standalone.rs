@@ -17,6 +17,7 @@ mod socket;
 pub(crate) mod state;
 mod target;
 mod untracked;
+mod unused;
 mod wait;
 
 use std::future::Future;
@@ -30,6 +31,7 @@ pub(crate) use prune::{Prunable, Prune, prunable};
 pub(crate) use rounds::Rounds;
 pub(crate) use session::{CommandGoal, HostReport, HostSession};
 pub(crate) use target::HostTarget;
+pub(crate) use unused::{KeptRow, PruneGoal, UnusedObject, UnusedState};
 
 use crate::args::StateArgs;
 use crate::result::{Failure, Summary};

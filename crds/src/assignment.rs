@@ -263,6 +263,8 @@ pub enum Reason {
     Retained,
     /// The object is in the journal but in no entry. It is kept.
     Unassigned,
+    /// Too many objects would be removed at once. Somebody has to allow it.
+    RemovalBraked,
 }
 
 impl Reason {
@@ -296,7 +298,8 @@ impl Reason {
             | Self::TooManyEntries
             | Self::Removed
             | Self::Retained
-            | Self::Unassigned => false,
+            | Self::Unassigned
+            | Self::RemovalBraked => false,
         }
     }
 

@@ -9,6 +9,7 @@ macro_rules! kinds {
         $then! {
             DockerNetwork "network" "dockernetworks",
             DockerVolume "volume" "dockervolumes",
+            PrunePolicy "pruning" "prunepolicies",
             SwarmCluster "swarm" "swarmclusters",
         }
     };

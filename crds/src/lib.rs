@@ -1,7 +1,7 @@
 //! The resources of Dockfleet (API group `dockfleet.io`).
 //!
 //! This crate has all types that processes exchange: the resources of users ([`DockerNetwork`],
-//! [`DockerVolume`]) and administrators ([`DockerHost`], [`SwarmCluster`]), and the object that the controller and the
+//! [`DockerVolume`]) and administrators ([`DockerHost`], [`SwarmCluster`], [`PrunePolicy`]), and the object that the controller and the
 //! agent of one host exchange ([`HostAssignment`]). The CRD manifests are generated from these types,
 //! and [`validation`] checks a document against them like an API server.
 //!
@@ -14,6 +14,7 @@
 
 pub mod assignment;
 pub mod condition;
+pub mod duration;
 pub mod host;
 #[macro_use]
 pub mod kinds;
@@ -22,6 +23,7 @@ pub mod manifests;
 pub mod network;
 pub mod open;
 pub mod policy;
+pub mod prune;
 pub mod quantity;
 mod schema;
 pub mod selector;
@@ -35,6 +37,7 @@ pub use host::DockerHost;
 pub use network::DockerNetwork;
 pub use open::Open;
 pub use policy::Policies;
+pub use prune::PrunePolicy;
 pub use status::ResourceStatus;
 pub use swarm::SwarmCluster;
 pub use volume::DockerVolume;

@@ -6,7 +6,7 @@ use serde::ser::Error as _;
 use serde_json::Value;
 
 use crate::assignment::HostAssignment;
-use crate::{DockerHost, DockerNetwork, DockerVolume, SwarmCluster};
+use crate::{DockerHost, DockerNetwork, DockerVolume, PrunePolicy, SwarmCluster};
 
 macro_rules! committed {
     ($plural:literal) => {

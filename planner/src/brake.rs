@@ -42,6 +42,11 @@ impl Limits {
         deleted > self.resources && self.exceeds(deleted, of)
     }
 
+    /// Whether the brake stops a PrunePolicy with `candidates` of the `of` objects of a host.
+    pub fn stops_pruning(&self, candidates: usize, of: usize) -> bool {
+        candidates > self.resources && self.exceeds(candidates, of)
+    }
+
     fn exceeds(&self, part: usize, of: usize) -> bool {
         part.saturating_mul(100) > of.saturating_mul(usize::from(self.share))
     }
@@ -55,11 +60,15 @@ pub fn permission(generation: Option<i64>, hosts: usize) -> String {
 
 /// Whether a value is a permission for this generation and for at least this number of hosts.
 pub fn permits(value: &str, generation: Option<i64>, hosts: usize) -> bool {
-    let parts = value.split_once('-');
-    parts.is_some_and(|(given, most)| {
-        given == generation.unwrap_or_default().to_string()
-            && most.parse().is_ok_and(|most: usize| hosts <= most)
-    })
+    permitted(value, generation).is_some_and(|most| hosts <= most)
+}
+
+/// Returns how many hosts, or objects of a host, a value permits in this generation; `None` if it is no permission for
+/// it.
+pub fn permitted(value: &str, generation: Option<i64>) -> Option<usize> {
+    let (given, most) = value.split_once('-')?;
+    let is_current = given == generation.unwrap_or_default().to_string();
+    most.parse().ok().filter(|_| is_current)
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! kind.
 
 pub mod network;
+pub mod prune;
 pub mod swarm;
 pub mod volume;
 
@@ -15,7 +16,8 @@ use std::ops::{Deref, DerefMut};
 use dockfleet_crds::assignment::Kind;
 use dockfleet_crds::policy::DeletionPolicy;
 use dockfleet_crds::{
-    DockerHost, DockerNetwork, DockerVolume, FieldDiff, Reason, ResourceStatus, SwarmCluster,
+    DockerHost, DockerNetwork, DockerVolume, FieldDiff, PrunePolicy, Reason, ResourceStatus,
+    SwarmCluster,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::Serialize;
@@ -47,6 +49,8 @@ pub trait ObjectKind: Sized {
     const IS_FOR_OWN_NAMESPACE: bool = false;
     /// Whether an agent observes the objects of the kind even if it has no entry and no record of it.
     const IS_OBSERVED_ALWAYS: bool = true;
+    /// Whether it has no object of its own, and is about unused objects that nobody manages.
+    const PRUNES: bool = false;
     /// Whether a status without the identity of an object says that the host has none. Then only a pass that has looked
     /// may report it.
     const IS_MISSED_WITHOUT_ID: bool = false;
@@ -81,6 +85,11 @@ pub trait ObjectKind: Sized {
     /// Whether it needs a swarm.
     fn needs_swarm(&self) -> bool {
         false
+    }
+
+    /// Whether it has one object for several hosts.
+    fn is_shared(&self) -> bool {
+        self.needs_swarm()
     }
 
     /// Returns the hosts that it makes members of a swarm, by name.
@@ -514,6 +523,10 @@ macro_rules! join {
                     ObjectKind::needs_swarm(self)
                 }
 
+                fn is_shared(&self) -> bool {
+                    ObjectKind::is_shared(self)
+                }
+
                 fn memberships(&self) -> Vec<(String, SwarmMembership)> {
                     ObjectKind::memberships(self)
                 }
@@ -652,6 +665,13 @@ macro_rules! join {
         pub fn is_observed_always(kind: Kind) -> bool {
             match kind {
                 $(Kind::$kind => $kind::IS_OBSERVED_ALWAYS,)*
+            }
+        }
+
+        /// Whether a kind has no object of its own, and is about unused objects that nobody manages.
+        pub fn prunes(kind: Kind) -> bool {
+            match kind {
+                $(Kind::$kind => $kind::PRUNES,)*
             }
         }
 

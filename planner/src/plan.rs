@@ -6,6 +6,7 @@
 //! never removes one without a tombstone or an updatePolicy that allows it (invariants 1 and 3).
 
 mod present;
+mod prune;
 mod tombstone;
 mod world;
 
@@ -23,6 +24,10 @@ use crate::kinds::{Action, Object};
 use crate::observed::ObservedState;
 use crate::record::{Record, RecordKey, Stage};
 use world::World;
+
+pub use self::prune::{
+    BETWEEN_RUNS, LISTED_FOR, PruneContext, abandoned, policy_of, prune, removal,
+};
 
 /// The records of a journal.
 pub type Records = BTreeMap<RecordKey, Record>;

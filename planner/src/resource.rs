@@ -47,6 +47,9 @@ pub trait Resource: Any + Debug + Send + Sync {
     /// Whether it needs a swarm.
     fn needs_swarm(&self) -> bool;
 
+    /// Whether it has one object for several hosts.
+    fn is_shared(&self) -> bool;
+
     /// Returns the hosts that it makes members of a swarm, by name.
     fn memberships(&self) -> Vec<(String, SwarmMembership)>;
 

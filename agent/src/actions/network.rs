@@ -100,7 +100,7 @@ pub(super) async fn swarm_networks(engine: &Engine) -> Result<Vec<(String, Strin
     Ok(of_swarm.filter_map(|n| Some((n.id?, n.name?))).collect())
 }
 
-async fn networks(engine: &Engine) -> Result<Vec<Network>, EngineError> {
+pub(super) async fn networks(engine: &Engine) -> Result<Vec<Network>, EngineError> {
     let call = engine.docker().list_networks(None::<ListNetworksOptions>);
     engine
         .read(EngineCall::List(DockerNetwork::KIND), call)
@@ -223,14 +223,20 @@ fn observed_block(shown: IpamConfig) -> AddressBlock {
     }
 }
 
+/// Whether a text is the ID, the short ID or the name of a network.
+fn is_named_by(text: &str, id: &str, name: &str) -> bool {
+    text == name || text == id || (text.len() >= usage::SHORT_ID && id.starts_with(text))
+}
+
+/// Whether a container was created with a network, to which it may not be connected any more.
+pub(super) fn is_configured_in(container: &ContainerSummary, id: &str, name: &str) -> bool {
+    let config = container.host_config.as_ref();
+    let mode = config.and_then(|h| h.network_mode.as_deref());
+    mode.is_some_and(|text| is_named_by(text, id, name))
+}
+
 pub(super) fn is_used_by(container: &ContainerSummary, id: &str, name: &str) -> bool {
-    let names_it = |text: &str| {
-        text == name || text == id || (text.len() >= usage::SHORT_ID && id.starts_with(text))
-    };
-    let mode = container
-        .host_config
-        .as_ref()
-        .and_then(|h| h.network_mode.as_deref());
+    let names_it = |text: &str| is_named_by(text, id, name);
     let networks = container
         .network_settings
         .as_ref()
@@ -238,7 +244,7 @@ pub(super) fn is_used_by(container: &ContainerSummary, id: &str, name: &str) -> 
     match networks.filter(|n| !n.is_empty()) {
         // A disconnected container still has this network in its configuration: Engine 29 does not connect it
         // to another one if this is removed.
-        None => mode.is_some_and(names_it),
+        None => is_configured_in(container, id, name),
         Some(networks) => networks.iter().any(|(key, endpoint)| {
             match endpoint.network_id.as_deref().filter(|id| !id.is_empty()) {
                 // If several networks have the name, only the one with this ID.

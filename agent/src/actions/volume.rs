@@ -23,15 +23,8 @@ use crate::engine::{Engine, EngineCall, EngineError, redact};
 
 impl EngineObject for DockerVolume {
     async fn list(engine: &Engine) -> Result<(Vec<ObservedVolume>, Vec<String>), EngineError> {
-        let call = engine.docker().list_volumes(None::<ListVolumesOptions>);
-        let list = engine.read(EngineCall::List(Self::KIND), call).await?;
-        let warnings = list.warnings.iter().flatten();
-        let warnings: Vec<String> = warnings.map(|w| redact::redact(w)).collect();
-        for warning in &warnings {
-            tracing::warn!(warning, "the engine's list of volumes may be incomplete");
-        }
-        let volumes = list.volumes.into_iter().flatten();
-        Ok((volumes.map(observed).collect(), warnings))
+        let (volumes, warnings) = volumes(engine).await?;
+        Ok((volumes.into_iter().map(observed).collect(), warnings))
     }
 
     async fn create(
@@ -60,13 +53,7 @@ impl EngineObject for DockerVolume {
     /// The volume is looked up in a list: to a single volume an engine adds the status of its plugin, in
     /// forms that not every client can read.
     async fn is_still(engine: &Engine, id: &str, name: &str) -> Result<bool, EngineError> {
-        let filters = HashMap::from([("name", vec![name])]);
-        let options = ListVolumesOptionsBuilder::default()
-            .filters(&filters)
-            .build();
-        let call = engine.docker().list_volumes(Some(options));
-        let list = engine.read(EngineCall::List(Self::KIND), call).await?;
-        let found = list.volumes.into_iter().flatten().find(|v| v.name == name);
+        let found = named(engine, name).await?;
         Ok(found.is_some_and(|volume| observed(volume).id() == id))
     }
 
@@ -113,9 +100,40 @@ impl EngineObject for DockerVolume {
     }
 
     fn is_used_by(container: &ContainerSummary, _id: &str, name: &str) -> bool {
-        let mut mounts = container.mounts.iter().flatten();
-        mounts.any(|mount| mount.name.as_deref() == Some(name))
+        is_used_by(container, name)
     }
+}
+
+pub(super) fn is_used_by(container: &ContainerSummary, name: &str) -> bool {
+    let mut mounts = container.mounts.iter().flatten();
+    mounts.any(|mount| mount.name.as_deref() == Some(name))
+}
+
+/// Lists the volumes, with the engine's warnings about what the list may lack.
+pub(super) async fn volumes(engine: &Engine) -> Result<(Vec<Volume>, Vec<String>), EngineError> {
+    let call = engine.docker().list_volumes(None::<ListVolumesOptions>);
+    let list = engine
+        .read(EngineCall::List(DockerVolume::KIND), call)
+        .await?;
+    let warnings = list.warnings.iter().flatten();
+    let warnings: Vec<String> = warnings.map(|w| redact::redact(w)).collect();
+    for warning in &warnings {
+        tracing::warn!(warning, "the engine's list of volumes may be incomplete");
+    }
+    Ok((list.volumes.into_iter().flatten().collect(), warnings))
+}
+
+/// Returns the volume of a name.
+pub(super) async fn named(engine: &Engine, name: &str) -> Result<Option<Volume>, EngineError> {
+    let filters = HashMap::from([("name", vec![name])]);
+    let options = ListVolumesOptionsBuilder::default()
+        .filters(&filters)
+        .build();
+    let call = engine.docker().list_volumes(Some(options));
+    let list = engine
+        .read(EngineCall::List(DockerVolume::KIND), call)
+        .await?;
+    Ok(list.volumes.into_iter().flatten().find(|v| v.name == name))
 }
 
 /// Returns the request for a volume. This is the only place where credentials are added to options.

@@ -109,6 +109,7 @@ impl Pass {
             engine: &shared.engine,
             kind: self.kind,
             entries: entries_of(shared.snapshot.as_ref(), self.kind),
+            assigned: shared.snapshot.as_ref().map_or(&[], |s| &s.entries),
             store: &shared.store,
             effects: &shared.effects,
             occasion: self.occasion,
@@ -303,7 +304,7 @@ impl PassLane {
     ) {
         if self.running.is_none() {
             let entries = entries_of(snapshot, self.kind);
-            let statuses = pass::unknown(entries, &ledger.records_of(self.kind));
+            let statuses = pass::unknown(self.kind, entries, &ledger.records_of(self.kind));
             self.known = Some((snapshot.cloned(), statuses));
         }
     }
@@ -354,6 +355,9 @@ impl PassLane {
             r if r.unfinished > 0 => PassResult::Unfinished,
             _ => PassResult::Done,
         });
+        if let Some(pruning) = &report.pruning {
+            metrics.pruned(pruning);
+        }
         for (uid, drift) in &report.drifts {
             if !self.drifted.contains(uid) {
                 metrics.drift_found(drift.kind);

@@ -267,7 +267,12 @@ async fn i15_an_entry_of_a_newer_controller_is_reported_alone_and_kept() {
     let agent = &cluster.host_status()["agent"];
     assert_eq!(
         agent["kinds"],
-        json!(["DockerNetwork", "DockerVolume", "SwarmCluster"])
+        json!([
+            "DockerNetwork",
+            "DockerVolume",
+            "PrunePolicy",
+            "SwarmCluster"
+        ])
     );
     running.end().await;
     assert_eq!(fake.changes(), ["POST /volumes/create"]);

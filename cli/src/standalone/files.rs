@@ -2,6 +2,7 @@
 
 use dockfleet::manifest::{self, Document, ManifestError, Resources};
 use dockfleet_planner::assignment::Lifecycle;
+use dockfleet_planner::kinds;
 use dockfleet_planner::resource::Resource;
 use dockfleet_planner::select::{NamespaceLabels, Selection, selection};
 use kube::core::ObjectMeta;
@@ -172,6 +173,13 @@ fn read(args: &FileArgs) -> Result<(Files, Vec<Document>), Vec<String>> {
         return Err(problems);
     }
     Ok((files, documents))
+}
+
+impl Files {
+    /// Whether there is a resource that is about unused objects.
+    pub(crate) fn prune(&self) -> bool {
+        self.resources.iter().any(|r| kinds::prunes(r.kind()))
+    }
 }
 
 /// Returns the arguments that are files without `-f`.

@@ -41,11 +41,6 @@ pub(super) struct Shared {
     memberships: BTreeMap<(String, String), SwarmMembership>,
 }
 
-/// Whether a resource has one object for several hosts.
-pub(super) fn is_shared(resource: &dyn Resource) -> bool {
-    resource.needs_swarm() || resource.is_for_own_namespace()
-}
-
 impl Shared {
     /// Returns those of the files, without what is recorded of them.
     pub(super) fn of(
@@ -56,7 +51,7 @@ impl Shared {
         let shared = resources
             .iter()
             .map(AsRef::as_ref)
-            .filter(|r| is_shared(*r));
+            .filter(|r| r.is_shared());
         let place = |r: &dyn Resource| {
             let place = place_of(documents, r.kind().as_str(), r.metadata());
             (r.uid().to_owned(), place)
@@ -119,7 +114,7 @@ fn mark_deleted(resource: &mut dyn Resource) {
 impl Files {
     /// Marks the resources as deleted, for the planner.
     pub(super) fn mark_deleted(&mut self) {
-        let shared = self.resources.iter_mut().filter(|r| is_shared(&***r));
+        let shared = self.resources.iter_mut().filter(|r| r.is_shared());
         shared.for_each(|r| mark_deleted(&mut **r));
     }
 
@@ -241,7 +236,7 @@ impl Files {
         let in_files = self.resources.iter().map(AsRef::as_ref);
         let former = self.shared.pruned().filter(move |_| prunes);
         in_files
-            .filter(|r: &&dyn Resource| is_shared(*r))
+            .filter(|r: &&dyn Resource| r.is_shared())
             .chain(former)
     }
 

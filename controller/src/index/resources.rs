@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use dockfleet_crds::assignment::Kind;
 use dockfleet_crds::host::NamespacesFrom;
 use dockfleet_planner::assignment::Lifecycle;
-use dockfleet_planner::request;
 use dockfleet_planner::select::{Selection, selection};
 use dockfleet_planner::term;
+use dockfleet_planner::{kinds, request};
 
 use super::brake::allows_the_same;
 use super::{HostState, Index, ParentState, Uid};
@@ -39,10 +39,11 @@ impl Index {
         let changed = before
             .as_ref()
             .is_none_or(|b| b.object.metadata().generation != object.metadata().generation);
-        // Entries are rendered from it.
-        let own_status_changed = before
-            .as_ref()
-            .is_some_and(|b| b.object.own_status() != object.own_status());
+        // Entries of what several hosts share are rendered from it.
+        let own_status_changed = object.is_shared()
+            && before
+                .as_ref()
+                .is_some_and(|b| b.object.own_status() != object.own_status());
         self.follow_memberships(before.as_ref().map(|b| &*b.object), Some(&*object));
         // An annotation may permit what a swarm waits for.
         let annotated = object.is_for_own_namespace()
@@ -55,6 +56,8 @@ impl Index {
         let answered = before
             .as_ref()
             .is_some_and(|b| !allows_the_same(b.object.metadata(), object.metadata()));
+        // Agents need the permission: each of them brakes its own host.
+        let permitted = answered && kinds::prunes(object.kind());
         let is_deleting = object.is_deleting();
         let (lifecycle, selected, brake) = before
             .map(|b| (b.lifecycle, b.selected, b.brake))
@@ -77,7 +80,7 @@ impl Index {
             concerned.append(&mut self.concerned(&uid));
             self.await_entries(&uid, &concerned);
             self.dirty.now.insert(uid.clone());
-        } else if finalizer_came || own_status_changed {
+        } else if finalizer_came || own_status_changed || permitted {
             self.follow_secret(&uid);
             let concerned = self.concerned(&uid);
             self.await_entries(&uid, &concerned);

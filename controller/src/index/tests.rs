@@ -8,6 +8,7 @@ mod deletion;
 mod fleet;
 mod heartbeats;
 mod host_drain;
+mod prune;
 mod request;
 mod scan;
 mod sharing;

@@ -47,6 +47,7 @@ fn every_schema_and_every_rule_compiles() {
             "DockerHost",
             "DockerNetwork",
             "DockerVolume",
+            "PrunePolicy",
             "SwarmCluster",
             "HostAssignment"
         ]

@@ -39,4 +39,5 @@ mod test_host;
 mod tokens;
 mod two_fleets;
 mod unanswered;
+mod unused;
 mod vitals;

@@ -349,7 +349,7 @@ pub(crate) fn volume(name: &str, spec: &str) -> String {
 }
 
 /// The manifest of a resource; `name` may have a namespace before a slash.
-fn resource(kind: &str, name: &str, spec: &str) -> String {
+pub(crate) fn resource(kind: &str, name: &str, spec: &str) -> String {
     let (namespace, name) = name.split_once('/').unwrap_or(("default", name));
     format!(
         "apiVersion: dockfleet.io/v1alpha1\nkind: {kind}\n\

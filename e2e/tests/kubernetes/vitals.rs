@@ -231,6 +231,7 @@ fn keys(logs: &[PathBuf]) -> Result<()> {
         "DockerNetwork",
         "DockerVolume",
         "SwarmCluster",
+        "PrunePolicy",
         "DockerHost",
         "HostAssignment",
         "Namespace",

@@ -38,6 +38,7 @@ mod swarm;
 mod traffic;
 mod typed_networks;
 mod typed_volumes;
+mod unused;
 mod update;
 mod waiting;
 mod watch;

@@ -102,6 +102,10 @@ impl ObjectKind for SwarmCluster {
         state::status(self, &hosts())
     }
 
+    fn is_shared(&self) -> bool {
+        true
+    }
+
     fn memberships(&self) -> Vec<(String, SwarmMembership)> {
         render::memberships(self)
     }

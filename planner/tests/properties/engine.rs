@@ -71,7 +71,7 @@ impl Engine {
         match desired {
             Desired::DockerNetwork(n) => self.create_network(n),
             Desired::DockerVolume(v) => self.create_volume(v),
-            Desired::SwarmCluster(_) => Err(Refused),
+            Desired::SwarmCluster(_) | Desired::PrunePolicy(_) => Err(Refused),
         }
     }
 

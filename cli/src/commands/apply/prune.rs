@@ -1,7 +1,6 @@
 //! The question of `--prune`.
 
-use std::io::{IsTerminal, Write};
-
+use crate::commands::question::{self, Answer};
 use crate::standalone::{self, Files, Prunable};
 
 /// Asks before objects are removed or released. Returns what the user agreed to, or why there is no
@@ -13,17 +12,13 @@ pub(super) async fn agreed(files: &Files) -> anyhow::Result<Result<Vec<Prunable>
         for line in shown.iter().filter_map(|what| what.line.as_ref()) {
             anstream::eprintln!("  {line}");
         }
-        if !std::io::stdin().is_terminal() {
-            let problem = "--prune asks before it removes; add --yes if there is no terminal";
-            return Ok(Err(Some(problem.to_owned())));
-        }
-        anstream::eprint!("go on? [y/N] ");
-        std::io::stderr().flush()?;
-        let mut answer = String::new();
-        std::io::stdin().read_line(&mut answer)?;
-        if !is_yes(&answer) {
-            anstream::eprintln!("nothing was done");
-            return Ok(Err(None));
+        match question::go_on()? {
+            Answer::Yes => {}
+            Answer::No => return Ok(Err(None)),
+            Answer::Nobody => {
+                let problem = "--prune asks before it removes; add --yes if there is no terminal";
+                return Ok(Err(Some(problem.to_owned())));
+            }
         }
         // Somebody may have applied other files before the answer.
         let now = standalone::prunable(files).await;
@@ -34,23 +29,4 @@ pub(super) async fn agreed(files: &Files) -> anyhow::Result<Result<Vec<Prunable>
         shown = now;
     }
     Ok(Ok(shown))
-}
-
-fn is_yes(answer: &str) -> bool {
-    ["y", "yes"].contains(&answer.trim().to_lowercase().as_str())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_yes;
-
-    #[test]
-    fn a_yes_is_a_yes_in_every_case() {
-        for yes in ["y", "Y", "yes", "Yes", "YES\n", " yes \r\n"] {
-            assert!(is_yes(yes), "{yes:?}");
-        }
-        for no in ["", "\n", "n", "no", "yep", "yes please", "ja", "y y"] {
-            assert!(!is_yes(no), "{no:?}");
-        }
-    }
 }

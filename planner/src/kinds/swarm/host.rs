@@ -110,7 +110,8 @@ fn says_nothing(status: &EntryStatus) -> bool {
             | Reason::NotAllowed
             | Reason::NotInSwarm
             | Reason::TooManyEntries
-            | Reason::Unassigned,
+            | Reason::Unassigned
+            | Reason::RemovalBraked,
         )
         | None => true,
     }

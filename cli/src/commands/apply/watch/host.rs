@@ -17,6 +17,9 @@ use crate::standalone::{CommandGoal, EngineHosts, Files, HostReport, HostSession
 
 /// Time between two passes without events: events can be lost during a restart of an engine.
 const RELIST: Duration = Duration::from_mins(5);
+/// The same with a PrunePolicy: an engine has no event when a container stops to use a volume for good, and only what
+/// is looked at without a gap is known to be unused.
+const RELIST_UNUSED: Duration = Duration::from_mins(1);
 /// Time before the retry of a failed pass. It doubles with each failure, up to [`RELIST`].
 const RETRY: Duration = Duration::from_secs(2);
 
@@ -107,7 +110,8 @@ impl Host {
             if self.done.send(done).await.is_err() {
                 return;
             }
-            let pause = if fine { RELIST } else { retry };
+            let relist = if files.prune() { RELIST_UNUSED } else { RELIST };
+            let pause = if fine { relist } else { retry.min(relist) };
             retry = if fine { RETRY } else { (retry * 2).min(RELIST) };
             let stop = self.stop.clone();
             tokio::select! {
