@@ -14,12 +14,15 @@ pub enum NetworkUpdatePolicy {
     WhenUnused,
 }
 
-/// Whether an existing volume that differs from its resource is replaced.
+/// Whether an existing volume that differs from its resource is replaced, if its data is stored
+/// elsewhere. An engine cannot edit a volume.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum VolumeUpdatePolicy {
     /// The object is not replaced. The difference is reported.
     #[default]
     Never,
+    /// The volume is removed and created again as soon as no running or stopped container uses it.
+    WhenUnused,
 }
 
 /// What happens when an object differs from its resource or was removed by hand.
@@ -41,7 +44,7 @@ pub enum AdoptionPolicy {
     /// The object is taken over if all fields that the resource sets match.
     IfMatching,
     /// The object is taken over as it is. Differences are reported as drift. With `updatePolicy:
-    /// WhenUnused`, a network that differs is then replaced as soon as nothing uses it.
+    /// WhenUnused`, an object that differs is then replaced as soon as nothing uses it.
     Force,
 }
 
@@ -99,7 +102,7 @@ pub enum LossPolicy {
 /// The policies of one resource, in the form that planner and agent read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Policies {
-    /// Whether to replace a network that differs and that nothing uses.
+    /// Whether to replace an object that differs and that nothing uses.
     pub update_when_unused: bool,
     /// What to do about drift.
     pub drift: DriftPolicy,

@@ -113,11 +113,14 @@ pub struct DockerVolumeSpec {
     /// (`tmpfs`, `bind`, `nfs`, `cifs`) is not lost and is always created again.
     #[serde(default)]
     pub loss_policy: LossPolicy,
-    /// An existing volume is never replaced. If it differs, the difference is reported.
+    /// Whether a volume whose data is stored elsewhere (`tmpfs`, `bind`, `nfs`, `cifs`, or an option
+    /// `device`) is replaced if it differs. `Never` (default) only reports the difference.
+    /// `WhenUnused` replaces it as soon as no running or stopped container uses it. A volume that
+    /// stores data on the host is never replaced.
     #[serde(default)]
     pub update_policy: VolumeUpdatePolicy,
-    /// Whether a volume that was removed by hand is created again. `Enforce` (default) creates it,
-    /// if `lossPolicy` allows it. `Observe` only reports it.
+    /// Whether a difference is repaired. `Enforce` (default) creates a volume again that was removed
+    /// by hand, if `lossPolicy` allows it, and sets its owner again. `Observe` only reports it.
     #[serde(default)]
     pub drift_policy: DriftPolicy,
     /// What to do if a volume of that name exists and Dockfleet did not create it. `Never`
@@ -175,7 +178,7 @@ impl DockerVolumeSpec {
     /// Returns the policies in the form that planner and agent read.
     pub fn policies(&self) -> Policies {
         Policies {
-            update_when_unused: false,
+            update_when_unused: self.update_policy == VolumeUpdatePolicy::WhenUnused,
             drift: self.drift_policy,
             adoption: self.adoption_policy,
             deletion: self.deletion_policy,

@@ -31,7 +31,7 @@ pub enum EntrySpec {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Behaviour {
-    /// Replace a changed network that nothing uses.
+    /// Replace a changed object that nothing uses.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub update_when_unused: bool,
     /// What to do about drift.

@@ -41,8 +41,6 @@ pub trait ObjectKind: Sized {
     const KIND: Kind;
     /// The deletion policy if the resource sets none.
     const DEFAULT_DELETION: DeletionPolicy;
-    /// Whether an object that nothing uses may be replaced to change it.
-    const IS_REPLACEABLE: bool;
     /// Whether every agent supports it, including one that does not report its features.
     const IS_BASELINE: bool = false;
     /// Whether the resource selects only hosts of its own namespace.
@@ -160,6 +158,9 @@ pub trait ObjectKind: Sized {
         have: &Self::Observed,
         given: Option<&Credentials>,
     ) -> Vec<FieldDiff>;
+
+    /// Returns why an object is never replaced to change it, even if nothing uses it, if so.
+    fn never_replaced(_want: &Self::Desired, _have: &Self::Observed) -> Option<&'static str>;
 
     /// Returns the next change in place of an object that differs.
     fn next_change(_want: &Self::Desired, _have: &Self::Observed) -> Update<Self::Change> {
@@ -380,10 +381,11 @@ macro_rules! join {
                 }
             }
 
-            /// Whether the object may be replaced to change it.
-            pub(crate) fn is_replaceable(&self) -> bool {
-                match self {
-                    $(Self::$kind(_) => $kind::IS_REPLACEABLE,)*
+            /// Returns why an object is never replaced to change it, even if nothing uses it, if so.
+            pub(crate) fn never_replaced(&self, have: &Object) -> Option<&'static str> {
+                match (self, have) {
+                    $((Self::$kind(want), Object::$kind(have)) => $kind::never_replaced(want, have),)*
+                    _ => Some("it is of another kind"),
                 }
             }
 

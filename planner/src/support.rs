@@ -16,6 +16,8 @@ pub enum Feature {
     VolumeCredentials,
     /// Sets owner and permissions of the top folder of a volume.
     VolumeOwnership,
+    /// Replaces a volume whose data is elsewhere.
+    VolumeReplacement,
     /// Tries the ports of other hosts before they join a swarm, and answers at its own.
     Preflight,
 }

@@ -28,6 +28,8 @@ const RELIST_WITHOUT_EVENTS: Duration = Duration::from_mins(1);
 const RELIST_SHARE: f64 = 0.2;
 /// Time after which objects are examined again that may change without an event.
 const EXAMINE_AGAIN: Duration = Duration::from_secs(150);
+/// Minimum time between two examinations that containers cause: each takes three calls of the engine.
+const BETWEEN_EXAMINATIONS: Duration = Duration::from_secs(5);
 /// Minimum time between two passes that events start.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
 /// Events may be missed while the stream is being opened, so another pass starts after this time.
@@ -169,7 +171,7 @@ impl PassLane {
     pub(super) fn container_event(&mut self, settled: Instant) {
         self.occasion = self.occasion.max(Occasion::Containers);
         if self.watching > 0 {
-            self.wake_by_event(settled);
+            self.wake_by_event(self.may_examine(settled));
         }
     }
 
@@ -228,9 +230,19 @@ impl PassLane {
         }
     }
 
+    /// Returns when containers may cause an examination, at this time or later.
+    fn may_examine(&self, at: Instant) -> Instant {
+        let earliest = self.examined.map(|before| before + BETWEEN_EXAMINATIONS);
+        earliest.map_or(at, |earliest| earliest.max(at))
+    }
+
     /// Returns what may have changed, for a pass that begins. Nothing is examined on a host that is paused.
     fn next_occasion(&mut self, is_paused: bool) -> Occasion {
         if is_paused {
+            return Occasion::None;
+        }
+        let now = Instant::now();
+        if self.occasion == Occasion::Containers && self.may_examine(now) > now {
             return Occasion::None;
         }
         let by_events = std::mem::take(&mut self.occasion);
@@ -242,7 +254,7 @@ impl PassLane {
         };
         let occasion = by_events.max(by_time);
         if occasion > Occasion::None {
-            self.examined = Some(Instant::now());
+            self.examined = Some(now);
         }
         occasion
     }
@@ -287,9 +299,9 @@ impl PassLane {
             jittered(relist, RELIST_SHARE)
         };
         self.wake(now + wait);
-        // Events of containers came during the pass.
+        // Events of containers came during the pass, or too soon after the last examination.
         if self.watching > 0 && self.occasion == Occasion::Containers {
-            self.wake(now + BETWEEN_LOOKS);
+            self.wake(self.may_examine(now + BETWEEN_LOOKS));
         }
         if std::mem::take(&mut self.opened) {
             self.wake(now + AFTER_OPENING);
@@ -486,6 +498,33 @@ mod tests {
             ..seen("changed")
         };
         assert_eq!(carried, [expected]);
+    }
+
+    #[test]
+    fn containers_cause_an_examination_at_once_and_many_of_them_not_many() {
+        let mut lane = PassLane::new(Kind::DockerVolume);
+        assert_eq!(lane.next_occasion(true), Occasion::None, "paused");
+        assert_eq!(lane.next_occasion(false), Occasion::Start);
+        assert_eq!(lane.next_occasion(false), Occasion::None);
+        lane.watching = 1;
+        let now = Instant::now();
+        lane.due = None;
+        lane.container_event(now);
+        assert!(lane.due > Some(now), "the last examination was just now");
+        assert_eq!(lane.next_occasion(false), Occasion::None);
+        lane.examined = now.checked_sub(BETWEEN_EXAMINATIONS);
+        lane.due = None;
+        lane.container_event(now);
+        assert_eq!(lane.due, Some(now));
+        assert_eq!(lane.next_occasion(false), Occasion::Containers);
+        // Nothing watches containers.
+        lane.watching = 0;
+        lane.due = None;
+        lane.container_event(now);
+        assert_eq!(lane.due, None);
+        lane.examined = now.checked_sub(EXAMINE_AGAIN);
+        lane.occasion = Occasion::None;
+        assert_eq!(lane.next_occasion(false), Occasion::Time);
     }
 
     #[test]

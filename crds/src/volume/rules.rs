@@ -10,6 +10,7 @@ pub(super) fn spec(schema: &mut Schema) {
     sources(schema);
     options(schema);
     ownership(schema);
+    update_policy(schema);
     rules_at(
         schema,
         ".volumeName",
@@ -98,5 +99,17 @@ fn ownership(schema: &mut Schema) {
                 message: "'ownership is for a volume on the engine\\'s own disk, but %s; remove ownership'.format([self.driver == 'local' ? 'options sets device' : 'driver is ' + self.driver])",
             },
         ],
+    );
+}
+
+/// A volume that stores data on the host is never replaced.
+fn update_policy(schema: &mut Schema) {
+    rules_at(
+        schema,
+        ".updatePolicy",
+        &[Rule {
+            rule: "self.updatePolicy != 'WhenUnused' || has(self.tmpfs) || has(self.bind) || has(self.nfs) || has(self.cifs) || self.driver == 'local' && has(self.options) && 'device' in self.options",
+            message: "'updatePolicy WhenUnused is for a volume whose data is elsewhere (tmpfs, bind, nfs or cifs), because a volume that stores data on the host is never replaced; set Never'",
+        }],
     );
 }

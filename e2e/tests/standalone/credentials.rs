@@ -59,6 +59,37 @@ fn a_secret_in_the_files_reaches_the_engine_and_nothing_else(
     engine.docker(["volume", "rm", "share"])?;
     cli.apply(&files(SECOND))?.all_ready()?;
     assert_eq!(have::volume(engine, "share")?["Options"], options(SECOND));
+    // With permission it is made anew, as soon as nothing uses it.
+    let replaceable = |password: &str| {
+        let policy = "updatePolicy: WhenUnused\n  cifs:";
+        files(password).replacen("cifs:", policy, 1)
+    };
+    let replaced = replaceable(FIRST);
+    engine.import_busybox()?;
+    engine.docker([
+        "create",
+        "--volume",
+        "share:/s",
+        "--name",
+        "user",
+        "busybox:local",
+    ])?;
+    let message = cli.apply(&replaced)?.stands("share", "Drifted", "InUse")?;
+    says(
+        &message,
+        &[
+            "user",
+            "cifs.credentialsSecret: want its credentials, have others",
+        ],
+    )?;
+    assert_eq!(have::volume(engine, "share")?["Options"], options(SECOND));
+    engine.docker(["rm", "user"])?;
+    cli.write("all.yaml", &replaced)?;
+    silent("--log trace apply -f all.yaml")?;
+    assert_eq!(have::volume(engine, "share")?["Options"], options(FIRST));
+    cli.is_settled(&replaced)?;
+    cli.apply(&replaceable(SECOND))?.all_ready()?;
+    assert_eq!(have::volume(engine, "share")?["Options"], options(SECOND));
 
     // What is no good is told without its value, and takes nothing away.
     let report = cli.apply(&files(&format!("{FIRST},ro")))?.ended_with(1)?;

@@ -1,8 +1,10 @@
 //! A resource that changes: reported, or replaced when nothing uses it.
 
+use std::fs;
+
 use anyhow::Result;
-use dockfleet_e2e::{Engine, eventually};
-use serde_json::json;
+use dockfleet_e2e::{Engine, Folder, eventually};
+use serde_json::{Value, json};
 
 use crate::cli_env::{CliEnv, SOON, on_each_engine, says};
 use crate::{have, manifest};
@@ -14,6 +16,8 @@ on_each_engine!(
     watch_replaces_a_network_when_it_is_free,
     a_network_that_stays_different_is_not_replaced_again_and_again,
     a_changed_volume_is_reported_and_keeps_its_data,
+    a_volume_whose_data_is_elsewhere_is_replaced_when_nothing_uses_it,
+    watch_replaces_a_volume_when_it_is_free,
     a_change_of_policy_alone_changes_nothing_on_the_host,
 );
 
@@ -143,6 +147,114 @@ fn a_changed_volume_is_reported_and_keeps_its_data(engine: &Engine, cli: &CliEnv
     says(&message, &["options[type]", "want tmpfs, have nothing"])?;
     assert_eq!(have::volume(engine, "data")?, before);
     Ok(())
+}
+
+fn scratch(size: &str) -> String {
+    let spec = format!("updatePolicy: WhenUnused\ntmpfs: {{size: {size}}}");
+    manifest::volume("scratch", &spec)
+}
+
+fn a_volume_whose_data_is_elsewhere_is_replaced_when_nothing_uses_it(
+    engine: &Engine,
+    cli: &CliEnv,
+) -> Result<()> {
+    let share = |server: &str, policy: &str| {
+        let spec = format!("updatePolicy: {policy}\nnfs: {{server: {server}, path: /a}}");
+        manifest::volume("share", &spec)
+    };
+    let identity = |volume: &str| -> Result<Value> {
+        Ok(have::volume(engine, volume)?["Labels"]["io.dockfleet.volume-id"].clone())
+    };
+    cli.apply(&(share("192.0.2.1", "Never") + &scratch("1Mi")))?
+        .all_ready()?;
+    let before = (identity("share")?, identity("scratch")?);
+    let never = cli.apply(&share("192.0.2.2", "Never"))?.ended_with(1)?;
+    let message = never.stands("share", "Drifted", "Drifted")?;
+    says(&message, &["updatePolicy is Never", "addr=192.0.2.2"])?;
+    assert_eq!(identity("share")?, before.0);
+
+    engine.import_busybox()?;
+    engine.run_container("running", &["--volume", "scratch:/s"], &[])?;
+    engine.run_container("stopped", &["--volume", "scratch:/s"], &[])?;
+    engine.docker(["stop", "stopped"])?;
+    let create = [
+        "create",
+        "--volume",
+        "scratch:/s",
+        "--name",
+        "created",
+        "busybox:local",
+    ];
+    engine.docker(create)?;
+    let yaml = share("192.0.2.2", "WhenUnused") + &scratch("2Mi");
+    let diff = cli.with(&yaml, &["diff"])?.ended_with(2)?;
+    assert_eq!(diff.row("share")?["action"], "replace");
+    assert_eq!(identity("share")?, before.0, "diff only looks");
+    for user in ["running", "stopped", "created"] {
+        let report = cli.apply(&yaml)?.ended_with(1)?;
+        says(&report.stands("scratch", "Drifted", "InUse")?, &[user])?;
+        assert_eq!(identity("scratch")?, before.1, "{user} uses it");
+        engine.docker(["rm", "--force", user])?;
+    }
+    let made = have::volume(engine, "share")?;
+    assert_eq!(made["Options"]["o"], "addr=192.0.2.2,rw");
+    assert_ne!(identity("share")?, before.0);
+    cli.apply(&yaml)?.all_ready()?;
+    assert_eq!(
+        have::volume(engine, "scratch")?["Options"]["o"],
+        "size=2097152"
+    );
+    assert_ne!(identity("scratch")?, before.1);
+    cli.is_settled(&yaml)?;
+
+    // Invariant 2: what was on the host stays there.
+    cli.apply(&manifest::volume("data", ""))?.all_ready()?;
+    let data = have::volume(engine, "data")?;
+    let moved = manifest::volume("data", "updatePolicy: WhenUnused\ntmpfs: {}");
+    let report = cli.apply(&moved)?.ended_with(1)?;
+    let message = report.stands("data", "Drifted", "Drifted")?;
+    says(&message, &["left as it is, it stores data on this host"])?;
+    assert_eq!(have::volume(engine, "data")?, data);
+    Ok(())
+}
+
+/// A folder of the host is the same before and after, with all that is in it.
+fn watch_replaces_a_volume_when_it_is_free(engine: &Engine, cli: &CliEnv) -> Result<()> {
+    let folders = Folder::new()?;
+    for folder in ["old", "new"] {
+        fs::create_dir(folders.file(folder))?;
+        fs::write(folders.file(folder).join("f"), folder)?;
+    }
+    let bind = |folder: &str| {
+        let path = folders.file(folder);
+        let spec = format!(
+            "updatePolicy: WhenUnused\nbind: {{path: {}}}",
+            path.display()
+        );
+        manifest::volume("files", &spec)
+    };
+    cli.apply(&bind("old"))?.all_ready()?;
+    engine.import_busybox()?;
+    engine.run_container("user", &["--volume", "files:/f"], &[])?;
+    let watch = cli.watch(&bind("new"))?;
+    eventually("a word about the container", SOON, || {
+        says(&watch.log(), &["InUse", "user"]).map_err(|e| e.to_string())
+    })?;
+    assert_eq!(engine.docker(["exec", "user", "cat", "/f/f"])?, "old");
+    engine.docker(["rm", "--force", "user"])?;
+    let device = folders.file("new").display().to_string();
+    eventually("the new volume", SOON, || {
+        match have::volume(engine, "files") {
+            Ok(now) if now["Options"]["device"] == device.as_str() => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .map_err(|e| e.context(watch.log()))?;
+    watch.terminate(SOON)?;
+    engine.run_container("user", &["--volume", "files:/f"], &[])?;
+    assert_eq!(engine.docker(["exec", "user", "cat", "/f/f"])?, "new");
+    assert_eq!(fs::read_to_string(folders.file("old").join("f"))?, "old");
+    cli.is_settled(&bind("new"))
 }
 
 fn a_change_of_policy_alone_changes_nothing_on_the_host(

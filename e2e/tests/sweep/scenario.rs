@@ -25,27 +25,30 @@ pub(crate) const WITH_CONTENT: [&str; 2] = ["kept-vol", "adopted-vol"];
 pub(crate) const WITH_OWNER: &str = "new-vol";
 /// What may be removed, with the stage that the journal is in from before it goes: what tombstones
 /// and an updatePolicy permit.
-pub(crate) const REMOVABLE: [(&str, &str); 3] = [
+pub(crate) const REMOVABLE: [(&str, &str); 4] = [
     ("network deleted-net", "Removing"),
     ("volume deleted-vol", "Removing"),
     ("network changed", "Replacing"),
+    ("volume moved-vol", "Replacing"),
 ];
 
 /// What is made.
-pub(crate) const MADE: [&str; 4] = [
+pub(crate) const MADE: [&str; 5] = [
     "network changed",
     "network new-a",
     "network new-b",
+    "volume moved-vol",
     "volume new-vol",
 ];
 /// What is there in the end, as the agent has to say it: the resource, its state and its reason.
-pub(crate) const SAID: [(&str, &str, Option<&str>); 9] = [
+pub(crate) const SAID: [(&str, &str, Option<&str>); 10] = [
     ("adopted-net", "Ready", None),
     ("adopted-vol", "Ready", None),
     ("changed", "Ready", None),
     ("foreign", "Failed", Some("Conflict")),
     ("kept-net", "Ready", None),
     ("kept-vol", "Ready", None),
+    ("moved-vol", "Ready", None),
     ("new-a", "Ready", None),
     ("new-b", "Ready", None),
     ("new-vol", "Ready", None),
@@ -65,10 +68,11 @@ pub(crate) fn before() -> Result<Vec<Wish>> {
         network("changed", &changed(2))?,
         network("deleted-net", &on(3))?,
         volume("deleted-vol", &json!({"deletionPolicy": "Delete"}))?,
+        volume("moved-vol", &moved("192.0.2.1"))?,
     ])
 }
 
-/// Gives what the host is asked for then: to make three, to change one, to let go of one of each
+/// Gives what the host is asked for then: to make three, to change one of each kind, to let go of one of each
 /// kind, to take over one of each kind, and one thing that it must not take.
 pub(crate) fn after() -> Result<Vec<Wish>> {
     let deleted = |wish| Wish {
@@ -82,6 +86,7 @@ pub(crate) fn after() -> Result<Vec<Wish>> {
         network("changed", &changed(12))?,
         deleted(network("deleted-net", &on(3))?),
         deleted(volume("deleted-vol", &json!({"deletionPolicy": "Delete"}))?),
+        volume("moved-vol", &moved("192.0.2.2"))?,
         network("new-a", &on(4))?,
         network("new-b", &on(5))?,
         volume("new-vol", &owned())?,
@@ -106,6 +111,11 @@ pub(crate) fn make_by_hand(engine: &Engine) -> Result<()> {
 /// Gives the UID of the resource with this name.
 pub(crate) fn uid(name: &str) -> String {
     format!("uid-{name}")
+}
+
+/// A share of a server.
+fn moved(server: &str) -> Value {
+    json!({"updatePolicy": "WhenUnused", "nfs": {"server": server, "path": "/a"}})
 }
 
 /// An owner, which an agent sets through a container.

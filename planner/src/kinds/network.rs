@@ -34,7 +34,6 @@ pub use render::network as render;
 impl ObjectKind for DockerNetwork {
     const KIND: Kind = Kind::DockerNetwork;
     const DEFAULT_DELETION: DeletionPolicy = DeletionPolicy::Delete;
-    const IS_REPLACEABLE: bool = true;
     const IS_BASELINE: bool = true;
     const CAPABILITIES: &'static [Capability<DesiredNetwork>] = &capability::CAPABILITIES;
 
@@ -108,6 +107,10 @@ impl ObjectKind for DockerNetwork {
 
     fn is_writer_work(action: &ObjectAction<DesiredNetwork, Infallible>) -> bool {
         action.driver() == NetworkDriver::Overlay.as_str()
+    }
+
+    fn never_replaced(_: &DesiredNetwork, _: &ObservedNetwork) -> Option<&'static str> {
+        None
     }
 
     fn diff(

@@ -68,7 +68,6 @@ pub const DRIVER: &str = "swarm";
 impl ObjectKind for SwarmCluster {
     const KIND: Kind = Kind::SwarmCluster;
     const DEFAULT_DELETION: DeletionPolicy = DeletionPolicy::Retain;
-    const IS_REPLACEABLE: bool = false;
     const IS_FOR_OWN_NAMESPACE: bool = true;
     const IS_OBSERVED_ALWAYS: bool = false;
     const IS_MISSED_WITHOUT_ID: bool = true;
@@ -136,6 +135,10 @@ impl ObjectKind for SwarmCluster {
         credentials: Option<&str>,
     ) -> Result<DesiredMembership, RenderError> {
         Ok(render::membership(self, host, credentials))
+    }
+
+    fn never_replaced(_: &DesiredMembership, _: &ObservedMembership) -> Option<&'static str> {
+        Some("a host does not leave its swarm for a change")
     }
 
     fn diff(

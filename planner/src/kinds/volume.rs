@@ -26,7 +26,6 @@ pub use render::volume as render;
 impl ObjectKind for DockerVolume {
     const KIND: Kind = Kind::DockerVolume;
     const DEFAULT_DELETION: DeletionPolicy = DeletionPolicy::Retain;
-    const IS_REPLACEABLE: bool = false;
     const IS_BASELINE: bool = true;
     // No `CAPABILITIES`: every option of a volume works on the oldest supported engine.
 
@@ -66,7 +65,10 @@ impl ObjectKind for DockerVolume {
         let ownership = self.spec.ownership.as_ref();
         let credentials = credentials.map(|_| Feature::VolumeCredentials);
         let ownership = ownership.map(|_| Feature::VolumeOwnership);
-        credentials.into_iter().chain(ownership).collect()
+        let replaced = self.spec.policies().update_when_unused;
+        let replaced = replaced.then_some(Feature::VolumeReplacement);
+        let all = credentials.into_iter().chain(ownership);
+        all.chain(replaced).collect()
     }
 
     fn spec_warnings(&self) -> Vec<SpecWarning> {
@@ -79,6 +81,15 @@ impl ObjectKind for DockerVolume {
         given: Option<&Credentials>,
     ) -> Vec<FieldDiff> {
         diff::volume(want, have, given)
+    }
+
+    /// Invariant 2.
+    fn never_replaced(want: &DesiredVolume, have: &ObservedVolume) -> Option<&'static str> {
+        if !have.data_is_elsewhere() {
+            return Some("it stores data on this host");
+        }
+        let is_elsewhere = want.data_is_elsewhere();
+        (!is_elsewhere).then_some("the new volume would store its data on this host")
     }
 
     fn next_change(want: &DesiredVolume, have: &ObservedVolume) -> Update<OwnershipChange> {

@@ -302,7 +302,7 @@ impl Case<'_> {
             (Vec::new(), record, status)
         } else if let Some((actions, status)) = self.update(object, &diff) {
             (actions, record, status)
-        } else if !self.may_replace(object) {
+        } else if !self.may_replace(object, &diff) {
             (Vec::new(), record, self.left_different(object, diff))
         } else if let Some(message) = self.desired.missing(self.world.context.api) {
             let status = failed(self.entry, Reason::Unsupported, message);
@@ -412,10 +412,11 @@ impl Case<'_> {
 
     /// Whether the object may be replaced. A network that was created from the same revision and still
     /// differs would differ again, because an engine cannot edit a network: without this check it would be
-    /// replaced again and again.
-    fn may_replace(&self, object: &Object) -> bool {
-        let made_from_this = object.labels().get(labels::REVISION) == Some(&self.entry.revision);
-        self.desired.is_replaceable()
+    /// replaced again and again. In files, a revision does not change with credentials.
+    fn may_replace(&self, object: &Object, diff: &[FieldDiff]) -> bool {
+        let made_from_this = object.labels().get(labels::REVISION) == Some(&self.entry.revision)
+            && !self.desired.has_other_credentials(diff);
+        self.desired.never_replaced(object).is_none()
             && self.desired.creator() == Creator::ThisHost
             && self.policy.update_when_unused
             && self.policy.drift == DriftPolicy::Enforce
@@ -428,10 +429,11 @@ impl Case<'_> {
             "suspend is true"
         } else if self.policy.drift == DriftPolicy::Observe {
             "driftPolicy is Observe"
-        } else if self.policy.update_when_unused {
-            "the engine created it like this from the same revision"
-        } else {
+        } else if !self.policy.update_when_unused {
             "updatePolicy is Never"
+        } else {
+            let never = self.desired.never_replaced(object);
+            never.unwrap_or("the engine created it like this from the same revision")
         };
         if let Some(message) = self.desired.explain(&diff) {
             let id = Some(object.id());

@@ -294,7 +294,11 @@ pub(crate) fn judge(
                 let (id, desired) = (&removed.unwrap(), made.unwrap());
                 // Invariant 1: permitted by the updatePolicy, and in the journal.
                 assert!(policy.update_when_unused && policy.drift == DriftPolicy::Enforce);
-                assert!(matches!(desired, Desired::DockerNetwork(_)), "invariant 2");
+                let old = named.iter().find(|o| o.id() == *id).unwrap();
+                assert!(
+                    stores_nothing(old) && is_mount(&desired),
+                    "invariant 2: {old:?}"
+                );
                 assert_eq!(written, Some((Stage::Replacing, Some(id))));
                 ours(entry, before, &named, id, policy.adoption);
                 touched.push((kind, id.clone()));
@@ -322,6 +326,21 @@ pub(crate) fn judge(
         count,
         "two actions on one object: {planned:?}"
     );
+}
+
+/// Whether nothing is lost when an object is removed.
+fn stores_nothing(object: &Object) -> bool {
+    match object {
+        Object::DockerVolume(v) => v.driver == "local" && v.options.contains_key("device"),
+        Object::DockerNetwork(_) | Object::SwarmCluster(_) => true,
+    }
+}
+
+fn is_mount(desired: &Desired) -> bool {
+    match desired {
+        Desired::DockerVolume(v) => v.driver == "local" && v.options.contains_key("device"),
+        Desired::DockerNetwork(_) | Desired::SwarmCluster(_) => true,
+    }
 }
 
 /// Invariant 3.

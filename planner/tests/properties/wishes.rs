@@ -78,7 +78,7 @@ pub(crate) fn behaviour() -> impl Strategy<Value = Behaviour> {
 
 pub(crate) fn present() -> impl Strategy<Value = Wish> {
     let loss = prop_oneof![Just(LossPolicy::Report), Just(LossPolicy::Recreate)];
-    (0..4u8, behaviour(), loss).prop_map(|(variant, policy, loss)| Wish::Present {
+    (0..5u8, behaviour(), loss).prop_map(|(variant, policy, loss)| Wish::Present {
         variant,
         policy,
         loss,
@@ -135,6 +135,7 @@ pub(crate) fn volume(uid: &str, variant: u8, policy: Behaviour, loss: LossPolicy
         ownership: None,
         options: match variant {
             1 => map(&[("type", "nfs"), ("device", ":/a"), ("o", "addr=nas,rw")]),
+            4 => map(&[("type", "nfs"), ("device", ":/b"), ("o", "addr=nas,rw")]),
             _ => map(&[]),
         },
         labels: match variant {

@@ -43,10 +43,15 @@ pub struct DesiredVolume {
 impl DesiredVolume {
     /// Whether the volume's data is outside the engine's data root, so that recreating the volume loses
     /// nothing.
-    fn data_is_elsewhere(&self) -> bool {
-        // The local driver stores data itself only if it mounts no device.
-        self.driver == dockfleet_crds::volume::LOCAL && self.options.contains_key("device")
+    pub(super) fn data_is_elsewhere(&self) -> bool {
+        data_is_elsewhere(&self.driver, &self.options)
     }
+}
+
+/// Whether a volume with this driver and these options has its data outside of the engine's data root.
+pub(super) fn data_is_elsewhere(driver: &str, options: &BTreeMap<String, String>) -> bool {
+    // The local driver stores data itself only if it mounts no device.
+    driver == dockfleet_crds::volume::LOCAL && options.contains_key("device")
 }
 
 impl DesiredObject for DesiredVolume {
@@ -94,11 +99,12 @@ impl DesiredObject for DesiredVolume {
 
     fn explain(&self, diff: &[FieldDiff]) -> Option<String> {
         let name = &self.name;
-        (self.has_other_credentials(diff) && diff.len() == 1).then(|| {
+        let is_left = !self.policy.update_when_unused;
+        (is_left && self.has_other_credentials(diff) && diff.len() == 1).then(|| {
             format!(
-                "volume {name} has other credentials than its Secret: when no container uses it, \
-                 remove it (docker volume rm {name}), and it is created again with the new ones; its \
-                 data stays on the server"
+                "volume {name} has other credentials than its Secret: set updatePolicy: WhenUnused, \
+                 or, when no container uses it, remove it (docker volume rm {name}); it is created \
+                 again with the new ones, and its data stays on the server"
             )
         })
     }

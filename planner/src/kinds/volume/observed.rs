@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use dockfleet_crds::labels;
 use serde_json::Value;
 
+use super::desired::data_is_elsewhere;
 use super::ownership::TopFolder;
 use crate::credentials::Credentials;
 use crate::kinds::ObservedObject;
@@ -24,6 +25,13 @@ pub struct ObservedVolume {
     pub labels: BTreeMap<String, String>,
     /// The top folder, if it was examined.
     pub top_folder: Option<TopFolder>,
+}
+
+impl ObservedVolume {
+    /// Whether the volume's data is outside the engine's data root, so that removing the volume loses nothing.
+    pub(super) fn data_is_elsewhere(&self) -> bool {
+        data_is_elsewhere(&self.driver, &self.options)
+    }
 }
 
 impl ObservedObject for ObservedVolume {

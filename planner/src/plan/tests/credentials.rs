@@ -120,7 +120,7 @@ fn credentials_that_were_seen_once_are_known_without_the_secret() {
     }
 }
 
-/// Invariants 2 and 9: a volume is never replaced, and a difference is reported without its value.
+/// Invariant 9: a difference is reported without its value.
 #[test]
 fn different_credentials_are_reported_and_not_shown() {
     let e = share(kept_policy());
@@ -128,9 +128,9 @@ fn different_credentials_are_reported_and_not_shown() {
         .with_volume(made_with(&e, "hunter2"))
         .with_record(owned(&e, Some("v0")));
     let planned = plan_with(&scene, &store("v1", "hunter3"));
-    let message = "volume data has other credentials than its Secret: when no container uses it, \
-                   remove it (docker volume rm data), and it is created again with the new ones; \
-                   its data stays on the server";
+    let message = "volume data has other credentials than its Secret: set updatePolicy: WhenUnused, or, \
+                   when no container uses it, remove it (docker volume rm data); it is created again with \
+                   the new ones, and its data stays on the server";
     let status = EntryStatus {
         id: Some("id1".to_owned()),
         diff: vec![FieldDiff {
@@ -217,4 +217,26 @@ fn a_tombstone_needs_no_credentials() {
         planned.operation() == Some(Operation::Remove),
         "{planned:?}"
     );
+}
+
+#[test]
+fn a_share_with_other_credentials_is_replaced_with_permission() {
+    let e = share(when_unused());
+    let scene = Scene::of(&e)
+        .with_volume(made_with(&e, "hunter2"))
+        .with_record(owned(&e, Some("v0")));
+    // In files, the revision is the same.
+    let planned = plan_with(&scene, &store("v1", "hunter3"));
+    assert_eq!(planned.operation(), Some(Operation::Replace));
+    let expected = owned(&e, Some("v0")).at(Stage::Replacing);
+    assert_eq!(planned.journal, put(expected));
+    assert_eq!(
+        planned.status.message,
+        "to be replaced: cifs.credentialsSecret: want its credentials, have others"
+    );
+    // Without the credentials it could not be created again.
+    let planned = plan_with(&scene, &CredentialStore::new());
+    assert_eq!(planned.actions, []);
+    let planned = plan_with(&scene, &store("v1", "hunter2"));
+    assert_eq!(planned.actions, []);
 }

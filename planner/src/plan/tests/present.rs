@@ -214,23 +214,108 @@ fn i2_a_volume_that_always_differed_may_store_data_too() {
     assert_eq!(planned.journal, put(record(&e, Stage::Owned, Some("v1"))));
 }
 
+/// The options of a mount of an NFS server.
+fn nfs(server: &str) -> BTreeMap<String, String> {
+    let o = format!("addr={server},rw");
+    map(&[("type", "nfs"), ("device", ":/a"), ("o", &o)])
+}
+
 #[test]
-fn i2_a_volume_is_never_replaced() {
-    let e = vol(
-        "u1",
-        &DesiredVolume {
-            options: map(&[("size", "1")]),
+fn i2_a_volume_that_stores_data_on_the_host_is_never_replaced() {
+    let plain = BTreeMap::new();
+    for (want, have, driver, why) in [
+        (
+            map(&[("size", "1")]),
+            plain.clone(),
+            "local",
+            "it stores data on this host",
+        ),
+        (
+            nfs("a"),
+            plain.clone(),
+            "local",
+            "it stores data on this host",
+        ),
+        // A plugin may store data behind the same options.
+        (nfs("a"), nfs("b"), "plugin", "it stores data on this host"),
+        (
+            plain,
+            nfs("b"),
+            "local",
+            "the new volume would store its data on this host",
+        ),
+    ] {
+        let desired = DesiredVolume {
+            options: want,
             ..data(when_unused())
-        },
-    );
-    let volume = ObservedVolume {
-        options: map(&[]),
-        ..observed_volume(&e, "v1")
+        };
+        let e = vol("u1", &desired);
+        let mut volume = ObservedVolume {
+            options: have,
+            driver: driver.to_owned(),
+            ..observed_volume(&e, "v1")
+        };
+        let revision = labels::REVISION.to_owned();
+        volume.labels.insert(revision, "before".to_owned());
+        let planned = Scene::of(&e).with_volume(volume).one();
+        assert_eq!(planned.actions, []);
+        assert_eq!(planned.status.state, EntryState::Drifted);
+        let start = format!("left as it is, {why}: ");
+        assert!(planned.status.message.starts_with(&start), "{planned:?}");
+    }
+}
+
+#[test]
+fn i1_a_volume_whose_data_is_elsewhere_is_replaced_with_permission_only() {
+    let plan = |policy: Behaviour, revision: &str| {
+        let desired = DesiredVolume {
+            options: nfs("new"),
+            ..data(policy)
+        };
+        let e = vol("u1", &desired);
+        let mut volume = ObservedVolume {
+            options: nfs("old"),
+            ..observed_volume(&e, "v1")
+        };
+        if revision == "before" {
+            volume
+                .labels
+                .insert(labels::REVISION.to_owned(), revision.to_owned());
+        }
+        let owned = record(&e, Stage::Owned, Some("v1"));
+        let scene = Scene::of(&e).with_volume(volume).with_record(owned.clone());
+        (e, owned, scene.one())
     };
-    let scene = Scene::of(&e)
-        .with_volume(volume)
-        .with_record(record(&e, Stage::Owned, Some("v1")));
-    assert!(scene.one().actions.is_empty());
+    let (e, owned, planned) = plan(when_unused(), "before");
+    assert_eq!(planned.operation(), Some(Operation::Replace));
+    let [remove, create] = planned.actions.as_slice() else {
+        panic!("{planned:?}")
+    };
+    assert_eq!(remove.removes(), Some(("v1", "data")));
+    // It is another volume, with an identity of its own.
+    let Action::DockerVolume(ObjectAction::Create(volume)) = create else {
+        panic!("{create:?}")
+    };
+    assert_eq!(volume.options, nfs("new"));
+    let id = volume.labels.get(labels::VOLUME_ID).unwrap();
+    assert_ne!(id, "v1");
+    assert_eq!(planned.journal, put(owned.at(Stage::Replacing)));
+    assert_eq!(
+        planned.status.message,
+        "to be replaced: options[o]: want addr=new,rw, have addr=old,rw"
+    );
+    // What was removed before a crash is created, and not lost.
+    let cut = Scene::of(&e).with_record(owned.at(Stage::Replacing)).one();
+    assert_eq!(cut.operation(), Some(Operation::Create));
+    let suspended = Behaviour {
+        suspend: true,
+        ..when_unused()
+    };
+    for policy in [kept_policy(), drift_observing(), suspended] {
+        assert_eq!(plan(policy, "before").2.actions, []);
+    }
+    // The engine has made it from this very revision.
+    assert_eq!(plan(when_unused(), "this").2.actions, []);
 }
 
 #[test]
