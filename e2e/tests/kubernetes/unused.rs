@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::test_cluster::{FLEET, TestCluster, condition, event, network, ready_reason, resource};
 
 /// How long it takes from the list to the removal.
-const LISTED: Duration = Duration::from_secs(180);
+const LISTED: Duration = Duration::from_mins(3);
 
 fn policy(name: &str, spec: &str) -> String {
     let spec = format!("{{hostSelector: {{}}, minUnusedFor: 0s, {spec}}}");

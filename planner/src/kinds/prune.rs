@@ -39,7 +39,6 @@ pub use selection::{Candidate, PruneView, Selected, to_look_into};
 impl ObjectKind for PrunePolicy {
     const KIND: Kind = Kind::PrunePolicy;
     const DEFAULT_DELETION: DeletionPolicy = DeletionPolicy::Retain;
-    const IS_REPLACEABLE: bool = false;
     // Who may prune a host may remove what others have on it.
     const IS_FOR_OWN_NAMESPACE: bool = true;
     const IS_OBSERVED_ALWAYS: bool = false;
@@ -104,6 +103,10 @@ impl ObjectKind for PrunePolicy {
     }
 
     /// It has no object that could differ.
+    fn never_replaced(_: &DesiredPrune, _: &PrunableObject) -> Option<&'static str> {
+        Some("what is pruned is not changed")
+    }
+
     fn diff(_: &DesiredPrune, _: &PrunableObject, _: Option<&Credentials>) -> Vec<FieldDiff> {
         Vec::new()
     }
