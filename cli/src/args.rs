@@ -2,6 +2,7 @@
 
 pub(crate) mod access;
 pub(crate) mod backup;
+pub(crate) mod store;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

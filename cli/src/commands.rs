@@ -17,6 +17,7 @@ pub(crate) mod repository;
 pub(crate) mod restore;
 pub(crate) mod revoke;
 pub(crate) mod snapshots;
+mod store_access;
 mod vault;
 mod vitals;
 

@@ -13,7 +13,7 @@ use rustic_core::{
     BytesList, ErrorKind, FileType, Id, ReadBackend, RusticError, RusticResult, WriteBackend,
 };
 
-use crate::store::{FileKind, Part, Store, StoreError};
+use crate::store::{FileKind, Part, Store, StoreError, path_of};
 
 /// A store for the library.
 #[derive(Debug)]
@@ -75,7 +75,17 @@ impl Backend {
     }
 
     fn part(&self, kind: FileType, id: &Id, part: Option<Part>) -> RusticResult<Bytes> {
-        self.done(self.store.read(kind.into(), id, part))
+        let kind = kind.into();
+        let answer = self.store.read(kind, id, part).and_then(|content| {
+            let short = part.is_some_and(|part| part.length != content.len() as u64);
+            if short {
+                let path = path_of(kind, id);
+                let text = format!("{path} is shorter than it was written");
+                return Err(StoreError::Damaged(text));
+            }
+            Ok(content)
+        });
+        self.done(answer)
     }
 }
 

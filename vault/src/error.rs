@@ -76,7 +76,7 @@ impl VaultError {
 impl From<StoreError> for VaultError {
     fn from(err: StoreError) -> Self {
         let reason = match err {
-            StoreError::Unreachable(_) => Reason::StoreUnreachable,
+            StoreError::Unreachable(_) | StoreError::NotThere(_) => Reason::StoreUnreachable,
             StoreError::Full(_) => Reason::StoreFull,
             StoreError::Refused(_) => Reason::StoreRefused,
             StoreError::Missing(_) | StoreError::Damaged(_) => Reason::Damaged,

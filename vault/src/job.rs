@@ -6,9 +6,11 @@ use std::path::PathBuf;
 use rustic_core::repofile::MasterKey;
 use serde::{Deserialize, Serialize};
 
+use crate::access::Access;
 use crate::address::Address;
 use crate::error::VaultError;
 use crate::snapshot::{Filter, Snapshot};
+use crate::store::Use;
 use crate::tally::{Problems, Progress};
 
 /// What a job has to do. It has secrets, so it goes through a pipe, never into arguments or variables.
@@ -17,6 +19,9 @@ use crate::tally::{Problems, Progress};
 pub struct Request {
     /// The repository.
     pub repository: Address,
+    /// How its store is reached.
+    #[serde(default)]
+    pub access: Access,
     /// What opens it.
     pub secret: Secret,
     /// Whether an empty store gets a repository.
@@ -33,6 +38,7 @@ impl std::fmt::Debug for Request {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Request")
             .field("repository", &self.repository)
+            .field("access", &self.access)
             .field("create", &self.create)
             .field("host", &self.host)
             .field("task", &self.task)
@@ -77,6 +83,21 @@ pub enum Task {
     Forget(BTreeSet<String>),
     /// Remove data that no snapshot uses.
     Prune,
+}
+
+impl Task {
+    /// Returns how the files of the store are used.
+    pub(crate) fn purpose(&self) -> Use {
+        match self {
+            Self::Restore(_) => Use::Restore,
+            Self::Open
+            | Self::Backup(_)
+            | Self::List(_)
+            | Self::Check(_)
+            | Self::Forget(_)
+            | Self::Prune => Use::Other,
+        }
+    }
 }
 
 /// A backup.

@@ -5,6 +5,7 @@
 //! done here: it reads files ([`tree::source`]) and writes them ([`tree::target`]), counts what it could not read
 //! ([`tally`]), and decides whether there is a snapshot at all ([`backup`]).
 
+mod access;
 mod address;
 mod backend;
 mod backup;
@@ -24,7 +25,8 @@ mod verify;
 #[cfg(test)]
 mod tests;
 
-pub use address::{Address, AddressError};
+pub use access::{Access, Limits, Login, Ssh};
+pub use address::{Address, AddressError, RestAddress, S3Address, SftpAddress};
 pub use error::{Reason, VaultError};
 pub use job::{
     Backup, BackupOutcome, Check, CheckOutcome, Event, ForgetOutcome, Outcome, PruneOutcome,

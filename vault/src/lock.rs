@@ -283,8 +283,8 @@ impl LockKey {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::repository;
-    use crate::{Address, Secret};
+    use crate::store::{self, Use};
+    use crate::{Access, Address, Secret, repository};
 
     const QUICK: Times = Times {
         refresh: Duration::from_millis(50),
@@ -294,7 +294,8 @@ mod tests {
 
     fn opened(store: &tempfile::TempDir) -> Opened {
         let address = Address::Path(store.path().to_owned());
-        repository::open(&address, &Secret::Password("secret".to_owned()), true).unwrap()
+        let store = store::open(&address, &Access::default(), Use::Other).unwrap();
+        repository::open(store, &Secret::Password("secret".to_owned()), true).unwrap()
     }
 
     fn locks(opened: &Opened) -> usize {

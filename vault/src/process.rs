@@ -17,7 +17,7 @@ use crate::error::{Reason, VaultError};
 use crate::job::{Event, Outcome, Request, Secret, Task};
 use crate::lock::{Lock, Mode, Times};
 use crate::tally::{Progress, Tally};
-use crate::{backup, maintenance, repository, restore, snapshot};
+use crate::{backup, maintenance, repository, restore, snapshot, store};
 
 /// The argument that makes the program the process of a job.
 pub const ARGUMENT: &str = "backup-job";
@@ -64,7 +64,9 @@ pub fn main() -> ExitCode {
 
 /// Does what a request asks for.
 pub(crate) fn run(request: &Request, tally: &Arc<Tally>) -> Result<Outcome, VaultError> {
-    let opened = repository::open(&request.repository, &request.secret, request.create)?;
+    let purpose = request.task.purpose();
+    let store = store::open(&request.repository, &request.access, purpose)?;
+    let opened = repository::open(store, &request.secret, request.create)?;
     let lock = |mode| {
         let on_wait = |who: &str| say(&Event::Waits(who.to_owned()));
         Lock::take(&opened, mode, &request.host, Times::default(), &on_wait)

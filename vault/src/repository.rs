@@ -8,11 +8,10 @@ use rustic_core::{
     Repository, RepositoryBackends, RepositoryOptions, RusticError,
 };
 
-use crate::address::Address;
 use crate::backend::Backend;
 use crate::error::{Reason, VaultError};
 use crate::job::Secret;
-use crate::store::{Contents, PathStore, Store};
+use crate::store::{Contents, Store};
 
 /// The size of a pack. A backup has several in memory.
 const PACK_SIZE: ByteSize = ByteSize::mib(4);
@@ -26,16 +25,17 @@ pub(crate) struct Opened {
     pub(crate) backend: Arc<Backend>,
 }
 
-/// Opens the repository at an address; with `may_create`, an empty store gets one first.
+/// Opens the repository in a store; with `may_create`, an empty store gets one first.
 ///
 /// # Errors
 /// If the store does not answer, there is no repository, or the password is wrong.
 pub(crate) fn open(
-    address: &Address,
+    store: Box<dyn Store>,
     secret: &Secret,
     may_create: bool,
 ) -> Result<Opened, VaultError> {
-    let backend = Backend::new(store(address));
+    let address = store.address();
+    let backend = Backend::new(store);
     let contents = backend.store().contents()?;
     let credentials = match secret {
         Secret::Password(password) => Credentials::password(password),
@@ -47,7 +47,7 @@ pub(crate) fn open(
     let repository = match contents {
         Contents::Repository => {
             let opened = closed.open(&credentials);
-            opened.map_err(|err| cause(&backend, &err, address, "cannot open the repository"))?
+            opened.map_err(|err| cause(&backend, &err, &address, "cannot open the repository"))?
         }
         Contents::Nothing if may_create && matches!(secret, Secret::Password(_)) => {
             let config = ConfigOptions::default()
@@ -57,7 +57,8 @@ pub(crate) fn open(
                 .set_treepack_size(PACK_SIZE)
                 .set_treepack_growfactor(0_u32);
             let created = closed.init(&credentials, &KeyOptions::default(), &config);
-            created.map_err(|err| cause(&backend, &err, address, "cannot create the repository"))?
+            created
+                .map_err(|err| cause(&backend, &err, &address, "cannot create the repository"))?
         }
         Contents::Nothing => {
             return Err(VaultError::new(
@@ -119,7 +120,7 @@ pub(crate) fn of(backend: &Backend, err: &RusticError, doing: &str) -> VaultErro
 }
 
 /// The same, with a sentence about a wrong password that a person understands.
-fn cause(backend: &Backend, err: &RusticError, address: &Address, doing: &str) -> VaultError {
+fn cause(backend: &Backend, err: &RusticError, address: &str, doing: &str) -> VaultError {
     let cause = of(backend, err, doing);
     match cause.reason {
         Reason::WrongPassword => VaultError::new(
@@ -132,10 +133,4 @@ fn cause(backend: &Backend, err: &RusticError, address: &Address, doing: &str) -
 
 fn internal(err: &RusticError) -> VaultError {
     VaultError::of(err, "cannot use the store")
-}
-
-fn store(address: &Address) -> Box<dyn Store> {
-    match address {
-        Address::Path(path) => Box::new(PathStore::new(path.clone())),
-    }
 }

@@ -3,7 +3,16 @@
 //! The layout is that of restic, so that `restic` reads the same store:
 //! <https://restic.readthedocs.io/en/stable/100_references.html#repository-layout>
 
+mod ahead;
+#[cfg(test)]
+mod fake;
+mod http;
+mod line;
 mod path;
+mod patient;
+mod rest;
+mod s3;
+mod sftp;
 
 use std::fmt::{Debug, Write as _};
 
@@ -11,7 +20,14 @@ use bytes::Bytes;
 use rustic_core::{FileType, Id};
 use sha2::{Digest as _, Sha256};
 
-pub(crate) use self::path::PathStore;
+use self::ahead::AheadStore;
+use self::path::PathStore;
+use self::patient::PatientStore;
+use self::rest::RestStore;
+use self::s3::S3Store;
+use self::sftp::SftpStore;
+use crate::access::Access;
+use crate::address::Address;
 
 /// What a store answered, if not what it was asked for.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -19,6 +35,9 @@ pub(crate) enum StoreError {
     /// It does not answer. A repository that cannot be reached is never taken for a missing one.
     #[error("the store cannot be reached: {0}")]
     Unreachable(String),
+    /// Only an answer that there is no such bucket or folder.
+    #[error("the store does not exist: {0}")]
+    NotThere(String),
     #[error("the store has no space left: {0}")]
     Full(String),
     #[error("the store refuses: {0}")]
@@ -103,7 +122,7 @@ pub(crate) trait Store: Send + Sync + Debug + 'static {
     /// Returns all files of a kind with their sizes in bytes.
     fn list(&self, kind: FileKind) -> Result<Vec<(Id, u64)>, StoreError>;
 
-    /// Returns a file, or `length` bytes of it from `offset`.
+    /// Returns a file, or of a part of it what there is.
     fn read(&self, kind: FileKind, id: &Id, part: Option<Part>) -> Result<Bytes, StoreError>;
 
     /// Writes a file: as a whole and durably, or not at all.
@@ -118,6 +137,57 @@ pub(crate) trait Store: Send + Sync + Debug + 'static {
 pub(crate) struct Part {
     pub(crate) offset: u64,
     pub(crate) length: u64,
+}
+
+impl Part {
+    /// Returns the value of the header `Range`.
+    fn range(self) -> String {
+        let last = self.offset.saturating_add(self.length).saturating_sub(1);
+        format!("bytes={}-{last}", self.offset)
+    }
+
+    /// Returns the part of a whole file.
+    fn of(self, whole: &Bytes) -> Bytes {
+        let place = |at: u64| usize::try_from(at).map_or(whole.len(), |at| at.min(whole.len()));
+        let begin = place(self.offset);
+        whole.slice(begin..place(self.offset.saturating_add(self.length)))
+    }
+}
+
+/// How the files of a store are used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Use {
+    /// Pieces of packs are read one after the other.
+    Restore,
+    /// Few pieces are read.
+    Other,
+}
+
+/// Returns the store at an address. Nothing is asked of it yet.
+pub(crate) fn open(
+    address: &Address,
+    access: &Access,
+    purpose: Use,
+) -> Result<Box<dyn Store>, StoreError> {
+    let store: Box<dyn Store> = match address {
+        Address::Path(path) => return Ok(Box::new(PathStore::new(path.clone()))),
+        Address::S3(s3) => patient(S3Store::new(s3, access)?, access),
+        Address::Rest(rest) => patient(RestStore::new(rest, access)?, access),
+        Address::Sftp(sftp) => patient(SftpStore::new(sftp, access)?, access),
+    };
+    Ok(match purpose {
+        Use::Restore => Box::new(AheadStore::new(store)),
+        Use::Other => store,
+    })
+}
+
+fn patient(store: impl Store, access: &Access) -> Box<dyn Store> {
+    Box::new(PatientStore::new(store, access.patience))
+}
+
+/// Returns the size of a content in pieces, in bytes.
+fn size_of(content: &[Bytes]) -> u64 {
+    content.iter().map(|piece| piece.len() as u64).sum()
 }
 
 /// Returns the path of a file below the root of the store.

@@ -11,7 +11,7 @@ use crate::job::{
 };
 use crate::process::run;
 use crate::tally::Tally;
-use crate::{Address, Filter, LATEST, Reason, Secret, Snapshot, VaultError};
+use crate::{Access, Address, Filter, LATEST, Reason, Secret, Snapshot, VaultError};
 
 /// A volume and a repository in folders.
 struct Bench {
@@ -36,6 +36,7 @@ impl Bench {
     fn ask(&self, password: &str, create: bool, task: Task) -> Result<Outcome, VaultError> {
         let request = Request {
             repository: Address::Path(self.store.path().to_owned()),
+            access: Access::default(),
             secret: Secret::Password(password.to_owned()),
             create,
             host: "h1".to_owned(),
@@ -186,6 +187,7 @@ fn the_key_opens_what_the_password_opened() {
     assert_eq!(format!("{secret:?}"), "Key");
     let request = Request {
         repository: Address::Path(bench.store.path().to_owned()),
+        access: Access::default(),
         secret,
         create: true,
         host: String::new(),

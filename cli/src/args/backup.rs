@@ -9,6 +9,7 @@ use dockfleet_agent::interruption;
 use dockfleet_planner::retention::Retention;
 use dockfleet_vault::{Address, LATEST};
 
+use super::store::{AddressParser, StoreArgs};
 use super::{Output, StateArgs};
 use crate::duration::{duration, seconds};
 
@@ -18,6 +19,8 @@ pub(crate) struct PasswordArgs {
     /// File with the password of the repository in its first line.
     #[arg(long, env = "DOCKFLEET_PASSWORD_FILE", value_name = "FILE")]
     pub(crate) password_file: PathBuf,
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
 }
 
 #[derive(Args, Debug)]
@@ -25,12 +28,13 @@ pub(crate) struct BackupArgs {
     /// Name of the volume.
     #[arg(value_name = "VOLUME", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) volume: String,
-    /// The repository: the folder of a disk. restic can read it too.
-    #[arg(long, value_name = "REPOSITORY")]
+    /// The repository: the folder of a disk, s3:https://HOST/BUCKET, rest:https://HOST/PATH or
+    /// sftp:USER@HOST:/PATH. restic can read it too.
+    #[arg(long, value_name = "REPOSITORY", value_parser = AddressParser)]
     pub(crate) to: Address,
     #[command(flatten)]
     pub(crate) password: PasswordArgs,
-    /// Create the repository, if the folder is empty.
+    /// Create the repository, if the folder or bucket is empty.
     #[arg(long)]
     pub(crate) create: bool,
     /// Name of the host in the snapshot. Default: what the engine calls its host. With another name,
@@ -147,8 +151,9 @@ pub(crate) struct RestoreArgs {
     /// Name of the volume that was backed up.
     #[arg(value_name = "VOLUME", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) volume: String,
-    /// The repository: the folder of a disk.
-    #[arg(long, value_name = "REPOSITORY")]
+    /// The repository: the folder of a disk, s3:https://HOST/BUCKET, rest:https://HOST/PATH or
+    /// sftp:USER@HOST:/PATH.
+    #[arg(long, value_name = "REPOSITORY", value_parser = AddressParser)]
     pub(crate) from: Address,
     #[command(flatten)]
     pub(crate) password: PasswordArgs,
@@ -172,8 +177,9 @@ pub(crate) struct SnapshotsArgs {
     /// Only snapshots of this volume.
     #[arg(value_name = "VOLUME")]
     pub(crate) volume: Option<String>,
-    /// The repository: the folder of a disk.
-    #[arg(long, value_name = "REPOSITORY")]
+    /// The repository: the folder of a disk, s3:https://HOST/BUCKET, rest:https://HOST/PATH or
+    /// sftp:USER@HOST:/PATH.
+    #[arg(long, value_name = "REPOSITORY", value_parser = AddressParser)]
     pub(crate) from: Address,
     #[command(flatten)]
     pub(crate) password: PasswordArgs,
@@ -202,8 +208,9 @@ pub(crate) enum RepositoryCommand {
 
 #[derive(Args, Debug)]
 pub(crate) struct CheckArgs {
-    /// The repository: the folder of a disk.
-    #[arg(value_name = "REPOSITORY")]
+    /// The repository: the folder of a disk, s3:https://HOST/BUCKET, rest:https://HOST/PATH or
+    /// sftp:USER@HOST:/PATH.
+    #[arg(value_name = "REPOSITORY", value_parser = AddressParser)]
     pub(crate) repository: Address,
     #[command(flatten)]
     pub(crate) password: PasswordArgs,
@@ -217,8 +224,9 @@ pub(crate) struct CheckArgs {
 
 #[derive(Args, Debug)]
 pub(crate) struct RepositoryPruneArgs {
-    /// The repository: the folder of a disk.
-    #[arg(value_name = "REPOSITORY")]
+    /// The repository: the folder of a disk, s3:https://HOST/BUCKET, rest:https://HOST/PATH or
+    /// sftp:USER@HOST:/PATH.
+    #[arg(value_name = "REPOSITORY", value_parser = AddressParser)]
     pub(crate) repository: Address,
     #[command(flatten)]
     pub(crate) password: PasswordArgs,

@@ -7,10 +7,11 @@ use std::path::Path;
 use anyhow::{Context as _, bail};
 use bytesize::ByteSize;
 use dockfleet_vault::{
-    Address, Event, Job, Outcome, Problems, Progress, Request, Secret, Snapshot, Task,
+    Access, Address, Event, Job, Outcome, Problems, Progress, Request, Secret, Snapshot, Task,
 };
 use tabwriter::TabWriter;
 
+use super::store_access;
 use crate::args::Output;
 use crate::args::backup::PasswordArgs;
 use crate::result::OutputDocument;
@@ -19,6 +20,7 @@ use crate::result::OutputDocument;
 #[derive(Debug)]
 pub(super) struct OpenRepository {
     address: Address,
+    access: Access,
     secret: Secret,
     host: String,
 }
@@ -32,9 +34,11 @@ impl OpenRepository {
         create: bool,
         host: &str,
     ) -> anyhow::Result<Self> {
+        let access = store_access::read(&password.store, &address)?;
         let password = read_password(&password.password_file)?;
         let request = Request {
             repository: address,
+            access,
             secret: Secret::Password(password),
             create,
             host: host.to_owned(),
@@ -45,6 +49,7 @@ impl OpenRepository {
         };
         Ok(Self {
             address: request.repository,
+            access: request.access,
             secret,
             host: request.host,
         })
@@ -63,6 +68,7 @@ impl OpenRepository {
     ) -> anyhow::Result<Outcome> {
         let request = Request {
             repository: self.address.clone(),
+            access: self.access.clone(),
             secret: self.secret.clone(),
             create: false,
             host: self.host.clone(),

@@ -304,7 +304,7 @@ fn bad_input_is_refused_before_anything_is_done(engine: &Engine, cli: &CliEnv) -
     )?;
     refused(
         &["backup", "data", "--to", "backup"],
-        &["is not a repository", "/backup"],
+        &["--to <REPOSITORY>: not a repository", "/backup"],
     )?;
     refused(
         &["backup", "data", "--to", &store],

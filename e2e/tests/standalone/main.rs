@@ -34,6 +34,7 @@ mod refusals;
 mod restart;
 mod selection;
 mod ssh;
+mod stores;
 mod swarm;
 mod traffic;
 mod typed_networks;
