@@ -99,10 +99,10 @@ impl<'a> Place<'a> {
         }
         Ok(Self {
             cli,
+            store,
             address,
             options,
             secrets,
-            store,
         })
     }
 
@@ -135,7 +135,8 @@ impl<'a> Place<'a> {
                 for secret in &self.secrets {
                     ensure!(
                         !text.contains(secret),
-                        "a secret is in {file} of {program:?}"
+                        "a secret is in {file} of {}",
+                        program.display()
                     );
                 }
             }
@@ -185,7 +186,7 @@ fn round_trip(engine: &Engine, place: &Place<'_>) -> Result<()> {
         "--to",
         &[
             "there is no repository at",
-            &place.address.trim_end_matches('/'),
+            place.address.trim_end_matches('/'),
             "--create",
         ],
     )?;
@@ -320,7 +321,7 @@ fn odd_files_come_back_from_an_ssh_server(engine: &Engine, cli: &CliEnv) -> Resu
     )?;
     place.options[identity] = right;
     cli.write("nobody", "")?;
-    place.options[known_hosts] = "nobody".to_owned();
+    "nobody".clone_into(&mut place.options[known_hosts]);
     place.refused(
         &["snapshots"],
         "--from",
@@ -348,8 +349,8 @@ fn a_cut_in_the_middle_of_a_pack_is_survived_or_told(engine: &Engine, cli: &CliE
         assert!(relay.is_cut(), "{}", place.address);
         relay.mend();
         // Nothing of half a volume.
-        let listed = place.run(&["snapshots"], "--from")?.ok()?;
-        assert!(!listed.contains("shop-data"), "{listed}");
+        let snapshots = place.run(&["snapshots"], "--from")?.ok()?;
+        assert!(!snapshots.contains("shop-data"), "{snapshots}");
 
         relay.cut_after(2_000_000);
         let made = thread::scope(|scope| {
