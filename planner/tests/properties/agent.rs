@@ -330,17 +330,17 @@ pub(crate) fn judge(
 
 /// Whether nothing is lost when an object is removed.
 fn stores_nothing(object: &Object) -> bool {
-    match object {
-        Object::DockerVolume(v) => v.driver == "local" && v.options.contains_key("device"),
-        Object::DockerNetwork(_) | Object::SwarmCluster(_) => true,
-    }
+    let Object::DockerVolume(v) = object else {
+        return true;
+    };
+    v.driver == "local" && v.options.contains_key("device")
 }
 
 fn is_mount(desired: &Desired) -> bool {
-    match desired {
-        Desired::DockerVolume(v) => v.driver == "local" && v.options.contains_key("device"),
-        Desired::DockerNetwork(_) | Desired::SwarmCluster(_) => true,
-    }
+    let Desired::DockerVolume(v) = desired else {
+        return true;
+    };
+    v.driver == "local" && v.options.contains_key("device")
 }
 
 /// Invariant 3.
