@@ -243,11 +243,11 @@ fn odd_files_come_back_from_a_bucket(engine: &Engine, cli: &CliEnv) -> Result<()
         anyhow::bail!("not S3");
     };
     let elsewhere = Place {
-        address: format!("s3:{endpoint}/nothing"),
+        cli,
         store: Store::path()?,
+        address: format!("s3:{endpoint}/nothing"),
         options: place.options.clone(),
         secrets: place.secrets.clone(),
-        cli,
     };
     elsewhere.refused(
         &["backup", "shop-data", "--create"],
@@ -349,8 +349,8 @@ fn a_cut_in_the_middle_of_a_pack_is_survived_or_told(engine: &Engine, cli: &CliE
         assert!(relay.is_cut(), "{}", place.address);
         relay.mend();
         // Nothing of half a volume.
-        let snapshots = place.run(&["snapshots"], "--from")?.ok()?;
-        assert!(!snapshots.contains("shop-data"), "{snapshots}");
+        let known = place.run(&["snapshots"], "--from")?.ok()?;
+        assert!(!known.contains("shop-data"), "{known}");
 
         relay.cut_after(2_000_000);
         let made = thread::scope(|scope| {
