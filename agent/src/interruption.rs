@@ -8,7 +8,7 @@ use std::fs::{self, File, TryLockError};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use bollard::models::{ContainerState, ContainerStateStatusEnum};
+use bollard::models::ContainerStateStatusEnum;
 use bollard::query_parameters::{
     InspectContainerOptions, StartContainerOptions, StopContainerOptions,
 };
@@ -17,6 +17,10 @@ use serde::{Deserialize, Serialize};
 use crate::engine::{Engine, EngineCall, EngineError};
 use crate::volume_data::RunningContainer;
 
+/// How long an engine waits for a container to stop if it is not told otherwise, in seconds.
+const STOP_TIMEOUT: i64 = 10;
+/// A container that may take longer to stop is not stopped, in seconds: a call to an engine may take two minutes.
+const LONGEST_STOP: i64 = 90;
 /// The end of the names of these files.
 const SUFFIX: &str = ".interruption.json";
 
@@ -43,14 +47,24 @@ pub enum InterruptionError {
         "container {0} is a task of a swarm service, which would be replaced; scale the service down instead"
     )]
     SwarmTask(String),
+    /// A container that would be gone.
+    #[error("container {0} is removed when it stops (--rm); use pause, or stop it yourself")]
+    Removed(String),
+    /// A container that may take longer to stop than a call to an engine may take.
+    #[error(
+        "container {0} may take {1} s to stop, which is too long here; use pause, or stop it yourself"
+    )]
+    Slow(String, i64),
     /// The file cannot be written, so nothing was done.
     #[error("{} cannot be written", .0.display())]
     File(PathBuf, #[source] io::Error),
     /// A container could not be paused or stopped. The others were put back.
-    #[error("container {name}: {}", .error.sentence())]
+    #[error("container {name}: {}{}", .error.sentence(), and(.left))]
     Engine {
         /// The container.
         name: String,
+        /// What could not be put back, as sentences.
+        left: Vec<String>,
         /// What the engine said.
         #[source]
         error: EngineError,
@@ -97,19 +111,27 @@ pub async fn interrupt(
     if consistency == Consistency::None || running.is_empty() {
         return Ok(None);
     }
-    if let Some(task) = running.iter().find(|c| c.is_swarm_task) {
-        return Err(InterruptionError::SwarmTask(task.name.clone()));
+    let mut containers = Vec::new();
+    for container in running {
+        let found = inspect(engine, &container.id).await;
+        let found = found.map_err(|error| InterruptionError::Engine {
+            name: container.name.clone(),
+            error,
+            left: Vec::new(),
+        })?;
+        // Only what runs now runs again later.
+        if found.is_running {
+            may_interrupt(container, &found, consistency)?;
+            containers.push(InterruptedContainer {
+                id: container.id.clone(),
+                name: container.name.clone(),
+            });
+        }
     }
-    let containers = running.iter().filter(|c| !c.is_paused);
     let interruption = Interruption {
         volume: volume.to_owned(),
         consistency,
-        containers: containers
-            .map(|c| InterruptedContainer {
-                id: c.id.clone(),
-                name: c.name.clone(),
-            })
-            .collect(),
+        containers,
     };
     let path = path(folder, volume);
     let file = write(&path, &interruption)?;
@@ -126,18 +148,49 @@ pub async fn interrupt(
         };
         if let Err(error) = done {
             let name = container.name.clone();
-            all.put_back(engine).await;
-            return Err(InterruptionError::Engine { name, error });
+            let left = all.put_back(engine).await;
+            return Err(InterruptionError::Engine { name, error, left });
         }
     }
     Ok(Some(all))
+}
+
+/// Checks that a container can be interrupted and run again as it was.
+fn may_interrupt(
+    container: &RunningContainer,
+    found: &Inspected,
+    consistency: Consistency,
+) -> Result<(), InterruptionError> {
+    let name = || container.name.clone();
+    if container.is_swarm_task {
+        return Err(InterruptionError::SwarmTask(name()));
+    }
+    if consistency != Consistency::Stop {
+        return Ok(());
+    }
+    if found.is_removed {
+        return Err(InterruptionError::Removed(name()));
+    }
+    if found.stop_timeout > LONGEST_STOP {
+        return Err(InterruptionError::Slow(name(), found.stop_timeout));
+    }
+    Ok(())
+}
+
+/// Returns the end of a message about what could not be put back.
+fn and(left: &[String]) -> String {
+    if left.is_empty() {
+        String::new()
+    } else {
+        format!("; not everything runs as before: {}", left.join("; "))
+    }
 }
 
 impl InterruptedContainers {
     /// Lets the containers run again, the last one first. Returns what could not be done, as sentences; the file stays
     /// then, and it is tried again later.
     pub async fn put_back(self, engine: &Engine) -> Vec<String> {
-        put_back(engine, &self.interruption, &self.path).await
+        put_back(engine, &self.interruption, &self.path, Age::Fresh).await
     }
 }
 
@@ -156,7 +209,7 @@ pub async fn put_back_left(engine: &Engine, folder: &Path) -> Vec<String> {
         if let Ok(file) = File::open(&path)
             && file.try_lock().is_ok()
         {
-            said.extend(put_back_file(engine, &path).await);
+            said.extend(put_back_file(engine, &path, Age::Old).await);
         }
     }
     said
@@ -172,12 +225,17 @@ pub async fn put_back_when_left(engine: &Engine, folder: &Path, volume: &str) ->
     };
     let locked = tokio::task::spawn_blocking(move || file.lock().map(|()| file)).await;
     match locked {
-        Ok(Ok(_file)) if path.exists() => put_back_file(engine, &path).await,
+        Ok(Ok(_file)) if path.exists() => put_back_file(engine, &path, Age::Fresh).await,
         _ => Vec::new(),
     }
 }
 
-async fn put_back_file(engine: &Engine, path: &Path) -> Vec<String> {
+/// Whether containers of a volume are still interrupted, or were left so.
+pub fn is_left(folder: &Path, volume: &str) -> bool {
+    path(folder, volume).exists()
+}
+
+async fn put_back_file(engine: &Engine, path: &Path, age: Age) -> Vec<String> {
     let text = fs::read(path).unwrap_or_default();
     let Ok(interruption) = serde_json::from_slice::<Interruption>(&text) else {
         return vec![format!(
@@ -195,7 +253,7 @@ async fn put_back_file(engine: &Engine, path: &Path) -> Vec<String> {
         interruption.volume,
         names.join(", ")
     )];
-    said.extend(put_back(engine, &interruption, path).await);
+    said.extend(put_back(engine, &interruption, path, age).await);
     said
 }
 
@@ -203,10 +261,15 @@ fn path(folder: &Path, volume: &str) -> PathBuf {
     folder.join(format!("{volume}{SUFFIX}"))
 }
 
-async fn put_back(engine: &Engine, interruption: &Interruption, path: &Path) -> Vec<String> {
+async fn put_back(
+    engine: &Engine,
+    interruption: &Interruption,
+    path: &Path,
+    age: Age,
+) -> Vec<String> {
     let (mut said, mut is_done) = (Vec::new(), true);
     for container in interruption.containers.iter().rev() {
-        match run_again(engine, &container.id, interruption.consistency).await {
+        match run_again(engine, &container.id, interruption.consistency, age).await {
             Ok(()) => {}
             // Its own restart policy, or a person, has decided.
             Err(EngineError::NotFound(_)) => {
@@ -224,21 +287,39 @@ async fn put_back(engine: &Engine, interruption: &Interruption, path: &Path) -> 
     said
 }
 
+/// How long ago containers were interrupted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Age {
+    /// Just now: a call to the engine whose answer nobody has seen may still have its effect.
+    Fresh,
+    /// Who runs, was started by somebody since then.
+    Old,
+}
+
 /// Lets a container run that ran before.
-async fn run_again(engine: &Engine, id: &str, consistency: Consistency) -> Result<(), EngineError> {
-    let state = state(engine, id).await?;
-    let status = state.status;
-    let runs = [
-        ContainerStateStatusEnum::RUNNING,
-        ContainerStateStatusEnum::RESTARTING,
-    ];
-    if status == Some(ContainerStateStatusEnum::PAUSED) {
+async fn run_again(
+    engine: &Engine,
+    id: &str,
+    consistency: Consistency,
+    age: Age,
+) -> Result<(), EngineError> {
+    let mut found = inspect(engine, id).await?;
+    if found.is_running && age == Age::Fresh {
+        // It joins a call that is not done yet, and says so if there is none.
+        let _ = match consistency {
+            Consistency::None => Ok(()),
+            Consistency::Pause => pause(engine, id).await,
+            Consistency::Stop => stop(engine, id).await,
+        };
+        found = inspect(engine, id).await?;
+    }
+    if found.is_paused {
         let answer = engine.docker().unpause_container(id);
         let call = EngineCall::Container("unpause container", id);
         return engine.change(call, answer).await;
     }
     // One that was only paused may have crashed, or the engine was restarted: its restart policy decides.
-    if consistency != Consistency::Stop || status.is_some_and(|s| runs.contains(&s)) {
+    if consistency != Consistency::Stop || found.is_running {
         return Ok(());
     }
     let answer = engine
@@ -248,15 +329,41 @@ async fn run_again(engine: &Engine, id: &str, consistency: Consistency) -> Resul
     engine.change(call, answer).await
 }
 
-async fn state(engine: &Engine, id: &str) -> Result<ContainerState, EngineError> {
+/// What matters of a container.
+#[derive(Clone, Copy, Debug)]
+struct Inspected {
+    is_running: bool,
+    is_paused: bool,
+    /// It is removed when it stops.
+    is_removed: bool,
+    /// How long it may take to stop, in seconds.
+    stop_timeout: i64,
+}
+
+async fn inspect(engine: &Engine, id: &str) -> Result<Inspected, EngineError> {
     let id = Engine::plain(id)?;
     let answer = engine
         .docker()
         .inspect_container(id, None::<InspectContainerOptions>);
-    let found = engine
-        .read(EngineCall::Container("inspect container", id), answer)
-        .await?;
-    Ok(found.state.unwrap_or_default())
+    let call = EngineCall::Container("inspect container", id);
+    let found = engine.read(call, answer).await?;
+    let status = found.state.and_then(|state| state.status);
+    let runs = [
+        ContainerStateStatusEnum::RUNNING,
+        ContainerStateStatusEnum::RESTARTING,
+    ];
+    Ok(Inspected {
+        is_running: status.is_some_and(|s| runs.contains(&s)),
+        is_paused: status == Some(ContainerStateStatusEnum::PAUSED),
+        is_removed: found
+            .host_config
+            .and_then(|c| c.auto_remove)
+            .unwrap_or(false),
+        stop_timeout: found
+            .config
+            .and_then(|c| c.stop_timeout)
+            .unwrap_or(STOP_TIMEOUT),
+    })
 }
 
 async fn pause(engine: &Engine, id: &str) -> Result<(), EngineError> {

@@ -47,6 +47,20 @@ impl Backend {
         self.may_write_snapshots.store(true, Ordering::Relaxed);
     }
 
+    /// From now on nothing is written or removed: others may do what this job excludes.
+    pub(crate) fn lose_lock(&self) {
+        let text = "the lock of the repository could not be renewed for too long";
+        let _ = self.failure.set(StoreError::Unreachable(text.to_owned()));
+    }
+
+    /// Fails after the store has failed once.
+    fn works(&self) -> RusticResult<()> {
+        match self.failure() {
+            Some(failure) => Err(RusticError::new(ErrorKind::Backend, failure.to_string())),
+            None => Ok(()),
+        }
+    }
+
     /// Returns the first error of the store.
     pub(crate) fn failure(&self) -> Option<&StoreError> {
         self.failure.get()
@@ -140,6 +154,7 @@ impl WriteBackend for Backend {
         if kind == FileType::Snapshot && !self.may_write_snapshots.load(Ordering::Relaxed) {
             return Ok(());
         }
+        self.works()?;
         let size = content.size() as u64;
         self.done(self.store.write(kind.into(), id, content.slice()))?;
         self.bytes_written.fetch_add(size, Ordering::Relaxed);
@@ -149,6 +164,7 @@ impl WriteBackend for Backend {
     }
 
     fn remove(&self, kind: FileType, id: &Id, _cacheable: bool) -> RusticResult<()> {
+        self.works()?;
         self.done(self.store.remove(kind.into(), id))
     }
 }

@@ -43,7 +43,8 @@ pub(crate) struct Times {
     refresh: Duration,
     /// How often a lock that is in the way is looked at.
     poll: Duration,
-    /// How long a lock must not change before it is stale. restic replaces its locks every five minutes.
+    /// How long a lock must not change before it is stale. restic replaces its locks every five minutes, but goes on
+    /// for more than twenty when it cannot, and takes locks for stale after thirty.
     stale: Duration,
 }
 
@@ -52,7 +53,7 @@ impl Default for Times {
         Self {
             refresh: Duration::from_mins(1),
             poll: Duration::from_secs(10),
-            stale: Duration::from_mins(12),
+            stale: Duration::from_mins(40),
         }
     }
 }
@@ -240,17 +241,28 @@ impl Held {
 
     /// Replaces the lock until it is given back.
     fn refresh(&self, times: Times, stopped: &Receiver<()>) {
-        let mut last = Instant::now();
+        let mut last = since_boot();
         while stopped.recv_timeout(times.refresh) == Err(RecvTimeoutError::Timeout) {
             let old = *self.id.lock().unwrap_or_else(PoisonError::into_inner);
-            if self.write().is_ok() {
-                let _ = self.store().remove(FileKind::Lock, &old);
-                last = Instant::now();
-            } else if last.elapsed() >= times.stale / 2 {
+            let written = self.write();
+            // Also when this machine slept: a lock that is renewed too late may have been taken for stale.
+            if since_boot().saturating_sub(last) >= times.stale / 2 {
                 self.is_lost.store(true, Ordering::Relaxed);
+                self.backend.lose_lock();
+            } else if written.is_ok() {
+                last = since_boot();
+            }
+            if written.is_ok() {
+                let _ = self.store().remove(FileKind::Lock, &old);
             }
         }
     }
+}
+
+/// Returns the time since the start of this machine, with the time that it slept.
+fn since_boot() -> Duration {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    Duration::try_from(now).unwrap_or_default()
 }
 
 /// Encrypts locks, as all files of a repository are.

@@ -18,10 +18,7 @@ pub(crate) fn check(opened: &Opened, task: Check) -> Result<CheckOutcome, VaultE
     let read = task.read_percent.min(100);
     let options = CheckOptions::default()
         .read_data(read > 0)
-        .read_data_subset(match read {
-            100 => ReadSubsetOption::All,
-            some => ReadSubsetOption::Percentage(some.into()),
-        });
+        .read_data_subset(share(read));
     let checked = opened.repository.check(options);
     let found = checked
         .map_err(|err| of(&opened.backend, &err, "cannot check"))?
@@ -39,6 +36,17 @@ pub(crate) fn check(opened: &Opened, task: Check) -> Result<CheckOutcome, VaultE
         first: errors.into_iter().take(NAMED).collect(),
         read_percent: read,
     })
+}
+
+/// Returns which packs are read for a share in percent: another part of them each time.
+fn share(percent: u8) -> ReadSubsetOption {
+    let parts = 100 / u32::from(percent.max(1));
+    if parts < 2 {
+        return ReadSubsetOption::All;
+    }
+    let chance = uuid::Uuid::new_v4().as_u128() % u128::from(parts);
+    let part = u32::try_from(chance).unwrap_or_default() + 1;
+    ReadSubsetOption::IdSubSet((part, parts))
 }
 
 /// Removes snapshots. Their data stays until it is pruned.

@@ -3,21 +3,26 @@
 //! All is written into a folder inside of it first, and moved up when it is complete. So half a restore is never taken
 //! for the data of the volume, and a container that starts meanwhile writes beside it and not into what goes away.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use rustix::fs::{FlockOperation, Mode, OFlags, flock, syncfs};
+use rustix::fs::{
+    AtFlags, Dir, FlockOperation, Mode, OFlags, RenameFlags, flock, mkdirat, openat, renameat,
+    renameat_with, statat, syncfs, unlinkat,
+};
+use rustix::io::Errno;
 
 use crate::error::{Reason, VaultError};
 use crate::job::{Restore, RestoreOutcome};
 use crate::repository::{Opened, of};
 use crate::snapshot;
-use crate::tally::Tally;
+use crate::tally::{Problem, Tally};
 use crate::tree::target::{Target, set_metadata};
 
 /// The folder for a restore that is not complete. A backup does not read a volume that has it.
@@ -52,7 +57,11 @@ pub(crate) fn run(
             "no space is left for the data; nothing was restored",
         ));
     }
-    staging.finish(|root| set_metadata(root, OsStr::new("."), &node.meta, false))?;
+    let root_metadata = |root: &OwnedFd| set_metadata(root, OsStr::new("."), &node.meta, false);
+    if let Err(err) = staging.finish(root_metadata)? {
+        tally.problem(Path::new("."), &Problem::Failed(err.to_string()));
+    }
+    let problems = tally.problems();
     Ok(RestoreOutcome {
         snapshot,
         written: tally.progress(),
@@ -64,45 +73,64 @@ pub(crate) fn run(
 /// The folder that a restore writes into. It is removed with all that is in it, unless the restore is finished.
 #[derive(Debug)]
 struct Staging {
-    target: PathBuf,
     path: PathBuf,
+    target: OwnedFd,
     /// Locked as long as this process lives.
     fd: Arc<OwnedFd>,
 }
 
 impl Staging {
-    /// Creates it in a folder that is empty, or has only what an earlier restore has left.
+    /// Creates it in a folder that is empty, or has only what an earlier restore has left. Only root reads what is in it.
     fn create(target: &Path) -> Result<Self, VaultError> {
+        let failed = |err: io::Error| unwritable(target, &err);
         let path = target.join(UNFINISHED);
-        others(target)?;
+        let target_fd = open(target).map_err(failed)?;
+        others(&target_fd).map_err(failed)?.map_or(Ok(()), Err)?;
         if path.exists() {
             // Whoever has locked it is at work.
-            drop(lock(&path)?);
-            fs::remove_dir_all(&path).map_err(|err| unwritable(&path, &err))?;
+            drop(lock(&target_fd)?);
+            fs::remove_dir_all(&path).map_err(failed)?;
         }
-        fs::create_dir(&path).map_err(|err| unwritable(&path, &err))?;
-        let fd = Arc::new(lock(&path)?);
-        let target = target.to_owned();
-        Ok(Self { target, path, fd })
+        mkdirat(&target_fd, UNFINISHED, Mode::RWXU).map_err(|err| failed(err.into()))?;
+        let fd = Arc::new(lock(&target_fd)?);
+        Ok(Self {
+            path,
+            target: target_fd,
+            fd,
+        })
     }
 
-    /// Moves everything up, and gives the target its own metadata.
+    /// Moves everything up, and gives the target its own metadata. Returns what went wrong with the latter.
     fn finish(
         self,
-        set_metadata: impl FnOnce(&OwnedFd) -> io::Result<()>,
-    ) -> Result<(), VaultError> {
-        others(&self.target)?;
-        let failed = |err: io::Error| unwritable(&self.target, &err);
+        set_metadata: impl Fn(&OwnedFd) -> io::Result<()>,
+    ) -> Result<io::Result<()>, VaultError> {
+        let failed = |err: io::Error| unwritable(&self.path, &err);
         // All data is on the disk before any of it counts.
         syncfs(&self.fd).map_err(|err| failed(err.into()))?;
-        for entry in fs::read_dir(&self.path).map_err(failed)? {
-            let entry = entry.map_err(failed)?;
-            fs::rename(entry.path(), self.target.join(entry.file_name())).map_err(failed)?;
+        others(&self.target).map_err(failed)?.map_or(Ok(()), Err)?;
+        // Who may not read the data must not do so while it is moved. Times change with each name, so they come again.
+        let _ = set_metadata(&self.target);
+        let mut moved: Vec<OsString> = Vec::new();
+        for name in names(&self.fd).map_err(failed)? {
+            if let Err(err) = move_new(&self.fd, &self.target, &name) {
+                let back = moved
+                    .iter()
+                    .all(|name| move_new(&self.target, &self.fd, name).is_ok());
+                if !back {
+                    // What is left says that the rest is not all.
+                    let path = self.path.clone();
+                    std::mem::forget(self);
+                    return Err(unwritable(&path, &err));
+                }
+                return Err(failed(err));
+            }
+            moved.push(name);
         }
-        fs::remove_dir(&self.path).map_err(failed)?;
-        let root = open(&self.target).map_err(failed)?;
-        set_metadata(&root).map_err(failed)?;
-        syncfs(&root).map_err(|err| failed(err.into()))
+        unlinkat(&self.target, UNFINISHED, AtFlags::REMOVEDIR).map_err(|err| failed(err.into()))?;
+        let done = set_metadata(&self.target);
+        syncfs(&self.target).map_err(|err| failed(err.into()))?;
+        Ok(done)
     }
 }
 
@@ -113,31 +141,53 @@ impl Drop for Staging {
     }
 }
 
-/// Checks that there is nothing in a folder but what an earlier restore has left.
-fn others(target: &Path) -> Result<(), VaultError> {
-    let failed = |err: io::Error| unwritable(target, &err);
-    for entry in fs::read_dir(target).map_err(failed)? {
-        let name = entry.map_err(failed)?.file_name();
-        if name != UNFINISHED {
-            return Err(VaultError::new(
-                Reason::TargetNotEmpty,
-                format!(
-                    "there is data in it, such as {}",
-                    Path::new(&name).display()
-                ),
-            ));
+/// Moves a file or folder, unless there is another one of its name.
+fn move_new(from: &OwnedFd, to: &OwnedFd, name: &OsStr) -> io::Result<()> {
+    match renameat_with(from, name, to, name, RenameFlags::NOREPLACE) {
+        // Not every file system can do both at once.
+        Err(Errno::INVAL | Errno::NOSYS) => match statat(to, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Err(Errno::NOENT) => Ok(renameat(from, name, to, name)?),
+            Ok(_) => Err(Errno::EXIST.into()),
+            Err(err) => Err(err.into()),
+        },
+        other => Ok(other?),
+    }
+}
+
+fn names(folder: &OwnedFd) -> io::Result<Vec<OsString>> {
+    let mut all = Vec::new();
+    for entry in Dir::read_from(folder)? {
+        let entry = entry?;
+        let name = entry.file_name().to_bytes();
+        if !matches!(name, b"." | b"..") {
+            all.push(OsStr::from_bytes(name).to_owned());
         }
     }
-    Ok(())
+    all.sort_unstable();
+    Ok(all)
+}
+
+/// Returns an error if there is something in a folder that no earlier restore has left.
+fn others(target: &OwnedFd) -> io::Result<Option<VaultError>> {
+    let mut names = names(target)?.into_iter().filter(|name| name != UNFINISHED);
+    Ok(names.next().map(|name| {
+        let name = name.to_string_lossy().escape_debug().to_string();
+        let text = format!("there is data in it, such as {name}");
+        VaultError::new(Reason::TargetNotEmpty, text)
+    }))
+}
+
+fn folder_flags() -> OFlags {
+    OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC
 }
 
 fn open(folder: &Path) -> io::Result<OwnedFd> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    Ok(rustix::fs::open(folder, flags, Mode::empty())?)
+    Ok(rustix::fs::open(folder, folder_flags(), Mode::empty())?)
 }
 
-fn lock(folder: &Path) -> Result<OwnedFd, VaultError> {
-    let fd = open(folder).map_err(|err| unwritable(folder, &err))?;
+fn lock(target: &OwnedFd) -> Result<OwnedFd, VaultError> {
+    let fd = openat(target, UNFINISHED, folder_flags(), Mode::empty());
+    let fd = fd.map_err(|err| unwritable(Path::new(UNFINISHED), &err.into()))?;
     flock(&fd, FlockOperation::NonBlockingLockExclusive).map_err(|_| {
         let text = "another restore into it is running";
         VaultError::new(Reason::TargetNotEmpty, text)
@@ -166,7 +216,7 @@ mod tests {
         let second = Staging::create(target.path()).unwrap_err();
         assert_eq!(second.message, "another restore into it is running");
         fs::write(staging.path.join("a"), "1").unwrap();
-        staging.finish(|_| Ok(())).unwrap();
+        staging.finish(|_| Ok(())).unwrap().unwrap();
         let names = fs::read_dir(target.path())
             .unwrap()
             .map(|e| e.unwrap().file_name());

@@ -1,6 +1,8 @@
 //! Snapshots: the catalogue of a repository. It is the truth about backups: a restore needs nothing else.
 
-use jiff::Timestamp;
+use std::collections::BTreeSet;
+
+use jiff::{SignedDuration, Timestamp};
 use rustic_core::repofile::SnapshotFile;
 use rustic_core::{OpenStatus, Repository};
 use serde::{Deserialize, Serialize};
@@ -17,6 +19,9 @@ pub(crate) const PARTIAL: &str = "partial";
 pub(crate) const VERIFIED: &str = "verified";
 /// What begins the tag with the name of the volume.
 const VOLUME: &str = "volume=";
+
+/// A snapshot that is further in the future than this was made by a wrong clock.
+const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_hours(1);
 
 /// One snapshot of one volume.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -123,8 +128,26 @@ pub(crate) fn choose(
     let mut all = list(repository, backend, filter)?;
     let none = |text: String| VaultError::new(Reason::NoSnapshot, text);
     if which == LATEST {
-        if all.iter().any(|(s, _)| !s.partial) {
-            all.retain(|(s, _)| !s.partial);
+        let hosts: BTreeSet<&str> = all.iter().map(|(s, _)| s.host.as_str()).collect();
+        if hosts.len() > 1 {
+            let hosts: Vec<&str> = hosts.into_iter().collect();
+            let hosts = hosts.join(", ");
+            return Err(none(format!(
+                "there are snapshots of several hosts{}: {hosts}; choose one of them",
+                of_filter(filter)
+            )));
+        }
+        // One from the future was made by a wrong clock.
+        let limit = Timestamp::now()
+            .saturating_add(CLOCKS_DIFFER)
+            .unwrap_or(Timestamp::MAX);
+        for is_better in [
+            |s: &Snapshot, limit: Timestamp| s.time <= limit,
+            |s: &Snapshot, _: Timestamp| !s.partial,
+        ] {
+            if all.iter().any(|(s, _)| is_better(s, limit)) {
+                all.retain(|(s, _)| is_better(s, limit));
+            }
         }
         return all
             .pop()

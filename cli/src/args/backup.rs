@@ -65,22 +65,22 @@ pub(crate) struct BackupArgs {
 #[derive(Args, Debug)]
 pub(crate) struct KeepArgs {
     /// Keep the last N snapshots. With any of these flags, all others are removed.
-    #[arg(long = "keep-last", value_name = "N")]
+    #[arg(long = "keep-last", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     last: Option<u32>,
     /// Keep the last snapshot of each of N hours that have one.
-    #[arg(long = "keep-hourly", value_name = "N")]
+    #[arg(long = "keep-hourly", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     hourly: Option<u32>,
     /// Keep the last snapshot of each of N days that have one.
-    #[arg(long = "keep-daily", value_name = "N")]
+    #[arg(long = "keep-daily", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     daily: Option<u32>,
     /// Keep the last snapshot of each of N weeks that have one.
-    #[arg(long = "keep-weekly", value_name = "N")]
+    #[arg(long = "keep-weekly", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     weekly: Option<u32>,
     /// Keep the last snapshot of each of N months that have one.
-    #[arg(long = "keep-monthly", value_name = "N")]
+    #[arg(long = "keep-monthly", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     monthly: Option<u32>,
     /// Keep the last snapshot of each of N years that have one.
-    #[arg(long = "keep-yearly", value_name = "N")]
+    #[arg(long = "keep-yearly", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     yearly: Option<u32>,
     /// Keep all snapshots that are at most this much older than the newest, such as 36h.
     #[arg(long = "keep-within", value_name = "DURATION", value_parser = duration)]
@@ -240,4 +240,6 @@ pub(crate) struct RepositoryPruneArgs {
 pub(crate) struct GuardArgs {
     pub(crate) folder: PathBuf,
     pub(crate) volume: String,
+    #[command(flatten)]
+    pub(crate) state: StateArgs,
 }

@@ -51,7 +51,7 @@ pub(crate) async fn run(args: BackupArgs) -> anyhow::Result<Exit> {
         volume: Some(args.volume.clone()),
     };
     let task = Task::Backup(Backup {
-        folder: data.folder.clone(),
+        folder: data.folder,
         volume: args.volume.clone(),
         host,
         tags: Vec::new(),
@@ -64,19 +64,28 @@ pub(crate) async fn run(args: BackupArgs) -> anyhow::Result<Exit> {
         limit: args.max_downtime,
         folder: &target.interruptions(),
     };
-    let Outcome::Backup(backup) = downtime.during(&data, &repository, task).await? else {
+    let Outcome::Backup(backup) = downtime.during(&repository, task).await? else {
         return vault::another();
     };
     let is_whole = backup.problems.is_empty();
-    let removed = if is_whole {
-        forget(&repository, filter, args.keep.retention()).await?
-    } else {
-        Vec::new()
+    let mut made = Made {
+        backup,
+        removed: Vec::new(),
     };
-    let made = Made { backup, removed };
+    let mut is_done = is_whole;
+    if is_whole {
+        match forget(&repository, filter, args.keep.retention()).await {
+            Ok(removed) => made.removed = removed,
+            // The snapshot was made all the same.
+            Err(err) => {
+                is_done = false;
+                anstream::eprintln!("warning: older snapshots were not removed: {err:#}");
+            }
+        }
+    }
     print(args.output, &made)?;
     vault::warn(&made.backup.problems, "read");
-    Ok(if is_whole { Exit::Ready } else { Exit::Failed })
+    Ok(if is_done { Exit::Ready } else { Exit::Failed })
 }
 
 fn print(output: Output, made: &Made) -> anyhow::Result<()> {

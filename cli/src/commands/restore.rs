@@ -2,7 +2,7 @@
 
 use anyhow::bail;
 use dockfleet_agent::volume_data;
-use dockfleet_vault::{Filter, Outcome, Restore, Task};
+use dockfleet_vault::{Filter, LATEST, Outcome, Restore, Snapshot, Task};
 
 use super::vault::{self, OpenRepository};
 use crate::args::StateArgs;
@@ -16,8 +16,23 @@ pub(crate) async fn run(args: RestoreArgs) -> anyhow::Result<Exit> {
         .connect()
         .await?;
     let host = engine.facts().hostname.clone().unwrap_or_default();
-    // Before a volume is created: a wrong password is more likely than anything else.
+    // Before a volume is created: a wrong password or name is more likely than anything else.
     let repository = OpenRepository::open(args.from, &args.password, false, &host).await?;
+    let filter = Filter {
+        host: args.host,
+        volume: Some(args.volume.clone()),
+    };
+    let Outcome::List(all) = repository.ask(Task::List(filter.clone())).await? else {
+        return vault::another();
+    };
+    let fits = |s: &Snapshot| args.snapshot == LATEST || s.id.starts_with(&args.snapshot);
+    if !all.iter().any(fits) {
+        bail!(
+            "there is no snapshot {} of volume {} in the repository",
+            args.snapshot,
+            args.volume
+        );
+    }
     let target = args.to_volume.unwrap_or_else(|| args.volume.clone());
     let data = volume_data::find_or_create(&engine, &target).await?;
     if let Some(container) = data.running.first() {
@@ -28,10 +43,7 @@ pub(crate) async fn run(args: RestoreArgs) -> anyhow::Result<Exit> {
     }
     let task = Task::Restore(Restore {
         snapshot: args.snapshot,
-        filter: Filter {
-            host: args.host,
-            volume: Some(args.volume),
-        },
+        filter,
         folder: data.folder,
     });
     let outcome = repository.ask(task).await;
@@ -39,11 +51,12 @@ pub(crate) async fn run(args: RestoreArgs) -> anyhow::Result<Exit> {
     let Outcome::Restore(done) = outcome else {
         return vault::another();
     };
-    let header = "SNAPSHOT\tVOLUME\tTO\tFILES\tSIZE";
+    let header = "SNAPSHOT\tHOST\tVOLUME\tTO\tFILES\tSIZE";
     vault::print(args.output, std::slice::from_ref(&done), header, |done| {
         format!(
-            "{}\t{}\t{target}\t{}\t{}",
+            "{}\t{}\t{}\t{target}\t{}\t{}",
             done.snapshot.short_id(),
+            done.snapshot.host,
             done.snapshot.volume,
             done.written.files,
             vault::size(done.written.bytes)

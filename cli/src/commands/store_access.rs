@@ -15,6 +15,9 @@ const S3: [&str; 2] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
 /// The names of user and password of a REST server, as restic has them.
 const REST: [&str; 2] = ["RESTIC_REST_USERNAME", "RESTIC_REST_PASSWORD"];
 
+/// The variables with secrets of a store.
+pub(super) const VARIABLES: [&str; 4] = [S3[0], S3[1], REST[0], REST[1]];
+
 /// The variables that ssh gets: what it finds programs, its agent and its user by. Others may have secrets.
 const SSH: [&str; 5] = ["HOME", "LOGNAME", "PATH", "SSH_AUTH_SOCK", "USER"];
 

@@ -12,6 +12,7 @@ use crate::cli_env::{CliEnv, SOON, on_each_engine, says};
 on_each_engine!(
     paused_and_stopped_containers_run_again,
     a_container_that_did_not_run_is_left_alone,
+    containers_that_would_not_be_as_before_are_not_stopped,
     a_backup_that_is_killed_leaves_no_container_paused,
     what_even_the_guard_could_not_put_back_is_put_back_by_the_next_backup,
     a_downtime_that_is_too_long_ends_the_backup,
@@ -144,6 +145,39 @@ fn a_container_that_did_not_run_is_left_alone(engine: &Engine, cli: &CliEnv) -> 
     }
     // An engine takes a minute to end beside a paused container.
     engine.docker(["unpause", "resting"])?;
+    Ok(())
+}
+
+fn containers_that_would_not_be_as_before_are_not_stopped(
+    engine: &Engine,
+    cli: &CliEnv,
+) -> Result<()> {
+    let store = store(cli)?;
+    app(engine)?;
+    let more = [
+        ("gone", &["--rm"][..], "is removed when it stops"),
+        ("slow", &["--stop-timeout", "300"], "may take 300 s to stop"),
+    ];
+    for (name, options, why) in more {
+        let options = [&["-v", "data:/data"], options].concat();
+        engine.run_container(name, &options, &["sleep", "600"])?;
+        let backup = [
+            "backup",
+            "data",
+            "--to",
+            &store,
+            "--create",
+            "--consistency",
+        ];
+        let refused = run(cli, &[&backup[..], &["stop"]].concat())?;
+        assert_eq!(refused.code(), Some(1), "{refused:?}");
+        says(&refused.stderr, &[&format!("container {name} "), why])?;
+        for container in ["app", name] {
+            assert_eq!(state(engine, container)?, "running");
+        }
+        run(cli, &[&backup[..], &["pause"]].concat())?.ok()?;
+        engine.docker(["rm", "-f", name])?;
+    }
     Ok(())
 }
 

@@ -314,7 +314,7 @@ impl ReadSourceOpen for OpenFile {
     type Reader = Reader;
 
     fn open(self) -> RusticResult<Reader> {
-        match open_file(&self.folder, &self.name) {
+        match open_file(&self.folder, &self.name, self.version) {
             Ok(file) => Ok(Reader {
                 left: self.version.size,
                 file,
@@ -385,17 +385,21 @@ impl Reader {
 /// What changes when a file is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Version {
+    device: u64,
     inode: u64,
     size: u64,
     modified: (i64, i64),
+    changed: (i64, i64),
 }
 
 impl Version {
     fn of(found: &Stat) -> Self {
         Self {
+            device: found.st_dev,
             inode: found.st_ino,
             size: size(found),
             modified: (found.st_mtime, found.st_mtime_nsec.cast_signed()),
+            changed: (found.st_ctime, found.st_ctime_nsec.cast_signed()),
         }
     }
 }
@@ -404,14 +408,22 @@ fn folder_flags() -> OFlags {
     OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC
 }
 
-/// Opens a file to read it, if possible without a change of its time of access.
-fn open_file(folder: &OwnedFd, name: &OsStr) -> io::Result<File> {
-    // A FIFO that takes the place of the file would block.
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let opened = openat(folder, name, flags | OFlags::NOATIME, Mode::empty());
+/// Opens a file to read it, if possible without a change of its time of access. What has taken its place since it was
+/// found is not opened: a device may do something when it is.
+fn open_file(folder: &OwnedFd, name: &OsStr, version: Version) -> io::Result<File> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let own = openat(folder, name, flags, Mode::empty())?;
+    let found = rustix::fs::fstat(&own)?;
+    let is_file = FileType::from_raw_mode(found.st_mode) == FileType::RegularFile;
+    if !is_file || (found.st_dev, found.st_ino) != (version.device, version.inode) {
+        return Err(io::Error::other("another file has taken its place"));
+    }
+    let path = format!("/proc/self/fd/{}", own.as_raw_fd());
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    let opened = rustix::fs::open(&path, flags | OFlags::NOATIME, Mode::empty());
     let opened = match opened {
         // Only the owner of a file, or root, may ask for it.
-        Err(rustix::io::Errno::PERM) => openat(folder, name, flags, Mode::empty()),
+        Err(rustix::io::Errno::PERM) => rustix::fs::open(&path, flags, Mode::empty()),
         other => other,
     };
     Ok(File::from(opened?))

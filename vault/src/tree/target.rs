@@ -15,11 +15,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 use rustic_core::repofile::{BlobType, Metadata, Node, NodeType};
-use rustic_core::{BlobId, IndexedFullStatus, Repository};
+use rustic_core::{BlobId, DataId, IndexedFullStatus, Repository};
 use rustix::fs::{
-    AtFlags, FileType, Gid, Mode, OFlags, Timespec, Timestamps, Uid, chmodat, chownat, linkat,
-    mkdirat, mknodat, openat, symlinkat, utimensat,
+    AtFlags, CWD, FileType, Gid, Mode, OFlags, ResolveFlags, Timespec, Timestamps, Uid, chmodat,
+    chownat, fstat, linkat, mkdirat, mknodat, openat, openat2, symlinkat, utimensat,
 };
+use rustix::io::Errno;
 
 use super::mode;
 use crate::backend::Backend;
@@ -42,14 +43,17 @@ struct FileJob {
     node: Node,
 }
 
+/// The first name of a file, and its content.
+type FirstName = (PathBuf, Option<Vec<DataId>>);
+
 /// The folder that a snapshot is written into.
 pub(crate) struct Target<'a> {
     repository: &'a Repository<IndexedFullStatus>,
     backend: &'a Backend,
     root: Arc<OwnedFd>,
     tally: &'a Tally,
-    /// The first name of each file that has several, by device and inode.
-    links: Mutex<BTreeMap<(u64, u64), PathBuf>>,
+    /// The first name of each file that has several, with its content, by device and inode.
+    links: Mutex<BTreeMap<(u64, u64), FirstName>>,
 }
 
 impl std::fmt::Debug for Target<'_> {
@@ -154,7 +158,7 @@ impl<'a> Target<'a> {
                 "not the name of a file",
             ));
         }
-        if self.is_another_name(&path, &node.meta) {
+        if self.is_another_name(&path, &node) {
             folders.push((path, Folder::Link(node.meta.device_id, node.meta.inode)));
             return Ok(());
         }
@@ -185,18 +189,32 @@ impl<'a> Target<'a> {
         set_metadata(folder, name, &node.meta, is_link)
     }
 
-    /// Whether it is a further name of a file that has one already.
-    fn is_another_name(&self, path: &Path, meta: &Metadata) -> bool {
+    /// Whether it is a further name of a file that has one already. An inode may have been used again during the
+    /// backup: then the content is another one.
+    fn is_another_name(&self, path: &Path, node: &Node) -> bool {
+        let meta = &node.meta;
         if meta.links < 2 {
             return false;
         }
         let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (meta.device_id, meta.inode);
-        if links.contains_key(&key) {
-            return true;
+        if let Some((_, content)) = links.get(&key) {
+            return *content == node.content;
         }
-        links.insert(key, path.to_owned());
+        links.insert(key, (path.to_owned(), node.content.clone()));
         false
+    }
+
+    fn link(&self, first: &Path, path: &Path) -> io::Result<()> {
+        let (from, to) = (self.parent_of(first)?, self.parent_of(path)?);
+        let name = |path: &Path| path.file_name().map(OsString::from).unwrap_or_default();
+        Ok(linkat(
+            &from,
+            name(first),
+            &to,
+            name(path),
+            AtFlags::empty(),
+        )?)
     }
 
     /// Gives files their further names. All files are written by now.
@@ -206,10 +224,10 @@ impl<'a> Target<'a> {
             let Folder::Link(device, inode) = entry else {
                 return true;
             };
-            if let Some(first) = links.get(&(*device, *inode)) {
-                match linkat(&self.root, first, &self.root, path, AtFlags::empty()) {
+            if let Some((first, _)) = links.get(&(*device, *inode)) {
+                match self.link(first, path) {
                     Ok(()) => self.tally.found(false, 0),
-                    Err(err) => self.failed(path, &io::Error::from(err).to_string()),
+                    Err(err) => self.io_failed(path, &err),
                 }
             }
             false
@@ -217,25 +235,28 @@ impl<'a> Target<'a> {
     }
 
     fn finish_folder(&self, path: &Path, meta: &Metadata) {
-        let path = if path.as_os_str().is_empty() {
-            Path::new(".")
+        let done = if path.as_os_str().is_empty() {
+            set_metadata(&self.root, OsStr::new("."), meta, false)
         } else {
-            path
+            let name = path.file_name().unwrap_or_default();
+            self.parent_of(path)
+                .and_then(|parent| set_metadata(&parent, name, meta, false))
         };
-        let parent = path.parent().filter(|p| !p.as_os_str().is_empty());
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let folder = openat(
-            &self.root,
-            parent.unwrap_or_else(|| Path::new(".")),
-            flags,
-            Mode::empty(),
-        );
-        let name = path.file_name().unwrap_or_else(|| OsStr::new("."));
-        let done = folder
-            .map_err(io::Error::from)
-            .and_then(|f| set_metadata(&f, name, meta, false));
         if let Err(err) = done {
-            self.failed(path, &err.to_string());
+            self.io_failed(path, &err);
+        }
+    }
+
+    /// Opens the folder that a path is in, which was written before. No link that appeared meanwhile is followed.
+    fn parent_of(&self, path: &Path) -> io::Result<OwnedFd> {
+        let parent = path.parent().filter(|p| !p.as_os_str().is_empty());
+        let parent = parent.unwrap_or_else(|| Path::new("."));
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+        match openat2(&self.root, parent, flags, Mode::empty(), resolve) {
+            // Linux before 5.6.
+            Err(Errno::NOSYS) => Ok(openat(&self.root, parent, flags, Mode::empty())?),
+            other => Ok(other?),
         }
     }
 
@@ -348,8 +369,8 @@ fn special(folder: &OwnedFd, name: &OsStr, kind: FileType, device: u64) -> io::R
     )?)
 }
 
-/// Sets owner, permissions, attributes and times, in this order: a change of the owner removes setuid and
-/// capabilities, and an access list changes permissions.
+/// Sets owner, attributes, permissions and times, in this order: a change of the owner removes setuid and capabilities,
+/// and an access list changes permissions. What takes the place of the file meanwhile is not followed to elsewhere.
 pub(crate) fn set_metadata(
     folder: &OwnedFd,
     name: &OsStr,
@@ -357,30 +378,37 @@ pub(crate) fn set_metadata(
     is_link: bool,
 ) -> io::Result<()> {
     let (uid, gid) = (meta.uid.map(Uid::from_raw), meta.gid.map(Gid::from_raw));
-    chownat(folder, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)?;
-    let path = PathBuf::from(format!("/proc/self/fd/{}", folder.as_raw_fd())).join(name);
-    for attribute in &meta.extended_attributes {
-        let value = attribute.value.as_deref().unwrap_or_default();
-        xattr::set(&path, &attribute.name, value).map_err(|err| {
-            io::Error::new(err.kind(), format!("attribute {}: {err}", attribute.name))
-        })?;
-    }
-    if let Some(go) = meta.mode.filter(|_| !is_link) {
-        chmodat(
-            folder,
-            name,
-            Mode::from_raw_mode(mode::permissions(go)),
-            AtFlags::empty(),
-        )?;
-    }
-    let Some(mtime) = meta.mtime else {
-        return Ok(());
-    };
+    let mtime = meta.mtime.unwrap_or(Timestamp::UNIX_EPOCH);
     let times = Timestamps {
         last_access: timespec(meta.atime.unwrap_or(mtime)),
         last_modification: timespec(mtime),
     };
-    Ok(utimensat(folder, name, &times, AtFlags::SYMLINK_NOFOLLOW)?)
+    if is_link {
+        chownat(folder, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)?;
+        return Ok(utimensat(folder, name, &times, AtFlags::SYMLINK_NOFOLLOW)?);
+    }
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let own = openat(folder, name, flags, Mode::empty())?;
+    if FileType::from_raw_mode(fstat(&own)?.st_mode) == FileType::Symlink {
+        return Err(io::Error::other("a link has taken the place of it"));
+    }
+    chownat(&own, "", uid, gid, AtFlags::EMPTY_PATH)?;
+    let path = PathBuf::from(format!("/proc/self/fd/{}", own.as_raw_fd()));
+    let mut failed = None;
+    for attribute in &meta.extended_attributes {
+        let value = attribute.value.as_deref().unwrap_or_default();
+        // A file system that cannot keep it keeps the rest, and says so in words that mean a full disk elsewhere.
+        if let Err(err) = xattr::set_deref(&path, &attribute.name, value) {
+            let name = attribute.name.escape_debug();
+            failed.get_or_insert_with(|| io::Error::other(format!("attribute {name}: {err}")));
+        }
+    }
+    if let Some(go) = meta.mode {
+        let mode = Mode::from_raw_mode(mode::permissions(go));
+        chmodat(CWD, &path, mode, AtFlags::empty())?;
+    }
+    utimensat(CWD, &path, &times, AtFlags::empty())?;
+    failed.map_or(Ok(()), Err)
 }
 
 /// Returns a time as the kernel has it: also before 1970, the nanoseconds are after the second.

@@ -6,8 +6,9 @@ use std::time::Duration;
 use anyhow::{anyhow, bail};
 use dockfleet_agent::engine::Engine;
 use dockfleet_agent::interruption::{self, Consistency, InterruptedContainers};
-use dockfleet_agent::volume_data::VolumeData;
+use dockfleet_agent::volume_data;
 use dockfleet_vault::{Outcome, Task};
+use tokio::sync::oneshot;
 
 use super::guard::Guard;
 use crate::commands::shutdown;
@@ -28,33 +29,38 @@ impl Downtime<'_> {
     /// the backup.
     pub(super) async fn during(
         &self,
-        data: &VolumeData,
         repository: &OpenRepository,
         task: Task,
     ) -> anyhow::Result<Outcome> {
-        if self.consistency == Consistency::None || data.running.is_empty() {
+        if self.consistency == Consistency::None {
             return repository.ask(task).await;
         }
+        // As late as possible: what a person stops meanwhile must not be started.
+        let running = volume_data::find(self.engine, self.volume).await?.running;
         let stop = shutdown()?;
         let _guard = Guard::start(self.folder, self.volume)?;
         let interrupted = interruption::interrupt(
             self.engine,
             self.volume,
-            &data.running,
+            &running,
             self.consistency,
             self.folder,
         );
         let mut interrupted = interrupted.await?;
         let mut left = Vec::new();
+        let (read, is_read) = oneshot::channel();
+        let mut read = Some(read);
         let done = {
             let backup = repository.ask_and(task, async || {
+                // From here on there is no limit. Nobody waits for it after the end.
+                let _ = read.take().map(|read| read.send(()));
                 left.extend(self.put_back(interrupted.take()).await);
             });
             tokio::select! {
                 done = backup => done,
-                () = stop.cancelled() => Err(anyhow!("interrupted; no snapshot was made")),
-                () = tokio::time::sleep(self.limit) => Err(anyhow!(
-                    "not done within {} s (--max-downtime); no snapshot was made, and the containers run again",
+                () = stop.cancelled() => Err(anyhow!("interrupted; there may be no snapshot")),
+                () = self.expired(is_read) => Err(anyhow!(
+                    "not read within {} s (--max-downtime); no snapshot was made, and the containers run again",
                     self.limit.as_secs()
                 )),
             }
@@ -68,6 +74,13 @@ impl Downtime<'_> {
         match done {
             Ok(_) => bail!("the snapshot was made, but not everything runs as before: {left}"),
             Err(err) => Err(err.context(format!("not everything runs as before: {left}"))),
+        }
+    }
+
+    /// Returns when containers were interrupted for too long; never after all files are read.
+    async fn expired(&self, is_read: oneshot::Receiver<()>) {
+        if tokio::time::timeout(self.limit, is_read).await.is_ok() {
+            std::future::pending::<()>().await;
         }
     }
 

@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use dockfleet_agent::interruption;
+use tokio::signal::unix::{SignalKind, signal};
 
-use crate::args::StateArgs;
+use crate::args::STATE_DIR;
 use crate::args::backup::GuardArgs;
+use crate::commands::store_access;
 use crate::exit::Exit;
 use crate::standalone;
 
@@ -32,6 +34,11 @@ impl Guard {
     pub(super) fn start(folder: &Path, volume: &str) -> anyhow::Result<Self> {
         let mut command = Command::new("/proc/self/exe");
         command.arg("backup-guard").arg(folder).arg(volume);
+        command.env(STATE_DIR, folder);
+        // It needs no secrets of a store.
+        for name in store_access::VARIABLES {
+            command.env_remove(name);
+        }
         // What a terminal sends to the backup is not for its guard.
         command.process_group(0);
         let child = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn();
@@ -43,20 +50,29 @@ impl Guard {
 
 /// Waits for the end of the other side of standard input.
 pub(crate) async fn run(args: GuardArgs) -> anyhow::Result<Exit> {
+    // A service manager ends all processes of a service: this one has something to do then.
+    for kind in [
+        SignalKind::terminate(),
+        SignalKind::interrupt(),
+        SignalKind::hangup(),
+    ] {
+        drop(signal(kind)?);
+    }
     let mut nothing = Vec::new();
     // An error means the same as the end.
     let _ = std::io::stdin().read_to_end(&mut nothing);
-    let target = standalone::local_target(&StateArgs::default())?;
+    let target = standalone::local_target(&args.state)?;
     for _ in 0..TRIES {
-        let Ok(engine) = target.connect().await else {
-            tokio::time::sleep(RETRY).await;
-            continue;
-        };
-        let said = interruption::put_back_when_left(&engine, &args.folder, &args.volume).await;
-        for sentence in said {
-            anstream::eprintln!("{sentence}");
+        if let Ok(engine) = target.connect().await {
+            let said = interruption::put_back_when_left(&engine, &args.folder, &args.volume).await;
+            for sentence in &said {
+                anstream::eprintln!("{sentence}");
+            }
+            if !interruption::is_left(&args.folder, &args.volume) {
+                return Ok(Exit::Ready);
+            }
         }
-        return Ok(Exit::Ready);
+        tokio::time::sleep(RETRY).await;
     }
     Ok(Exit::Failed)
 }

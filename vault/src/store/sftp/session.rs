@@ -317,7 +317,7 @@ mod tests {
                 StoreError::Unreachable("sh: a; b; [2Jno route".to_owned()),
             ),
             (
-                "echo 'Welcome to this server'",
+                "echo 'Welcome to this server'; sleep 1000",
                 StoreError::Unreachable("sh: an answer that is not SFTP".to_owned()),
             ),
             (
