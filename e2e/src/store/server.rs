@@ -134,13 +134,15 @@ fn family(pid: u32, mut act: impl FnMut(u32) -> Result<()>) -> Result<Vec<u32>> 
 
 /// Succeeds when all threads of a process are stopped.
 fn is_halted(pid: u32) -> Result<(), String> {
-    let tasks = fs::read_dir(format!("/proc/{pid}/task")).map_err(|e| e.to_string())?;
+    // What has ended is as good.
+    let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else {
+        return Ok(());
+    };
     for task in tasks.flatten() {
-        // One that has ended is as good.
         let stat = fs::read_to_string(task.path().join("stat")).unwrap_or_default();
         // The state follows the name, which is in brackets and may have some in it.
         let state = stat.rsplit_once(") ").map_or("T", |(_, rest)| rest);
-        if !state.starts_with('T') {
+        if !state.starts_with(['T', 'Z', 'X']) {
             return Err(stat);
         }
     }
