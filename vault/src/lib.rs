@@ -2,8 +2,8 @@
 //!
 //! The format is written by the library `rustic_core`, and nothing outside of this crate knows it: a job is a
 //! [`Request`] to a process of its own ([`Job`]), and its [`Outcome`]. What the library does not do well enough is
-//! done here: it reads files ([`tree::source`]) and writes them ([`tree::target`]), counts what it could not read
-//! ([`tally`]), and decides whether there is a snapshot at all ([`backup`]).
+//! done here: it reads files (`tree::source`) and writes them (`tree::target`), counts what it could not read
+//! (`tally`), and decides whether there is a snapshot at all (`backup`).
 
 mod access;
 mod address;
