@@ -172,8 +172,11 @@ async fn create(
         .await
 }
 
-/// Returns the running containers that have a volume mounted.
-async fn running(engine: &Engine, volume: &str) -> Result<Vec<RunningContainer>, EngineError> {
+/// Returns the running containers that have a volume mounted, sorted by name.
+///
+/// # Errors
+/// If the engine does not list them.
+pub async fn running(engine: &Engine, volume: &str) -> Result<Vec<RunningContainer>, EngineError> {
     let filters = HashMap::from([("volume", vec![volume])]);
     let options = ListContainersOptionsBuilder::default()
         .all(true)

@@ -5,7 +5,6 @@
 //! the file, which is of another clock: a lock is stale after it was watched for long enough and did not change.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -88,7 +87,6 @@ struct Held {
     mode: Mode,
     host: String,
     id: Mutex<Id>,
-    is_lost: AtomicBool,
 }
 
 impl Lock {
@@ -110,7 +108,6 @@ impl Lock {
             mode,
             host: host.to_owned(),
             id: Mutex::default(),
-            is_lost: AtomicBool::new(false),
         };
         held.wait_for_others(times, on_wait)?;
         let (stop, stopped) = channel();
@@ -124,16 +121,16 @@ impl Lock {
         })
     }
 
-    /// Checks that the lock was replaced in time until now: others may take it for stale otherwise.
+    /// Checks that the lock was replaced in time until now (others may take it for stale otherwise), and that the store
+    /// has not failed.
     ///
     /// # Errors
     /// If it was not.
     pub(crate) fn check(&self) -> Result<(), VaultError> {
-        if self.shared.is_lost.load(Ordering::Relaxed) {
-            let text = "the lock of the repository could not be renewed for too long";
-            return Err(VaultError::new(Reason::StoreUnreachable, text));
+        match self.shared.backend.failure() {
+            Some(failure) => Err(failure.clone().into()),
+            None => Ok(()),
         }
-        Ok(())
     }
 }
 
@@ -247,7 +244,6 @@ impl Held {
             let written = self.write();
             // Also when this machine slept: a lock that is renewed too late may have been taken for stale.
             if since_boot().saturating_sub(last) >= times.stale / 2 {
-                self.is_lost.store(true, Ordering::Relaxed);
                 self.backend.lose_lock();
             } else if written.is_ok() {
                 last = since_boot();

@@ -7,14 +7,13 @@ use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
 use rustix::fs::{
-    AtFlags, Dir, FlockOperation, Mode, OFlags, RenameFlags, flock, mkdirat, openat, renameat,
-    renameat_with, statat, syncfs, unlinkat,
+    AtFlags, FlockOperation, Mode, RenameFlags, flock, mkdirat, openat, renameat, renameat_with,
+    statat, syncfs, unlinkat,
 };
 use rustix::io::Errno;
 
@@ -24,6 +23,7 @@ use crate::repository::{Opened, of};
 use crate::snapshot;
 use crate::tally::{Problem, Tally};
 use crate::tree::target::{Target, set_metadata};
+use crate::tree::{folder_flags, names};
 
 /// The folder for a restore that is not complete. A backup does not read a volume that has it.
 pub(crate) const UNFINISHED: &str = ".dockfleet-restore";
@@ -154,19 +154,6 @@ fn move_new(from: &OwnedFd, to: &OwnedFd, name: &OsStr) -> io::Result<()> {
     }
 }
 
-fn names(folder: &OwnedFd) -> io::Result<Vec<OsString>> {
-    let mut all = Vec::new();
-    for entry in Dir::read_from(folder)? {
-        let entry = entry?;
-        let name = entry.file_name().to_bytes();
-        if !matches!(name, b"." | b"..") {
-            all.push(OsStr::from_bytes(name).to_owned());
-        }
-    }
-    all.sort_unstable();
-    Ok(all)
-}
-
 /// Returns an error if there is something in a folder that no earlier restore has left.
 fn others(target: &OwnedFd) -> io::Result<Option<VaultError>> {
     let mut names = names(target)?.into_iter().filter(|name| name != UNFINISHED);
@@ -175,10 +162,6 @@ fn others(target: &OwnedFd) -> io::Result<Option<VaultError>> {
         let text = format!("there is data in it, such as {name}");
         VaultError::new(Reason::TargetNotEmpty, text)
     }))
-}
-
-fn folder_flags() -> OFlags {
-    OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC
 }
 
 fn open(folder: &Path) -> io::Result<OwnedFd> {

@@ -3,7 +3,7 @@
 //! A container may change the volume meanwhile, also to lead a reader astray. So no path is ever resolved: each
 //! folder is opened in its parent, and no link is followed.
 
-use std::ffi::{CStr, OsStr, OsString};
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 use std::os::fd::{AsRawFd as _, OwnedFd};
@@ -18,10 +18,10 @@ use rustic_core::{
     ErrorKind as RusticErrorKind, ReadSource, ReadSourceEntry, ReadSourceOpen, RusticError,
     RusticResult,
 };
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, openat, readlinkat, statat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, openat, readlinkat, statat};
 use serde_json::{Value, json};
 
-use super::mode;
+use super::{folder_flags, mode, names};
 use crate::backend::Backend;
 use crate::tally::{Problem, Tally};
 
@@ -404,10 +404,6 @@ impl Version {
     }
 }
 
-fn folder_flags() -> OFlags {
-    OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC
-}
-
 /// Opens a file to read it, if possible without a change of its time of access. What has taken its place since it was
 /// found is not opened: a device may do something when it is.
 fn open_file(folder: &OwnedFd, name: &OsStr, version: Version) -> io::Result<File> {
@@ -427,20 +423,6 @@ fn open_file(folder: &OwnedFd, name: &OsStr, version: Version) -> io::Result<Fil
         other => other,
     };
     Ok(File::from(opened?))
-}
-
-/// Returns the names in a folder, in the order of their bytes.
-fn names(folder: &OwnedFd) -> io::Result<Vec<OsString>> {
-    let mut all = Vec::new();
-    for entry in Dir::read_from(folder)? {
-        let entry = entry?;
-        let name: &CStr = entry.file_name();
-        if !matches!(name.to_bytes(), b"." | b"..") {
-            all.push(OsStr::from_bytes(name.to_bytes()).to_owned());
-        }
-    }
-    all.sort_unstable();
-    Ok(all)
 }
 
 /// Returns the extended attributes of a file as JSON, sorted, and the first name that the format cannot keep. Their type

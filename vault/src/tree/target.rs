@@ -22,7 +22,7 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use super::mode;
+use super::{folder_flags, mode};
 use crate::backend::Backend;
 use crate::error::VaultError;
 use crate::tally::{Problem, Tally};
@@ -165,8 +165,7 @@ impl<'a> Target<'a> {
         match &node.node_type {
             NodeType::Dir => {
                 mkdirat(folder, name, Mode::RWXU)?;
-                let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-                let inner = Arc::new(openat(folder, name, flags, Mode::empty())?);
+                let inner = Arc::new(openat(folder, name, folder_flags(), Mode::empty())?);
                 self.tally.found(true, 0);
                 self.folder(&inner, &path, &node, files, folders);
                 return Ok(());

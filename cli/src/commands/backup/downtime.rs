@@ -36,7 +36,10 @@ impl Downtime<'_> {
             return repository.ask(task).await;
         }
         // As late as possible: what a person stops meanwhile must not be started.
-        let running = volume_data::find(self.engine, self.volume).await?.running;
+        let running = volume_data::running(self.engine, self.volume).await?;
+        if running.is_empty() {
+            return repository.ask(task).await;
+        }
         let stop = shutdown()?;
         let _guard = Guard::start(self.folder, self.volume)?;
         let interrupted = interruption::interrupt(
