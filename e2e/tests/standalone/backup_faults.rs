@@ -4,10 +4,11 @@ use std::fs::{self, OpenOptions};
 use std::io::{Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use dockfleet_e2e::{Engine, Process, Restic, StoreAddress, eventually};
+use dockfleet_e2e::{Engine, Process, Restic, StoreAddress};
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -76,19 +77,24 @@ fn restic(store: &str) -> Result<Restic> {
 fn halted(cli: &CliEnv, args: &[&str], bytes: u64) -> Result<(Process, u32)> {
     let args = [args, &["--password-file", "password"]].concat();
     let process = cli.program().spawn_command(&cli.command(&args), None)?;
-    let job = eventually("a job that has read enough", END, || {
+    let begin = Instant::now();
+    let job = loop {
         // The first job of a command opens the repository only.
-        let job = job_of(&process).map_err(|err| err.to_string())?;
-        let io = fs::read_to_string(format!("/proc/{job}/io")).map_err(|err| err.to_string())?;
+        let job = job_of(&process)?;
+        let io = fs::read_to_string(format!("/proc/{job}/io")).unwrap_or_default();
         let read = io
             .lines()
             .find_map(|l| l.strip_prefix("rchar: ")?.parse::<u64>().ok());
         if read.is_some_and(|read| read >= bytes) {
-            Ok(job)
-        } else {
-            Err(format!("{read:?} bytes"))
+            break job;
         }
-    })?;
+        ensure!(
+            begin.elapsed() < END,
+            "a job that has read {read:?} bytes only"
+        );
+        // A job that is not halted at once has read everything.
+        thread::sleep(Duration::from_millis(1));
+    };
     signal(job, Signal::STOP)?;
     Ok((process, job))
 }
