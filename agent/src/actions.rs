@@ -2,6 +2,7 @@
 //! [`dockfleet_crds::kinds!`].
 
 mod network;
+mod nothing;
 mod object;
 mod prune;
 pub(crate) mod swarm;
@@ -9,7 +10,10 @@ mod volume;
 
 use bollard::models::ContainerSummary;
 use dockfleet_crds::assignment::Kind;
-use dockfleet_crds::{DockerNetwork, DockerVolume, PrunePolicy, SwarmCluster};
+use dockfleet_crds::{
+    BackupRepository, DockerNetwork, DockerVolume, PrunePolicy, SwarmCluster, VolumeBackup,
+    VolumeBackupSchedule,
+};
 use dockfleet_planner::credentials::Credentials;
 use dockfleet_planner::kinds::{Action, Object, ObjectKind};
 

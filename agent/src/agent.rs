@@ -4,6 +4,7 @@
 
 mod assignment_tracker;
 mod assignment_watch;
+mod backup_jobs;
 mod lane;
 
 use std::path::PathBuf;
@@ -13,7 +14,8 @@ use std::time::Duration;
 
 use dockfleet_crds::assignment::Kind;
 use dockfleet_crds::host::{AgentFacts, EngineFacts};
-use dockfleet_planner::{kinds, support};
+use dockfleet_planner::kinds::{self, Work};
+use dockfleet_planner::support;
 use dockfleet_vitals::{BootTime, chain};
 use futures::{Stream, StreamExt};
 use kube::{Api, Client};
@@ -24,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::assignment_tracker::AssignmentTracker;
 use self::assignment_watch::AssignmentWatch;
+use self::backup_jobs::BackupJobs;
 use self::lane::{PassInputs, PassLane};
 use crate::credentials::CredentialKeeper;
 use crate::effect::Effects;
@@ -136,6 +139,7 @@ pub async fn run(config: AgentConfig, shutdown: CancellationToken) -> Result<(),
         Arc::clone(&assigned),
         shutdown.clone(),
     ));
+    let backups = BackupJobs::new(&config, &journal, &credentials, &shutdown);
     let agent = Agent {
         assignments: AssignmentWatch::new(config.client, &config.namespace, &config.host),
         endpoint: config.endpoint,
@@ -152,6 +156,7 @@ pub async fn run(config: AgentConfig, shutdown: CancellationToken) -> Result<(),
         credentials,
         swarm_secrets,
         preflight: Preflight::new(),
+        backups,
         engine: None,
         facts: None,
         network: SeenNetwork::default(),
@@ -210,6 +215,7 @@ struct Agent {
     credentials: CredentialKeeper,
     swarm_secrets: SecretKeeper,
     preflight: Preflight,
+    backups: BackupJobs,
     /// `None` while the engine must be connected again.
     engine: Option<Arc<Engine>>,
     facts: Option<EngineFacts>,
@@ -271,6 +277,7 @@ impl Agent {
                 () = self.credentials.changed() => self.wake(Instant::now()),
                 () = self.swarm_secrets.failed() => {}
                 () = self.preflight.changed() => self.publish(),
+                Some(wait) = self.backups.ended() => self.wake_backups(wait),
                 event = next(&mut self.events) => match event {
                     Some(Ok(event)) => self.on_engine_event(event),
                     Some(Err(_)) | None => self.events_ended(),
@@ -283,12 +290,17 @@ impl Agent {
                 self.accept().await;
             }
             self.preflight.ended().await;
+            if let Some(wait) = self.backups.follow().await {
+                self.wake_backups(wait);
+            }
             self.check_contact();
             self.start_due_passes();
             if self.report_due.is_some_and(|at| at <= Instant::now()) {
                 self.publish();
             }
         }
+        // They stop at once, and the next process makes them again.
+        while self.backups.ended().await.is_some() {}
         // Each pass ends after its current action.
         while let Some(done) = self.tasks.join_next().await {
             self.done(done);
@@ -401,6 +413,7 @@ impl Agent {
             effects: self.effects.clone(),
             paused: self.pause.as_ref().map(|p| p.message.clone()),
             is_cut_off: self.is_cut_off,
+            backups: self.backups.details(),
         };
         for lane in &mut self.lanes {
             if is_due(lane) {
@@ -510,8 +523,22 @@ impl Agent {
         self.publish();
     }
 
-    fn passed(&mut self, kind: Kind, report: PassReport) {
+    /// Starts a pass over the backups after this time.
+    fn wake_backups(&mut self, wait: Duration) {
+        let lane = self
+            .lanes
+            .iter_mut()
+            .find(|l| kinds::work(l.kind) == Work::Backups);
+        if let Some(lane) = lane {
+            lane.wake(Instant::now() + wait);
+        }
+    }
+
+    fn passed(&mut self, kind: Kind, mut report: PassReport) {
         self.look_at_network();
+        if let Some(wanted) = report.backups.take() {
+            self.backups.plan(wanted);
+        }
         if !report.engine_failures.is_empty() {
             self.engine = None;
         }

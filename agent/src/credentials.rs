@@ -70,6 +70,11 @@ impl CredentialKeeper {
         }
     }
 
+    /// Returns the credentials as they are at any time.
+    pub(crate) fn watch(&self) -> watch::Receiver<Arc<CredentialStore>> {
+        self.store.clone()
+    }
+
     /// Returns the credentials.
     pub(crate) fn store(&self) -> Arc<CredentialStore> {
         self.store.borrow().clone()

@@ -26,16 +26,20 @@ pub trait Job: Clone + Debug + Serialize + DeserializeOwned + Send + Sync + 'sta
     /// The name of this type of job, which never changes: an entry has at most one job of a type.
     const TYPE: &'static str;
 
+    /// What its steps need and the journal must not have.
+    type Tools: Clone + Debug + Send + Sync + 'static;
+
     /// Does the next step, and returns the job with its new progress, or `None` if it is done. A step must be
     /// repeatable, because a process may end before the step is saved. It ends early when `control` ends the
     /// job. An error is a sentence without secrets.
     fn step(
         self,
         control: &JobControl,
+        tools: &Self::Tools,
     ) -> impl Future<Output = Result<Option<Self>, String>> + Send;
 
     /// Removes everything that the steps have left behind, as far as it exists.
-    fn clean_up(self) -> impl Future<Output = Result<(), String>> + Send;
+    fn clean_up(self, tools: &Self::Tools) -> impl Future<Output = Result<(), String>> + Send;
 }
 
 /// The control of a job during a step.
@@ -87,7 +91,8 @@ struct SavedJob<J> {
 
 /// The long jobs of one type, of which a limited number runs at the same time.
 #[derive(Debug)]
-pub struct Jobs<J> {
+pub struct Jobs<J: Job> {
+    tools: J::Tools,
     ledger: Arc<Ledger>,
     effects: Effects,
     most: usize,
@@ -107,8 +112,15 @@ struct RunningJob {
 impl<J: Job> Jobs<J> {
     /// Creates a lane for at most `most` jobs at the same time, until `stop`. Nothing runs before
     /// [`Jobs::want`] is called.
-    pub fn new(journal: &Journal, effects: Effects, most: usize, stop: CancellationToken) -> Self {
+    pub fn new(
+        journal: &Journal,
+        effects: Effects,
+        most: usize,
+        stop: CancellationToken,
+        tools: J::Tools,
+    ) -> Self {
         Self {
+            tools,
             ledger: Arc::clone(journal.ledger()),
             effects,
             most,
@@ -215,8 +227,9 @@ impl<J: Job> Jobs<J> {
                 detail: receiver,
             };
             self.running.insert(uid.clone(), running);
+            let tools = self.tools.clone();
             self.tasks.spawn(async move {
-                let outcome = work.run(saved, detail).await;
+                let outcome = work.run(saved, detail, &tools).await;
                 (uid, outcome.unwrap_or_else(JobOutcome::Failed))
             });
         }
@@ -237,6 +250,7 @@ impl JobWork {
         &self,
         mut saved: SavedJob<J>,
         detail: watch::Sender<String>,
+        tools: &J::Tools,
     ) -> Result<JobOutcome, String> {
         let control = JobControl {
             end: self.cancel.clone(),
@@ -245,15 +259,15 @@ impl JobWork {
         self.save(&saved).await?;
         loop {
             if saved.cancelled {
-                return self.clean_up(saved).await;
+                return self.clean_up(saved, tools).await;
             }
             if self.stop.is_cancelled() {
                 return Ok(JobOutcome::Stopped);
             }
             if self.cancel.is_cancelled() {
-                return self.clean_up(saved).await;
+                return self.clean_up(saved, tools).await;
             }
-            match saved.job.clone().step(&control).await {
+            match saved.job.clone().step(&control, tools).await {
                 Ok(None) => {
                     self.drop_saved::<J>().await?;
                     return Ok(JobOutcome::Done);
@@ -267,12 +281,16 @@ impl JobWork {
         }
     }
 
-    async fn clean_up<J: Job>(&self, mut saved: SavedJob<J>) -> Result<JobOutcome, String> {
+    async fn clean_up<J: Job>(
+        &self,
+        mut saved: SavedJob<J>,
+        tools: &J::Tools,
+    ) -> Result<JobOutcome, String> {
         if !saved.cancelled {
             saved.cancelled = true;
             self.save(&saved).await?;
         }
-        saved.job.clean_up().await?;
+        saved.job.clean_up(tools).await?;
         self.drop_saved::<J>().await?;
         Ok(JobOutcome::Cancelled)
     }

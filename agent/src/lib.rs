@@ -12,6 +12,7 @@
 mod actions;
 mod agent;
 pub mod api;
+mod backup;
 mod credentials;
 pub mod durable_file;
 pub mod effect;

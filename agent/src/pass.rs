@@ -3,6 +3,7 @@
 //! A pass is level-triggered: it does what is left to do, whatever happened before. The agents of a fleet and
 //! the standalone commands run the same pass.
 
+mod backup;
 mod drift;
 mod examination;
 mod progress;
@@ -20,11 +21,11 @@ use dockfleet_planner::action::Operation;
 use dockfleet_planner::capability::ApiVersion;
 use dockfleet_planner::credentials::CredentialStore;
 use dockfleet_planner::examination::Occasion;
-use dockfleet_planner::kinds;
+use dockfleet_planner::kinds::{self, Work};
 use dockfleet_planner::observed::ObservedState;
 use dockfleet_planner::plan::{
-    JournalChange, PlanContext, Planned, PruneContext, Records, bounded, forgettable, plan,
-    prune as planner_prune, statuses,
+    BackupContext, JournalChange, PlanContext, Planned, PruneContext, Records, backups, bounded,
+    forgettable, plan, prune as planner_prune, statuses,
 };
 use dockfleet_vitals::chain;
 use tokio::sync::watch;
@@ -36,6 +37,7 @@ pub use self::progress::Progress;
 pub use self::prune::Pruning;
 use self::unanswered::Unanswered;
 use crate::actions;
+use crate::backup::WantedBackups;
 use crate::effect::Effects;
 use crate::engine::{Engine, EngineError, Observation};
 use crate::journal::{Journal, JournalError, Ledger, takes};
@@ -76,6 +78,8 @@ pub struct PassReport {
     pub journal_failure: Option<JournalError>,
     /// What was done for PrunePolicies; `None` if the pass was over another kind.
     pub pruning: Option<Pruning>,
+    /// The backups that run or begin now; `None` if the pass was over another kind.
+    pub(crate) backups: Option<WantedBackups>,
 }
 
 /// An object that was no longer as its entry describes.
@@ -153,6 +157,7 @@ pub async fn pass_until(
                 is_cut_off: false,
                 stop,
                 before: &[],
+                backups: &BTreeMap::new(),
                 interim: None,
             };
             work.enforce(ledger, &mut |current| report_progress(current))
@@ -178,7 +183,11 @@ pub async fn preview(
     store: &CredentialStore,
 ) -> Result<Vec<Planned>, EngineError> {
     let records = journal.records();
-    let is_policy = |e: &&Entry| e.kind.known().is_some_and(kinds::prunes);
+    let is_policy = |e: &&Entry| {
+        e.kind
+            .known()
+            .is_some_and(|k| kinds::work(k) == Work::Pruning)
+    };
     let (policies, entries): (Vec<&Entry>, Vec<&Entry>) = entries.iter().partition(is_policy);
     let policies: Vec<Entry> = policies.into_iter().cloned().collect();
     let entries: Vec<Entry> = entries.into_iter().cloned().collect();
@@ -239,9 +248,23 @@ fn give_cause(planned: &mut Planned, err: &EngineError) {
 
 /// Returns the statuses of entries and records of one kind if the engine does not answer at all.
 pub(crate) fn unknown(kind: Kind, entries: &[Entry], records: &Records) -> Vec<EntryStatus> {
-    if kinds::prunes(kind) {
-        let planned = planner_prune(entries, None, records, PruneContext::default());
-        return statuses(&planned, records);
+    match kinds::work(kind) {
+        Work::Objects => {}
+        Work::Pruning => {
+            let planned = planner_prune(entries, None, records, PruneContext::default());
+            return statuses(&planned, records);
+        }
+        Work::Backups => {
+            let context = BackupContext {
+                held: Some((Reason::EngineUnreachable, "the engine does not answer")),
+                store: &CredentialStore::new(),
+                running: &BTreeMap::new(),
+            };
+            let planned = backups(entries, records, &context);
+            let planned: Vec<Planned> = planned.into_iter().map(|p| p.planned).collect();
+            return statuses(&planned, records);
+        }
+        Work::Nothing => return Vec::new(),
     }
     // A plan without observed state needs neither a version nor a nonce.
     let context = PlanContext {
@@ -283,6 +306,8 @@ pub(crate) struct PassRun<'a> {
     pub(crate) stop: &'a CancellationToken,
     /// The statuses after the previous pass, if they are known.
     pub(crate) before: &'a [EntryStatus],
+    /// How far the running backups are, in words, by UID.
+    pub(crate) backups: &'a BTreeMap<String, String>,
     /// Gets the interim statuses of the pass.
     pub(crate) interim: Option<&'a watch::Sender<Vec<EntryStatus>>>,
 }
@@ -314,8 +339,11 @@ impl PassRun<'_> {
         ledger: &Arc<Ledger>,
         progress: &mut P,
     ) -> PassReport {
-        if kinds::prunes(self.kind) {
-            return self.follow_policies(ledger, progress).await;
+        match kinds::work(self.kind) {
+            Work::Objects => {}
+            Work::Pruning => return self.follow_policies(ledger, progress).await,
+            Work::Backups => return self.follow_backups(ledger).await,
+            Work::Nothing => return PassReport::default(),
         }
         let calls_before = self.engine.calls();
         let nonce = nonce();

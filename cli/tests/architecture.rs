@@ -1,5 +1,5 @@
 //! Holds the direction of dependencies: crds ← planner ← {controller, agent} ← cli, vitals below the last three,
-//! and vault below cli.
+//! and vault below agent and cli.
 //!
 //! Only what a manifest names counts. Features that another crate of the workspace switches on in a
 //! shared dependency do not: no code can use a crate that its manifest does not name.
@@ -27,7 +27,12 @@ const INSIDE: [(&str, &[&str]); 7] = [
     ),
     (
         "dockfleet-agent",
-        &["dockfleet-crds", "dockfleet-planner", "dockfleet-vitals"],
+        &[
+            "dockfleet-crds",
+            "dockfleet-planner",
+            "dockfleet-vault",
+            "dockfleet-vitals",
+        ],
     ),
     (
         "dockfleet",

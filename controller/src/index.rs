@@ -6,6 +6,7 @@
 //!
 //! - an edit of a resource: the hosts it selects or is on, and itself;
 //! - an edit of a Secret: the resources that name it, and their hosts;
+//! - a BackupRepository, or a host that no longer uses it: the backups that wait for it;
 //! - a report of an agent: the resources whose entry status it changes;
 //! - the engine that a host's agent reports: the hosts that have the same one;
 //! - a host's labels or `allowedNamespaces`: that host, and the resources that select it;
@@ -23,8 +24,10 @@ mod heartbeats;
 mod host_drain;
 mod host_work;
 mod hosts;
+mod makers;
 mod parent_work;
 mod placements;
+mod repositories;
 mod resources;
 mod secrets;
 mod sharing;
@@ -56,7 +59,7 @@ pub(crate) use heartbeats::{HeartbeatWork, MANAGED_BY};
 pub(crate) use host_drain::FINALIZER as CLEAN_FINALIZER;
 pub(crate) use host_work::{HostCall, HostWork};
 pub(crate) use parent_work::{ParentStep, ParentWork, WrittenStatus};
-pub(crate) use secrets::{SecretForm, SecretReading};
+pub(crate) use secrets::SecretReading;
 
 /// UID of a resource.
 pub(crate) type Uid = String;
@@ -79,6 +82,8 @@ pub(crate) struct Index {
     filed_resources: Filed<Uid>,
     namespaces: NamespaceLabels,
     secrets: secrets::Secrets,
+    repositories: repositories::Repositories,
+    makers: makers::Makers,
     /// The swarm of each host that is in one.
     swarms: BTreeMap<Name, SwarmMembership>,
     heartbeats: heartbeats::Heartbeats,
@@ -188,6 +193,8 @@ impl Index {
             filed_resources: Filed::default(),
             namespaces: NamespaceLabels::new(),
             secrets: secrets::Secrets::default(),
+            repositories: repositories::Repositories::default(),
+            makers: makers::Makers::default(),
             swarms: BTreeMap::new(),
             relists: changes::Relists::default(),
             dirty: Dirty::default(),
@@ -233,6 +240,9 @@ impl Index {
         }
         // No entry is created before the resource has its finalizer.
         let resource = &*parent.object;
+        if resource.waits_for_record() {
+            return None;
+        }
         let comes = selection(resource, state.host()?, &self.namespaces) == Selection::Yes;
         let held = parent.brake.is_engaged() || state.is_drain_pending();
         (parent.object.has_finalizer() || !comes).then_some(if held {

@@ -5,7 +5,10 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use dockfleet_crds::assignment::Kind;
-use dockfleet_crds::{DockerNetwork, DockerVolume, PrunePolicy, SwarmCluster};
+use dockfleet_crds::{
+    BackupRepository, DockerNetwork, DockerVolume, PrunePolicy, SwarmCluster, VolumeBackup,
+    VolumeBackupSchedule,
+};
 use dockfleet_planner::resource::Resource;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::runtime::watcher::Config;

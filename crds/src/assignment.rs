@@ -96,6 +96,10 @@ pub struct Entry {
     /// Mark of the last request to check the object again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<String>,
+    /// Whether the host may begin with what takes long, such as a backup: few hosts do it at the same
+    /// time. Default: false.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub released: bool,
     /// What the host must have, in the form of the planner.
     #[schemars(transform = opaque_object)]
     pub spec: Map<String, Value>,
@@ -265,6 +269,34 @@ pub enum Reason {
     Unassigned,
     /// Too many objects would be removed at once. Somebody has to allow it.
     RemovalBraked,
+    /// A backup in which files are missing.
+    PartiallyFailed,
+    /// The host did not begin before the deadline of the backup.
+    Missed,
+    /// There is no such volume on the host.
+    NoVolume,
+    /// The data of the volume cannot be read.
+    SourceUnreadable,
+    /// The volume is empty, and its last backup was not.
+    SourceEmpty,
+    /// The store of backups does not answer, or not in time.
+    StoreUnreachable,
+    /// The store of backups has no space left.
+    StoreFull,
+    /// The store of backups does not accept the credentials, or does not allow the operation.
+    StoreRefused,
+    /// There is no repository in the store.
+    NoRepository,
+    /// There is something in the store that is not a repository, so none is created.
+    NotEmpty,
+    /// The repository cannot be opened with the password.
+    WrongPassword,
+    /// Something in the repository is missing or was changed.
+    Damaged,
+    /// The process of a backup ended without a result.
+    Interrupted,
+    /// A bug.
+    Internal,
 }
 
 impl Reason {
@@ -299,7 +331,22 @@ impl Reason {
             | Self::Removed
             | Self::Retained
             | Self::Unassigned
-            | Self::RemovalBraked => false,
+            | Self::RemovalBraked
+            // A backup is made once.
+            | Self::PartiallyFailed
+            | Self::Missed
+            | Self::NoVolume
+            | Self::SourceUnreadable
+            | Self::SourceEmpty
+            | Self::StoreUnreachable
+            | Self::StoreFull
+            | Self::StoreRefused
+            | Self::NoRepository
+            | Self::NotEmpty
+            | Self::WrongPassword
+            | Self::Damaged
+            | Self::Interrupted
+            | Self::Internal => false,
         }
     }
 

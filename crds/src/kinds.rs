@@ -1,4 +1,5 @@
-//! The list of the kinds of resource. A new kind is one more line here.
+//! The list of the kinds of resource. A new kind is one more line here, neither the first nor the last: the first is the
+//! least name, and an agent passes entries of unknown kinds to the last.
 
 /// Calls a macro with every kind: the name of its resource, the engine's word for its object, and the
 /// plural of the resource.
@@ -9,7 +10,10 @@ macro_rules! kinds {
         $then! {
             DockerNetwork "network" "dockernetworks",
             DockerVolume "volume" "dockervolumes",
+            BackupRepository "repository" "backuprepositories",
             PrunePolicy "pruning" "prunepolicies",
+            VolumeBackup "backup" "volumebackups",
+            VolumeBackupSchedule "schedule" "volumebackupschedules",
             SwarmCluster "swarm" "swarmclusters",
         }
     };

@@ -1,7 +1,8 @@
 //! The resources of Dockfleet (API group `dockfleet.io`).
 //!
 //! This crate has all types that processes exchange: the resources of users ([`DockerNetwork`],
-//! [`DockerVolume`]) and administrators ([`DockerHost`], [`SwarmCluster`], [`PrunePolicy`]), and the object that the controller and the
+//! [`DockerVolume`]) and administrators ([`DockerHost`], [`SwarmCluster`], [`PrunePolicy`], [`BackupRepository`],
+//! [`VolumeBackup`], [`VolumeBackupSchedule`]), and the object that the controller and the
 //! agent of one host exchange ([`HostAssignment`]). The CRD manifests are generated from these types,
 //! and [`validation`] checks a document against them like an API server.
 //!
@@ -13,6 +14,7 @@
 )]
 
 pub mod assignment;
+pub mod backup;
 pub mod condition;
 pub mod duration;
 pub mod host;
@@ -33,6 +35,7 @@ pub mod validation;
 pub mod volume;
 
 pub use assignment::{Entry, EntryState, EntryStatus, FieldDiff, HostAssignment, Intent, Reason};
+pub use backup::{BackupRepository, VolumeBackup, VolumeBackupSchedule};
 pub use host::DockerHost;
 pub use network::DockerNetwork;
 pub use open::Open;

@@ -6,7 +6,10 @@ use serde::ser::Error as _;
 use serde_json::Value;
 
 use crate::assignment::HostAssignment;
-use crate::{DockerHost, DockerNetwork, DockerVolume, PrunePolicy, SwarmCluster};
+use crate::{
+    BackupRepository, DockerHost, DockerNetwork, DockerVolume, PrunePolicy, SwarmCluster,
+    VolumeBackup, VolumeBackupSchedule,
+};
 
 macro_rules! committed {
     ($plural:literal) => {

@@ -37,6 +37,15 @@ pub enum Open<T> {
 }
 
 impl<T: Word> Open<T> {
+    /// Reads a word.
+    pub fn of(text: &str) -> Self {
+        let mut known = T::VARIANTS.iter().copied();
+        match known.find(|word| text == (*word).into()) {
+            Some(word) => Self::Known(word),
+            None => Self::Unknown(text.to_owned()),
+        }
+    }
+
     /// Returns the word, if this version knows it.
     pub fn known(&self) -> Option<T> {
         match self {
@@ -92,13 +101,7 @@ impl<T: Word> Serialize for Open<T> {
 impl<'de, T: Word> Deserialize<'de> for Open<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Cow::<str>::deserialize(deserializer)?;
-        let known = T::VARIANTS.iter().copied();
-        Ok(
-            match known.into_iter().find(|word| text == (*word).into()) {
-                Some(word) => Self::Known(word),
-                None => Self::Unknown(text.into_owned()),
-            },
-        )
+        Ok(Self::of(&text))
     }
 }
 

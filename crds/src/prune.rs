@@ -14,7 +14,7 @@ pub use state::{MAX_CANDIDATES, PruneCandidate, PrunePolicyStatus, PruneState};
 use crate::policy::{
     AdoptionPolicy, DeletionPolicy, DriftPolicy, ManagementPolicy, Policies, ReadyPolicy,
 };
-use crate::schema::selector;
+use crate::schema::{duration, selector};
 
 /// How long an object must be unused if a policy does not say it.
 pub const MIN_UNUSED_FOR: &str = "24h";
@@ -89,7 +89,7 @@ pub struct PrunePolicySpec {
     /// such as `72h` or `30d`. The agent begins again if it could not observe for 15 minutes. Default:
     /// `24h`.
     #[serde(default = "min_unused_for")]
-    #[schemars(length(max = 7), transform = rules::duration)]
+    #[schemars(length(max = 7), transform = duration)]
     pub min_unused_for: String,
     /// How many objects are removed on a host at most in one run. Runs are at least 10 minutes apart.
     /// 1 to 1000. Default: 10.

@@ -210,6 +210,28 @@ fn bound(schema: &mut Schema, pointer: &str, keywords: &Value) {
     }
 }
 
+/// A duration.
+pub(crate) fn duration(schema: &mut Schema) {
+    rules(
+        schema,
+        &[Rule {
+            rule: "self.matches('^(0|[1-9][0-9]{0,5})(s|m|h|d)$')",
+            message: "'%s is not a duration; write a whole number with s, m, h or d, such as 72h'.format([self])",
+        }],
+    );
+}
+
+/// The name of a volume, as an engine takes it.
+pub(crate) fn volume_name(schema: &mut Schema) {
+    rules(
+        schema,
+        &[Rule {
+            rule: "self.matches('^[a-zA-Z0-9][a-zA-Z0-9_.-]*$')",
+            message: "'a volume name has letters, digits, _, . and -, and starts with a letter or digit, such as app-data'",
+        }],
+    );
+}
+
 #[cfg(test)]
 mod tests {
     use schemars::json_schema;

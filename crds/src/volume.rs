@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::CustomResource;
-use schemars::{JsonSchema, Schema};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use cifs::{CREDENTIALS_LABEL, CifsSource, SecretName};
@@ -20,7 +20,7 @@ use crate::policy::{
     AdoptionPolicy, DeletionPolicy, DriftPolicy, LossPolicy, ManagementPolicy, Policies,
     ReadyPolicy, VolumeUpdatePolicy,
 };
-use crate::schema::{Rule, bounded_map, rules, selector};
+use crate::schema::{bounded_map, selector, volume_name};
 use crate::status::ResourceStatus;
 
 /// The driver of a volume when none is named.
@@ -194,16 +194,6 @@ fn local() -> String {
 
 fn retain() -> DeletionPolicy {
     DeletionPolicy::Retain
-}
-
-fn volume_name(schema: &mut Schema) {
-    rules(
-        schema,
-        &[Rule {
-            rule: "self.matches('^[a-zA-Z0-9][a-zA-Z0-9_.-]*$')",
-            message: "'a volume name has letters, digits, _, . and -, and starts with a letter or digit, such as app-data'",
-        }],
-    );
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use dockfleet_crds::{Entry, EntryState, EntryStatus, Intent, Open, Reason};
 
 use crate::assignment::Refusal;
 use crate::brake;
+use crate::resource::Conclusion;
 
 /// The state of one resource on one host.
 #[derive(Clone, Debug)]
@@ -38,6 +39,8 @@ pub struct Notes {
     pub waits_for: Option<String>,
     /// Warnings for the resource's author: options that an engine ignores, names that other resources want.
     pub warnings: Vec<String>,
+    /// What the conditions say, whatever the hosts report.
+    pub conclusion: Option<Conclusion>,
 }
 
 /// A resource's status, without the times of its conditions.
@@ -204,6 +207,11 @@ fn conditions(
         all.push(accepted(counts, not_allowed, notes));
         return all;
     }
+    if let Some(conclusion) = notes.conclusion.as_ref().filter(|_| !notes.deleting) {
+        all.extend(concluded(conclusion));
+        all.push(accepted(counts, not_allowed, notes));
+        return all;
+    }
     all.push(if notes.deleting {
         ready(ConditionStatus::Unknown, "Deleting")
     } else if bad > 0 {
@@ -244,6 +252,19 @@ fn conditions(
         ));
     }
     all.push(accepted(counts, not_allowed, notes));
+    all
+}
+
+/// Returns the conditions of a resource whose hosts do not decide.
+fn concluded(conclusion: &Conclusion) -> Vec<NewCondition> {
+    let says =
+        |type_, status| NewCondition::new(type_, status, &*conclusion.reason, &*conclusion.message);
+    let mut all = vec![says(condition::READY, conclusion.ready)];
+    match conclusion.ready {
+        ConditionStatus::True => {}
+        ConditionStatus::False => all.push(says(condition::STALLED, ConditionStatus::True)),
+        ConditionStatus::Unknown => all.push(says(condition::RECONCILING, ConditionStatus::True)),
+    }
     all
 }
 

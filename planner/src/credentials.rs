@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::desired::hex;
+use crate::kinds::repository::PASSWORD_KEY;
 
 /// The key of a host's own Secret under which its agent shares the join token of a swarm.
 pub const JOIN_TOKEN_KEY: &str = "swarm-join-token";
@@ -30,13 +31,36 @@ const MAX_PASSWORD: usize = 512;
 const SHORT: usize = 4;
 const HIDDEN: &str = "…";
 
-/// User name and password for a share.
+/// What is read of a Secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SecretForm {
+    /// The credentials of a mount.
+    Mount,
+    /// The join token of a swarm, in the Secret of the host whose agent shares it.
+    JoinToken,
+    /// The password of a repository and the credentials of its store.
+    Repository,
+}
+
+/// The keys of a Secret that a repository and its store may need, as restic names them. The first one is always needed.
+const OF_REPOSITORY: [&str; 5] = [
+    PASSWORD_KEY,
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "RESTIC_REST_USERNAME",
+    "RESTIC_REST_PASSWORD",
+];
+
+/// User name and password for a share, or the values for a repository.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Credentials {
     username: String,
     password: String,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     domain: String,
+    /// The values for a repository, by key.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    values: BTreeMap<String, String>,
 }
 
 impl fmt::Debug for Credentials {
@@ -57,6 +81,11 @@ pub enum Unusable {
     /// It lacks a key that a mount needs.
     #[error("it has no key {0}; a mount needs the keys username and password; domain is optional")]
     NoKey(&'static str),
+    /// It lacks the key that a repository needs.
+    #[error(
+        "it has no key {PASSWORD_KEY}, or it is empty; write the password of the repository into it"
+    )]
+    NoPassword,
     /// It has a value that cannot be written into mount options.
     #[error("its key {key} {why}")]
     Unfit {
@@ -68,25 +97,55 @@ pub enum Unusable {
 }
 
 impl Credentials {
+    /// Reads a Secret with the password of a repository and the credentials of its store.
+    ///
+    /// # Errors
+    /// If the Secret is not allowed, or has no password.
+    pub fn of_repository(secret: &Secret) -> Result<Self, Unusable> {
+        allowed(secret)?;
+        let mut values = BTreeMap::new();
+        for key in OF_REPOSITORY {
+            if let Some(value) = text(secret, key)? {
+                // A file, or an editor, adds a line break.
+                values.insert(
+                    key.to_owned(),
+                    value.trim_end_matches(['\r', '\n']).to_owned(),
+                );
+            }
+        }
+        values.retain(|_, value| !value.is_empty());
+        if !values.contains_key(PASSWORD_KEY) {
+            return Err(Unusable::NoPassword);
+        }
+        Ok(Self::of_values(values))
+    }
+
+    /// Creates the credentials of a repository.
+    pub(crate) fn of_values(values: BTreeMap<String, String>) -> Self {
+        Self {
+            values,
+            ..Self::default()
+        }
+    }
+
+    /// Returns the values for a repository, by key.
+    pub fn values(&self) -> &BTreeMap<String, String> {
+        &self.values
+    }
+
     /// Reads a Secret with the keys `username`, `password` and `domain`, as type
     /// `kubernetes.io/basic-auth` has the first two.
     ///
     /// # Errors
     /// If the Secret is not allowed, not complete, or not fit for mount options.
     pub fn of(secret: &Secret) -> Result<Self, Unusable> {
-        let labels = secret.metadata.labels.as_ref();
-        if labels
-            .and_then(|l| l.get(CREDENTIALS_LABEL))
-            .map(String::as_str)
-            != Some("true")
-        {
-            return Err(Unusable::NotAllowed);
-        }
+        allowed(secret)?;
         let text = |key| text(secret, key);
         let credentials = Self {
             username: text("username")?.ok_or(Unusable::NoKey("username"))?,
             password: text("password")?.ok_or(Unusable::NoKey("password"))?,
             domain: text("domain")?.unwrap_or_default(),
+            values: BTreeMap::new(),
         };
         fit("username", &credentials.username, MAX_NAME)?;
         fit("password", &credentials.password, MAX_PASSWORD)?;
@@ -173,6 +232,17 @@ impl Credentials {
             options.insert("o".to_owned(), rest);
         }
         Some(found)
+    }
+}
+
+/// Checks that the owner of a Secret allowed Dockfleet to copy it to hosts.
+fn allowed(secret: &Secret) -> Result<(), Unusable> {
+    let labels = secret.metadata.labels.as_ref();
+    let label = labels.and_then(|l| l.get(CREDENTIALS_LABEL));
+    if label.map(String::as_str) == Some("true") {
+        Ok(())
+    } else {
+        Err(Unusable::NotAllowed)
     }
 }
 
@@ -281,6 +351,11 @@ impl CredentialStore {
     /// Removes the credentials of the resources that `keep` does not name.
     pub fn retain(&mut self, keep: impl Fn(&str) -> bool) {
         self.entries.retain(|uid, _| keep(uid));
+    }
+
+    /// Returns the credentials of a resource in the version that there is.
+    pub fn newest(&self, uid: &str) -> Option<&Credentials> {
+        self.entries.get(uid).map(|entry| &entry.credentials)
     }
 
     /// Returns the credentials of a resource, if they have this version.

@@ -4,8 +4,12 @@
 //! This file joins them by the list in [`dockfleet_crds::kinds!`]; no other place in this crate names every
 //! kind.
 
+pub mod backup;
 pub mod network;
+mod nothing;
 pub mod prune;
+pub mod repository;
+pub mod schedule;
 pub mod swarm;
 pub mod volume;
 
@@ -16,8 +20,8 @@ use std::ops::{Deref, DerefMut};
 use dockfleet_crds::assignment::Kind;
 use dockfleet_crds::policy::DeletionPolicy;
 use dockfleet_crds::{
-    DockerHost, DockerNetwork, DockerVolume, FieldDiff, PrunePolicy, Reason, ResourceStatus,
-    SwarmCluster,
+    BackupRepository, DockerHost, DockerNetwork, DockerVolume, FieldDiff, PrunePolicy, Reason,
+    ResourceStatus, SwarmCluster, VolumeBackup, VolumeBackupSchedule,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::Serialize;
@@ -28,11 +32,11 @@ use self::swarm::{DesiredPreflight, SwarmCounts, SwarmMembership, SwarmSecrets};
 use crate::action::{ActionInfo, ObjectAction};
 use crate::assignment::Refusal;
 use crate::capability::{self, ApiVersion, Capability};
-use crate::credentials::Credentials;
+use crate::credentials::{Credentials, SecretForm};
 use crate::desired::{Behaviour, Payload, payload};
 use crate::examination::Occasion;
 use crate::render::RenderError;
-use crate::resource::{CommonSpec, HostReport, OwnStatus, Resource, SpecWarning};
+use crate::resource::{CommonSpec, OwnStatus, RenderedAnew, Resource, SpecWarning, StatusContext};
 use crate::support::Feature;
 
 /// A resource that asks for an object on each of its hosts.
@@ -47,8 +51,12 @@ pub trait ObjectKind: Sized {
     const IS_FOR_OWN_NAMESPACE: bool = false;
     /// Whether an agent observes the objects of the kind even if it has no entry and no record of it.
     const IS_OBSERVED_ALWAYS: bool = true;
-    /// Whether it has no object of its own, and is about unused objects that nobody manages.
-    const PRUNES: bool = false;
+    /// What an agent does for its entries.
+    const WORK: Work = Work::Objects;
+    /// What is in the Secret that it names.
+    const SECRET_FORM: SecretForm = SecretForm::Mount;
+    /// What to do without Kubernetes, if nothing is done for it then.
+    const NEEDS_CLUSTER: Option<&'static str> = None;
     /// Whether a status without the identity of an object says that the host has none. Then only a pass that has looked
     /// may report it.
     const IS_MISSED_WITHOUT_ID: bool = false;
@@ -75,9 +83,43 @@ pub trait ObjectKind: Sized {
         Map::new()
     }
 
-    /// Works out the rest of the status from the hosts, sorted by name.
-    fn next_own_status<'a>(&self, _hosts: &dyn Fn() -> Vec<HostReport<'a>>) -> OwnStatus {
+    /// Works out the rest of the status.
+    fn next_own_status(&self, _context: &StatusContext<'_>) -> OwnStatus {
         OwnStatus::default()
+    }
+
+    /// Returns the name of the BackupRepository that it needs.
+    fn repository(&self) -> Option<&str> {
+        None
+    }
+
+    /// Whether it was made once and has ended. Then it selects no host.
+    fn is_over(&self) -> bool {
+        false
+    }
+
+    /// Whether a host may begin with what takes long.
+    fn is_released_on(&self, _host: &DockerHost) -> bool {
+        false
+    }
+
+    /// Whether it has no entries before its status has more.
+    fn waits_for_record(&self) -> bool {
+        false
+    }
+
+    /// Returns where its entries must be rendered again because the rest of its status has changed.
+    fn rendered_anew(&self, before: &Self) -> RenderedAnew {
+        if self.is_shared() && self.own_status() != before.own_status() {
+            RenderedAnew::Everywhere
+        } else {
+            RenderedAnew::Nowhere
+        }
+    }
+
+    /// Returns the credentials that a host gets of those in the Secret.
+    fn credentials_on(&self, _host: &DockerHost, all: &Credentials) -> Credentials {
+        all.clone()
     }
 
     /// Whether it needs a swarm.
@@ -196,6 +238,19 @@ pub trait ObjectKind: Sized {
     fn detail(_want: &Self::Desired, _have: &Self::Observed) -> Option<Map<String, Value>> {
         None
     }
+}
+
+/// What an agent does for the entries of a kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// It creates, changes and removes their objects.
+    Objects,
+    /// They have no objects: it lists and removes unused objects that nobody manages.
+    Pruning,
+    /// They have no objects: it makes backups, each once.
+    Backups,
+    /// There are no entries.
+    Nothing,
 }
 
 /// The host that creates an object.
@@ -517,8 +572,35 @@ macro_rules! join {
                     ObjectKind::own_status(self)
                 }
 
-                fn next_own_status<'a>(&self, hosts: &dyn Fn() -> Vec<HostReport<'a>>) -> OwnStatus {
-                    ObjectKind::next_own_status(self, hosts)
+                fn next_own_status(&self, context: &StatusContext<'_>) -> OwnStatus {
+                    ObjectKind::next_own_status(self, context)
+                }
+
+                fn repository(&self) -> Option<&str> {
+                    ObjectKind::repository(self)
+                }
+
+                fn is_over(&self) -> bool {
+                    ObjectKind::is_over(self)
+                }
+
+                fn is_released_on(&self, host: &DockerHost) -> bool {
+                    ObjectKind::is_released_on(self, host)
+                }
+
+                fn waits_for_record(&self) -> bool {
+                    ObjectKind::waits_for_record(self)
+                }
+
+                fn rendered_anew(&self, before: &dyn Resource) -> RenderedAnew {
+                    let before = before.downcast::<Self>();
+                    before.map_or(RenderedAnew::Everywhere, |before| {
+                        ObjectKind::rendered_anew(self, before)
+                    })
+                }
+
+                fn credentials_on(&self, host: &DockerHost, all: &Credentials) -> Credentials {
+                    ObjectKind::credentials_on(self, host, all)
                 }
 
                 fn needs_swarm(&self) -> bool {
@@ -670,10 +752,24 @@ macro_rules! join {
             }
         }
 
-        /// Whether a kind has no object of its own, and is about unused objects that nobody manages.
-        pub fn prunes(kind: Kind) -> bool {
+        /// Returns what an agent does for the entries of a kind.
+        pub fn work(kind: Kind) -> Work {
             match kind {
-                $(Kind::$kind => $kind::PRUNES,)*
+                $(Kind::$kind => $kind::WORK,)*
+            }
+        }
+
+        /// Returns what is in the Secrets that the resources of a kind name.
+        pub fn secret_form(kind: Kind) -> SecretForm {
+            match kind {
+                $(Kind::$kind => $kind::SECRET_FORM,)*
+            }
+        }
+
+        /// Returns what to do without Kubernetes, if nothing is done for a kind then.
+        pub fn needs_cluster(kind: Kind) -> Option<&'static str> {
+            match kind {
+                $(Kind::$kind => $kind::NEEDS_CLUSTER,)*
             }
         }
 

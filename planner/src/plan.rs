@@ -5,6 +5,7 @@
 //! are done there is nothing left to do. A plan never changes an object that Dockfleet does not own, and
 //! never removes one without a tombstone or an updatePolicy that allows it (invariants 1 and 3).
 
+mod backup;
 mod present;
 mod prune;
 mod tombstone;
@@ -25,6 +26,7 @@ use crate::observed::ObservedState;
 use crate::record::{Record, RecordKey, Stage};
 use world::World;
 
+pub use self::backup::{BackupContext, PlannedBackup, backups, recorded as recorded_backup};
 pub use self::prune::{
     BETWEEN_RUNS, LISTED_FOR, PruneContext, abandoned, policy_of, prune, removal,
 };

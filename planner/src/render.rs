@@ -35,6 +35,7 @@ pub fn entry(
         intent: Intent::Present.into(),
         id: resource.confirmed_id(host),
         request: request::mark(resource.metadata()),
+        released: resource.is_released_on(host),
         spec,
         other: Map::new(),
     })
@@ -49,6 +50,7 @@ pub fn tombstone(entry: &Entry, tombstone: &Tombstone, id: Option<String>) -> En
         spec,
         id,
         request: None,
+        released: false,
         ..entry.clone()
     }
 }

@@ -1,17 +1,23 @@
 //! The parts of a resource of any kind that selection, rendering and aggregation need.
 
 use std::any::Any;
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 
 use dockfleet_crds::assignment::Kind;
+use dockfleet_crds::condition::ConditionStatus;
 use dockfleet_crds::policy::{DeletionPolicy, ManagementPolicy, ReadyPolicy};
-use dockfleet_crds::{DockerHost, Intent, Policies, ResourceStatus};
+use dockfleet_crds::{
+    BackupRepository, DockerHost, Intent, Policies, ResourceStatus, VolumeBackup,
+};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use k8s_openapi::jiff::Timestamp;
+use k8s_openapi::jiff::tz::TimeZone;
 use serde_json::{Map, Value};
 
 use crate::aggregate::HostView;
 use crate::assignment::Refusal;
+use crate::credentials::Credentials;
 use crate::desired::Payload;
 use crate::kinds;
 use crate::kinds::swarm::{SwarmCounts, SwarmMembership};
@@ -41,8 +47,26 @@ pub trait Resource: Any + Debug + Send + Sync {
     /// Returns the rest of its status.
     fn own_status(&self) -> Map<String, Value>;
 
-    /// Works out the rest of its status from its hosts, sorted by name.
-    fn next_own_status<'a>(&self, hosts: &dyn Fn() -> Vec<HostReport<'a>>) -> OwnStatus;
+    /// Works out the rest of its status.
+    fn next_own_status(&self, context: &StatusContext<'_>) -> OwnStatus;
+
+    /// Returns the name of the BackupRepository that it needs, in its namespace.
+    fn repository(&self) -> Option<&str>;
+
+    /// Whether it was made once and has ended. Then it selects no host.
+    fn is_over(&self) -> bool;
+
+    /// Whether a host may begin with what takes long.
+    fn is_released_on(&self, host: &DockerHost) -> bool;
+
+    /// Whether it has no entries before its status has more.
+    fn waits_for_record(&self) -> bool;
+
+    /// Returns where its entries must be rendered again because the rest of its status has changed.
+    fn rendered_anew(&self, before: &dyn Resource) -> RenderedAnew;
+
+    /// Returns the credentials that a host gets of those in its Secret.
+    fn credentials_on(&self, host: &DockerHost, all: &Credentials) -> Credentials;
 
     /// Whether it needs a swarm.
     fn needs_swarm(&self) -> bool;
@@ -104,6 +128,80 @@ pub struct SpecWarning {
     pub message: String,
 }
 
+/// What the rest of a status is worked out from.
+#[derive(Clone)]
+pub struct StatusContext<'a> {
+    /// The time.
+    pub now: Timestamp,
+    /// Returns the hosts, sorted by name. Most kinds do not ask for them.
+    pub hosts: &'a dyn Fn() -> Vec<HostReport<'a>>,
+    /// The BackupRepository that the resource needs, if it exists.
+    pub repository: Option<&'a BackupRepository>,
+    /// How others use that repository, or all use this one.
+    pub usage: RepositoryUsage,
+    /// Why the Secret that the resource names cannot be used, if so.
+    pub unusable_secret: Option<String>,
+    /// Returns the VolumeBackups that the resource has made.
+    pub made: &'a dyn Fn() -> Vec<&'a VolumeBackup>,
+    /// Returns a time zone by its name.
+    pub zone: &'a dyn Fn(&str) -> Option<TimeZone>,
+}
+
+impl<'a> StatusContext<'a> {
+    /// Creates the context of a resource without a repository.
+    pub fn new(now: Timestamp, hosts: &'a dyn Fn() -> Vec<HostReport<'a>>) -> Self {
+        Self {
+            now,
+            hosts,
+            repository: None,
+            usage: RepositoryUsage::default(),
+            unusable_secret: None,
+            made: &Vec::new,
+            zone: &|_| None,
+        }
+    }
+}
+
+impl Debug for StatusContext<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StatusContext")
+            .field("now", &self.now)
+            .field("usage", &self.usage)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How a repository is used.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RepositoryUsage {
+    /// Number of hosts that use it now.
+    pub running: usize,
+    /// When a backup in it last ended in which nothing is missing.
+    pub last_success: Option<String>,
+}
+
+/// Where entries must be rendered again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RenderedAnew {
+    /// Nowhere.
+    Nowhere,
+    /// On hosts with these names.
+    On(BTreeSet<String>),
+    /// On all hosts.
+    Everywhere,
+}
+
+/// What the conditions of a resource say, whatever its hosts report.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Conclusion {
+    /// Whether it is ready.
+    pub ready: ConditionStatus,
+    /// The reason, in one word.
+    pub reason: String,
+    /// The message, a sentence.
+    pub message: String,
+}
+
 /// The part of a status that only one kind has, and what it says about the rest.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct OwnStatus {
@@ -115,6 +213,23 @@ pub struct OwnStatus {
     pub warnings: Vec<String>,
     /// What has changed since the status was written, for people.
     pub events: Vec<StatusEvent>,
+    /// What the conditions say, if it does not depend on the hosts.
+    pub conclusion: Option<Conclusion>,
+    /// When it must be worked out again, if nothing changes before.
+    pub again_at: Option<Timestamp>,
+    /// How many hosts use its repository then.
+    pub slots: usize,
+    /// What it makes or deletes. What it made is there before it is recorded.
+    pub makes: Vec<Makes>,
+}
+
+/// A resource that another one makes or deletes.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Makes {
+    /// It is created. That it exists already is as good.
+    Create(Box<VolumeBackup>),
+    /// The VolumeBackup of this name is deleted.
+    Delete(String),
 }
 
 /// A change of a status that people hear of by an event.

@@ -53,10 +53,11 @@ pub fn selection(
     }
 }
 
-/// Whether `resource` names or selects `host`, allowed or not.
+/// Whether `resource` names or selects `host`, allowed or not. One that has ended has no hosts.
 fn names(resource: &dyn Resource, host: &DockerHost) -> bool {
     let is_own = || host.metadata.namespace.as_deref() == Some(resource.namespace());
-    (!resource.is_for_own_namespace() || is_own())
+    !resource.is_over()
+        && (!resource.is_for_own_namespace() || is_own())
         && is_meant(resource.host_names(), resource.host_selector(), host)
 }
 

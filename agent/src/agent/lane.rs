@@ -1,6 +1,6 @@
 //! The passes over the entries of one kind. Each kind has its own lane, so that no kind waits for another.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -102,6 +102,8 @@ pub(super) struct PassInputs {
     pub(super) paused: Option<String>,
     /// Another host may be the writer now.
     pub(super) is_cut_off: bool,
+    /// How far the running backups are, in words, by UID.
+    pub(super) backups: BTreeMap<String, String>,
 }
 
 impl Pass {
@@ -119,6 +121,7 @@ impl Pass {
             is_cut_off: shared.is_cut_off,
             stop: &self.stop,
             before: &self.before,
+            backups: &shared.backups,
             interim: Some(&self.interim),
         };
         work.enforce(&shared.ledger, &mut |_| {}).await

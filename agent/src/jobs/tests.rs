@@ -37,8 +37,9 @@ impl Count {
 
 impl Job for Count {
     const TYPE: &'static str = "count";
+    type Tools = ();
 
-    async fn step(mut self, control: &JobControl) -> Result<Option<Self>, String> {
+    async fn step(mut self, control: &JobControl, (): &()) -> Result<Option<Self>, String> {
         if self.done == self.last {
             std::fs::write(self.folder.join("all"), "").map_err(|err| err.to_string())?;
             return Ok(None);
@@ -58,7 +59,7 @@ impl Job for Count {
         Ok(Some(self))
     }
 
-    async fn clean_up(self) -> Result<(), String> {
+    async fn clean_up(self, (): &()) -> Result<(), String> {
         for number in 1..=self.last {
             let _ = std::fs::remove_file(self.folder.join(number.to_string()));
         }
@@ -67,7 +68,13 @@ impl Job for Count {
 }
 
 fn lane(journal: &Journal, most: usize) -> Jobs<Count> {
-    Jobs::new(journal, Effects::default(), most, CancellationToken::new())
+    Jobs::new(
+        journal,
+        Effects::default(),
+        most,
+        CancellationToken::new(),
+        (),
+    )
 }
 
 fn wanted(jobs: impl IntoIterator<Item = (&'static str, Count)>) -> BTreeMap<String, Count> {
@@ -153,7 +160,7 @@ async fn an_agent_that_stops_leaves_a_job_that_the_next_one_resumes() {
     let (state, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let journal = Journal::open(state.path()).unwrap();
     let stop = CancellationToken::new();
-    let mut jobs = Jobs::new(&journal, Effects::default(), 1, stop.clone());
+    let mut jobs = Jobs::new(&journal, Effects::default(), 1, stop.clone(), ());
     let waits = Count {
         waits_at: Some(2),
         ..Count::to(out.path(), 3)
@@ -250,7 +257,7 @@ async fn crashes(state: &Path, want: BTreeMap<String, Count>, after: usize) -> b
             std::panic::resume_unwind(Box::new("the end of the process"));
         }
     });
-    let mut jobs = Jobs::new(&journal, effects, 1, CancellationToken::new());
+    let mut jobs = Jobs::new(&journal, effects, 1, CancellationToken::new(), ());
     jobs.want(want).await.unwrap();
     while let Some(ended) = jobs.tasks.join_next().await {
         let Ok((uid, _)) = ended else {

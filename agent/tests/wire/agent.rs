@@ -270,7 +270,10 @@ async fn i15_an_entry_of_a_newer_controller_is_reported_alone_and_kept() {
         json!([
             "DockerNetwork",
             "DockerVolume",
+            "BackupRepository",
             "PrunePolicy",
+            "VolumeBackup",
+            "VolumeBackupSchedule",
             "SwarmCluster"
         ])
     );

@@ -204,6 +204,9 @@ pub(crate) enum RepositoryCommand {
     Check(CheckArgs),
     /// Remove data that no snapshot uses. It is marked first, and removed by a run at least a day later.
     Prune(RepositoryPruneArgs),
+    /// Print the password of one host's own repository, to read it with restic. A BackupRepository has
+    /// one for each host, unless its hosts share one.
+    Password(RepositoryPasswordArgs),
 }
 
 #[derive(Args, Debug)]
@@ -220,6 +223,26 @@ pub(crate) struct CheckArgs {
     /// Format of the result.
     #[arg(short, long, value_enum, default_value_t)]
     pub(crate) output: Output,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct RepositoryPasswordArgs {
+    /// The host, as NAMESPACE/NAME.
+    #[arg(value_name = "NAMESPACE/NAME", value_parser = host_name)]
+    pub(crate) host: (String, String),
+    /// File with the password of the BackupRepository in its first line.
+    #[arg(long, env = "DOCKFLEET_PASSWORD_FILE", value_name = "FILE")]
+    pub(crate) password_file: PathBuf,
+}
+
+/// Reads the name of a host with its namespace.
+fn host_name(text: &str) -> Result<(String, String), String> {
+    match text.split_once('/') {
+        Some((namespace, name)) if !namespace.is_empty() && !name.is_empty() => {
+            Ok((namespace.to_owned(), name.to_owned()))
+        }
+        _ => Err("write NAMESPACE/NAME, such as dockfleet-hosts/shop-1".to_owned()),
+    }
 }
 
 #[derive(Args, Debug)]

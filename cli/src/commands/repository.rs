@@ -1,9 +1,12 @@
 //! `dockfleet repository`
 
+use dockfleet_planner::kinds::repository::host_password;
 use dockfleet_vault::{Check, Outcome, Task};
 
 use super::vault::{self, OpenRepository};
-use crate::args::backup::{CheckArgs, RepositoryArgs, RepositoryCommand, RepositoryPruneArgs};
+use crate::args::backup::{
+    CheckArgs, RepositoryArgs, RepositoryCommand, RepositoryPasswordArgs, RepositoryPruneArgs,
+};
 use crate::exit::Exit;
 
 /// Works on a whole repository. No engine is needed.
@@ -11,7 +14,15 @@ pub(crate) async fn run(args: RepositoryArgs) -> anyhow::Result<Exit> {
     match args.command {
         RepositoryCommand::Check(args) => check(args).await,
         RepositoryCommand::Prune(args) => prune(args).await,
+        RepositoryCommand::Password(args) => password(&args),
     }
+}
+
+fn password(args: &RepositoryPasswordArgs) -> anyhow::Result<Exit> {
+    let of_all = vault::read_password(&args.password_file)?;
+    let (namespace, host) = &args.host;
+    anstream::println!("{}", host_password(&of_all, namespace, host));
+    Ok(Exit::Ready)
 }
 
 async fn check(args: CheckArgs) -> anyhow::Result<Exit> {

@@ -83,7 +83,8 @@ pub(super) fn another<T>() -> anyhow::Result<T> {
     bail!("the process of the job answered another question; please report it")
 }
 
-fn read_password(file: &Path) -> anyhow::Result<String> {
+/// Reads a password from the first line of a file.
+pub(super) fn read_password(file: &Path) -> anyhow::Result<String> {
     let unread = || format!("the password cannot be read from {}", file.display());
     let text = fs::read_to_string(file).with_context(unread)?;
     let password = text.lines().next().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Secrets in files: only the credentials of volumes. Their values are never in a message.
+//! Secrets in files: only the credentials of volumes and repositories. Their values are never in a message.
 
 use std::collections::BTreeSet;
 
@@ -47,7 +47,7 @@ pub(super) fn add(document: &Document, resources: &mut Resources) -> Vec<Manifes
     Vec::new()
 }
 
-/// Returns an error for each Secret that no volume uses.
+/// Returns an error for each Secret that no volume and no repository uses.
 pub(super) fn unused(documents: &[Document], resources: &Resources) -> Vec<ManifestError> {
     let all = resources.resources.iter();
     let named: BTreeSet<(&str, &str)> = all
@@ -61,8 +61,8 @@ pub(super) fn unused(documents: &[Document], resources: &Resources) -> Vec<Manif
     secrets
         .filter(|secret| !is_used(secret))
         .map(|secret| {
-            let message = "no DockerVolume in these files names it in cifs.credentialsSecret, \
-                           which is all that a Secret is read for; remove it";
+            let message = "no DockerVolume in these files names it in cifs.credentialsSecret, and no \
+                           BackupRepository in secret, which is all that a Secret is read for; remove it";
             mistake(secret, "metadata.name", message.to_owned())
         })
         .collect()

@@ -2,7 +2,7 @@
 
 use dockfleet::manifest::{self, Document, ManifestError, Resources};
 use dockfleet_planner::assignment::Lifecycle;
-use dockfleet_planner::kinds;
+use dockfleet_planner::kinds::{self, Work};
 use dockfleet_planner::resource::Resource;
 use dockfleet_planner::select::{NamespaceLabels, Selection, selection};
 use kube::core::ObjectMeta;
@@ -10,7 +10,7 @@ use kube::core::ObjectMeta;
 use super::identity::uid;
 use super::login::Login;
 use super::recorded::RecordFolder;
-use super::shared::Shared;
+use super::shared::{Shared, called};
 use super::target::HostTarget;
 use super::{overlap, state};
 use crate::args::{FileArgs, Output, StateArgs};
@@ -126,8 +126,18 @@ fn read(args: &FileArgs) -> Result<(Files, Vec<Document>), Vec<String>> {
         hosts,
         namespaces,
         secrets,
-        warnings,
+        mut warnings,
     } = manifest::check(&documents).map_err(words)?;
+    resources.retain(|resource| {
+        let hint = kinds::needs_cluster(resource.kind());
+        if let Some(hint) = hint {
+            warnings.push(format!(
+                "{}: nothing is done for it here: {hint}",
+                called(&**resource)
+            ));
+        }
+        hint.is_none()
+    });
     for resource in &mut resources {
         let kind = resource.kind();
         let uid = uid(kind.as_str(), resource.namespace(), resource.name());
@@ -178,7 +188,8 @@ fn read(args: &FileArgs) -> Result<(Files, Vec<Document>), Vec<String>> {
 impl Files {
     /// Whether there is a resource that is about unused objects.
     pub(crate) fn prune(&self) -> bool {
-        self.resources.iter().any(|r| kinds::prunes(r.kind()))
+        let all = &self.resources;
+        all.iter().any(|r| kinds::work(r.kind()) == Work::Pruning)
     }
 }
 

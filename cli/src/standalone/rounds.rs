@@ -11,7 +11,7 @@ use dockfleet_agent::pass::Progress;
 use dockfleet_crds::{DockerHost, Entry, EntryStatus, Intent, Reason};
 use dockfleet_planner::aggregate::HostView;
 use dockfleet_planner::assignment::Refusal;
-use dockfleet_planner::resource::{HostReport as ReportOfHost, OwnStatus, Resource};
+use dockfleet_planner::resource::{HostReport as ReportOfHost, OwnStatus, Resource, StatusContext};
 use dockfleet_planner::select::{Selection, selection};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -293,7 +293,10 @@ impl Rounds<'_> {
             };
             let absent = files.absent_members(resource);
             let concerned = concerned(resource, files, hosts);
-            let own = resource.next_own_status(&|| reports(resource, files, &concerned, &absent));
+            let own = resource
+                .next_own_status(&StatusContext::new(jiff::Timestamp::now(), &|| {
+                    reports(resource, files, &concerned, &absent)
+                }));
             notes.insert(uid.clone(), note(resource, &own, &absent));
             tell(resource, &own);
             let waits = own.waits_for.is_some();

@@ -12,7 +12,7 @@ use dockfleet_planner::aggregate::HostView;
 use dockfleet_planner::assignment::Lifecycle;
 use dockfleet_planner::credentials::CredentialEntry;
 use dockfleet_planner::kinds::swarm::SwarmMembership;
-use dockfleet_planner::resource::{HostReport, Resource};
+use dockfleet_planner::resource::{HostReport, Resource, StatusContext};
 use dockfleet_planner::select::{Selection, selection};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
@@ -167,7 +167,10 @@ impl Files {
                 tokens.push(resource.uid().to_owned());
             }
             if resource.needs_swarm() {
-                let own = resource.next_own_status(&|| self.assumed_reports(resource));
+                let own = resource
+                    .next_own_status(&StatusContext::new(jiff::Timestamp::now(), &|| {
+                        self.assumed_reports(resource)
+                    }));
                 networks.extend(resource.with_own_status(own.fields).ok());
             }
         }

@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use dockfleet_crds::{Intent, Reason};
 use dockfleet_planner::assignment::{CredentialVersions, Lifecycle, Refusal};
-use dockfleet_planner::credentials::CredentialEntry;
+use dockfleet_planner::credentials::{CredentialEntry, SecretForm};
+use dockfleet_planner::kinds;
 use dockfleet_planner::resource::Resource;
 use dockfleet_planner::select::{Selection, selection};
 
@@ -128,7 +129,7 @@ impl Index {
     /// Returns the changes to write into a host's Secret, if any.
     pub(crate) fn secret_sync(&self, name: &Name) -> Option<SecretSync> {
         let state = self.hosts.get(name)?;
-        state.host()?;
+        let host = state.host()?;
         let mut sync = SecretSync::default();
         let mut lacks = false;
         for uid in &state.selected_by {
@@ -142,7 +143,11 @@ impl Index {
                 self.credential_state(state, &*parent.object)
             {
                 lacks |= !state.has_synced(uid, &credentials.version);
-                sync.put.insert(uid.clone(), credentials.clone());
+                let of_host = CredentialEntry {
+                    version: credentials.version.clone(),
+                    credentials: parent.object.credentials_on(host, &credentials.credentials),
+                };
+                sync.put.insert(uid.clone(), of_host);
             }
         }
         if state.assignment.is_some() {
@@ -179,7 +184,7 @@ impl Index {
         let of_a_swarm = self
             .parents
             .get(uid)
-            .filter(|p| p.object.is_for_own_namespace());
+            .filter(|p| kinds::secret_form(p.object.kind()) == SecretForm::JoinToken);
         of_a_swarm
             .zip(state.host())
             .is_some_and(|(parent, host)| !parent.object.needs_credentials(host))

@@ -167,6 +167,7 @@ impl Index {
         self.tick_brakes(now);
         self.tick_drains(now);
         self.tick_secrets(now);
+        self.tick_statuses(now);
         while let Some((due, name)) = self.heartbeats.due.first().cloned() {
             if due > now {
                 break;
@@ -192,7 +193,12 @@ impl Index {
     /// Returns when [`Index::tick`] has something to do next.
     pub(crate) fn next_tick(&self) -> Option<Instant> {
         let due = self.heartbeats.due.first().map(|(due, _)| *due);
-        let others = [self.brakes.next(), self.drains.next(), self.secrets.next()];
+        let others = [
+            self.brakes.next(),
+            self.drains.next(),
+            self.secrets.next(),
+            self.repositories.next(),
+        ];
         due.into_iter().chain(others.into_iter().flatten()).min()
     }
 

@@ -6,8 +6,9 @@ use dockfleet_crds::condition;
 use dockfleet_crds::{Intent, ResourceStatus};
 use dockfleet_planner::aggregate::{HostView, Notes, aggregate};
 use dockfleet_planner::request;
-use dockfleet_planner::resource::HostReport;
+use dockfleet_planner::resource::{HostReport, Makes, OwnStatus, StatusContext};
 use dockfleet_planner::select::{Selection, selection};
+use jiff::tz::TimeZone;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -43,6 +44,8 @@ pub(crate) enum ParentStep {
     AddFinalizer,
     /// Remove the finalizer.
     RemoveFinalizer,
+    /// Make another resource, or delete one that it has made.
+    Make(Makes),
     /// Write its status, and publish events for its changes.
     WriteStatus(Box<WrittenStatus>, Vec<Notice>),
 }
@@ -60,20 +63,43 @@ pub(crate) struct WrittenStatus {
 
 impl Index {
     /// Returns the work on a resource, if any.
-    pub(crate) fn parent_work(&self, uid: &str, now: &Time) -> Option<ParentWork> {
+    pub(crate) fn parent_work(&mut self, uid: &str, now: &Time) -> Option<ParentWork> {
+        let (work, own) = self.next_work(uid, now)?;
+        if let Some(own) = own {
+            self.note_own_status(uid, &own, now.0);
+        }
+        work
+    }
+
+    /// Returns the work on a resource, and the rest of its status as it will be.
+    pub(super) fn next_work(
+        &self,
+        uid: &str,
+        now: &Time,
+    ) -> Option<(Option<ParentWork>, Option<OwnStatus>)> {
         let parent = self.parents.get(uid)?;
         if !parent.object.is_deleting() && self.awaits_secret(&*parent.object) {
             return None;
         }
         let mut steps = Vec::new();
+        let mut own = None;
+        let mut add_status = |steps: &mut Vec<ParentStep>| {
+            let (step, status) = self.status_step(uid, parent, now);
+            // A resource that is being deleted makes nothing more.
+            let is_deleting = parent.object.is_deleting();
+            let makes = status.makes.iter().filter(|_| !is_deleting).cloned();
+            steps.extend(makes.map(ParentStep::Make));
+            steps.extend(step);
+            own = Some(status);
+        };
         match (parent.object.is_deleting(), parent.object.has_finalizer()) {
             // Other finalizers keep it; there is nothing to do here.
             (true, false) => {}
             (true, true) if parent.lifecycle.is_none() => steps.push(ParentStep::DecideLifecycle),
             (true, true) if self.is_released(uid) => steps.push(ParentStep::RemoveFinalizer),
-            (true | false, true) => steps.extend(self.status_step(uid, parent, now)),
+            (true | false, true) => add_status(&mut steps),
             (false, false) => {
-                steps.extend(self.status_step(uid, parent, now));
+                add_status(&mut steps);
                 steps.extend(
                     self.lacks_finalizer(parent)
                         .then_some(ParentStep::AddFinalizer),
@@ -81,7 +107,8 @@ impl Index {
             }
         }
         let parent = parent.object.clone();
-        (!steps.is_empty()).then_some(ParentWork { parent, steps })
+        let work = (!steps.is_empty()).then_some(ParentWork { parent, steps });
+        Some((work, own))
     }
 
     /// Returns how long reports on a resource are collected before its status is written, where that is
@@ -110,13 +137,26 @@ impl Index {
             && parent.selected.iter().any(comes)
     }
 
-    fn status_step(&self, uid: &str, parent: &ParentState, now: &Time) -> Option<ParentStep> {
+    fn status_step(
+        &self,
+        uid: &str,
+        parent: &ParentState,
+        now: &Time,
+    ) -> (Option<ParentStep>, OwnStatus) {
         let resource = &*parent.object;
         let hosts = self.all_concerned(uid);
         let hosts = hosts.filter_map(|name| Some((name, self.hosts.get(name)?)));
         // Collected once: the lookup of a host costs more than its use.
         let hosts: Vec<(&Name, &HostState)> = hosts.collect();
-        let own = resource.next_own_status(&|| self.reports(&hosts, uid, parent));
+        let own = resource.next_own_status(&StatusContext {
+            now: now.0,
+            hosts: &|| self.reports(&hosts, uid, parent),
+            repository: self.repository(resource),
+            usage: self.usage(resource),
+            unusable_secret: self.unusable_secret(resource),
+            made: &|| self.made_by(uid),
+            zone: &|name| TimeZone::get(name).ok(),
+        });
         let contests = contests(uid, &hosts);
         let of_spec = parent.object.warnings();
         // One event for all hosts on which a name is contested; the condition has more of them.
@@ -128,12 +168,13 @@ impl Index {
             suspended: resource.policies().suspend,
             ready_policy: resource.ready_policy(),
             stopped: parent.brake.stopped.clone(),
-            waits_for: own.waits_for,
+            waits_for: own.waits_for.clone(),
+            conclusion: own.conclusion.clone(),
             warnings: of_spec
                 .into_iter()
                 .map(|w| w.message)
                 .chain(contests)
-                .chain(own.warnings)
+                .chain(own.warnings.iter().cloned())
                 .collect(),
         };
         let views = || {
@@ -145,24 +186,26 @@ impl Index {
         let handled = old.and_then(|s| s.last_handled_reconcile_at.as_deref());
         let conditions = old.map_or(&[][..], |s| &s.conditions);
         let generation = resource.metadata().generation;
+        // What has ended has no hosts any more; what they had stays.
+        let ended = old.filter(|_| resource.is_over() && !resource.is_deleting());
         let status = ResourceStatus {
             observed_generation: generation,
-            hosts: sum.hosts,
-            failing: sum.failing,
+            hosts: ended.map_or(sum.hosts, |old| old.hosts),
+            failing: ended.map_or(sum.failing, |old| old.failing.clone()),
             last_handled_reconcile_at: request::handled(resource.metadata(), handled, views()),
             conditions: condition::merge(conditions, &sum.conditions, generation, now),
         };
         if old == Some(&status) && own.fields == resource.own_status() {
-            return None;
+            return (None, own);
         }
         let mut notices: Vec<Notice> = own.events.iter().map(Notice::of).collect();
         notices.extend(notice::transitions(old, &status, &warnings));
         let common = status;
         let status = Box::new(WrittenStatus {
             common,
-            own: own.fields,
+            own: own.fields.clone(),
         });
-        Some(ParentStep::WriteStatus(status, notices))
+        (Some(ParentStep::WriteStatus(status, notices)), own)
     }
 }
 

@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use dockfleet_crds::assignment::Kind;
 use dockfleet_crds::host::NamespacesFrom;
 use dockfleet_planner::assignment::Lifecycle;
+use dockfleet_planner::kinds::Work;
+use dockfleet_planner::resource::RenderedAnew;
 use dockfleet_planner::select::{Selection, selection};
 use dockfleet_planner::term;
 use dockfleet_planner::{kinds, request};
@@ -35,15 +37,15 @@ impl Index {
             object.has_finalizer() && before.as_ref().is_some_and(|b| !b.object.has_finalizer());
         let finalizer_went =
             !object.has_finalizer() && before.as_ref().is_some_and(|b| b.object.has_finalizer());
-        // A deletion is a new generation too.
-        let changed = before
+        // A deletion is a new generation too. What has ended selects no host any more.
+        let changed = before.as_ref().is_none_or(|b| {
+            b.object.metadata().generation != object.metadata().generation
+                || b.object.is_over() != object.is_over()
+        });
+        let rendered_anew = before
             .as_ref()
-            .is_none_or(|b| b.object.metadata().generation != object.metadata().generation);
-        // Entries of what several hosts share are rendered from it.
-        let own_status_changed = object.is_shared()
-            && before
-                .as_ref()
-                .is_some_and(|b| b.object.own_status() != object.own_status());
+            .map_or(RenderedAnew::Nowhere, |b| object.rendered_anew(&*b.object));
+        let object_before = before.as_ref().map(|b| b.object.clone());
         self.follow_memberships(before.as_ref().map(|b| &*b.object), Some(&*object));
         // An annotation may permit what a swarm waits for.
         let annotated = object.is_for_own_namespace()
@@ -57,7 +59,7 @@ impl Index {
             .as_ref()
             .is_some_and(|b| !allows_the_same(b.object.metadata(), object.metadata()));
         // Agents need the permission: each of them brakes its own host.
-        let permitted = answered && kinds::prunes(object.kind());
+        let permitted = answered && kinds::work(object.kind()) == Work::Pruning;
         let is_deleting = object.is_deleting();
         let (lifecycle, selected, brake) = before
             .map(|b| (b.lifecycle, b.selected, b.brake))
@@ -72,6 +74,8 @@ impl Index {
             },
         );
         self.count_deletion(&name_of, &uid);
+        self.follow_repository(&uid, object_before.as_ref());
+        self.follow_maker(&uid, object_before.as_ref());
         if changed {
             self.follow_secret(&uid);
             let mut concerned = self.concerned(&uid);
@@ -80,9 +84,13 @@ impl Index {
             concerned.append(&mut self.concerned(&uid));
             self.await_entries(&uid, &concerned);
             self.dirty.now.insert(uid.clone());
-        } else if finalizer_came || own_status_changed || permitted {
+        } else if finalizer_came || permitted || rendered_anew == RenderedAnew::Everywhere {
             self.follow_secret(&uid);
             let concerned = self.concerned(&uid);
+            self.await_entries(&uid, &concerned);
+        } else if let RenderedAnew::On(names) = rendered_anew {
+            let mut concerned = self.concerned(&uid);
+            concerned.retain(|host| names.contains(&host.name));
             self.await_entries(&uid, &concerned);
         } else if finalizer_went {
             self.touch(&uid);
@@ -122,6 +130,8 @@ impl Index {
         let removed = self.parents.remove(&known);
         self.follow_memberships(removed.as_ref().map(|p| &*p.object), None);
         self.count_deletion(name, &known);
+        self.follow_repository(&known, removed.as_ref().map(|p| &p.object));
+        self.follow_maker(&known, removed.as_ref().map(|p| &p.object));
         self.filed_resources.file(&known, BTreeSet::new());
         self.update_placements_of(&known);
         self.follow_secret(&known);

@@ -7,7 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use dockfleet_planner::credentials::{CredentialEntry, Credentials, Unusable, version};
+use dockfleet_planner::credentials::{CredentialEntry, Credentials, SecretForm, Unusable, version};
+use dockfleet_planner::kinds as planner_kinds;
 use dockfleet_planner::resource::Resource;
 use tokio::time::Instant;
 
@@ -29,15 +30,6 @@ const AWAITED_TOKEN: Duration = Duration::from_secs(1);
 fn again_after(secrets: usize, random: u64) -> Duration {
     let each = AGAIN_FOR_EACH.saturating_mul(u32::try_from(secrets).unwrap_or(u32::MAX));
     spread(AGAIN.max(each), random)
-}
-
-/// What is read of a Secret.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum SecretForm {
-    /// The credentials of a mount.
-    Mount,
-    /// The join token of a swarm, in the Secret of the host whose agent shares it.
-    JoinToken,
 }
 
 /// The result of reading one Secret.
@@ -129,15 +121,18 @@ impl Index {
     }
 
     /// Returns what is read of a Secret; `None` if no resource names it. A resource of users that names the
-    /// Secret of a host gets nothing out of it.
+    /// Secret of a host gets nothing out of it. One Secret for a mount and a repository is read for the mount: what
+    /// the repository lacks is told.
     pub(crate) fn secret_form(&self, name: &Name) -> Option<SecretForm> {
         let users = &self.secrets.users.get(name)?.uids;
-        let mut users = users.iter().filter_map(|uid| self.parents.get(uid));
-        Some(if users.all(|p| p.object.is_for_own_namespace()) {
-            SecretForm::JoinToken
-        } else {
-            SecretForm::Mount
-        })
+        let users = users.iter().filter_map(|uid| self.parents.get(uid));
+        let forms: BTreeSet<SecretForm> = users
+            .map(|p| planner_kinds::secret_form(p.object.kind()))
+            .collect();
+        match forms.len() {
+            1 => forms.first().copied(),
+            _ => Some(SecretForm::Mount),
+        }
     }
 
     /// Schedules the next read of a Secret.
@@ -201,6 +196,12 @@ impl Index {
             self.await_entries(&uid, &concerned);
             self.touch(&uid);
         }
+    }
+
+    /// Returns why the Secret that a resource names cannot be used, if so.
+    pub(super) fn unusable_secret(&self, resource: &dyn Resource) -> Option<String> {
+        let known = self.secrets.known.get(&secret_of(resource)?)?;
+        known.as_ref().err().cloned()
     }
 
     /// Whether a resource waits for the first read of its Secret.

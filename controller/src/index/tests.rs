@@ -254,7 +254,7 @@ impl World {
     }
 
     fn work(&self, uid: &str) -> Option<ParentWork> {
-        self.index.parent_work(uid, &Time(Timestamp::UNIX_EPOCH))
+        self.index.next_work(uid, &Time(Timestamp::UNIX_EPOCH))?.0
     }
 
     fn status(&self, uid: &str) -> ResourceStatus {

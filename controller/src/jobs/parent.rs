@@ -2,7 +2,9 @@
 
 use std::fmt::Debug;
 
-use kube::api::Patch;
+use dockfleet_crds::VolumeBackup;
+use dockfleet_planner::resource::Makes;
+use kube::api::{DeleteParams, Patch, PostParams};
 use kube::core::NamespaceResourceScope;
 use kube::{Api, Client};
 use serde::de::DeserializeOwned;
@@ -37,7 +39,7 @@ pub(crate) async fn work_on_parent(ctx: JobContext, work: ParentWork) -> JobResu
                 if let Answer::Written(written) = &answer {
                     parent = written.clone();
                 }
-                learned.push(answer.learned(&parent, asked_with));
+                learned.extend(answer.learned(&parent, asked_with));
             }
             // It was deleted; the watch will report it.
             Err(err) if err.is_not_found() => debug!("gone before it was written"),
@@ -55,17 +57,23 @@ pub(crate) async fn work_on_parent(ctx: JobContext, work: ParentWork) -> JobResu
 enum Answer {
     Written(Parent),
     Lifecycle(dockfleet_planner::assignment::Lifecycle),
+    /// Another resource was made, or was there already.
+    Made(Option<Parent>),
 }
 
 impl Answer {
-    fn learned(self, parent: &Parent, asked_with: Option<String>) -> Learned {
-        match self {
+    fn learned(self, parent: &Parent, asked_with: Option<String>) -> Option<Learned> {
+        Some(match self {
             Self::Written(parent) => Learned::Parent { asked_with, parent },
             Self::Lifecycle(lifecycle) => Learned::Lifecycle {
                 uid: parent.uid().to_owned(),
                 lifecycle,
             },
-        }
+            Self::Made(made) => Learned::Parent {
+                asked_with: None,
+                parent: made?,
+            },
+        })
     }
 }
 
@@ -91,6 +99,7 @@ async fn work_on_step(
             info!("finalizer removed");
             Ok(answer)
         }
+        ParentStep::Make(makes) => make(ctx, parent, makes).await,
         ParentStep::WriteStatus(status, notices) => {
             let answer = write(
                 &ctx.client,
@@ -100,6 +109,26 @@ async fn work_on_step(
             .await?;
             ctx.events.publish(parent, notices);
             Ok(answer)
+        }
+    }
+}
+
+/// Makes or deletes a VolumeBackup. What exists already is what an earlier call has made.
+async fn make(ctx: &JobContext, parent: &Parent, makes: Makes) -> Result<Answer, CallError> {
+    let api: Api<VolumeBackup> = Api::namespaced(ctx.client.clone(), parent.namespace());
+    match makes {
+        Makes::Create(backup) => match in_time(api.create(&PostParams::default(), &backup)).await {
+            Ok(made) => {
+                info!(name = made.metadata.name, "made");
+                Ok(Answer::Made(Some(kinds::parent(made))))
+            }
+            Err(err) if err.is_conflict() => Ok(Answer::Made(None)),
+            Err(err) => Err(err),
+        },
+        Makes::Delete(name) => {
+            in_time(api.delete(&name, &DeleteParams::default())).await?;
+            info!(name, "deleted: it is over the limit of the history");
+            Ok(Answer::Made(None))
         }
     }
 }

@@ -2,13 +2,13 @@
 //!
 //! It is read by name, so that the right can be granted for that Secret only.
 
-use dockfleet_planner::credentials::{CredentialEntry, Credentials, JOIN_TOKEN_KEY};
+use dockfleet_planner::credentials::{CredentialEntry, Credentials, JOIN_TOKEN_KEY, SecretForm};
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 
 use super::{JobContext, JobResult, Learned, in_time};
 use crate::error::CallError;
-use crate::index::{SecretForm, SecretReading};
+use crate::index::SecretReading;
 use crate::lanes::LaneKey;
 use crate::object::Name;
 
@@ -23,6 +23,9 @@ pub(crate) async fn read_secret(ctx: JobContext, name: Name, form: SecretForm) -
             let version = meta.resource_version.as_deref().unwrap_or_default();
             let reading = match form {
                 SecretForm::Mount => SecretReading::found(uid, version, Credentials::of(&secret)),
+                SecretForm::Repository => {
+                    SecretReading::found(uid, version, Credentials::of_repository(&secret))
+                }
                 SecretForm::JoinToken => CredentialEntry::of_host(&secret, JOIN_TOKEN_KEY)
                     .map_or(SecretReading::NoToken, SecretReading::Token),
             };

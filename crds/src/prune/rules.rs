@@ -2,7 +2,7 @@
 
 use schemars::Schema;
 
-use crate::schema::{Rule, plain_options, rules, rules_at, selects_hosts};
+use crate::schema::{Rule, plain_options, rules_at, selects_hosts};
 
 /// Rules on the spec.
 pub(super) fn spec(schema: &mut Schema) {
@@ -30,17 +30,6 @@ pub(super) fn spec(schema: &mut Schema) {
         &[Rule {
             rule: "self.kind == 'Volume' || !has(self.includeNonEmpty)",
             message: "'includeNonEmpty is for volumes, and kind is %s; remove it'.format([self.kind])",
-        }],
-    );
-}
-
-/// A duration.
-pub(super) fn duration(schema: &mut Schema) {
-    rules(
-        schema,
-        &[Rule {
-            rule: "self.matches('^(0|[1-9][0-9]{0,5})(s|m|h|d)$')",
-            message: "'%s is not a duration; write a whole number with s, m, h or d, such as 72h'.format([self])",
         }],
     );
 }

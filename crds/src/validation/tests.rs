@@ -47,7 +47,10 @@ fn every_schema_and_every_rule_compiles() {
             "DockerHost",
             "DockerNetwork",
             "DockerVolume",
+            "BackupRepository",
             "PrunePolicy",
+            "VolumeBackup",
+            "VolumeBackupSchedule",
             "SwarmCluster",
             "HostAssignment"
         ]

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::net::Ipv4Addr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
@@ -67,7 +67,9 @@ pub(crate) fn found_nowhere(
         let line = format!("get {kind} -A -o yaml --show-managed-fields");
         search(&line, cluster.kubectl(&line)?.as_bytes())?;
     }
-    for kind in ["dhost", "hassign", "dvol", "dnet", "dswarm", "ns"] {
+    for kind in [
+        "dhost", "hassign", "dvol", "dnet", "dswarm", "drepo", "dbackup", "ns",
+    ] {
         let line = format!("describe {kind} -A");
         let shown = cluster.kubectl(&line)?;
         // A test may have no resource of a kind.
@@ -85,8 +87,7 @@ pub(crate) fn found_nowhere(
         search(&format!("the log of {name}"), &fs::read(&log)?)?;
         let shown = metrics(&log, host.host.address())?;
         search(&format!("the metrics of {name}"), shown.as_bytes())?;
-        for file in fs::read_dir(host.state_dir())? {
-            let path = file?.path();
+        for path in files(&host.state_dir())? {
             let bytes = fs::read(&path)?;
             if !bytes.is_empty() {
                 search(&path.display().to_string(), &bytes)?;
@@ -99,6 +100,20 @@ pub(crate) fn found_nowhere(
         }
     }
     Ok(places)
+}
+
+/// Gives the files in a folder and below.
+fn files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            found.extend(files(&path)?);
+        } else {
+            found.push(path);
+        }
+    }
+    Ok(found)
 }
 
 /// Gives the metrics of the program with this log.

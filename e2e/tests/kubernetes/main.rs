@@ -7,6 +7,7 @@
     reason = "a JSON value answers for a field it lacks with null"
 )]
 
+mod backups;
 mod brake;
 mod canary;
 mod conditions;

@@ -283,7 +283,7 @@ impl TestCluster {
     pub(crate) fn report(&self) -> String {
         let mut text = String::new();
         for words in [
-            "get dhost,hassign,dnet,dvol,dswarm -A -o yaml",
+            "get dhost,hassign,dnet,dvol,dswarm,drepo,dbackup -A -o yaml",
             "get events -A -o wide",
         ] {
             let said = self.plane.kubectl(words.split_whitespace());

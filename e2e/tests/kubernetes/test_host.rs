@@ -172,7 +172,8 @@ impl TestHost {
         std::fs::read_to_string(&file).with_context(|| format!("could not read {}", file.display()))
     }
 
-    fn file_of(&self, name: &str) -> Result<PathBuf> {
+    /// Gives the file that [`write_into_volume`](Self::write_into_volume) writes.
+    pub(crate) fn file_of(&self, name: &str) -> Result<PathBuf> {
         let volume = self.volume(name)?;
         let volume = volume.with_context(|| format!("no volume {name} on {}", self.name()))?;
         let Some(place) = volume["Mountpoint"].as_str() else {

@@ -16,6 +16,7 @@ fn login(username: &str, password: &str, domain: &str) -> Credentials {
         username: username.to_owned(),
         password: password.to_owned(),
         domain: domain.to_owned(),
+        values: BTreeMap::new(),
     }
 }
 

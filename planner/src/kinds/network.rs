@@ -24,7 +24,7 @@ use crate::capability::Capability;
 use crate::credentials::Credentials;
 use crate::kinds::swarm::SwarmMembership;
 use crate::render::RenderError;
-use crate::resource::{CommonSpec, HostReport, OwnStatus, SpecWarning};
+use crate::resource::{CommonSpec, OwnStatus, SpecWarning, StatusContext};
 
 pub use desired::{AddressBlock, DEFAULT_IPAM, DesiredNetwork, SharedNetwork};
 pub use observed::ObservedNetwork;
@@ -60,10 +60,10 @@ impl ObjectKind for DockerNetwork {
         overlay::fields(overlay::recorded(self).cloned())
     }
 
-    fn next_own_status<'a>(&self, hosts: &dyn Fn() -> Vec<HostReport<'a>>) -> OwnStatus {
+    fn next_own_status(&self, context: &StatusContext<'_>) -> OwnStatus {
         if overlay::is_overlay(self) {
             OwnStatus {
-                fields: overlay::fields(overlay::next(self, &hosts())),
+                fields: overlay::fields(overlay::next(self, &(context.hosts)())),
                 ..OwnStatus::default()
             }
         } else {

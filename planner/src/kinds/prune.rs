@@ -22,12 +22,12 @@ use dockfleet_crds::prune::PrunedKind;
 use dockfleet_crds::{DockerHost, FieldDiff, PrunePolicy, ResourceStatus};
 use serde_json::{Map, Value};
 
-use super::ObjectKind;
+use super::{ObjectKind, Work};
 use crate::brake;
 use crate::credentials::Credentials;
 use crate::desired::{Behaviour, fields};
 use crate::render::RenderError;
-use crate::resource::{CommonSpec, HostReport, OwnStatus, Resource};
+use crate::resource::{CommonSpec, OwnStatus, Resource, StatusContext};
 
 pub use desired::DesiredPrune;
 pub use detail::{ListedObject, PruneDetail};
@@ -42,7 +42,7 @@ impl ObjectKind for PrunePolicy {
     // Who may prune a host may remove what others have on it.
     const IS_FOR_OWN_NAMESPACE: bool = true;
     const IS_OBSERVED_ALWAYS: bool = false;
-    const PRUNES: bool = true;
+    const WORK: Work = Work::Pruning;
     const DELETION_NOTE: &'static str =
         "its hosts no longer list or remove unused objects for it; nothing else is changed on them";
 
@@ -70,8 +70,8 @@ impl ObjectKind for PrunePolicy {
         fields(&status.map(|s| s.pruning.clone()).unwrap_or_default())
     }
 
-    fn next_own_status<'a>(&self, hosts: &dyn Fn() -> Vec<HostReport<'a>>) -> OwnStatus {
-        state::status(self, &hosts())
+    fn next_own_status(&self, context: &StatusContext<'_>) -> OwnStatus {
+        state::status(self, &(context.hosts)())
     }
 
     fn render(&self, _: &DockerHost, _: Option<&str>) -> Result<DesiredPrune, RenderError> {

@@ -27,10 +27,10 @@ use serde_json::{Map, Value};
 
 use super::{ObjectKind, Update};
 use crate::action::ObjectAction;
-use crate::credentials::Credentials;
+use crate::credentials::{Credentials, SecretForm};
 use crate::desired::fields;
 use crate::render::RenderError;
-use crate::resource::{CommonSpec, HostReport, OwnStatus};
+use crate::resource::{CommonSpec, OwnStatus, StatusContext};
 
 pub use cluster::{SwarmSettings, TOKEN_EPOCH};
 pub use counts::{SwarmCounts, quorum_labels};
@@ -69,6 +69,7 @@ impl ObjectKind for SwarmCluster {
     const KIND: Kind = Kind::SwarmCluster;
     const DEFAULT_DELETION: DeletionPolicy = DeletionPolicy::Retain;
     const IS_FOR_OWN_NAMESPACE: bool = true;
+    const SECRET_FORM: SecretForm = SecretForm::JoinToken;
     const IS_OBSERVED_ALWAYS: bool = false;
     const IS_MISSED_WITHOUT_ID: bool = true;
     const DELETION_NOTE: &'static str =
@@ -97,8 +98,8 @@ impl ObjectKind for SwarmCluster {
         fields(render::recorded(self))
     }
 
-    fn next_own_status<'a>(&self, hosts: &dyn Fn() -> Vec<HostReport<'a>>) -> OwnStatus {
-        state::status(self, &hosts())
+    fn next_own_status(&self, context: &StatusContext<'_>) -> OwnStatus {
+        state::status(self, &(context.hosts)())
     }
 
     fn is_shared(&self) -> bool {

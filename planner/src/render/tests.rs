@@ -23,6 +23,7 @@ fn a_bare_network_asks_for_name_and_driver_only() {
         rendered,
         Entry {
             request: None,
+            released: false,
             uid: "uid-lab".to_owned(),
             kind: dockfleet_crds::assignment::Kind::DockerNetwork.into(),
             namespace: "team".to_owned(),

@@ -126,7 +126,13 @@ fn resource(uid: &str, t: &Traits) -> Owned {
     let host_selector = t.selects.then(LabelSelector::default);
     let name = Some(wishes::object(uid).to_owned());
     match wishes::kind(uid) {
-        Kind::SwarmCluster | Kind::PrunePolicy => panic!("no world has them"),
+        Kind::SwarmCluster
+        | Kind::PrunePolicy
+        | Kind::BackupRepository
+        | Kind::VolumeBackup
+        | Kind::VolumeBackupSchedule => {
+            panic!("no world has them")
+        }
         Kind::DockerNetwork => {
             let mut n = DockerNetwork {
                 metadata,

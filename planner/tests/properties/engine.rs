@@ -71,7 +71,11 @@ impl Engine {
         match desired {
             Desired::DockerNetwork(n) => self.create_network(n),
             Desired::DockerVolume(v) => self.create_volume(v),
-            Desired::SwarmCluster(_) | Desired::PrunePolicy(_) => Err(Refused),
+            Desired::SwarmCluster(_)
+            | Desired::PrunePolicy(_)
+            | Desired::BackupRepository(_)
+            | Desired::VolumeBackup(_)
+            | Desired::VolumeBackupSchedule(_) => Err(Refused),
         }
     }
 

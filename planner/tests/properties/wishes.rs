@@ -165,7 +165,11 @@ pub(crate) fn entry(uid: &str, wish: &Wish, id: Option<String>) -> Option<Entry>
             policy,
             loss,
         } => Some(bare(match kind(uid) {
-            Kind::SwarmCluster | Kind::PrunePolicy => panic!("no world has them"),
+            Kind::SwarmCluster
+            | Kind::PrunePolicy
+            | Kind::BackupRepository
+            | Kind::VolumeBackup
+            | Kind::VolumeBackupSchedule => panic!("no world has them"),
             Kind::DockerNetwork => payload(&network(uid, *variant, *policy), None),
             Kind::DockerVolume => payload(&volume(uid, *variant, *policy, *loss), None),
         })),

@@ -1,5 +1,4 @@
--- What Argo CD shows of a DockerNetwork, DockerVolume, SwarmCluster, PrunePolicy or DockerHost: what kstatus makes of
--- it, which Flux and `kubectl wait` go by, in Argo CD's words. Two things are told apart in addition: what is
+-- What Argo CD shows of a resource of Dockfleet: what kstatus makes of it, which Flux and `kubectl wait` go by, in Argo CD's words. Two things are told apart in addition: what is
 -- suspended, and what engines refuse for now, which is tried again but may take somebody to end it.
 local status = obj.status or {}
 local conditions = {}

@@ -111,7 +111,21 @@ fn says_nothing(status: &EntryStatus) -> bool {
             | Reason::NotInSwarm
             | Reason::TooManyEntries
             | Reason::Unassigned
-            | Reason::RemovalBraked,
+            | Reason::RemovalBraked
+            | Reason::PartiallyFailed
+            | Reason::Missed
+            | Reason::NoVolume
+            | Reason::SourceUnreadable
+            | Reason::SourceEmpty
+            | Reason::StoreUnreachable
+            | Reason::StoreFull
+            | Reason::StoreRefused
+            | Reason::NoRepository
+            | Reason::NotEmpty
+            | Reason::WrongPassword
+            | Reason::Damaged
+            | Reason::Interrupted
+            | Reason::Internal,
         )
         | None => true,
     }

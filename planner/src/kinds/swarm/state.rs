@@ -37,6 +37,7 @@ pub(super) fn status(cluster: &SwarmCluster, reports: &[HostReport<'_>]) -> OwnS
         events: events(cluster, recorded(cluster), &state),
         waits_for: waits_for(cluster, &state, &hosts),
         warnings: warnings(cluster, &state, &hosts),
+        ..OwnStatus::default()
     }
 }
 
