@@ -6,6 +6,7 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use bollard::models::ContainerStateStatusEnum;
@@ -97,7 +98,7 @@ pub struct InterruptedContainers {
 }
 
 /// Pauses or stops the running containers of a volume. `folder` has the file about it. Returns `None` if there is
-/// nothing to do.
+/// nothing to do. Who calls it has the [`VolumeLock`](crate::volume_lock::VolumeLock) of the volume.
 ///
 /// # Errors
 /// If one of them cannot be paused or stopped; then the others run again.
@@ -194,9 +195,27 @@ impl InterruptedContainers {
     }
 }
 
+/// Whether processes that are gone have left containers interrupted, as the files in a folder say. It costs a look into
+/// the folder.
+pub fn has_left(folder: &Path) -> bool {
+    files(folder).iter().any(|path| own(path).is_some())
+}
+
 /// Puts back what processes that are gone have left in a folder. Returns what was done and what could not be done, as
-/// sentences.
+/// sentences. What could not be done, for example because the engine does not answer, stays in the folder: it is done by
+/// the next call, and [`has_left`] says so until then.
 pub async fn put_back_left(engine: &Engine, folder: &Path) -> Vec<String> {
+    let mut said = Vec::new();
+    for path in files(folder) {
+        if let Some(_file) = own(&path) {
+            said.extend(put_back_file(engine, &path, Age::Old).await);
+        }
+    }
+    said
+}
+
+/// Returns the files about interruptions.
+fn files(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(folder) else {
         // Without the folder there was never an interruption.
         return Vec::new();
@@ -204,15 +223,22 @@ pub async fn put_back_left(engine: &Engine, folder: &Path) -> Vec<String> {
     let mut paths: Vec<PathBuf> = entries.flatten().map(|e| e.path()).collect();
     paths.retain(|p| p.to_string_lossy().ends_with(SUFFIX));
     paths.sort_unstable();
-    let mut said = Vec::new();
-    for path in paths {
-        if let Ok(file) = File::open(&path)
-            && file.try_lock().is_ok()
-        {
-            said.extend(put_back_file(engine, &path, Age::Old).await);
-        }
-    }
-    said
+    paths
+}
+
+/// Locks a file whose owner is gone.
+fn own(path: &Path) -> Option<File> {
+    let file = File::open(path).ok()?;
+    file.try_lock().ok()?;
+    is_at(&file, path).then_some(file)
+}
+
+/// Whether a file still has its name. Another process may have ended as it should, and a third one begun, since it was
+/// opened.
+fn is_at(file: &File, path: &Path) -> bool {
+    let id = |found: fs::Metadata| (found.dev(), found.ino());
+    let (opened, named) = (file.metadata().map(id), fs::metadata(path).map(id));
+    opened.is_ok_and(|opened| named.is_ok_and(|named| named == opened))
 }
 
 /// Waits until the process that interrupts the containers of a volume is gone, and puts back what it left, as
@@ -225,7 +251,7 @@ pub async fn put_back_when_left(engine: &Engine, folder: &Path, volume: &str) ->
     };
     let locked = tokio::task::spawn_blocking(move || file.lock().map(|()| file)).await;
     match locked {
-        Ok(Ok(_file)) if path.exists() => put_back_file(engine, &path, Age::Fresh).await,
+        Ok(Ok(file)) if is_at(&file, &path) => put_back_file(engine, &path, Age::Fresh).await,
         _ => Vec::new(),
     }
 }
@@ -248,13 +274,18 @@ async fn put_back_file(engine: &Engine, path: &Path, age: Age) -> Vec<String> {
         .iter()
         .map(|c| c.name.as_str())
         .collect();
-    let mut said = vec![format!(
-        "a backup of volume {} was cut off; its containers run again: {}",
+    let said = put_back(engine, &interruption, path, age).await;
+    let done = if path.exists() {
+        "not all of its containers run again"
+    } else {
+        "its containers run again"
+    };
+    let first = format!(
+        "a backup of volume {} was cut off; {done}: {}",
         interruption.volume,
         names.join(", ")
-    )];
-    said.extend(put_back(engine, &interruption, path, age).await);
-    said
+    );
+    std::iter::once(first).chain(said).collect()
 }
 
 fn path(folder: &Path, volume: &str) -> PathBuf {
@@ -390,10 +421,15 @@ fn write(path: &Path, interruption: &Interruption) -> Result<File, InterruptionE
     let failed = |err: io::Error| InterruptionError::File(path.to_owned(), err);
     let folder = path.parent().unwrap_or(path);
     fs::create_dir_all(folder).map_err(failed)?;
-    if let Ok(earlier) = File::open(path)
-        && matches!(earlier.try_lock(), Err(TryLockError::WouldBlock))
-    {
-        return Err(InterruptionError::Busy(interruption.volume.clone()));
+    if let Ok(earlier) = File::open(path) {
+        if matches!(earlier.try_lock(), Err(TryLockError::WouldBlock)) {
+            return Err(InterruptionError::Busy(interruption.volume.clone()));
+        }
+        if is_at(&earlier, path) {
+            // What could not be put back yet is not forgotten. No volume has an `@` in its name.
+            let name = format!("{}@{}{SUFFIX}", interruption.volume, uuid::Uuid::new_v4());
+            fs::rename(path, folder.join(name)).map_err(failed)?;
+        }
     }
     let text = serde_json::to_vec(interruption).map_err(|err| failed(err.into()))?;
     let new = path.with_extension(format!("{}.new", std::process::id()));
@@ -434,12 +470,39 @@ mod tests {
             second.to_string(),
             "another backup of volume data is running"
         );
+        assert!(!has_left(folder.path()));
         drop(owned);
-        write(&path, &interruption()).unwrap();
-        let text = fs::read(&path).unwrap();
-        assert_eq!(
-            serde_json::from_slice::<Interruption>(&text).unwrap(),
-            interruption()
-        );
+        assert!(has_left(folder.path()));
+    }
+
+    #[test]
+    fn what_could_not_be_put_back_is_not_forgotten_by_the_next_interruption() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = path(folder.path(), "data");
+        drop(write(&path, &interruption()).unwrap());
+        let next = Interruption {
+            consistency: Consistency::Pause,
+            ..interruption()
+        };
+        let _owned = write(&path, &next).unwrap();
+        let mut all: Vec<Interruption> = files(folder.path())
+            .iter()
+            .map(|path| serde_json::from_slice(&fs::read(path).unwrap()).unwrap())
+            .collect();
+        all.sort_by_key(|i| i.consistency == Consistency::Stop);
+        assert_eq!(all, [next, interruption()]);
+        assert!(has_left(folder.path()));
+    }
+
+    #[test]
+    fn a_guard_that_waited_does_not_take_the_file_of_another_process() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = path(folder.path(), "data");
+        drop(write(&path, &interruption()).unwrap());
+        let opened = File::open(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        let _owned = write(&path, &interruption()).unwrap();
+        opened.lock().unwrap();
+        assert!(!is_at(&opened, &path));
     }
 }

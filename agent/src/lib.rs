@@ -34,6 +34,7 @@ mod retry;
 mod swarm_secrets;
 mod vitals;
 pub mod volume_data;
+pub mod volume_lock;
 
 pub use agent::{AgentConfig, AgentError, run};
 pub use vitals::AgentVitals;

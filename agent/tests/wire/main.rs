@@ -16,6 +16,7 @@ mod create;
 mod credentials;
 mod fake;
 mod faults;
+mod interruption;
 mod ownership;
 mod quiet;
 mod remove;
