@@ -1,7 +1,7 @@
 //! Which snapshots of one volume on one host are removed.
 //!
-//! Only good snapshots count, and the last good one stays whatever the rules say. So a volume whose backups fail for
-//! months keeps what it has.
+//! Good snapshots are counted without the partial ones, and the last good one stays whatever the rules say. So a volume
+//! whose backups fail for months keeps what it has. Partial ones that follow it are counted for themselves.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -51,8 +51,9 @@ impl Retention {
     /// Returns the IDs of the snapshots to remove.
     ///
     /// Days begin at midnight of `zone`. A gap removes nothing: periods without a snapshot are not counted, and ages are
-    /// those of snapshots, not of the calendar. A partial snapshot is removed when a good one follows. One from the
-    /// future stays and counts for nothing, because its clock was wrong.
+    /// those of snapshots, not of the calendar. A partial snapshot is removed when a good one follows. Those that no good
+    /// one follows are kept by the same rules, and never in place of a good one: there may never be one again. A snapshot
+    /// from the future stays and counts for nothing, because its clock was wrong.
     pub fn removed(&self, all: &[Candidate], now: Timestamp, zone: &TimeZone) -> BTreeSet<String> {
         if self.is_empty() {
             return BTreeSet::new();
@@ -61,18 +62,28 @@ impl Retention {
         let (mut past, future): (Vec<_>, Vec<_>) = all.iter().partition(|s| s.time <= limit);
         past.sort_by(|a, b| (b.time, &b.id).cmp(&(a.time, &a.id)));
         let good: Vec<&Candidate> = past.iter().copied().filter(|s| s.is_good).collect();
-        let Some(newest) = good.first() else {
-            return BTreeSet::new();
-        };
+        let newest = good.first();
+        let follows = |s: &&Candidate| !s.is_good && newest.is_none_or(|good| s.time > good.time);
+        let partial: Vec<&Candidate> = past.iter().copied().filter(follows).collect();
         let mut kept: BTreeSet<&str> = future.iter().map(|s| s.id.as_str()).collect();
-        kept.insert(&newest.id);
         // A clock that was put back a little: the newest one by its time is not the one that was made last.
         kept.extend(good.iter().find(|s| s.time <= now).map(|s| s.id.as_str()));
+        for of in [&good, &partial] {
+            kept.extend(of.first().map(|s| s.id.as_str()));
+            kept.extend(self.kept(of, zone));
+        }
+        let gone = past.iter().filter(|s| !kept.contains(s.id.as_str()));
+        gone.map(|s| s.id.clone()).collect()
+    }
+
+    /// Returns the IDs of the snapshots that a rule keeps, of some that count for themselves, the newest first.
+    fn kept<'a>(&self, all: &[&'a Candidate], zone: &TimeZone) -> BTreeSet<&'a str> {
         let count = |n: Option<u32>| usize::try_from(n.unwrap_or(0)).unwrap_or(usize::MAX);
-        kept.extend(good.iter().take(count(self.last)).map(|s| s.id.as_str()));
+        let last = all.iter().take(count(self.last));
+        let mut kept: BTreeSet<&str> = last.map(|s| s.id.as_str()).collect();
         for (number, period) in self.periods() {
             let mut seen = BTreeMap::new();
-            for snapshot in &good {
+            for snapshot in all {
                 // They are sorted by time, so the first of a period is its last.
                 let period = period(&snapshot.time.to_zoned(zone.clone()));
                 let is_room = seen.len() < count(number);
@@ -82,14 +93,11 @@ impl Retention {
             }
             kept.extend(seen.into_values());
         }
-        if let Some(within) = self.within {
+        if let (Some(within), Some(newest)) = (self.within, all.first()) {
             let young = |s: &&&Candidate| newest.time.duration_since(s.time) < within;
-            kept.extend(good.iter().filter(young).map(|s| s.id.as_str()));
+            kept.extend(all.iter().filter(young).map(|s| s.id.as_str()));
         }
-        let follows = |s: &Candidate| !s.is_good && s.time > newest.time;
-        let is_kept = |s: &Candidate| kept.contains(s.id.as_str()) || follows(s);
-        let gone = past.iter().filter(|s| !is_kept(s));
-        gone.map(|s| s.id.clone()).collect()
+        kept
     }
 
     /// Returns each rule with its period.
@@ -178,17 +186,22 @@ mod tests {
     }
 
     #[test]
-    fn partial_ones_stay_as_long_as_no_good_one_follows() {
+    fn partial_ones_that_no_good_one_follows_are_counted_for_themselves() {
         let all = [
-            good("good", "2026-11-01T01:00:00Z"),
+            good("good-1", "2026-10-30T01:00:00Z"),
+            partial("p0", "2026-10-31T01:00:00Z"),
+            good("good-2", "2026-11-01T01:00:00Z"),
             partial("p1", "2026-11-02T01:00:00Z"),
             partial("p2", "2026-11-03T01:00:00Z"),
+            partial("p3", "2026-11-04T01:00:00Z"),
         ];
-        assert_eq!(removed(daily(1), &all, "2026-12-01T00:00:00Z"), [""; 0]);
-        assert_eq!(
-            removed(daily(1), &all[1..], "2026-12-01T00:00:00Z"),
-            [""; 0]
-        );
+        let now = "2026-12-01T00:00:00Z";
+        assert_eq!(removed(daily(7), &all, now), ["p0"]);
+        // No good one makes room for them.
+        assert_eq!(removed(daily(2), &all, now), ["p0", "p1"]);
+        assert_eq!(removed(daily(1), &all, now), ["good-1", "p0", "p1", "p2"]);
+        // There was never a good one.
+        assert_eq!(removed(daily(2), &all[3..], now), ["p1"]);
     }
 
     #[test]
