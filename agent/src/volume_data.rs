@@ -4,6 +4,7 @@
 //! no sockets, makes sparse files large, and must be read as a whole every time.
 
 use std::collections::HashMap;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use bollard::models::{ContainerSummary, ContainerSummaryStateEnum, Volume, VolumeCreateRequest};
@@ -95,6 +96,28 @@ pub async fn find_or_create(engine: &Engine, volume: &str) -> Result<VolumeData,
         create(engine, volume, HashMap::new()).await?;
     }
     find(engine, volume).await
+}
+
+/// Removes a volume that this process has created a moment ago, if it has no data. The engine refuses if a container uses
+/// it. Returns whether it was removed.
+///
+/// # Errors
+/// If the engine does not remove it.
+pub async fn remove_new(
+    engine: &Engine,
+    volume: &str,
+    data: &VolumeData,
+) -> Result<bool, EngineError> {
+    let is_empty = fs::read_dir(&data.folder).is_ok_and(|mut names| names.next().is_none());
+    if !is_empty {
+        return Ok(false);
+    }
+    let answer = engine
+        .docker()
+        .remove_volume(volume, None::<RemoveVolumeOptions>);
+    let removed = EngineCall::Remove(Kind::DockerVolume, volume);
+    engine.change(removed, answer).await?;
+    Ok(true)
 }
 
 /// Volumes are looked up in a list: to a single volume an engine adds the status of its plugin, in forms that not

@@ -22,6 +22,10 @@ pub(crate) struct Backend {
     /// The first error of the store that was not expected.
     failure: OnceLock<StoreError>,
     may_write_snapshots: AtomicBool,
+    /// Another host has created the repository just before.
+    is_taken: AtomicBool,
+    /// The only key that is shown.
+    key: Mutex<Option<Id>>,
     /// The files that were written, with their sizes in bytes.
     written: Mutex<BTreeMap<(FileKind, Id), u64>>,
     bytes_written: AtomicU64,
@@ -33,6 +37,8 @@ impl Backend {
             store,
             failure: OnceLock::new(),
             may_write_snapshots: AtomicBool::new(false),
+            is_taken: AtomicBool::new(false),
+            key: Mutex::default(),
             written: Mutex::default(),
             bytes_written: AtomicU64::new(0),
         })
@@ -45,6 +51,29 @@ impl Backend {
     /// From now on snapshots are written.
     pub(crate) fn allow_snapshots(&self) {
         self.may_write_snapshots.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether another host has created the repository just before this one could.
+    pub(crate) fn is_taken(&self) -> bool {
+        self.is_taken.load(Ordering::Relaxed)
+    }
+
+    /// Shows only one of the keys from now on.
+    pub(crate) fn show_key(&self, id: Id) {
+        *self.key.lock().unwrap_or_else(PoisonError::into_inner) = Some(id);
+    }
+
+    /// Writes the config of a new repository, and looks whether it is the one that counts: not every store can write
+    /// only what is not there.
+    fn write_config(&self, content: &[Bytes]) -> RusticResult<()> {
+        self.done(self.store.write_config(content))?;
+        let stored = self.store.read(FileKind::Config, &Id::default(), None);
+        if self.done(stored)? == content.concat() {
+            return Ok(());
+        }
+        self.is_taken.store(true, Ordering::Relaxed);
+        let text = "another host has created the repository";
+        Err(RusticError::new(ErrorKind::Repository, text))
     }
 
     /// From now on nothing is written or removed: others may do what this job excludes.
@@ -115,7 +144,12 @@ impl ReadBackend for Backend {
                 StoreError::Damaged(format!("{} has {size} bytes", id.to_hex().as_str()))
             })
         };
-        self.done(files.into_iter().map(sized).collect())
+        let mut files: Vec<(Id, u32)> = self.done(files.into_iter().map(sized).collect())?;
+        if kind == FileType::Key {
+            let only = *self.key.lock().unwrap_or_else(PoisonError::into_inner);
+            files.retain(|(id, _)| only.is_none_or(|only| only == *id));
+        }
+        Ok(files)
     }
 
     fn read_full(&self, kind: FileType, id: &Id) -> RusticResult<Bytes> {
@@ -156,7 +190,11 @@ impl WriteBackend for Backend {
         }
         self.works()?;
         let size = content.size() as u64;
-        self.done(self.store.write(kind.into(), id, content.slice()))?;
+        if kind == FileType::Config {
+            self.write_config(content.slice())?;
+        } else {
+            self.done(self.store.write(kind.into(), id, content.slice()))?;
+        }
         self.bytes_written.fetch_add(size, Ordering::Relaxed);
         let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
         written.insert((kind.into(), *id), size);

@@ -3,7 +3,7 @@
 //! The snapshot is the last file that is written, after the check. What is cut off before leaves packs that no
 //! snapshot uses, and no snapshot of half a volume.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -25,16 +25,24 @@ use crate::verify;
 /// The program in snapshots, as restic has its own there.
 const PROGRAM: &str = concat!("dockfleet ", env!("CARGO_PKG_VERSION"));
 
-/// Makes a snapshot of a volume.
+/// Makes a snapshot of a volume. `ready` is called before its first file is read: it may wait. `on_source_read` is called
+/// after the last.
 pub(crate) fn run(
     opened: Opened,
     lock: &Lock,
     task: &Backup,
     tally: &Arc<Tally>,
+    ready: impl FnOnce() -> Result<(), VaultError>,
     on_source_read: impl FnOnce(),
 ) -> Result<BackupOutcome, VaultError> {
-    let begin = Instant::now();
+    // What can fail, or may take long, comes before: containers may not run after it.
+    no_half_restore(&task.folder)?;
     let (repository, backend) = opened.with_blob_ids()?;
+    let before = latest(&repository, &backend, task)?;
+    ready()?;
+    lock.check()?;
+    no_half_restore(&task.folder)?;
+    let begin = Instant::now();
     let source = Source::open(
         &task.folder,
         &task.volume,
@@ -45,15 +53,6 @@ pub(crate) fn run(
         let text = format!("{}: {err}", task.folder.display());
         VaultError::new(Reason::SourceUnreadable, text)
     })?;
-    if task.folder.join(UNFINISHED).exists() {
-        return Err(VaultError::new(
-            Reason::SourceUnreadable,
-            format!(
-                "a restore into the volume was not finished ({UNFINISHED}); restore it again, or remove this folder"
-            ),
-        ));
-    }
-    let before = latest(&repository, &backend, task)?;
     let archived = archive(&repository, &source, task, before.as_ref());
     on_source_read();
     let mut file = match archived {
@@ -98,6 +97,17 @@ pub(crate) fn run(
         verified: task.verify,
         milliseconds: u64::try_from(begin.elapsed().as_millis()).unwrap_or(u64::MAX),
     })
+}
+
+/// Checks that the volume has no half of a restore.
+fn no_half_restore(folder: &Path) -> Result<(), VaultError> {
+    if !folder.join(UNFINISHED).exists() {
+        return Ok(());
+    }
+    let text = format!(
+        "a restore into the volume was not finished ({UNFINISHED}); restore it again, or remove this folder"
+    );
+    Err(VaultError::new(Reason::SourceUnreadable, text))
 }
 
 /// Returns the last snapshot of the volume, with which files are compared.

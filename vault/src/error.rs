@@ -34,6 +34,8 @@ pub enum Reason {
     WrongPassword,
     /// Something in the repository is missing or was changed.
     Damaged,
+    /// Another job has the repository, for longer than was waited.
+    Locked,
     /// The data of the volume cannot be read.
     SourceUnreadable,
     /// The volume is empty, and its last backup was not.

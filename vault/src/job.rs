@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use rustic_core::repofile::MasterKey;
 use serde::{Deserialize, Serialize};
@@ -150,14 +151,27 @@ pub struct Check {
     pub read_percent: u8,
 }
 
+/// What a job waits for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Waits {
+    /// Whether a backup or a restore waits for [`crate::Job::go`] after [`Event::Ready`], before it reads or writes the
+    /// volume. So containers are not down while it waits for a lock, or for a slow store.
+    pub go: bool,
+    /// How long it waits for the locks of others, at most; without it, an hour.
+    pub lock: Option<Duration>,
+}
+
 /// What the process of a job says.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Event {
     /// How far it is.
     Progress(Progress),
-    /// It waits for another job: who that is, in words.
+    /// It waits for another job: who that is and what it does, in words.
     Waits(String),
+    /// It has its lock and has read what it needs from the store, and waits for [`crate::Job::go`].
+    Ready,
     /// All files of the volume are read: it may change again.
     SourceRead,
     /// It is done.

@@ -13,6 +13,7 @@ mod error;
 mod job;
 mod lock;
 mod maintenance;
+mod pause;
 pub mod process;
 mod repository;
 mod restore;
@@ -30,7 +31,7 @@ pub use address::{Address, AddressError, RestAddress, S3Address, SftpAddress};
 pub use error::{Reason, VaultError};
 pub use job::{
     Backup, BackupOutcome, Check, CheckOutcome, Event, ForgetOutcome, Outcome, PruneOutcome,
-    Request, Restore, RestoreOutcome, Secret, Task, Verify,
+    Request, Restore, RestoreOutcome, Secret, Task, Verify, Waits,
 };
 pub use process::Job;
 pub use snapshot::{Filter, LATEST, Snapshot};

@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::backend::Backend;
 use crate::error::{Reason, VaultError};
+use crate::pause::jittered;
 use crate::repository::Opened;
 use crate::store::{FileKind, Store, StoreError, id_for};
 
@@ -33,6 +34,8 @@ pub(crate) enum Mode {
     Shared,
     /// It removes data.
     Exclusive,
+    /// It creates the repository. There is no key yet, so its lock is not encrypted. restic knows no such locks.
+    Creating,
 }
 
 /// Durations of locks.
@@ -42,9 +45,24 @@ pub(crate) struct Times {
     refresh: Duration,
     /// How often a lock that is in the way is looked at.
     poll: Duration,
+    /// How long locks of others are waited for, at most. It is longer than until they are stale, so a lock that a killed
+    /// process has left ends no job.
+    pub(crate) wait: Duration,
     /// How long a lock must not change before it is stale. restic replaces its locks every five minutes, but goes on
     /// for more than twenty when it cannot, and takes locks for stale after thirty.
     stale: Duration,
+}
+
+impl Times {
+    /// Durations of locks while a repository is created, which takes seconds.
+    pub(crate) fn of_creation(wait: Duration) -> Self {
+        Self {
+            refresh: Duration::from_secs(15),
+            poll: Duration::from_secs(1),
+            stale: Duration::from_mins(2),
+            wait,
+        }
+    }
 }
 
 impl Default for Times {
@@ -52,6 +70,7 @@ impl Default for Times {
         Self {
             refresh: Duration::from_mins(1),
             poll: Duration::from_secs(10),
+            wait: Duration::from_hours(1),
             stale: Duration::from_mins(40),
         }
     }
@@ -69,6 +88,29 @@ struct LockFile {
     username: String,
     #[serde(default)]
     pid: u32,
+    /// When the job began: each replacement has a new time. restic does not know it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    since: Option<Timestamp>,
+    /// Whether it creates the repository.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    creates: bool,
+}
+
+impl LockFile {
+    /// Returns who has the lock, in words. Anybody with the password may have written it.
+    fn who(&self) -> String {
+        let doing = match (self.creates, self.exclusive) {
+            (true, _) => "creates this repository",
+            (false, true) => "removes data in this repository",
+            (false, false) => "works in this repository",
+        };
+        let when = match self.since {
+            Some(since) => format!("since {since:.0}"),
+            None => format!("renewed at {:.0}", self.time),
+        };
+        let (host, pid) = (self.hostname.escape_debug(), self.pid);
+        format!("host {host} (process {pid}, {when}) {doing}")
+    }
 }
 
 /// A lock that is held. It is removed when it is dropped.
@@ -83,9 +125,11 @@ pub(crate) struct Lock {
 #[derive(Debug)]
 struct Held {
     backend: Arc<Backend>,
-    key: LockKey,
+    /// `None` before there is one.
+    key: Option<LockKey>,
     mode: Mode,
     host: String,
+    since: Timestamp,
     id: Mutex<Id>,
 }
 
@@ -94,7 +138,7 @@ impl Lock {
     /// who has them.
     ///
     /// # Errors
-    /// If the store fails.
+    /// If the store fails, or others have locks for too long.
     pub(crate) fn take(
         opened: &Opened,
         mode: Mode,
@@ -102,11 +146,40 @@ impl Lock {
         times: Times,
         on_wait: &dyn Fn(&str),
     ) -> Result<Self, VaultError> {
+        let key = LockKey::of(&opened.repository.key());
+        Self::take_with(&opened.backend, Some(key), mode, host, times, on_wait)
+    }
+
+    /// Takes the lock of who creates a repository. There is only one at a time.
+    ///
+    /// # Errors
+    /// As [`Lock::take`].
+    pub(crate) fn to_create(
+        backend: &Arc<Backend>,
+        host: &str,
+        times: Times,
+        on_wait: &dyn Fn(&str),
+    ) -> Result<Self, VaultError> {
+        Self::take_with(backend, None, Mode::Creating, host, times, on_wait)
+    }
+
+    fn take_with(
+        backend: &Arc<Backend>,
+        key: Option<LockKey>,
+        mode: Mode,
+        host: &str,
+        times: Times,
+        on_wait: &dyn Fn(&str),
+    ) -> Result<Self, VaultError> {
         let held = Held {
-            backend: Arc::clone(&opened.backend),
-            key: LockKey::of(&opened.repository.key()),
+            backend: Arc::clone(backend),
+            key,
             mode,
-            host: host.to_owned(),
+            host: match host {
+                "" => this_host(),
+                host => host.to_owned(),
+            },
+            since: Timestamp::now(),
             id: Mutex::default(),
         };
         held.wait_for_others(times, on_wait)?;
@@ -158,6 +231,7 @@ impl Held {
 
     /// Writes the lock as soon as no others exclude it.
     fn wait_for_others(&self, times: Times, on_wait: &dyn Fn(&str)) -> Result<(), VaultError> {
+        let begin = Instant::now();
         // When each of them was seen for the first time.
         let mut watched: BTreeMap<Id, Instant> = BTreeMap::new();
         loop {
@@ -181,7 +255,13 @@ impl Held {
                     self.store().remove(FileKind::Lock, id)?;
                 }
             }
-            std::thread::sleep(times.poll);
+            let Some(left) = times.wait.checked_sub(begin.elapsed()) else {
+                let who = others.into_values().next().unwrap_or_default();
+                let seconds = times.wait.as_secs();
+                let text = format!("{who}, and was waited for {seconds} s");
+                return Err(VaultError::new(Reason::Locked, text));
+            };
+            std::thread::sleep(jittered(times.poll).min(left));
         }
     }
 
@@ -196,24 +276,30 @@ impl Held {
                 Err(StoreError::Missing(_)) => continue,
                 other => other?,
             };
-            let lock = self.key.open(&content);
-            let lock: Option<LockFile> = lock.and_then(|text| serde_json::from_slice(&text).ok());
-            match lock {
-                Some(lock) if self.mode == Mode::Shared && !lock.exclusive => {}
-                Some(lock) => {
-                    let doing = if lock.exclusive {
-                        "removes data"
-                    } else {
-                        "works"
-                    };
-                    let who = format!("host {} (process {}) {doing}", lock.hostname, lock.pid);
-                    all.insert(id, who);
+            match self.read(&content) {
+                // There is a repository now: a creator that was killed has left it.
+                Some(lock) if lock.creates && self.mode != Mode::Creating => {
+                    self.store().remove(FileKind::Lock, &id)?;
                 }
+                Some(lock) if self.mode == Mode::Shared && !lock.exclusive => {}
+                Some(lock) => drop(all.insert(id, lock.who())),
                 // A newer form, or a file that is half written.
-                None => drop(all.insert(id, "an unknown program works".to_owned())),
+                None => {
+                    drop(all.insert(id, "an unknown program works in this repository".to_owned()))
+                }
             }
         }
         Ok(all)
+    }
+
+    /// Reads the content of a lock; `None` if it is of a newer form, or only half of it.
+    fn read(&self, content: &[u8]) -> Option<LockFile> {
+        let opened = self.key.as_ref().and_then(|key| key.open(content));
+        if let Some(text) = opened {
+            return serde_json::from_slice(&text).ok();
+        }
+        let plain: Option<LockFile> = serde_json::from_slice(content).ok();
+        plain.filter(|lock| lock.creates)
     }
 
     /// Writes a new lock file, and returns its ID.
@@ -224,10 +310,15 @@ impl Held {
             hostname: self.host.clone(),
             username: "root".to_owned(),
             pid: std::process::id(),
+            since: Some(self.since),
+            creates: self.mode == Mode::Creating,
         };
         let failed = |why: String| VaultError::new(Reason::Internal, why);
         let text = serde_json::to_vec(&lock).map_err(|err| failed(err.to_string()))?;
-        let content = self.key.seal(&text);
+        let content = match &self.key {
+            Some(key) => key.seal(&text),
+            None => Some(text),
+        };
         let content = content.ok_or_else(|| failed("a lock cannot be encrypted".to_owned()))?;
         let id = id_for(&content);
         self.store()
@@ -253,6 +344,12 @@ impl Held {
             }
         }
     }
+}
+
+/// Returns what this machine calls itself.
+fn this_host() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    name.trim_end().to_owned()
 }
 
 /// Returns the time since the start of this machine, with the time that it slept.
@@ -291,19 +388,31 @@ impl LockKey {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::repository::Creator;
     use crate::store::{self, Use};
     use crate::{Access, Address, Secret, repository};
 
     const QUICK: Times = Times {
         refresh: Duration::from_millis(50),
         poll: Duration::from_millis(20),
+        wait: Duration::from_mins(1),
         stale: Duration::from_millis(400),
     };
 
     fn opened(store: &tempfile::TempDir) -> Opened {
         let address = Address::Path(store.path().to_owned());
         let store = store::open(&address, &Access::default(), Use::Other).unwrap();
-        repository::open(store, &Secret::Password("secret".to_owned()), true).unwrap()
+        let creator = Creator {
+            host: "h1",
+            wait: QUICK.wait,
+            on_wait: &|_| {},
+        };
+        repository::open(
+            store,
+            &Secret::Password("secret".to_owned()),
+            Some(&creator),
+        )
+        .unwrap()
     }
 
     fn locks(opened: &Opened) -> usize {
@@ -330,6 +439,27 @@ mod tests {
             drop((first, second));
             exclusive.join().unwrap();
         });
+        assert_eq!(locks(&opened), 0);
+    }
+
+    #[test]
+    fn a_job_does_not_wait_for_ever_and_says_for_whom() {
+        let store = tempfile::tempdir().unwrap();
+        let opened = opened(&store);
+        let held = Lock::take(&opened, Mode::Shared, "h1\n", QUICK, &|_| {}).unwrap();
+        let times = Times {
+            wait: Duration::from_millis(100),
+            stale: Duration::from_hours(1),
+            ..QUICK
+        };
+        let taken = Lock::take(&opened, Mode::Exclusive, "h2", times, &|_| {});
+        let err = taken.unwrap_err();
+        let (since, process) = (held.shared.since, std::process::id());
+        let expected = format!(
+            "host h1\\n (process {process}, since {since:.0}) works in this repository, and was waited for 0 s"
+        );
+        assert_eq!((err.reason, err.message), (Reason::Locked, expected));
+        drop(held);
         assert_eq!(locks(&opened), 0);
     }
 

@@ -4,7 +4,6 @@
 //! for the data of the volume, and a container that starts meanwhile writes beside it and not into what goes away.
 
 use std::ffi::{OsStr, OsString};
-use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -23,25 +22,26 @@ use crate::repository::{Opened, of};
 use crate::snapshot;
 use crate::tally::{Problem, Tally};
 use crate::tree::target::{Target, set_metadata};
+use crate::tree::trail::remove_all;
 use crate::tree::{folder_flags, names};
 
 /// The folder for a restore that is not complete. A backup does not read a volume that has it.
 pub(crate) const UNFINISHED: &str = ".dockfleet-restore";
 
-/// Writes a snapshot into an empty folder.
+/// Writes a snapshot into an empty folder. `ready` is called before anything is written: it may wait.
 pub(crate) fn run(
     opened: Opened,
     task: &Restore,
     tally: &Arc<Tally>,
+    ready: impl FnOnce() -> Result<(), VaultError>,
 ) -> Result<RestoreOutcome, VaultError> {
-    let begin = Instant::now();
+    may_write(&task.folder)?;
     let (snapshot, file) = snapshot::choose(
         &opened.repository,
         &opened.backend,
         &task.filter,
         &task.snapshot,
     )?;
-    let staging = Staging::create(&task.folder)?;
     let (repository, backend) = opened.with_index()?;
     let Some(path) = file.paths.iter().next() else {
         let text = format!("snapshot {} has no files", snapshot.short_id());
@@ -49,6 +49,12 @@ pub(crate) fn run(
     };
     let node = repository.node_from_path(file.tree, Path::new(path));
     let node = node.map_err(|err| of(&backend, &err, "cannot read the snapshot"))?;
+    ready()?;
+    if let Some(failure) = backend.failure() {
+        return Err(failure.clone().into());
+    }
+    let begin = Instant::now();
+    let staging = Staging::create(&task.folder)?;
     Target::new(&repository, &backend, Arc::clone(&staging.fd), tally).write(&node)?;
     let problems = tally.problems();
     if problems.disk_full {
@@ -89,7 +95,7 @@ impl Staging {
         if path.exists() {
             // Whoever has locked it is at work.
             drop(lock(&target_fd)?);
-            fs::remove_dir_all(&path).map_err(failed)?;
+            remove_all(&target_fd, OsStr::new(UNFINISHED)).map_err(failed)?;
         }
         mkdirat(&target_fd, UNFINISHED, Mode::RWXU).map_err(|err| failed(err.into()))?;
         let fd = Arc::new(lock(&target_fd)?);
@@ -137,8 +143,15 @@ impl Staging {
 impl Drop for Staging {
     fn drop(&mut self) {
         // What stays is removed by the next restore.
-        let _ = fs::remove_dir_all(&self.path);
+        let _ = remove_all(&self.target, OsStr::new(UNFINISHED));
     }
+}
+
+/// Checks that a folder has nothing but what an earlier restore has left.
+fn may_write(target: &Path) -> Result<(), VaultError> {
+    let failed = |err: io::Error| unwritable(target, &err);
+    let fd = open(target).map_err(failed)?;
+    others(&fd).map_err(failed)?.map_or(Ok(()), Err)
 }
 
 /// Moves a file or folder, unless there is another one of its name.
@@ -188,6 +201,8 @@ fn unwritable(path: &Path, err: &io::Error) -> VaultError {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

@@ -131,7 +131,7 @@ pub(crate) fn choose(
         let hosts: BTreeSet<&str> = all.iter().map(|(s, _)| s.host.as_str()).collect();
         if hosts.len() > 1 {
             let hosts: Vec<&str> = hosts.into_iter().collect();
-            let hosts = hosts.join(", ");
+            let hosts = hosts.join(", ").escape_debug().to_string();
             return Err(none(format!(
                 "there are snapshots of several hosts{}: {hosts}; choose one of them",
                 of_filter(filter)

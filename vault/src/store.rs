@@ -29,6 +29,9 @@ use self::sftp::SftpStore;
 use crate::access::Access;
 use crate::address::Address;
 
+/// The end of the names of files that are not complete.
+const TEMPORARY: &str = ".tmp";
+
 /// What a store answered, if not what it was asked for.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum StoreError {
@@ -102,6 +105,8 @@ impl From<FileType> for FileKind {
 pub(crate) enum Contents {
     /// The store answers, and there is nothing in it.
     Nothing,
+    /// The creation of a repository was begun: there is no config, and there are only folders, keys and locks.
+    Unfinished,
     /// There is a repository.
     Repository,
     /// There is something else.
@@ -125,8 +130,17 @@ pub(crate) trait Store: Send + Sync + Debug + 'static {
     /// Returns a file, or of a part of it what there is.
     fn read(&self, kind: FileKind, id: &Id, part: Option<Part>) -> Result<Bytes, StoreError>;
 
+    /// Returns a whole file that was written just now, not from the memory of this host.
+    fn read_back(&self, kind: FileKind, id: &Id) -> Result<Bytes, StoreError> {
+        self.read(kind, id, None)
+    }
+
     /// Writes a file: as a whole and durably, or not at all.
     fn write(&self, kind: FileKind, id: &Id, content: &[Bytes]) -> Result<(), StoreError>;
+
+    /// Writes the config, unless there is one. Returns whether it was written; after an answer that was lost, `false` may
+    /// mean the own one.
+    fn write_config(&self, content: &[Bytes]) -> Result<bool, StoreError>;
 
     /// Removes a file. It need not exist.
     fn remove(&self, kind: FileKind, id: &Id) -> Result<(), StoreError>;
@@ -208,6 +222,41 @@ pub(crate) fn path_of(kind: FileKind, id: &Id) -> String {
 pub(crate) fn id_of(name: &str) -> Option<Id> {
     // The kind matters for the config only, which has a name and no ID.
     Id::parse_some(name, FileType::Pack)
+}
+
+/// Returns whether a store without a config has only what the beginning of a creation leaves, if nothing else is in it.
+fn is_unfinished(store: &dyn Store) -> Result<bool, StoreError> {
+    for kind in [FileKind::Snapshot, FileKind::Index, FileKind::Pack] {
+        match store.list(kind) {
+            Ok(files) if files.is_empty() => {}
+            Err(StoreError::Missing(_)) => {}
+            Ok(_) => return Ok(false),
+            Err(err) => return Err(err),
+        }
+    }
+    Ok(true)
+}
+
+/// Whether a folder of a kind has files with this name while a repository is created.
+fn is_of_creation(kind: FileKind, name: &str) -> bool {
+    match kind {
+        // A program that was killed leaves temporary ones.
+        FileKind::Key | FileKind::Lock => {
+            id_of(name).is_some() || name.starts_with(".tmp") || is_temporary(name)
+        }
+        FileKind::Pack => name.len() == 2 && name.bytes().all(|b| b.is_ascii_hexdigit()),
+        FileKind::Config | FileKind::Snapshot | FileKind::Index => false,
+    }
+}
+
+/// Whether a name has the end that temporary files get here.
+fn is_temporary(name: &str) -> bool {
+    name.strip_suffix(TEMPORARY).is_some()
+}
+
+/// Whether a name in the root of a store is that of a temporary config.
+fn is_temporary_config(name: &str) -> bool {
+    name.starts_with("config.") && is_temporary(name)
 }
 
 /// Returns the ID of a file: the hash of its content.

@@ -10,6 +10,21 @@ use serde::{Deserialize, Serialize};
 /// The number of problems that are named; more are only counted.
 const NAMED: usize = 10;
 
+/// The longest path in a message, in characters.
+const SHOWN: usize = 500;
+
+/// Returns a path for a message. A name may have line breaks, and a path may be longer than a screen.
+fn shown(path: &Path) -> String {
+    let text = path.display().to_string().escape_debug().to_string();
+    let length = text.chars().count();
+    if length <= SHOWN {
+        return text;
+    }
+    let half = SHOWN / 2;
+    let (first, last) = (text.chars().take(half), text.chars().skip(length - half));
+    first.chain("[...]".chars()).chain(last).collect()
+}
+
 /// Counts of a job.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
@@ -49,6 +64,8 @@ pub(crate) enum Problem {
     /// It is no longer there. Where programs are at work, files come and go.
     Vanished,
     Changed,
+    /// It was moved while the volume was read, so it, or what is in it, may be in the snapshot twice or not at all.
+    Moved,
     /// Only its attributes.
     Attributes(String),
     Failed(String),
@@ -103,17 +120,17 @@ impl Tally {
                 problems.changed += 1;
                 "changed while it was read"
             }
+            Problem::Moved => {
+                problems.changed += 1;
+                "moved while the volume was read"
+            }
             Problem::Attributes(text) | Problem::Failed(text) => {
                 problems.failed += 1;
                 text
             }
         };
         if problems.first.len() < NAMED {
-            // A name may have line breaks.
-            problems.first.push(format!(
-                "{}: {text}",
-                path.display().to_string().escape_debug()
-            ));
+            problems.first.push(format!("{}: {text}", shown(path)));
         }
     }
 

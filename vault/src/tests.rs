@@ -1,17 +1,35 @@
 //! Backups and restores of small trees, in one process. Real volumes, and `restic` beside it: `e2e`.
 
+use std::borrow::Cow;
+use std::ffi::OsStr;
 use std::fs;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::mpsc::channel;
 
+use rustix::fs::{Mode, OFlags, openat};
+use rustix::process::{Resource, getrlimit, setrlimit};
 use tempfile::TempDir;
 
 use crate::job::{
-    Backup, BackupOutcome, Check, Outcome, Request, Restore, RestoreOutcome, Task, Verify,
+    Backup, BackupOutcome, Check, Outcome, Request, Restore, RestoreOutcome, Task, Verify, Waits,
 };
-use crate::process::run;
+use crate::process::{Order, run};
 use crate::tally::Tally;
+use crate::tree::trail::remove_all;
+use crate::tree::trail::tests::deep;
+use crate::tree::{folder_flags, names};
 use crate::{Access, Address, Filter, LATEST, Reason, Secret, Snapshot, VaultError};
+
+/// Does what a request asks for, at once.
+fn ask(request: Request) -> Result<Outcome, VaultError> {
+    let order = Order {
+        request: Cow::Owned(request),
+        waits: Waits::default(),
+    };
+    run(&order, &Arc::new(Tally::default()), &channel().1)
+}
 
 /// A volume and a repository in folders.
 struct Bench {
@@ -42,7 +60,7 @@ impl Bench {
             host: "h1".to_owned(),
             task,
         };
-        run(&request, &Arc::new(Tally::default()))
+        ask(request)
     }
 
     fn backup(&self, verify: Verify) -> Result<BackupOutcome, VaultError> {
@@ -193,15 +211,14 @@ fn the_key_opens_what_the_password_opened() {
         host: String::new(),
         task: Task::List(Filter::default()),
     };
-    let list = |request| run(request, &Arc::new(Tally::default()));
-    assert!(matches!(list(&request), Ok(Outcome::List(all)) if all.is_empty()));
+    assert!(matches!(ask(request.clone()), Ok(Outcome::List(all)) if all.is_empty()));
     // A repository that is made again has another key.
     let other = tempfile::tempdir().unwrap();
     let gone = Request {
         repository: Address::Path(other.path().to_owned()),
-        ..request.clone()
+        ..request
     };
-    assert_eq!(list(&gone).unwrap_err().reason, Reason::NoRepository);
+    assert_eq!(ask(gone).unwrap_err().reason, Reason::NoRepository);
 }
 
 #[test]
@@ -272,4 +289,141 @@ fn a_check_finds_what_was_changed() {
         Err(_) => 1,
     };
     assert!(check(100) > 0);
+}
+
+#[test]
+fn five_thousand_folders_in_each_other_come_back() {
+    let bench = Bench::new();
+    let levels = 5000;
+    // That of many systems, so that it does not hide what stays open.
+    let mut files = getrlimit(Resource::Nofile);
+    files.current = Some(1024);
+    setrlimit(Resource::Nofile, files).unwrap();
+    let innermost = deep(bench.volume.path(), "d", levels);
+    let flags = OFlags::WRONLY | OFlags::CREATE;
+    drop(openat(&innermost, "a", flags, Mode::RUSR).unwrap());
+    let made = bench.backup(Verify::Metadata).unwrap();
+    assert!(made.problems.is_empty(), "{:?}", made.problems);
+    assert_eq!(made.snapshot.files, 1);
+    let target = tempfile::tempdir().unwrap();
+    let restored = bench.restore(LATEST, target.path()).unwrap();
+    assert!(restored.problems.is_empty(), "{:?}", restored.problems);
+    assert_eq!(
+        (restored.written.folders, restored.written.files),
+        (5000, 1)
+    );
+    let innermost = inner(target.path(), "d", levels);
+    assert_eq!(names(&innermost).unwrap(), ["a"]);
+    for root in [target.path(), bench.volume.path()] {
+        remove_all(&inner(root, "d", 0), OsStr::new("d")).unwrap();
+    }
+}
+
+#[test]
+fn a_folder_that_is_too_deep_is_told_and_the_rest_comes_back() {
+    let bench = Bench::new();
+    bench.file("a", "first");
+    // 12 kB of path are 48 of such names.
+    let name = "d".repeat(255);
+    deep(bench.volume.path(), &name, 100);
+    let made = bench.backup(Verify::Metadata).unwrap();
+    assert_eq!((made.problems.failed, made.snapshot.partial), (1, true));
+    let [told] = &made.problems.first[..] else {
+        panic!("{made:?}");
+    };
+    assert!(told.len() < 700 && told.contains("[...]"), "{told}");
+    assert!(
+        told.ends_with(": the path of this folder is longer than 12288 bytes"),
+        "{told}"
+    );
+    let target = tempfile::tempdir().unwrap();
+    let restored = bench.restore(LATEST, target.path()).unwrap();
+    assert!(restored.problems.is_empty(), "{:?}", restored.problems);
+    assert_eq!((restored.written.folders, restored.written.files), (47, 1));
+    for root in [target.path(), bench.volume.path()] {
+        remove_all(&inner(root, &name, 0), OsStr::new(&name)).unwrap();
+    }
+}
+
+/// Opens the innermost of folders of one name in each other.
+fn inner(root: &Path, name: &str, levels: usize) -> OwnedFd {
+    let open = || rustix::fs::open(root, folder_flags(), Mode::empty()).unwrap();
+    (0..levels).fold(open(), |at, _| {
+        openat(&at, name, folder_flags(), Mode::empty()).unwrap()
+    })
+}
+
+/// Returns the key of a repository, as text.
+fn key(opened: Result<Outcome, VaultError>) -> String {
+    match opened.unwrap() {
+        Outcome::Opened(key) => serde_json::to_string(&key).unwrap(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn hosts_that_create_one_repository_at_once_all_open_the_same() {
+    let bench = Bench::new();
+    let keys: Vec<String> = std::thread::scope(|scope| {
+        let create = || key(bench.ask("secret", true, Task::Open));
+        let all: Vec<_> = (0..5).map(|_| scope.spawn(create)).collect();
+        all.into_iter().map(|one| one.join().unwrap()).collect()
+    });
+    let again = key(bench.ask("secret", false, Task::Open));
+    assert!(keys.iter().all(|key| *key == again));
+    let files = |folder: &str| {
+        fs::read_dir(bench.store.path().join(folder))
+            .unwrap()
+            .count()
+    };
+    assert_eq!((files("keys"), files("locks")), (1, 0));
+}
+
+#[test]
+fn a_creation_that_was_killed_before_its_config_is_finished_by_the_next() {
+    let bench = Bench::new();
+    let first = key(bench.ask("secret", true, Task::Open));
+    fs::remove_file(bench.store.path().join("config")).unwrap();
+    let err = bench.ask("secret", false, Task::Open).unwrap_err();
+    assert_eq!(err.reason, Reason::NoRepository);
+    assert!(
+        err.message.ends_with("was begun, and not finished"),
+        "{err}"
+    );
+    let err = bench.ask("guess", true, Task::Open).unwrap_err();
+    assert_eq!(err.reason, Reason::WrongPassword);
+    assert!(
+        err.message.contains("was begun with another password"),
+        "{err}"
+    );
+    assert_eq!(key(bench.ask("secret", true, Task::Open)), first);
+    bench.file("a", "first");
+    bench.backup(Verify::ReadData).unwrap();
+    let keys = fs::read_dir(bench.store.path().join("keys")).unwrap();
+    assert_eq!(keys.count(), 1);
+}
+
+#[test]
+fn a_key_that_a_creator_has_left_hides_no_repository() {
+    let bench = Bench::new();
+    let right = key(bench.ask("secret", true, Task::Open));
+    let keys = |bench: &Bench| -> Vec<_> {
+        let all = fs::read_dir(bench.store.path().join("keys")).unwrap();
+        all.map(|key| key.unwrap().path()).collect()
+    };
+    let own = keys(&bench);
+    // The library takes the first.
+    loop {
+        let other = Bench::new();
+        other.ask("secret", true, Task::Open).unwrap();
+        let orphan = &keys(&other)[0];
+        let name = orphan.file_name().unwrap();
+        fs::copy(orphan, own[0].with_file_name(name)).unwrap();
+        if Some(name) < own[0].file_name() {
+            break;
+        }
+    }
+    assert_eq!(key(bench.ask("secret", false, Task::Open)), right);
+    let err = bench.ask("guess", false, Task::Open).unwrap_err();
+    assert_eq!(err.reason, Reason::WrongPassword);
 }

@@ -3,6 +3,7 @@
 pub(crate) mod mode;
 pub(crate) mod source;
 pub(crate) mod target;
+pub(crate) mod trail;
 
 use std::ffi::{OsStr, OsString};
 use std::io;

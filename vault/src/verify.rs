@@ -60,7 +60,7 @@ fn read_back(backend: &Backend) -> Result<(), VaultError> {
         if kind == FileKind::Config {
             continue;
         }
-        let content = backend.store().read(kind, &id, None)?;
+        let content = backend.store().read_back(kind, &id)?;
         if content.len() as u64 != size || !id.blob_matches_reader(size, &mut content.as_ref()) {
             let path = path_of(kind, &id);
             return Err(damaged(format!("{path} is not what was written")));

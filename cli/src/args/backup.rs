@@ -60,8 +60,8 @@ pub(crate) struct BackupArgs {
     pub(crate) output: Output,
 }
 
-/// Which snapshots of the same volume and host stay after a backup in which nothing is missing. Without any of these,
-/// all stay. The last complete one always stays.
+/// Which snapshots of the same volume and host stay after a backup. Without any of these, all stay. The last complete one
+/// always stays.
 #[derive(Args, Debug)]
 pub(crate) struct KeepArgs {
     /// Keep the last N snapshots. With any of these flags, all others are removed.
@@ -167,6 +167,8 @@ pub(crate) struct RestoreArgs {
     /// the volume that was backed up.
     #[arg(long, value_name = "VOLUME", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) to_volume: Option<String>,
+    #[command(flatten)]
+    pub(crate) state: StateArgs,
     /// Format of the result.
     #[arg(short, long, value_enum, default_value_t)]
     pub(crate) output: Output,

@@ -43,6 +43,10 @@ pub(crate) struct StoreArgs {
     /// How long an operation is tried again if the store does not answer.
     #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = duration)]
     pub(crate) retry_for: Duration,
+    /// How long the locks of others are waited for, at most. The lock of a process that was killed counts for 40
+    /// minutes.
+    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = duration)]
+    pub(crate) lock_wait: Duration,
 }
 
 /// Reads bytes in a second, such as `5MB`.

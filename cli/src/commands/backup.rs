@@ -6,6 +6,7 @@ pub(crate) mod guard;
 use std::collections::BTreeSet;
 
 use anyhow::{anyhow, bail};
+use dockfleet_agent::volume_lock::VolumeLock;
 use dockfleet_agent::{interruption, volume_data};
 use dockfleet_planner::retention::{Candidate, Retention};
 use dockfleet_vault::{Backup, BackupOutcome, Filter, Outcome, Reason, Snapshot, Task, VaultError};
@@ -36,6 +37,7 @@ pub(crate) async fn run(args: BackupArgs) -> anyhow::Result<Exit> {
         anstream::eprintln!("{sentence}");
     }
     let data = volume_data::find(&engine, &args.volume).await?;
+    let _lock = VolumeLock::take(&target.volume_locks(), &args.volume, "backup")?;
     let Some(host) = args.host.or_else(|| engine.facts().hostname.clone()) else {
         bail!("the engine does not tell the name of its host; give it with --host");
     };
@@ -73,14 +75,13 @@ pub(crate) async fn run(args: BackupArgs) -> anyhow::Result<Exit> {
         removed: Vec::new(),
     };
     let mut is_done = is_whole;
-    if is_whole {
-        match forget(&repository, filter, args.keep.retention()).await {
-            Ok(removed) => made.removed = removed,
-            // The snapshot was made all the same.
-            Err(err) => {
-                is_done = false;
-                anstream::eprintln!("warning: older snapshots were not removed: {err:#}");
-            }
+    // After a partial one too, which takes the place of earlier partial ones only.
+    match forget(&repository, filter, args.keep.retention()).await {
+        Ok(removed) => made.removed = removed,
+        // The snapshot was made all the same.
+        Err(err) => {
+            is_done = false;
+            anstream::eprintln!("warning: older snapshots were not removed: {err:#}");
         }
     }
     print(args.output, &made)?;

@@ -126,6 +126,7 @@ mod tests {
             limit_upload: None,
             limit_download: None,
             retry_for: Duration::from_mins(5),
+            lock_wait: Duration::from_hours(1),
         };
         (folder, args)
     }

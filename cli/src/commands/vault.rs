@@ -3,11 +3,13 @@
 use std::fs;
 use std::io::{IsTerminal as _, Write as _, stderr};
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use bytesize::ByteSize;
 use dockfleet_vault::{
     Access, Address, Event, Job, Outcome, Problems, Progress, Request, Secret, Snapshot, Task,
+    Waits,
 };
 use tabwriter::TabWriter;
 
@@ -23,6 +25,7 @@ pub(super) struct OpenRepository {
     access: Access,
     secret: Secret,
     host: String,
+    lock_wait: Duration,
 }
 
 impl OpenRepository {
@@ -34,7 +37,9 @@ impl OpenRepository {
         create: bool,
         host: &str,
     ) -> anyhow::Result<Self> {
+        dockfleet_vault::process::protect();
         let access = store_access::read(&password.store, &address)?;
+        let lock_wait = password.store.lock_wait;
         let password = read_password(&password.password_file)?;
         let request = Request {
             repository: address,
@@ -44,7 +49,8 @@ impl OpenRepository {
             host: host.to_owned(),
             task: Task::Open,
         };
-        let Outcome::Opened(secret) = run(&request, async || {}).await? else {
+        let task = RunningTask::start(&request, waits(false, lock_wait)).await?;
+        let Outcome::Opened(secret) = task.end().await? else {
             return another();
         };
         Ok(Self {
@@ -52,20 +58,17 @@ impl OpenRepository {
             access: request.access,
             secret,
             host: request.host,
+            lock_wait,
         })
     }
 
     /// Does a task, and shows its progress on a terminal.
     pub(super) async fn ask(&self, task: Task) -> anyhow::Result<Outcome> {
-        self.ask_and(task, async || {}).await
+        self.start(task, false).await?.end().await
     }
 
-    /// Does a backup as [`OpenRepository::ask`] does. When all files are read, `on_source_read` is called.
-    pub(super) async fn ask_and(
-        &self,
-        task: Task,
-        on_source_read: impl AsyncFnMut(),
-    ) -> anyhow::Result<Outcome> {
+    /// Starts a task. If it `stops`, it waits for [`RunningTask::go`] before it reads or writes a volume.
+    pub(super) async fn start(&self, task: Task, stops: bool) -> anyhow::Result<RunningTask> {
         let request = Request {
             repository: self.address.clone(),
             access: self.access.clone(),
@@ -74,7 +77,87 @@ impl OpenRepository {
             host: self.host.clone(),
             task,
         };
-        run(&request, on_source_read).await
+        RunningTask::start(&request, waits(stops, self.lock_wait)).await
+    }
+}
+
+fn waits(go: bool, lock: Duration) -> Waits {
+    Waits {
+        go,
+        lock: Some(lock),
+    }
+}
+
+/// A step of a task.
+#[derive(Debug)]
+pub(super) enum Step {
+    /// It waits for [`RunningTask::go`].
+    Ready,
+    /// All files of the volume are read.
+    SourceRead,
+    /// The end.
+    Done(Box<Outcome>),
+}
+
+/// A task that runs. It ends when it is dropped.
+#[derive(Debug)]
+pub(super) struct RunningTask {
+    job: Job,
+    /// Whether its progress is shown.
+    shows: bool,
+}
+
+impl RunningTask {
+    async fn start(request: &Request, waits: Waits) -> anyhow::Result<Self> {
+        Ok(Self {
+            job: Job::start_with(request, waits).await?,
+            shows: stderr().is_terminal(),
+        })
+    }
+
+    /// Returns its next step, and shows what it says before. If the call is dropped, no step is lost.
+    pub(super) async fn next(&mut self) -> anyhow::Result<Step> {
+        loop {
+            match self.job.next().await? {
+                Event::Progress(progress) if self.shows => show(progress),
+                Event::Waits(who) => {
+                    self.clear();
+                    anstream::eprintln!("waiting: {who}");
+                }
+                Event::Ready => return Ok(Step::Ready),
+                Event::SourceRead => return Ok(Step::SourceRead),
+                Event::Done(outcome) => return Ok(Step::Done(Box::new(outcome))),
+                Event::Progress(_) | Event::Failed(_) => {}
+            }
+        }
+    }
+
+    /// Lets a task go on that is ready.
+    pub(super) async fn go(&mut self) -> anyhow::Result<()> {
+        Ok(self.job.go().await?)
+    }
+
+    /// Returns its outcome. It waits for nothing before.
+    async fn end(mut self) -> anyhow::Result<Outcome> {
+        loop {
+            match self.next().await? {
+                Step::Done(outcome) => return Ok(*outcome),
+                Step::Ready => self.go().await?,
+                Step::SourceRead => {}
+            }
+        }
+    }
+
+    fn clear(&self) {
+        if self.shows {
+            anstream::eprint!("\r\x1b[K");
+        }
+    }
+}
+
+impl Drop for RunningTask {
+    fn drop(&mut self) {
+        self.clear();
     }
 }
 
@@ -92,25 +175,6 @@ pub(super) fn read_password(file: &Path) -> anyhow::Result<String> {
         bail!("{}: its first line is empty", unread());
     }
     Ok(password.to_owned())
-}
-
-async fn run(request: &Request, mut on_source_read: impl AsyncFnMut()) -> anyhow::Result<Outcome> {
-    let mut job = Job::start(request).await?;
-    let shows = stderr().is_terminal();
-    let ended = loop {
-        match job.next().await {
-            Ok(Event::Progress(progress)) if shows => show(progress),
-            Ok(Event::Waits(who)) => anstream::eprintln!("waiting: {who} in this repository"),
-            Ok(Event::SourceRead) => on_source_read().await,
-            Ok(Event::Done(outcome)) => break Ok(outcome),
-            Ok(Event::Progress(_) | Event::Failed(_)) => {}
-            Err(err) => break Err(err),
-        }
-    };
-    if shows {
-        anstream::eprint!("\r\x1b[K");
-    }
-    Ok(ended?)
 }
 
 fn show(progress: Progress) {
@@ -152,6 +216,11 @@ pub(super) fn print<R: serde::Serialize>(
     let bytes = table.into_inner().map_err(|err| anyhow::anyhow!("{err}"))?;
     anstream::print!("{}", String::from_utf8(bytes)?);
     Ok(())
+}
+
+/// Returns a text of a repository for a table: everybody who has its password may have written it.
+pub(super) fn shown(text: &str) -> String {
+    text.escape_debug().to_string()
 }
 
 /// Prints what a job could not do with single files.

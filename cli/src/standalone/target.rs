@@ -99,6 +99,11 @@ impl HostTarget {
         self.journal.join("interruptions")
     }
 
+    /// Returns the folder of the locks of volumes.
+    pub(crate) fn volume_locks(&self) -> PathBuf {
+        self.journal.join("volumes")
+    }
+
     /// Connects to the engine, and reads its identity.
     pub(crate) async fn connect(&self) -> anyhow::Result<Engine> {
         Ok(self.reach().await?.identified().await)

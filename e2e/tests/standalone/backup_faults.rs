@@ -23,6 +23,8 @@ on_each_engine!(
     a_file_that_changes_while_it_is_read_is_told,
     a_file_that_vanishes_is_no_error,
     a_restore_that_is_killed_is_made_again,
+    a_restore_that_fails_leaves_no_new_volume,
+    a_store_that_can_only_be_read_is_checked_and_restored_from,
     an_engine_that_is_killed_gets_its_containers_back,
 );
 
@@ -174,6 +176,22 @@ fn a_file_that_changes_while_it_is_read_is_told(engine: &Engine, cli: &CliEnv) -
     large(&folder.join("b"), 16)?;
     let backup = ["backup", "data", "--to", &store, "--create", "-o", "json"];
     let (process, job) = halted(cli, &backup, 4 << 20)?;
+    let second = run(cli, &backup)?;
+    assert_eq!(second.code(), Some(1), "{second:?}");
+    let who = format!(
+        "volume data: a backup (process {}) is running",
+        process.pid()
+    );
+    says(&second.stderr, &[&who])?;
+    // Both know the password.
+    for pid in [process.pid(), job] {
+        let limits = fs::read_to_string(format!("/proc/{pid}/limits"))?;
+        let core = limits
+            .lines()
+            .find(|line| line.starts_with("Max core file size"));
+        let words: Vec<&str> = core.unwrap_or_default().split_whitespace().collect();
+        assert_eq!(words[4..6], ["0", "0"], "{words:?}");
+    }
     let mut file = OpenOptions::new().write(true).open(folder.join("b"))?;
     file.seek(SeekFrom::Start(0))?;
     file.write_all(b"other")?;
@@ -223,7 +241,11 @@ fn a_restore_that_is_killed_is_made_again(engine: &Engine, cli: &CliEnv) -> Resu
     assert!(again.join(".dockfleet-restore").exists());
     assert!(!again.join("b").exists(), "half of the data");
     let second = run(cli, &restore)?;
-    says(&second.stderr, &["another restore into it is running"])?;
+    let who = format!(
+        "volume again: a restore (process {}) is running",
+        process.pid()
+    );
+    says(&second.stderr, &[&who])?;
     signal(job, Signal::KILL)?;
     process.wait(END)?;
     // Half a volume must not become the last backup.
@@ -240,6 +262,54 @@ fn a_restore_that_is_killed_is_made_again(engine: &Engine, cli: &CliEnv) -> Resu
     );
     assert!(!again.join(".dockfleet-restore").exists());
     Ok(())
+}
+
+fn a_restore_that_fails_leaves_no_new_volume(engine: &Engine, cli: &CliEnv) -> Result<()> {
+    let store = store(cli)?;
+    let folder = volume(engine, "data")?;
+    large(&folder.join("b"), 16)?;
+    run(cli, &["backup", "data", "--to", &store, "--create"])?.ok()?;
+    let data = PathBuf::from(&store).join("data");
+    fs::rename(&data, data.with_file_name("lost"))?;
+    fs::create_dir(&data)?;
+    volume(engine, "old")?;
+    for target in ["new", "old"] {
+        let restore = ["restore", "data", "--from", &store, "--to-volume", target];
+        let failed = run(cli, &restore)?;
+        assert_eq!(failed.code(), Some(1), "{failed:?}");
+        says(
+            &failed.stderr,
+            &[&format!("volume {target}: missing in the store")],
+        )?;
+    }
+    let all = engine.docker(["volume", "ls", "-q"])?;
+    let all: Vec<&str> = all.split_whitespace().collect();
+    assert_eq!(all, ["data", "old"]);
+    Ok(())
+}
+
+fn a_store_that_can_only_be_read_is_checked_and_restored_from(
+    engine: &Engine,
+    cli: &CliEnv,
+) -> Result<()> {
+    cli.write("password", PASSWORD)?;
+    let disk = SmallDisk::mount(&cli.file("small"), 24)?;
+    let store = disk.0.display().to_string();
+    let folder = volume(engine, "data")?;
+    fs::write(folder.join("a"), "small")?;
+    run(cli, &["backup", "data", "--to", &store, "--create"])?.ok()?;
+    let mounted = Command::new("mount")
+        .args(["-o", "remount,ro"])
+        .arg(&disk.0)
+        .status()?;
+    ensure!(mounted.success(), "remount: {mounted}");
+    let checked = run(cli, &["repository", "check", &store, "--read-data", "100"])?.ok()?;
+    says(&checked, &["100 %"])?;
+    let restore = ["restore", "data", "--from", &store, "--to-volume", "again"];
+    run(cli, &restore)?.ok()?;
+    let refused = run(cli, &["backup", "data", "--to", &store])?;
+    assert_eq!(refused.code(), Some(1), "{refused:?}");
+    says(&refused.stderr, &["the store refuses"])
 }
 
 fn an_engine_that_is_killed_gets_its_containers_back(engine: &Engine, cli: &CliEnv) -> Result<()> {

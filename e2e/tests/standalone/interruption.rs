@@ -1,16 +1,20 @@
 //! Containers that are paused or stopped while their volume is read, and run again whatever happens.
 
 use std::fs;
+use std::path::PathBuf;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use dockfleet_e2e::{Engine, Process, eventually};
 use rustix::process::Signal;
 
-use crate::backup::{job_of, run, signal, store, volume};
+use crate::backup::{job_of, mountpoint, run, signal, store, volume};
 use crate::cli_env::{CliEnv, SOON, on_each_engine, says};
 
 on_each_engine!(
     paused_and_stopped_containers_run_again,
+    containers_run_while_a_backup_waits_for_a_lock,
     a_container_that_did_not_run_is_left_alone,
     containers_that_would_not_be_as_before_are_not_stopped,
     a_backup_that_is_killed_leaves_no_container_paused,
@@ -104,6 +108,67 @@ fn paused_and_stopped_containers_run_again(engine: &Engine, cli: &CliEnv) -> Res
         says(&seen, &events)?;
     }
     Ok(())
+}
+
+fn containers_run_while_a_backup_waits_for_a_lock(engine: &Engine, cli: &CliEnv) -> Result<()> {
+    let store = store(cli)?;
+    app(engine)?;
+    let folder = mountpoint(engine, "data")?;
+    for number in 0..3000 {
+        fs::create_dir(folder.join(format!("folder-{number}")))?;
+    }
+    let backup = ["backup", "data", "--to", &store, "--create"];
+    run(cli, &backup)?.ok()?;
+    // It reads all folders of the snapshot while it has the lock, which takes long enough to see it.
+    let prune = ["repository", "prune", &store];
+    let prune = spawn(cli, &prune)?;
+    let locks = PathBuf::from(&store).join("locks");
+    let is_locked = || -> Result<bool> {
+        let mut names = fs::read_dir(&locks)?.flatten().map(|e| e.file_name());
+        // Its name is a hash; a file with another one is not complete.
+        Ok(names.any(|name| name.len() == 64))
+    };
+    let begin = Instant::now();
+    while !is_locked()? {
+        ensure!(begin.elapsed() < SOON, "no lock: {}", prune.log());
+        thread::sleep(Duration::from_millis(1));
+    }
+    let pruning = job_of(&prune)?;
+    signal(pruning, Signal::STOP)?;
+    ensure!(is_locked()?, "the lock is gone");
+
+    let waiting = spawn(cli, &[&backup[..], &["--consistency", "stop"]].concat())?;
+    eventually("a backup that waits", SOON, || {
+        let log = waiting.log();
+        log.contains(") removes data in this repository")
+            .then_some(())
+            .ok_or(log)
+    })?;
+    assert_eq!(state(engine, "app")?, "running");
+    let started = || engine.docker(["inspect", "-f", "{{.State.StartedAt}}", "app"]);
+    let before = started()?;
+    // Another one does not wait for so long.
+    let check = ["repository", "check", &store, "--lock-wait", "1s"];
+    let impatient = run(cli, &check)?;
+    assert_eq!(impatient.code(), Some(1), "{impatient:?}");
+    let who = format!("(process {pruning}, since 2");
+    let said = [
+        "removes data in this repository, and was waited for 1 s",
+        &who,
+    ];
+    says(&impatient.stderr, &said)?;
+    signal(pruning, Signal::CONT)?;
+    assert!(prune.wait(SOON)?.success(), "{}", prune.log());
+    assert!(waiting.wait(SOON)?.success(), "{}", waiting.log());
+    assert_eq!(state(engine, "app")?, "running");
+    assert_ne!(started()?, before, "it was not stopped at all");
+    Ok(())
+}
+
+/// Starts a command of backups, with the password.
+fn spawn(cli: &CliEnv, args: &[&str]) -> Result<Process> {
+    let args = [args, &["--password-file", "password"]].concat();
+    cli.program().spawn_command(&cli.command(&args), None)
 }
 
 fn a_container_that_did_not_run_is_left_alone(engine: &Engine, cli: &CliEnv) -> Result<()> {

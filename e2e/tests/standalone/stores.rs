@@ -19,6 +19,7 @@ on_each_engine!(
     odd_files_come_back_from_a_rest_server,
     odd_files_come_back_from_an_ssh_server,
     a_cut_in_the_middle_of_a_pack_is_survived_or_told,
+    hosts_that_create_one_repository_at_once_all_use_it,
 );
 
 /// The password of each repository.
@@ -366,6 +367,45 @@ fn a_cut_in_the_middle_of_a_pack_is_survived_or_told(engine: &Engine, cli: &CliE
         let restic = Restic::new(place.store.address(), PATH, PASSWORD)?;
         // The lock of the first backup could not be removed.
         restic.run(["check", "--read-data", "--no-lock"])?.ok()?;
+    }
+    Ok(())
+}
+
+fn hosts_that_create_one_repository_at_once_all_use_it(
+    engine: &Engine,
+    cli: &CliEnv,
+) -> Result<()> {
+    let volumes = ["va", "vb", "vc"];
+    for name in volumes {
+        fs::write(volume(engine, name)?.join("file"), name)?;
+    }
+    let rules = RestRules {
+        append_only: true,
+        ..RestRules::default()
+    };
+    let listen = Listen::on_loopback();
+    for store in [
+        Store::s3(&listen)?,
+        Store::rest(&listen, rules)?,
+        Store::sftp(&listen)?,
+    ] {
+        let place = Place::new(cli, store)?;
+        thread::scope(|scope| {
+            let made = volumes.map(|name| {
+                let place = &place;
+                scope.spawn(move || place.run(&["backup", name, "--create"], "--to"))
+            });
+            for made in made {
+                let made = made.join().map_err(|_| anyhow!("the thread panicked"))??;
+                says(&made.ok()?, &["Complete"])?;
+            }
+            Ok::<_, anyhow::Error>(())
+        })?;
+        let restic = Restic::new(place.store.address(), PATH, PASSWORD)?;
+        restic.check()?;
+        assert_eq!(restic.snapshots()?.len(), 3, "{}", place.address);
+        let keys = restic.run(["key", "list", "--json"])?.ok()?;
+        assert_eq!(keys.matches("\"id\"").count(), 1, "{keys}");
     }
     Ok(())
 }

@@ -144,6 +144,10 @@ impl Store for AheadStore {
         self.store.write(kind, id, content)
     }
 
+    fn write_config(&self, content: &[Bytes]) -> Result<bool, StoreError> {
+        self.store.write_config(content)
+    }
+
     fn remove(&self, kind: FileKind, id: &Id) -> Result<(), StoreError> {
         self.store.remove(kind, id)
     }
@@ -181,6 +185,9 @@ mod tests {
         }
         fn write(&self, _: FileKind, _: &Id, _: &[Bytes]) -> Result<(), StoreError> {
             Ok(())
+        }
+        fn write_config(&self, _: &[Bytes]) -> Result<bool, StoreError> {
+            Ok(true)
         }
         fn remove(&self, _: FileKind, _: &Id) -> Result<(), StoreError> {
             Ok(())

@@ -6,9 +6,13 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use rustic_core::Id;
-use tempfile::NamedTempFile;
+use rustix::fs::{Advice, fadvise};
+use tempfile::{Builder, NamedTempFile};
 
-use super::{Contents, FileKind, Part, Store, StoreError, id_of, path_of};
+use super::{
+    Contents, FileKind, Part, Store, StoreError, TEMPORARY, id_of, is_of_creation,
+    is_temporary_config, is_unfinished, path_of,
+};
 
 /// The folders of the packs: one for each first byte of a hash.
 pub(super) const PACK_FOLDERS: std::ops::RangeInclusive<u8> = 0..=u8::MAX;
@@ -26,6 +30,22 @@ impl PathStore {
 
     fn path(&self, kind: FileKind, id: &Id) -> PathBuf {
         self.root.join(path_of(kind, id))
+    }
+
+    /// Whether the folder of a kind has nothing that the beginning of a creation does not leave.
+    fn has_only_creation(&self, kind: FileKind) -> Result<bool, StoreError> {
+        let folder = self.root.join(kind.folder());
+        let entries = match fs::read_dir(&folder) {
+            Err(err) if err.kind() == ErrorKind::NotADirectory => return Ok(false),
+            other => other.map_err(|err| of(&err, &folder))?,
+        };
+        for entry in entries {
+            let name = entry.map_err(|err| of(&err, &folder))?.file_name();
+            if !name.to_str().is_some_and(|name| is_of_creation(kind, name)) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Returns what an error with the folder itself means.
@@ -54,15 +74,27 @@ impl Store for PathStore {
         {
             return Ok(Contents::Repository);
         }
-        let mut entries = fs::read_dir(&self.root).map_err(|err| self.unreachable(&err))?;
-        // A new file system of the ext family has this folder.
-        let is_ours = |entry: &io::Result<fs::DirEntry>| {
-            entry.as_ref().is_ok_and(|e| e.file_name() != "lost+found")
-        };
-        Ok(if entries.any(|entry| is_ours(&entry)) {
-            Contents::Other
-        } else {
-            Contents::Nothing
+        let mut contents = Contents::Nothing;
+        for entry in fs::read_dir(&self.root).map_err(|err| self.unreachable(&err))? {
+            let name = entry.map_err(|err| self.unreachable(&err))?.file_name();
+            let name = name.to_str().unwrap_or_default();
+            // A new file system of the ext family has this folder.
+            if name == "lost+found" {
+                continue;
+            }
+            let kinds = FileKind::IN_FOLDERS;
+            let begun = match kinds.into_iter().find(|kind| kind.folder() == name) {
+                Some(kind) => self.has_only_creation(kind)?,
+                None => is_temporary_config(name),
+            };
+            if !begun {
+                return Ok(Contents::Other);
+            }
+            contents = Contents::Unfinished;
+        }
+        Ok(match contents {
+            Contents::Unfinished if !is_unfinished(self)? => Contents::Other,
+            other => other,
         })
     }
 
@@ -129,6 +161,19 @@ impl Store for PathStore {
         read().map(Bytes::from).map_err(|err| of(&err, &path))
     }
 
+    fn read_back(&self, kind: FileKind, id: &Id) -> Result<Bytes, StoreError> {
+        let path = self.path(kind, id);
+        let read = || {
+            let mut file = File::open(&path)?;
+            // It was synced when it was written, so nothing holds its pages, and they come from the disk again.
+            fadvise(&file, 0, None, Advice::DontNeed)?;
+            let mut content = Vec::new();
+            file.read_to_end(&mut content)?;
+            io::Result::Ok(content)
+        };
+        read().map(Bytes::from).map_err(|err| of(&err, &path))
+    }
+
     fn write(&self, kind: FileKind, id: &Id, content: &[Bytes]) -> Result<(), StoreError> {
         let path = self.path(kind, id);
         let folder = path.parent().unwrap_or(&self.root);
@@ -148,6 +193,32 @@ impl Store for PathStore {
             file.persist(&path).map_err(|err| err.error)?;
             // A name is durable only when its folder is.
             File::open(folder)?.sync_all()
+        };
+        write().map_err(|err| of(&err, &path))
+    }
+
+    fn write_config(&self, content: &[Bytes]) -> Result<bool, StoreError> {
+        let path = self.root.join("config");
+        let write = || {
+            let mut file = Builder::new()
+                .prefix("config.")
+                .suffix(TEMPORARY)
+                .tempfile_in(&self.root)?;
+            for bytes in content {
+                file.write_all(bytes)?;
+            }
+            file.as_file().sync_all()?;
+            match file.persist_noclobber(&path) {
+                Ok(_) => {}
+                Err(err) if err.error.kind() == ErrorKind::AlreadyExists => return Ok(false),
+                // A file system without hard links. Who creates a repository has its lock.
+                Err(err) if !path.try_exists()? => {
+                    err.file.persist(&path).map_err(|err| err.error)?;
+                }
+                Err(_) => return Ok(false),
+            }
+            File::open(&self.root)?.sync_all()?;
+            Ok(true)
         };
         write().map_err(|err| of(&err, &path))
     }
@@ -237,5 +308,64 @@ mod tests {
         assert_eq!(store.contents(), Ok(Contents::Nothing));
         fs::write(folder.path().join("holiday.jpg"), "").unwrap();
         assert_eq!(store.contents(), Ok(Contents::Other));
+        fs::remove_file(folder.path().join("holiday.jpg")).unwrap();
+        fs::create_dir(folder.path().join("data")).unwrap();
+        fs::write(folder.path().join("data/holiday.jpg"), "").unwrap();
+        assert_eq!(store.contents(), Ok(Contents::Other));
+    }
+
+    #[test]
+    fn what_a_creation_that_was_killed_leaves_is_known_and_data_is_not_taken_for_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = PathStore::new(folder.path().to_owned());
+        fs::create_dir(folder.path().join("keys")).unwrap();
+        assert_eq!(store.contents(), Ok(Contents::Unfinished));
+        store.create().unwrap();
+        let (id, content) = (Id::random(), [Bytes::from_static(b"abc")]);
+        store.write(FileKind::Key, &id, &content).unwrap();
+        store.write(FileKind::Lock, &id, &content).unwrap();
+        fs::write(folder.path().join("config.abc.tmp"), "").unwrap();
+        assert_eq!(store.contents(), Ok(Contents::Unfinished));
+        for kind in [FileKind::Pack, FileKind::Index, FileKind::Snapshot] {
+            store.write(kind, &id, &content).unwrap();
+            assert_eq!(store.contents(), Ok(Contents::Other), "{kind:?}");
+            store.remove(kind, &id).unwrap();
+        }
+        assert_eq!(store.contents(), Ok(Contents::Unfinished));
+    }
+
+    #[test]
+    fn what_is_read_back_comes_from_the_disk() {
+        // A temporary file system has no disk.
+        let program = std::env::current_exe().unwrap();
+        let folder = tempfile::tempdir_in(program.parent().unwrap()).unwrap();
+        let store = PathStore::new(folder.path().to_owned());
+        store.create().unwrap();
+        let (id, size) = (Id::random(), 1 << 20);
+        let content = [Bytes::from(vec![7; size])];
+        store.write(FileKind::Pack, &id, &content).unwrap();
+        let from_disk = || -> usize {
+            let io = fs::read_to_string("/proc/thread-self/io").unwrap();
+            let bytes = io
+                .lines()
+                .find_map(|line| line.strip_prefix("read_bytes: "));
+            bytes.unwrap().parse().unwrap()
+        };
+        let before = from_disk();
+        store.read(FileKind::Pack, &id, None).unwrap();
+        assert_eq!(from_disk(), before, "it is in memory");
+        store.read_back(FileKind::Pack, &id).unwrap();
+        assert!(from_disk() >= before + size);
+    }
+
+    #[test]
+    fn a_config_is_never_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = PathStore::new(folder.path().to_owned());
+        assert_eq!(store.write_config(&[Bytes::from_static(b"1")]), Ok(true));
+        assert_eq!(store.write_config(&[Bytes::from_static(b"2")]), Ok(false));
+        let config = store.read(FileKind::Config, &Id::default(), None);
+        assert_eq!(config.unwrap(), "1");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 }

@@ -3,8 +3,6 @@
 //! Only what may pass is tried again (invariant 13): no answer, an answer that is cut off, a server that is busy. A
 //! refusal, a full store or a missing file is an answer.
 
-use std::collections::hash_map::RandomState;
-use std::hash::BuildHasher as _;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -12,6 +10,7 @@ use bytes::Bytes;
 use rustic_core::Id;
 
 use super::{Contents, FileKind, Part, Store, StoreError, path_of};
+use crate::pause::jittered;
 
 /// How long the first question is repeated: an address with a mistake does not get better.
 const FIRST: Duration = Duration::from_secs(10);
@@ -59,14 +58,6 @@ fn repeat<T>(
     }
 }
 
-/// Returns between half of a pause and all of it, so that many hosts do not ask a server at the same time again.
-fn jittered(pause: Duration) -> Duration {
-    // Each state has other keys.
-    let chance = RandomState::new().hash_one(());
-    let share = u32::try_from(chance % 1024).unwrap_or_default();
-    pause / 2 + pause / 2 * share / 1024
-}
-
 impl<S: Store> Store for PatientStore<S> {
     fn address(&self) -> String {
         self.store.address()
@@ -111,20 +102,11 @@ impl<S: Store> Store for PatientStore<S> {
         repeat(self.patience, || self.store.write(kind, id, content))
     }
 
+    fn write_config(&self, content: &[Bytes]) -> Result<bool, StoreError> {
+        repeat(self.patience, || self.store.write_config(content))
+    }
+
     fn remove(&self, kind: FileKind, id: &Id) -> Result<(), StoreError> {
         repeat(self.patience, || self.store.remove(kind, id))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pauses_are_between_half_and_all() {
-        for _ in 0..1000 {
-            let pause = jittered(LONGEST);
-            assert!((LONGEST / 2..=LONGEST).contains(&pause), "{pause:?}");
-        }
     }
 }

@@ -12,7 +12,7 @@ use rustic_core::Id;
 use serde::Deserialize;
 
 use super::http::{Answer, Http, Question};
-use super::{Contents, FileKind, Part, Store, StoreError, id_of, size_of};
+use super::{Contents, FileKind, Part, Store, StoreError, id_of, is_unfinished, size_of};
 use crate::access::Access;
 use crate::address::RestAddress;
 
@@ -159,11 +159,14 @@ impl Store for RestStore {
         if self.size(FileKind::Config, &Id::default())?.is_some() {
             return Ok(Contents::Repository);
         }
-        for kind in FileKind::IN_FOLDERS {
+        if !is_unfinished(self)? {
+            return Ok(Contents::Other);
+        }
+        for kind in [FileKind::Key, FileKind::Lock] {
             match self.files(kind) {
                 Ok(files) if files.is_empty() => {}
                 Err(StoreError::Missing(_)) => {}
-                Ok(_) => return Ok(Contents::Other),
+                Ok(_) => return Ok(Contents::Unfinished),
                 Err(err) => return Err(err),
             }
         }
@@ -209,6 +212,18 @@ impl Store for RestStore {
             ))),
             // Files are never replaced.
             StatusCode::FORBIDDEN if self.has(kind, id, content)? => Ok(()),
+            _ => Err(self.refusal(&answer, &path)),
+        }
+    }
+
+    fn write_config(&self, content: &[Bytes]) -> Result<bool, StoreError> {
+        let (kind, id) = (FileKind::Config, Id::default());
+        let path = Self::path(kind, &id);
+        let answer = self.ask(Method::POST, &path, None, content)?;
+        match answer.status {
+            status if status.is_success() => Ok(true),
+            // Files are never replaced.
+            StatusCode::FORBIDDEN if self.size(kind, &id)?.is_some() => Ok(false),
             _ => Err(self.refusal(&answer, &path)),
         }
     }

@@ -114,7 +114,7 @@ impl S3Store {
             .map_err(|_| StoreError::Refused("the access key ID has odd letters".to_owned()))?;
         authorization.set_sensitive(true);
         let mut sent = vec![(AUTHORIZATION, authorization)];
-        let others = headers.into_iter().skip(1).chain(request.range.clone());
+        let others = headers.into_iter().skip(1).chain(request.header.clone());
         for (name, value) in others {
             let value = HeaderValue::try_from(value);
             let value = value.map_err(|err| StoreError::Refused(err.to_string()))?;
@@ -212,7 +212,8 @@ struct S3Request<'a> {
     key: &'a str,
     /// In the order of the names.
     query: &'a [(&'static str, &'a str)],
-    range: Option<(&'static str, String)>,
+    /// One more header.
+    header: Option<(&'static str, String)>,
     hash: String,
     content: &'a [Bytes],
 }
@@ -223,7 +224,7 @@ impl<'a> S3Request<'a> {
             method: Method::GET,
             key,
             query: &[],
-            range: None,
+            header: None,
             hash: hash_of(&[]),
             content: &[],
         }
@@ -245,10 +246,24 @@ impl Store for S3Store {
         if self.config()?.is_some() {
             return Ok(Contents::Repository);
         }
-        let page = self.page(&self.key(""), None, "1")?;
-        Ok(match elements(&page, "Contents").next() {
-            Some(_) => Contents::Other,
-            None => Contents::Nothing,
+        let page = self.page(&self.key(""), None, PAGE)?;
+        let mut contents = Contents::Nothing;
+        for file in elements(&page, "Contents") {
+            let key = text(file, "Key").unwrap_or_default();
+            let begun = [FileKind::Key, FileKind::Lock].into_iter().any(|kind| {
+                let folder = self.key(&format!("{}/", kind.folder()));
+                key.strip_prefix(&folder)
+                    .is_some_and(|n| id_of(n).is_some())
+            });
+            if !begun {
+                return Ok(Contents::Other);
+            }
+            contents = Contents::Unfinished;
+        }
+        Ok(match text(&page, "IsTruncated").as_deref() {
+            // No creation leaves so many.
+            Some("true") => Contents::Other,
+            _ => contents,
         })
     }
 
@@ -298,7 +313,7 @@ impl Store for S3Store {
     fn read(&self, kind: FileKind, id: &Id, part: Option<Part>) -> Result<Bytes, StoreError> {
         let key = self.key(&path_of(kind, id));
         let answer = self.ask(&S3Request {
-            range: part.map(|part| ("range", part.range())),
+            header: part.map(|part| ("range", part.range())),
             ..S3Request::get(&key)
         })?;
         match answer.status {
@@ -323,6 +338,32 @@ impl Store for S3Store {
             return Ok(());
         }
         Err(self.refusal(&answer, &key))
+    }
+
+    fn write_config(&self, content: &[Bytes]) -> Result<bool, StoreError> {
+        let (kind, id) = (FileKind::Config, Id::default());
+        let key = self.key(&path_of(kind, &id));
+        let answer = self.ask(&S3Request {
+            method: Method::PUT,
+            header: Some(("if-none-match", "*".to_owned())),
+            hash: hash_of(content),
+            content,
+            ..S3Request::get(&key)
+        })?;
+        match answer.status {
+            status if status.is_success() => Ok(true),
+            StatusCode::PRECONDITION_FAILED => Ok(false),
+            // Somebody writes it at this moment.
+            StatusCode::CONFLICT => Err(StoreError::Unreachable(
+                self.refusal(&answer, &key).to_string(),
+            )),
+            // A server without conditions. Who creates a repository has its lock.
+            StatusCode::NOT_IMPLEMENTED => match self.config()? {
+                Some(_) => Ok(false),
+                None => self.write(kind, &id, content).map(|()| true),
+            },
+            _ => Err(self.refusal(&answer, &key)),
+        }
     }
 
     fn remove(&self, kind: FileKind, id: &Id) -> Result<(), StoreError> {

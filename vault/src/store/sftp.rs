@@ -18,7 +18,10 @@ use self::session::{Dialer, Session};
 use self::wire::{Attributes, Reply, Status, TO_CREATE, TO_READ, put};
 use super::line::Paces;
 use super::path::PACK_FOLDERS;
-use super::{Contents, FileKind, Part, Store, StoreError, id_of, path_of};
+use super::{
+    Contents, FileKind, Part, Store, StoreError, TEMPORARY, id_of, is_of_creation,
+    is_temporary_config, is_unfinished, path_of,
+};
 use crate::access::{Access, Ssh};
 use crate::address::SftpAddress;
 
@@ -97,6 +100,13 @@ impl SftpStore {
             ))),
             other => other,
         }
+    }
+
+    /// Whether the folder of a kind has nothing that the beginning of a creation does not leave.
+    async fn has_only_creation(&self, kind: FileKind) -> Result<bool, StoreError> {
+        let session = self.session().await?;
+        let found = entries(&session, &self.path(kind.folder())).await?;
+        Ok(found.iter().all(|entry| is_of_creation(kind, &entry.name)))
     }
 
     /// Creates a folder. It may exist.
@@ -351,13 +361,28 @@ impl Store for SftpStore {
 
     fn contents(&self) -> Result<Contents, StoreError> {
         let root = self.run(self.root())?;
-        let has = |name: &str| root.iter().any(|entry| entry.name == name);
-        Ok(match root.len() {
-            _ if has("config") => Contents::Repository,
-            0 => Contents::Nothing,
+        if root.iter().any(|entry| entry.name == "config") {
+            return Ok(Contents::Repository);
+        }
+        let mut contents = Contents::Nothing;
+        for entry in root {
             // A new file system of the ext family has this folder.
-            1 if has("lost+found") => Contents::Nothing,
-            _ => Contents::Other,
+            if entry.name == "lost+found" {
+                continue;
+            }
+            let kinds = FileKind::IN_FOLDERS;
+            let begun = match kinds.into_iter().find(|k| k.folder() == entry.name) {
+                Some(kind) => self.run(self.has_only_creation(kind))?,
+                None => is_temporary_config(&entry.name),
+            };
+            if !begun {
+                return Ok(Contents::Other);
+            }
+            contents = Contents::Unfinished;
+        }
+        Ok(match contents {
+            Contents::Unfinished if !is_unfinished(self)? => Contents::Other,
+            other => other,
         })
     }
 
@@ -442,7 +467,7 @@ impl Store for SftpStore {
     fn write(&self, kind: FileKind, id: &Id, content: &[Bytes]) -> Result<(), StoreError> {
         let path = self.path(&path_of(kind, id));
         // Not an ID, so nobody takes it for a file of the repository.
-        let temporary = format!("{path}.{}.tmp", Id::random().to_hex().as_str());
+        let temporary = format!("{path}.{}{TEMPORARY}", Id::random().to_hex().as_str());
         self.run(async {
             let session = self.session().await?;
             let mut written = self.write_new(&session, &temporary, content).await;
@@ -461,6 +486,27 @@ impl Store for SftpStore {
                 let _ = session.ask(wire::REMOVE, &[temporary.as_bytes()]).await;
             }
             done
+        })
+    }
+
+    fn write_config(&self, content: &[Bytes]) -> Result<bool, StoreError> {
+        let path = self.path("config");
+        let temporary = format!("{path}.{}{TEMPORARY}", Id::random().to_hex().as_str());
+        self.run(async {
+            let session = self.session().await?;
+            self.write_new(&session, &temporary, content).await?;
+            // It replaces no file, by the protocol. OpenSSH makes a hard link.
+            let parts = [temporary.as_bytes(), path.as_bytes()];
+            let renamed = not_ok(session.ask(wire::RENAME, &parts).await?);
+            let Some(refused) = renamed else {
+                return Ok(true);
+            };
+            let found = session.ask(wire::STAT, &[path.as_bytes()]).await?;
+            let _ = session.ask(wire::REMOVE, &[temporary.as_bytes()]).await;
+            match found {
+                Reply::Attributes(_) => Ok(false),
+                _ => Err(refused.refusal(&path)),
+            }
         })
     }
 

@@ -22,6 +22,7 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
+use super::trail::Trail;
 use super::{folder_flags, mode};
 use crate::backend::Backend;
 use crate::error::VaultError;
@@ -35,6 +36,11 @@ const WAITING: usize = 64;
 const NANOSECONDS: i64 = 1_000_000_000;
 /// Zeros of this length become a hole: the block size of common file systems, in bytes.
 const HOLE: usize = 4096;
+
+/// The longest path that the kernel is given, in bytes: it takes 4096 with the end.
+const PART: usize = 4000;
+/// What is said of a folder that is gone.
+const MOVED: &str = "it was moved while it was written";
 
 /// A file on its way to a thread.
 struct FileJob {
@@ -80,100 +86,128 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// Writes a folder of a snapshot into the target, with all below it.
+    /// Writes the entries of a folder of a snapshot into the target, with all below them.
     ///
     /// # Errors
     /// If the store fails. What cannot be written is counted.
     pub(crate) fn write(&self, node: &Node) -> Result<(), VaultError> {
-        let mut folders = Vec::new();
-        std::thread::scope(|scope| {
+        let left = std::thread::scope(|scope| {
             let (sender, receiver) = sync_channel(WAITING);
             let receiver = Arc::new(Mutex::new(receiver));
             for _ in 0..WRITERS {
                 let receiver = Arc::clone(&receiver);
                 scope.spawn(move || self.write_files(&receiver));
             }
-            self.folder(
-                &Arc::clone(&self.root),
-                Path::new(""),
-                node,
-                &sender,
-                &mut folders,
-            );
+            self.write_all(node, &sender)
         });
         if let Some(err) = self.backend.failure() {
             return Err(err.clone().into());
         }
-        self.link_all(&mut folders);
-        // A folder's times change with each name in it, so all folders come last, the inner ones first.
-        for (path, node) in folders.iter().rev() {
-            if let Folder::Dir(meta) = node {
-                self.finish_folder(path, meta);
-            }
-        }
+        self.finish(left);
         Ok(())
     }
 
-    /// Writes the entries of a folder.
-    fn folder(
-        &self,
-        fd: &Arc<OwnedFd>,
-        path: &Path,
-        node: &Node,
-        files: &SyncSender<FileJob>,
-        folders: &mut Vec<(PathBuf, Folder)>,
-    ) {
-        folders.push((path.to_owned(), Folder::Dir(Box::new(node.meta.clone()))));
-        let Some(id) = node.subtree else {
-            return self.failed(path, "the snapshot has no entries of this folder");
-        };
-        let tree = match self.repository.get_tree(&id) {
-            Ok(tree) => tree,
-            Err(err) => return self.failed(path, &err.display_log()),
-        };
-        for node in tree.nodes {
+    /// Writes everything in a folder of a snapshot. Returns what is left to do when all files are written.
+    fn write_all(&self, node: &Node, files: &SyncSender<FileJob>) -> Vec<Left> {
+        let mut trail = Trail::new(Arc::clone(&self.root));
+        let mut path = PathBuf::new();
+        let mut folders = vec![self.entries(&path, node).into_iter()];
+        let mut left = Vec::new();
+        while let Some(nodes) = folders.last_mut() {
             if self.backend.failure().is_some() || self.tally.is_disk_full() {
-                return;
+                break;
             }
+            let Some(node) = nodes.next() else {
+                folders.pop();
+                if trail.leave().is_some() {
+                    path.pop();
+                }
+                continue;
+            };
+            let Some(folder) = trail.current().map(Arc::clone) else {
+                self.failed(&path, MOVED);
+                *nodes = Vec::new().into_iter();
+                continue;
+            };
             let name = node.name().into_owned();
-            let path = path.join(&name);
-            if let Err(err) = self.entry(fd, path.clone(), &name, node, files, folders) {
-                self.io_failed(&path, &err);
+            path.push(&name);
+            let (depth, is_folder) = (trail.depth(), matches!(node.node_type, NodeType::Dir));
+            let place = Place {
+                folder,
+                path: &path,
+                name: &name,
+                depth,
+            };
+            match self.entry(&place, &node, files, &mut left) {
+                Ok(Some(inner)) => match trail.enter(&name, inner) {
+                    Ok(()) => folders.push(self.entries(&path, &node).into_iter()),
+                    Err(err) => self.io_failed(&path, &err),
+                },
+                Ok(None) => {}
+                Err(err) => self.io_failed(&path, &err),
+            }
+            if !is_folder || trail.depth() == depth {
+                path.pop();
+            }
+        }
+        left
+    }
+
+    /// Returns the entries of a folder of a snapshot.
+    fn entries(&self, path: &Path, node: &Node) -> Vec<Node> {
+        let Some(id) = node.subtree else {
+            self.failed(path, "the snapshot has no entries of this folder");
+            return Vec::new();
+        };
+        match self.repository.get_tree(&id) {
+            Ok(tree) => tree.nodes,
+            Err(err) => {
+                self.failed(path, &err.display_log());
+                Vec::new()
             }
         }
     }
 
+    /// Writes an entry, or gives it to a thread. Returns a folder that was created.
     fn entry(
         &self,
-        folder: &Arc<OwnedFd>,
-        path: PathBuf,
-        name: &OsStr,
-        node: Node,
+        place: &Place<'_>,
+        node: &Node,
         files: &SyncSender<FileJob>,
-        folders: &mut Vec<(PathBuf, Folder)>,
-    ) -> io::Result<()> {
+        left: &mut Vec<Left>,
+    ) -> io::Result<Option<OwnedFd>> {
+        let (folder, name) = (&place.folder, place.name);
         if !is_one_name(name) {
             return Err(io::Error::new(
                 ErrorKind::InvalidInput,
                 "not the name of a file",
             ));
         }
-        if self.is_another_name(&path, &node) {
-            folders.push((path, Folder::Link(node.meta.device_id, node.meta.inode)));
-            return Ok(());
+        let later = |what| Left {
+            depth: place.depth,
+            name: name.to_owned(),
+            what,
+        };
+        if self.is_another_name(place.path, node) {
+            left.push(later(What::Link(node.meta.device_id, node.meta.inode)));
+            return Ok(None);
         }
         match &node.node_type {
             NodeType::Dir => {
                 mkdirat(folder, name, Mode::RWXU)?;
-                let inner = Arc::new(openat(folder, name, folder_flags(), Mode::empty())?);
+                let inner = openat(folder, name, folder_flags(), Mode::empty())?;
                 self.tally.found(true, 0);
-                self.folder(&inner, &path, &node, files, folders);
-                return Ok(());
+                left.push(later(What::Folder(Box::new(node.meta.clone()))));
+                return Ok(Some(inner));
             }
             NodeType::File => {
-                let folder = Arc::clone(folder);
-                let job = FileJob { folder, path, node };
-                return files.send(job).map_err(io::Error::other);
+                let job = FileJob {
+                    folder: Arc::clone(folder),
+                    path: place.path.to_owned(),
+                    node: node.clone(),
+                };
+                files.send(job).map_err(io::Error::other)?;
+                return Ok(None);
             }
             NodeType::Symlink { .. } => symlinkat(node.node_type.to_link(), folder, name)?,
             NodeType::Dev { device } => special(folder, name, FileType::BlockDevice, *device)?,
@@ -185,7 +219,8 @@ impl<'a> Target<'a> {
         }
         let is_link = matches!(node.node_type, NodeType::Symlink { .. });
         self.tally.found(false, 0);
-        set_metadata(folder, name, &node.meta, is_link)
+        set_metadata(folder, name, &node.meta, is_link)?;
+        Ok(None)
     }
 
     /// Whether it is a further name of a file that has one already. An inode may have been used again during the
@@ -204,59 +239,94 @@ impl<'a> Target<'a> {
         false
     }
 
-    fn link(&self, first: &Path, path: &Path) -> io::Result<()> {
-        let (from, to) = (self.parent_of(first)?, self.parent_of(path)?);
-        let name = |path: &Path| path.file_name().map(OsString::from).unwrap_or_default();
-        Ok(linkat(
-            &from,
-            name(first),
-            &to,
-            name(path),
-            AtFlags::empty(),
-        )?)
-    }
-
-    /// Gives files their further names. All files are written by now.
-    fn link_all(&self, folders: &mut Vec<(PathBuf, Folder)>) {
-        let links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
-        folders.retain(|(path, entry)| {
-            let Folder::Link(device, inode) = entry else {
-                return true;
-            };
-            if let Some((first, _)) = links.get(&(*device, *inode)) {
-                match self.link(first, path) {
-                    Ok(()) => self.tally.found(false, 0),
-                    Err(err) => self.io_failed(path, &err),
-                }
+    /// Gives files their further names, and folders their metadata. All files are written by now.
+    ///
+    /// A folder's times change with each name in it, so it comes after all that is in it.
+    fn finish(&self, left: Vec<Left>) {
+        let mut trail = Trail::new(Arc::clone(&self.root));
+        let mut path = PathBuf::new();
+        let mut entered: Vec<Box<Metadata>> = Vec::new();
+        // Below a folder that cannot be opened, nothing is reached.
+        let mut unreached = usize::MAX;
+        for Left { depth, name, what } in left {
+            if depth > unreached {
+                continue;
             }
-            false
-        });
+            unreached = usize::MAX;
+            while trail.depth() > depth {
+                self.leave(&mut trail, &mut path, entered.pop());
+            }
+            path.push(&name);
+            let done = match (trail.current(), what) {
+                (None, _) => Err(io::Error::other(MOVED)),
+                (Some(folder), What::Link(device, inode)) => {
+                    self.link(folder, &name, (device, inode))
+                }
+                (Some(folder), What::Folder(meta)) => {
+                    let inner = openat(folder, &name, folder_flags(), Mode::empty());
+                    let inner = inner.map_err(io::Error::from);
+                    match inner.and_then(|inner| trail.enter(&name, inner)) {
+                        Ok(()) => {
+                            entered.push(meta);
+                            continue;
+                        }
+                        Err(err) => {
+                            unreached = depth;
+                            Err(err)
+                        }
+                    }
+                }
+            };
+            if let Err(err) = done {
+                self.io_failed(&path, &err);
+            }
+            path.pop();
+        }
+        while trail.depth() > 0 {
+            self.leave(&mut trail, &mut path, entered.pop());
+        }
     }
 
-    fn finish_folder(&self, path: &Path, meta: &Metadata) {
-        let done = if path.as_os_str().is_empty() {
-            set_metadata(&self.root, OsStr::new("."), meta, false)
-        } else {
-            let name = path.file_name().unwrap_or_default();
-            self.parent_of(path)
-                .and_then(|parent| set_metadata(&parent, name, meta, false))
-        };
-        if let Err(err) = done {
-            self.io_failed(path, &err);
+    /// Leaves a folder that is complete, and gives it its metadata.
+    fn leave(&self, trail: &mut Trail, path: &mut PathBuf, meta: Option<Box<Metadata>>) {
+        if let (Some(name), Some(meta)) = (trail.leave(), meta) {
+            let done = match trail.current() {
+                Some(folder) => set_metadata(folder, &name, &meta, false),
+                None => Err(io::Error::other(MOVED)),
+            };
+            if let Err(err) = done {
+                self.io_failed(path, &err);
+            }
         }
+        path.pop();
+    }
+
+    /// Gives a file a further name.
+    fn link(&self, folder: &OwnedFd, name: &OsStr, file: (u64, u64)) -> io::Result<()> {
+        let links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some((first, _)) = links.get(&file) else {
+            return Ok(());
+        };
+        let first_name = first.file_name().unwrap_or_default();
+        let from = self.parent_of(first)?;
+        linkat(&from, first_name, folder, name, AtFlags::empty())?;
+        self.tally.found(false, 0);
+        Ok(())
     }
 
     /// Opens the folder that a path is in, which was written before. No link that appeared meanwhile is followed.
     fn parent_of(&self, path: &Path) -> io::Result<OwnedFd> {
-        let parent = path.parent().filter(|p| !p.as_os_str().is_empty());
-        let parent = parent.unwrap_or_else(|| Path::new("."));
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
-        match openat2(&self.root, parent, flags, Mode::empty(), resolve) {
-            // Linux before 5.6.
-            Err(Errno::NOSYS) => Ok(openat(&self.root, parent, flags, Mode::empty())?),
-            other => Ok(other?),
+        let mut at = openat(&self.root, ".", flags, Mode::empty())?;
+        for part in parts(path.parent().unwrap_or_else(|| Path::new(""))) {
+            at = match openat2(&at, &part, flags, Mode::empty(), resolve) {
+                // Linux before 5.6.
+                Err(Errno::NOSYS) => openat(&at, &part, flags, Mode::empty())?,
+                other => other?,
+            };
         }
+        Ok(at)
     }
 
     /// Writes files until there are no more.
@@ -321,12 +391,43 @@ impl<'a> Target<'a> {
     }
 }
 
-/// What is left to do after all files are written.
-enum Folder {
+/// Where an entry is written.
+struct Place<'a> {
+    folder: Arc<OwnedFd>,
+    path: &'a Path,
+    name: &'a OsStr,
+    /// Folders above it, without the root.
+    depth: usize,
+}
+
+/// What is left to do after all files are written. A list of it is in the order of the snapshot.
+struct Left {
+    depth: usize,
+    name: OsString,
+    what: What,
+}
+
+enum What {
     /// The metadata of a folder.
-    Dir(Box<Metadata>),
+    Folder(Box<Metadata>),
     /// A further name of the file with this device and inode.
     Link(u64, u64),
+}
+
+/// Cuts a path into parts that the kernel takes.
+fn parts(path: &Path) -> Vec<PathBuf> {
+    let mut parts = Vec::new();
+    let mut part = PathBuf::new();
+    for name in path {
+        if !part.as_os_str().is_empty() && part.as_os_str().len() + name.len() >= PART {
+            parts.push(std::mem::take(&mut part));
+        }
+        part.push(name);
+    }
+    if !part.as_os_str().is_empty() {
+        parts.push(part);
+    }
+    parts
 }
 
 /// A damaged or forged snapshot must not write elsewhere.

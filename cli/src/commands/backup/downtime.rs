@@ -8,11 +8,12 @@ use dockfleet_agent::engine::Engine;
 use dockfleet_agent::interruption::{self, Consistency, InterruptedContainers};
 use dockfleet_agent::volume_data;
 use dockfleet_vault::{Outcome, Task};
-use tokio::sync::oneshot;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::guard::Guard;
 use crate::commands::shutdown;
-use crate::commands::vault::OpenRepository;
+use crate::commands::vault::{OpenRepository, RunningTask, Step};
 
 /// What happens to the containers of a volume, and for how long at most.
 pub(super) struct Downtime<'a> {
@@ -24,9 +25,16 @@ pub(super) struct Downtime<'a> {
     pub(super) folder: &'a Path,
 }
 
+/// Containers that do not run.
+struct Interrupted {
+    containers: InterruptedContainers,
+    since: Instant,
+    _guard: Guard,
+}
+
 impl Downtime<'_> {
-    /// Does a backup while the containers do not run. They run again as soon as all files are read, and whatever ends
-    /// the backup.
+    /// Does a backup while the containers do not run: from when it can begin to read, until all files are read, and not
+    /// beyond whatever ends the backup.
     pub(super) async fn during(
         &self,
         repository: &OpenRepository,
@@ -35,41 +43,12 @@ impl Downtime<'_> {
         if self.consistency == Consistency::None {
             return repository.ask(task).await;
         }
-        // As late as possible: what a person stops meanwhile must not be started.
-        let running = volume_data::running(self.engine, self.volume).await?;
-        if running.is_empty() {
-            return repository.ask(task).await;
-        }
-        let stop = shutdown()?;
-        let _guard = Guard::start(self.folder, self.volume)?;
-        let interrupted = interruption::interrupt(
-            self.engine,
-            self.volume,
-            &running,
-            self.consistency,
-            self.folder,
-        );
-        let mut interrupted = interrupted.await?;
-        let mut left = Vec::new();
-        let (read, is_read) = oneshot::channel();
-        let mut read = Some(read);
-        let done = {
-            let backup = repository.ask_and(task, async || {
-                // From here on there is no limit. Nobody waits for it after the end.
-                let _ = read.take().map(|read| read.send(()));
-                left.extend(self.put_back(interrupted.take()).await);
-            });
-            tokio::select! {
-                done = backup => done,
-                () = stop.cancelled() => Err(anyhow!("interrupted; there may be no snapshot")),
-                () = self.expired(is_read) => Err(anyhow!(
-                    "not read within {} s (--max-downtime); no snapshot was made, and the containers run again",
-                    self.limit.as_secs()
-                )),
-            }
-        };
+        let signal = shutdown()?;
+        let task = repository.start(task, true).await?;
+        let (mut interrupted, mut left) = (None, Vec::new());
+        let done = self.steps(task, &signal, &mut interrupted, &mut left).await;
         // The job has ended: it is dropped with its process.
-        left.extend(self.put_back(interrupted.take()).await);
+        left.extend(self.put_back(interrupted).await);
         if left.is_empty() {
             return done;
         }
@@ -80,17 +59,70 @@ impl Downtime<'_> {
         }
     }
 
-    /// Returns when containers were interrupted for too long; never after all files are read.
-    async fn expired(&self, is_read: oneshot::Receiver<()>) {
-        if tokio::time::timeout(self.limit, is_read).await.is_ok() {
-            std::future::pending::<()>().await;
+    async fn steps(
+        &self,
+        mut task: RunningTask,
+        signal: &CancellationToken,
+        interrupted: &mut Option<Interrupted>,
+        left: &mut Vec<String>,
+    ) -> anyhow::Result<Outcome> {
+        loop {
+            let end = interrupted.as_ref().map(|i| i.since + self.limit);
+            let step = tokio::select! {
+                step = task.next() => step?,
+                () = signal.cancelled() => return Err(anyhow!("interrupted; there may be no snapshot")),
+                () = at(end) => return Err(anyhow!(
+                    "not read within {} s (--max-downtime); no snapshot was made, and the containers run again",
+                    self.limit.as_secs()
+                )),
+            };
+            match step {
+                Step::Ready => {
+                    // Never cut off in the middle.
+                    *interrupted = self.interrupt().await?;
+                    task.go().await?;
+                }
+                Step::SourceRead => left.extend(self.put_back(interrupted.take()).await),
+                Step::Done(outcome) => return Ok(*outcome),
+            }
         }
     }
 
-    async fn put_back(&self, interrupted: Option<InterruptedContainers>) -> Vec<String> {
+    /// Interrupts the containers that run now.
+    async fn interrupt(&self) -> anyhow::Result<Option<Interrupted>> {
+        // As late as possible: what a person stops meanwhile must not be started.
+        let running = volume_data::running(self.engine, self.volume).await?;
+        if running.is_empty() {
+            return Ok(None);
+        }
+        let guard = Guard::start(self.folder, self.volume)?;
+        let since = Instant::now();
+        let done = interruption::interrupt(
+            self.engine,
+            self.volume,
+            &running,
+            self.consistency,
+            self.folder,
+        );
+        Ok(done.await?.map(|containers| Interrupted {
+            containers,
+            since,
+            _guard: guard,
+        }))
+    }
+
+    async fn put_back(&self, interrupted: Option<Interrupted>) -> Vec<String> {
         match interrupted {
-            Some(interrupted) => interrupted.put_back(self.engine).await,
+            Some(interrupted) => interrupted.containers.put_back(self.engine).await,
             None => Vec::new(),
         }
+    }
+}
+
+/// Returns at a time, or never.
+async fn at(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
     }
 }

@@ -272,3 +272,63 @@ fn limits_hold_in_both_directions() {
     assert!(took(upload, &write) >= limited);
     assert!(took(download, &read) >= limited);
 }
+
+#[test]
+fn a_config_is_written_only_if_there_is_none() {
+    let content = [Bytes::from_static(b"config")];
+    // There is one; somebody writes it at this moment, and then there is one.
+    for before in [vec![], vec![error(409, "ConditionalRequestConflict")]] {
+        let (fake, store) = store(move |n, _| {
+            let answer = before.get(n).cloned();
+            answer.unwrap_or_else(|| error(412, "PreconditionFailed"))
+        });
+        assert_eq!(store.write_config(&content), Ok(false));
+        for asked in fake.asked() {
+            assert_eq!(asked.line, "PUT /backups/shop/config");
+            assert_eq!(asked.header("if-none-match"), "*");
+        }
+    }
+    // A server that knows no conditions.
+    for there_is_one in [false, true] {
+        let (fake, store) = store(move |_, asked| {
+            let is_conditional = !asked.header("if-none-match").is_empty();
+            match (asked.line.split(' ').next(), is_conditional, there_is_one) {
+                (Some("PUT"), true, _) => error(501, "NotImplemented"),
+                (Some("GET"), _, false) => error(404, "NoSuchKey"),
+                _ => Reply::ok(""),
+            }
+        });
+        assert_eq!(store.write_config(&content), Ok(!there_is_one));
+        let asked = fake.asked();
+        assert_eq!(asked.len(), if there_is_one { 2 } else { 3 }, "{asked:?}");
+    }
+}
+
+#[test]
+fn the_beginning_of_a_creation_is_known() {
+    let id = Id::random().to_hex();
+    let (key, pack) = (
+        format!("keys/{}", id.as_str()),
+        format!("data/00/{}", id.as_str()),
+    );
+    for (names, contents) in [
+        (vec![], Contents::Nothing),
+        (vec![key.as_str()], Contents::Unfinished),
+        (vec![key.as_str(), pack.as_str()], Contents::Other),
+        (vec!["keys/holiday.jpg"], Contents::Other),
+    ] {
+        let listed: String = names
+            .iter()
+            .map(|name| format!("<Contents><Key>shop/{name}</Key></Contents>"))
+            .collect();
+        let page = format!("<ListBucketResult>{listed}</ListBucketResult>");
+        let (_, store) = store(move |_, asked| {
+            if asked.line.contains("/config") {
+                error(404, "NoSuchKey")
+            } else {
+                Reply::ok(page.clone())
+            }
+        });
+        assert_eq!(store.contents(), Ok(contents), "{names:?}");
+    }
+}
