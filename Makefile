@@ -104,7 +104,7 @@ generate: ## write crds/manifests, and the chart's copies, from the types
 	cp crds/manifests/*.yaml charts/dockfleet/files/crds/
 
 .PHONY: bench
-bench: ## measure against the bare engine API, Ansible and docker compose (root or sudo)
+bench: ## measure against the bare engine API, Ansible, docker compose, restic and tar (root or sudo)
 	@scripts/bench.sh
 
 .PHONY: scale

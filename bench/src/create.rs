@@ -10,7 +10,7 @@ use crate::lab::{PeerLab, new_engine, say, version};
 use crate::object_set::ObjectSet;
 use crate::recorder::Recorder;
 use crate::replay::replay;
-use crate::report::{Comparison, Expected, ResultTable};
+use crate::report::{Comparison, Expected, ResultTable, Unit};
 use crate::sample::Sample;
 
 const WANTED: ObjectSet = ObjectSet(100);
@@ -65,6 +65,7 @@ pub(crate) fn measure(lab: &PeerLab, report: &mut ResultTable) -> Result<()> {
             ours: &ours,
             other_name: "bare API loop",
             other: &bare,
+            unit: Unit::Seconds,
             ratio: &ratio,
             best: ours.min() / bare.min(),
             goal: Expected::AtMost(1.10),

@@ -5,6 +5,7 @@
 //! is missed.
 
 mod agent;
+mod backup;
 mod create;
 mod http;
 mod lab;
@@ -27,13 +28,13 @@ use dockfleet_bench::{sample, usage, writes};
 use crate::lab::PeerLab;
 use crate::report::ResultTable;
 
-/// Measures Dockfleet against the bare engine API, Ansible and docker compose.
+/// Measures Dockfleet against the bare engine API, Ansible, docker compose, restic and tar.
 #[derive(Debug, Parser)]
 struct PeerArguments {
     /// What to measure. Default: everything.
     #[arg(value_enum)]
     measurements: Vec<Measurement>,
-    /// Number of pairs for each comparison. For Ansible, which is slow, half of them (rounded up).
+    /// Number of pairs for each comparison. For Ansible and backups, which are slow, half of them (rounded up).
     #[arg(short, long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     repetitions: u32,
 }
@@ -50,6 +51,8 @@ enum Measurement {
     Unchanged,
     /// Memory of an idle agent with 200 entries, and the cost of a pass.
     Agent,
+    /// Backup and restore of a gigabyte, against tar with zstd, restic, and tar in a container.
+    Backup,
     /// Size and start time of the program.
     Program,
 }
@@ -62,6 +65,7 @@ impl Measurement {
             Self::Swarm => swarm::measure(lab, report),
             Self::Unchanged => unchanged::measure(lab, report),
             Self::Agent => agent::measure(lab, report),
+            Self::Backup => backup::measure(lab, report),
             Self::Program => program::measure(lab, report),
         }
     }

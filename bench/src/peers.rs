@@ -9,7 +9,7 @@ use dockfleet_e2e::Generation;
 use crate::lab::{LIMIT, PeerLab, new_engine, say, version};
 use crate::object_set::ObjectSet;
 use crate::peer::Peer;
-use crate::report::{Comparison, Expected, ResultTable};
+use crate::report::{Comparison, Expected, ResultTable, Unit};
 use crate::run::timed;
 use crate::sample::{Sample, median};
 
@@ -98,6 +98,7 @@ pub(crate) fn add(
             ours: &ours,
             other_name: name,
             other: &theirs,
+            unit: Unit::Seconds,
             ratio: &ratio,
             best: theirs.min() / ours.min(),
             goal,

@@ -36,9 +36,10 @@ pub(crate) struct Comparison<'a> {
     pub(crate) ours: &'a Sample,
     pub(crate) other_name: &'a str,
     pub(crate) other: &'a Sample,
+    pub(crate) unit: Unit,
     /// The ratios that the goal applies to, pair by pair.
     pub(crate) ratio: &'a Sample,
-    /// The ratio of the shortest times of both sides: other work on the machine only adds time.
+    /// The ratio of the smallest values of both sides: other work on the machine only adds time.
     pub(crate) best: f64,
     pub(crate) goal: Expected,
 }
@@ -79,7 +80,7 @@ impl ResultTable {
         let version = lab.dockfleet.run(["--version"])?.ok()?;
         let head = format!(
             "{}, {cores} cores ({model}), Linux {}, load {load} at the start. Pairs of each \
-             comparison: {} (half of them, rounded up, with Ansible and compose). \
+             comparison: {} (half of them, rounded up, with Ansible, compose and of backups). \
              Shown: median (smallest–largest); ratios are taken pair \
              by pair, and once more of the best of each side.",
             version.trim(),
@@ -93,13 +94,13 @@ impl ResultTable {
         })
     }
 
-    /// Adds a row with two sides, both in seconds.
+    /// Adds a row with two sides.
     pub(crate) fn compare(&mut self, c: &Comparison<'_>) {
         self.add([
             c.what.to_owned(),
             c.engine.to_owned(),
-            spread(c.ours, Unit::Seconds),
-            format!("{}: {}", c.other_name, spread(c.other, Unit::Seconds)),
+            spread(c.ours, c.unit),
+            format!("{}: {}", c.other_name, spread(c.other, c.unit)),
             format!(
                 "{}; best of each {}",
                 spread(c.ratio, Unit::Times),
@@ -213,6 +214,7 @@ fn show(value: f64, unit: Unit) -> String {
         Unit::Seconds => format!("{value:.2} s"),
         Unit::Bytes => format!("{:.1} MB", value / 1e6),
         Unit::Count => format!("{value}"),
+        Unit::Times if value < 0.1 => format!("{value:.3}×"),
         Unit::Times if value < 10.0 => format!("{value:.2}×"),
         Unit::Times => format!("{value:.0}×"),
     }

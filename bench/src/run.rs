@@ -21,6 +21,15 @@ pub(crate) struct Finished {
 /// The program is started directly, without `timeout`: a millisecond is a lot for a program that
 /// takes ten.
 pub(crate) fn timed(command: &mut Command, limit: Duration) -> Result<Finished> {
+    timed_with(command, limit, |_| {})
+}
+
+/// The same, and calls `on_start` with its process ID.
+pub(crate) fn timed_with(
+    command: &mut Command,
+    limit: Duration,
+    on_start: impl FnOnce(u32),
+) -> Result<Finished> {
     let name = command.get_program().to_string_lossy().into_owned();
     command
         .stdin(Stdio::null())
@@ -31,6 +40,7 @@ pub(crate) fn timed(command: &mut Command, limit: Duration) -> Result<Finished> 
         .spawn()
         .with_context(|| format!("could not run {name}"))?;
     let pid = child.id();
+    on_start(pid);
     let (sender, receiver) = channel();
     thread::spawn(move || {
         let output = child.wait_with_output();
@@ -56,6 +66,13 @@ pub(crate) fn timed(command: &mut Command, limit: Duration) -> Result<Finished> 
         wall,
         stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
     })
+}
+
+/// Waits until earlier writes are on the disk. Otherwise a short measurement would include them.
+pub(crate) fn written_back() -> Result<()> {
+    let ended = Command::new("sync").status()?;
+    ensure!(ended.success(), "sync: {ended}");
+    Ok(())
 }
 
 fn said(output: &Output) -> String {

@@ -27,8 +27,13 @@ impl Sample {
     /// The two values of a pair were measured one right after the other, so a slow phase of the
     /// machine affects both.
     pub fn of_ratios(above: &[Duration], below: &[Duration]) -> Result<Self> {
-        let pairs = above.iter().zip(below);
-        Self::new(pairs.map(|(a, b)| a.as_secs_f64() / b.as_secs_f64()))
+        let seconds = |all: &[Duration]| all.iter().map(Duration::as_secs_f64).collect::<Vec<_>>();
+        Self::of_quotients(&seconds(above), &seconds(below))
+    }
+
+    /// Creates a sample from the quotient of each pair of numbers.
+    pub fn of_quotients(above: &[f64], below: &[f64]) -> Result<Self> {
+        Self::new(above.iter().zip(below).map(|(a, b)| a / b))
     }
 
     /// Returns the smallest value.

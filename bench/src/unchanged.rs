@@ -1,7 +1,5 @@
 //! Measures a pass over 200 objects without changes.
 
-use std::process::Command;
-
 use anyhow::{Result, ensure};
 use dockfleet_e2e::Generation;
 
@@ -10,19 +8,12 @@ use crate::lab::{PeerLab, new_engine, say, version};
 use crate::object_set::ObjectSet;
 use crate::recorder::Recorder;
 use crate::report::{Expected, ResultTable, Unit};
+use crate::run::written_back;
 use crate::sample::Sample;
 
 const WANTED: ObjectSet = ObjectSet(100);
 /// Number of timed passes. Each takes milliseconds.
 const PASSES: u32 = 31;
-
-/// Waits until earlier writes are on the disk. Otherwise a pass of some milliseconds would include
-/// them.
-fn written_back() -> Result<()> {
-    let ended = Command::new("sync").status()?;
-    ensure!(ended.success(), "sync: {ended}");
-    Ok(())
-}
 
 pub(crate) fn measure(lab: &PeerLab, report: &mut ResultTable) -> Result<()> {
     let manifests = lab.scratch.write(".yaml", &WANTED.resources())?;
