@@ -35,6 +35,7 @@ mod swarm_secrets;
 mod vitals;
 pub mod volume_data;
 pub mod volume_lock;
+pub mod volume_usage;
 
 pub use agent::{AgentConfig, AgentError, run};
 pub use vitals::AgentVitals;

@@ -3,7 +3,7 @@
 //! A backup reads the folder of the volume, not the engine's archive of it: an archive has no user attributes and
 //! no sockets, makes sparse files large, and must be read as a whole every time.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -120,10 +120,64 @@ pub async fn remove_new(
     Ok(true)
 }
 
+/// Finds the folders of volumes: of those with these names, or of all if there are none, sorted by name.
+///
+/// # Errors
+/// If the engine does not list its volumes.
+pub async fn folders(
+    engine: &Engine,
+    names: &[String],
+) -> Result<Vec<(String, Result<PathBuf, VolumeDataError>)>, EngineError> {
+    let mut all: BTreeMap<String, Volume> = list(engine, None)
+        .await?
+        .into_iter()
+        .map(|volume| (volume.name.clone(), volume))
+        .collect();
+    let found: Vec<(String, Option<Volume>)> = if names.is_empty() {
+        all.into_iter().map(|(name, v)| (name, Some(v))).collect()
+    } else {
+        let unique: BTreeSet<&String> = names.iter().collect();
+        unique
+            .into_iter()
+            .map(|name| (name.clone(), all.remove(name)))
+            .collect()
+    };
+    let mut sees_them = None;
+    let mut folders = Vec::new();
+    for (name, volume) in found {
+        let Some(volume) = volume else {
+            folders.push((name.clone(), Err(VolumeDataError::NoVolume(name))));
+            continue;
+        };
+        let folder = match folder_of(&volume) {
+            Ok(folder) => {
+                let sees_it = match sees_them {
+                    Some(sees_it) => sees_it,
+                    None => *sees_them.insert(sees(engine).await?),
+                };
+                if sees_it {
+                    Ok(folder)
+                } else {
+                    Err(VolumeDataError::NotVisible(folder))
+                }
+            }
+            Err(err) => Err(err),
+        };
+        folders.push((name, folder));
+    }
+    Ok(folders)
+}
+
 /// Volumes are looked up in a list: to a single volume an engine adds the status of its plugin, in forms that not
 /// every client can read.
 async fn look_up(engine: &Engine, name: &str) -> Result<Option<Volume>, EngineError> {
-    let filters = HashMap::from([("name", vec![name])]);
+    let all = list(engine, Some(name)).await?;
+    Ok(all.into_iter().find(|volume| volume.name == name))
+}
+
+/// Lists volumes: all, or those whose names have a part in common.
+async fn list(engine: &Engine, part: Option<&str>) -> Result<Vec<Volume>, EngineError> {
+    let filters: HashMap<_, _> = part.map(|part| ("name", vec![part])).into_iter().collect();
     let options = ListVolumesOptionsBuilder::default()
         .filters(&filters)
         .build();
@@ -131,8 +185,7 @@ async fn look_up(engine: &Engine, name: &str) -> Result<Option<Volume>, EngineEr
     let list = engine
         .read(EngineCall::List(Kind::DockerVolume), call)
         .await?;
-    let mut all = list.volumes.into_iter().flatten();
-    Ok(all.find(|volume| volume.name == name))
+    Ok(list.volumes.unwrap_or_default())
 }
 
 /// Returns the folder of a volume whose data is there whether a container runs or not.

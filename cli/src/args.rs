@@ -3,6 +3,7 @@
 pub(crate) mod access;
 pub(crate) mod backup;
 pub(crate) mod store;
+pub(crate) mod usage;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -73,6 +74,8 @@ pub(crate) enum Command {
     /// Lets containers run again if the backup that paused or stopped them is killed.
     #[command(hide = true)]
     BackupGuard(backup::GuardArgs),
+    /// Measure how much is in the volumes of this host.
+    Usage(usage::UsageArgs),
     /// List and remove unused volumes and networks that no resource manages.
     Prune(PruneArgs),
     /// Show the records in the journals of hosts. Works while an agent runs.

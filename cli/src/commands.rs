@@ -18,6 +18,7 @@ pub(crate) mod restore;
 pub(crate) mod revoke;
 pub(crate) mod snapshots;
 mod store_access;
+pub(crate) mod usage;
 mod vault;
 mod vitals;
 

@@ -102,6 +102,7 @@ fn run(command: Command) -> anyhow::Result<Exit> {
         Command::BackupGuard(args) => commands::backup::guard::run(args).boxed_local(),
         // It has a runtime of its own.
         Command::BackupJob => ready(Ok(Exit::Failed)).boxed_local(),
+        Command::Usage(args) => commands::usage::run(args).boxed_local(),
         Command::Prune(args) => commands::prune::run(args).boxed_local(),
         Command::Journal(args) => ready(commands::journal::run(&args)).boxed_local(),
         Command::Controller(args) => commands::controller::run(args).boxed_local(),

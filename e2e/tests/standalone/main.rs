@@ -41,5 +41,6 @@ mod typed_networks;
 mod typed_volumes;
 mod unused;
 mod update;
+mod usage;
 mod waiting;
 mod watch;
