@@ -55,8 +55,9 @@ compile: ## tools, and all Rust code, side by side
 	wait $$tools
 
 .PHONY: proof
-proof: deps compile ## the long sweeps whole: every crash point, every write of a leader (root or sudo)
+proof: deps compile ## the long sweeps whole, and backups of full size (root or sudo)
 	DOCKFLEET_PROOF=1 scripts/e2e.sh --test sweep --test leader
+	DOCKFLEET_PROOF=1 scripts/e2e.sh --test standalone -- backup:: stores::
 	PROPTEST_CASES=4096 cargo test --locked -p dockfleet-planner --test properties
 
 .PHONY: lint

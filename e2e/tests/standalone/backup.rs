@@ -36,6 +36,20 @@ pub(crate) fn mountpoint(engine: &Engine, name: &str) -> Result<PathBuf> {
     Ok(folder.context("no mountpoint")?.into())
 }
 
+/// Returns this much content, or, for a proof, as much as a volume has.
+pub(crate) fn content(small_files: u32, random_bytes: u64) -> Content {
+    let (small_files, random_bytes) = if is_proof() {
+        (10_000, 200 << 20)
+    } else {
+        (small_files, random_bytes)
+    };
+    Content {
+        small_files,
+        random_bytes,
+        seed: 1,
+    }
+}
+
 /// Returns the process of the job that a command has started.
 pub(crate) fn job_of(command: &Process) -> Result<u32> {
     let pid = command.pid();
@@ -127,20 +141,7 @@ fn everything_that_a_file_has_comes_back_by_dockfleet_and_by_restic(
 ) -> Result<()> {
     let store = store(cli)?;
     let folder = volume(engine, "odd")?;
-    let content = if is_proof() {
-        Content {
-            small_files: 10_000,
-            random_bytes: 200 << 20,
-            seed: 1,
-        }
-    } else {
-        Content {
-            small_files: 500,
-            random_bytes: 8 << 20,
-            seed: 1,
-        }
-    };
-    content.make(&folder)?;
+    content(500, 8 << 20).make(&folder)?;
     let to_store = [
         "backup",
         "odd",

@@ -6,12 +6,13 @@ use std::path::PathBuf;
 use std::thread;
 
 use anyhow::{Context as _, Result, anyhow, ensure};
-use dockfleet_e2e::tree::{Content, differences};
+use dockfleet_e2e::tree::differences;
 use dockfleet_e2e::{
     Engine, Folder, Listen, Output, RestRules, Restic, Store, StoreAddress, beyond_restic,
     eventually,
 };
 
+use crate::backup::content;
 use crate::cli_env::{CliEnv, SOON, on_each_engine, says};
 
 on_each_engine!(
@@ -172,12 +173,7 @@ fn volume(engine: &Engine, name: &str) -> Result<PathBuf> {
 /// Backs odd files up, checks the repository with restic, and restores by both programs.
 fn round_trip(engine: &Engine, place: &Place<'_>) -> Result<()> {
     let source = volume(engine, "shop-data")?;
-    let content = Content {
-        small_files: 300,
-        random_bytes: 20 << 20,
-        seed: 1,
-    };
-    content.make(&source)?;
+    content(300, 20 << 20).make(&source)?;
     // Their attributes cannot be in a snapshot: `backup.rs` has what is said of that.
     for file in ["odd names", "symlink"] {
         fs::remove_file(source.join("attributes").join(file))?;
