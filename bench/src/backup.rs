@@ -138,6 +138,17 @@ impl Table<'_> {
         for (other, theirs, goal) in goals {
             self.times(restore, &ours.restore, other, theirs, goal)?;
         }
+        for (what, ours, other, theirs) in [
+            (full, &ours.full, &tar_name, &tar.full),
+            (full, &ours.full, &restic_name, &restic.full),
+            (unchanged, &ours.unchanged, &restic_name, &restic.unchanged),
+            (restore, &ours.restore, &tar_name, &tar.restore),
+            (restore, &ours.restore, &restic_name, &restic.restore),
+        ] {
+            let spent = |run: &Watched| run.processor().as_secs_f64();
+            let what = format!("{what}: processor time");
+            self.compare_by(&what, spent, ours, other, theirs, Expected::None)?;
+        }
         for (what, ours, restic, limit) in [
             (full, &ours.full, &restic.full, 96e6),
             (unchanged, &ours.unchanged, &restic.unchanged, 32e6),
@@ -162,7 +173,7 @@ impl Table<'_> {
         )
     }
 
-    /// Compares times from start to end, and notes how much of it is the job.
+    /// Compares times from start to end.
     fn times(
         &mut self,
         what: &str,
@@ -171,19 +182,21 @@ impl Table<'_> {
         theirs: &[Watched],
         goal: Expected,
     ) -> Result<()> {
-        let seconds = |all: &[Watched]| {
-            all.iter()
-                .map(|run| run.wall.as_secs_f64())
-                .collect::<Vec<_>>()
-        };
-        self.compare(
-            what,
-            &seconds(ours),
-            other,
-            &seconds(theirs),
-            Unit::Seconds,
-            goal,
-        )
+        let spent = |run: &Watched| run.wall.as_secs_f64();
+        self.compare_by(what, spent, ours, other, theirs, goal)
+    }
+
+    fn compare_by(
+        &mut self,
+        what: &str,
+        spent: impl Fn(&Watched) -> f64,
+        ours: &[Watched],
+        other: &str,
+        theirs: &[Watched],
+        goal: Expected,
+    ) -> Result<()> {
+        let [ours, theirs] = [ours, theirs].map(|all| all.iter().map(&spent).collect::<Vec<_>>());
+        self.compare(what, &ours, other, &theirs, Unit::Seconds, goal)
     }
 
     /// Compares the memory of a job with that of restic, and shows that of the other processes.

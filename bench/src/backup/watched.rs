@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use dockfleet_bench::usage::memory;
+use dockfleet_bench::usage::{memory, processor_time};
 
 use crate::lab::LIMIT;
 use crate::run::timed_with;
@@ -34,6 +34,8 @@ pub(super) struct WatchedProcess {
     pub(super) peak: f64,
     /// Bytes that it has read, from a cache or not.
     pub(super) read: f64,
+    /// Processor time, with a resolution of 10 ms.
+    pub(super) processor: Duration,
     /// Time from the first look at it to the last one.
     pub(super) lived: Duration,
 }
@@ -59,6 +61,11 @@ impl Watched {
     /// Returns the memory of all processes together, each at its most.
     pub(super) fn peak(&self) -> f64 {
         self.processes.iter().map(|process| process.peak).sum()
+    }
+
+    /// Returns the processor time of all processes together: on a busy machine it says more than the time on the wall.
+    pub(super) fn processor(&self) -> Duration {
+        self.processes.iter().map(|process| process.processor).sum()
     }
 }
 
@@ -101,6 +108,7 @@ fn look(pid: u32) -> Option<WatchedProcess> {
         arguments: String::from_utf8_lossy(&arguments).replace('\0', " "),
         peak,
         read: read.parse().ok()?,
+        processor: processor_time(pid).ok()?,
         lived: Duration::ZERO,
     })
 }
