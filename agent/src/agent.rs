@@ -28,12 +28,14 @@ use self::assignment_tracker::AssignmentTracker;
 use self::assignment_watch::AssignmentWatch;
 use self::backup_jobs::BackupJobs;
 use self::lane::{PassInputs, PassLane};
+use crate::backup::INTERRUPTIONS;
 use crate::credentials::CredentialKeeper;
 use crate::effect::Effects;
 use crate::engine::{Endpoint, Engine, EngineError, EngineEvent, Timeouts};
 use crate::heartbeat::{self, Heartbeats};
 use crate::host::{self, AgentCondition, DockerHostReport, SeenNetwork};
 use crate::interfaces;
+use crate::interruption;
 use crate::journal::{Journal, JournalError};
 use crate::metrics::PassResult;
 use crate::pass::PassReport;
@@ -157,6 +159,7 @@ pub async fn run(config: AgentConfig, shutdown: CancellationToken) -> Result<(),
         swarm_secrets,
         preflight: Preflight::new(),
         backups,
+        interruptions: config.state_dir.join(INTERRUPTIONS),
         engine: None,
         facts: None,
         network: SeenNetwork::default(),
@@ -194,6 +197,7 @@ enum TaskEvent {
     /// `None` if the agent stops.
     Connected(Option<Result<Engine, EngineError>>),
     Passed(Kind, PassReport),
+    PutBack,
 }
 
 struct Agent {
@@ -216,6 +220,8 @@ struct Agent {
     swarm_secrets: SecretKeeper,
     preflight: Preflight,
     backups: BackupJobs,
+    /// Folder of the files about containers that are paused or stopped.
+    interruptions: PathBuf,
     /// `None` while the engine must be connected again.
     engine: Option<Arc<Engine>>,
     facts: Option<EngineFacts>,
@@ -466,6 +472,7 @@ impl Agent {
                 }
             }
             Ok(TaskEvent::Passed(kind, report)) => self.passed(kind, report),
+            Ok(TaskEvent::PutBack) => {}
             // The state of its work is not known. So the process ends with the panic, is restarted, and
             // observes the engine.
             Err(err) => match err.try_into_panic() {
@@ -481,9 +488,22 @@ impl Agent {
             self.engine_answers = None;
             self.facts = Some(engine.facts().clone());
         }
-        self.engine = Some(Arc::new(engine));
+        let engine = Arc::new(engine);
+        self.put_back(&engine);
+        self.engine = Some(engine);
         self.look_at_network();
         self.follow_swarms();
+    }
+
+    /// Lets containers run again that a backup of an earlier process has paused or stopped.
+    fn put_back(&mut self, engine: &Arc<Engine>) {
+        let (engine, folder) = (Arc::clone(engine), self.interruptions.clone());
+        self.tasks.spawn(async move {
+            for sentence in interruption::put_back_left(&engine, &folder).await {
+                tracing::warn!("{sentence}");
+            }
+            TaskEvent::PutBack
+        });
     }
 
     /// Does for swarms what the assignment asks for beside the passes: keeps their secrets or removes them, and tries

@@ -2,6 +2,7 @@
 //!
 //! A backup that was cut off is made again from its beginning. What it had stored already is not stored again.
 
+mod downtime;
 mod place;
 mod run;
 
@@ -14,11 +15,12 @@ use dockfleet_crds::backup::HostBackup;
 use dockfleet_crds::{Entry, Open, Reason};
 use dockfleet_planner::credentials::CredentialStore;
 use dockfleet_planner::kinds::backup::DesiredBackup;
-use dockfleet_planner::plan::{JournalChange, recorded_backup};
+use dockfleet_planner::plan::{JournalChange, bounded, recorded_backup};
 use dockfleet_vitals::chain;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
+use self::downtime::Downtime;
 use crate::effect::Effects;
 use crate::engine::Endpoint;
 use crate::jobs::{Job, JobControl};
@@ -26,6 +28,13 @@ use crate::journal::Ledger;
 
 /// How many backups a host makes at the same time: two would wait for the same disk.
 pub(crate) const AT_ONCE: usize = 1;
+
+/// The folder of the files about containers that are paused or stopped, in the agent's folder.
+pub(crate) const INTERRUPTIONS: &str = "interruptions";
+/// The folder of the locks of volumes.
+const LOCKS: &str = "volumes";
+/// The folder of what is known of repositories.
+const REPOSITORIES: &str = "repositories";
 
 /// The backups that run or begin now, by UID.
 pub(crate) type WantedBackups = BTreeMap<String, BackupJob>;
@@ -49,8 +58,8 @@ pub(crate) struct BackupTools {
     /// Where results are kept.
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) effects: Effects,
-    /// Folder of what is known of repositories.
-    pub(crate) folder: PathBuf,
+    /// The agent's folder.
+    pub(crate) state_dir: PathBuf,
 }
 
 impl BackupJob {
@@ -68,16 +77,29 @@ impl Job for BackupJob {
     type Tools = BackupTools;
 
     async fn step(self, control: &JobControl, tools: &BackupTools) -> Result<Option<Self>, String> {
-        let timeout = Duration::from_secs(self.want.timeout.unsigned_abs());
-        let made = run::make(&self.entry, &self.want, control, tools);
+        let want = &self.want;
+        let timeout = Duration::from_secs(want.timeout.unsigned_abs());
+        let limit = Duration::from_secs(want.max_downtime.unsigned_abs());
+        let folder = tools.state_dir.join(INTERRUPTIONS);
+        let mut downtime = Downtime::new(&want.volume, want.consistency, limit, folder);
+        let made = run::make(&self.entry, want, control, tools, &mut downtime);
         let result = tokio::select! {
-            made = tokio::time::timeout(timeout, made) => made,
-            () = control.ended() => return Err("the agent stops, or the backup is deleted".to_owned()),
+            made = tokio::time::timeout(timeout, made) => Some(made),
+            () = control.ended() => None,
         };
-        let result = result.unwrap_or_else(|_| {
+        // The process of the job has ended.
+        downtime.end().await;
+        let Some(result) = result else {
+            return Err("the agent stops, or the backup is deleted".to_owned());
+        };
+        let mut result = result.unwrap_or_else(|_| {
             let message = format!("it was not done within {} s (timeout)", timeout.as_secs());
             run::failed(Reason::Interrupted.into(), message)
         });
+        if let Some(left) = downtime.left() {
+            result.reason.get_or_insert(Reason::Interrupted.into());
+            result.message = bounded(format!("{left}; {}", result.message));
+        }
         log(&self.entry, &self.want, &result);
         let record = recorded_backup(&self.entry, &self.want, &result);
         let change = JournalChange::Put {

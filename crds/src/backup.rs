@@ -18,4 +18,4 @@ pub use schedule::{
 pub use state::{
     BackupPhase, BackupState, HostBackup, MAX_RESULTS, RecordedRepository, VolumeBackupStatus,
 };
-pub use volume_backup::{Verify, VolumeBackup, VolumeBackupSpec};
+pub use volume_backup::{Consistency, Verify, VolumeBackup, VolumeBackupSpec};

@@ -41,7 +41,7 @@ impl BackupJobs {
             store: credentials.watch(),
             ledger: Arc::clone(journal.ledger()),
             effects: effects.clone(),
-            folder: config.state_dir.join("repositories"),
+            state_dir: config.state_dir.clone(),
         };
         Self {
             jobs: Jobs::new(journal, effects, AT_ONCE, stop.clone(), tools),

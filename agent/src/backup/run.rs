@@ -12,18 +12,21 @@ use dockfleet_planner::plan::bounded;
 use dockfleet_planner::retention::{Candidate, Retention};
 use dockfleet_vault::{
     Access, Address, Backup, BackupOutcome, Event, Filter, Job as JobProcess, Limits, Login,
-    Outcome, Problems, Request, Secret, Snapshot, Task, VaultError,
+    Outcome, Problems, Request, Secret, Snapshot, Task, VaultError, Waits,
 };
+use dockfleet_vitals::chain;
 use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 use tokio::time::Instant;
 
-use super::BackupTools;
+use super::downtime::Downtime;
 use super::place::{self, Known, Refused};
+use super::{BackupTools, LOCKS, REPOSITORIES};
 use crate::engine::Engine;
 use crate::jobs::JobControl;
 use crate::retry::Backoff;
 use crate::volume_data::{self, VolumeData, VolumeDataError};
+use crate::volume_lock::{VolumeLock, VolumeLockError};
 
 /// How often the progress in the status changes.
 const PROGRESS: Duration = Duration::from_mins(1);
@@ -34,9 +37,10 @@ pub(super) async fn make(
     want: &DesiredBackup,
     control: &JobControl,
     tools: &BackupTools,
+    downtime: &mut Downtime,
 ) -> HostBackup {
     let begun = Instant::now();
-    let made = try_to(entry, want, control, tools).await;
+    let made = try_to(entry, want, control, tools, downtime).await;
     let made = made.unwrap_or_else(|(reason, message)| failed(reason, message));
     HostBackup {
         host: want.host.clone(),
@@ -60,8 +64,11 @@ async fn try_to(
     want: &DesiredBackup,
     control: &JobControl,
     tools: &BackupTools,
+    downtime: &mut Downtime,
 ) -> Result<HostBackup, Refused> {
-    let data = find(want, control, tools).await?;
+    let (engine, data) = find(want, control, tools).await?;
+    let _lock = lock(want, control, tools).await?;
+    downtime.of(engine);
     place::check(&want.repository, &data.folder)?;
     let repository = OpenRepository::open(want, &entry.uid, control, tools).await?;
     let task = Task::Backup(Backup {
@@ -75,23 +82,47 @@ async fn try_to(
             Verify::ReadData => dockfleet_vault::Verify::ReadData,
         },
     });
-    let Outcome::Backup(made) = repository.ask(task, control).await? else {
+    let Outcome::Backup(made) = repository.read(task, control, downtime).await? else {
         return Err(another());
     };
     let result = result(&made);
-    if result.reason.is_some() {
-        return Ok(result);
-    }
+    // After a partial one too, which takes the place of earlier partial ones only.
     let rules = want.repository.retention.as_ref().map(retention);
     let forgotten = forget(&repository, want, rules.unwrap_or_default(), control).await;
     Ok(match forgotten {
         Ok(()) => result,
-        // The snapshot is whole all the same.
+        // The snapshot is there all the same.
         Err((_, why)) => HostBackup {
-            message: format!("older snapshots were not removed: {why}"),
+            message: [
+                result.message.as_str(),
+                &format!("older snapshots were not removed: {why}"),
+            ]
+            .into_iter()
+            .filter(|part| !part.is_empty())
+            .collect::<Vec<_>>()
+            .join("; "),
             ..result
         },
     })
+}
+
+/// Waits for the lock of the volume: a person may be restoring it.
+async fn lock(
+    want: &DesiredBackup,
+    control: &JobControl,
+    tools: &BackupTools,
+) -> Result<VolumeLock, Refused> {
+    let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(30));
+    loop {
+        match VolumeLock::take(&tools.state_dir.join(LOCKS), &want.volume, "backup") {
+            Ok(lock) => return Ok(lock),
+            Err(err @ VolumeLockError::Held { .. }) => control.detail(&err.to_string()),
+            Err(err @ VolumeLockError::File(..)) => {
+                return Err((Reason::JournalFailed.into(), chain(&err)));
+            }
+        }
+        tokio::time::sleep(backoff.next()).await;
+    }
 }
 
 /// Finds the data of the volume. It waits for an engine that does not answer.
@@ -99,11 +130,14 @@ async fn find(
     want: &DesiredBackup,
     control: &JobControl,
     tools: &BackupTools,
-) -> Result<VolumeData, Refused> {
+) -> Result<(Engine, VolumeData), Refused> {
     let mut backoff = Backoff::default();
     loop {
         let found = match Engine::connect(&tools.endpoint).await {
-            Ok(engine) => volume_data::find(&engine, &want.volume).await,
+            Ok(engine) => {
+                let data = volume_data::find(&engine, &want.volume).await;
+                data.map(|data| (engine, data))
+            }
             Err(err) => Err(VolumeDataError::Engine(err)),
         };
         match found {
@@ -141,7 +175,7 @@ impl OpenRepository {
             .address
             .parse()
             .map_err(|err| (Reason::Invalid.into(), format!("the repository: {err}")))?;
-        let known = Known::of(&tools.folder, &repository.address);
+        let known = Known::of(&tools.state_dir.join(REPOSITORIES), &repository.address);
         let was_there = known.was_there();
         let may_create = repository.create && !was_there;
         if may_create {
@@ -181,6 +215,41 @@ impl OpenRepository {
         }))
     }
 
+    /// Makes a backup. Containers do not run from when it can begin to read, until all files are read.
+    async fn read(
+        &self,
+        task: Task,
+        control: &JobControl,
+        downtime: &mut Downtime,
+    ) -> Result<Outcome, Refused> {
+        let request = Request {
+            task,
+            ..self.0.clone()
+        };
+        let waits = Waits {
+            go: downtime.is_any(),
+            lock: None,
+        };
+        let job = JobProcess::start_with(&request, waits).await;
+        let mut job = job.map_err(refused)?;
+        let mut progress = ToldProgress::default();
+        loop {
+            let event = tokio::select! {
+                event = job.next() => event.map_err(refused)?,
+                () = downtime.is_over() => return Err(downtime.too_long()),
+            };
+            match event {
+                Event::Ready => {
+                    downtime.begin().await?;
+                    job.go().await.map_err(refused)?;
+                }
+                Event::SourceRead => downtime.end().await,
+                Event::Done(outcome) => return Ok(outcome),
+                event => progress.tell(&event, control),
+            }
+        }
+    }
+
     async fn ask(&self, task: Task, control: &JobControl) -> Result<Outcome, Refused> {
         let request = Request {
             task,
@@ -193,16 +262,32 @@ impl OpenRepository {
 /// Asks the process of a job, and reports its progress.
 async fn ask(request: &Request, control: &JobControl) -> Result<Outcome, Refused> {
     let mut job = JobProcess::start(request).await.map_err(refused)?;
-    let mut told: Option<Instant> = None;
+    let mut progress = ToldProgress::default();
     loop {
         match job.next().await.map_err(refused)? {
             Event::Done(outcome) => return Ok(outcome),
-            Event::Waits(who) => control.detail(&format!("it waits for another job: {who}")),
-            Event::Progress(progress) if told.is_none_or(|at| at.elapsed() >= PROGRESS) => {
-                told = Some(Instant::now());
-                control.detail(&format!("{} files so far", progress.files));
+            event => progress.tell(&event, control),
+        }
+    }
+}
+
+/// When the progress was last told.
+#[derive(Default)]
+struct ToldProgress(Option<Instant>);
+
+impl ToldProgress {
+    fn tell(&mut self, event: &Event, control: &JobControl) {
+        match event {
+            Event::Waits(who) => control.detail(&format!("it waits: {who}")),
+            Event::Progress(now) if self.0.is_none_or(|at| at.elapsed() >= PROGRESS) => {
+                self.0 = Some(Instant::now());
+                control.detail(&format!("{} files so far", now.files));
             }
-            Event::Progress(_) | Event::SourceRead | Event::Failed(_) => {}
+            Event::Progress(_)
+            | Event::Ready
+            | Event::SourceRead
+            | Event::Done(_)
+            | Event::Failed(_) => {}
         }
     }
 }

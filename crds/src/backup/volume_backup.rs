@@ -13,6 +13,9 @@ use crate::schema::{duration, selector, volume_name};
 /// How long hosts may begin a backup if it does not say it.
 const STARTING_DEADLINE: &str = "1h";
 
+/// How long containers may be paused or stopped if it does not say it.
+const MAX_DOWNTIME: &str = "1h";
+
 /// How long the backup of a host may take if it does not say it.
 const TIMEOUT: &str = "24h";
 
@@ -71,6 +74,15 @@ pub struct VolumeBackupSpec {
     /// Name of the BackupRepository, in the same namespace.
     #[schemars(length(min = 1, max = 253))]
     pub repository: String,
+    /// What happens to the running containers that use the volume, while it is read. `None` (default):
+    /// they go on running. `Pause`: they are paused. `Stop`: they are stopped and started again.
+    #[serde(default)]
+    pub consistency: Consistency,
+    /// How long containers may be paused or stopped, such as `5m`. After that they run again, and the
+    /// backup of the host has failed. Default: `1h`.
+    #[serde(default = "max_downtime")]
+    #[schemars(length(max = 7), transform = duration)]
+    pub max_downtime: String,
     /// How a backup is checked before it counts. `None`: not at all. `Metadata` (default): every file
     /// of the repository that it needs is there, in its size. `ReadData`: all that was written is
     /// read back, too.
@@ -99,6 +111,8 @@ impl Default for VolumeBackupSpec {
             host_names: Vec::new(),
             volume_name: String::new(),
             repository: String::new(),
+            consistency: Consistency::default(),
+            max_downtime: max_downtime(),
             verify: Verify::default(),
             tags: Vec::new(),
             starting_deadline: starting_deadline(),
@@ -125,8 +139,24 @@ fn starting_deadline() -> String {
     STARTING_DEADLINE.to_owned()
 }
 
+fn max_downtime() -> String {
+    MAX_DOWNTIME.to_owned()
+}
+
 fn timeout() -> String {
     TIMEOUT.to_owned()
+}
+
+/// What happens to the running containers that use a volume, while it is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Consistency {
+    /// They go on running.
+    #[default]
+    None,
+    /// They are paused.
+    Pause,
+    /// They are stopped, and started again.
+    Stop,
 }
 
 /// How a backup is checked.

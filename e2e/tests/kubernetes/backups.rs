@@ -175,6 +175,13 @@ fn every_host_is_backed_up_in_its_turn_and_restic_restores_it() -> Result<()> {
         [format!("{FLEET}/keys")]
     );
 
+    // A host keeps no password for which it has no backup to make.
+    let of_hosts: Vec<&str> = passwords.iter().map(String::as_str).collect();
+    eventually("Secrets of hosts without passwords", SOON, || {
+        let with = secrets_with(&of_hosts, &cluster).map_err(|err| format!("{err:#}"))?;
+        with.is_empty().then_some(()).ok_or_else(|| format!("{with:?}"))
+    })?;
+
     // A backup that is deleted leaves its snapshot, and one that is changed is refused.
     let changed = cluster.patch(&of("first"), r#"{"spec": {"volumeName": "other"}}"#);
     let refused = format!("{:#}", changed.unwrap_err());
@@ -436,5 +443,55 @@ fn a_schedule_makes_a_backup_at_its_time_and_when_it_is_asked() -> Result<()> {
         r#"{"spec": {"schedule": "at night", "suspend": true}}"#,
     )?;
     cluster.not_ready(&nightly, "False", "Invalid")?;
+    Ok(())
+}
+
+/// Invariant 16: a container that was stopped for a backup runs again, whatever is killed.
+#[test]
+fn a_container_that_was_stopped_for_a_backup_runs_again_when_its_agent_was_killed() -> Result<()> {
+    let cluster = TestCluster::start(&[("h1", Debian20, "{}")])?;
+    let [h1] = cluster.hosts()?;
+    volume(h1, "data")?;
+    let mut random = File::open("/dev/urandom")?.take(2_000_000);
+    let mut file = File::create(h1.file_of("data")?.with_file_name("random"))?;
+    std::io::copy(&mut random, &mut file)?;
+    h1.engine.import_busybox()?;
+    let run = "run -d --name app --network none -v data:/data busybox:local sleep 3600";
+    h1.engine.docker(run.split(' '))?;
+    let awaits = |running: bool| {
+        eventually(&format!("a container that runs: {running}"), SOON, || {
+            let format = "{{.State.Running}}";
+            let found = h1.engine.docker(["inspect", "--format", format, "app"]);
+            let found = found.map_err(|err| format!("{err:#}"))?;
+            (found.trim() == running.to_string())
+                .then_some(())
+                .ok_or(found)
+        })
+        .with_context(|| cluster.report())
+    };
+    let store = Store::rest(&Listen::on(h1.host.fleet()), RestRules::default())?;
+    let (spec, values) = on_server(&store)?;
+    cluster.apply(&secret(&values))?;
+    cluster.apply(&repository(
+        "main",
+        &format!("{spec}, bandwidth: {{upload: 200k}}"),
+    ))?;
+    cluster.apply(&backup("night", "hostNames: [h1], consistency: Stop"))?;
+    awaits(false)?;
+    h1.kill_agent()?;
+    h1.start_agent()?;
+    awaits(true)?;
+    ended(&cluster, "night", "Completed")?;
+    awaits(true)?;
+
+    // For too long: it runs again, and there is no backup.
+    let long = "hostNames: [h1], consistency: Pause, maxDowntime: 0s";
+    cluster.apply(&backup("long", long))?;
+    let status = ended(&cluster, "long", "Failed")?;
+    assert_eq!(status["results"][0]["reason"], "Interrupted");
+    let paused = h1
+        .engine
+        .docker(["inspect", "--format", "{{.State.Paused}}", "app"])?;
+    assert_eq!(paused.trim(), "false");
     Ok(())
 }

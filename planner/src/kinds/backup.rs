@@ -10,7 +10,7 @@ mod state;
 use std::collections::BTreeSet;
 
 use dockfleet_crds::assignment::Kind;
-use dockfleet_crds::backup::{BackupState, CreatePolicy, RecordedRepository};
+use dockfleet_crds::backup::{BackupState, Consistency, CreatePolicy, RecordedRepository};
 use dockfleet_crds::policy::{DeletionPolicy, ReadyPolicy};
 use dockfleet_crds::{DockerHost, FieldDiff, ResourceStatus, VolumeBackup, duration, quantity};
 use serde_json::{Map, Value};
@@ -137,6 +137,13 @@ impl ObjectKind for VolumeBackup {
             host: host.to_owned(),
             verify: spec.verify,
             tags: spec.tags.clone(),
+            consistency: spec.consistency,
+            max_downtime: match spec.consistency {
+                Consistency::None => 0,
+                Consistency::Pause | Consistency::Stop => {
+                    seconds("maxDowntime", &spec.max_downtime)?
+                }
+            },
             timeout: seconds("timeout", &spec.timeout)?,
             credentials: credentials.map(str::to_owned),
             policy: Behaviour::of(spec.policies(), Self::DEFAULT_DELETION),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use dockfleet_crds::backup::{RetentionRules, Verify};
+use dockfleet_crds::backup::{Consistency, RetentionRules, Verify};
 use serde::{Deserialize, Serialize};
 
 use crate::desired::{Behaviour, is_default};
@@ -26,6 +26,12 @@ pub struct DesiredBackup {
     /// More tags for the snapshot.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
+    /// What happens to the containers that use the volume.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub consistency: Consistency,
+    /// How long they may be paused or stopped, in seconds.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub max_downtime: i64,
     /// How long it may take, in seconds.
     pub timeout: i64,
     /// Version of the credentials.
