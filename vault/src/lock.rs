@@ -285,7 +285,7 @@ impl Held {
                 Some(lock) => drop(all.insert(id, lock.who())),
                 // A newer form, or a file that is half written.
                 None => {
-                    drop(all.insert(id, "an unknown program works in this repository".to_owned()))
+                    drop(all.insert(id, "an unknown program works in this repository".to_owned()));
                 }
             }
         }

@@ -317,11 +317,11 @@ fn the_beginning_of_a_creation_is_known() {
         (vec![key.as_str(), pack.as_str()], Contents::Other),
         (vec!["keys/holiday.jpg"], Contents::Other),
     ] {
-        let listed: String = names
+        let listed: Vec<String> = names
             .iter()
             .map(|name| format!("<Contents><Key>shop/{name}</Key></Contents>"))
             .collect();
-        let page = format!("<ListBucketResult>{listed}</ListBucketResult>");
+        let page = format!("<ListBucketResult>{}</ListBucketResult>", listed.concat());
         let (_, store) = store(move |_, asked| {
             if asked.line.contains("/config") {
                 error(404, "NoSuchKey")
