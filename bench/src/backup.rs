@@ -18,7 +18,7 @@ use self::programs::{Dockfleet, Program, Programs};
 use self::watched::Watched;
 use crate::lab::{PeerLab, new_engine, say, version};
 use crate::report::{Comparison, Expected, ResultTable, Unit};
-use crate::run::written_back;
+use crate::run::written_back_in;
 use crate::sample::Sample;
 
 /// The engine only says where the volume is, so one is enough.
@@ -74,13 +74,13 @@ pub(crate) fn measure(lab: &PeerLab, report: &mut ResultTable) -> Result<()> {
 /// Backs up, backs up again if the program makes a difference, restores, and removes everything.
 fn round(program: &dyn Program, series: &mut Series, engine: &Engine, data: &Data) -> Result<()> {
     let mut work = program.begin()?;
-    written_back()?;
+    written_back_in(&data.folder)?;
     series.full.push(work.backup()?);
     if program.is_incremental() {
-        written_back()?;
+        written_back_in(&data.folder)?;
         series.unchanged.push(work.backup()?);
     }
-    written_back()?;
+    written_back_in(&data.folder)?;
     series.restore.push(work.restore()?);
     data.check(&work.restored(engine)?)?;
     work.end()

@@ -1,11 +1,14 @@
 //! Runs programs to their end and measures the time.
 
+use std::fs::File;
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
+use rustix::fs::syncfs;
 
 /// The result of a program that ran to its end.
 #[derive(Debug)]
@@ -73,6 +76,11 @@ pub(crate) fn written_back() -> Result<()> {
     let ended = Command::new("sync").status()?;
     ensure!(ended.success(), "sync: {ended}");
     Ok(())
+}
+
+/// The same for the file system of a folder only: what others write elsewhere is not waited for.
+pub(crate) fn written_back_in(folder: &Path) -> Result<()> {
+    Ok(syncfs(File::open(folder)?)?)
 }
 
 fn said(output: &Output) -> String {
