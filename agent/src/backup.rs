@@ -97,7 +97,8 @@ impl Job for BackupJob {
             run::failed(Reason::Interrupted.into(), message)
         });
         if let Some(left) = downtime.left() {
-            result.reason.get_or_insert(Reason::Interrupted.into());
+            let reason = &mut result.reason;
+            reason.get_or_insert_with(|| Reason::Interrupted.into());
             result.message = bounded(format!("{left}; {}", result.message));
         }
         log(&self.entry, &self.want, &result);

@@ -291,6 +291,8 @@ pub enum Reason {
     NotEmpty,
     /// The repository cannot be opened with the password.
     WrongPassword,
+    /// Another program works in the repository, and did not end in time.
+    Locked,
     /// Something in the repository is missing or was changed.
     Damaged,
     /// The process of a backup ended without a result.
@@ -344,6 +346,7 @@ impl Reason {
             | Self::NoRepository
             | Self::NotEmpty
             | Self::WrongPassword
+            | Self::Locked
             | Self::Damaged
             | Self::Interrupted
             | Self::Internal => false,

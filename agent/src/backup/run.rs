@@ -445,6 +445,7 @@ mod tests {
             Failed::NoRepository,
             Failed::NotEmpty,
             Failed::WrongPassword,
+            Failed::Locked,
             Failed::Damaged,
             Failed::SourceUnreadable,
             Failed::SourceEmpty,

@@ -179,7 +179,9 @@ fn every_host_is_backed_up_in_its_turn_and_restic_restores_it() -> Result<()> {
     let of_hosts: Vec<&str> = passwords.iter().map(String::as_str).collect();
     eventually("Secrets of hosts without passwords", SOON, || {
         let with = secrets_with(&of_hosts, &cluster).map_err(|err| format!("{err:#}"))?;
-        with.is_empty().then_some(()).ok_or_else(|| format!("{with:?}"))
+        with.is_empty()
+            .then_some(())
+            .ok_or_else(|| format!("{with:?}"))
     })?;
 
     // A backup that is deleted leaves its snapshot, and one that is changed is refused.

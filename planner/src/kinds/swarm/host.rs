@@ -123,6 +123,7 @@ fn says_nothing(status: &EntryStatus) -> bool {
             | Reason::NoRepository
             | Reason::NotEmpty
             | Reason::WrongPassword
+            | Reason::Locked
             | Reason::Damaged
             | Reason::Interrupted
             | Reason::Internal,
