@@ -12,7 +12,7 @@ use bollard::models::ContainerSummary;
 use dockfleet_crds::assignment::Kind;
 use dockfleet_crds::{
     BackupRepository, DockerNetwork, DockerVolume, PrunePolicy, SwarmCluster, VolumeBackup,
-    VolumeBackupSchedule,
+    VolumeBackupSchedule, VolumeRestore,
 };
 use dockfleet_planner::credentials::Credentials;
 use dockfleet_planner::kinds::{Action, Object, ObjectKind};

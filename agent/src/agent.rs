@@ -4,9 +4,10 @@
 
 mod assignment_tracker;
 mod assignment_watch;
-mod backup_jobs;
 mod lane;
+mod volume_jobs;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -26,9 +27,9 @@ use tokio_util::sync::CancellationToken;
 
 use self::assignment_tracker::AssignmentTracker;
 use self::assignment_watch::AssignmentWatch;
-use self::backup_jobs::BackupJobs;
 use self::lane::{PassInputs, PassLane};
-use crate::backup::INTERRUPTIONS;
+use self::volume_jobs::VolumeJobs;
+use crate::backup::{BackupJob, INTERRUPTIONS, RestoreJob};
 use crate::credentials::CredentialKeeper;
 use crate::effect::Effects;
 use crate::engine::{Endpoint, Engine, EngineError, EngineEvent, Timeouts};
@@ -141,7 +142,8 @@ pub async fn run(config: AgentConfig, shutdown: CancellationToken) -> Result<(),
         Arc::clone(&assigned),
         shutdown.clone(),
     ));
-    let backups = BackupJobs::new(&config, &journal, &credentials, &shutdown);
+    let backups = VolumeJobs::new(&config, &journal, &credentials, &shutdown);
+    let restores = VolumeJobs::new(&config, &journal, &credentials, &shutdown);
     let agent = Agent {
         assignments: AssignmentWatch::new(config.client, &config.namespace, &config.host),
         endpoint: config.endpoint,
@@ -159,7 +161,9 @@ pub async fn run(config: AgentConfig, shutdown: CancellationToken) -> Result<(),
         swarm_secrets,
         preflight: Preflight::new(),
         backups,
+        restores,
         interruptions: config.state_dir.join(INTERRUPTIONS),
+        puts_back: false,
         engine: None,
         facts: None,
         network: SeenNetwork::default(),
@@ -219,9 +223,12 @@ struct Agent {
     credentials: CredentialKeeper,
     swarm_secrets: SecretKeeper,
     preflight: Preflight,
-    backups: BackupJobs,
+    backups: VolumeJobs<BackupJob>,
+    restores: VolumeJobs<RestoreJob>,
     /// Folder of the files about containers that are paused or stopped.
     interruptions: PathBuf,
+    /// Whether containers are being put back.
+    puts_back: bool,
     /// `None` while the engine must be connected again.
     engine: Option<Arc<Engine>>,
     facts: Option<EngineFacts>,
@@ -283,7 +290,11 @@ impl Agent {
                 () = self.credentials.changed() => self.wake(Instant::now()),
                 () = self.swarm_secrets.failed() => {}
                 () = self.preflight.changed() => self.publish(),
-                Some(wait) = self.backups.ended() => self.wake_backups(wait),
+                Some(wait) = self.backups.ended() => {
+                    self.put_back();
+                    self.wake_work(Work::Backups, wait);
+                }
+                Some(wait) = self.restores.ended() => self.wake_work(Work::Restores, wait),
                 event = next(&mut self.events) => match event {
                     Some(Ok(event)) => self.on_engine_event(event),
                     Some(Err(_)) | None => self.events_ended(),
@@ -297,7 +308,10 @@ impl Agent {
             }
             self.preflight.ended().await;
             if let Some(wait) = self.backups.follow().await {
-                self.wake_backups(wait);
+                self.wake_work(Work::Backups, wait);
+            }
+            if let Some(wait) = self.restores.follow().await {
+                self.wake_work(Work::Restores, wait);
             }
             self.check_contact();
             self.start_due_passes();
@@ -307,6 +321,7 @@ impl Agent {
         }
         // They stop at once, and the next process makes them again.
         while self.backups.ended().await.is_some() {}
+        while self.restores.ended().await.is_some() {}
         // Each pass ends after its current action.
         while let Some(done) = self.tasks.join_next().await {
             self.done(done);
@@ -419,7 +434,7 @@ impl Agent {
             effects: self.effects.clone(),
             paused: self.pause.as_ref().map(|p| p.message.clone()),
             is_cut_off: self.is_cut_off,
-            backups: self.backups.details(),
+            backups: self.volume_jobs(),
         };
         for lane in &mut self.lanes {
             if is_due(lane) {
@@ -472,7 +487,7 @@ impl Agent {
                 }
             }
             Ok(TaskEvent::Passed(kind, report)) => self.passed(kind, report),
-            Ok(TaskEvent::PutBack) => {}
+            Ok(TaskEvent::PutBack) => self.puts_back = false,
             // The state of its work is not known. So the process ends with the panic, is restarted, and
             // observes the engine.
             Err(err) => match err.try_into_panic() {
@@ -488,19 +503,31 @@ impl Agent {
             self.engine_answers = None;
             self.facts = Some(engine.facts().clone());
         }
-        let engine = Arc::new(engine);
-        self.put_back(&engine);
-        self.engine = Some(engine);
+        self.engine = Some(Arc::new(engine));
+        self.put_back();
         self.look_at_network();
         self.follow_swarms();
     }
 
-    /// Lets containers run again that a backup of an earlier process has paused or stopped.
-    fn put_back(&mut self, engine: &Arc<Engine>) {
-        let (engine, folder) = (Arc::clone(engine), self.interruptions.clone());
+    /// Lets containers run again that a backup has paused or stopped and left so, and tries until nothing is left.
+    fn put_back(&mut self) {
+        let Some(engine) = self.engine.clone().filter(|_| !self.puts_back) else {
+            return;
+        };
+        self.puts_back = true;
+        let (folder, shutdown) = (self.interruptions.clone(), self.shutdown.clone());
         self.tasks.spawn(async move {
-            for sentence in interruption::put_back_left(&engine, &folder).await {
-                tracing::warn!("{sentence}");
+            let mut backoff = Backoff::default();
+            while interruption::has_left(&folder) {
+                for sentence in interruption::put_back_left(&engine, &folder).await {
+                    tracing::warn!("{sentence}");
+                }
+                let wait = tokio::time::sleep(backoff.next());
+                if interruption::has_left(&folder)
+                    && shutdown.run_until_cancelled(wait).await.is_none()
+                {
+                    break;
+                }
             }
             TaskEvent::PutBack
         });
@@ -533,8 +560,10 @@ impl Agent {
         self.vitals.metrics.passed(PassResult::EngineFailed);
         self.events = None;
         let snapshot = self.journal.assignment();
+        // They may go on: they read a folder.
+        let backups = self.volume_jobs();
         for lane in &mut self.lanes {
-            lane.engine_unreachable(self.journal.ledger(), snapshot);
+            lane.engine_unreachable(self.journal.ledger(), snapshot, &backups);
         }
         let wait = self.backoff.next();
         for lane in &mut self.lanes {
@@ -543,12 +572,16 @@ impl Agent {
         self.publish();
     }
 
-    /// Starts a pass over the backups after this time.
-    fn wake_backups(&mut self, wait: Duration) {
-        let lane = self
-            .lanes
-            .iter_mut()
-            .find(|l| kinds::work(l.kind) == Work::Backups);
+    /// Returns how far running backups and restores are, in words, by UID.
+    fn volume_jobs(&self) -> BTreeMap<String, String> {
+        let mut all = self.backups.details();
+        all.extend(self.restores.details());
+        all
+    }
+
+    /// Starts a pass over the backups or restores after this time.
+    fn wake_work(&mut self, work: Work, wait: Duration) {
+        let lane = self.lanes.iter_mut().find(|l| kinds::work(l.kind) == work);
         if let Some(lane) = lane {
             lane.wake(Instant::now() + wait);
         }
@@ -556,8 +589,12 @@ impl Agent {
 
     fn passed(&mut self, kind: Kind, mut report: PassReport) {
         self.look_at_network();
-        if let Some(wanted) = report.backups.take() {
-            self.backups.plan(wanted);
+        if let Some(wanted) = report.jobs.take() {
+            match kinds::work(kind) {
+                Work::Backups => self.backups.plan(wanted.backups),
+                Work::Restores => self.restores.plan(wanted.restores),
+                Work::Objects | Work::Pruning | Work::Nothing => {}
+            }
         }
         if !report.engine_failures.is_empty() {
             self.engine = None;

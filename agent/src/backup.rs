@@ -1,10 +1,14 @@
-//! Makes the backups of this host: each is a [job](crate::jobs) of its own, and its result goes into the journal.
+//! Makes the backups of this host, and restores its volumes: each is a [job](crate::jobs) of its own, and its result goes
+//! into the journal.
 //!
 //! A backup that was cut off is made again from its beginning. What it had stored already is not stored again.
 
 mod downtime;
 mod place;
+mod repository;
+mod restore;
 mod run;
+mod volume;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -16,6 +20,7 @@ use dockfleet_crds::{Entry, Open, Reason};
 use dockfleet_planner::credentials::CredentialStore;
 use dockfleet_planner::kinds::backup::DesiredBackup;
 use dockfleet_planner::plan::{JournalChange, bounded, recorded_backup};
+use dockfleet_planner::record::RecordKey;
 use dockfleet_vitals::chain;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
@@ -36,8 +41,14 @@ const LOCKS: &str = "volumes";
 /// The folder of what is known of repositories.
 const REPOSITORIES: &str = "repositories";
 
-/// The backups that run or begin now, by UID.
-pub(crate) type WantedBackups = BTreeMap<String, BackupJob>;
+pub(crate) use self::restore::RestoreJob;
+
+/// The backups and restores that run or begin now, by UID.
+#[derive(Debug, Default)]
+pub(crate) struct WantedJobs {
+    pub(crate) backups: BTreeMap<String, BackupJob>,
+    pub(crate) restores: BTreeMap<String, RestoreJob>,
+}
 
 /// One backup of a volume of this host. It has no secrets: it is in the journal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -77,15 +88,32 @@ impl Job for BackupJob {
     type Tools = BackupTools;
 
     async fn step(self, control: &JobControl, tools: &BackupTools) -> Result<Option<Self>, String> {
+        if has_ended(&self.entry, tools) {
+            return Ok(None);
+        }
         let want = &self.want;
         let timeout = Duration::from_secs(want.timeout.unsigned_abs());
         let limit = Duration::from_secs(want.max_downtime.unsigned_abs());
         let folder = tools.state_dir.join(INTERRUPTIONS);
         let mut downtime = Downtime::new(&want.volume, want.consistency, limit, folder);
-        let made = run::make(&self.entry, want, control, tools, &mut downtime);
+        let mut so_far = None;
+        let made = run::make(
+            &self.entry,
+            want,
+            control,
+            tools,
+            &mut downtime,
+            &mut so_far,
+        );
         let result = tokio::select! {
             made = tokio::time::timeout(timeout, made) => Some(made),
             () = control.ended() => None,
+        };
+        // A snapshot counts, even if there was no time to remove older ones.
+        let result = match (result, so_far) {
+            (Some(Ok(made)), _) => Some(Ok(made)),
+            (Some(Err(_)) | None, Some(made)) => Some(Ok(made)),
+            (late, None) => late,
         };
         // The process of the job has ended.
         downtime.end().await;
@@ -101,14 +129,7 @@ impl Job for BackupJob {
             reason.get_or_insert_with(|| Reason::Interrupted.into());
             result.message = bounded(format!("{left}; {}", result.message));
         }
-        log(&self.entry, &self.want, &result);
-        let record = recorded_backup(&self.entry, &self.want, &result);
-        let change = JournalChange::Put {
-            record,
-            instead_of: None,
-        };
-        let kept = tools.ledger.commit(vec![change], &tools.effects).await;
-        kept.map_err(|err| chain(&err))?;
+        keep(&self.entry, &self.want.volume, &result, tools).await?;
         Ok(None)
     }
 
@@ -118,26 +139,52 @@ impl Job for BackupJob {
     }
 }
 
-fn log(entry: &Entry, want: &DesiredBackup, result: &HostBackup) {
-    let (namespace, name, volume) = (&entry.namespace, &entry.name, &want.volume);
+/// Whether the journal has a result: a plan from before it may still ask for the job.
+fn has_ended(entry: &Entry, tools: &BackupTools) -> bool {
+    let records = tools.ledger.records();
+    let record = records.get(&RecordKey::object(&entry.uid));
+    record.is_some_and(|r| r.progress::<HostBackup>().is_some())
+}
+
+/// Keeps what a host has in the end.
+async fn keep(
+    entry: &Entry,
+    volume: &str,
+    result: &HostBackup,
+    tools: &BackupTools,
+) -> Result<(), String> {
+    log(entry, volume, result);
+    let change = JournalChange::Put {
+        record: recorded_backup(entry, result),
+        instead_of: None,
+    };
+    let kept = tools.ledger.commit(vec![change], &tools.effects).await;
+    kept.map_err(|err| chain(&err))
+}
+
+fn log(entry: &Entry, volume: &str, result: &HostBackup) {
+    let kind = entry.kind.as_str();
+    let (namespace, name) = (&entry.namespace, &entry.name);
     let reason = result.reason.as_ref().map(Open::as_str);
     match reason {
         None => tracing::info!(
+            kind,
             namespace,
             name,
             volume,
             snapshot = result.snapshot_id,
             seconds = result.seconds,
-            "backup made"
+            "done"
         ),
         Some(reason) => tracing::warn!(
+            kind,
             namespace,
             name,
             volume,
             reason,
             snapshot = result.snapshot_id,
             message = result.message,
-            "backup not whole"
+            "not whole"
         ),
     }
 }

@@ -37,7 +37,7 @@ pub use self::progress::Progress;
 pub use self::prune::Pruning;
 use self::unanswered::Unanswered;
 use crate::actions;
-use crate::backup::WantedBackups;
+use crate::backup::WantedJobs;
 use crate::effect::Effects;
 use crate::engine::{Engine, EngineError, Observation};
 use crate::journal::{Journal, JournalError, Ledger, takes};
@@ -78,8 +78,8 @@ pub struct PassReport {
     pub journal_failure: Option<JournalError>,
     /// What was done for PrunePolicies; `None` if the pass was over another kind.
     pub pruning: Option<Pruning>,
-    /// The backups that run or begin now; `None` if the pass was over another kind.
-    pub(crate) backups: Option<WantedBackups>,
+    /// The backups or restores that run or begin now; `None` if the pass was over another kind.
+    pub(crate) jobs: Option<WantedJobs>,
 }
 
 /// An object that was no longer as its entry describes.
@@ -247,18 +247,23 @@ fn give_cause(planned: &mut Planned, err: &EngineError) {
 }
 
 /// Returns the statuses of entries and records of one kind if the engine does not answer at all.
-pub(crate) fn unknown(kind: Kind, entries: &[Entry], records: &Records) -> Vec<EntryStatus> {
+pub(crate) fn unknown(
+    kind: Kind,
+    entries: &[Entry],
+    records: &Records,
+    running: &BTreeMap<String, String>,
+) -> Vec<EntryStatus> {
     match kinds::work(kind) {
         Work::Objects => {}
         Work::Pruning => {
             let planned = planner_prune(entries, None, records, PruneContext::default());
             return statuses(&planned, records);
         }
-        Work::Backups => {
+        Work::Backups | Work::Restores => {
             let context = BackupContext {
                 held: Some((Reason::EngineUnreachable, "the engine does not answer")),
                 store: &CredentialStore::new(),
-                running: &BTreeMap::new(),
+                running,
             };
             let planned = backups(entries, records, &context);
             let planned: Vec<Planned> = planned.into_iter().map(|p| p.planned).collect();
@@ -306,7 +311,7 @@ pub(crate) struct PassRun<'a> {
     pub(crate) stop: &'a CancellationToken,
     /// The statuses after the previous pass, if they are known.
     pub(crate) before: &'a [EntryStatus],
-    /// How far the running backups are, in words, by UID.
+    /// How far running backups and restores are, in words, by UID.
     pub(crate) backups: &'a BTreeMap<String, String>,
     /// Gets the interim statuses of the pass.
     pub(crate) interim: Option<&'a watch::Sender<Vec<EntryStatus>>>,
@@ -342,7 +347,7 @@ impl PassRun<'_> {
         match kinds::work(self.kind) {
             Work::Objects => {}
             Work::Pruning => return self.follow_policies(ledger, progress).await,
-            Work::Backups => return self.follow_backups(ledger).await,
+            Work::Backups | Work::Restores => return self.follow_backups(ledger).await,
             Work::Nothing => return PassReport::default(),
         }
         let calls_before = self.engine.calls();

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use dockfleet_crds::assignment::Kind;
 use dockfleet_crds::{
     BackupRepository, DockerNetwork, DockerVolume, PrunePolicy, SwarmCluster, VolumeBackup,
-    VolumeBackupSchedule,
+    VolumeBackupSchedule, VolumeRestore,
 };
 use dockfleet_planner::resource::Resource;
 use k8s_openapi::api::core::v1::ObjectReference;

@@ -291,6 +291,14 @@ pub enum Reason {
     NotEmpty,
     /// The repository cannot be opened with the password.
     WrongPassword,
+    /// The volume of a restore has data.
+    TargetNotEmpty,
+    /// The volume of a restore cannot be written.
+    TargetUnwritable,
+    /// No space is left for a restore.
+    TargetFull,
+    /// No snapshot matches.
+    NoSnapshot,
     /// Another program works in the repository, and did not end in time.
     Locked,
     /// Something in the repository is missing or was changed.
@@ -346,6 +354,10 @@ impl Reason {
             | Self::NoRepository
             | Self::NotEmpty
             | Self::WrongPassword
+            | Self::TargetNotEmpty
+            | Self::TargetUnwritable
+            | Self::TargetFull
+            | Self::NoSnapshot
             | Self::Locked
             | Self::Damaged
             | Self::Interrupted

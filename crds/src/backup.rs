@@ -1,7 +1,9 @@
 //! Backups of volumes: where they are ([`BackupRepository`]), one backup of a volume ([`VolumeBackup`]), and backups that
-//! are made again and again ([`VolumeBackupSchedule`]).
+//! are made again and again ([`VolumeBackupSchedule`]), and what is written back
+//! ([`VolumeRestore`]).
 
 mod repository;
+mod restore;
 mod rules;
 mod schedule;
 mod state;
@@ -11,6 +13,7 @@ pub use repository::{
     BackupRepository, BackupRepositorySpec, BackupRepositoryStatus, Bandwidth, CreatePolicy,
     Layout, PathStore, RepositorySecret, RepositoryState, RestStore, RetentionRules, S3Store,
 };
+pub use restore::{VolumeRestore, VolumeRestoreSpec, VolumeRestoreStatus};
 pub use schedule::{
     RUN_NOW, SCHEDULE_LABEL, SCHEDULED_AT, ScheduleState, VolumeBackupSchedule,
     VolumeBackupScheduleSpec, VolumeBackupScheduleStatus,

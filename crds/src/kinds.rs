@@ -14,6 +14,7 @@ macro_rules! kinds {
             PrunePolicy "pruning" "prunepolicies",
             VolumeBackup "backup" "volumebackups",
             VolumeBackupSchedule "schedule" "volumebackupschedules",
+            VolumeRestore "restore" "volumerestores",
             SwarmCluster "swarm" "swarmclusters",
         }
     };

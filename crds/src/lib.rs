@@ -2,7 +2,7 @@
 //!
 //! This crate has all types that processes exchange: the resources of users ([`DockerNetwork`],
 //! [`DockerVolume`]) and administrators ([`DockerHost`], [`SwarmCluster`], [`PrunePolicy`], [`BackupRepository`],
-//! [`VolumeBackup`], [`VolumeBackupSchedule`]), and the object that the controller and the
+//! [`VolumeBackup`], [`VolumeBackupSchedule`], [`VolumeRestore`]), and the object that the controller and the
 //! agent of one host exchange ([`HostAssignment`]). The CRD manifests are generated from these types,
 //! and [`validation`] checks a document against them like an API server.
 //!
@@ -35,7 +35,7 @@ pub mod validation;
 pub mod volume;
 
 pub use assignment::{Entry, EntryState, EntryStatus, FieldDiff, HostAssignment, Intent, Reason};
-pub use backup::{BackupRepository, VolumeBackup, VolumeBackupSchedule};
+pub use backup::{BackupRepository, VolumeBackup, VolumeBackupSchedule, VolumeRestore};
 pub use host::DockerHost;
 pub use network::DockerNetwork;
 pub use open::Open;

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::assignment::HostAssignment;
 use crate::{
     BackupRepository, DockerHost, DockerNetwork, DockerVolume, PrunePolicy, SwarmCluster,
-    VolumeBackup, VolumeBackupSchedule,
+    VolumeBackup, VolumeBackupSchedule, VolumeRestore,
 };
 
 macro_rules! committed {

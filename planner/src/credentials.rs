@@ -114,8 +114,13 @@ impl Credentials {
             }
         }
         values.retain(|_, value| !value.is_empty());
-        if !values.contains_key(PASSWORD_KEY) {
-            return Err(Unusable::NoPassword);
+        let password = values.get(PASSWORD_KEY).ok_or(Unusable::NoPassword)?;
+        // People compute the passwords of hosts from the first line of a file.
+        if password.lines().count() > 1 || password.trim() != password {
+            let why =
+                "has more than one line, or spaces around it; restic would read another password";
+            let key = PASSWORD_KEY;
+            return Err(Unusable::Unfit { key, why });
         }
         Ok(Self::of_values(values))
     }

@@ -9,6 +9,7 @@ pub mod network;
 mod nothing;
 pub mod prune;
 pub mod repository;
+pub mod restore;
 pub mod schedule;
 pub mod swarm;
 pub mod volume;
@@ -21,7 +22,7 @@ use dockfleet_crds::assignment::Kind;
 use dockfleet_crds::policy::DeletionPolicy;
 use dockfleet_crds::{
     BackupRepository, DockerHost, DockerNetwork, DockerVolume, FieldDiff, PrunePolicy, Reason,
-    ResourceStatus, SwarmCluster, VolumeBackup, VolumeBackupSchedule,
+    ResourceStatus, SwarmCluster, VolumeBackup, VolumeBackupSchedule, VolumeRestore,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::Serialize;
@@ -35,6 +36,7 @@ use crate::capability::{self, ApiVersion, Capability};
 use crate::credentials::{Credentials, SecretForm};
 use crate::desired::{Behaviour, Payload, payload};
 use crate::examination::Occasion;
+use crate::plan::DesiredJob;
 use crate::render::RenderError;
 use crate::resource::{CommonSpec, OwnStatus, RenderedAnew, Resource, SpecWarning, StatusContext};
 use crate::support::Feature;
@@ -183,6 +185,11 @@ pub trait ObjectKind: Sized {
         credentials: Option<&str>,
     ) -> Result<Self::Desired, RenderError>;
 
+    /// Returns what a host does once for it.
+    fn job(_want: &Self::Desired) -> Option<DesiredJob> {
+        None
+    }
+
     /// Returns the features that an agent needs for it, beside its kind.
     fn needed_features(&self) -> Vec<Feature> {
         Vec::new()
@@ -249,6 +256,8 @@ pub enum Work {
     Pruning,
     /// They have no objects: it makes backups, each once.
     Backups,
+    /// They have no objects: it restores volumes, each once.
+    Restores,
     /// There are no entries.
     Nothing,
 }
@@ -426,6 +435,13 @@ macro_rules! join {
             pub(crate) fn payload(&self) -> Payload {
                 match self {
                     $(Self::$kind(desired) => payload(desired, None),)*
+                }
+            }
+
+            /// Returns what a host does once for it.
+            pub(crate) fn job(&self) -> Option<DesiredJob> {
+                match self {
+                    $(Self::$kind(want) => $kind::job(want),)*
                 }
             }
 

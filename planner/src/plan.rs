@@ -26,7 +26,9 @@ use crate::observed::ObservedState;
 use crate::record::{Record, RecordKey, Stage};
 use world::World;
 
-pub use self::backup::{BackupContext, PlannedBackup, backups, recorded as recorded_backup};
+pub use self::backup::{
+    BackupContext, DesiredJob, PlannedBackup, backups, recorded as recorded_backup,
+};
 pub use self::prune::{
     BETWEEN_RUNS, LISTED_FOR, PruneContext, abandoned, policy_of, prune, removal,
 };

@@ -1,7 +1,7 @@
 //! Kinds without an object on an engine: there is nothing to list, and no action.
 
 use bollard::models::ContainerSummary;
-use dockfleet_crds::{BackupRepository, VolumeBackup, VolumeBackupSchedule};
+use dockfleet_crds::{BackupRepository, VolumeBackup, VolumeBackupSchedule, VolumeRestore};
 use dockfleet_planner::credentials::Credentials;
 use dockfleet_planner::kinds::{DesiredObject as _, ObjectKind};
 
@@ -55,4 +55,5 @@ no_object! {
     BackupRepository,
     VolumeBackup,
     VolumeBackupSchedule,
+    VolumeRestore,
 }

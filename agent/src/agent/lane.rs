@@ -316,10 +316,12 @@ impl PassLane {
         &mut self,
         ledger: &Ledger,
         snapshot: Option<&Arc<AssignmentSnapshot>>,
+        backups: &BTreeMap<String, String>,
     ) {
         if self.running.is_none() {
             let entries = entries_of(snapshot, self.kind);
-            let statuses = pass::unknown(self.kind, entries, &ledger.records_of(self.kind));
+            let records = ledger.records_of(self.kind);
+            let statuses = pass::unknown(self.kind, entries, &records, backups);
             self.known = Some((snapshot.cloned(), statuses));
         }
     }

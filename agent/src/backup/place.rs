@@ -7,6 +7,7 @@ use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use dockfleet_crds::{Open, Reason};
 use dockfleet_planner::desired::hex;
@@ -17,6 +18,24 @@ use crate::durable_file;
 
 /// Why a backup is not made, as in a status.
 pub(super) type Refused = (Open<Reason>, String);
+
+/// How long a folder may take to answer: one of an NFS server that is gone never does.
+const ANSWER: Duration = Duration::from_mins(1);
+
+/// Looks at a folder in a thread that may block.
+pub(super) async fn in_time<T: Send + 'static>(
+    look: impl FnOnce() -> Result<T, Refused> + Send + 'static,
+) -> Result<T, Refused> {
+    let looked = tokio::task::spawn_blocking(look);
+    match tokio::time::timeout(ANSWER, looked).await {
+        Ok(Ok(result)) => result,
+        Ok(Err(err)) => Err((Reason::Internal.into(), err.to_string())),
+        Err(_) => {
+            let text = format!("its folder did not answer within {} s", ANSWER.as_secs());
+            Err((Reason::StoreUnreachable.into(), text))
+        }
+    }
+}
 
 /// Checks the folder of a repository: it must exist, and be on a disk of its own.
 pub(super) fn check(repository: &DesiredRepository, volume: &Path) -> Result<(), Refused> {

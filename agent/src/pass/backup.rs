@@ -1,17 +1,17 @@
-//! A pass over VolumeBackups: plan, write the journal, and say which backups run.
+//! A pass over VolumeBackups or VolumeRestores: plan, write the journal, and say what runs.
 
 use std::sync::Arc;
 
 use dockfleet_crds::Reason;
-use dockfleet_planner::plan::{BackupContext, JournalChange, abandoned, backups};
+use dockfleet_planner::plan::{BackupContext, DesiredJob, JournalChange, abandoned, backups};
 use dockfleet_vitals::chain;
 
 use super::{Attempts, PassReport, PassRun};
-use crate::backup::{BackupJob, WantedBackups};
+use crate::backup::{BackupJob, RestoreJob, WantedJobs};
 use crate::journal::Ledger;
 
 impl PassRun<'_> {
-    /// Plans the backups. They run beside the passes.
+    /// Plans backups or restores. They run beside the passes.
     pub(super) async fn follow_backups(self, ledger: &Arc<Ledger>) -> PassReport {
         let mut report = PassReport::default();
         let records = ledger.records_of(self.kind);
@@ -33,15 +33,22 @@ impl PassRun<'_> {
             report.journal_failure = Some(err);
         }
         let entry = |uid: &str| self.entries.iter().find(|e| e.uid == uid);
-        let wanted: WantedBackups = planned
-            .iter()
-            .filter_map(|p| {
-                let want = p.runs.as_deref()?.clone();
-                let entry = entry(&p.planned.status.uid)?;
-                Some((entry.uid.clone(), BackupJob::new(entry, want)))
-            })
-            .collect();
-        report.backups = Some(wanted);
+        let mut wanted = WantedJobs::default();
+        for p in &planned {
+            let (Some(runs), Some(entry)) = (&p.runs, entry(&p.planned.status.uid)) else {
+                continue;
+            };
+            let uid = entry.uid.clone();
+            match runs.clone() {
+                DesiredJob::Backup(want) => {
+                    wanted.backups.insert(uid, BackupJob::new(entry, *want));
+                }
+                DesiredJob::Restore(want) => {
+                    wanted.restores.insert(uid, RestoreJob::new(entry, *want));
+                }
+            }
+        }
+        report.jobs = Some(wanted);
         let planned = planned.into_iter().map(|p| p.planned).collect();
         report.finish(planned, &Attempts::default(), &ledger.records_of(self.kind));
         report

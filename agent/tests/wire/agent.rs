@@ -274,6 +274,7 @@ async fn i15_an_entry_of_a_newer_controller_is_reported_alone_and_kept() {
             "PrunePolicy",
             "VolumeBackup",
             "VolumeBackupSchedule",
+            "VolumeRestore",
             "SwarmCluster"
         ])
     );

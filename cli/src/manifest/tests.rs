@@ -104,7 +104,7 @@ fn a_missing_field_is_reported_at_its_parent() {
 #[test]
 fn an_unknown_kind_is_reported_with_the_known_kinds() {
     let known = "known are DockerHost, DockerNetwork, DockerVolume, BackupRepository, PrunePolicy, VolumeBackup, \
-                 VolumeBackupSchedule, SwarmCluster in version \"dockfleet.io/v1alpha1\", and Namespace and Secret in version \"v1\"";
+                 VolumeBackupSchedule, VolumeRestore, SwarmCluster in version \"dockfleet.io/v1alpha1\", and Namespace and Secret in version \"v1\"";
     assert_eq!(
         messages("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: s}\n"),
         [format!(

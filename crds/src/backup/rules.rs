@@ -122,6 +122,26 @@ pub(super) fn schedule(schema: &mut Schema) {
     }
 }
 
+/// Rules on the spec of a restore. It is done once, so a change would have no effect.
+pub(super) fn restore(schema: &mut Schema) {
+    plain_options(schema);
+    rules(
+        schema,
+        &[Rule {
+            rule: "self == oldSelf",
+            message: "'a VolumeRestore is done once and cannot be changed; create another one'",
+        }],
+    );
+    rules_at(
+        schema,
+        ".snapshot",
+        &[Rule {
+            rule: "self.snapshot == 'latest' || self.snapshot.matches('^[0-9a-f]+$')",
+            message: "'snapshot %s is not latest or the first digits of an ID, such as c1d2e3f4'.format([self.snapshot])",
+        }],
+    );
+}
+
 /// Rules on the spec of a backup. It is done once, so a change would have no effect.
 pub(super) fn backup(schema: &mut Schema) {
     plain_options(schema);

@@ -174,6 +174,9 @@ pub struct VolumeBackupScheduleStatus {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ScheduleState {
+    /// When the controller first saw it, by its own clock. Times before that are none of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_time: Option<String>,
     /// The last time of the schedule for which a backup was made, or was given up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_schedule_time: Option<String>,

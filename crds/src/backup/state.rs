@@ -33,12 +33,18 @@ pub struct BackupState {
     /// How far it is: `Pending`, `Running`, `Completed`, `PartiallyFailed` or `Failed`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phase: Option<Open<BackupPhase>>,
+    /// When the controller first saw it, by its own clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_time: Option<String>,
     /// The repository, as it was when the backup began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repository: Option<RecordedRepository>,
     /// When the first host was told to begin.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_time: Option<String>,
+    /// Until when hosts are waited for that were told to begin and are not heard of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lost_time: Option<String>,
     /// When the last host had ended, or was missed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completion_time: Option<String>,

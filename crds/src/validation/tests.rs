@@ -51,6 +51,7 @@ fn every_schema_and_every_rule_compiles() {
             "PrunePolicy",
             "VolumeBackup",
             "VolumeBackupSchedule",
+            "VolumeRestore",
             "SwarmCluster",
             "HostAssignment"
         ]

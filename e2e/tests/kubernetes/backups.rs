@@ -497,3 +497,65 @@ fn a_container_that_was_stopped_for_a_backup_runs_again_when_its_agent_was_kille
     assert_eq!(paused.trim(), "false");
     Ok(())
 }
+
+/// Invariants 10 and 16: a machine is lost, and another one gets its data from the repository.
+#[test]
+fn i16_another_host_gets_the_data_of_a_lost_one_and_nothing_is_written_over_data() -> Result<()> {
+    let cluster = TestCluster::start(&[("h1", Debian20, "{}"), ("h2", Newest, "{}")])?;
+    let [h1, h2] = cluster.hosts()?;
+    volume(h1, "of h1")?;
+    let store = Store::path()?;
+    cluster.apply(&secret(&format!("{{RESTIC_PASSWORD: {PASSWORD}}}")))?;
+    cluster.apply(&in_folder(&store, "layout: PerHost"))?;
+    cluster.apply(&backup("night", "hostNames: [h1]"))?;
+    ended(&cluster, "night", "Completed")?;
+
+    // The host is gone, with its resources.
+    h1.kill_agent()?;
+    cluster.kubectl(&format!("delete dbackup --all -n {FLEET} --timeout=60s"))?;
+    cluster.kubectl(&format!("delete dhost/h1 -n {FLEET} --timeout=60s"))?;
+    let restore = |name: &str, spec: &str| {
+        let spec =
+            format!("{{host: h2, sourceHost: h1, volumeName: data, repository: main, {spec}}}");
+        cluster.apply(&resource(
+            "VolumeRestore",
+            &format!("{FLEET}/{name}"),
+            &spec,
+        ))
+    };
+    let restored = |name: &str, phase: &str| -> Result<Value> {
+        let of = format!("drestore/{name} -n {FLEET}");
+        cluster.until(&of, "{.status.completionTime}")?;
+        let status = cluster.get(&of)?["status"].clone();
+        ensure!(status["phase"] == phase, "{status}");
+        Ok(status)
+    };
+    restore("back", "timeout: 1h")?;
+    let status = restored("back", "Completed")?;
+    assert_eq!(status["results"][0]["files"], 1);
+    cluster.ready(&format!("drestore/back -n {FLEET}"))?;
+    assert_eq!(h2.read_from_volume("data")?, "of h1");
+    event(&cluster, "Normal", "1 of 1 host has a whole restore")?;
+
+    // Done once: made again, it writes over nothing.
+    h2.write_into_volume("data", "changed since")?;
+    cluster.kubectl(&format!("delete drestore/back -n {FLEET} --timeout=60s"))?;
+    restore("back", "timeout: 1h")?;
+    let status = restored("back", "Failed")?;
+    assert_eq!(status["results"][0]["reason"], "TargetNotEmpty");
+    assert_eq!(h2.read_from_volume("data")?, "changed since");
+
+    // What fails leaves no empty volume behind.
+    restore("none", "targetVolume: other, snapshot: '0000'")?;
+    let status = restored("none", "Failed")?;
+    assert_eq!(status["results"][0]["reason"], "NoSnapshot");
+    assert_eq!(h2.volume("other")?, None);
+    // The host keeps no password of another one.
+    let of_h1 = password_of(&cluster, "h1")?;
+    eventually("Secrets of hosts without passwords", SOON, || {
+        let with = secrets_with(&[&of_h1], &cluster).map_err(|err| format!("{err:#}"))?;
+        with.is_empty()
+            .then_some(())
+            .ok_or_else(|| format!("{with:?}"))
+    })
+}

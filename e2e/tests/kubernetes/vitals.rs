@@ -235,6 +235,7 @@ fn keys(logs: &[PathBuf]) -> Result<()> {
         "PrunePolicy",
         "VolumeBackup",
         "VolumeBackupSchedule",
+        "VolumeRestore",
         "DockerHost",
         "HostAssignment",
         "Namespace",

@@ -5,7 +5,7 @@
 
 mod desired;
 mod detail;
-mod state;
+pub(super) mod state;
 
 use std::collections::BTreeSet;
 
@@ -19,8 +19,11 @@ use super::nothing::NoObject;
 use super::{ObjectKind, Work, repository};
 use crate::credentials::{Credentials, SecretForm};
 use crate::desired::{Behaviour, fields};
+use crate::plan::DesiredJob;
 use crate::render::RenderError;
 use crate::resource::{CommonSpec, OwnStatus, RenderedAnew, Resource, StatusContext};
+
+use state::Once;
 
 pub use desired::{DesiredBackup, DesiredRepository};
 pub use detail::BackupDetail;
@@ -65,7 +68,15 @@ impl ObjectKind for VolumeBackup {
     }
 
     fn next_own_status(&self, context: &StatusContext<'_>) -> OwnStatus {
-        state::status(self, context)
+        let once = Once {
+            recorded: of(self),
+            starting_deadline: &self.spec.starting_deadline,
+            timeout: &self.spec.timeout,
+            repository: &self.spec.repository,
+            begins: format!("backup of volume {}", self.spec.volume_name),
+            words: state::BACKUP,
+        };
+        state::status(&once, context)
     }
 
     fn repository(&self) -> Option<&str> {
@@ -82,17 +93,7 @@ impl ObjectKind for VolumeBackup {
     }
 
     fn rendered_anew(&self, before: &Self) -> RenderedAnew {
-        let (was, is) = (of(before), of(self));
-        if was.map(BackupState::is_over) != is.map(BackupState::is_over)
-            || recorded(before) != recorded(self)
-        {
-            return RenderedAnew::Everywhere;
-        }
-        let running = |state: Option<&BackupState>| -> BTreeSet<String> {
-            state.into_iter().flat_map(|s| s.running.clone()).collect()
-        };
-        let (was, is) = (running(was), running(is));
-        RenderedAnew::On(was.symmetric_difference(&is).cloned().collect())
+        rendered_anew(of(before), of(self))
     }
 
     fn waits_for_record(&self) -> bool {
@@ -134,7 +135,7 @@ impl ObjectKind for VolumeBackup {
             name: resource.name().to_owned(),
             volume: spec.volume_name.clone(),
             repository: desired_repository(recorded, resource.namespace(), host)?,
-            host: host.to_owned(),
+            host: in_snapshots(recorded, resource.namespace(), host),
             verify: spec.verify,
             tags: spec.tags.clone(),
             consistency: spec.consistency,
@@ -151,6 +152,10 @@ impl ObjectKind for VolumeBackup {
         })
     }
 
+    fn job(want: &DesiredBackup) -> Option<DesiredJob> {
+        Some(DesiredJob::Backup(Box::new(want.clone())))
+    }
+
     fn never_replaced(_: &DesiredBackup, have: &NoBackup) -> Option<&'static str> {
         match *have {}
     }
@@ -158,6 +163,21 @@ impl ObjectKind for VolumeBackup {
     fn diff(_: &DesiredBackup, have: &NoBackup, _: Option<&Credentials>) -> Vec<FieldDiff> {
         match *have {}
     }
+}
+
+/// Returns where entries must be rendered again because of what is recorded.
+pub(super) fn rendered_anew(was: Option<&BackupState>, is: Option<&BackupState>) -> RenderedAnew {
+    let repository = |state: Option<&BackupState>| state.and_then(|s| s.repository.clone());
+    if was.map(BackupState::is_over) != is.map(BackupState::is_over)
+        || repository(was) != repository(is)
+    {
+        return RenderedAnew::Everywhere;
+    }
+    let running = |state: Option<&BackupState>| -> BTreeSet<String> {
+        state.into_iter().flat_map(|s| s.running.clone()).collect()
+    };
+    let (was, is) = (running(was), running(is));
+    RenderedAnew::On(was.symmetric_difference(&is).cloned().collect())
 }
 
 fn of(backup: &VolumeBackup) -> Option<&BackupState> {
@@ -168,8 +188,18 @@ fn recorded(backup: &VolumeBackup) -> Option<&RecordedRepository> {
     of(backup)?.repository.as_ref()
 }
 
+/// Returns the name of a host in snapshots. In a repository that hosts of several namespaces may share, it has the
+/// namespace, so that nothing of one is taken for the other's.
+pub(super) fn in_snapshots(recorded: &RecordedRepository, namespace: &str, host: &str) -> String {
+    if recorded.is_per_host() {
+        host.to_owned()
+    } else {
+        format!("{namespace}_{host}")
+    }
+}
+
 /// Returns the repository as one host uses it.
-fn desired_repository(
+pub(super) fn desired_repository(
     recorded: &RecordedRepository,
     namespace: &str,
     host: &str,

@@ -1,6 +1,6 @@
-//! Plans entries of VolumeBackups: which backups are made now, and what is reported of each.
+//! Plans entries of VolumeBackups and VolumeRestores: which backups and restores run now, and what is reported of each.
 //!
-//! A backup is made once. Its result is in the journal, and is reported as long as there is the entry.
+//! Each is done once. Its result is in the journal, and is reported as long as there is the entry.
 
 use std::collections::BTreeMap;
 
@@ -10,8 +10,8 @@ use dockfleet_crds::{Entry, EntryState, EntryStatus, Reason};
 use super::{JournalChange, Planned, Records, failed, pending, report, status, unsupported};
 use crate::credentials::CredentialStore;
 use crate::desired::{self, EntrySpec};
-use crate::kinds::Desired;
 use crate::kinds::backup::{BackupDetail, DesiredBackup};
+use crate::kinds::restore::DesiredRestore;
 use crate::record::{Record, RecordKey, Stage};
 
 /// What backups depend on beside the entries.
@@ -30,8 +30,27 @@ pub struct BackupContext<'a> {
 pub struct PlannedBackup {
     /// The change of the journal and the status.
     pub planned: Planned,
-    /// The backup that runs, or begins now.
-    pub runs: Option<Box<DesiredBackup>>,
+    /// What runs, or begins now.
+    pub runs: Option<DesiredJob>,
+}
+
+/// What is done once by a host.
+#[derive(Clone, Debug, PartialEq)]
+pub enum DesiredJob {
+    /// A backup.
+    Backup(Box<DesiredBackup>),
+    /// A restore.
+    Restore(Box<DesiredRestore>),
+}
+
+impl DesiredJob {
+    /// Returns the version of the credentials that it needs.
+    fn credentials(&self) -> Option<&str> {
+        match self {
+            Self::Backup(want) => want.credentials.as_deref(),
+            Self::Restore(want) => want.credentials.as_deref(),
+        }
+    }
 }
 
 /// Plans every entry, by UID.
@@ -52,11 +71,11 @@ pub fn backups(
     planned
 }
 
-/// Returns the record of a backup that has ended.
-pub fn recorded(entry: &Entry, want: &DesiredBackup, result: &HostBackup) -> Record {
+/// Returns the record of a backup or a restore that has ended.
+pub fn recorded(entry: &Entry, result: &HostBackup) -> Record {
     Record {
         progress: serde_json::to_value(result).ok(),
-        ..Record::new(entry, &want.name, Stage::Retained, None)
+        ..Record::new(entry, &entry.name, Stage::Retained, None)
     }
 }
 
@@ -71,7 +90,11 @@ fn plan_entry(entry: &Entry, records: &Records, context: &BackupContext<'_>) -> 
         return only(report(unsupported(entry, message.to_owned())));
     }
     let runs = context.running.get(&entry.uid);
-    let EntrySpec::Present(Desired::VolumeBackup(want)) = spec else {
+    let job = match spec {
+        EntrySpec::Present(desired) => desired.job(),
+        EntrySpec::Absent(..) => None,
+    };
+    let Some(want) = job else {
         return only(match runs {
             // Dropped from the plan, it is cancelled.
             Some(_) => report(pending(
@@ -97,15 +120,14 @@ fn plan_entry(entry: &Entry, records: &Records, context: &BackupContext<'_>) -> 
         };
         return PlannedBackup {
             planned: report(status),
-            runs: Some(Box::new(want)),
+            runs: Some(want),
         };
     }
     if let Some((reason, why)) = context.held {
         return waits(reason, why);
     }
     let has_credentials = want
-        .credentials
-        .as_ref()
+        .credentials()
         .is_some_and(|version| context.store.get(&entry.uid, version).is_some());
     if !has_credentials {
         let why = context
@@ -121,7 +143,7 @@ fn plan_entry(entry: &Entry, records: &Records, context: &BackupContext<'_>) -> 
     }
     PlannedBackup {
         planned: report(pending(entry, Reason::Progressing, "it begins".to_owned())),
-        runs: Some(Box::new(want)),
+        runs: Some(want),
     }
 }
 

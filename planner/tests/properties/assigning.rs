@@ -130,7 +130,8 @@ fn resource(uid: &str, t: &Traits) -> Owned {
         | Kind::PrunePolicy
         | Kind::BackupRepository
         | Kind::VolumeBackup
-        | Kind::VolumeBackupSchedule => {
+        | Kind::VolumeBackupSchedule
+        | Kind::VolumeRestore => {
             panic!("no world has them")
         }
         Kind::DockerNetwork => {

@@ -75,7 +75,8 @@ impl Engine {
             | Desired::PrunePolicy(_)
             | Desired::BackupRepository(_)
             | Desired::VolumeBackup(_)
-            | Desired::VolumeBackupSchedule(_) => Err(Refused),
+            | Desired::VolumeBackupSchedule(_)
+            | Desired::VolumeRestore(_) => Err(Refused),
         }
     }
 

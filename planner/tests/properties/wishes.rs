@@ -169,7 +169,8 @@ pub(crate) fn entry(uid: &str, wish: &Wish, id: Option<String>) -> Option<Entry>
             | Kind::PrunePolicy
             | Kind::BackupRepository
             | Kind::VolumeBackup
-            | Kind::VolumeBackupSchedule => panic!("no world has them"),
+            | Kind::VolumeBackupSchedule
+            | Kind::VolumeRestore => panic!("no world has them"),
             Kind::DockerNetwork => payload(&network(uid, *variant, *policy), None),
             Kind::DockerVolume => payload(&volume(uid, *variant, *policy, *loss), None),
         })),

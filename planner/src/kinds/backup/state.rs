@@ -7,7 +7,7 @@ use dockfleet_crds::backup::{
     BackupPhase, BackupState, HostBackup, MAX_RESULTS, RecordedRepository,
 };
 use dockfleet_crds::condition::ConditionStatus;
-use dockfleet_crds::{BackupRepository, Open, Reason, VolumeBackup, duration};
+use dockfleet_crds::{BackupRepository, Open, Reason, duration};
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 use super::detail::BackupDetail;
@@ -17,6 +17,8 @@ use crate::resource::{Conclusion, HostReport, OwnStatus, StatusContext, StatusEv
 
 /// The most hosts of one backup that run at the same time: the limit of the schema.
 const MOST: usize = 64;
+/// How long hosts are waited for after the deadline that were told to begin and are not heard of.
+const LOST: SignedDuration = SignedDuration::from_hours(1);
 
 /// Where a host is.
 enum Turn {
@@ -32,30 +34,88 @@ enum Turn {
     Away(String),
 }
 
+/// What is done once by hosts: a backup, or a restore.
+#[derive(Clone, Debug)]
+pub(in crate::kinds) struct Once<'a> {
+    /// What is recorded of it.
+    pub(in crate::kinds) recorded: Option<&'a BackupState>,
+    /// Until when hosts may begin, as a duration.
+    pub(in crate::kinds) starting_deadline: &'a str,
+    /// How long it may take, as a duration.
+    pub(in crate::kinds) timeout: &'a str,
+    /// The name of its repository.
+    pub(in crate::kinds) repository: &'a str,
+    /// What the event says when it begins.
+    pub(in crate::kinds) begins: String,
+    pub(in crate::kinds) words: Words,
+}
+
+/// The words for it.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::kinds) struct Words {
+    /// What a host has in the end.
+    pub(in crate::kinds) thing: &'static str,
+    /// The reasons of events: it has started, is complete, is not whole, has failed.
+    pub(in crate::kinds) events: [&'static str; 4],
+}
+
+/// The words for a backup.
+pub(super) const BACKUP: Words = Words {
+    thing: "backup",
+    events: [
+        "BackupStarted",
+        "BackupCompleted",
+        "BackupPartiallyFailed",
+        "BackupFailed",
+    ],
+};
+
 /// Works out what is recorded next.
-pub(super) fn status(backup: &VolumeBackup, context: &StatusContext<'_>) -> OwnStatus {
-    let before = super::of(backup).cloned().unwrap_or_default();
+pub(in crate::kinds) fn status(once: &Once<'_>, context: &StatusContext<'_>) -> OwnStatus {
+    let before = once.recorded.cloned().unwrap_or_default();
     if before.is_over() {
         return OwnStatus {
-            conclusion: Some(conclusion(&before)),
+            conclusion: Some(conclusion(&before, once.words)),
             fields: fields(&before),
             ..OwnStatus::default()
         };
     }
     let mut state = before.clone();
+    // By the clock of the controller, as all that follows: that of the API server may differ.
+    let first = text(context.now);
+    let observed = state.observed_time.get_or_insert(first).parse().ok();
     if state.repository.is_none() {
         state.repository = context.repository.map(record);
     }
     let hosts = (context.hosts)();
+    let deadline = after(observed.unwrap_or(context.now), once.starting_deadline);
+    let is_late = deadline.is_some_and(|at| context.now >= at);
     let mut turns: BTreeMap<&str, Turn> = hosts
         .iter()
-        .filter(|report| !report.is_retiring())
+        .filter(|report| !report.is_retiring() && !is_too_new(report, deadline))
         .map(|report| (name(report), turn(report, &before)))
         .collect();
-    let deadline = deadline(backup);
-    let is_late = deadline.is_some_and(|at| context.now >= at);
+    for host in &before.running {
+        turns.entry(host).or_insert_with(|| {
+            let text = "the host was deselected or deleted while it was at work";
+            Turn::Ended(without(host, Reason::Interrupted, text))
+        });
+    }
+    let mut again_at = deadline.filter(|at| *at > context.now);
     if is_late {
-        give_up(&mut turns);
+        let end = deadline.and_then(|at| after(at, once.timeout)?.checked_add(LOST).ok());
+        let is_ended = end.is_some_and(|at| context.now >= at);
+        miss(&mut turns);
+        let lost = lost_at(&turns, &before, context.now);
+        state.lost_time = lost.map(text);
+        if is_ended || lost.is_some_and(|at| context.now >= at) {
+            give_up(&mut turns, is_ended);
+        }
+        again_at = [lost, end]
+            .into_iter()
+            .flatten()
+            .filter(|at| *at > context.now)
+            .min();
     }
     // An offline host holds no turn, but may be at work.
     let mut running = names(&turns, |turn| {
@@ -92,24 +152,25 @@ pub(super) fn status(backup: &VolumeBackup, context: &StatusContext<'_>) -> OwnS
     state.phase = Some(phase(&state).into());
     let mut events = Vec::new();
     if begins {
+        let [started, ..] = once.words.events;
+        let of = hosts_in_words(turns.len());
         events.push(StatusEvent::normal(
-            "BackupStarted",
-            format!(
-                "backup of volume {} on {} begins",
-                backup.spec.volume_name,
-                hosts_in_words(turns.len())
-            ),
+            started,
+            format!("{} on {of} begins", once.begins),
         ));
     }
     let is_over = state.is_over();
     if is_over {
-        events.push(ended(&state));
+        events.push(ended(&state, once.words));
     }
     OwnStatus {
         fields: fields(&state),
-        waits_for: waits_for(backup, &state, &turns),
-        conclusion: is_over.then(|| conclusion(&state)),
-        again_at: deadline.filter(|at| *at > context.now && !is_over),
+        conclusion: Some(if is_over {
+            conclusion(&state, once.words)
+        } else {
+            under_way(once, &state, &turns)
+        }),
+        again_at: again_at.filter(|_| !is_over),
         slots: taken,
         events,
         ..OwnStatus::default()
@@ -128,6 +189,11 @@ fn turn(report: &HostReport<'_>, before: &BackupState) -> Turn {
         let host = name(report).to_owned();
         return Turn::Ended(HostBackup { host, ..result });
     }
+    // The agent may have lost its journal since then.
+    let mut recorded = before.results.iter();
+    if let Some(result) = recorded.find(|r| r.host == name(report) && r.snapshot_id.is_some()) {
+        return Turn::Ended(result.clone());
+    }
     let is_offline = view.offline;
     if detail.running {
         return Turn::Running { is_offline };
@@ -145,36 +211,82 @@ fn turn(report: &HostReport<'_>, before: &BackupState) -> Turn {
         _ if is_offline => Turn::Away("the host has not reported for a long time".to_owned()),
         None if may_run => Turn::Released { is_offline },
         None => Turn::Away("the host has not reported on it yet".to_owned()),
-        Some(status) if status.is_because(Reason::Progressing) => {
-            if may_run {
-                Turn::Released { is_offline }
-            } else {
-                Turn::Waits
-            }
+        // It may be at work although its engine does not answer, or its agent has just begun.
+        Some(status) if may_run && !status.is_because(Reason::Paused) => {
+            Turn::Released { is_offline }
         }
+        Some(status) if status.is_because(Reason::Progressing) => Turn::Waits,
         Some(status) => Turn::Away(status.message.clone()),
     }
 }
 
-/// Turns hosts that have not begun, and those that went offline, into results without a snapshot.
-fn give_up(turns: &mut BTreeMap<&str, Turn>) {
+/// Whether a host was created after the deadline: it is not meant.
+fn is_too_new(report: &HostReport<'_>, deadline: Option<Timestamp>) -> bool {
+    let created = report
+        .host
+        .metadata
+        .creation_timestamp
+        .as_ref()
+        .map(|t| t.0);
+    created
+        .zip(deadline)
+        .is_some_and(|(created, deadline)| created > deadline)
+}
+
+/// Returns the result of a host without a snapshot.
+fn without(host: &str, reason: Reason, message: &str) -> HostBackup {
+    HostBackup {
+        host: host.to_owned(),
+        reason: Some(reason.into()),
+        message: message.to_owned(),
+        ..HostBackup::default()
+    }
+}
+
+/// Turns hosts that were not told to begin before the deadline into results without a snapshot.
+fn miss(turns: &mut BTreeMap<&str, Turn>) {
     for (host, turn) in turns {
         let why = match turn {
-            Turn::Ended(_)
-            | Turn::Running { is_offline: false }
-            | Turn::Released { is_offline: false } => continue,
-            Turn::Running { is_offline: true } | Turn::Released { is_offline: true } => {
-                "the host is offline since it began".to_owned()
-            }
+            Turn::Ended(_) | Turn::Running { .. } | Turn::Released { .. } => continue,
             Turn::Waits => "it did not get its turn before the deadline".to_owned(),
             Turn::Away(message) => message.clone(),
         };
-        *turn = Turn::Ended(HostBackup {
-            host: (*host).to_owned(),
-            reason: Some(Reason::Missed.into()),
-            message: why,
-            ..HostBackup::default()
-        });
+        *turn = Turn::Ended(without(host, Reason::Missed, &why));
+    }
+}
+
+/// Returns until when hosts are waited for that are not heard of, if only they are left.
+fn lost_at(
+    turns: &BTreeMap<&str, Turn>,
+    before: &BackupState,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    let works = |turn: &Turn| matches!(turn, Turn::Running { is_offline: false });
+    let is_lost = |turn: &Turn| {
+        matches!(
+            turn,
+            Turn::Released { .. } | Turn::Running { is_offline: true }
+        )
+    };
+    if count(turns, works) > 0 || count(turns, is_lost) == 0 {
+        return None;
+    }
+    let noted = before.lost_time.as_deref().and_then(|at| at.parse().ok());
+    noted.or_else(|| now.checked_add(LOST).ok())
+}
+
+/// Turns hosts that are not heard of into results without a snapshot; `all` are, if time is up.
+fn give_up(turns: &mut BTreeMap<&str, Turn>, all: bool) {
+    for (host, turn) in turns {
+        let why = match turn {
+            Turn::Running { is_offline: false } if all => "it did not end in time",
+            Turn::Ended(_) | Turn::Running { is_offline: false } | Turn::Waits | Turn::Away(_) => {
+                continue;
+            }
+            Turn::Running { is_offline: true } => "the host is offline since it began",
+            Turn::Released { .. } => "it was told to begin, and was not heard of",
+        };
+        *turn = Turn::Ended(without(host, Reason::Interrupted, why));
     }
 }
 
@@ -210,7 +322,7 @@ fn collect(state: &mut BackupState, before: &BackupState, turns: &BTreeMap<&str,
     state.partial = counted(Outcome::Partial);
     state.failed = counted(Outcome::Failed);
     state.missed = counted(Outcome::Missed);
-    let bytes: i64 = all.iter().map(|r| r.bytes).sum();
+    let bytes = all.iter().fold(0_i64, |sum, r| sum.saturating_add(r.bytes));
     let bytes = u64::try_from(bytes).unwrap_or_default();
     state.size = (bytes > 0).then(|| ByteSize(bytes).display().si().to_string());
     all.sort_by(|a, b| (Outcome::of(a), &a.host).cmp(&(Outcome::of(b), &b.host)));
@@ -251,7 +363,7 @@ fn phase(state: &BackupState) -> BackupPhase {
 }
 
 /// Returns what the conditions say of a backup that has ended.
-fn conclusion(state: &BackupState) -> Conclusion {
+fn conclusion(state: &BackupState, words: Words) -> Conclusion {
     let phase = state
         .phase
         .as_ref()
@@ -265,16 +377,16 @@ fn conclusion(state: &BackupState) -> Conclusion {
             ConditionStatus::False
         },
         reason: <&str>::from(phase).to_owned(),
-        message: summary(state),
+        message: summary(state, words),
     }
 }
 
-fn summary(state: &BackupState) -> String {
+fn summary(state: &BackupState, Words { thing, .. }: Words) -> String {
     let all = state.succeeded + state.partial + state.failed + state.missed;
     let mut text = match all {
         0 => "no host is selected".to_owned(),
-        1 => format!("{} of 1 host has a whole backup", state.succeeded),
-        n => format!("{} of {n} hosts have a whole backup", state.succeeded),
+        1 => format!("{} of 1 host has a whole {thing}", state.succeeded),
+        n => format!("{} of {n} hosts have a whole {thing}", state.succeeded),
     };
     for (number, what) in [
         (state.partial, "with files that are missing"),
@@ -298,28 +410,39 @@ fn summary(state: &BackupState) -> String {
     }
 }
 
-fn ended(state: &BackupState) -> StatusEvent {
+fn ended(state: &BackupState, words: Words) -> StatusEvent {
+    let [_, completed, partially, failed] = words.events;
     match phase(state) {
-        BackupPhase::Completed => StatusEvent::normal("BackupCompleted", summary(state)),
-        BackupPhase::PartiallyFailed => {
-            StatusEvent::warning("BackupPartiallyFailed", summary(state))
-        }
+        BackupPhase::Completed => StatusEvent::normal(completed, summary(state, words)),
+        BackupPhase::PartiallyFailed => StatusEvent::warning(partially, summary(state, words)),
         BackupPhase::Pending | BackupPhase::Running | BackupPhase::Failed => {
-            StatusEvent::warning("BackupFailed", summary(state))
+            StatusEvent::warning(failed, summary(state, words))
         }
     }
 }
 
+/// Returns what the conditions say as long as it has not ended.
+fn under_way(once: &Once<'_>, state: &BackupState, turns: &BTreeMap<&str, Turn>) -> Conclusion {
+    let ended = count(turns, |turn| matches!(turn, Turn::Ended(_)));
+    let mut parts = vec![match turns.len() {
+        0 => "no host is selected".to_owned(),
+        1 => format!("{ended} of 1 host has ended"),
+        n => format!("{ended} of {n} hosts have ended"),
+    }];
+    parts.extend(waits_for(once, state, turns));
+    Conclusion {
+        ready: ConditionStatus::Unknown,
+        reason: Reason::Progressing.as_str().to_owned(),
+        message: parts.join("; "),
+    }
+}
+
 /// Returns what hosts wait for, in a sentence.
-fn waits_for(
-    backup: &VolumeBackup,
-    state: &BackupState,
-    turns: &BTreeMap<&str, Turn>,
-) -> Option<String> {
+fn waits_for(once: &Once<'_>, state: &BackupState, turns: &BTreeMap<&str, Turn>) -> Option<String> {
     if state.repository.is_none() {
         return Some(format!(
             "BackupRepository {} does not exist in this namespace",
-            backup.spec.repository
+            once.repository
         ));
     }
     let waiting = names(turns, |turn| matches!(turn, Turn::Waits));
@@ -366,11 +489,10 @@ fn record(repository: &BackupRepository) -> RecordedRepository {
     }
 }
 
-/// Returns until when hosts may begin.
-fn deadline(backup: &VolumeBackup) -> Option<Timestamp> {
-    let created = backup.metadata.creation_timestamp.as_ref()?.0;
-    let seconds = duration::seconds(&backup.spec.starting_deadline)?;
-    created.checked_add(SignedDuration::from_secs(seconds)).ok()
+/// Returns the time after a duration.
+fn after(time: Timestamp, duration: &str) -> Option<Timestamp> {
+    let seconds = duration::seconds(duration)?;
+    time.checked_add(SignedDuration::from_secs(seconds)).ok()
 }
 
 /// Returns a time in seconds, as Kubernetes writes it.

@@ -12,30 +12,26 @@ use super::times::Times;
 use crate::desired::fields;
 use crate::resource::{Conclusion, Makes, OwnStatus, Resource, StatusContext, StatusEvent};
 
+/// A time that is further in the future than this was noted by a wrong clock.
+const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_hours(1);
+
 /// Works out what is made and recorded next.
 pub(super) fn status(schedule: &VolumeBackupSchedule, context: &StatusContext<'_>) -> OwnStatus {
     let before = super::of(schedule).cloned().unwrap_or_default();
     let times = match times(schedule, context) {
         Ok(times) => times,
-        Err(why) => {
-            return OwnStatus {
-                conclusion: Some(Conclusion {
-                    ready: ConditionStatus::False,
-                    reason: Reason::Invalid.as_str().to_owned(),
-                    message: why,
-                }),
-                fields: fields(&before),
-                ..OwnStatus::default()
-            };
-        }
+        Err(why) => return invalid(&before, why),
     };
     let made = (context.made)();
     let mut state = observed(before.clone(), &made);
+    // By the clock of the controller, as all that follows: that of the API server may differ.
+    let first = context.now.to_string();
+    state.observed_time.get_or_insert(first);
     let mut own = OwnStatus::default();
     let now = context.now;
     let active = made.iter().any(|backup| !is_over(backup));
     // What was made is there before it is recorded, so nothing is forgotten and nothing made twice.
-    if let Some(due) = due(schedule, &before, &times, &made, now) {
+    if let Some(due) = due(&before, &times, &made, now) {
         let is_late = times.delayed(due) < now - lateness(schedule);
         if schedule.spec.suspend || is_late {
             state.last_schedule_time = Some(due.to_string());
@@ -56,6 +52,14 @@ pub(super) fn status(schedule: &VolumeBackupSchedule, context: &StatusContext<'_
         }
     }
     let run_now = schedule.spec.run_now.as_ref();
+    // Only the present wish is recorded, never an earlier one whose backup is still there.
+    if let Some(token) = run_now
+        && made
+            .iter()
+            .any(|backup| annotation(backup, RUN_NOW) == Some(token))
+    {
+        state.last_run_now = Some(token.clone());
+    }
     let is_asked = run_now.is_some() && run_now != state.last_run_now.as_ref();
     if let Some(token) = run_now.filter(|_| is_asked && !active && own.makes.is_empty()) {
         own.makes.push(Makes::Create(Box::new(backup(
@@ -68,6 +72,13 @@ pub(super) fn status(schedule: &VolumeBackupSchedule, context: &StatusContext<'_
     own.makes
         .extend(superfluous(schedule, &made).into_iter().map(Makes::Delete));
     let next = times.next(now);
+    if next.is_none() {
+        let why = format!(
+            "schedule {:?} has no time that comes",
+            schedule.spec.schedule
+        );
+        return invalid(&before, why);
+    }
     state.next_schedule_time = next
         .filter(|_| !schedule.spec.suspend)
         .map(|t| t.to_string());
@@ -75,6 +86,19 @@ pub(super) fn status(schedule: &VolumeBackupSchedule, context: &StatusContext<'_
     own.conclusion = Some(conclusion(schedule, &state));
     own.fields = fields(&state);
     own
+}
+
+/// Returns what is reported of a schedule that cannot be followed.
+fn invalid(before: &ScheduleState, why: String) -> OwnStatus {
+    OwnStatus {
+        conclusion: Some(Conclusion {
+            ready: ConditionStatus::False,
+            reason: Reason::Invalid.as_str().to_owned(),
+            message: why,
+        }),
+        fields: fields(before),
+        ..OwnStatus::default()
+    }
 }
 
 fn times(schedule: &VolumeBackupSchedule, context: &StatusContext<'_>) -> Result<Times, String> {
@@ -99,20 +123,22 @@ fn lateness(schedule: &VolumeBackupSchedule) -> SignedDuration {
 
 /// Returns the last time of the schedule, if it is not dealt with.
 fn due(
-    schedule: &VolumeBackupSchedule,
     before: &ScheduleState,
     times: &Times,
     made: &[&VolumeBackup],
     now: Timestamp,
 ) -> Option<Timestamp> {
-    let created = schedule.metadata.creation_timestamp.as_ref().map(|t| t.0);
-    let recorded = before
-        .last_schedule_time
-        .as_deref()
-        .and_then(|t| t.parse().ok());
+    let time = |text: &Option<String>| text.as_deref().and_then(|t| t.parse().ok());
+    let observed = time(&before.observed_time).unwrap_or(now);
+    // A time far in the future was noted by a wrong clock.
+    let is_known = |at: &Timestamp| *at <= now.saturating_add(CLOCKS_DIFFER).unwrap_or(now);
+    let recorded = time(&before.last_schedule_time);
     let made = made.iter().filter_map(|backup| scheduled_at(backup));
-    // The times before its creation are none of its own.
-    let done = made.chain(recorded).chain(created).max();
+    let done = made
+        .chain(recorded)
+        .chain([observed])
+        .filter(is_known)
+        .max();
     times
         .last(now)
         .filter(|last| done.is_none_or(|done| *last > done))
@@ -163,19 +189,7 @@ fn observed(mut state: ScheduleState, made: &[&VolumeBackup]) -> ScheduleState {
         let phase = last.status.as_ref().and_then(|s| s.backup.phase.as_ref());
         state.last_phase = phase.map(|phase| phase.as_str().to_owned());
     }
-    if let Some(token) = latest_token(made) {
-        state.last_run_now = Some(token.to_owned());
-    }
     state
-}
-
-/// Returns the token of the newest backup that was asked for.
-fn latest_token<'a>(made: &[&'a VolumeBackup]) -> Option<&'a str> {
-    let asked = made
-        .iter()
-        .filter(|backup| annotation(backup, RUN_NOW).is_some());
-    let newest = asked.max_by_key(|b| b.metadata.creation_timestamp.as_ref().map(|t| t.0));
-    newest.and_then(|backup| annotation(backup, RUN_NOW))
 }
 
 /// Returns the names of the VolumeBackups that are over the limits of the history, the oldest first.

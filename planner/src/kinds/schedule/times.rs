@@ -40,7 +40,7 @@ impl Times {
             .iter()
             .take(4)
             .fold(0, |sum, byte| sum << 8 | i64::from(*byte));
-        let seconds = (spread.as_secs().max(0) * draw) >> 32;
+        let seconds = spread.as_secs().max(0).saturating_mul(draw) >> 32;
         Ok(Self {
             cron,
             zone,

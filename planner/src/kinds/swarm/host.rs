@@ -123,6 +123,10 @@ fn says_nothing(status: &EntryStatus) -> bool {
             | Reason::NoRepository
             | Reason::NotEmpty
             | Reason::WrongPassword
+            | Reason::TargetNotEmpty
+            | Reason::TargetUnwritable
+            | Reason::TargetFull
+            | Reason::NoSnapshot
             | Reason::Locked
             | Reason::Damaged
             | Reason::Interrupted

@@ -117,13 +117,12 @@ fn a_result_is_reported_for_ever_and_nothing_runs_again() {
         reason: Some(Reason::StoreFull.into()),
         ..HostBackup::default()
     };
-    let want = DesiredBackup::default();
     for (result, state, reason) in [
         (whole, EntryState::Ready, None),
         (partial, EntryState::Failed, Some(Reason::PartiallyFailed)),
         (failed, EntryState::Failed, Some(Reason::StoreFull)),
     ] {
-        let record = recorded(&entry(true), &want, &result);
+        let record = recorded(&entry(true), &result);
         let records = Records::from([(record.key.clone(), record)]);
         for held in [None, Some((Reason::EngineUnreachable, "gone"))] {
             let done = plan(&entry(true), &records, held, &[], &store());
@@ -147,11 +146,7 @@ fn a_deleted_backup_is_gone_when_it_has_stopped() {
         outcome(&stops),
         (EntryState::Pending, Some(Reason::Progressing), false)
     );
-    let record = recorded(
-        &entry(true),
-        &DesiredBackup::default(),
-        &HostBackup::default(),
-    );
+    let record = recorded(&entry(true), &HostBackup::default());
     let key = record.key.clone();
     let records = Records::from([(key.clone(), record)]);
     let gone = plan(&deleted, &records, None, &[], &store());

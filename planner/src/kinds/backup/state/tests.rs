@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use dockfleet_crds::backup::{BackupRepositorySpec, PathStore, VolumeBackupSpec};
-use dockfleet_crds::{DockerHost, Entry, EntryState, EntryStatus, Intent};
+use dockfleet_crds::{DockerHost, Entry, EntryState, EntryStatus, Intent, VolumeBackup};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use proptest::prelude::*;
 use serde_json::Value;
@@ -17,6 +17,7 @@ enum Said {
     Nothing,
     Waits,
     Paused,
+    Unreachable,
     Running,
     Ended(HostBackup),
 }
@@ -119,8 +120,16 @@ impl World {
                     })
                     .collect()
             };
+            let once = Once {
+                recorded: super::super::of(&self.backup),
+                starting_deadline: "1h",
+                timeout: "2h",
+                repository: "main",
+                begins: "backup of volume data".to_owned(),
+                words: BACKUP,
+            };
             super::status(
-                &self.backup,
+                &once,
                 &StatusContext {
                     repository: self.repository.as_ref(),
                     usage: RepositoryUsage {
@@ -172,6 +181,7 @@ fn status_of(said: &Said) -> Option<EntryStatus> {
         Said::Nothing => return None,
         Said::Waits => (Reason::Progressing, BackupDetail::default()),
         Said::Paused => (Reason::Paused, BackupDetail::default()),
+        Said::Unreachable => (Reason::EngineUnreachable, BackupDetail::default()),
         Said::Running => (
             Reason::Progressing,
             BackupDetail {
@@ -208,8 +218,12 @@ fn hosts_get_their_turn_in_order_and_never_more_than_the_repository_allows() {
     assert_eq!(world.state().running, ["h00", "h01"]);
     world.end("h01", whole(1_500_000));
     assert_eq!(world.state().running, ["h00", "h02"]);
-    let waits = world.last.waits_for.clone().unwrap();
-    assert_eq!(waits, "running on h00, h02; 2 hosts wait for their turn");
+    let conclusion = world.last.conclusion.clone().unwrap();
+    assert_eq!(conclusion.ready, ConditionStatus::Unknown);
+    assert_eq!(
+        conclusion.message,
+        "1 of 5 hosts have ended; running on h00, h02; 2 hosts wait for their turn"
+    );
     for host in ["h00", "h02", "h03", "h04"] {
         world.begin();
         world.end(host, whole(0));
@@ -249,10 +263,10 @@ fn without_its_repository_a_backup_waits_and_tells_so() {
     world.said = vec![Said::Nothing];
     world.step();
     assert_eq!(world.state().repository, None);
-    let waits = world.last.waits_for.clone().unwrap();
+    let message = world.last.conclusion.clone().unwrap().message;
     assert_eq!(
-        waits,
-        "BackupRepository main does not exist in this namespace"
+        message,
+        "0 of 1 host has ended; BackupRepository main does not exist in this namespace"
     );
     assert!((&world.backup as &dyn Resource).waits_for_record());
     world.repository = Some(repository(1));
@@ -311,6 +325,81 @@ fn a_backup_of_no_host_has_failed_at_the_deadline() {
     assert_eq!(world.phase(), BackupPhase::Failed);
     let message = world.last.conclusion.clone().unwrap().message;
     assert_eq!(message, "no host is selected");
+}
+
+#[test]
+fn a_host_that_is_not_heard_of_is_waited_for_and_not_for_ever() {
+    let mut world = World::of(2, 2);
+    world.begin();
+    world.end("h00", whole(1));
+    // Its engine does not answer, and then it is offline: it may be at work.
+    world.said[1] = Said::Unreachable;
+    world.now = 3600;
+    world.step();
+    assert_eq!(world.state().running, ["h01"]);
+    assert!(!world.state().is_over());
+    world.offline = BTreeSet::from([1]);
+    world.now = 3600 + 3599;
+    world.step();
+    assert!(!world.state().is_over());
+    // It is back, with its result.
+    let mut back = World {
+        backup: world.backup.clone(),
+        ..World::of(2, 2)
+    };
+    back.said = vec![Said::Ended(whole(1)), Said::Ended(whole(1))];
+    back.now = world.now;
+    back.step();
+    assert_eq!(back.phase(), BackupPhase::Completed);
+    // It is not.
+    world.now = 3600 + 3600;
+    world.step();
+    assert_eq!(world.phase(), BackupPhase::PartiallyFailed);
+    let reason = world.state().results[0].reason.clone().unwrap();
+    assert_eq!(reason, Reason::Interrupted);
+    // One that works is waited for until its own timeout must have ended it.
+    let mut stuck = World::of(1, 1);
+    stuck.begin();
+    stuck.now = 3600 + 2 * 3600 + 3599;
+    stuck.step();
+    assert!(!stuck.state().is_over());
+    stuck.now += 1;
+    stuck.step();
+    assert_eq!(stuck.phase(), BackupPhase::Failed);
+}
+
+#[test]
+fn a_result_outlives_the_journal_of_its_host_and_the_host() {
+    let mut world = World::of(3, 3);
+    world.begin();
+    world.end("h00", whole(1));
+    world.said[0] = Said::Waits;
+    world.end("h01", whole(1));
+    assert_eq!(world.state().running, ["h02"]);
+    // A host that is deleted while it is at work has no backup.
+    world.hosts.truncate(2);
+    world.said.truncate(2);
+    world.step();
+    assert_eq!(world.phase(), BackupPhase::PartiallyFailed);
+    let state = world.state();
+    assert_eq!((state.succeeded, state.failed), (2, 1));
+}
+
+#[test]
+fn a_host_that_comes_after_the_deadline_is_not_meant() {
+    let mut world = World::of(2, 2);
+    world.begin();
+    world.now = 4000;
+    let mut late = fixtures::host("h02", &[]);
+    let created = Timestamp::from_second(3900).unwrap();
+    late.metadata.creation_timestamp = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(
+        created,
+    ));
+    world.hosts.push(late);
+    world.said.push(Said::Nothing);
+    world.end("h00", whole(1));
+    world.end("h01", whole(1));
+    assert_eq!(world.phase(), BackupPhase::Completed);
 }
 
 #[test]

@@ -197,6 +197,28 @@ fn a_backup_is_made_once_for_each_wish() {
 }
 
 #[test]
+fn a_wish_is_not_done_again_when_its_backup_is_gone_from_the_history() {
+    let mut world = World::new();
+    for (generation, token) in [(2, "a"), (3, "b")] {
+        world.schedule.spec.run_now = Some(token.to_owned());
+        world.schedule.metadata.generation = Some(generation);
+        assert_eq!(world.settle().len(), 1);
+        world.end(BackupPhase::Completed);
+    }
+    world.made.retain(|b| annotation(b, RUN_NOW) == Some("a"));
+    assert!(world.settle().is_empty());
+    assert_eq!(world.state().last_run_now.as_deref(), Some("b"));
+}
+
+#[test]
+fn a_clock_that_was_wrong_stops_no_schedule() {
+    let mut world = World::new();
+    world.until("2027-06-01T02:00:00Z");
+    world.end(BackupPhase::Completed);
+    assert_eq!(world.until("2026-01-01T02:00:00Z").len(), 1);
+}
+
+#[test]
 fn the_history_is_limited_and_good_ones_are_not_displaced_by_bad_ones() {
     let mut world = World::new();
     world.schedule.spec.successful_history_limit = 2;
@@ -232,6 +254,10 @@ fn a_schedule_that_cannot_be_read_is_told() {
     world.until("2026-01-01T02:00:00Z");
     let conclusion = world.last.conclusion.clone().unwrap();
     assert_eq!(conclusion.reason, "Invalid");
+    let mut never = World::new();
+    never.schedule.spec.schedule = "0 0 31 2 *".to_owned();
+    never.settle();
+    assert_eq!(never.last.conclusion.clone().unwrap().reason, "Invalid");
     assert_eq!(
         conclusion.message,
         "timeZone Mars/Olympus is not known; write one such as Europe/Berlin"

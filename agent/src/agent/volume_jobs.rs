@@ -1,4 +1,5 @@
-//! The backups beside the passes: a pass plans which of them run, and what becomes of them wakes the next pass.
+//! The backups and restores beside the passes: a pass plans which of them run, and what becomes of them wakes the next
+//! pass.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,27 +9,27 @@ use dockfleet_vitals::chain;
 use tokio_util::sync::CancellationToken;
 
 use super::AgentConfig;
-use crate::backup::{AT_ONCE, BackupJob, BackupTools, WantedBackups};
+use crate::backup::{AT_ONCE, BackupTools};
 use crate::credentials::CredentialKeeper;
-use crate::jobs::{JobOutcome, Jobs};
+use crate::jobs::{Job, JobOutcome, Jobs};
 use crate::journal::Journal;
 use crate::retry::Backoff;
 
-/// How soon a backup that has begun is reported.
+/// How soon it is reported that one has begun.
 const SOON: Duration = Duration::from_millis(200);
-/// How often the progress of backups is reported.
+/// How often their progress is reported.
 const PROGRESS: Duration = Duration::from_mins(1);
 
-/// The backups of a host.
+/// The backups of a host, or its restores.
 #[derive(Debug)]
-pub(super) struct BackupJobs {
-    jobs: Jobs<BackupJob>,
-    /// What the last pass has planned, until it is followed.
-    planned: Option<WantedBackups>,
+pub(super) struct VolumeJobs<J: Job> {
+    jobs: Jobs<J>,
+    /// What the last pass has planned, by UID, until it is followed.
+    planned: Option<BTreeMap<String, J>>,
     backoff: Backoff,
 }
 
-impl BackupJobs {
+impl<J: Job<Tools = BackupTools>> VolumeJobs<J> {
     pub(super) fn new(
         config: &AgentConfig,
         journal: &Journal,
@@ -50,31 +51,31 @@ impl BackupJobs {
         }
     }
 
-    /// Returns how far the running backups are, in words, by UID.
+    /// Returns how far the running ones are, in words, by UID.
     pub(super) fn details(&self) -> BTreeMap<String, String> {
         self.jobs.details()
     }
 
     /// Takes what a pass has planned.
-    pub(super) fn plan(&mut self, wanted: WantedBackups) {
+    pub(super) fn plan(&mut self, wanted: BTreeMap<String, J>) {
         self.planned = Some(wanted);
     }
 
-    /// Starts and stops backups as planned. Returns how long the next pass waits, if it is needed.
+    /// Starts and stops them as planned. Returns how long the next pass waits, if it is needed.
     pub(super) async fn follow(&mut self) -> Option<Duration> {
         let wanted = self.planned.take()?;
         let (before, is_any) = (self.details(), !wanted.is_empty());
         if let Err(err) = self.jobs.want(wanted).await {
             tracing::error!(
                 error = chain(&err),
-                "the backups in the journal cannot be read"
+                "the jobs in the journal cannot be read"
             );
         }
         let has_begun = self.details().keys().any(|uid| !before.contains_key(uid));
         is_any.then_some(if has_begun { SOON } else { PROGRESS })
     }
 
-    /// Waits until a backup ends, and returns how long the next pass waits; `None` if no backup runs.
+    /// Waits until one ends, and returns how long the next pass waits; `None` if none runs.
     pub(super) async fn ended(&mut self) -> Option<Duration> {
         let (uid, outcome) = self.jobs.next().await?;
         Some(match outcome {
@@ -83,7 +84,7 @@ impl BackupJobs {
                 Duration::ZERO
             }
             JobOutcome::Failed(error) => {
-                tracing::warn!(uid, error, "the result of a backup could not be kept");
+                tracing::warn!(uid, error, "the result of a job could not be kept");
                 self.backoff.next()
             }
         })
