@@ -111,8 +111,7 @@ impl Job for BackupJob {
         };
         // A snapshot counts, even if there was no time to remove older ones.
         let result = match (result, so_far) {
-            (Some(Ok(made)), _) => Some(Ok(made)),
-            (Some(Err(_)) | None, Some(made)) => Some(Ok(made)),
+            (Some(Ok(made)), _) | (Some(Err(_)) | None, Some(made)) => Some(Ok(made)),
             (late, None) => late,
         };
         // The process of the job has ended.
