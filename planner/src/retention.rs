@@ -9,7 +9,7 @@ use k8s_openapi::jiff::tz::TimeZone;
 use k8s_openapi::jiff::{SignedDuration, Timestamp, Zoned};
 
 /// A snapshot that is further in the future than this was made by a wrong clock.
-const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_hours(1);
+pub(crate) const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_hours(1);
 
 /// How many snapshots are kept: of each period that has one, the last. `None` is not a rule; without any rule, all are
 /// kept.

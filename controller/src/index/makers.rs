@@ -19,6 +19,9 @@ impl Index {
         let maker =
             |parent: Option<&Parent>| parent.and_then(|p| maker_of(&**p).map(str::to_owned));
         let (was, is) = (maker(before), maker(now));
+        if was.is_none() && is.is_none() {
+            return;
+        }
         let changed = match (before, now) {
             (Some(before), Some(now)) => before.own_status() != now.own_status(),
             _ => true,

@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use dockfleet_crds::assignment::Kind;
-use dockfleet_crds::backup::BackupPhase;
 use dockfleet_crds::{BackupRepository, VolumeBackup};
 use dockfleet_planner::resource::{OwnStatus, RepositoryUsage, Resource};
 use k8s_openapi::jiff::Timestamp;
@@ -57,6 +56,10 @@ impl Index {
         }
         let own = now.or(before).filter(|p| is_repository(&***p));
         let own = own.map(|p| ParentName::of(&**p).object());
+        // Most resources have nothing to do with repositories, and a status costs more than this look.
+        if was.is_none() && is.is_none() && own.is_none() {
+            return;
+        }
         let changed = match (before, now) {
             (Some(before), Some(now)) => before.own_status() != now.own_status(),
             _ => true,
@@ -109,11 +112,7 @@ impl Index {
             let state = backup.status.as_ref().map(|s| &s.backup);
             let written = state.map_or(0, |s| s.running.len());
             usage.running += self.repositories.slots.get(uid).copied().unwrap_or(written);
-            let ended = state.filter(|s| {
-                s.phase
-                    .as_ref()
-                    .is_some_and(|p| *p == BackupPhase::Completed)
-            });
+            let ended = state.filter(|s| s.is_whole());
             let ended = ended.and_then(|s| s.completion_time.clone());
             usage.last_success = usage.last_success.max(ended);
         }

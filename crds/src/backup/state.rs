@@ -78,6 +78,13 @@ impl BackupState {
     pub fn is_over(&self) -> bool {
         self.completion_time.is_some()
     }
+
+    /// Whether it has ended, and nothing is missing on any host.
+    pub fn is_whole(&self) -> bool {
+        self.phase
+            .as_ref()
+            .is_some_and(|phase| *phase == BackupPhase::Completed)
+    }
 }
 
 /// How far a backup is.

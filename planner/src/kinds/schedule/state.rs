@@ -1,8 +1,6 @@
 //! What a schedule does next: at most one VolumeBackup is not done at any time.
 
-use dockfleet_crds::backup::{
-    BackupPhase, RUN_NOW, SCHEDULE_LABEL, SCHEDULED_AT, ScheduleState, VolumeBackup,
-};
+use dockfleet_crds::backup::{RUN_NOW, SCHEDULE_LABEL, SCHEDULED_AT, ScheduleState, VolumeBackup};
 use dockfleet_crds::condition::ConditionStatus;
 use dockfleet_crds::{Reason, VolumeBackupSchedule, duration};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
@@ -11,9 +9,7 @@ use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use super::times::Times;
 use crate::desired::fields;
 use crate::resource::{Conclusion, Makes, OwnStatus, Resource, StatusContext, StatusEvent};
-
-/// A time that is further in the future than this was noted by a wrong clock.
-const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_hours(1);
+use crate::retention::CLOCKS_DIFFER;
 
 /// Works out what is made and recorded next.
 pub(super) fn status(schedule: &VolumeBackupSchedule, context: &StatusContext<'_>) -> OwnStatus {
@@ -164,8 +160,7 @@ fn completed_at(backup: &VolumeBackup) -> Option<&str> {
 }
 
 fn is_whole(backup: &VolumeBackup) -> bool {
-    let phase = backup.status.as_ref().and_then(|s| s.backup.phase.as_ref());
-    phase.is_some_and(|phase| *phase == BackupPhase::Completed)
+    backup.status.as_ref().is_some_and(|s| s.backup.is_whole())
 }
 
 /// Adds what the VolumeBackups show.

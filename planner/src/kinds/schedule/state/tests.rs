@@ -1,4 +1,4 @@
-use dockfleet_crds::backup::{VolumeBackupScheduleSpec, VolumeBackupStatus};
+use dockfleet_crds::backup::{BackupPhase, VolumeBackupScheduleSpec, VolumeBackupStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::tz::TimeZone;
 
